@@ -1,0 +1,91 @@
+// gae on the CPU: blocks of environments in parallel, the walk back in time inside each block.
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "../checks/gae.h"
+#include "../kernels/gae.cuh"
+
+namespace rlgpu {
+namespace {
+
+// Fixed, so that partial moments do not depend on the number of threads.
+constexpr int64_t kEnvsPerBlock = 256;
+
+RLGPU_CPU_CLONES void gae_block(const GaeInputs& in, int64_t begin, int64_t end,
+                                float* __restrict__ advantages_out, float* __restrict__ returns_out,
+                                Moments& moments) {
+  for (int64_t t = in.horizon_length - 1; t >= 0; --t) {
+    const int64_t row = t * in.num_envs;
+    const bool last = t + 1 == in.horizon_length;
+    const float* next_values = last ? in.last_values : in.values + row + in.num_envs;
+    const float* next_advantages = last ? nullptr : advantages_out + row + in.num_envs;
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t i = row + n;
+      const float advantage = gae_step(in.rewards[i], in.values[i], next_values[n],
+                                       in.final_values[i], in.terminated[i], in.truncated[i],
+                                       last ? 0.0f : next_advantages[n], in.gamma, in.gae_lambda);
+      advantages_out[i] = advantage;
+      returns_out[i] = advantage + in.values[i];
+      accumulate(moments, advantage);
+    }
+  }
+}
+
+std::tuple<at::Tensor, at::Tensor> gae_cpu(const at::Tensor& rewards, const at::Tensor& values,
+                                           const at::Tensor& terminated,
+                                           const at::Tensor& truncated,
+                                           const at::Tensor& final_values,
+                                           const at::Tensor& last_values, double gamma,
+                                           double gae_lambda, bool normalize) {
+  check_gae(rewards, values, terminated, truncated, final_values, last_values);
+  at::Tensor advantages = at::empty(rewards.sizes(), rewards.options());
+  at::Tensor returns = at::empty(rewards.sizes(), rewards.options());
+  const int64_t count = rewards.numel();
+  if (count == 0) return {advantages, returns};
+
+  const auto r = rewards.contiguous(), v = values.contiguous(), f = final_values.contiguous();
+  const auto terminated_c = terminated.contiguous(), truncated_c = truncated.contiguous();
+  const auto last = last_values.contiguous();
+  const GaeInputs in{r.const_data_ptr<float>(),
+                     v.const_data_ptr<float>(),
+                     terminated_c.const_data_ptr<bool>(),
+                     truncated_c.const_data_ptr<bool>(),
+                     f.const_data_ptr<float>(),
+                     last.const_data_ptr<float>(),
+                     rewards.size(0),
+                     rewards.size(1),
+                     static_cast<float>(gamma),
+                     static_cast<float>(gae_lambda)};
+  float* advantages_out = advantages.mutable_data_ptr<float>();
+  float* returns_out = returns.mutable_data_ptr<float>();
+
+  const int64_t num_blocks = (in.num_envs + kEnvsPerBlock - 1) / kEnvsPerBlock;
+  std::vector<Moments> partials(num_blocks);
+  at::parallel_for(0, num_blocks, 4, [&](int64_t first, int64_t end) {
+    for (int64_t block = first; block < end; ++block) {
+      gae_block(in, block * kEnvsPerBlock, std::min((block + 1) * kEnvsPerBlock, in.num_envs),
+                advantages_out, returns_out, partials[block]);
+    }
+  });
+  if (normalize) {
+    Moments moments{};
+    for (const Moments& partial : partials) merge(moments, partial);
+    const Normalizer n = normalizer(moments, count);
+    at::parallel_for(0, count, 16384, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        advantages_out[i] = (advantages_out[i] - n.mean) * n.inverse_std;
+      }
+    });
+  }
+  return {advantages, returns};
+}
+
+}  // namespace
+}  // namespace rlgpu
+
+TORCH_LIBRARY_IMPL(rlgpu, CPU, m) { m.impl("gae", &rlgpu::gae_cpu); }

@@ -1,0 +1,123 @@
+// PPO's loss of one minibatch with its gradients for mean, log-std and value, in one pass.
+//
+// The one idea: every term is a sum over rows, so a row's gradients are final when it is visited and
+// only log-std's gradient and the metrics need a reduction, done over fixed groups of rows.
+// Source: Schulman et al. 2017, "Proximal policy optimization", eqs. 7 and 9; clipped value loss,
+// bounds loss and the factor 1/2 on the value loss as in rl_games (common/common_losses.py).
+#pragma once
+
+#include "gaussian.h"
+
+namespace rlgpu {
+
+// Actions beyond this have their mean pulled back: the environment clips at 1.
+constexpr float kSoftBound = 1.1f;
+constexpr int kMaxActions = 64;
+
+struct PpoCoefficients {
+  float clip_ratio;
+  float value_loss_coef;
+  bool clip_value;
+  float entropy_coef;
+  float bounds_loss_coef;
+};
+
+// Sums over rows; the order of the metrics tensor.
+enum PpoMetric {
+  kSurrogateLoss,
+  kValueLoss,
+  kEntropy,
+  kBoundsLoss,
+  kApproxKl,
+  kClipFraction,
+  kNumPpoMetrics
+};
+
+struct PpoInputs {
+  const float* __restrict__ mean;
+  const float* __restrict__ log_std;
+  const float* __restrict__ values;
+  const float* __restrict__ actions;
+  const float* __restrict__ old_log_probs;
+  const float* __restrict__ old_mean;
+  const float* __restrict__ old_log_std;
+  const float* __restrict__ old_values;
+  const float* __restrict__ advantages;
+  const float* __restrict__ returns;
+  int64_t num_rows;
+  int64_t num_actions;
+};
+
+// Half the squared error of the value, or of the clipped value where that is larger; its gradient.
+RLGPU_HD float value_term(float value, float old_value, float target, const PpoCoefficients& c,
+                          float& grad_out) {
+  const float error = value - target;
+  grad_out = error;
+  float loss = 0.5f * error * error;
+  if (c.clip_value) {
+    const float change = value - old_value;
+    const float clipped = change > c.clip_ratio    ? c.clip_ratio
+                          : change < -c.clip_ratio ? -c.clip_ratio
+                                                   : change;
+    const float clipped_error = old_value + clipped - target;
+    const float clipped_loss = 0.5f * clipped_error * clipped_error;
+    if (clipped_loss > loss) {
+      loss = clipped_loss;
+      grad_out = clipped == change ? clipped_error : 0.0f;
+    }
+  }
+  return loss;
+}
+
+// One row. Writes its gradients (already divided by num_rows), adds to grad_log_std and metrics.
+RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scales,
+                      const PpoCoefficients& c, int64_t row, float* __restrict__ grad_mean_out,
+                      float* __restrict__ grad_values_out, float* __restrict__ grad_log_std,
+                      float* __restrict__ metrics) {
+  const int64_t num_actions = in.num_actions;
+  const float* mean = in.mean + row * num_actions;
+  const float* old_mean = in.old_mean + row * num_actions;
+  const float* actions = in.actions + row * num_actions;
+  const float scale = 1.0f / static_cast<float>(in.num_rows);
+
+  float log_prob = 0.0f, entropy = 0.0f, kl = 0.0f, bounds = 0.0f;
+  float z[kMaxActions], excess[kMaxActions];
+  for (int64_t i = 0; i < num_actions; ++i) {
+    z[i] = standardize(actions[i], mean[i], scales[i].inverse_std);
+    log_prob += gaussian_log_prob(z[i], scales[i].log_std);
+    entropy += scales[i].log_std + kHalfLog2Pi + 0.5f;
+    kl += gaussian_kl(old_mean[i], mean[i], scales[i]);
+    excess[i] = mean[i] > kSoftBound    ? mean[i] - kSoftBound
+                : mean[i] < -kSoftBound ? mean[i] + kSoftBound
+                                        : 0.0f;
+    bounds += excess[i] * excess[i];
+  }
+
+  const float advantage = in.advantages[row];
+  const float ratio = expf(log_prob - in.old_log_probs[row]);
+  const float low = 1.0f - c.clip_ratio, high = 1.0f + c.clip_ratio;
+  const float clipped_ratio = ratio < low ? low : (ratio > high ? high : ratio);
+  const float unclipped_loss = -advantage * ratio;
+  const float clipped_loss = -advantage * clipped_ratio;
+  const bool clipped = clipped_loss > unclipped_loss;
+  const float grad_log_prob = clipped ? 0.0f : unclipped_loss * scale;
+
+  for (int64_t i = 0; i < num_actions; ++i) {
+    grad_mean_out[row * num_actions + i] =
+        grad_log_prob * z[i] * scales[i].inverse_std + 2.0f * c.bounds_loss_coef * excess[i] * scale;
+    grad_log_std[i] += grad_log_prob * (z[i] * z[i] - 1.0f) - c.entropy_coef * scale;
+  }
+  float grad_value;
+  const float value_loss =
+      value_term(in.values[row], in.old_values[row], in.returns[row], c, grad_value);
+  grad_values_out[row] = c.value_loss_coef * grad_value * scale;
+
+  metrics[kSurrogateLoss] += clipped ? clipped_loss : unclipped_loss;
+  metrics[kValueLoss] += value_loss;
+  metrics[kEntropy] += entropy;
+  metrics[kBoundsLoss] += bounds;
+  metrics[kApproxKl] += kl;
+  metrics[kClipFraction] += ratio != clipped_ratio ? 1.0f : 0.0f;
+}
+
+}  // namespace rlgpu

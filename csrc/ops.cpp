@@ -1,0 +1,35 @@
+// Every op's schema: the table of contents of the extension. Implementations register themselves in
+// cpu/<op>.cpp and cuda/<op>.cu; contracts and fake kernels are in rlgpu/ops/<op>.py.
+#include <pybind11/pybind11.h>
+#include <torch/library.h>
+
+TORCH_LIBRARY(rlgpu, m) {
+  m.def(
+      "gae(Tensor rewards, Tensor values, Tensor terminated, Tensor truncated, "
+      "Tensor final_values, Tensor last_values, float gamma, float gae_lambda, bool normalize) "
+      "-> (Tensor advantages, Tensor returns)");
+  m.def("elu_(Tensor(a!) x) -> ()");
+  m.def("elu_backward(Tensor grad, Tensor y) -> Tensor");
+  m.def(
+      "sample_actions(Tensor mean, Tensor log_std, Tensor(a!) rng_state, Tensor(b!) actions, "
+      "Tensor(c!) log_probs) -> ()");
+  m.def(
+      "ppo_loss(Tensor mean, Tensor log_std, Tensor values, Tensor actions, Tensor old_log_probs, "
+      "Tensor old_mean, Tensor old_log_std, Tensor old_values, Tensor advantages, Tensor returns, "
+      "float clip_ratio, float value_loss_coef, bool clip_value, float entropy_coef, "
+      "float bounds_loss_coef) "
+      "-> (Tensor grad_mean, Tensor grad_log_std, Tensor grad_values, Tensor metrics)");
+  m.def(
+      "adam_step(Tensor(a!) params, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) step, "
+      "Tensor(e!) nonfinite_steps, Tensor grads, Tensor learning_rate, Tensor stop, float beta1, "
+      "float beta2, float eps, float max_grad_norm) -> Tensor grad_norm");
+}
+
+PYBIND11_MODULE(_C, m) {
+  m.doc() = "rlgpu's compiled ops, reached through torch.ops.rlgpu.";
+#if defined(RLGPU_WITH_CUDA)
+  m.attr("with_cuda") = true;
+#else
+  m.attr("with_cuda") = false;
+#endif
+}

@@ -1,0 +1,40 @@
+"""Learning rates as pure functions of tensors, so that no value is frozen into a graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def linear_learning_rate(
+    initial: float, minimum: float, iteration: Tensor, max_iterations: int
+) -> Tensor:
+    """Returns the rate that falls from ``initial`` to ``minimum`` over the run, shape [].
+
+    Args:
+        initial: Rate of iteration 0.
+        minimum: Rate of the last iteration and any later one.
+        iteration: Iterations done, shape [].
+        max_iterations: Iterations of the whole run.
+    """
+    remaining = (1.0 - iteration / max(max_iterations - 1, 1)).clamp(min=0.0)
+    return minimum + (initial - minimum) * remaining
+
+
+def adaptive_learning_rate(
+    learning_rate: Tensor, approx_kl: Tensor, target_kl: float, low: float, high: float
+) -> Tensor:
+    """Returns the rate, divided by 1.5 where the policy moved too far and raised where too little.
+
+    Args:
+        learning_rate: Current rate, shape [].
+        approx_kl: KL(old || new) of the last minibatch, shape [].
+        target_kl: Divergence aimed at; the band is half to twice of it.
+        low: Smallest rate.
+        high: Largest rate.
+
+    Source: rl_games, common/schedulers.py, AdaptiveScheduler.
+    """
+    factor = torch.where(approx_kl > 2.0 * target_kl, 1 / 1.5, 1.0)
+    factor = torch.where(approx_kl < 0.5 * target_kl, 1.5, factor)
+    return (learning_rate * factor).clamp(low, high)

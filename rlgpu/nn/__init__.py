@@ -1,0 +1,7 @@
+"""Networks and the statistics that normalise what goes in and out of them."""
+
+from rlgpu.nn.actor_critic import ActorCritic, Policy
+from rlgpu.nn.flat_parameters import FlatParameters
+from rlgpu.nn.normalizer import RunningNormalizer
+
+__all__ = ["ActorCritic", "FlatParameters", "Policy", "RunningNormalizer"]

@@ -1,0 +1,68 @@
+"""Running mean and variance, frozen between updates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+EPS = 1e-5
+CLIP = 5.0
+
+
+class RunningNormalizer(nn.Module):
+    """Normalises by the statistics of everything seen up to the last ``update``.
+
+    Statistics are float64 and merged exactly (Chan et al. 1983); what is applied is a float32
+    snapshot, so acting and training see the same numbers.
+
+    Source: epsilon, clip and population variance as in rl_games' running_mean_std.py.
+    """
+
+    mean: Tensor
+    var: Tensor
+    count: Tensor
+
+    def __init__(self, size: int, *, enabled: bool = True) -> None:
+        """Starts at mean 0 and variance 1.
+
+        Args:
+            size: Features of the last dimension.
+            enabled: False makes ``normalize`` and ``denormalize`` return their input.
+        """
+        super().__init__()
+        self.enabled = enabled
+        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("var", torch.ones(size, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    def normalize(self, x: Tensor) -> Tensor:
+        """Returns ``x`` shifted, scaled and clamped to +-5, shape [..., size]."""
+        if not self.enabled:
+            return x
+        inverse_std = (self.var + EPS).rsqrt().float()
+        offset = -(self.mean * (self.var + EPS).rsqrt()).float()
+        return torch.addcmul(offset, x, inverse_std).clamp_(-CLIP, CLIP)
+
+    def denormalize(self, x: Tensor) -> Tensor:
+        """Returns what ``normalize`` would have turned into ``x``, clamped to +-5 deviations."""
+        if not self.enabled:
+            return x
+        return x.clamp(-CLIP, CLIP) * (self.var + EPS).sqrt().float() + self.mean.float()
+
+    @torch.no_grad()
+    def update(self, x: Tensor) -> None:
+        """Merges a batch into the statistics, shape [..., size]; non-finite rows are left out."""
+        if not self.enabled:
+            return
+        rows = x.reshape(-1, x.shape[-1]).double()
+        finite = torch.isfinite(rows).all(dim=-1, keepdim=True)
+        rows = torch.where(finite, rows, 0.0)
+        count = finite.sum()
+        mean = rows.sum(0) / count.clamp(min=1)
+        squares = torch.where(finite, (rows - mean).square(), 0.0).sum(0)
+        total = self.count + count
+        delta = mean - self.mean
+        between = delta.square() * self.count * count / total.clamp(min=1)
+        self.var.copy_((self.var * self.count + squares + between) / total.clamp(min=1))
+        self.mean.add_(delta * count / total.clamp(min=1))
+        self.count.copy_(total)

@@ -1,0 +1,72 @@
+"""Adam over one flat parameter buffer, decided and scaled from device memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class AdamState(NamedTuple):
+    """What Adam keeps between steps; all of it goes into a checkpoint."""
+
+    exp_avg: Tensor
+    """Running mean of the gradients, shape [P]."""
+    exp_avg_sq: Tensor
+    """Running mean of their squares, shape [P]."""
+    step: Tensor
+    """Steps taken, shape [], int64."""
+    nonfinite_steps: Tensor
+    """Steps skipped because the gradients were not finite, shape [], int64."""
+
+
+class AdamHyperparameters(NamedTuple):
+    """Constants of Adam."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    max_grad_norm: float = 0.0
+    """Largest global gradient norm; 0 does not clip."""
+
+
+def adam_step(
+    params: Tensor,
+    state: AdamState,
+    grads: Tensor,
+    learning_rate: Tensor,
+    stop: Tensor,
+    hyperparameters: AdamHyperparameters,
+) -> Tensor:
+    """Takes one step in place, unless ``stop`` is set or the gradients are not finite.
+
+    Args:
+        params: Parameters, overwritten, shape [P].
+        state: Adam's state, overwritten.
+        grads: Gradients, shape [P].
+        learning_rate: The rate, shape [].
+        stop: Whether to leave everything as it is, shape [], bool.
+        hyperparameters: Constants.
+
+    Returns:
+        The global norm of the gradients before clipping, shape [].
+
+    Raises:
+        ValueError: A tensor has another shape, dtype or device than stated, or a written one is not
+            contiguous.
+
+    Source: Kingma and Ba 2015, "Adam", algorithm 1.
+    """
+    result: Tensor = torch.ops.rlgpu.adam_step(
+        params, *state, grads, learning_rate, stop, *hyperparameters
+    )
+    return result
+
+
+def register_fake() -> None:
+    """Tells torch the shape that the op returns, for tracing without data."""
+
+    @torch.library.register_fake("rlgpu::adam_step")
+    def _(params: Tensor, *_rest: object) -> Tensor:
+        return params.new_empty(())

@@ -1,0 +1,32 @@
+"""Loads the compiled extension, or says how to build it."""
+
+from __future__ import annotations
+
+import importlib
+
+import torch
+
+BUILD_COMMAND = "pip install --no-build-isolation -e ."
+
+
+def load_extension(device: torch.device) -> None:
+    """Loads ``rlgpu._C`` so that ``torch.ops.rlgpu`` holds the ops.
+
+    Args:
+        device: Where the ops will run.
+
+    Raises:
+        RuntimeError: The extension is not built, or was built without CUDA and ``device`` is CUDA.
+    """
+    try:
+        compiled = importlib.import_module("rlgpu._C")
+    except ImportError as error:
+        raise RuntimeError(
+            f"the compiled extension cannot be loaded ({error}). Build it with "
+            f"`{BUILD_COMMAND}` in the project's folder, or use kernels=torch"
+        ) from error
+    if device.type == "cuda" and not compiled.with_cuda:
+        raise RuntimeError(
+            "the compiled extension was built for the CPU alone. Rebuild it with nvcc on PATH and "
+            f"a CUDA build of torch: `{BUILD_COMMAND}`, or use kernels=torch"
+        )

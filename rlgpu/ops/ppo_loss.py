@@ -1,0 +1,117 @@
+"""PPO's loss of one minibatch: metrics, and gradients for mean, log-std and value."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+METRICS = (
+    "surrogate_loss",
+    "value_loss",
+    "entropy",
+    "bounds_loss",
+    "approx_kl",
+    "clip_fraction",
+)
+
+
+class PpoBatch(NamedTuple):
+    """What a minibatch of B rows carries from the rollout."""
+
+    observations: Tensor
+    """Normalised observations, shape [B, O]."""
+    actions: Tensor
+    """Unclipped actions, shape [B, A]."""
+    log_probs: Tensor
+    """Log-probabilities of the actions under the acting policy, shape [B]."""
+    mean: Tensor
+    """Means of the acting policy, shape [B, A]."""
+    values: Tensor
+    """Critic's values when acting, in its own normalised units, shape [B]."""
+    advantages: Tensor
+    """Normalised advantages, shape [B]."""
+    returns: Tensor
+    """Targets of the critic, in its normalised units, shape [B]."""
+
+
+class PpoCoefficients(NamedTuple):
+    """The weights of the terms of the loss."""
+
+    clip_ratio: float
+    value_loss_coef: float
+    clip_value: bool
+    entropy_coef: float
+    bounds_loss_coef: float
+
+
+class PpoGradients(NamedTuple):
+    """Gradients of the mean loss of a minibatch, and its metrics."""
+
+    mean: Tensor
+    """Gradient for the means, shape [B, A]."""
+    log_std: Tensor
+    """Gradient for the log standard deviations, shape [A]."""
+    values: Tensor
+    """Gradient for the values, shape [B]."""
+    metrics: Tensor
+    """Means over the rows, in the order of ``METRICS``, shape [6]."""
+
+
+def ppo_loss(
+    mean: Tensor,
+    log_std: Tensor,
+    values: Tensor,
+    batch: PpoBatch,
+    old_log_std: Tensor,
+    coefficients: PpoCoefficients,
+) -> PpoGradients:
+    """Returns the gradients of PPO's loss and its metrics, both means over B rows.
+
+    The loss is ``surrogate + value_loss_coef * value - entropy_coef * entropy + bounds_loss_coef *
+    bounds``. The value loss is half the squared error (the larger of it and the clipped one);
+    bounds is the squared excess of the means beyond 1.1, summed over actions. ``approx_kl`` is the
+    analytic KL(old || new).
+
+    Args:
+        mean: Current means, shape [B, A], A at most 64.
+        log_std: Current log standard deviations, shape [A].
+        values: Current values, shape [B].
+        batch: The rollout's side of the minibatch.
+        old_log_std: Log standard deviations of the acting policy, shape [A].
+        coefficients: Weights of the terms.
+
+    Raises:
+        ValueError: A tensor has another shape, dtype or device than stated, or A exceeds 64.
+
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eqs. 7 and 9.
+    """
+    return PpoGradients(
+        *torch.ops.rlgpu.ppo_loss(
+            mean,
+            log_std,
+            values,
+            batch.actions,
+            batch.log_probs,
+            batch.mean,
+            old_log_std,
+            batch.values,
+            batch.advantages,
+            batch.returns,
+            *coefficients,
+        )
+    )
+
+
+def register_fake() -> None:
+    """Tells torch the shapes that the op returns, for tracing without data."""
+
+    @torch.library.register_fake("rlgpu::ppo_loss")
+    def _(mean: Tensor, log_std: Tensor, values: Tensor, *_rest: object) -> tuple[Tensor, ...]:
+        return (
+            mean.new_empty(mean.shape),
+            mean.new_empty(log_std.shape),
+            mean.new_empty(values.shape),
+            mean.new_empty(len(METRICS)),
+        )

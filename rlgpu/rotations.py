@@ -1,0 +1,46 @@
+"""Rotations of vectors by unit quaternions in (x, y, z, w) order."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def quat_rotate(quat: Tensor, vec: Tensor) -> Tensor:
+    """Returns ``vec`` turned by ``quat``: body axes to world axes for a body's orientation.
+
+    Args:
+        quat: Unit quaternions (x, y, z, w), shape [..., 4].
+        vec: Vectors, shape [..., 3].
+    """
+    xyz, w = quat[..., :3], quat[..., 3:]
+    t = 2.0 * torch.linalg.cross(xyz, vec)
+    return vec + w * t + torch.linalg.cross(xyz, t)
+
+
+def quat_rotate_inverse(quat: Tensor, vec: Tensor) -> Tensor:
+    """Returns ``vec`` turned by the inverse of ``quat``: world axes to body axes.
+
+    Args:
+        quat: Unit quaternions (x, y, z, w), shape [..., 4].
+        vec: Vectors, shape [..., 3].
+    """
+    xyz, w = quat[..., :3], quat[..., 3:]
+    t = 2.0 * torch.linalg.cross(xyz, vec)
+    return vec - w * t + torch.linalg.cross(xyz, t)
+
+
+def yaw(quat: Tensor) -> Tensor:
+    """Returns the heading about z of ``quat`` (x, y, z, w) in [0, 2 pi) [rad], [..., 4] -> [...]."""
+    x, y, z, w = quat.unbind(-1)
+    angle = torch.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
+    return torch.remainder(angle, 2 * math.pi)
+
+
+def roll(quat: Tensor) -> Tensor:
+    """Returns the bank about x of ``quat`` (x, y, z, w) in [0, 2 pi) [rad], [..., 4] -> [...]."""
+    x, y, z, w = quat.unbind(-1)
+    angle = torch.atan2(2.0 * (w * x + y * z), w * w - x * x - y * y + z * z)
+    return torch.remainder(angle, 2 * math.pi)

@@ -1,0 +1,54 @@
+"""What a task asks of any engine: a robot, how its joints are driven, what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How one joint is actuated.
+
+    ``effort``: the target is a torque [N m] or force [N]. ``position``: the target is an angle
+    [rad] or displacement [m], tracked by ``stiffness * (target - q) - damping * qd``.
+    """
+
+    mode: Literal["effort", "position"]
+    stiffness: float = 0.0
+    """Proportional gain [N m/rad or N/m]; ``position`` only."""
+    damping: float = 0.0
+    """Derivative gain [N m s/rad or N s/m]; ``position`` only."""
+    effort_limit: float = float("inf")
+    """Largest absolute torque or force [N m or N]."""
+
+
+@dataclass(frozen=True)
+class SceneSpec:
+    """One robot on a plane, and the quantities its task reads."""
+
+    asset: Path
+    """MJCF file of the robot and its ground, without actuators or sensors."""
+    drives: Mapping[str, Drive]
+    """Driven joints by name; the others are passive."""
+    wrench_bodies: tuple[str, ...] = ()
+    """Bodies whose contact wrench is measured, in the order of ``contact_wrench_b``."""
+    body_states: bool = False
+    """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How control steps divide into physics steps."""
+
+    physics_dt: float
+    """Seconds a physics step advances."""
+    decimation: int
+    """Physics steps a control step takes, under one held target."""
+    step_dt: float = field(init=False)
+    """Seconds a control step advances."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step_dt", self.physics_dt * self.decimation)

@@ -1,0 +1,120 @@
+"""The seam between tasks and engines. Units, frames and orders are stated here, once.
+
+SI units. Every tensor is float32 on ``device`` unless said. World axes ``_w`` have z up; every
+environment has its own world, so positions are relative to the environment's own origin. Body axes
+``_b``. Quaternions are (x, y, z, w). Linear velocities are those of a body frame's origin (not of
+its centre of mass). Joints and bodies are listed in the asset's order and addressed by name.
+
+The limiting engine is Isaac Gym: what it cannot offer is absent here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from rlgpu.sim.scene import Timing
+
+
+class SimState(NamedTuple):
+    """Live tensors: an engine overwrites them in place and never replaces them."""
+
+    root_pos_w: Tensor
+    """Position of the root body [m], shape [N, 3]."""
+    root_quat_w: Tensor
+    """Orientation of the root body, (x, y, z, w), shape [N, 4]."""
+    root_lin_vel_w: Tensor
+    """Velocity of the root body's origin [m/s], shape [N, 3]."""
+    root_ang_vel_w: Tensor
+    """Angular velocity of the root body [rad/s], shape [N, 3]."""
+    joint_pos: Tensor
+    """Joint positions [rad or m], shape [N, J]."""
+    joint_vel: Tensor
+    """Joint velocities [rad/s or m/s], shape [N, J]."""
+    contact_wrench_b: Tensor
+    """Contact force [N] and torque about the body's origin [N m] on each of the scene's
+    ``wrench_bodies``, in body axes, from the last physics step, shape [N, S, 6]."""
+    contact_force_w: Tensor
+    """Net contact force on each body [N], from the last physics step, shape [N, B, 3]. Zero unless
+    the scene measures wrenches or body states."""
+    body_pos_w: Tensor
+    """Positions of all bodies [m], shape [N, B, 3]; B is 0 without ``body_states``."""
+    body_quat_w: Tensor
+    """Orientations of all bodies, (x, y, z, w), shape [N, B, 4]."""
+    body_lin_vel_w: Tensor
+    """Velocities of the bodies' origins [m/s], shape [N, B, 3]."""
+    body_ang_vel_w: Tensor
+    """Angular velocities of all bodies [rad/s], shape [N, B, 3]."""
+    diverged: Tensor
+    """Whether the last step met a non-finite state and started that world anew, shape [N], bool."""
+
+
+class ResetState(NamedTuple):
+    """Where a reset puts environments; rows outside the mask are ignored."""
+
+    joint_pos: Tensor
+    """Joint positions [rad or m], shape [N, J]."""
+    joint_vel: Tensor
+    """Joint velocities [rad/s or m/s], shape [N, J]."""
+    root_pos_w: Tensor | None = None
+    """Root position [m], shape [N, 3]; None keeps the asset's. Ignored for a fixed base."""
+    root_quat_w: Tensor | None = None
+    """Root orientation (x, y, z, w), shape [N, 4]; None keeps the asset's."""
+    root_lin_vel_w: Tensor | None = None
+    """Velocity of the root's origin [m/s], shape [N, 3]; None is zero."""
+    root_ang_vel_w: Tensor | None = None
+    """Angular velocity of the root [rad/s], shape [N, 3]; None is zero."""
+
+
+class Simulator(Protocol):
+    """N copies of one scene, stepped together."""
+
+    num_envs: int
+    device: torch.device
+    timing: Timing
+    state: SimState
+    joint_names: tuple[str, ...]
+    """Hinge and slide joints in the asset's order."""
+    body_names: tuple[str, ...]
+    """Bodies in the asset's order, the world excluded; the first is the root."""
+    joint_lower: Tensor
+    """Lower joint limits [rad or m], -inf where unlimited, shape [J]."""
+    joint_upper: Tensor
+    """Upper joint limits [rad or m], inf where unlimited, shape [J]."""
+    capturable: bool
+    """Whether ``step`` and ``reset`` may run inside a CUDA graph."""
+
+    def set_targets(self, targets: Tensor) -> None:
+        """Sets every joint's drive target; read by the next ``step``.
+
+        Args:
+            targets: Torque [N m], force [N], angle [rad] or displacement [m] as each joint's drive
+                says; ignored for passive joints, shape [N, J].
+        """
+
+    def step(self) -> None:
+        """Advances all environments by one control step and brings ``state`` up to date."""
+
+    def reset(self, mask: Tensor, to: ResetState) -> None:
+        """Puts the masked environments into a state at rest with no history.
+
+        Args:
+            mask: Environments to reset, shape [N], bool.
+            to: Their new state. Contact quantities become zero.
+        """
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns everything needed to continue the simulation bit for bit."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned.
+
+        Raises:
+            ValueError: The state belongs to another scene or number of environments.
+        """
+
+    def close(self) -> None:
+        """Frees the engine's memory and threads."""

@@ -1,0 +1,228 @@
+"""Training on one screen: collect, update, log, checkpoint."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlgpu.checkpoint import save_checkpoint
+from rlgpu.config import Config
+from rlgpu.display import Display
+from rlgpu.learner import Ppo, UpdateMetrics
+from rlgpu.metrics import EpisodeStatistics, IterationRecord, MetricsWriter
+from rlgpu.player import record_video
+from rlgpu.storage import RolloutStorage
+from rlgpu.vec_env import VecEnv
+
+MAX_DIVERGED = 0.1
+"""Share of an iteration's environment steps that may diverge before training stops."""
+
+
+class TrainingFailed(Exception):
+    """Training cannot go on; the message names the last good checkpoint."""
+
+
+class Trainer:
+    """Alternates rollouts and updates, and keeps their record."""
+
+    def __init__(self, config: Config, env: VecEnv, agent: Ppo, folder: Path) -> None:
+        """Prepares a run in its folder.
+
+        Args:
+            config: The resolved configuration.
+            env: The environments.
+            agent: The agent, fresh or restored.
+            folder: The run's folder, already made.
+        """
+        self.config, self.env, self.agent, self.folder = config, env, agent, folder
+        self.storage = RolloutStorage(
+            config.train.horizon_length,
+            env.num_envs,
+            env.num_observations,
+            env.num_actions,
+            agent.device,
+        )
+        self.statistics = EpisodeStatistics(env.num_envs, agent.device)
+        self.iteration = 0
+        self.wall_time = 0.0
+        self.best_return = float("-inf")
+        self._sim_seconds = 0.0
+        self._seen_trouble = (0, 0)
+        self._stop = False
+
+    def train(self, display: Display) -> None:
+        """Runs to ``max_iterations``, or to the end of the iteration that Ctrl-C falls into.
+
+        Raises:
+            TrainingFailed: Too many worlds diverged, or no gradient was finite.
+        """
+        writer = MetricsWriter(self.folder)
+        earlier, started = self.wall_time, time.perf_counter()
+        with self._interruptible(), display:
+            while self.iteration < self.config.max_iterations and not self._stop:
+                begun = time.perf_counter()
+                self.collect()
+                metrics = self.agent.update(self.storage)
+                now = time.perf_counter()
+                self.iteration += 1
+                self.wall_time = earlier + now - started
+                record = self._record(metrics, now - begun)
+                writer.write(record)
+                display.update(record)
+                self._check_health(record)
+                self._checkpoint(record, writer)
+                self._maybe_video(display)
+        writer.draw(self._title())
+        writer.close()
+
+    def collect(self) -> None:
+        """Fills the storage with one rollout of ``horizon_length`` steps."""
+        env, agent, storage = self.env, self.agent, self.storage
+        self._sim_seconds = 0.0
+        with _one_torch_thread(env.device):
+            for t in range(storage.horizon_length):
+                actions = agent.act(env.observations.to(agent.device), storage, t)
+                begun = time.perf_counter()
+                step = env.step(actions.to(env.device))
+                self._sim_seconds += time.perf_counter() - begun
+                storage.rewards[t].copy_(step.rewards)
+                storage.terminated[t].copy_(step.terminated)
+                storage.truncated[t].copy_(step.truncated)
+                storage.final_observations[t].copy_(step.final_observations)
+                done = storage.terminated[t] | storage.truncated[t]
+                self.statistics.update(storage.rewards[t], done)
+            storage.last_observations.copy_(env.observations)
+
+    def _record(self, metrics: UpdateMetrics, seconds: float) -> IterationRecord:
+        """Copies everything reported to the host, once."""
+        counts = (self.env.diverged_count, self.agent.adam.nonfinite_steps)
+        device = self.agent.device
+        values = torch.cat(
+            (
+                self.statistics.means().double(),
+                torch.stack([count.to(device).double() for count in counts]),
+                torch.stack([value.double() for value in metrics]),
+            )
+        ).tolist()
+        mean_return, mean_length, episodes, diverged, nonfinite, *rest = values
+        named = dict(zip(UpdateMetrics._fields, rest, strict=True))
+        named.pop("last_kl")
+        batch = self.storage.horizon_length * self.storage.num_envs
+        return IterationRecord(
+            iteration=self.iteration,
+            env_steps=self.iteration * batch,
+            wall_time=self.wall_time,
+            mean_return=mean_return,
+            mean_length=mean_length,
+            steps_per_second=batch / seconds,
+            sim_steps_per_second=batch / self._sim_seconds,
+            episodes=int(episodes),
+            diverged=int(diverged),
+            nonfinite_steps=int(nonfinite),
+            **named,
+        )
+
+    def _check_health(self, record: IterationRecord) -> None:
+        diverged = record.diverged - self._seen_trouble[0]
+        nonfinite = record.nonfinite_steps - self._seen_trouble[1]
+        self._seen_trouble = (record.diverged, record.nonfinite_steps)
+        batch = self.storage.horizon_length * self.storage.num_envs
+        last = self.folder / "nn" / "last.pth"
+        kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
+        if diverged > MAX_DIVERGED * batch:
+            raise TrainingFailed(
+                f"iteration {self.iteration}: {diverged} of {batch} steps left the simulation "
+                f"non-finite; use a smaller task.physics_dt or softer drives; {kept}"
+            )
+        if nonfinite >= self.agent.num_minibatches:
+            raise TrainingFailed(
+                f"iteration {self.iteration}: {nonfinite} gradients were not finite; "
+                f"look at rewards and observations for NaN; {kept}"
+            )
+
+    def _checkpoint(self, record: IterationRecord, writer: MetricsWriter) -> None:
+        finished = self._stop or self.iteration == self.config.max_iterations
+        if not finished and self.iteration % self.config.train.save_interval:
+            return
+        is_best = record.mean_return > self.best_return  # false while no episode has finished
+        if is_best:
+            self.best_return = record.mean_return
+        self.save(self.folder / "nn" / "last.pth")
+        if is_best:
+            self.save(self.folder / "nn" / "best.pth")
+        writer.draw(self._title())
+
+    def _title(self) -> str:
+        return f"{self.config.task.name}, {self.env.num_envs} environments"
+
+    def _maybe_video(self, display: Display) -> None:
+        """Records a clip whenever ``capture_video_freq`` control steps have passed."""
+        config = self.config
+        horizon = self.storage.horizon_length
+        interval = max(config.capture_video_freq // horizon, 1)
+        if config.capture_video and self.iteration % interval == 0:
+            path = self.folder / "videos" / f"{self.iteration * horizon}.mp4"
+            record_video(config, type(self.env.task), self.agent, path)
+            display.note(f"wrote {path}")
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint that training continues from bit for bit."""
+        content = {
+            "agent": self.agent.state_dict(),
+            "env": self.env.state_dict(),
+            "trainer": {
+                "iteration": self.iteration,
+                "wall_time": self.wall_time,
+                "best_return": self.best_return,
+                "statistics": self.statistics.state_dict(),
+            },
+            "joint_names": list(self.env.sim.joint_names),
+        }
+        save_checkpoint(path, content, self.config)
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Restores what ``save`` wrote."""
+        self.agent.load_state_dict(content["agent"])
+        self.env.load_state_dict(content["env"])
+        trainer = content["trainer"]
+        self.iteration = trainer["iteration"]
+        self.wall_time = trainer["wall_time"]
+        self.best_return = trainer["best_return"]
+        self.statistics.load_state_dict(trainer["statistics"])
+        self._seen_trouble = (
+            int(self.env.diverged_count),
+            int(self.agent.adam.nonfinite_steps),
+        )
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Lets the first Ctrl-C finish the iteration; a second one interrupts as usual."""
+
+        def stop(*_: object) -> None:
+            self._stop = True
+            signal.signal(signal.SIGINT, previous)
+
+        previous = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _one_torch_thread(device: torch.device) -> Iterator[None]:
+    """Leaves the other cores to a CPU engine, whose threads torch's would fight."""
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,124 @@
+"""The command line: ``python train.py task=Ant headless=True``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from rlgpu.checkpoint import check_compatible, check_resumable, find_checkpoint, load_checkpoint
+from rlgpu.compose import Composed, compose
+from rlgpu.config import Config
+from rlgpu.display import Display
+from rlgpu.errors import UsageError
+from rlgpu.learner import Ppo
+from rlgpu.ops import select_kernels
+from rlgpu.player import has_display, make_env, play_episodes, play_in_viewer, record_video
+from rlgpu.run_folder import create_run_folder, task_folder
+from rlgpu.trainer import Trainer, TrainingFailed
+from rlgpu.vec_env import VecEnv
+from tasks import TASKS
+
+ROOT = Path(__file__).parent
+
+
+def main(arguments: list[str]) -> int:
+    """Trains or plays; returns the exit code: 0, 1 if training failed, 2 for a wrong request."""
+    console = Console(soft_wrap=True)
+    try:
+        composed = compose(arguments, TASKS, ROOT / "cfg")
+        for note in composed.notes:
+            console.print(note, highlight=False, markup=False)
+        (play if composed.config.test else train)(composed, console)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except TrainingFailed as error:
+        print(f"training stopped: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def train(composed: Composed, console: Console) -> None:
+    """Trains, from scratch or from a checkpoint, into a new run folder."""
+    config = composed.config
+    seed_everything(config)
+    path = find_checkpoint(config.checkpoint, task_folder(config)) if config.checkpoint else None
+    content = load_checkpoint(path) if path else None
+    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    agent = make_agent(config, env)
+    if path and content:
+        check_compatible(path, content, config, env.sim.joint_names)
+        check_resumable(path, content, config)
+    folder = create_run_folder(config)
+    trainer = Trainer(config, env, agent, folder)
+    if content:
+        trainer.load(content)
+        console.print(f"continuing {path} after iteration {trainer.iteration}", highlight=False)
+    title = f"{config.task.name} on {config.sim.engine}, {config.num_envs} environments"
+    console.print(f"{title}, writing to {folder}", highlight=False)
+    trainer.train(Display(console, title, config.max_iterations, folder))
+    console.print(
+        f"done after {trainer.iteration} iterations; see it: "
+        f"python train.py task={config.task.name} test=True checkpoint=latest",
+        highlight=False,
+    )
+
+
+def play(composed: Composed, console: Console) -> None:
+    """Plays a checkpoint back: viewer, video, or return and length without a display."""
+    config = composed.config
+    path = find_checkpoint(config.checkpoint or "latest", task_folder(config))
+    content = load_checkpoint(path)
+    seed_everything(config)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    agent = make_agent(config, env)
+    check_compatible(path, content, config, env.sim.joint_names)
+    agent.load_policy(content["agent"])
+    console.print(f"playing {path}", highlight=False)
+    if config.capture_video:
+        video = path.parent.parent / "videos" / f"{path.stem}.mp4"
+        record_video(config, composed.task_class, agent, video)
+        console.print(f"wrote {video}", highlight=False)
+    elif has_display() and not config.headless:
+        play_in_viewer(env, agent, lambda text: console.print(text, highlight=False))
+        return
+    play_episodes(env, agent, config.games, lambda text: console.print(text, highlight=False))
+
+
+def make_agent(config: Config, env: VecEnv) -> Ppo:
+    """Returns a fresh agent for the environments.
+
+    Raises:
+        UsageError: The compiled kernels are asked for and not there.
+    """
+    device = torch.device(config.rl_device)
+    try:
+        kernels = select_kernels(config.kernels, device)
+    except RuntimeError as error:
+        raise UsageError(f"kernels={config.kernels}: {error}") from error
+    batch_size = config.train.horizon_length * config.num_envs
+    return Ppo(
+        config.train,
+        env.num_observations,
+        env.num_actions,
+        max_iterations=config.max_iterations,
+        num_minibatches=max(batch_size // config.train.minibatch_size, 1),
+        kernels=kernels,
+        device=device,
+        seed=config.seed,
+    )
+
+
+def seed_everything(config: Config) -> None:
+    """Seeds the global generators; rlgpu's own take the seed explicitly."""
+    torch.manual_seed(config.seed)
+    np.random.seed(config.seed)
+    torch.use_deterministic_algorithms(config.torch_deterministic)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
