@@ -3,13 +3,19 @@
 #include <pybind11/pybind11.h>
 #include <torch/library.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 TORCH_LIBRARY(rlgpu, m) {
   m.def(
       "gae(Tensor rewards, Tensor values, Tensor terminated, Tensor truncated, "
       "Tensor final_values, Tensor last_values, float gamma, float gae_lambda, bool normalize) "
       "-> (Tensor advantages, Tensor returns)");
-  m.def("elu_(Tensor(a!) x) -> ()");
-  m.def("elu_backward(Tensor grad, Tensor y) -> Tensor");
+  m.def("mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases) -> Tensor[] activations");
+  m.def(
+      "mlp_backward(Tensor grad, Tensor x, Tensor[] weights, Tensor[] activations) "
+      "-> Tensor[] grads");
   m.def(
       "sample_actions(Tensor mean, Tensor log_std, Tensor(a!) rng_state, Tensor(b!) actions, "
       "Tensor(c!) log_probs) -> ()");
@@ -25,7 +31,25 @@ TORCH_LIBRARY(rlgpu, m) {
       "float beta2, float eps, float max_grad_norm) -> Tensor grad_norm");
 }
 
+namespace {
+
+// glibc hands large blocks back to the system at once, so every activation of a minibatch would be
+// mapped, zeroed page by page and unmapped again: a third of an update's time on the CPU.
+bool keep_freed_memory() {
+#if defined(__GLIBC__)
+  constexpr int kLargestThreshold = 32 << 20;
+  return mallopt(M_MMAP_THRESHOLD, kLargestThreshold) == 1 &&
+         mallopt(M_TRIM_THRESHOLD, 1 << 30) == 1;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
 PYBIND11_MODULE(_C, m) {
+  m.def("keep_freed_memory", &keep_freed_memory,
+        "Makes this process reuse freed memory; returns whether the C library could be told.");
   m.doc() = "rlgpu's compiled ops, reached through torch.ops.rlgpu.";
 #if defined(RLGPU_WITH_CUDA)
   m.attr("with_cuda") = true;

@@ -81,7 +81,7 @@ class Ppo:
                 separate=config.separate,
                 weight_init=config.weight_init,
                 initial_log_std=config.initial_log_std,
-                elu_=kernels.elu_,
+                mlp=kernels.mlp,
             ).to(device)
         self.flat = FlatParameters(self.network)
         normalized = config.normalize_observations

@@ -20,7 +20,11 @@ class Policy(NamedTuple):
 
 
 class ActorCritic(nn.Module):
-    """Maps normalised observations to action means and values."""
+    """Maps normalised observations to action means and values.
+
+    With a shared trunk, one output layer holds the means' rows and the value's; with separate ones
+    the critic is a network of its own.
+    """
 
     def __init__(
         self,
@@ -31,7 +35,7 @@ class ActorCritic(nn.Module):
         separate: bool,
         weight_init: Literal["torch", "orthogonal"],
         initial_log_std: float,
-        elu_: Callable[[Tensor], Tensor],
+        mlp: Callable[[Tensor, Sequence[Tensor], Sequence[Tensor]], Tensor],
     ) -> None:
         """Builds the layers.
 
@@ -41,46 +45,40 @@ class ActorCritic(nn.Module):
             hidden_sizes: Units of each hidden layer.
             separate: Whether the critic has hidden layers of its own.
             weight_init: ``torch``: its default for linear layers, as rl_games and rsl_rl use;
-                ``orthogonal``: gain sqrt(2), 0.01 for the mean, 1 for the value, zero biases.
+                ``orthogonal``: gain sqrt(2), 0.01 for the means, 1 for the value, zero biases.
             initial_log_std: Logarithm of the standard deviation at the start.
-            elu_: The activation; may overwrite its input.
+            mlp: Implementation of the layers, such as ``rlgpu.ops.mlp``.
         """
         super().__init__()
-        self._elu_ = elu_
+        self.num_actions, self._mlp = num_actions, mlp
         sizes = [num_observations, *hidden_sizes]
-        self.actor_layers = _layers(sizes)
-        self.critic_layers = _layers(sizes) if separate else None
-        self.mean_head = nn.Linear(sizes[-1], num_actions)
-        self.value_head = nn.Linear(sizes[-1], 1)
+        self.actor = _layers([*sizes, num_actions + (0 if separate else 1)])
+        self.critic = _layers([*sizes, 1]) if separate else None
         self.log_std = nn.Parameter(torch.full((num_actions,), float(initial_log_std)))
         if weight_init == "orthogonal":
             self._orthogonal()
 
     def forward(self, observations: Tensor) -> Policy:
         """Returns means and values of normalised observations, shape [B, O]."""
-        features = self._hidden(self.actor_layers, observations)
-        critic_features = features
-        if self.critic_layers is not None:
-            critic_features = self._hidden(self.critic_layers, observations)
-        return Policy(self.mean_head(features), self.value_head(critic_features).squeeze(-1))
+        outputs = self._run(self.actor, observations)  # [B, A] or [B, A + 1]
+        values = outputs if self.critic is None else self._run(self.critic, observations)
+        return Policy(outputs[:, : self.num_actions], values[:, -1])
 
     def value(self, observations: Tensor) -> Tensor:
         """Returns values alone, [B, O] -> [B]."""
-        layers = self.actor_layers if self.critic_layers is None else self.critic_layers
-        values: Tensor = self.value_head(self._hidden(layers, observations))
-        return values.squeeze(-1)
+        return self._run(self.critic or self.actor, observations)[:, -1]
 
-    def _hidden(self, layers: nn.ModuleList, x: Tensor) -> Tensor:
-        for layer in layers:
-            x = self._elu_(layer(x))
-        return x
+    def _run(self, layers: nn.ModuleList, x: Tensor) -> Tensor:
+        weights = [layer.weight for layer in layers]
+        return self._mlp(x, weights, [layer.bias for layer in layers])
 
     def _orthogonal(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                gain = {self.mean_head: 0.01, self.value_head: 1.0}.get(module, math.sqrt(2))
-                nn.init.orthogonal_(module.weight, gain)
-                nn.init.zeros_(module.bias)
+        for layers in (self.actor, self.critic or ()):
+            for layer in layers:
+                nn.init.orthogonal_(layer.weight, math.sqrt(2))
+                nn.init.zeros_(layer.bias)
+        nn.init.orthogonal_(self.actor[-1].weight[: self.num_actions], 0.01)
+        nn.init.orthogonal_((self.critic or self.actor)[-1].weight[-1:], 1.0)
 
 
 def _layers(sizes: Sequence[int]) -> nn.ModuleList:

@@ -21,6 +21,8 @@ class RunningNormalizer(nn.Module):
     mean: Tensor
     var: Tensor
     count: Tensor
+    _scale: Tensor
+    _offset: Tensor
 
     def __init__(self, size: int, *, enabled: bool = True) -> None:
         """Starts at mean 0 and variance 1.
@@ -34,20 +36,22 @@ class RunningNormalizer(nn.Module):
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("var", torch.ones(size, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("_scale", torch.ones(size), persistent=False)
+        self.register_buffer("_offset", torch.zeros(size), persistent=False)
+        self._take_snapshot()
+        self.register_load_state_dict_post_hook(lambda module, _: module._take_snapshot())
 
     def normalize(self, x: Tensor) -> Tensor:
         """Returns ``x`` shifted, scaled and clamped to +-5, shape [..., size]."""
         if not self.enabled:
             return x
-        inverse_std = (self.var + EPS).rsqrt().float()
-        offset = -(self.mean * (self.var + EPS).rsqrt()).float()
-        return torch.addcmul(offset, x, inverse_std).clamp_(-CLIP, CLIP)
+        return torch.addcmul(self._offset, x, self._scale).clamp_(-CLIP, CLIP)
 
     def denormalize(self, x: Tensor) -> Tensor:
         """Returns what ``normalize`` would have turned into ``x``, clamped to +-5 deviations."""
         if not self.enabled:
             return x
-        return x.clamp(-CLIP, CLIP) * (self.var + EPS).sqrt().float() + self.mean.float()
+        return (x.clamp(-CLIP, CLIP) - self._offset) / self._scale
 
     @torch.no_grad()
     def update(self, x: Tensor) -> None:
@@ -66,3 +70,9 @@ class RunningNormalizer(nn.Module):
         self.var.copy_((self.var * self.count + squares + between) / total.clamp(min=1))
         self.mean.add_(delta * count / total.clamp(min=1))
         self.count.copy_(total)
+        self._take_snapshot()
+
+    def _take_snapshot(self) -> None:
+        inverse_std = (self.var + EPS).rsqrt()
+        self._scale.copy_(inverse_std)
+        self._offset.copy_(-self.mean * inverse_std)

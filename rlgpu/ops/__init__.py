@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -9,15 +10,15 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from rlgpu.ops import adam_step as _adam_step
-from rlgpu.ops import elu as _elu
 from rlgpu.ops import gae as _gae
+from rlgpu.ops import mlp as _mlp
 from rlgpu.ops import ppo_loss as _ppo_loss
 from rlgpu.ops import reference
 from rlgpu.ops import sample_actions as _sample_actions
 from rlgpu.ops.adam_step import AdamHyperparameters, AdamState, adam_step
-from rlgpu.ops.elu import elu_
 from rlgpu.ops.extension import load_extension
 from rlgpu.ops.gae import Gae, gae
+from rlgpu.ops.mlp import mlp
 from rlgpu.ops.ppo_loss import METRICS, PpoBatch, PpoCoefficients, PpoGradients, ppo_loss
 from rlgpu.ops.sample_actions import sample_actions
 
@@ -31,8 +32,8 @@ __all__ = [
     "PpoCoefficients",
     "PpoGradients",
     "adam_step",
-    "elu_",
     "gae",
+    "mlp",
     "ppo_loss",
     "reference",
     "sample_actions",
@@ -44,7 +45,7 @@ class Kernels(NamedTuple):
     """One implementation of every op; the learner is handed one and never asks which."""
 
     gae: Callable[..., Gae]
-    elu_: Callable[..., torch.Tensor]
+    mlp: Callable[..., torch.Tensor]
     sample_actions: Callable[..., None]
     ppo_loss: Callable[..., PpoGradients]
     adam_step: Callable[..., torch.Tensor]
@@ -60,11 +61,11 @@ def select_kernels(name: Literal["fused", "torch"], device: torch.device) -> Ker
         module: Any = reference
         return Kernels(*(getattr(module, op) for op in Kernels._fields))
     load_extension(device)
-    return Kernels(gae, elu_, sample_actions, ppo_loss, adam_step)
+    return Kernels(gae, mlp, sample_actions, ppo_loss, adam_step)
 
 
 # Importing the package must work before the extension is built: kernels=torch needs none of it.
 if importlib.util.find_spec("rlgpu._C") is not None:
-    load_extension(torch.device("cpu"))
-    for _op in (_gae, _elu, _sample_actions, _ppo_loss, _adam_step):
+    importlib.import_module("rlgpu._C")
+    for _op in (_gae, _mlp, _sample_actions, _ppo_loss, _adam_step):
         _op.register_fake()

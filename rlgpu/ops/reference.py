@@ -7,6 +7,7 @@ autograd where the kernels have them by hand.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -50,9 +51,11 @@ def gae(
     return Gae(advantages, returns)
 
 
-def elu_(x: Tensor) -> Tensor:
-    """Returns ELU(x); unlike the op it leaves ``x`` alone."""
-    return torch.nn.functional.elu(x)
+def mlp(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    """Returns what ``rlgpu.ops.mlp`` does, with torch's own autograd."""
+    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+        x = torch.nn.functional.elu(torch.nn.functional.linear(x, weight, bias))
+    return torch.nn.functional.linear(x, weights[-1], biases[-1])
 
 
 def philox_normals(rng_state: Tensor, rows: int, num_actions: int) -> Tensor:

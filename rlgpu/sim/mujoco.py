@@ -53,7 +53,7 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
     for joint in joints:
         if joint in scene.drives:
             _add_actuator(spec, joint, scene.drives[joint])
-    if scene.wrench_bodies or scene.body_states:
+    if scene.wrench_bodies or scene.contact_forces:
         # Contact wrenches per body are computed only where a sensor asks for accelerations.
         spec.bodies[1].add_site(name="rlgpu_accelerometer")
         spec.add_sensor(
@@ -101,8 +101,7 @@ class MujocoSimulator:
         self.device = torch.device("cpu")
         self.model = model = build_model(scene, timing)
         self._batch = Batch(model, num_envs, num_threads)
-        self._measures_contacts = bool(scene.wrench_bodies) or scene.body_states
-        self._body_states = scene.body_states
+        self._contact_forces, self._body_states = scene.contact_forces, scene.body_states
         self._stage = (
             mujoco.mjtStage.mjSTAGE_VEL if scene.body_states else mujoco.mjtStage.mjSTAGE_NONE
         )
@@ -128,6 +127,7 @@ class MujocoSimulator:
         self._dof_slice = _contiguous(dof_ids)
         self._driven = [self.joint_names.index(model.actuator(i).name) for i in range(model.nu)]
         self._wrench_ids = [model.body(name).id for name in scene.wrench_bodies]
+        self._wrench_index = torch.tensor(self._wrench_ids, dtype=torch.int64)
 
     def _bind_arrays(self, num_wrenches: int) -> None:
         bind = self._batch.bind
@@ -137,11 +137,16 @@ class MujocoSimulator:
         self._ctrl = torch.from_numpy(bind("ctrl"))
         self._warnings: np.ndarray = self._batch.warning
         self._seen_warnings = self._count_bad_states()
-        if self._measures_contacts:
-            names = ("cfrc_ext", "subtree_com", "xpos", "xmat", "xquat", "cvel")
-            self._derived = {name: _output(bind(name)) for name in names}
+        wanted: set[str] = set()
+        if num_wrenches:
+            wanted |= {"cfrc_ext", "subtree_com", "xpos", "xmat"}
+        if self._contact_forces:
+            wanted |= {"cfrc_ext"}
+        if self._body_states:
+            wanted |= {"subtree_com", "xpos", "xquat", "cvel"}
+        self._derived = {name: _output(bind(name)) for name in sorted(wanted)}
         kept = bodies if self._body_states else 0
-        forces = bodies if self._measures_contacts else 0
+        forces = bodies if self._contact_forces else 0
         self.state = SimState(
             root_pos_w=torch.zeros(n, 3),
             root_quat_w=torch.zeros(n, 4),
@@ -192,7 +197,9 @@ class MujocoSimulator:
         if self._body_states:
             self._batch.forward(ids.numpy(), stage=mujoco.mjtStage.mjSTAGE_VEL)
         self._seen_warnings = self._count_bad_states()
-        self._refresh()
+        self._refresh_joints_and_root()
+        if self._body_states:
+            self._refresh_bodies()
         self.state.contact_wrench_b[ids] = 0.0
         self.state.contact_force_w[ids] = 0.0
 
@@ -209,34 +216,39 @@ class MujocoSimulator:
             self._qvel[ids, 3:6] = quat_rotate_inverse(quat, to.root_ang_vel_w[ids].double())
 
     def _refresh(self) -> None:
+        self._refresh_joints_and_root()
+        if self._contact_forces:
+            self.state.contact_force_w.copy_(self._derived["cfrc_ext"][:, 1:, 3:])
+        if self._wrench_ids:
+            self._refresh_wrenches()
+        if self._body_states:
+            self._refresh_bodies()
+
+    def _refresh_joints_and_root(self) -> None:
         state = self.state
         state.joint_pos.copy_(self._qpos[:, self._qpos_slice])
         state.joint_vel.copy_(self._qvel[:, self._dof_slice])
         if self._floating:
             state.root_pos_w.copy_(self._qpos[:, 0:3])
-            state.root_quat_w.copy_(self._qpos[:, 3:7][:, _XYZW])
+            state.root_quat_w[:, :3].copy_(self._qpos[:, 4:7])
+            state.root_quat_w[:, 3].copy_(self._qpos[:, 3])
             state.root_lin_vel_w.copy_(self._qvel[:, 0:3])
             # MuJoCo keeps a free joint's angular velocity in body axes.
             ang_vel_b = self._qvel[:, 3:6].float()
             state.root_ang_vel_w.copy_(quat_rotate(state.root_quat_w, ang_vel_b))
-        if self._measures_contacts:
-            self._refresh_contacts()
-        if self._body_states:
-            self._refresh_bodies()
 
-    def _refresh_contacts(self) -> None:
-        derived, ids = self._derived, self._wrench_ids
-        self.state.contact_force_w.copy_(derived["cfrc_ext"][:, 1:, 3:])
-        if not ids:
-            return
+    def _refresh_wrenches(self) -> None:
+        derived, ids = self._derived, self._wrench_index
         # cfrc_ext is (torque about the tree's centre of mass, force) in world axes.
-        wrench_w = derived["cfrc_ext"][:, ids].float()
+        wrench_w = derived["cfrc_ext"].index_select(1, ids).float()
         torque_w, force_w = wrench_w[..., :3], wrench_w[..., 3:]
-        arm_w = (derived["subtree_com"][:, 1:2] - derived["xpos"][:, ids]).float()
+        arm_w = (derived["subtree_com"][:, 1:2] - derived["xpos"].index_select(1, ids)).float()
         torque_w = torque_w + torch.linalg.cross(arm_w, force_w)
-        to_body = derived["xmat"][:, ids].float().unflatten(-1, (3, 3))  # columns: body axes in w
+        to_body = derived["xmat"].index_select(1, ids).float().unflatten(-1, (3, 3))
         both_w = torch.stack((force_w, torque_w), dim=-2)  # [N, S, 2, 3]
-        self.state.contact_wrench_b.copy_((both_w @ to_body).flatten(-2))
+        # Columns of to_body are the body's axes. A sum beats many 2x3 by 3x3 products.
+        both_b = (both_w[..., None] * to_body[..., None, :, :]).sum(-2)
+        self.state.contact_wrench_b.copy_(both_b.flatten(-2))
 
     def _refresh_bodies(self) -> None:
         state, derived = self.state, self._derived

@@ -35,6 +35,8 @@ class SceneSpec:
     """Driven joints by name; the others are passive."""
     wrench_bodies: tuple[str, ...] = ()
     """Bodies whose contact wrench is measured, in the order of ``contact_wrench_b``."""
+    contact_forces: bool = False
+    """Whether the net contact force on every body is measured."""
     body_states: bool = False
     """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
 

@@ -38,10 +38,10 @@ class SimState(NamedTuple):
     """Contact force [N] and torque about the body's origin [N m] on each of the scene's
     ``wrench_bodies``, in body axes, from the last physics step, shape [N, S, 6]."""
     contact_force_w: Tensor
-    """Net contact force on each body [N], from the last physics step, shape [N, B, 3]. Zero unless
-    the scene measures wrenches or body states."""
+    """Net contact force on each body [N], from the last physics step, shape [N, B, 3]; B is 0
+    without the scene's ``contact_forces``."""
     body_pos_w: Tensor
-    """Positions of all bodies [m], shape [N, B, 3]; B is 0 without ``body_states``."""
+    """Positions of all bodies [m], shape [N, B, 3]; B is 0 without the scene's ``body_states``."""
     body_quat_w: Tensor
     """Orientations of all bodies, (x, y, z, w), shape [N, B, 4]."""
     body_lin_vel_w: Tensor

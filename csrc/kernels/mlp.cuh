@@ -1,4 +1,5 @@
-// ELU with alpha = 1, in place forward, and its gradient from the output.
+// The elementwise half of a multilayer perceptron with ELU: activation in place, and the gradient
+// through it. The matrix products are the libraries'.
 #pragma once
 
 #include "portable.h"
@@ -38,12 +39,12 @@ __global__ void __launch_bounds__(kEluBlock) elu_kernel(int64_t count, float* __
 
 // One thread owns one element at a time, striding over the grid; coalesced; deterministic.
 __global__ void __launch_bounds__(kEluBlock)
-    elu_backward_kernel(const float* __restrict__ grad_in, const float* __restrict__ y_in,
-                        int64_t count, float* __restrict__ grad_out) {
+    elu_gradient_kernel(const float* __restrict__ y_in, int64_t count,
+                        float* __restrict__ grad_out) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * kEluBlock;
   for (int64_t i = blockIdx.x * static_cast<int64_t>(kEluBlock) + threadIdx.x; i < count;
        i += step) {
-    grad_out[i] = elu_gradient(grad_in[i], y_in[i]);
+    grad_out[i] = elu_gradient(grad_out[i], y_in[i]);
   }
 }
 
@@ -52,9 +53,9 @@ inline cudaError_t launch_elu(int64_t count, float* x_out, cudaStream_t stream) 
   return cudaGetLastError();
 }
 
-inline cudaError_t launch_elu_backward(const float* grad_in, const float* y_in, int64_t count,
-                                       float* grad_out, cudaStream_t stream) {
-  elu_backward_kernel<<<elu_grid(count), kEluBlock, 0, stream>>>(grad_in, y_in, count, grad_out);
+inline cudaError_t launch_elu_gradient(const float* y_in, int64_t count, float* grad_out,
+                                       cudaStream_t stream) {
+  elu_gradient_kernel<<<elu_grid(count), kEluBlock, 0, stream>>>(y_in, count, grad_out);
   return cudaGetLastError();
 }
 

@@ -1,0 +1,27 @@
+// What the CPU and the CUDA host function of mlp check alike.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "tensor.h"
+
+namespace rlgpu {
+
+inline void check_mlp(const char* op, const at::Tensor& x, at::TensorList weights,
+                      at::TensorList biases) {
+  check_dim(op, "x", x, 2);
+  TORCH_CHECK_VALUE(!weights.empty() && weights.size() == biases.size(), op, ": got ",
+                    weights.size(), " weights and ", biases.size(),
+                    " biases, wanted as many of each and at least one");
+  check_tensor(op, "x", x, x.sizes(), at::kFloat, x.device());
+  int64_t width = x.size(1);
+  for (size_t layer = 0; layer < weights.size(); ++layer) {
+    check_dim(op, "weights", weights[layer], 2);
+    const int64_t units = weights[layer].size(0);
+    check_tensor(op, "weights", weights[layer], {units, width}, at::kFloat, x.device());
+    check_tensor(op, "biases", biases[layer], units, at::kFloat, x.device());
+    width = units;
+  }
+}
+
+}  // namespace rlgpu

@@ -1,0 +1,142 @@
+// A multilayer perceptron with ELU on the CPU, forward and backward.
+//
+// The one idea: a thread takes a group of rows through all layers before it takes the next, so
+// activations stay in its cache and the threads meet once a pass instead of once a layer.
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "../checks/mlp.h"
+#include "../kernels/mlp.cuh"
+
+namespace rlgpu {
+namespace {
+
+// Fixed, so that sums do not depend on the number of threads; the activations of a group of this
+// size fit a core's second-level cache for layers of a few hundred units.
+constexpr int64_t kRowsPerGroup = 256;
+
+RLGPU_CPU_CLONES void elu_in_place(int64_t count, float* __restrict__ x_out) {
+  for (int64_t i = 0; i < count; ++i) x_out[i] = elu(x_out[i]);
+}
+
+RLGPU_CPU_CLONES void elu_gradient_in_place(const float* __restrict__ y_in, int64_t count,
+                                            float* __restrict__ grad_out) {
+  for (int64_t i = 0; i < count; ++i) grad_out[i] = elu_gradient(grad_out[i], y_in[i]);
+}
+
+RLGPU_CPU_CLONES void add_columns(const float* __restrict__ rows_in, int64_t num_rows,
+                                  int64_t width, float* __restrict__ sums_out) {
+  for (int64_t row = 0; row < num_rows; ++row) {
+    for (int64_t i = 0; i < width; ++i) sums_out[i] += rows_in[row * width + i];
+  }
+}
+
+RLGPU_CPU_CLONES void add_in_place(const float* __restrict__ x_in, int64_t count,
+                                   float* __restrict__ sum_out) {
+  for (int64_t i = 0; i < count; ++i) sum_out[i] += x_in[i];
+}
+
+// Calls body(group, first row, number of rows) for every group, in parallel.
+template <typename Body>
+void for_each_group(int64_t num_rows, const Body& body) {
+  const int64_t num_groups = (num_rows + kRowsPerGroup - 1) / kRowsPerGroup;
+  at::parallel_for(0, num_groups, 1, [&](int64_t first, int64_t end) {
+    // Thread-local: the worker threads would otherwise look for autograd.
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    for (int64_t group = first; group < end; ++group) {
+      const int64_t begin = group * kRowsPerGroup;
+      body(group, begin, std::min(kRowsPerGroup, num_rows - begin));
+    }
+  });
+}
+
+std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList weights,
+                                        at::TensorList biases) {
+  check_mlp("mlp_forward", x, weights, biases);
+  const at::Tensor input = x.contiguous();
+  const int64_t num_rows = x.size(0);
+  std::vector<at::Tensor> activations, transposed;
+  for (const at::Tensor& weight : weights) {
+    activations.push_back(at::empty({num_rows, weight.size(0)}, x.options()));
+    transposed.push_back(weight.t());
+  }
+  for_each_group(num_rows, [&](int64_t, int64_t begin, int64_t count) {
+    at::Tensor below = input.narrow(0, begin, count);
+    for (size_t layer = 0; layer < weights.size(); ++layer) {
+      at::Tensor out = activations[layer].narrow(0, begin, count);
+      at::addmm_out(out, biases[layer], below, transposed[layer]);
+      if (layer + 1 < weights.size()) elu_in_place(out.numel(), out.mutable_data_ptr<float>());
+      below = out;
+    }
+  });
+  return activations;
+}
+
+// The gradients of one group of rows: every layer's weights and biases, one after the other.
+void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList weights,
+                    at::TensorList activations, int64_t begin, int64_t count, at::Tensor flat) {
+  flat.zero_();
+  int64_t end = flat.numel();
+  at::Tensor g = grad.narrow(0, begin, count);
+  for (size_t layer = weights.size(); layer-- > 0;) {
+    const int64_t units = weights[layer].size(0), width = weights[layer].size(1);
+    const bool first = layer == 0;
+    const at::Tensor below = (first ? x : activations[layer - 1]).narrow(0, begin, count);
+    at::Tensor grad_bias = flat.narrow(0, end - units, units);
+    at::Tensor grad_weight = flat.narrow(0, end - units - units * width, units * width);
+    end -= units + units * width;
+    add_columns(g.const_data_ptr<float>(), count, units, grad_bias.mutable_data_ptr<float>());
+    at::Tensor grad_weight_2d = grad_weight.view({units, width});
+    at::mm_out(grad_weight_2d, g.t(), below);
+    if (first) return;
+    g = at::mm(g, weights[layer]);
+    elu_gradient_in_place(below.const_data_ptr<float>(), g.numel(), g.mutable_data_ptr<float>());
+  }
+}
+
+std::vector<at::Tensor> mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
+                                         at::TensorList weights, at::TensorList activations) {
+  TORCH_CHECK_VALUE(activations.size() == weights.size(), "mlp_backward: got ",
+                    activations.size(), " activations for ", weights.size(), " layers");
+  check_tensor("mlp_backward", "grad", grad, activations.back().sizes(), at::kFloat, x.device());
+  const at::Tensor input = x.contiguous(), grad_c = grad.contiguous();
+  const int64_t num_rows = x.size(0);
+  int64_t size = 0;
+  for (const at::Tensor& weight : weights) size += weight.numel() + weight.size(0);
+  const int64_t num_groups = (num_rows + kRowsPerGroup - 1) / kRowsPerGroup;
+  at::Tensor partials = at::empty({std::max<int64_t>(num_groups, 1), size}, x.options());
+  if (num_groups == 0) partials.zero_();
+  for_each_group(num_rows, [&](int64_t group, int64_t begin, int64_t count) {
+    backward_group(grad_c, input, weights, activations, begin, count, partials.select(0, group));
+  });
+  float* sum_out = partials.mutable_data_ptr<float>();
+  at::parallel_for(0, size, 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t group = 1; group < num_groups; ++group) {
+      add_in_place(sum_out + group * size + begin, end - begin, sum_out + begin);
+    }
+  });
+  std::vector<at::Tensor> grads;
+  const at::Tensor flat = partials.select(0, 0);
+  int64_t start = 0;
+  for (const at::Tensor& weight : weights) {
+    grads.push_back(flat.narrow(0, start, weight.numel()).view(weight.sizes()).clone());
+    start += weight.numel();
+    grads.push_back(flat.narrow(0, start, weight.size(0)).clone());
+    start += weight.size(0);
+  }
+  return grads;
+}
+
+}  // namespace
+}  // namespace rlgpu
+
+TORCH_LIBRARY_IMPL(rlgpu, CPU, m) {
+  m.impl("mlp_forward", &rlgpu::mlp_forward_cpu);
+  m.impl("mlp_backward", &rlgpu::mlp_backward_cpu);
+}

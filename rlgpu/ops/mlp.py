@@ -1,0 +1,65 @@
+"""A multilayer perceptron with ELU between its layers, forward and backward in one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _Mlp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:
+        weights, biases = list(parameters[0::2]), list(parameters[1::2])
+        activations = torch.ops.rlgpu.mlp_forward(x, weights, biases)
+        ctx.num_layers = len(weights)
+        ctx.save_for_backward(x, *weights, *activations)
+        output: Tensor = activations[-1]
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, *saved = ctx.saved_tensors
+        weights, activations = saved[: ctx.num_layers], saved[ctx.num_layers :]
+        return (None, *torch.ops.rlgpu.mlp_backward(grads[0], x, weights, activations))
+
+
+def mlp(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    """Returns the output of linear layers with ELU between them, differentiable in its parameters.
+
+    ``x`` itself gets no gradient: nothing trained lies before it.
+
+    Args:
+        x: Inputs, shape [B, I].
+        weights: One matrix a layer, shapes [H, I], ..., [O, H].
+        biases: One vector a layer, shapes [H], ..., [O].
+
+    Returns:
+        The last layer's output, without activation, shape [B, O].
+
+    Raises:
+        ValueError: A tensor has another shape, dtype or device than stated.
+    """
+    parameters = [p for pair in zip(weights, biases, strict=True) for p in pair]
+    if torch.is_grad_enabled():
+        output: Tensor = _Mlp.apply(x, *parameters)
+        return output
+    activations: list[Tensor] = torch.ops.rlgpu.mlp_forward(x, list(weights), list(biases))
+    return activations[-1]
+
+
+def register_fake() -> None:
+    """Tells torch the shapes that the ops return, for tracing without data."""
+
+    @torch.library.register_fake("rlgpu::mlp_forward")
+    def _(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> list[Tensor]:
+        return [x.new_empty(x.shape[0], weight.shape[0]) for weight in weights]
+
+    @torch.library.register_fake("rlgpu::mlp_backward")
+    def _(
+        grad: Tensor, x: Tensor, weights: list[Tensor], activations: list[Tensor]
+    ) -> list[Tensor]:
+        shapes = [shape for w in weights for shape in (w.shape, w.shape[:1])]
+        return [x.new_empty(shape) for shape in shapes]
