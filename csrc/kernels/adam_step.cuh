@@ -43,3 +43,102 @@ RLGPU_HD void adam_element(const AdamHyperparameters& h, const AdamScalars& s, f
 }
 
 }  // namespace rlgpu
+
+#if defined(__CUDACC__)
+namespace rlgpu {
+
+constexpr int kAdamBlock = 256;
+constexpr int kAdamMaxBlocks = 256;
+
+// Device scratch of one step: the norm's partial sums, then what was decided from them.
+struct AdamScratch {
+  double partials[kAdamMaxBlocks];
+  AdamScalars scalars;
+  bool taken;
+};
+
+struct AdamBuffers {
+  float* __restrict__ params;
+  float* __restrict__ exp_avg;
+  float* __restrict__ exp_avg_sq;
+  int64_t* __restrict__ step;
+  int64_t* __restrict__ nonfinite_steps;
+};
+
+// Sums `mine` over a block in a fixed tree; every thread gets the result.
+__device__ inline double block_total(double mine) {
+  __shared__ double shared[kAdamBlock];
+  shared[threadIdx.x] = mine;
+  __syncthreads();
+  for (int half = kAdamBlock / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+    __syncthreads();
+  }
+  return shared[0];
+}
+
+// One thread strides over the gradients; one partial a block; coalesced; deterministic.
+__global__ void __launch_bounds__(kAdamBlock)
+    grad_norm_kernel(const float* __restrict__ grads_in, int64_t count,
+                     AdamScratch* __restrict__ scratch_out) {
+  double mine = 0.0;
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * kAdamBlock;
+  for (int64_t i = blockIdx.x * static_cast<int64_t>(kAdamBlock) + threadIdx.x; i < count;
+       i += stride) {
+    mine += static_cast<double>(grads_in[i]) * grads_in[i];
+  }
+  const double total = block_total(mine);
+  if (threadIdx.x == 0) scratch_out->partials[blockIdx.x] = total;
+}
+
+// One block: adds the partials in a fixed tree and decides whether the step is taken.
+__global__ void __launch_bounds__(kAdamBlock)
+    adam_decide_kernel(int num_partials, const float* __restrict__ learning_rate_in,
+                       const bool* __restrict__ stop_in, AdamHyperparameters h,
+                       AdamBuffers buffers_out, AdamScratch* __restrict__ scratch_out,
+                       float* __restrict__ grad_norm_out) {
+  const bool mine = threadIdx.x < num_partials;
+  const double norm = sqrt(block_total(mine ? scratch_out->partials[threadIdx.x] : 0.0));
+  if (threadIdx.x != 0) return;
+  *grad_norm_out = static_cast<float>(norm);
+  const bool finite = isfinite(norm);
+  scratch_out->taken = finite && !*stop_in;
+  if (!finite) *buffers_out.nonfinite_steps += 1;
+  if (!scratch_out->taken) return;
+  *buffers_out.step += 1;
+  scratch_out->scalars = adam_scalars(h, *learning_rate_in, *buffers_out.step, norm);
+}
+
+// One thread strides over the parameters; coalesced; leaves everything alone if not taken.
+__global__ void __launch_bounds__(kAdamBlock)
+    adam_apply_kernel(const float* __restrict__ grads_in,
+                      const AdamScratch* __restrict__ scratch_in, int64_t count,
+                      AdamHyperparameters h, AdamBuffers buffers_out) {
+  if (!scratch_in->taken) return;
+  const AdamScalars scalars = scratch_in->scalars;
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * kAdamBlock;
+  for (int64_t i = blockIdx.x * static_cast<int64_t>(kAdamBlock) + threadIdx.x; i < count;
+       i += stride) {
+    adam_element(h, scalars, grads_in[i], buffers_out.params[i], buffers_out.exp_avg[i],
+                 buffers_out.exp_avg_sq[i]);
+  }
+}
+
+inline cudaError_t launch_adam_step(const float* grads_in, const float* learning_rate_in,
+                                    const bool* stop_in, int64_t count,
+                                    const AdamHyperparameters& h, const AdamBuffers& buffers_out,
+                                    AdamScratch* scratch, float* grad_norm_out,
+                                    cudaStream_t stream) {
+  const int64_t wanted = (count + kAdamBlock - 1) / kAdamBlock;
+  const int blocks = static_cast<int>(wanted < kAdamMaxBlocks ? wanted : kAdamMaxBlocks);
+  grad_norm_kernel<<<blocks, kAdamBlock, 0, stream>>>(grads_in, count, scratch);
+  if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
+  adam_decide_kernel<<<1, kAdamBlock, 0, stream>>>(blocks, learning_rate_in, stop_in, h,
+                                                   buffers_out, scratch, grad_norm_out);
+  if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
+  adam_apply_kernel<<<blocks, kAdamBlock, 0, stream>>>(grads_in, scratch, count, h, buffers_out);
+  return cudaGetLastError();
+}
+
+}  // namespace rlgpu
+#endif  // __CUDACC__

@@ -121,3 +121,73 @@ RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scale
 }
 
 }  // namespace rlgpu
+
+#if defined(__CUDACC__)
+namespace rlgpu {
+
+constexpr int kPpoBlock = 128;
+constexpr int kPpoFinalBlock = 128;  // at least kMaxActions + kNumPpoMetrics
+
+inline int64_t ppo_num_blocks(int64_t num_rows) { return (num_rows + kPpoBlock - 1) / kPpoBlock; }
+
+// One thread owns one row. Its sums go to its slice of shared memory; then one thread a column adds
+// the block's rows in order and writes a partial. Deterministic.
+__global__ void __launch_bounds__(kPpoBlock)
+    ppo_loss_kernel(PpoInputs in, PpoCoefficients coefficients, float* __restrict__ grad_mean_out,
+                    float* __restrict__ grad_values_out, float* __restrict__ partials_out) {
+  extern __shared__ float sums[];  // [kPpoBlock, num_actions + kNumPpoMetrics]
+  __shared__ ActionScale scales[kMaxActions];
+  const int width = static_cast<int>(in.num_actions) + kNumPpoMetrics;
+  for (int i = threadIdx.x; i < in.num_actions; i += kPpoBlock) {
+    scales[i] = action_scale(in.log_std[i], in.old_log_std[i]);
+  }
+  float* mine = sums + threadIdx.x * width;
+  for (int i = 0; i < width; ++i) mine[i] = 0.0f;
+  __syncthreads();
+  const int64_t row = blockIdx.x * static_cast<int64_t>(kPpoBlock) + threadIdx.x;
+  if (row < in.num_rows) {
+    ppo_row(in, scales, coefficients, row, grad_mean_out, grad_values_out, mine,
+            mine + in.num_actions);
+  }
+  __syncthreads();
+  for (int column = threadIdx.x; column < width; column += kPpoBlock) {
+    float total = 0.0f;
+    for (int i = 0; i < kPpoBlock; ++i) total += sums[i * width + column];
+    partials_out[static_cast<int64_t>(blockIdx.x) * width + column] = total;
+  }
+}
+
+// One thread owns one column of the partials and adds them in order. One block.
+__global__ void __launch_bounds__(kPpoFinalBlock)
+    ppo_finish_kernel(const float* __restrict__ partials_in, int64_t num_partials,
+                      int64_t num_actions, int64_t num_rows, float* __restrict__ grad_log_std_out,
+                      float* __restrict__ metrics_out) {
+  const int column = threadIdx.x;
+  const int64_t width = num_actions + kNumPpoMetrics;
+  if (column >= width) return;
+  float total = 0.0f;
+  for (int64_t i = 0; i < num_partials; ++i) total += partials_in[i * width + column];
+  if (column < num_actions) {
+    grad_log_std_out[column] = total;
+  } else {
+    metrics_out[column - num_actions] = total / static_cast<float>(num_rows);
+  }
+}
+
+// partials: ppo_num_blocks(num_rows) * (num_actions + kNumPpoMetrics) floats.
+inline cudaError_t launch_ppo_loss(const PpoInputs& in, const PpoCoefficients& coefficients,
+                                   float* grad_mean_out, float* grad_values_out,
+                                   float* grad_log_std_out, float* metrics_out, float* partials,
+                                   cudaStream_t stream) {
+  const int64_t blocks = ppo_num_blocks(in.num_rows);
+  const size_t shared = sizeof(float) * kPpoBlock * (in.num_actions + kNumPpoMetrics);
+  ppo_loss_kernel<<<static_cast<unsigned>(blocks), kPpoBlock, shared, stream>>>(
+      in, coefficients, grad_mean_out, grad_values_out, partials);
+  if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
+  ppo_finish_kernel<<<1, kPpoFinalBlock, 0, stream>>>(partials, blocks, in.num_actions, in.num_rows,
+                                                      grad_log_std_out, metrics_out);
+  return cudaGetLastError();
+}
+
+}  // namespace rlgpu
+#endif  // __CUDACC__

@@ -164,8 +164,8 @@ def adam_step(
     grad_norm = torch.linalg.vector_norm(grads.double())
     finite = torch.isfinite(grad_norm)
     taken = finite & ~stop
-    state.nonfinite_steps += ~finite
-    state.step += taken
+    state.nonfinite_steps.add_(~finite)
+    state.step.add_(taken)
     scale = 1.0
     if h.max_grad_norm > 0:
         scale = (h.max_grad_norm / (grad_norm + 1e-6)).clamp(max=1.0).to(params.dtype)

@@ -29,6 +29,7 @@ _BAD_STATE = [
     int(mujoco.mjtWarning.mjWARN_BADQPOS),
     int(mujoco.mjtWarning.mjWARN_BADQVEL),
     int(mujoco.mjtWarning.mjWARN_BADQACC),
+    int(mujoco.mjtWarning.mjWARN_BADCTRL),
 ]
 
 
@@ -97,6 +98,8 @@ class MujocoSimulator:
         Raises:
             ValueError: The scene names joints or bodies that the asset does not have.
         """
+        # Warnings are counted and reported; MuJoCo would also print them and write a log file.
+        mujoco.set_mju_user_warning(lambda _text: None)
         self.num_envs, self.timing = num_envs, timing
         self.device = torch.device("cpu")
         self.model = model = build_model(scene, timing)
@@ -246,8 +249,10 @@ class MujocoSimulator:
         torque_w = torque_w + torch.linalg.cross(arm_w, force_w)
         to_body = derived["xmat"].index_select(1, ids).float().unflatten(-1, (3, 3))
         both_w = torch.stack((force_w, torque_w), dim=-2)  # [N, S, 2, 3]
-        # Columns of to_body are the body's axes. A sum beats many 2x3 by 3x3 products.
-        both_b = (both_w[..., None] * to_body[..., None, :, :]).sum(-2)
+        # Rows of the world-axis sum: three broadcasts beat many 2x3 by 3x3 products.
+        both_b = both_w[..., 0:1] * to_body[:, :, None, 0]
+        both_b.addcmul_(both_w[..., 1:2], to_body[:, :, None, 1])
+        both_b.addcmul_(both_w[..., 2:3], to_body[:, :, None, 2])
         self.state.contact_wrench_b.copy_(both_b.flatten(-2))
 
     def _refresh_bodies(self) -> None:

@@ -1,0 +1,83 @@
+"""mlp: the float64 reference with autograd, over odd shapes and depths."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlgpu.ops import mlp, reference
+
+
+def layers(sizes: list[int], device: torch.device, dtype=torch.float32):
+    g = torch.Generator().manual_seed(1)
+    weights, biases = [], []
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        weights.append((torch.randn(fan_out, fan_in, generator=g) / fan_in**0.5).to(device, dtype))
+        biases.append(torch.randn(fan_out, generator=g).to(device, dtype))
+    return weights, biases
+
+
+@pytest.mark.parametrize("rows", [0, 1, 31, 257, 1000])
+@pytest.mark.parametrize("sizes", [[5, 3], [60, 256, 128, 64, 9], [7, 33, 1]])
+def test_output_and_gradients_agree_with_the_float64_reference(rows, sizes, device) -> None:
+    """Forward within float32 rounding; gradients of a random projection of the output."""
+    g = torch.Generator().manual_seed(2)
+    x = torch.randn(rows, sizes[0], generator=g).to(device)
+    projection = torch.randn(rows, sizes[-1], generator=g).to(device)
+    results = []
+    for function, dtype in ((mlp, torch.float32), (reference.mlp, torch.float64)):
+        weights, biases = layers(sizes, device, dtype)
+        parameters = [p.requires_grad_() for p in (*weights, *biases)]
+        output = function(x.to(dtype), weights, biases)
+        (output * projection.to(dtype)).sum().backward()
+        results.append([output.detach(), *(p.grad for p in parameters)])
+    for ours, wanted in zip(*results, strict=True):
+        scale = max(wanted.abs().max().item(), 1e-6) if wanted.numel() else 1.0
+        torch.testing.assert_close(ours.double(), wanted, rtol=1e-4, atol=2e-6 * scale)
+
+
+def test_elu_is_right_from_minus_infinity_to_infinity(device) -> None:
+    """A single unit of weight 1: ELU itself, at its edges."""
+    x = torch.tensor([-torch.inf, -100.0, -1.0, -1e-6, 0.0, 2.0, torch.inf], device=device)
+    one, zero = torch.ones(1, 1, device=device), torch.zeros(1, device=device)
+    y = mlp(x[:, None], [one, one], [zero, zero])[:, 0]
+    wanted = torch.nn.functional.elu(x.double())
+    torch.testing.assert_close(y.double(), wanted, rtol=1e-6, atol=1.3e-7)
+
+
+def test_nan_stays_nan(device) -> None:
+    """The activation must not hide a broken input."""
+    x = torch.full((2, 3), torch.nan, device=device)
+    assert mlp(x, *layers([3, 4, 2], device)).isnan().all()
+
+
+def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
+    """Groups of rows are fixed and summed in order."""
+    x = torch.randn(3000, 20, generator=torch.Generator().manual_seed(0))
+    threads = torch.get_num_threads()
+    grads = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        weights, biases = layers([20, 32, 4], torch.device("cpu"))
+        weights[0].requires_grad_()
+        mlp(x, weights, biases).square().sum().backward()
+        grads.append(weights[0].grad)
+    torch.set_num_threads(threads)
+    assert torch.equal(*grads)
+
+
+def test_a_weight_of_the_wrong_width_is_refused() -> None:
+    """The message names the op and the argument."""
+    weights, biases = layers([4, 5, 2], torch.device("cpu"))
+    with pytest.raises(ValueError, match=r"mlp_forward: weights has shape \[5, 4\], wanted \[5, 3\]"):
+        mlp(torch.zeros(2, 3), weights, biases)
+
+
+def test_opcheck_accepts_schemas_and_fake_kernels(device) -> None:
+    """torch's own check of the registration, forward and backward."""
+    weights, biases = layers([4, 5, 2], device)
+    x = torch.randn(6, 4, device=device)
+    torch.library.opcheck(torch.ops.rlgpu.mlp_forward.default, (x, weights, biases))
+    activations = torch.ops.rlgpu.mlp_forward(x, weights, biases)
+    grad = torch.randn(6, 2, device=device)
+    torch.library.opcheck(torch.ops.rlgpu.mlp_backward.default, (grad, x, weights, activations))

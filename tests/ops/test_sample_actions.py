@@ -1,0 +1,91 @@
+"""sample_actions: Philox against its published vectors, the reference, statistics, state."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlgpu.ops import reference, sample_actions
+
+
+def draw(mean, log_std, state, function=sample_actions):
+    actions, log_probs = torch.empty_like(mean), torch.empty_like(mean[:, 0])
+    function(mean, log_std, state, actions=actions, log_probs=log_probs)
+    return actions, log_probs
+
+
+def test_the_reference_generates_philox_as_published() -> None:
+    """Random123's known answer for counter 0 and key 0 begins 0x6627e8d5 0xe169c58d."""
+    # The first two words give uniform u1, u2; Box-Muller of those is the first pair of normals.
+    u1 = (0x6627E8D5 >> 8) * 2.0**-24 + 2.0**-25
+    u2 = (0xE169C58D >> 8) * 2.0**-24 + 2.0**-25
+    radius = (-2.0 * torch.tensor(u1, dtype=torch.float64).log()).sqrt()
+    angle = 2 * torch.pi * torch.tensor(u2, dtype=torch.float64)
+    normals = reference.philox_normals(torch.zeros(2, dtype=torch.int64), 1, 2)
+    wanted = torch.stack((radius * angle.cos(), radius * angle.sin()))
+    torch.testing.assert_close(normals[0].double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (31, 3), (33, 8), (4096, 8), (5, 21)])
+def test_actions_and_log_probs_agree_with_the_reference(shape, device) -> None:
+    """The same seed and call give the same numbers in the twin."""
+    g = torch.Generator().manual_seed(0)
+    mean = torch.randn(shape, generator=g).to(device)
+    log_std = (torch.randn(shape[1], generator=g) * 0.3).to(device)
+    state, twin = (torch.tensor([123456789012345, 7], device=device) for _ in range(2))
+    actions, log_probs = draw(mean, log_std, state)
+    wanted = draw(mean.double(), log_std.double(), twin, reference.sample_actions)
+    torch.testing.assert_close(actions.double(), wanted[0], rtol=1e-5, atol=2e-5)
+    torch.testing.assert_close(log_probs.double(), wanted[1], rtol=1e-4, atol=1e-4)
+    assert state.tolist() == twin.tolist() == [123456789012345, 8]
+
+
+def test_samples_have_the_mean_and_deviation_asked_for(device) -> None:
+    """200 000 draws around 2 with deviation 0.5: errors of about 0.5 / sqrt(200 000) = 0.0011."""
+    mean = torch.full((50_000, 4), 2.0, device=device)
+    log_std = torch.full((4,), 0.5, device=device).log()
+    actions, _ = draw(mean, log_std, torch.tensor([1, 0], device=device))
+    assert abs(actions.mean().item() - 2.0) < 0.006
+    assert abs(actions.std().item() - 0.5) < 0.005
+    assert torch.corrcoef(actions.t()).triu(1).abs().max() < 0.03
+
+
+def test_each_call_draws_anew_and_a_saved_state_draws_again(device) -> None:
+    """The state is all there is."""
+    mean, log_std = torch.zeros(10, 3, device=device), torch.zeros(3, device=device)
+    state = torch.tensor([5, 0], device=device)
+    saved = state.clone()
+    first, second = draw(mean, log_std, state)[0], draw(mean, log_std, state)[0]
+    assert not torch.equal(first, second)
+    assert torch.equal(first, draw(mean, log_std, saved)[0])
+
+
+def test_rows_do_not_depend_on_how_many_there_are(device) -> None:
+    """Row 3 of 5 is row 3 of 5000."""
+    log_std = torch.zeros(3, device=device)
+    few, many = (
+        draw(torch.zeros(n, 3, device=device), log_std, torch.tensor([5, 2], device=device))[0]
+        for n in (5, 5000)
+    )
+    assert torch.equal(few, many[:5])
+
+
+def test_no_rows_is_fine_and_a_view_to_write_is_refused() -> None:
+    """Zero sizes pass; a strided output would lose what is written."""
+    state, log_std = torch.tensor([0, 0]), torch.zeros(3)
+    draw(torch.zeros(0, 3), log_std, state)
+    with pytest.raises(ValueError, match="sample_actions: actions is written and must be contig"):
+        strided = torch.empty(3, 4).t()
+        sample_actions(
+            torch.zeros(4, 3), log_std, state, actions=strided, log_probs=torch.empty(4)
+        )
+
+
+def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
+    """torch's own check of the registration, mutations included."""
+    args = (
+        torch.zeros(4, 3, device=device), torch.zeros(3, device=device),
+        torch.tensor([1, 2], device=device), torch.empty(4, 3, device=device),
+        torch.empty(4, device=device),
+    )  # fmt: skip
+    torch.library.opcheck(torch.ops.rlgpu.sample_actions.default, args)

@@ -1,0 +1,35 @@
+"""What is particular to the CPU engine."""
+
+from __future__ import annotations
+
+import torch
+
+from rlgpu.sim import make_simulator
+from rlgpu.vec_env import VecEnv
+from tasks.ant import Ant, AntConfig
+
+
+def run(num_threads: int) -> torch.Tensor:
+    config = AntConfig(name="Ant")
+    task = Ant(config)
+    sim = make_simulator("mujoco", task.scene(), config.timing(), 37, num_threads=num_threads)
+    env = VecEnv(task, sim, seed=3)
+    g = torch.Generator().manual_seed(4)
+    for _ in range(120):
+        env.step(torch.rand(37, 8, generator=g) * 2 - 1)
+    return env.observations
+
+
+def test_trajectories_do_not_depend_on_the_number_of_threads() -> None:
+    """120 steps of 37 ants with resets, on one, two and three threads."""
+    one = run(1)
+    assert torch.equal(one, run(2))
+    assert torch.equal(one, run(3))
+
+
+def test_state_rows_are_aliased_without_copies() -> None:
+    """A write through torch is MuJoCo's own state."""
+    config = AntConfig(name="Ant")
+    sim = make_simulator("mujoco", Ant(config).scene(), config.timing(), 2)
+    sim._qpos[1, 2] = 7.0
+    assert sim._batch.bind("qpos")[1, 2] == 7.0
