@@ -89,12 +89,7 @@ class Ppo:
         self.value_normalizer = RunningNormalizer(1, enabled=config.normalize_values)
         for normalizer in (self.observation_normalizer, self.value_normalizer):
             normalizer.to(device)
-        self.adam = AdamState(
-            exp_avg=torch.zeros_like(self.flat.params),
-            exp_avg_sq=torch.zeros_like(self.flat.params),
-            step=torch.zeros((), dtype=torch.int64, device=device),
-            nonfinite_steps=torch.zeros((), dtype=torch.int64, device=device),
-        )
+        self.adam = AdamState.fresh(self.flat.params)
         self.learning_rate = torch.tensor(config.learning_rate, device=device)
         self.iteration = torch.zeros((), dtype=torch.int64, device=device)
         self.rng_state = torch.tensor([seed, 0], dtype=torch.int64, device=device)
@@ -162,7 +157,7 @@ class Ppo:
 
     def update(self, storage: RolloutStorage) -> UpdateMetrics:
         """Trains on a finished rollout for ``num_epochs`` epochs, or until the KL says stop."""
-        config, flat = self.config, self.flat
+        config = self.config
         explained_variance = self.compute_advantages(storage)
         if config.schedule == "linear":
             rate = linear_learning_rate(
@@ -176,14 +171,7 @@ class Ppo:
         last_kl = torch.zeros((), device=self.device)
         grad_norm = torch.zeros((), device=self.device)
         for batch in self._all_minibatches(storage):
-            metrics = self._backward(batch)
-            if config.target_kl > 0:
-                stop = stop | (metrics[APPROX_KL] > KL_STOP_FACTOR * config.target_kl)
-            grad_norm = self.kernels.adam_step(
-                flat.params, self.adam, flat.grads, self.learning_rate, stop, self._adam_constants
-            )
-            with torch.no_grad():
-                self.network.log_std.clamp_(config.min_log_std, config.max_log_std)
+            metrics, stop, grad_norm = self._step(batch, stop)
             last_kl = metrics[APPROX_KL]
             steps += ~stop
             sums += metrics * ~stop
@@ -208,6 +196,23 @@ class Ppo:
         order = self.config.minibatch_order
         for _ in range(self.config.num_epochs):
             yield from storage.minibatches(self.num_minibatches, order, self.generator)
+
+    def _step(self, batch: PpoBatch, stop: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Takes one optimiser step unless ``stop`` is, or now becomes, set.
+
+        Returns:
+            The minibatch's metrics, the flag, and the norm of the gradients.
+        """
+        config, flat = self.config, self.flat
+        metrics = self._backward(batch)
+        if config.target_kl > 0:
+            stop = stop | (metrics[APPROX_KL] > KL_STOP_FACTOR * config.target_kl)
+        grad_norm = self.kernels.adam_step(
+            flat.params, self.adam, flat.grads, self.learning_rate, stop, self._adam_constants
+        )
+        with torch.no_grad():
+            self.network.log_std.clamp_(config.min_log_std, config.max_log_std)
+        return metrics, stop, grad_norm
 
     def _backward(self, batch: PpoBatch) -> Tensor:
         """Leaves the gradients of the minibatch in ``flat.grads``; returns its metrics."""

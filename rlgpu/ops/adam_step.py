@@ -20,6 +20,12 @@ class AdamState(NamedTuple):
     nonfinite_steps: Tensor
     """Steps skipped because the gradients were not finite, shape [], int64."""
 
+    @classmethod
+    def fresh(cls, params: Tensor) -> AdamState:
+        """Returns the state before the first step, on the parameters' device."""
+        count = torch.zeros((), dtype=torch.int64, device=params.device)
+        return cls(torch.zeros_like(params), torch.zeros_like(params), count, count.clone())
+
 
 class AdamHyperparameters(NamedTuple):
     """Constants of Adam."""

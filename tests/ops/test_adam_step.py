@@ -12,9 +12,7 @@ from rlgpu.ops import AdamHyperparameters, AdamState, adam_step, reference
 
 def fresh(count: int, device) -> tuple[torch.Tensor, AdamState]:
     params = torch.randn(count, generator=torch.Generator().manual_seed(0)).to(device)
-    zero = torch.zeros((), dtype=torch.int64, device=device)
-    moments = torch.zeros_like(params), torch.zeros_like(params)
-    return params, AdamState(*moments, zero, zero.clone())
+    return params, AdamState.fresh(params)
 
 
 def scalars(device, stop: bool = False) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,60 @@
+"""ActorCritic and FlatParameters: shapes, sharing, initialisation, aliasing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlgpu.nn import ActorCritic, FlatParameters
+from rlgpu.ops import mlp, reference
+
+
+def network(separate: bool = False, weight_init="torch", implementation=mlp) -> ActorCritic:
+    torch.manual_seed(0)
+    return ActorCritic(
+        5, 2, hidden_sizes=[16, 8], separate=separate, weight_init=weight_init,
+        initial_log_std=-0.5, mlp=implementation,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_means_and_values_have_their_shapes_and_agree_with_torch(separate) -> None:
+    """[B, A] and [B]; the plain-torch twin gives the same to rounding."""
+    x = torch.randn(7, 5)
+    ours, theirs = network(separate)(x), network(separate, implementation=reference.mlp)(x)
+    assert ours.mean.shape == (7, 2)
+    assert ours.values.shape == (7,)
+    torch.testing.assert_close(ours.mean, theirs.mean)
+    torch.testing.assert_close(ours.values, theirs.values)
+    torch.testing.assert_close(network(separate).value(x), ours.values)
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_only_a_shared_trunk_lets_the_value_reach_the_actors_layers(separate) -> None:
+    """The gradient of the value stops at the critic when that is separate."""
+    net = network(separate)
+    net(torch.randn(7, 5)).values.sum().backward()
+    grad = net.actor[0].weight.grad
+    assert (grad is None or not grad.any()) == separate
+
+
+def test_orthogonal_initialisation_makes_small_means() -> None:
+    """Gain 0.01 for the means' rows, zero biases."""
+    net = network(weight_init="orthogonal")
+    assert net(torch.randn(100, 5)).mean.abs().max() < 0.2
+    assert not net.actor[-1].bias.any()
+    w = net.actor[1].weight
+    torch.testing.assert_close(w @ w.t(), 2 * torch.eye(8), atol=1e-5, rtol=0)
+
+
+def test_flat_parameters_are_the_modules_parameters() -> None:
+    """A write to the buffer moves the network; autograd adds into the gradient buffer."""
+    net = network()
+    before = net(torch.ones(1, 5)).mean.clone()
+    flat = FlatParameters(net)
+    torch.testing.assert_close(net(torch.ones(1, 5)).mean, before)
+    net(torch.ones(3, 5)).mean.sum().backward()
+    assert flat.grads.abs().sum() > 0
+    flat.params.zero_()
+    assert not net(torch.ones(1, 5)).mean.any()
+    assert flat.params.numel() == sum(p.numel() for p in net.parameters())
