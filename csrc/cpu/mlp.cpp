@@ -8,6 +8,7 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <atomic>
 #include <tuple>
 #include <vector>
 
@@ -42,14 +43,18 @@ RLGPU_CPU_CLONES void add_in_place(const float* __restrict__ x_in, int64_t count
   for (int64_t i = 0; i < count; ++i) sum_out[i] += x_in[i];
 }
 
-// Calls body(group, first row, number of rows) for every group, in parallel.
+// Calls body(group, first row, number of rows) for every group, in parallel. Threads take the next
+// group when they are free, so that a core that others also use does not hold the pass up; which
+// thread did a group changes nothing.
 template <typename Body>
 void for_each_group(int64_t num_rows, const Body& body) {
   const int64_t num_groups = (num_rows + kRowsPerGroup - 1) / kRowsPerGroup;
-  at::parallel_for(0, num_groups, 1, [&](int64_t first, int64_t end) {
+  const int64_t num_workers = std::min<int64_t>(num_groups, at::get_num_threads());
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, num_workers, 1, [&](int64_t, int64_t) {
     // Thread-local: the worker threads would otherwise look for autograd.
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    for (int64_t group = first; group < end; ++group) {
+    for (int64_t group = next++; group < num_groups; group = next++) {
       const int64_t begin = group * kRowsPerGroup;
       body(group, begin, std::min(kRowsPerGroup, num_rows - begin));
     }
@@ -81,7 +86,6 @@ std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList weig
 // The gradients of one group of rows: every layer's weights and biases, one after the other.
 void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList weights,
                     at::TensorList activations, int64_t begin, int64_t count, at::Tensor flat) {
-  flat.zero_();
   int64_t end = flat.numel();
   at::Tensor g = grad.narrow(0, begin, count);
   for (size_t layer = weights.size(); layer-- > 0;) {
@@ -91,6 +95,7 @@ void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList 
     at::Tensor grad_bias = flat.narrow(0, end - units, units);
     at::Tensor grad_weight = flat.narrow(0, end - units - units * width, units * width);
     end -= units + units * width;
+    grad_bias.zero_();
     add_columns(g.const_data_ptr<float>(), count, units, grad_bias.mutable_data_ptr<float>());
     at::Tensor grad_weight_2d = grad_weight.view({units, width});
     at::mm_out(grad_weight_2d, g.t(), below);

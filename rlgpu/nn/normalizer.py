@@ -58,12 +58,16 @@ class RunningNormalizer(nn.Module):
         """Merges a batch into the statistics, shape [..., size]; non-finite rows are left out."""
         if not self.enabled:
             return
-        rows = x.reshape(-1, x.shape[-1]).double()
-        finite = torch.isfinite(rows).all(dim=-1, keepdim=True)
-        rows = torch.where(finite, rows, 0.0)
+        rows = x.reshape(-1, x.shape[-1])
+        finite = torch.isfinite(rows.sum(dim=-1, keepdim=True))
         count = finite.sum()
-        mean = rows.sum(0) / count.clamp(min=1)
-        squares = torch.where(finite, (rows - mean).square(), 0.0).sum(0)
+        # Around the current mean float32 loses nothing that matters; the sums are float64.
+        shift = self.mean.float()
+        centred = torch.where(finite, rows - shift, 0.0)
+        offset = centred.sum(0, dtype=torch.float64) / count.clamp(min=1)
+        squares = torch.where(finite, (centred - offset.float()).square(), 0.0)
+        squares = squares.sum(0, dtype=torch.float64)
+        mean = shift.double() + offset
         total = self.count + count
         delta = mean - self.mean
         between = delta.square() * self.count * count / total.clamp(min=1)

@@ -1,0 +1,222 @@
+"""The command line as its user meets it: training, resuming, playing, and every wrong request."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["task=Cartpole", "num_envs=64", "headless=True", "train.save_interval=2"]
+
+
+def run(runs: Path, *words: str) -> int:
+    return train.main([*SMALL, f"runs_dir={runs}", *words])
+
+
+def latest(runs: Path, name: str = "last.pth") -> dict:
+    return torch.load(runs / "Cartpole" / "latest" / "nn" / name, weights_only=True)
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+    assert "Traceback" not in error
+    return error
+
+
+def equal(a: object, b: object) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b) or bool(a.isnan().any())
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    return a == b
+
+
+def test_a_run_leaves_its_files_and_can_be_played(tmp_path, capsys) -> None:
+    """Configuration, metrics, events, curve, checkpoints; then episodes without a viewer."""
+    assert run(tmp_path, "max_iterations=5") == 0
+    folder = (tmp_path / "Cartpole" / "latest").resolve()
+    names = {p.name for p in folder.iterdir()}
+    assert {"config.yaml", "metrics.csv", "learning_curve.png", "nn"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert {p.name for p in (folder / "nn").iterdir()} == {"last.pth", "best.pth"}
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    assert len(rows) == 5
+    assert int(rows[-1]["env_steps"]) == 5 * 16 * 64
+    assert float(rows[-1]["wall_time"]) > float(rows[0]["wall_time"])
+    assert "iteration 5/5" in capsys.readouterr().out
+    for wanted in ("latest", "best", str(folder), str(folder / "nn" / "last.pth")):
+        assert run(tmp_path, "test=True", f"checkpoint={wanted}", "games=3") == 0
+        assert "mean return" in capsys.readouterr().out
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path) -> None:
+    """Six iterations, or three, stop, resume, three. Time aside, the checkpoints are equal."""
+    assert run(tmp_path / "whole", "max_iterations=6") == 0
+    part = ["max_iterations=6", "train.save_interval=3"]
+    assert run(tmp_path / "part", *part) == 0
+    # The checkpoint after iteration 3 of a run meant for 6, as a crash would leave it.
+    stop_after(tmp_path / "stopped", 3, *part)
+    assert latest(tmp_path / "stopped")["trainer"]["iteration"] == 3
+    assert run(tmp_path / "stopped", *part, "checkpoint=latest") == 0
+    whole, resumed = latest(tmp_path / "whole"), latest(tmp_path / "stopped")
+    assert resumed["trainer"]["iteration"] == 6
+    assert equal(whole["agent"], resumed["agent"])
+    assert equal(whole["env"], resumed["env"])
+    assert equal(whole["trainer"]["statistics"], resumed["trainer"]["statistics"])
+
+
+def stop_after(runs: Path, iterations: int, *words: str) -> None:
+    """Trains and interrupts, as Ctrl-C does, during the given iteration."""
+
+    class Stopping(train.Trainer):
+        def collect(self) -> None:
+            super().collect()
+            if self.iteration + 1 == iterations:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    original = train.Trainer
+    train.Trainer = Stopping
+    try:
+        assert run(runs, *words) == 0
+    finally:
+        train.Trainer = original
+
+
+def test_ctrl_c_finishes_the_iteration_saves_and_exits_0(tmp_path) -> None:
+    """In a process of its own."""
+    command = [sys.executable, "train.py", *SMALL, "max_iterations=100000", f"runs_dir={tmp_path}"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    checkpoint = tmp_path / "Cartpole" / "latest" / "nn" / "last.pth"
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    before = latest(tmp_path)["trainer"]["iteration"]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 0
+    assert latest(tmp_path)["trainer"]["iteration"] >= before
+    assert "done after" in process.stdout.read()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["checkpoint=nowhere.pth"], "there is no such file"),
+        (["checkpoint=latest"], "there is no run in"),
+        (["test=True"], "there is no run in"),
+        (["num_envs=0"], "num_envs=0: must be at least 1"),
+        (["task=Cartpool"], "did you mean Cartpole"),
+        (["train.lr=1"], "not a key of the configuration"),
+        (["seed=first"], "could not be converted"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_code_2(tmp_path, capsys, words, message) -> None:
+    """And nothing is written."""
+    assert run(tmp_path / "runs", *words) == 2
+    assert message in refusal(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A short run to spoil copies of."""
+    runs = tmp_path_factory.mktemp("trained")
+    assert run(runs, "max_iterations=2") == 0
+    return runs / "Cartpole" / "latest" / "nn" / "last.pth"
+
+
+def test_a_truncated_checkpoint_is_refused(trained, tmp_path, capsys) -> None:
+    """As a full disk or a broken copy leaves it."""
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(trained.read_bytes()[:5000])
+    for words in ([], ["test=True"]):
+        assert run(tmp_path / "runs", f"checkpoint={broken}", *words) == 2
+        assert "damaged or not a checkpoint" in refusal(capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
+    """A pickle that would create a file is refused unread."""
+    import pickle
+
+    class Attack:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "owned"),))
+
+    stranger = tmp_path / "stranger.pth"
+    stranger.write_bytes(pickle.dumps(Attack()))
+    torch.save({"format": 1, "agent": Attack()}, tmp_path / "stranger2.pth")
+    for path in (stranger, tmp_path / "stranger2.pth"):
+        assert run(tmp_path / "runs", f"checkpoint={path}") == 2
+        assert "damaged or not a checkpoint" in refusal(capsys)
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train.hidden_sizes=[8]"], r"made with train.hidden_sizes=[32, 32]"),
+        (["task=Ant"], "made with task=Cartpole, this run has task=Ant"),
+        (["num_envs=32"], "it holds 64 environments, this run has num_envs=32"),
+        (["train.separate=True"], "train.separate=False"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(trained, tmp_path, capsys, words, message) -> None:
+    """Another task, network or number of environments."""
+    assert run(tmp_path / "runs", f"checkpoint={trained}", *words) == 2
+    assert message in refusal(capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_runs_folder_that_cannot_be_written_is_refused(tmp_path, capsys) -> None:
+    """A file stands where the folder should be."""
+    (tmp_path / "runs").write_text("")
+    assert run(tmp_path / "runs") == 2
+    assert "cannot be written" in refusal(capsys)
+
+
+def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    """From the third iteration on, every reward is NaN."""
+    original = train.Trainer.collect
+
+    def poisoned(self: train.Trainer) -> None:
+        original(self)
+        if self.iteration >= 2:
+            self.storage.rewards.fill_(torch.nan)
+
+    monkeypatch.setattr(train.Trainer, "collect", poisoned)
+    assert run(tmp_path, "max_iterations=9") == 1
+    error = refusal(capsys)
+    assert "gradients were not finite" in error
+    assert "the last good checkpoint is" in error
+    assert latest(tmp_path)["trainer"]["iteration"] == 2
+
+
+def test_both_kernels_train_from_the_command_line(tmp_path) -> None:
+    """And start from the same weights and actions."""
+    returns = []
+    for kernels in ("fused", "torch"):
+        assert run(tmp_path / kernels, "max_iterations=3", f"kernels={kernels}") == 0
+        rows = list(csv.DictReader((tmp_path / kernels / "Cartpole/latest/metrics.csv").open()))
+        returns.append(float(rows[-1]["mean_return"]))
+    assert returns[0] == pytest.approx(returns[1], rel=0.05)
+
+
+@pytest.mark.slow
+def test_cartpole_learns_to_balance(tmp_path) -> None:
+    """The default settings reach a mean return of 480 of 500."""
+    assert train.main(["task=Cartpole", "headless=True", f"runs_dir={tmp_path}"]) == 0
+    rows = list(csv.DictReader((tmp_path / "Cartpole/latest/metrics.csv").open()))
+    assert float(rows[-1]["mean_return"]) >= 480.0
