@@ -38,7 +38,10 @@ def cuda_home() -> str | None:
 
 def extension() -> CppExtension | CUDAExtension:
     """Returns the extension this machine can build, and says which."""
-    sources = ["csrc/ops.cpp", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/cpu/*.cpp"))]
+    sources = [
+        "csrc/ops.cpp",
+        *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/cpu/*.cpp")),
+    ]
     home = cuda_home()
     if torch.version.cuda is None or home is None:
         reason = "this torch has no CUDA" if torch.version.cuda is None else "no nvcc was found"

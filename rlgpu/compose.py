@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,7 +59,9 @@ def compose(arguments: Sequence[str], tasks: Mapping[str, type[Task]], cfg: Path
     engine = chosen["sim"]
     if engine not in ENGINES:
         known = ", ".join(ENGINES)
-        raise UsageError(f"sim={engine} is not an engine; allowed: {known}{nearest(engine, ENGINES)}")
+        raise UsageError(
+            f"sim={engine} is not an engine; allowed: {known}{nearest(engine, ENGINES)}"
+        )
     train_name = chosen["train"] or f"{task_name}PPO"
 
     base = OmegaConf.structured(Config)
@@ -102,9 +105,9 @@ class _Loader(yaml.SafeLoader):
     """YAML that reads 1e-4 as a number, as everybody means it."""
 
 
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    __import__("re").compile(r"^[-+]?[0-9][0-9_]*\.?[0-9_]*[eE][-+]?[0-9]+$"),
+    re.compile(r"^[-+]?[0-9][0-9_]*\.?[0-9_]*[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
 
@@ -180,7 +183,7 @@ def _set(base: DictConfig, key: str, value: Any) -> None:
 
 def _leaves(node: DictConfig, prefix: str = "") -> list[str]:
     keys: list[str] = []
-    for key in node:
+    for key in map(str, node):
         child = node._get_node(key)
         if isinstance(child, DictConfig):
             keys += _leaves(child, f"{prefix}{key}.")

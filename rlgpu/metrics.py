@@ -132,15 +132,13 @@ class MetricsWriter:
         self._file = (folder / "metrics.csv").open("w", newline="")
         self._csv = csv.DictWriter(self._file, [f.name for f in fields(IterationRecord)])
         self._csv.writeheader()
-        self._events: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._events: Any = SummaryWriter(str(folder))
         self._curve: list[tuple[float, float, float]] = []
 
     def write(self, record: IterationRecord) -> None:
         """Appends one iteration to both files."""
         row = asdict(record)
-        self._csv.writerow(
-            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-        )
+        self._csv.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
         self._file.flush()
         steps = record.env_steps
         for tag, name in _TAGS.items():

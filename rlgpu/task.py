@@ -92,7 +92,9 @@ class Task(ABC):
     def reset_state(self, generator: torch.Generator) -> ResetState:
         """Returns a start state for every environment; only those being reset take it."""
 
-    def after_reset(self, state: SimState, mask: Tensor) -> None:
+    def after_reset(  # noqa: B027  (most tasks keep nothing)
+        self, state: SimState, mask: Tensor
+    ) -> None:
         """Brings the task's own tensors in line with freshly reset environments.
 
         Args:
@@ -101,8 +103,6 @@ class Task(ABC):
         """
 
 
-def uniform(
-    shape: tuple[int, ...], low: float, high: float, generator: torch.Generator
-) -> Tensor:
+def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Returns uniform random numbers in [low, high) on the generator's device."""
     return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low

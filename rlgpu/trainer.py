@@ -134,7 +134,9 @@ class Trainer:
         self._seen_trouble = (record.diverged, record.nonfinite_steps)
         batch = self.storage.horizon_length * self.storage.num_envs
         last = self.folder / "nn" / "last.pth"
-        kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
+        kept = (
+            f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
+        )
         if diverged > MAX_DIVERGED * batch:
             raise TrainingFailed(
                 f"iteration {self.iteration}: {diverged} of {batch} steps left the simulation "

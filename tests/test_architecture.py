@@ -98,7 +98,9 @@ def test_cpp_files_stay_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_CPP_FILE
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "csrc" / "kernels").iterdir()), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "csrc" / "kernels").iterdir()), ids=lambda p: p.name
+)
 def test_kernels_know_nothing_of_torch(path: Path) -> None:
     """Pointers, sizes and a stream only."""
     includes = [line for line in path.read_text().splitlines() if line.startswith("#include")]

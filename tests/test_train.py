@@ -171,7 +171,9 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
         (["train.separate=True"], "train.separate=False"),
     ],
 )
-def test_a_checkpoint_of_something_else_is_refused(trained, tmp_path, capsys, words, message) -> None:
+def test_a_checkpoint_of_something_else_is_refused(
+    trained, tmp_path, capsys, words, message
+) -> None:
     """Another task, network or number of environments."""
     assert run(tmp_path / "runs", f"checkpoint={trained}", *words) == 2
     assert message in refusal(capsys)

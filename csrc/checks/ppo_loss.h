@@ -34,9 +34,9 @@ inline void check_ppo_loss(const PpoTensors& t) {
 }
 
 inline PpoTensors contiguous(const PpoTensors& t) {
-  return {t.mean.contiguous(),          t.log_std.contiguous(),     t.values.contiguous(),
-          t.actions.contiguous(),       t.old_log_probs.contiguous(), t.old_mean.contiguous(),
-          t.old_log_std.contiguous(),   t.old_values.contiguous(),  t.advantages.contiguous(),
+  return {t.mean.contiguous(),        t.log_std.contiguous(),       t.values.contiguous(),
+          t.actions.contiguous(),     t.old_log_probs.contiguous(), t.old_mean.contiguous(),
+          t.old_log_std.contiguous(), t.old_values.contiguous(),    t.advantages.contiguous(),
           t.returns.contiguous()};
 }
 

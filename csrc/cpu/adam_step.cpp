@@ -62,8 +62,7 @@ at::Tensor adam_step_cpu(at::Tensor& params, at::Tensor& exp_avg, at::Tensor& ex
     steps += 1;
     const AdamHyperparameters h{static_cast<float>(beta1), static_cast<float>(beta2),
                                 static_cast<float>(eps), static_cast<float>(max_grad_norm)};
-    const AdamScalars s =
-        adam_scalars(h, *learning_rate.const_data_ptr<float>(), steps, grad_norm);
+    const AdamScalars s = adam_scalars(h, *learning_rate.const_data_ptr<float>(), steps, grad_norm);
     float* params_out = params.mutable_data_ptr<float>();
     float* exp_avg_out = exp_avg.mutable_data_ptr<float>();
     float* exp_avg_sq_out = exp_avg_sq.mutable_data_ptr<float>();

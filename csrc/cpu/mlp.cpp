@@ -107,8 +107,8 @@ void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList 
 
 std::vector<at::Tensor> mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
                                          at::TensorList weights, at::TensorList activations) {
-  TORCH_CHECK_VALUE(activations.size() == weights.size(), "mlp_backward: got ",
-                    activations.size(), " activations for ", weights.size(), " layers");
+  TORCH_CHECK_VALUE(activations.size() == weights.size(), "mlp_backward: got ", activations.size(),
+                    " activations for ", weights.size(), " layers");
   check_tensor("mlp_backward", "grad", grad, activations.back().sizes(), at::kFloat, x.device());
   const at::Tensor input = x.contiguous(), grad_c = grad.contiguous();
   const int64_t num_rows = x.size(0);

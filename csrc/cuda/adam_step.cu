@@ -23,15 +23,15 @@ at::Tensor adam_step_cuda(at::Tensor& params, at::Tensor& exp_avg, at::Tensor& e
   const AdamBuffers buffers{params.mutable_data_ptr<float>(), exp_avg.mutable_data_ptr<float>(),
                             exp_avg_sq.mutable_data_ptr<float>(), step.mutable_data_ptr<int64_t>(),
                             nonfinite_steps.mutable_data_ptr<int64_t>()};
-  at::Tensor scratch = at::empty({static_cast<int64_t>(sizeof(AdamScratch))},
-                                 params.options().dtype(at::kByte));
+  at::Tensor scratch =
+      at::empty({static_cast<int64_t>(sizeof(AdamScratch))}, params.options().dtype(at::kByte));
   at::Tensor grad_norm = at::empty({}, params.options());
-  check_launch("adam_step",
-               launch_adam_step(grads_c.const_data_ptr<float>(),
-                                learning_rate.const_data_ptr<float>(), stop.const_data_ptr<bool>(),
-                                params.numel(), h, buffers,
-                                reinterpret_cast<AdamScratch*>(scratch.mutable_data_ptr<uint8_t>()),
-                                grad_norm.mutable_data_ptr<float>(), current_stream()));
+  check_launch(
+      "adam_step",
+      launch_adam_step(grads_c.const_data_ptr<float>(), learning_rate.const_data_ptr<float>(),
+                       stop.const_data_ptr<bool>(), params.numel(), h, buffers,
+                       reinterpret_cast<AdamScratch*>(scratch.mutable_data_ptr<uint8_t>()),
+                       grad_norm.mutable_data_ptr<float>(), current_stream()));
   return grad_norm;
 }
 

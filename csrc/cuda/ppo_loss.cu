@@ -34,12 +34,11 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ppo_loss_cuda(
   if (in.num_rows == 0) return {grad_mean, grad_log_std, grad_values, metrics};
   at::Tensor partials =
       at::empty({ppo_num_blocks(in.num_rows), in.num_actions + kNumPpoMetrics}, mean.options());
-  check_launch("ppo_loss",
-               launch_ppo_loss(in, coefficients, grad_mean.mutable_data_ptr<float>(),
-                               grad_values.mutable_data_ptr<float>(),
-                               grad_log_std.mutable_data_ptr<float>(),
-                               metrics.mutable_data_ptr<float>(),
-                               partials.mutable_data_ptr<float>(), current_stream()));
+  check_launch("ppo_loss", launch_ppo_loss(in, coefficients, grad_mean.mutable_data_ptr<float>(),
+                                           grad_values.mutable_data_ptr<float>(),
+                                           grad_log_std.mutable_data_ptr<float>(),
+                                           metrics.mutable_data_ptr<float>(),
+                                           partials.mutable_data_ptr<float>(), current_stream()));
   return {grad_mean, grad_log_std, grad_values, metrics};
 }
 

@@ -14,12 +14,12 @@ void sample_actions_cuda(const at::Tensor& mean, const at::Tensor& log_std, at::
   if (mean.numel() == 0) return;
   const c10::cuda::CUDAGuard guard(mean.device());
   const auto mean_c = mean.contiguous(), log_std_c = log_std.contiguous();
-  check_launch("sample_actions",
-               launch_sample_actions(
-                   mean_c.const_data_ptr<float>(), log_std_c.const_data_ptr<float>(), mean.size(0),
-                   mean.size(1), rng_state.mutable_data_ptr<int64_t>(),
-                   actions.mutable_data_ptr<float>(), log_probs.mutable_data_ptr<float>(),
-                   current_stream()));
+  check_launch(
+      "sample_actions",
+      launch_sample_actions(mean_c.const_data_ptr<float>(), log_std_c.const_data_ptr<float>(),
+                            mean.size(0), mean.size(1), rng_state.mutable_data_ptr<int64_t>(),
+                            actions.mutable_data_ptr<float>(), log_probs.mutable_data_ptr<float>(),
+                            current_stream()));
 }
 
 }  // namespace

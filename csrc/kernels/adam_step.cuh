@@ -1,5 +1,5 @@
-// Adam over one flat parameter buffer, with global gradient-norm clipping, a device learning rate, a
-// device stop flag and a guard against non-finite gradients.
+// Adam over one flat parameter buffer, with global gradient-norm clipping, a device learning rate,
+// a device stop flag and a guard against non-finite gradients.
 //
 // The one idea: whether to step is decided from device memory, so the host never waits to know.
 // Source: Kingma and Ba 2015, "Adam", algorithm 1 with the bias corrections folded into the rate.

@@ -51,7 +51,8 @@ RLGPU_HD Normalizer normalizer(const Moments& moments, int64_t count) {
   const double excess = moments.sum_of_squares - moments.sum * mean;
   // NaN passes through: only a negative rounding error is lifted to zero.
   const double variance = (excess < 0.0 ? 0.0 : excess) / static_cast<double>(count - 1);
-  return {static_cast<float>(mean), static_cast<float>(1.0 / (std::sqrt(variance) + kAdvantageEps))};
+  return {static_cast<float>(mean),
+          static_cast<float>(1.0 / (std::sqrt(variance) + kAdvantageEps))};
 }
 
 struct GaeInputs {
@@ -134,9 +135,9 @@ __device__ void gae_walk(const GaeInputs& in, int64_t env, Moments& moments,
     for (int64_t t = in.horizon_length - 1; t >= 0; --t) {
       const int64_t i = t * stride + env;
       const float value = in.values[i];
-      next_advantage = gae_step(in.rewards[i], value, next_value, in.final_values[i],
-                                in.terminated[i], in.truncated[i], next_advantage, in.gamma,
-                                in.gae_lambda);
+      next_advantage =
+          gae_step(in.rewards[i], value, next_value, in.final_values[i], in.terminated[i],
+                   in.truncated[i], next_advantage, in.gamma, in.gae_lambda);
       next_value = value;
       advantages_out[i] = next_advantage;
       returns_out[i] = next_advantage + value;

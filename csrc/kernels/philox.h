@@ -1,6 +1,6 @@
-// Philox 4x32-10: random numbers as a pure function of (seed, call, element), so that any thread can
-// draw its own and a checkpoint needs two integers.
-// Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3.
+// Philox 4x32-10: random numbers as a pure function of (seed, call, element), so that any thread
+// can draw its own and a checkpoint needs two integers. Source: Salmon et al. 2011, "Parallel
+// random numbers: as easy as 1, 2, 3", section 3.3.
 #pragma once
 
 #include "portable.h"

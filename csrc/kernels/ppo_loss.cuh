@@ -1,7 +1,7 @@
 // PPO's loss of one minibatch with its gradients for mean, log-std and value, in one pass.
 //
-// The one idea: every term is a sum over rows, so a row's gradients are final when it is visited and
-// only log-std's gradient and the metrics need a reduction, done over fixed groups of rows.
+// The one idea: every term is a sum over rows, so a row's gradients are final when it is visited
+// and only log-std's gradient and the metrics need a reduction, done over fixed groups of rows.
 // Source: Schulman et al. 2017, "Proximal policy optimization", eqs. 7 and 9; clipped value loss,
 // bounds loss and the factor 1/2 on the value loss as in rl_games (common/common_losses.py).
 #pragma once
@@ -103,8 +103,8 @@ RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scale
   const float grad_log_prob = clipped ? 0.0f : unclipped_loss * scale;
 
   for (int64_t i = 0; i < num_actions; ++i) {
-    grad_mean_out[row * num_actions + i] =
-        grad_log_prob * z[i] * scales[i].inverse_std + 2.0f * c.bounds_loss_coef * excess[i] * scale;
+    grad_mean_out[row * num_actions + i] = grad_log_prob * z[i] * scales[i].inverse_std +
+                                           2.0f * c.bounds_loss_coef * excess[i] * scale;
     grad_log_std[i] += grad_log_prob * (z[i] * z[i] - 1.0f) - c.entropy_coef * scale;
   }
   float grad_value;

@@ -54,8 +54,8 @@ inline cudaError_t launch_sample_actions(const float* mean_in, const float* log_
                                          float* actions_out, float* log_probs_out,
                                          cudaStream_t stream) {
   const auto grid = static_cast<unsigned>((num_rows + kSampleBlock - 1) / kSampleBlock);
-  sample_actions_kernel<<<grid, kSampleBlock, 0, stream>>>(
-      mean_in, log_std_in, rng_state, num_rows, num_actions, actions_out, log_probs_out);
+  sample_actions_kernel<<<grid, kSampleBlock, 0, stream>>>(mean_in, log_std_in, rng_state, num_rows,
+                                                           num_actions, actions_out, log_probs_out);
   if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
   advance_call_kernel<<<1, 1, 0, stream>>>(rng_state);
   return cudaGetLastError();

@@ -182,8 +182,9 @@ class Ppo:
                 self._adapt_learning_rate(last_kl)
         self.observation_normalizer.update(storage.observations)
         self.iteration += 1
+        means = dict(zip(METRICS, sums / steps.clamp(min=1.0), strict=True))
         return UpdateMetrics(
-            *(sums / steps.clamp(min=1.0)),
+            **means,
             last_kl=last_kl,
             grad_norm=grad_norm,
             learning_rate=self.learning_rate.clone(),

@@ -1,9 +1,10 @@
-"""The actor-critic: ELU layers, a Gaussian mean, a learned log-std that no state changes, a value."""
+"""The actor-critic: ELU layers, Gaussian means, a value, and a log-std that no state changes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -69,18 +70,24 @@ class ActorCritic(nn.Module):
         return self._run(self.critic or self.actor, observations)[:, -1]
 
     def _run(self, layers: nn.ModuleList, x: Tensor) -> Tensor:
-        weights = [layer.weight for layer in layers]
-        return self._mlp(x, weights, [layer.bias for layer in layers])
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        return self._mlp(x, [layer.weight for layer in linear], [layer.bias for layer in linear])
 
     def _orthogonal(self) -> None:
-        for layers in (self.actor, self.critic or ()):
-            for layer in layers:
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
                 nn.init.orthogonal_(layer.weight, math.sqrt(2))
                 nn.init.zeros_(layer.bias)
-        nn.init.orthogonal_(self.actor[-1].weight[: self.num_actions], 0.01)
-        nn.init.orthogonal_((self.critic or self.actor)[-1].weight[-1:], 1.0)
+        nn.init.orthogonal_(_output(self.actor)[: self.num_actions], 0.01)
+        nn.init.orthogonal_(_output(self.critic or self.actor)[-1:], 1.0)
+
+
+def _output(layers: nn.ModuleList) -> Tensor:
+    """Returns the last layer's weights, a row an output."""
+    last = layers[-1]
+    assert isinstance(last, nn.Linear)
+    return last.weight.detach()
 
 
 def _layers(sizes: Sequence[int]) -> nn.ModuleList:
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    return nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairs)
+    return nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(sizes))

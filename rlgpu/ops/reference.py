@@ -148,7 +148,8 @@ def ppo_loss(
     ).sum(-1)
     clip_fraction = (ratio != clipped_ratio).to(mean.dtype)
     terms = (surrogate, value_error, entropy, bounds, kl, clip_fraction)
-    return PpoGradients(*grads, torch.stack([term.detach().mean() for term in terms]))
+    metrics = torch.stack([term.detach().mean() for term in terms])
+    return PpoGradients(grads[0], grads[1], grads[2], metrics)
 
 
 def adam_step(

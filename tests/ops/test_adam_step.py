@@ -92,7 +92,7 @@ def test_a_learning_rate_of_the_wrong_shape_is_refused() -> None:
 
 
 def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
-    """torch's own check of the registration, mutations included."""
+    """Torch's own check of the registration, mutations included."""
     params, state = fresh(5, device)
     args = (params, *state, gradients(5, 1, device)[0], *scalars(device), *AdamHyperparameters())
     torch.library.opcheck(torch.ops.rlgpu.adam_step.default, args)

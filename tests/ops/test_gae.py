@@ -150,7 +150,7 @@ def test_a_wrong_argument_is_refused_by_name(index, value, message) -> None:
 
 
 def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
-    """torch's own check of the registration."""
+    """Torch's own check of the registration."""
     args = (*rollout(4, 5, device), 0.99, 0.95, True)
     torch.library.opcheck(torch.ops.rlgpu.gae.default, args)
 

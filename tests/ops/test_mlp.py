@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -11,7 +13,7 @@ from rlgpu.ops import mlp, reference
 def layers(sizes: list[int], device: torch.device, dtype=torch.float32):
     g = torch.Generator().manual_seed(1)
     weights, biases = [], []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in pairwise(sizes):
         weights.append((torch.randn(fan_out, fan_in, generator=g) / fan_in**0.5).to(device, dtype))
         biases.append(torch.randn(fan_out, generator=g).to(device, dtype))
     return weights, biases
@@ -69,12 +71,14 @@ def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
 def test_a_weight_of_the_wrong_width_is_refused() -> None:
     """The message names the op and the argument."""
     weights, biases = layers([4, 5, 2], torch.device("cpu"))
-    with pytest.raises(ValueError, match=r"mlp_forward: weights has shape \[5, 4\], wanted \[5, 3\]"):
+    with pytest.raises(
+        ValueError, match=r"mlp_forward: weights has shape \[5, 4\], wanted \[5, 3\]"
+    ):
         mlp(torch.zeros(2, 3), weights, biases)
 
 
 def test_opcheck_accepts_schemas_and_fake_kernels(device) -> None:
-    """torch's own check of the registration, forward and backward."""
+    """Torch's own check of the registration, forward and backward."""
     weights, biases = layers([4, 5, 2], device)
     x = torch.randn(6, 4, device=device)
     torch.library.opcheck(torch.ops.rlgpu.mlp_forward.default, (x, weights, biases))

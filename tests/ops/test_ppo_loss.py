@@ -45,7 +45,11 @@ def test_gradients_and_metrics_agree_with_autograd_in_float64(shape, clip_value,
     for name, got, want in zip(ours._fields, ours, wanted, strict=True):
         scale = want.abs().max().item()
         torch.testing.assert_close(
-            got.double(), want, rtol=2e-3, atol=2e-5 * scale + 1e-6, msg=lambda m, n=name: f"{n}: {m}"
+            got.double(),
+            want,
+            rtol=2e-3,
+            atol=2e-5 * scale + 1e-6,
+            msg=lambda m, n=name: f"{n}: {m}",
         )
 
 
@@ -115,7 +119,7 @@ def test_too_many_actions_are_refused() -> None:
 
 
 def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
-    """torch's own check of the registration."""
+    """Torch's own check of the registration."""
     mean, log_std, values, b, old = minibatch(5, 3, device)
     args = (mean, log_std, values, b.actions, b.log_probs, b.mean, old, b.values, b.advantages)
     torch.library.opcheck(torch.ops.rlgpu.ppo_loss.default, (*args, b.returns, *COEFFICIENTS))

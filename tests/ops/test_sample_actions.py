@@ -76,13 +76,11 @@ def test_no_rows_is_fine_and_a_view_to_write_is_refused() -> None:
     draw(torch.zeros(0, 3), log_std, state)
     with pytest.raises(ValueError, match="sample_actions: actions is written and must be contig"):
         strided = torch.empty(3, 4).t()
-        sample_actions(
-            torch.zeros(4, 3), log_std, state, actions=strided, log_probs=torch.empty(4)
-        )
+        sample_actions(torch.zeros(4, 3), log_std, state, actions=strided, log_probs=torch.empty(4))
 
 
 def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
-    """torch's own check of the registration, mutations included."""
+    """Torch's own check of the registration, mutations included."""
     args = (
         torch.zeros(4, 3, device=device), torch.zeros(3, device=device),
         torch.tensor([1, 2], device=device), torch.empty(4, 3, device=device),

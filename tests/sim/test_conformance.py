@@ -126,13 +126,17 @@ def test_angular_velocity_is_in_world_axes(make) -> None:
     half = math.sqrt(0.5)
     sim.reset(
         everyone(sim),
-        at_rest(sim, root_quat_w=rows(sim, 0, 0, half, half), root_ang_vel_w=rows(sim, math.pi, 0, 0)),
+        at_rest(
+            sim, root_quat_w=rows(sim, 0, 0, half, half), root_ang_vel_w=rows(sim, math.pi, 0, 0)
+        ),
     )
     for _ in range(500):
         sim.step()
     body_x_w = quat_rotate(sim.state.root_quat_w, rows(sim, 1, 0, 0))
     torch.testing.assert_close(body_x_w, rows(sim, 0, 0, 1), atol=5e-3, rtol=0)
-    torch.testing.assert_close(sim.state.root_ang_vel_w, rows(sim, math.pi, 0, 0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        sim.state.root_ang_vel_w, rows(sim, math.pi, 0, 0), atol=1e-3, rtol=0
+    )
 
 
 def test_linear_velocity_is_that_of_the_origin(make) -> None:
@@ -148,7 +152,7 @@ def test_linear_velocity_is_that_of_the_origin(make) -> None:
 
 
 def test_bodies_are_where_geometry_puts_them(make) -> None:
-    """Shoulder at 90 degrees, elbow at -90: the lower arm starts at (0, 1, 1) and points along x."""
+    """Shoulder at 90 degrees, elbow at -90: the lower arm is at (0, 1, 1) and points along x."""
     sim = make(ARM, body_states=True)
     quarter = math.pi / 2
     sim.reset(everyone(sim), ResetState(rows(sim, quarter, -quarter), rows(sim, 2.0, 1.0)))
@@ -158,8 +162,12 @@ def test_bodies_are_where_geometry_puts_them(make) -> None:
     body_x_w = quat_rotate(state.body_quat_w[:, lower], rows(sim, 1, 0, 0))
     torch.testing.assert_close(body_x_w, rows(sim, 1, 0, 0), atol=1e-6, rtol=0)
     # The elbow circles the shoulder at 2 rad/s: velocity w x r = 2 z x y = -2 x. Spins add: 3.
-    torch.testing.assert_close(state.body_lin_vel_w[:, lower], rows(sim, -2, 0, 0), atol=1e-5, rtol=0)
-    torch.testing.assert_close(state.body_ang_vel_w[:, lower], rows(sim, 0, 0, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        state.body_lin_vel_w[:, lower], rows(sim, -2, 0, 0), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        state.body_ang_vel_w[:, lower], rows(sim, 0, 0, 3), atol=1e-5, rtol=0
+    )
     assert make(ARM).state.body_pos_w.shape == (3, 0, 3)
 
 
@@ -194,7 +202,9 @@ def test_a_position_drive_settles_at_its_target_within_its_effort_limit(make) ->
     sim = make(SLIDERS, drives={"slide_a": weak}, timing=Timing(0.001, 10))
     sim.set_targets(rows(sim, 1.0, 0.0))
     sim.step()
-    torch.testing.assert_close(sim.state.joint_vel[:, 0], torch.full((3,), 0.005), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        sim.state.joint_vel[:, 0], torch.full((3,), 0.005), atol=1e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,7 +275,9 @@ def test_a_world_that_diverges_is_reported_and_leaves_the_others_alone(make, tmp
     assert not sim.state.diverged.any()
 
 
-@pytest.mark.parametrize("scene", [{"drives": {"knee": Drive("effort")}}, {"wrench_bodies": ("hand",)}])
+@pytest.mark.parametrize(
+    "scene", [{"drives": {"knee": Drive("effort")}}, {"wrench_bodies": ("hand",)}]
+)
 def test_a_name_the_asset_lacks_is_refused(make, scene) -> None:
     """The message lists the names there are."""
     with pytest.raises(ValueError, match=r"'(knee|hand)' is not in .*; it has \["):

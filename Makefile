@@ -1,0 +1,50 @@
+# make train   set up, build, train an Ant        make train ARGS="task=Cartpole num_envs=1024 seed=1"
+# make test    set up, build, run every test
+# make check   formatting, lint and types
+# make play    play the newest checkpoint back
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := setup.py pyproject.toml $(shell find csrc -type f)
+CXX_SOURCES := $(shell find csrc tests/cpp -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' -o -name '*.h')
+ARGS ?=
+
+.PHONY: train play test check format setup clean
+
+train: setup
+	$(BIN)/python train.py task=Ant headless=True $(ARGS)
+
+play: setup
+	$(BIN)/python train.py task=Ant test=True checkpoint=latest $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CXX_SOURCES)
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(CXX_SOURCES)
+
+setup: $(VENV)/built
+
+$(VENV)/requirements: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "rlgpu needs Python 3.11 or newer; try: make PYTHON=python3.11 train"; exit 2; }
+	@command -v c++ >/dev/null || { echo "rlgpu needs a C++ compiler, e.g.: apt install g++"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/built: $(VENV)/requirements $(SOURCES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info rlgpu/_C*.so

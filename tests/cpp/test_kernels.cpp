@@ -1,0 +1,101 @@
+// The kernels' arithmetic on the host, without Python: published vectors and numbers worked by hand.
+#include <cmath>
+#include <cstdio>
+#include <initializer_list>
+#include <limits>
+
+#include "kernels/adam_step.cuh"
+#include "kernels/gae.cuh"
+#include "kernels/mlp.cuh"
+#include "kernels/philox.h"
+#include "kernels/ppo_loss.cuh"
+
+namespace {
+
+int failures = 0;
+
+void expect(bool condition, const char* what) {
+  std::printf("%s  %s\n", condition ? "ok    " : "FAILED", what);
+  if (!condition) ++failures;
+}
+
+bool near(double value, double wanted, double tolerance) {
+  return std::fabs(value - wanted) <= tolerance;
+}
+
+void test_philox() {
+  // Random123, kat_vectors, philox4x32 10 rounds.
+  const rlgpu::Philox4 zero = rlgpu::philox(0, 0, 0);
+  expect(zero.x == 0x6627e8d5u && zero.y == 0xe169c58du && zero.z == 0xbc57ac4cu &&
+             zero.w == 0x9b00dbd8u,
+         "philox of zeros is as published");
+  const uint64_t ones = ~0ull;
+  const rlgpu::Philox4 full = rlgpu::philox(ones, ones, ones);
+  expect(full.x == 0x408f276du && full.y == 0x41c83b0eu && full.z == 0xa20bc7c6u &&
+             full.w == 0x6d5451fdu,
+         "philox of ones is as published");
+  expect(rlgpu::uniform(0) > 0.0f && rlgpu::uniform(~0u) <= 1.0f, "uniforms stay above zero");
+}
+
+void test_gae() {
+  // 1 + 0.5 * 8 - 2 + 0.25 * 3 = 3.75
+  expect(rlgpu::gae_step(1, 2, 8, 100, false, false, 3, 0.5f, 0.5f) == 3.75f, "a step going on");
+  expect(rlgpu::gae_step(1, 2, 8, 100, true, false, 3, 0.5f, 0.5f) == -1.0f, "a failure");
+  expect(rlgpu::gae_step(1, 2, 8, 10, false, true, 3, 0.5f, 0.5f) == 4.0f, "a time limit");
+  expect(rlgpu::gae_step(1, 2, 8, 10, true, true, 3, 0.5f, 0.5f) == -1.0f, "both: a failure");
+  rlgpu::Moments moments{};
+  for (const double x : {1.0, 2.0, 3.0, 4.0}) rlgpu::accumulate(moments, x);
+  const rlgpu::Normalizer n = rlgpu::normalizer(moments, 4);
+  expect(near(n.mean, 2.5, 1e-6) && near(n.inverse_std, 1 / std::sqrt(5.0 / 3.0), 1e-6),
+         "the deviation is unbiased");
+}
+
+void test_elu() {
+  double worst = 0.0;
+  for (float x = -90.0f; x < 5.0f; x += 0.00037f) {
+    worst = std::fmax(worst, std::fabs(rlgpu::elu(x) - (x > 0 ? x : std::expm1(double(x)))));
+  }
+  expect(worst < 1.3e-7, "elu is right to float32's step at one");
+  expect(std::isnan(rlgpu::elu(std::numeric_limits<float>::quiet_NaN())), "elu keeps NaN");
+}
+
+void test_gaussian() {
+  // N(0, 1) at 1: -0.5 - 0.5 log(2 pi) = -1.418939
+  expect(near(rlgpu::gaussian_log_prob(1.0f, 0.0f), -1.4189385, 1e-6), "a log-probability");
+  const rlgpu::ActionScale same = rlgpu::action_scale(-0.7f, -0.7f);
+  expect(rlgpu::gaussian_kl(0.3f, 0.3f, same) == 0.0f, "KL of a distribution with itself is zero");
+  // KL(N(0, 1) || N(1, 2)) = log 2 + (1 + 1) / 8 - 1/2 = 0.443147
+  const rlgpu::ActionScale wider = rlgpu::action_scale(std::log(2.0f), 0.0f);
+  expect(near(rlgpu::gaussian_kl(0.0f, 1.0f, wider), 0.4431472, 1e-6), "KL worked by hand");
+}
+
+void test_value_loss() {
+  const rlgpu::PpoCoefficients c{0.2f, 1.0f, true, 0.0f, 0.0f};
+  float grad = 0.0f;
+  // Moved from 0 to 1 towards the target 1: the clipped value 0.2 is worse, and flat.
+  expect(near(rlgpu::value_term(1.0f, 0.0f, 1.0f, c, grad), 0.32, 1e-6) && grad == 0.0f,
+         "a value clipped on its way to the target gets no gradient");
+  expect(near(rlgpu::value_term(0.1f, 0.0f, 1.0f, c, grad), 0.405, 1e-6) && near(grad, -0.9, 1e-6),
+         "a value within the clip gets its error");
+}
+
+void test_adam() {
+  const rlgpu::AdamHyperparameters h{0.9f, 0.999f, 1e-8f, 0.0f};
+  const rlgpu::AdamScalars s = rlgpu::adam_scalars(h, 0.1f, 1, 5.0);
+  float param = 1.0f, exp_avg = 0.0f, exp_avg_sq = 0.0f;
+  rlgpu::adam_element(h, s, 5.0f, param, exp_avg, exp_avg_sq);
+  expect(near(param, 0.9, 1e-6), "Adam's first step is the learning rate, whatever the gradient");
+}
+
+}  // namespace
+
+int main() {
+  test_philox();
+  test_gae();
+  test_elu();
+  test_gaussian();
+  test_value_loss();
+  test_adam();
+  std::printf("%d failed\n", failures);
+  return failures == 0 ? 0 : 1;
+}
