@@ -72,7 +72,7 @@ def train(composed: Composed, console: Console) -> None:
     trainer.train(Display(console, title, config.max_iterations, folder))
     console.print(
         f"done after {trainer.iteration} iterations; see it: "
-        f"python train.py task={config.task.name} test=True checkpoint=latest",
+        f"python train.py task={composed.task_word} test=True checkpoint=latest",
         highlight=False,
     )
 

@@ -37,6 +37,8 @@ class Composed:
 
     config: Config
     task_class: type[Task]
+    task_word: str
+    """What ``task=`` was given, to be shown in commands."""
     notes: list[str] = field(default_factory=list)
     """What was adapted, in sentences for the user."""
 
@@ -82,7 +84,7 @@ def compose(arguments: Sequence[str], tasks: Mapping[str, type[Task]], cfg: Path
     except OmegaConfBaseException as error:
         raise UsageError(f"the configuration is incomplete: {error}") from error
     notes = _resolve(config, given)
-    return Composed(config, task_class, notes)
+    return Composed(config, task_class, chosen["task"], notes)
 
 
 def _parse(arguments: Sequence[str]) -> dict[str, Any]:

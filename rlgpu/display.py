@@ -82,7 +82,7 @@ class Display:
             f"iteration {r.iteration}/{self._max_iterations}  steps {count(r.env_steps)}  "
             f"steps/s {count(r.steps_per_second)} (sim {count(r.sim_steps_per_second)})  "
             f"return {number(r.mean_return)}  length {number(r.mean_length)}  "
-            f"kl {r.approx_kl:.4f}  epochs {r.epochs:.1f}  lr {r.learning_rate:.1e}  "
+            f"kl {max(r.approx_kl, 0.0):.4f}  epochs {r.epochs:.1f}  lr {r.learning_rate:.1e}  "
             f"entropy {r.entropy:.2f}  ev {r.explained_variance:.2f}  "
             f"clip {r.clip_fraction:.2f}  time {duration(r.wall_time)}  eta {self._eta(r)}"
         )
@@ -97,7 +97,7 @@ class Display:
             ("time, to go", f"{duration(r.wall_time)}, {self._eta(r)}"),
             ("mean return", f"[bold]{number(r.mean_return)}[/bold]"),
             ("mean length", number(r.mean_length)),
-            ("KL, epochs used", f"{r.approx_kl:.4f}, {r.epochs:.1f}"),
+            ("KL, epochs used", f"{max(r.approx_kl, 0.0):.4f}, {r.epochs:.1f}"),
             ("learning rate", f"{r.learning_rate:.2e}"),
             ("entropy", f"{r.entropy:.2f}"),
             ("explained variance", f"{r.explained_variance:.2f}"),

@@ -69,6 +69,7 @@ class Task(ABC):
 
         Tensors that must survive a checkpoint go into ``state``.
         """
+        self.num_envs = sim.num_envs
         self.state: dict[str, Tensor] = {}
 
     @abstractmethod

@@ -73,7 +73,6 @@ class Ant(Task):
         super().bind(sim)
         if sim.joint_names != JOINTS:
             raise ValueError(f"the Ant expects joints {JOINTS}, the asset has {sim.joint_names}")
-        self._num_envs = sim.num_envs
         self._lower, self._upper = sim.joint_lower, sim.joint_upper
         self._centre = (self._lower + self._upper) / 2
         self._half_range = (self._upper - self._lower) / 2
@@ -128,7 +127,7 @@ class Ant(Task):
 
     def reset_state(self, generator: torch.Generator) -> ResetState:
         """Returns the start pose with joints jittered by 0.2 rad and 0.1 rad/s."""
-        shape = (self._num_envs, self.num_actions)
+        shape = (self.num_envs, self.num_actions)
         joint_pos = self._initial_joint_pos + uniform(shape, -0.2, 0.2, generator)
         return ResetState(
             joint_pos=joint_pos.clamp(self._lower, self._upper),

@@ -50,7 +50,7 @@ def test_statistics_are_restored() -> None:
     assert torch.equal(statistics.means(), restored.means())
 
 
-def record(iteration: int, mean_return: float) -> IterationRecord:
+def make_record(iteration: int, mean_return: float) -> IterationRecord:
     values = {f.name: 0 if f.type == "int" else 0.5 for f in fields(IterationRecord)}
     values |= {"iteration": iteration, "env_steps": 100 * iteration, "mean_return": mean_return}
     return IterationRecord(**{**values, "episodes": 0 if math.isnan(mean_return) else 1})
@@ -59,10 +59,10 @@ def record(iteration: int, mean_return: float) -> IterationRecord:
 def test_a_row_an_iteration_a_curve_and_events_are_written(tmp_path: Path) -> None:
     """The columns that others may rely on come first."""
     writer = MetricsWriter(tmp_path)
-    writer.write(record(1, math.nan))
+    writer.write(make_record(1, math.nan))
     writer.draw("nothing to draw yet")
     assert not (tmp_path / "learning_curve.png").exists()
-    writer.write(record(2, 3.25))
+    writer.write(make_record(2, 3.25))
     writer.draw("a curve")
     writer.close()
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))

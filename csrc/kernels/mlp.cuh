@@ -9,8 +9,8 @@ namespace rlgpu {
 // exp(x) - 1 loses relative precision near zero but is within 1.2e-7 absolute, float32's own step
 // at one, which is the scale the next layer adds it at.
 RLGPU_HD float elu(float x) {
-  const float negative = exp_fast(x < 0.0f ? x : 0.0f) - 1.0f;
-  return x > 0.0f ? x : (x != x ? x : negative);
+  const float negative = exp_nonpositive(x < 0.0f ? x : 0.0f) - 1.0f;
+  return x <= 0.0f ? negative : x;  // NaN compares false and passes through
 }
 
 // d elu / dx is 1 above zero and exp(x) = y + 1 below, so the input need not be kept.

@@ -25,14 +25,14 @@ namespace rlgpu {
 
 constexpr float kHalfLog2Pi = 0.91893853320467274f;
 
-// exp(x) for x in about [-87, 88], correct to 2 ulp, without a branch or a table, so that compilers
-// vectorise it. Source: the classic Cephes expf reduction and polynomial.
-RLGPU_HD float exp_fast(float x) {
+// exp(x) for x <= 0, correct to 2 ulp down to -87 and flat below, without a branch or a table, so
+// that compilers vectorise it. Source: the classic Cephes expf reduction and polynomial.
+RLGPU_HD float exp_nonpositive(float x) {
 #if defined(__CUDA_ARCH__)
   return expf(x);
 #else
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  const float clamped = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);
+  const float clamped = x < -87.0f ? -87.0f : x;
   const float n = (clamped * 1.44269504f + kRound) - kRound;
   const float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
   float p = 1.9875691500e-4f;

@@ -249,11 +249,9 @@ class MujocoSimulator:
         torque_w = torque_w + torch.linalg.cross(arm_w, force_w)
         to_body = derived["xmat"].index_select(1, ids).float().unflatten(-1, (3, 3))
         both_w = torch.stack((force_w, torque_w), dim=-2)  # [N, S, 2, 3]
-        # Rows of the world-axis sum: three broadcasts beat many 2x3 by 3x3 products.
-        both_b = both_w[..., 0:1] * to_body[:, :, None, 0]
-        both_b.addcmul_(both_w[..., 1:2], to_body[:, :, None, 1])
-        both_b.addcmul_(both_w[..., 2:3], to_body[:, :, None, 2])
-        self.state.contact_wrench_b.copy_(both_b.flatten(-2))
+        # Columns of to_body are the body's axes.
+        both_b = torch.bmm(both_w.flatten(0, 1), to_body.flatten(0, 1))
+        self.state.contact_wrench_b.copy_(both_b.view(self.state.contact_wrench_b.shape))
 
     def _refresh_bodies(self) -> None:
         state, derived = self.state, self._derived

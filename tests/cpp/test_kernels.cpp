@@ -1,4 +1,5 @@
-// The kernels' arithmetic on the host, without Python: published vectors and numbers worked by hand.
+// The kernels' arithmetic on the host, without Python: published vectors and numbers worked by
+// hand.
 #include <cmath>
 #include <cstdio>
 #include <initializer_list>
