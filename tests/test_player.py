@@ -56,7 +56,7 @@ def test_the_viewer_opens_a_window_where_there_is_a_display(runs) -> None:
         time.sleep(15.0)
         running = player.poll() is None
         player.kill()
-        output, error = player.communicate()
+        _, error = player.communicate()
         screen.kill()
     if "GLX" in error or "OpenGL" in error:
         pytest.skip(f"no OpenGL on this screen: {error.splitlines()[-1]}")
