@@ -17,12 +17,12 @@ from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
 from rlgpu.ops import select_kernels
 from rlgpu.player import (
-    draw_offscreen,
     has_display,
     make_env,
     play_episodes,
     play_in_viewer,
     record_video,
+    require_video,
 )
 from rlgpu.run_folder import create_run_folder, task_folder
 from rlgpu.trainer import Trainer, TrainingFailed
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         for note in composed.notes:
             console.print(note, highlight=False, markup=False)
         if composed.config.capture_video:
-            draw_offscreen()
+            require_video()
         (play if composed.config.test else train)(composed, console)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)

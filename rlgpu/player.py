@@ -44,9 +44,22 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def draw_offscreen() -> None:
-    """Lets MuJoCo draw without a window; must be called before any engine is imported."""
+def require_video() -> None:
+    """Lets MuJoCo draw without a window, before any engine is imported, and tries it.
+
+    Raises:
+        UsageError: There is no OpenGL or no video encoder.
+    """
     os.environ.setdefault("MUJOCO_GL", "egl")
+    try:
+        import imageio_ffmpeg  # noqa: F401, PLC0415
+        import mujoco  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(f"capture_video=True: {error}; pip install imageio-ffmpeg") from error
+    _renderer(
+        mujoco.MjModel.from_xml_string(f"""<mujoco><visual><global
+        offwidth="{VIDEO_WIDTH}" offheight="{VIDEO_HEIGHT}"/></visual></mujoco>""")
+    ).close()
 
 
 def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], None]) -> None:
@@ -116,25 +129,14 @@ def record_video(config: Config, task_class: type[Task], agent: Ppo, path: Path)
         path: The file to write; its folder is made.
 
     Raises:
-        UsageError: There is no OpenGL or no video encoder.
+        UsageError: There is no OpenGL.
     """
-    try:
-        import imageio_ffmpeg  # noqa: PLC0415
-        import mujoco  # noqa: PLC0415
-    except ImportError as error:
-        raise UsageError(f"capture_video=True: {error}; pip install imageio-ffmpeg") from error
-    try:
-        env = make_env(config, task_class, 1, seed=config.seed)
-        model, data = _mirror(env)
-        # A quarter of the default shadow map and half its samples: several times the frame rate.
-        model.vis.quality.shadowsize, model.vis.quality.offsamples = 1024, 2
-        renderer = mujoco.Renderer(model, VIDEO_HEIGHT, VIDEO_WIDTH)
-    except (mujoco.FatalError, RuntimeError) as error:
-        raise UsageError(
-            f"capture_video=True: no picture can be drawn here ({error}). It needs OpenGL: on "
-            "Debian or Ubuntu `apt install libegl1 libgl1-mesa-dri`, or set MUJOCO_GL=osmesa and "
-            "`apt install libosmesa6`"
-        ) from error
+    import imageio_ffmpeg  # noqa: PLC0415
+    import mujoco  # noqa: PLC0415
+
+    env = make_env(config, task_class, 1, seed=config.seed)
+    model, data = _mirror(env)
+    renderer = _renderer(model)
     camera = mujoco.MjvCamera()
     _follow(model, camera)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +156,28 @@ def record_video(config: Config, task_class: type[Task], agent: Ppo, path: Path)
     renderer.close()
     env.sim.close()
     temporary.replace(path)
+
+
+def _renderer(model: Any) -> Any:
+    """Returns an offscreen renderer of the video's size.
+
+    Raises:
+        UsageError: There is no OpenGL.
+    """
+    import mujoco  # noqa: PLC0415
+
+    # A quarter of the default shadow map and half its samples: several times the frame rate.
+    model.vis.quality.shadowsize, model.vis.quality.offsamples = 1024, 2
+    model.vis.global_.offwidth = max(model.vis.global_.offwidth, VIDEO_WIDTH)
+    model.vis.global_.offheight = max(model.vis.global_.offheight, VIDEO_HEIGHT)
+    try:
+        return mujoco.Renderer(model, VIDEO_HEIGHT, VIDEO_WIDTH)
+    except (mujoco.FatalError, RuntimeError) as error:
+        raise UsageError(
+            f"capture_video=True: no picture can be drawn here ({error}). It needs OpenGL: on "
+            "Debian or Ubuntu `apt install libegl1 libgl1-mesa-dri`, or set MUJOCO_GL=osmesa and "
+            "`apt install libosmesa6`"
+        ) from error
 
 
 def _mirror(env: VecEnv) -> tuple[Any, Any]:
