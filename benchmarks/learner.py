@@ -1,6 +1,6 @@
 """Samples a second of PPO alone, ours and the peers', on an environment that costs nothing.
 
-    pip install -r benchmarks/requirements.txt      the peers, into an environment that has rlgpu
+    pip install -c requirements.txt -r benchmarks/requirements.txt      the peers
     python benchmarks/learner.py [--iterations 30] [--rounds 5]
 
 256 environments x 16 steps, 60 observations, 8 actions, 256-128-64 ELU, 4 epochs x 2 minibatches,

@@ -67,13 +67,15 @@ class Spec:
     num_epochs: int = 4
     num_minibatches: int = 2
 
+    def __post_init__(self) -> None:
+        """Raises ``ValueError`` if the rollout does not split into equal minibatches."""
+        if self.num_envs * self.horizon_length % self.num_minibatches:
+            raise ValueError(f"{self}: num_minibatches must divide num_envs * horizon_length")
+
     @property
     def minibatch_size(self) -> int:
-        """Rows of one minibatch; raises ``ValueError`` if the rollout does not split equally."""
-        rows = self.num_envs * self.horizon_length
-        if rows % self.num_minibatches:
-            raise ValueError(f"{rows} rows do not split into {self.num_minibatches} minibatches")
-        return rows // self.num_minibatches
+        """Rows of one minibatch."""
+        return self.num_envs * self.horizon_length // self.num_minibatches
 
 
 @contextmanager
@@ -288,8 +290,7 @@ def rl_games(spec: Spec, iterations: int) -> list[float]:
         from rl_games.torch_runner import Runner
 
         runner = Runner()
-        # The runner lowers the precision of float32 products for the whole process.
-        torch.set_float32_matmul_precision("highest")
+        torch.set_float32_matmul_precision("highest")  # The runner has just lowered it.
         runner.load({"params": _rl_games_params(spec, folder)})
         agent = runner.algo_factory.create(runner.algo_name, base_name="run", params=runner.params)
         agent.init_tensors()

@@ -33,6 +33,8 @@ class EpisodeStatistics:
         """
         self._current[0] += rewards
         self._current[1] += 1.0
+        if done.device.type == "cpu" and not done.any():
+            return
         rank = done.cumsum(0)
         finished = rank[-1]
         # Of more than 100 episodes ending at once, the last 100 count.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -30,17 +28,3 @@ def quat_rotate_inverse(quat: Tensor, vec: Tensor) -> Tensor:
     xyz, w = quat[..., :3], quat[..., 3:]
     t = 2.0 * torch.linalg.cross(xyz, vec)
     return vec - w * t + torch.linalg.cross(xyz, t)
-
-
-def yaw(quat: Tensor) -> Tensor:
-    """Returns the heading about z of ``quat`` (x, y, z, w) in [0, 2 pi) [rad], shape [...]."""
-    x, y, z, w = quat.unbind(-1)
-    angle = torch.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
-    return torch.remainder(angle, 2 * math.pi)
-
-
-def roll(quat: Tensor) -> Tensor:
-    """Returns the bank about x of ``quat`` (x, y, z, w) in [0, 2 pi) [rad], shape [...]."""
-    x, y, z, w = quat.unbind(-1)
-    angle = torch.atan2(2.0 * (w * x + y * z), w * w - x * x - y * y + z * z)
-    return torch.remainder(angle, 2 * math.pi)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Trainer:
         """
         writer = MetricsWriter(self.folder)
         earlier, started = self.wall_time, time.perf_counter()
-        with self._interruptible(), display:
+        with closing(writer), self._interruptible(), display:
             while self.iteration < self.config.max_iterations and not self._stop:
                 begun = time.perf_counter()
                 self.collect()
@@ -78,8 +78,7 @@ class Trainer:
                 self._check_health(record)
                 self._checkpoint(record, writer)
                 self._maybe_video(display)
-        writer.draw(self._title())
-        writer.close()
+            writer.draw(self._title())
 
     def collect(self) -> None:
         """Fills the storage with one rollout of ``horizon_length`` steps."""

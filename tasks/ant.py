@@ -13,6 +13,7 @@ meant (left over from y-up), yaw and roll jump at 2 pi, and only upper joint lim
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +21,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlgpu.rotations import quat_rotate_inverse, roll, yaw
+from rlgpu.rotations import quat_rotate_inverse
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 from rlgpu.task import Outcome, Task, TaskConfig, uniform
 
@@ -95,17 +96,16 @@ class Ant(Task):
         scaled joint velocities; 28:52 scaled wrenches of the feet; 52:60 actions.
         """
         pos, quat = state.root_pos_w, state.root_quat_w
-        x, y, z, w = quat.unbind(-1)
-        heading_yaw = yaw(quat)
-        to_target = TARGET[0] - pos[:, 0], TARGET[1] - pos[:, 1]
-        angle_to_target = torch.atan2(-pos[:, 2], to_target[0]) - heading_yaw
-        up = 1.0 - 2.0 * (x * x + y * y)
-        forward_w = (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z))
-        distance = torch.hypot(*to_target)
-        heading = (forward_w[0] * to_target[0] + forward_w[1] * to_target[1]) / distance
+        forward_x, forward_y, up, roll_sine = _axes(quat)
+        # Yaw is where the body's x axis points, roll how far its z axis leans sideways.
+        yaw = torch.atan2(forward_y, forward_x).remainder(2 * math.pi)
+        roll = torch.atan2(roll_sine, up).remainder(2 * math.pi)
+        to_x, to_y = TARGET[0] - pos[:, 0], TARGET[1] - pos[:, 1]
+        angle_to_target = torch.atan2(-pos[:, 2], to_x) - yaw
+        heading = (forward_x * to_x + forward_y * to_y) / torch.hypot(to_x, to_y)
         velocities_w = torch.stack((state.root_lin_vel_w, state.root_ang_vel_w), dim=1)
         velocities_b = quat_rotate_inverse(quat[:, None].expand(-1, 2, -1), velocities_w)
-        columns = (heading_yaw, roll(quat), angle_to_target, up, heading)
+        columns = (yaw, roll, angle_to_target, up, heading)
         return torch.cat(
             (
                 pos[:, 2:3],
@@ -142,6 +142,15 @@ class Ant(Task):
         previous.copy_(torch.where(mask[:, None], state.root_pos_w, previous))
 
 
+def _axes(quat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns world x and y of the body's x axis, and world z of its z and y axes, each [N]."""
+    products = quat[:, :, None] * (2.0 * quat)[:, None, :]  # [N, 4, 4]: twice q_i q_j
+    xx, yy, zz = products[:, 0, 0], products[:, 1, 1], products[:, 2, 2]
+    xy, zw = products[:, 0, 1], products[:, 2, 3]
+    xw, yz = products[:, 0, 3], products[:, 1, 2]
+    return 1.0 - (yy + zz), xy + zw, 1.0 - (xx + yy), xw + yz
+
+
 def progress_to_target(previous_pos_w: Tensor, pos_w: Tensor) -> Tensor:
     """Returns by how much the horizontal distance to the target shrank [m], shape [N].
 
@@ -151,11 +160,11 @@ def progress_to_target(previous_pos_w: Tensor, pos_w: Tensor) -> Tensor:
         previous_pos_w: Torso position a step ago [m], shape [N, 3].
         pos_w: Torso position now [m], shape [N, 3].
     """
-    target = pos_w.new_tensor(TARGET)
-    before, after = target - previous_pos_w[:, :2], target - pos_w[:, :2]
-    moved = pos_w[:, :2] - previous_pos_w[:, :2]
-    lengths = torch.linalg.vector_norm(before, dim=-1) + torch.linalg.vector_norm(after, dim=-1)
-    return (moved * (before + after)).sum(-1) / lengths
+    before_x, before_y = TARGET[0] - previous_pos_w[:, 0], TARGET[1] - previous_pos_w[:, 1]
+    after_x, after_y = TARGET[0] - pos_w[:, 0], TARGET[1] - pos_w[:, 1]
+    moved = pos_w - previous_pos_w
+    along = moved[:, 0] * (before_x + after_x) + moved[:, 1] * (before_y + after_y)
+    return along / (torch.hypot(before_x, before_y) + torch.hypot(after_x, after_y))
 
 
 def ant_reward(speed: Tensor, observations: Tensor, config: AntConfig) -> Outcome:

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "../checks/gae.h"
-#include "../kernels/gae.cuh"
 
 namespace rlgpu {
 namespace {
@@ -42,25 +41,15 @@ std::tuple<at::Tensor, at::Tensor> gae_cpu(const at::Tensor& rewards, const at::
                                            const at::Tensor& final_values,
                                            const at::Tensor& last_values, double gamma,
                                            double gae_lambda, bool normalize) {
-  check_gae(rewards, values, terminated, truncated, final_values, last_values);
+  const GaeTensors given{rewards, values, terminated, truncated, final_values, last_values};
+  check_gae(given);
   at::Tensor advantages = at::empty(rewards.sizes(), rewards.options());
   at::Tensor returns = at::empty(rewards.sizes(), rewards.options());
   const int64_t count = rewards.numel();
   if (count == 0) return {advantages, returns};
 
-  const auto r = rewards.contiguous(), v = values.contiguous(), f = final_values.contiguous();
-  const auto terminated_c = terminated.contiguous(), truncated_c = truncated.contiguous();
-  const auto last = last_values.contiguous();
-  const GaeInputs in{r.const_data_ptr<float>(),
-                     v.const_data_ptr<float>(),
-                     terminated_c.const_data_ptr<bool>(),
-                     truncated_c.const_data_ptr<bool>(),
-                     f.const_data_ptr<float>(),
-                     last.const_data_ptr<float>(),
-                     rewards.size(0),
-                     rewards.size(1),
-                     static_cast<float>(gamma),
-                     static_cast<float>(gae_lambda)};
+  const GaeTensors tensors = contiguous(given);
+  const GaeInputs in = inputs(tensors, gamma, gae_lambda);
   float* advantages_out = advantages.mutable_data_ptr<float>();
   float* returns_out = returns.mutable_data_ptr<float>();
 

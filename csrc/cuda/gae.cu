@@ -5,7 +5,6 @@
 #include <tuple>
 
 #include "../checks/gae.h"
-#include "../kernels/gae.cuh"
 #include "launch.h"
 
 namespace rlgpu {
@@ -17,25 +16,15 @@ std::tuple<at::Tensor, at::Tensor> gae_cuda(const at::Tensor& rewards, const at:
                                             const at::Tensor& final_values,
                                             const at::Tensor& last_values, double gamma,
                                             double gae_lambda, bool normalize) {
-  check_gae(rewards, values, terminated, truncated, final_values, last_values);
+  const GaeTensors given{rewards, values, terminated, truncated, final_values, last_values};
+  check_gae(given);
   const c10::cuda::CUDAGuard guard(rewards.device());
   at::Tensor advantages = at::empty(rewards.sizes(), rewards.options());
   at::Tensor returns = at::empty(rewards.sizes(), rewards.options());
   if (rewards.numel() == 0) return {advantages, returns};
 
-  const auto r = rewards.contiguous(), v = values.contiguous(), f = final_values.contiguous();
-  const auto terminated_c = terminated.contiguous(), truncated_c = truncated.contiguous();
-  const auto last = last_values.contiguous();
-  const GaeInputs in{r.const_data_ptr<float>(),
-                     v.const_data_ptr<float>(),
-                     terminated_c.const_data_ptr<bool>(),
-                     truncated_c.const_data_ptr<bool>(),
-                     f.const_data_ptr<float>(),
-                     last.const_data_ptr<float>(),
-                     rewards.size(0),
-                     rewards.size(1),
-                     static_cast<float>(gamma),
-                     static_cast<float>(gae_lambda)};
+  const GaeTensors tensors = contiguous(given);
+  const GaeInputs in = inputs(tensors, gamma, gae_lambda);
   // Two doubles a block; the kernel sees them as Moments.
   const at::Tensor partials =
       at::empty({gae_num_blocks(in.num_envs), 2}, rewards.options().dtype(at::kDouble));

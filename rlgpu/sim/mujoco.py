@@ -128,7 +128,8 @@ class MujocoSimulator:
         # Joints follow the base without gaps, so slices serve and nothing is gathered.
         self._qpos_slice = _contiguous(qpos_ids)
         self._dof_slice = _contiguous(dof_ids)
-        self._driven = [self.joint_names.index(model.actuator(i).name) for i in range(model.nu)]
+        driven = [self.joint_names.index(model.actuator(i).name) for i in range(model.nu)]
+        self._driven = torch.tensor(driven, dtype=torch.int64)
         self._wrench_ids = [model.body(name).id for name in scene.wrench_bodies]
         self._wrench_index = torch.tensor(self._wrench_ids, dtype=torch.int64)
 
@@ -171,7 +172,7 @@ class MujocoSimulator:
 
     def set_targets(self, targets: Tensor) -> None:
         """Sets every joint's drive target, shape [N, J]."""
-        self._ctrl.copy_(targets[:, self._driven] if len(self._driven) else targets[:, :0])
+        self._ctrl.copy_(targets.index_select(1, self._driven))
 
     def step(self) -> None:
         """Advances all environments by one control step."""

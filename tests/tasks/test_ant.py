@@ -76,6 +76,15 @@ def test_a_clockwise_yaw_is_not_wrapped() -> None:
     assert row[7].item() == pytest.approx(1.5 * math.pi, abs=1e-5)
 
 
+@pytest.mark.parametrize(("degrees", "wanted"), [(30, 30), (80, 80), (-50, 310), (170, 170)])
+def test_roll_runs_from_zero_to_a_full_turn(degrees, wanted) -> None:
+    """A turn about x alone; past 90 degrees the ant lies on its back, and up is negative."""
+    half = math.radians(degrees) / 2
+    row = place(make_env(), root_quat_w=[math.sin(half), 0, 0, math.cos(half)])[0]
+    assert math.degrees(row[8].item()) == pytest.approx(wanted, abs=1e-3)
+    assert row[10].item() == pytest.approx(math.cos(math.radians(degrees)), abs=1e-6)
+
+
 def test_standing_feet_carry_the_ants_weight() -> None:
     """0.911 kg on four feet: their world forces sum to 8.94 N; observed at a tenth."""
     env = make_env(1)
