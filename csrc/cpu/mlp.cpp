@@ -83,6 +83,12 @@ std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList weig
   return activations;
 }
 
+// Matrix products are slow where rows are no multiple of a vector's 16 floats, as the observations'
+// often are: such a layer's gradient is kept transposed until the groups have been added up.
+bool is_transposed(const at::Tensor& weight) {
+  return weight.size(1) % 16 != 0 && weight.size(0) % 16 == 0;
+}
+
 // The gradients of one group of rows: every layer's weights and biases, one after the other.
 void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList weights,
                     at::TensorList activations, int64_t begin, int64_t count, at::Tensor flat) {
@@ -97,8 +103,13 @@ void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList 
     end -= units + units * width;
     grad_bias.zero_();
     add_columns(g.const_data_ptr<float>(), count, units, grad_bias.mutable_data_ptr<float>());
-    at::Tensor grad_weight_2d = grad_weight.view({units, width});
-    at::mm_out(grad_weight_2d, g.t(), below);
+    if (is_transposed(weights[layer])) {
+      at::Tensor out = grad_weight.view({width, units});
+      at::mm_out(out, below.t(), g);
+    } else {
+      at::Tensor out = grad_weight.view({units, width});
+      at::mm_out(out, g.t(), below);
+    }
     if (first) return;
     g = at::mm(g, weights[layer]);
     elu_gradient_in_place(below.const_data_ptr<float>(), g.numel(), g.mutable_data_ptr<float>());
@@ -130,7 +141,10 @@ std::vector<at::Tensor> mlp_backward_cpu(const at::Tensor& grad, const at::Tenso
   const at::Tensor flat = partials.select(0, 0);
   int64_t start = 0;
   for (const at::Tensor& weight : weights) {
-    grads.push_back(flat.narrow(0, start, weight.numel()).view(weight.sizes()).clone());
+    const at::Tensor grad_weight = flat.narrow(0, start, weight.numel());
+    grads.push_back(is_transposed(weight)
+                        ? grad_weight.view({weight.size(1), weight.size(0)}).t().contiguous()
+                        : grad_weight.view(weight.sizes()).clone());
     start += weight.numel();
     grads.push_back(flat.narrow(0, start, weight.size(0)).clone());
     start += weight.size(0);
