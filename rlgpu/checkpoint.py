@@ -103,11 +103,17 @@ def check_compatible(
 
 
 def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> None:
-    """Refuses to continue with another number of environments, whose state it holds.
+    """Refuses to continue a finished run, or with another number of environments than it holds.
 
     Raises:
-        UsageError: ``num_envs`` differs.
+        UsageError: ``num_envs`` differs, or ``max_iterations`` is already reached.
     """
+    done, wanted = content["trainer"]["iteration"], config.max_iterations
+    if done >= wanted:
+        raise UsageError(
+            f"checkpoint={path}: it has {done} of max_iterations={wanted} iterations, "
+            f"so nothing is left to do; to train on, use e.g. max_iterations={2 * done}"
+        )
     if content["config"]["num_envs"] != config.num_envs:
         raise UsageError(
             f"checkpoint={path}: it holds {content['config']['num_envs']} environments, this run "
