@@ -179,7 +179,7 @@ class Ppo:
             if self.device.type == "cpu" and bool(stop):
                 break
             if config.schedule == "adaptive":
-                self._adapt_learning_rate(last_kl)
+                self._adapt_learning_rate(last_kl, stop)
         self.observation_normalizer.update(storage.observations)
         self.iteration += 1
         means = dict(zip(METRICS, sums / steps.clamp(min=1.0), strict=True))
@@ -236,17 +236,17 @@ class Ppo:
         self.network.log_std.grad.copy_(gradients.log_std)
         return gradients.metrics
 
-    def _adapt_learning_rate(self, approx_kl: Tensor) -> None:
+    def _adapt_learning_rate(self, approx_kl: Tensor, stop: Tensor) -> None:
         config = self.config
-        self.learning_rate.copy_(
-            adaptive_learning_rate(
-                self.learning_rate,
-                approx_kl,
-                config.adaptive_kl,
-                config.min_learning_rate,
-                config.max_learning_rate,
-            )
+        adapted = adaptive_learning_rate(
+            self.learning_rate,
+            approx_kl,
+            config.adaptive_kl,
+            config.min_learning_rate,
+            config.max_learning_rate,
         )
+        # Skipped minibatches have no say.
+        self.learning_rate.copy_(torch.where(stop, self.learning_rate, adapted))
 
     def _final_values(self, storage: RolloutStorage) -> Tensor:
         """Returns values of the true final observations; right only where truncated, [T, N]."""
