@@ -61,9 +61,12 @@ class ActorCritic(nn.Module):
 
     def forward(self, observations: Tensor) -> Policy:
         """Returns means and values of normalised observations, shape [B, O]."""
-        outputs = self._run(self.actor, observations)  # [B, A] or [B, A + 1]
-        values = outputs if self.critic is None else self._run(self.critic, observations)
-        return Policy(outputs[:, : self.num_actions], values[:, -1])
+        outputs = self._run(self.actor, observations)
+        if self.critic is not None:
+            return Policy(outputs, self._run(self.critic, observations).squeeze(-1))
+        # A split joins its gradients in one operation, where slices would each fill a zero tensor.
+        mean, values = outputs.split([self.num_actions, 1], dim=1)  # [B, A + 1] -> [B, A], [B, 1]
+        return Policy(mean, values.squeeze(-1))
 
     def value(self, observations: Tensor) -> Tensor:
         """Returns values alone, [B, O] -> [B]."""
