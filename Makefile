@@ -38,12 +38,14 @@ $(VENV)/requirements: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "rlgpu needs Python 3.11 or newer; try: make PYTHON=python3.11 train"; exit 2; }
 	@command -v c++ >/dev/null || { echo "rlgpu needs a C++ compiler, e.g.: apt install g++"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo 'Setting up $(VENV) with the pinned versions (once, a minute or more)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/built: $(VENV)/requirements $(SOURCES)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@echo 'Building the C++ extension (a minute)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
 clean:
