@@ -78,7 +78,6 @@ class Trainer:
                 self._check_health(record)
                 self._checkpoint(record, writer)
                 self._maybe_video(display)
-            writer.draw(self._title())
 
     def collect(self) -> None:
         """Fills the storage with one rollout of ``horizon_length`` steps."""

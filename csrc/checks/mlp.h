@@ -24,4 +24,11 @@ inline void check_mlp(const char* op, const at::Tensor& x, at::TensorList weight
   }
 }
 
+inline void check_mlp_backward(const at::Tensor& grad, const at::Tensor& x, at::TensorList weights,
+                               at::TensorList activations) {
+  TORCH_CHECK_VALUE(activations.size() == weights.size(), "mlp_backward: got ", activations.size(),
+                    " activations for ", weights.size(), " layers");
+  check_tensor("mlp_backward", "grad", grad, activations.back().sizes(), at::kFloat, x.device());
+}
+
 }  // namespace rlgpu

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <tuple>
 #include <vector>
 
 #include "../checks/mlp.h"
@@ -43,12 +42,14 @@ RLGPU_CPU_CLONES void add_in_place(const float* __restrict__ x_in, int64_t count
   for (int64_t i = 0; i < count; ++i) sum_out[i] += x_in[i];
 }
 
+int64_t count_groups(int64_t num_rows) { return (num_rows + kRowsPerGroup - 1) / kRowsPerGroup; }
+
 // Calls body(group, first row, number of rows) for every group, in parallel. Threads take the next
 // group when they are free, so that a core that others also use does not hold the pass up; which
 // thread did a group changes nothing.
 template <typename Body>
 void for_each_group(int64_t num_rows, const Body& body) {
-  const int64_t num_groups = (num_rows + kRowsPerGroup - 1) / kRowsPerGroup;
+  const int64_t num_groups = count_groups(num_rows);
   const int64_t num_workers = std::min<int64_t>(num_groups, at::get_num_threads());
   std::atomic<int64_t> next{0};
   at::parallel_for(0, num_workers, 1, [&](int64_t, int64_t) {
@@ -118,14 +119,12 @@ void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList 
 
 std::vector<at::Tensor> mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
                                          at::TensorList weights, at::TensorList activations) {
-  TORCH_CHECK_VALUE(activations.size() == weights.size(), "mlp_backward: got ", activations.size(),
-                    " activations for ", weights.size(), " layers");
-  check_tensor("mlp_backward", "grad", grad, activations.back().sizes(), at::kFloat, x.device());
+  check_mlp_backward(grad, x, weights, activations);
   const at::Tensor input = x.contiguous(), grad_c = grad.contiguous();
   const int64_t num_rows = x.size(0);
   int64_t size = 0;
   for (const at::Tensor& weight : weights) size += weight.numel() + weight.size(0);
-  const int64_t num_groups = (num_rows + kRowsPerGroup - 1) / kRowsPerGroup;
+  const int64_t num_groups = count_groups(num_rows);
   at::Tensor partials = at::empty({std::max<int64_t>(num_groups, 1), size}, x.options());
   if (num_groups == 0) partials.zero_();
   for_each_group(num_rows, [&](int64_t group, int64_t begin, int64_t count) {

@@ -33,9 +33,7 @@ std::vector<at::Tensor> mlp_forward_cuda(const at::Tensor& x, at::TensorList wei
 
 std::vector<at::Tensor> mlp_backward_cuda(const at::Tensor& grad, const at::Tensor& x,
                                           at::TensorList weights, at::TensorList activations) {
-  TORCH_CHECK_VALUE(activations.size() == weights.size(), "mlp_backward: got ", activations.size(),
-                    " activations for ", weights.size(), " layers");
-  check_tensor("mlp_backward", "grad", grad, activations.back().sizes(), at::kFloat, x.device());
+  check_mlp_backward(grad, x, weights, activations);
   const c10::cuda::CUDAGuard guard(x.device());
   std::vector<at::Tensor> grads(2 * weights.size());
   at::Tensor g = grad.contiguous();
