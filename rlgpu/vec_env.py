@@ -44,6 +44,7 @@ class VecEnv:
         self.progress = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
         self._actions = torch.zeros(self.num_envs, self.num_actions, device=self.device)
         self.diverged_count = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.overflow_count = torch.zeros((), dtype=torch.int64, device=self.device)
         task.bind(sim)
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone)
@@ -59,6 +60,7 @@ class VecEnv:
         torch.clamp(actions, -config.clip_actions, config.clip_actions, out=self._actions)
         sim.set_targets(task.targets(self._actions))
         sim.step()
+        sim.refresh()
         self.progress += 1
 
         final_observations = self._observe()
@@ -67,6 +69,7 @@ class VecEnv:
         terminated = terminated | sim.state.diverged
         rewards = rewards.masked_fill(sim.state.diverged, 0.0)
         self.diverged_count += sim.state.diverged.sum()
+        self.overflow_count += sim.state.overflowed.sum()
         truncated = (self.progress >= config.episode_length) & ~terminated
         done = terminated | truncated
         self.observations = final_observations

@@ -7,6 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+PARAMETERS = (
+    "body_mass",
+    "friction",
+    "joint_damping",
+    "joint_armature",
+    "drive_stiffness",
+    "drive_damping",
+    "gravity",
+)
+"""Physical parameters that may differ between environments; ``Simulator.parameters`` says more."""
+
 
 @dataclass(frozen=True)
 class Drive:
@@ -39,6 +50,9 @@ class SceneSpec:
     """Whether the net contact force on every body is measured."""
     body_states: bool = False
     """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
+    parameters: tuple[str, ...] = ()
+    """Physical parameters, out of ``PARAMETERS``, that every environment has a value of its own
+    for."""
 
 
 @dataclass(frozen=True)

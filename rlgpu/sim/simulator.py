@@ -11,6 +11,7 @@ The limiting engine is Isaac Gym: what it cannot offer is absent here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -50,6 +51,9 @@ class SimState(NamedTuple):
     """Angular velocities of all bodies [rad/s], shape [N, B, 3]."""
     diverged: Tensor
     """Whether the last step met a non-finite state and started that world anew, shape [N], bool."""
+    overflowed: Tensor
+    """Whether the last step ran out of room for contacts or constraints, so that some were left
+    out, shape [N], bool."""
 
 
 class ResetState(NamedTuple):
@@ -87,6 +91,16 @@ class Simulator(Protocol):
     capturable: bool
     """Whether ``step`` and ``reset`` may run inside a CUDA graph."""
 
+    description: str
+    """The engine, its version and its sizes, for the console."""
+    parameters: Mapping[str, Tensor]
+    """Current values of the parameters that the scene lets vary, float32; read only:
+    ``body_mass`` [kg] of each body, its inertia scaling along, shape [N, B]; ``friction`` of each
+    geom, sliding, the larger of two touching ones counts, shape [N, G]; ``joint_damping``
+    [N m s/rad] and ``joint_armature`` [kg m^2], shape [N, J]; ``drive_stiffness`` [N m/rad] and
+    ``drive_damping`` [N m s/rad] of ``position`` drives, shape [N, J]; ``gravity`` [m/s^2],
+    shape [N, 3]."""
+
     def set_targets(self, targets: Tensor) -> None:
         """Sets every joint's drive target; read by the next ``step``.
 
@@ -96,7 +110,19 @@ class Simulator(Protocol):
         """
 
     def step(self) -> None:
-        """Advances all environments by one control step and brings ``state`` up to date."""
+        """Advances all environments by one control step; only ``refresh`` makes it visible."""
+
+    def refresh(self) -> None:
+        """Brings ``state`` up to date after ``step``, with tensor operations alone.
+
+        Apart from ``step``, so that it can be compiled together with a task's own.
+        """
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Returns a context that lets ``step`` join the CUDA graph torch is capturing.
+
+        Entered only where ``capturable``.
+        """
 
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into a state at rest with no history.
@@ -104,6 +130,17 @@ class Simulator(Protocol):
         Args:
             mask: Environments to reset, shape [N], bool.
             to: Their new state. Contact quantities become zero.
+        """
+
+    def set_parameter(self, name: str, values: Tensor) -> None:
+        """Gives every environment its own value of a physical parameter.
+
+        Args:
+            name: One of the scene's ``parameters``.
+            values: Values in the shape of ``parameters[name]``.
+
+        Raises:
+            ValueError: ``values`` has another shape.
         """
 
     def state_dict(self) -> dict[str, Tensor]:

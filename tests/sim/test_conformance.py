@@ -62,6 +62,11 @@ def everyone(sim) -> torch.Tensor:
     return torch.ones(sim.num_envs, dtype=torch.bool)
 
 
+def advance(sim) -> None:
+    sim.step()
+    sim.refresh()
+
+
 def at_rest(sim, **root) -> ResetState:
     joints = torch.zeros(sim.num_envs, len(sim.joint_names))
     return ResetState(joints, joints.clone(), **root)
@@ -113,7 +118,7 @@ def test_a_body_falls_with_gravity(make) -> None:
     sim = make(FREE_BODY.format(gravity=-G, com=0))
     sim.reset(everyone(sim), at_rest(sim, root_quat_w=rows(sim, 0.5, 0.5, 0.5, 0.5)))
     for _ in range(100):
-        sim.step()
+        advance(sim)
     torch.testing.assert_close(sim.state.root_lin_vel_w, rows(sim, 0, 0, -0.981), atol=1e-4, rtol=0)
     fallen = sim.state.root_pos_w[:, 2] - 5.0
     torch.testing.assert_close(fallen, torch.full((3,), -0.5 * G * 0.01), atol=1e-3, rtol=0)
@@ -131,7 +136,7 @@ def test_angular_velocity_is_in_world_axes(make) -> None:
         ),
     )
     for _ in range(500):
-        sim.step()
+        advance(sim)
     body_x_w = quat_rotate(sim.state.root_quat_w, rows(sim, 1, 0, 0))
     torch.testing.assert_close(body_x_w, rows(sim, 0, 0, 1), atol=5e-3, rtol=0)
     torch.testing.assert_close(
@@ -147,7 +152,7 @@ def test_linear_velocity_is_that_of_the_origin(make) -> None:
     sim.reset(everyone(sim), at_rest(sim, root_ang_vel_w=rows(sim, 0, 0, 1)))
     torch.testing.assert_close(sim.state.root_lin_vel_w, rows(sim, 0, 0, 0))
     for _ in range(3142):
-        sim.step()
+        advance(sim)
     torch.testing.assert_close(sim.state.root_lin_vel_w, rows(sim, 0, 0.4, 0), atol=2e-3, rtol=0)
 
 
@@ -176,7 +181,7 @@ def test_body_states_are_current_after_a_step(make) -> None:
     sim = make(ARM, body_states=True)
     sim.reset(everyone(sim), ResetState(rows(sim, 0, 0), rows(sim, 1.0, 0.0)))
     for _ in range(10):
-        sim.step()
+        advance(sim)
     angle = sim.state.joint_pos[0, 0]
     wanted = torch.stack((angle.cos(), angle.sin()))
     torch.testing.assert_close(sim.state.body_pos_w[0, 2, :2], wanted, atol=1e-6, rtol=0)
@@ -186,7 +191,7 @@ def test_an_effort_drive_accelerates_its_joint_alone(make) -> None:
     """6 N on 2 kg for 10 ms: 0.03 m/s."""
     sim = make(SLIDERS, drives={"slide_b": Drive("effort")}, timing=Timing(0.001, 10))
     sim.set_targets(rows(sim, 100.0, 6.0))
-    sim.step()
+    advance(sim)
     torch.testing.assert_close(sim.state.joint_vel, rows(sim, 0.0, 0.03), atol=1e-6, rtol=0)
 
 
@@ -196,12 +201,12 @@ def test_a_position_drive_settles_at_its_target_within_its_effort_limit(make) ->
     sim = make(SLIDERS, drives={"slide_a": drive}, timing=Timing(0.001, 10))
     sim.set_targets(rows(sim, 0.3, 0.0))
     for _ in range(200):
-        sim.step()
+        advance(sim)
     torch.testing.assert_close(sim.state.joint_pos[:, 0], torch.full((3,), 0.3), atol=1e-3, rtol=0)
     weak = Drive("position", stiffness=200, damping=0, effort_limit=1.0)
     sim = make(SLIDERS, drives={"slide_a": weak}, timing=Timing(0.001, 10))
     sim.set_targets(rows(sim, 1.0, 0.0))
-    sim.step()
+    advance(sim)
     torch.testing.assert_close(
         sim.state.joint_vel[:, 0], torch.full((3,), 0.005), atol=1e-6, rtol=0
     )
@@ -221,7 +226,7 @@ def test_a_standing_foot_measures_its_weight(make, quat, axis, force_b, torque_b
     mjcf = FOOT.format(quat=quat, axis=axis)
     sim = make(mjcf, timing=Timing(0.002, 5), wrench_bodies=("foot",), contact_forces=True)
     for _ in range(200):
-        sim.step()
+        advance(sim)
     wanted = torch.tensor([*force_b, *torque_b])
     torch.testing.assert_close(sim.state.contact_wrench_b[0, 0], wanted, atol=0.05, rtol=0)
     wanted = torch.tensor([0, 0, 2 * G])
@@ -235,7 +240,7 @@ def test_contact_quantities_vanish_with_a_reset(make) -> None:
         wrench_bodies=("foot",), contact_forces=True,
     )  # fmt: skip
     for _ in range(50):
-        sim.step()
+        advance(sim)
     sim.reset(torch.tensor([True, False, False]), at_rest(sim))
     assert not sim.state.contact_wrench_b[0].any()
     assert sim.state.contact_wrench_b[1].any()
@@ -246,17 +251,17 @@ def test_a_saved_state_continues_to_the_same_bits(make) -> None:
     """The second half of a run, again."""
     sim = make(FOOT.format(quat="1 0 0 0", axis="0 0 1"), wrench_bodies=("foot",))
     for _ in range(150):
-        sim.step()
+        advance(sim)
     saved = sim.state_dict()
     results = []
     for _ in range(2):
         sim.load_state_dict(saved)
         for _ in range(50):
-            sim.step()
+            advance(sim)
         results.append((sim.state.joint_pos.clone(), sim.state.contact_wrench_b.clone()))
     assert torch.equal(results[0][0], results[1][0])
     assert torch.equal(results[0][1], results[1][1])
-    with pytest.raises(ValueError, match="use the same task and num_envs"):
+    with pytest.raises(ValueError, match="use the same task, sim and num_envs"):
         make(ARM).load_state_dict(saved)
 
 
@@ -266,21 +271,105 @@ def test_a_world_that_diverges_is_reported_and_leaves_the_others_alone(make, tmp
     targets = torch.zeros(3, 2)
     targets[1, 1] = math.inf
     sim.set_targets(targets)
-    sim.step()
+    advance(sim)
     assert sim.state.diverged.tolist() == [False, True, False]
     assert sim.state.joint_pos.isfinite().all()
     sim.reset(sim.state.diverged.clone(), at_rest(sim))
     sim.set_targets(torch.zeros(3, 2))
-    sim.step()
+    advance(sim)
     assert not sim.state.diverged.any()
 
 
+def test_worlds_may_differ_in_their_parameters(make) -> None:
+    """Gravity and mass by hand: 10 ms of -9.81, -1 and 0 m/s^2; 6 N on 2, 3 and 6 kg."""
+    sim = make(
+        FREE_BODY.format(gravity=-G, com=0), timing=Timing(0.001, 10), parameters=("gravity",)
+    )
+    gravity = sim.parameters["gravity"].clone()
+    torch.testing.assert_close(gravity, rows(sim, 0, 0, -G))
+    gravity[1, 2], gravity[2, 2] = -1.0, 0.0
+    sim.set_parameter("gravity", gravity)
+    advance(sim)
+    wanted = torch.tensor([-0.0981, -0.01, 0.0])
+    torch.testing.assert_close(sim.state.root_lin_vel_w[:, 2], wanted, atol=1e-5, rtol=0)
+
+    sim = make(
+        SLIDERS, drives={"slide_a": Drive("effort")}, timing=Timing(0.001, 10),
+        parameters=("body_mass",),
+    )  # fmt: skip
+    assert sim.parameters["body_mass"].tolist() == [[2.0, 2.0]] * 3
+    mass = torch.tensor([[2.0, 2.0], [3.0, 2.0], [6.0, 2.0]])
+    sim.set_parameter("body_mass", mass)
+    assert torch.equal(sim.parameters["body_mass"], mass)
+    sim.set_targets(rows(sim, 6.0, 0.0))
+    advance(sim)
+    # v = F t / m
+    torch.testing.assert_close(
+        sim.state.joint_vel[:, 0], torch.tensor([0.03, 0.02, 0.01]), atol=1e-6, rtol=0
+    )
+    with pytest.raises(ValueError, match=r"body_mass has shape \(3, 2\), got \(3,\)"):
+        sim.set_parameter("body_mass", torch.ones(3))
+
+
+def test_drives_and_joints_may_differ_between_worlds(make) -> None:
+    """Stiffness 0, 100 and 200 N/m pull 2 kg towards 1 m for 10 ms; then damping brakes."""
+    drive = Drive("position", stiffness=200, damping=0)
+    sim = make(
+        SLIDERS, drives={"slide_b": drive}, timing=Timing(0.0001, 100),
+        parameters=("drive_stiffness", "drive_damping", "joint_damping", "joint_armature"),
+    )  # fmt: skip
+    assert sim.parameters["drive_stiffness"].tolist() == [[0.0, 200.0]] * 3
+    assert sim.parameters["joint_damping"].shape == (3, 2)
+    sim.set_parameter("drive_stiffness", torch.tensor([[0.0, 0.0], [0.0, 100.0], [0.0, 200.0]]))
+    sim.set_targets(rows(sim, 0.0, 1.0))
+    advance(sim)
+    # v = k x t / m = 0, 0.5, 1.0 while x is near 1
+    wanted = torch.tensor([0.0, 0.5, 1.0])
+    torch.testing.assert_close(sim.state.joint_vel[:, 1], wanted, atol=5e-3, rtol=0)
+    sim.reset(everyone(sim), ResetState(rows(sim, 0, 0), rows(sim, 1.0, 0.0)))
+    sim.set_parameter("joint_armature", torch.tensor([[0.0, 0.0], [0.0, 0.0], [2.0, 0.0]]))
+    sim.set_parameter("joint_damping", torch.tensor([[0.0, 0.0], [20.0, 0.0], [40.0, 0.0]]))
+    sim.set_parameter("drive_damping", torch.zeros(3, 2))
+    advance(sim)
+    # v = exp(-c t / m): c 20 on 2 kg and c 40 on 2 + 2 kg both decay by exp(-0.1).
+    wanted = torch.tensor([1.0, math.exp(-0.1), math.exp(-0.1)])
+    torch.testing.assert_close(sim.state.joint_vel[:, 0], wanted, atol=1e-3, rtol=0)
+
+
+def test_friction_may_differ_between_worlds(make) -> None:
+    """A sled on friction 0.05, 0.2 and 0.8 loses mu g t of its speed in 0.1 s."""
+    mjcf = """<mujoco><worldbody><geom type="plane" size="5 5 1" conaffinity="1" contype="0"/>
+      <body name="sled" pos="0 0 0.1"><freejoint name="root"/>
+        <geom type="sphere" size="0.1" pos="0.3 0.3 0" mass="1" contype="1" conaffinity="0"/>
+        <geom type="sphere" size="0.1" pos="-0.3 0.3 0" mass="1" contype="1" conaffinity="0"/>
+        <geom type="sphere" size="0.1" pos="0.3 -0.3 0" mass="1" contype="1" conaffinity="0"/>
+        <geom type="sphere" size="0.1" pos="-0.3 -0.3 0" mass="1" contype="1" conaffinity="0"/>
+      </body></worldbody></mujoco>"""
+    sim = make(mjcf, timing=Timing(0.002, 50), parameters=("friction",))
+    assert sim.parameters["friction"].shape == (3, 5)
+    sim.set_parameter("friction", torch.tensor([[0.05] * 5, [0.2] * 5, [0.8] * 5]))
+    for _ in range(3):  # settle
+        advance(sim)
+    settled = sim.state.root_pos_w.clone()
+    sim.reset(everyone(sim), at_rest(sim, root_pos_w=settled, root_lin_vel_w=rows(sim, 3, 0, 0)))
+    advance(sim)
+    lost = 3.0 - sim.state.root_lin_vel_w[:, 0]
+    torch.testing.assert_close(
+        lost, torch.tensor([0.05, 0.2, 0.8]) * G * 0.1, atol=0.08, rtol=0
+    )
+
+
 @pytest.mark.parametrize(
-    "scene", [{"drives": {"knee": Drive("effort")}}, {"wrench_bodies": ("hand",)}]
+    "scene",
+    [
+        {"drives": {"knee": Drive("effort")}},
+        {"wrench_bodies": ("hand",)},
+        {"parameters": ("colour",)},
+    ],
 )
 def test_a_name_the_asset_lacks_is_refused(make, scene) -> None:
     """The message lists the names there are."""
-    with pytest.raises(ValueError, match=r"'(knee|hand)' is not in .*; it has \["):
+    with pytest.raises(ValueError, match=r"'(knee|hand|colour)' is not in .*; it has \["):
         make(ARM, **scene)
 
 

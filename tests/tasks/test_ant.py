@@ -92,6 +92,7 @@ def test_standing_feet_carry_the_ants_weight() -> None:
     for _ in range(240):  # four seconds without torque, resets switched off
         env.sim.set_targets(torch.zeros(1, 8))
         env.sim.step()
+        env.sim.refresh()
     wrench = env.sim.state.contact_wrench_b[0]
     assert wrench[:, :3].norm(dim=-1).sum().item() == pytest.approx(0.911 * 9.81, rel=0.05)
     observed = env._observe()[0, 28:52].view(4, 6)

@@ -1,0 +1,184 @@
+"""What is particular to MuJoCo Warp: agreement with MuJoCo C, aliasing, room, restarts, resets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mujoco
+import pytest
+import torch
+
+from rlgpu.sim import ResetState, SceneSpec, Simulator, Timing, make_simulator
+from rlgpu.sim.mjcf import bounds
+from rlgpu.vec_env import VecEnv
+from tasks.ant import Ant, AntConfig
+from tasks.cartpole import Cartpole, CartpoleConfig
+
+ANT, CARTPOLE = AntConfig(name="Ant"), CartpoleConfig(name="Cartpole")
+N = 8
+
+BALLS = """<mujoco><worldbody><geom type="plane" size="5 5 1"/>
+  <body pos="0 0 .1"><freejoint name="root"/><geom type="sphere" size=".1" mass="1"/>
+  <geom type="sphere" size=".1" mass="1" pos=".3 0 0"/>
+  <geom type="sphere" size=".1" mass="1" pos="0 .3 0"/>
+  <body><joint name="j" damping="1"/><geom type="sphere" size=".05" pos="0 0 .3" mass=".1"/></body>
+  </body></worldbody></mujoco>"""
+
+
+def both(task_class, config, n: int = N) -> tuple[Simulator, Simulator]:
+    scene = task_class(config).scene()
+    return tuple(  # type: ignore[return-value]
+        make_simulator(engine, scene, config.timing(), n) for engine in ("mujoco", "mujoco_warp")
+    )
+
+
+def copy_state(source: Simulator, target: Simulator) -> None:
+    """Puts every world of one engine where the other's is, without history in either."""
+    s = source.state
+    everyone = torch.ones(source.num_envs, dtype=torch.bool)
+    now = ResetState(
+        s.joint_pos.clone(), s.joint_vel.clone(), s.root_pos_w.clone(), s.root_quat_w.clone(),
+        s.root_lin_vel_w.clone(), s.root_ang_vel_w.clone(),
+    )  # fmt: skip
+    source.reset(everyone, now)
+    target.reset(everyone, now)
+
+
+def largest_difference(a: Simulator, b: Simulator) -> float:
+    return max(
+        (getattr(a.state, name) - getattr(b.state, name)).abs().max().item()
+        for name in ("root_pos_w", "joint_pos", "root_lin_vel_w", "joint_vel")
+    )
+
+
+def test_ants_move_alike_on_both_engines_for_300_steps() -> None:
+    """Random torques; every 20 control steps both engines start from the same state again.
+
+    MuJoCo C computes in float64 and MuJoCo Warp in float32, whose solver stops at a tolerance of
+    1e-6. Contacts with the ground double such a difference within about 15 physics steps, so the 40
+    of a window let 1e-6 grow by less than a thousand; without starting again, two correct engines
+    would be apart by a robot's length after a few seconds.
+    """
+    ours, theirs = both(Ant, ANT)
+    g = torch.Generator().manual_seed(0)
+    start = Ant(ANT)
+    start.bind(ours)
+    everyone = torch.ones(N, dtype=torch.bool)
+    ours.reset(everyone, start.reset_state(g))
+    differences, wrenches = [], []
+    for t in range(300):
+        if t % 20 == 0:
+            copy_state(ours, theirs)
+        targets = 15.0 * (2 * torch.rand(N, 8, generator=g) - 1)
+        for sim in (ours, theirs):
+            sim.set_targets(targets)
+            sim.step()
+            sim.refresh()
+        if t % 20 == 19:
+            differences.append(largest_difference(ours, theirs))
+            gap = ours.state.contact_wrench_b - theirs.state.contact_wrench_b
+            wrenches.append(gap.abs().max().item())
+    assert ours.state.contact_wrench_b.abs().max() > 0.5  # the feet are loaded
+    assert sorted(differences)[len(differences) // 2] < 1e-4, differences
+    assert max(differences) < 1e-2, differences
+    assert sorted(wrenches)[len(wrenches) // 2] < 1e-2, wrenches
+
+
+def test_a_standing_ant_and_a_falling_pole_stay_together_for_300_steps() -> None:
+    """Nothing is chaotic here, so no fresh starts: float32 against float64 alone."""
+    for task_class, config, tolerance in ((Ant, ANT, 2e-3), (Cartpole, CARTPOLE, 2e-2)):
+        ours, theirs = both(task_class, config)
+        g = torch.Generator().manual_seed(1)
+        start = task_class(config)
+        start.bind(ours)
+        everyone = torch.ones(N, dtype=torch.bool)
+        ours.reset(everyone, start.reset_state(g))
+        copy_state(ours, theirs)
+        for _ in range(300):
+            for sim in (ours, theirs):
+                sim.step()
+                sim.refresh()
+        gap = (ours.state.joint_pos - theirs.state.joint_pos).abs().max().item()
+        assert gap < tolerance, (task_class.__name__, gap)
+
+
+def test_warps_arrays_are_aliased_without_copies() -> None:
+    """A write through the state's tensors is the engine's own state."""
+    sim = make_simulator("mujoco_warp", Ant(ANT).scene(), ANT.timing(), 2)
+    assert sim.state.joint_pos.data_ptr() == sim._d.qpos.ptr + 7 * 4
+    sim.state.root_pos_w[1, 2] = 7.0
+    assert sim._d.qpos.numpy()[1, 2] == 7.0
+    assert sim._d.qpos.numpy()[0, 2] == pytest.approx(0.44)
+
+
+def test_there_is_room_for_every_contact_the_ant_can_have() -> None:
+    """13 spheres on the ground, four pyramid edges each, and 8 joint limits; none is left out."""
+    sim = make_simulator("mujoco_warp", Ant(ANT).scene(), ANT.timing(), 4)
+    assert bounds(sim.model) == (13, 13 * 4, 8)
+    assert "13 contacts (nconmax) and 60 constraint rows (njmax)" in sim.description
+    env = VecEnv(Ant(ANT), sim, seed=0)
+    g = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        env.step(torch.rand(4, 8, generator=g) * 2 - 1)
+    assert env.overflow_count.item() == 0
+
+
+def test_running_out_of_room_is_reported_not_hidden(tmp_path: Path) -> None:
+    """Three balls touch the ground and there is room for one row: counted in every world."""
+    asset = tmp_path / "balls.xml"
+    asset.write_text(BALLS)
+    scene, timing = SceneSpec(asset, {}), Timing(0.002, 2)
+    sim = make_simulator("mujoco_warp", scene, timing, 3, njmax=1)
+    roomy = make_simulator("mujoco_warp", scene, timing, 3)
+    for each in (sim, roomy):
+        each.step()
+        each.refresh()
+    assert sim.state.overflowed.all()
+    assert not roomy.state.overflowed.any()
+
+
+def test_bounds_count_what_may_touch(tmp_path: Path) -> None:
+    """Three of four balls and the ground, those of the parent not each other nor the child's."""
+    asset = tmp_path / "balls.xml"
+    asset.write_text(BALLS)
+    model = mujoco.MjModel.from_xml_path(str(asset))
+    # The child's ball may meet the ground; with its parent it does not collide.
+    assert bounds(model) == (4, 4 * 4, 0)
+
+
+def test_a_non_finite_world_is_restarted_alone_and_forgets() -> None:
+    """NaN in world 1's velocity: reported once, at the asset's pose, the others undisturbed."""
+    config = ANT
+    sim = make_simulator("mujoco_warp", Ant(config).scene(), config.timing(), 3)
+    twin = make_simulator("mujoco_warp", Ant(config).scene(), config.timing(), 3)
+    for each in (sim, twin):
+        for _ in range(20):
+            each.step()
+            each.refresh()
+    sim._qvel[1, 3] = torch.nan
+    for each in (sim, twin):
+        each.step()
+        each.refresh()
+    assert sim.state.diverged.tolist() == [False, True, False]
+    assert sim.state.root_pos_w[1].tolist() == pytest.approx([0, 0, 0.44])
+    assert sim.state.contact_wrench_b.isfinite().all()
+    for _ in range(5):
+        for each in (sim, twin):
+            each.step()
+            each.refresh()
+    assert not sim.state.diverged.any()
+    for world in (0, 2):
+        assert torch.equal(sim._qpos[world], twin._qpos[world])
+
+
+def test_a_reset_of_nobody_changes_nothing() -> None:
+    """An empty mask, and NaN in the rows that are not taken."""
+    config = ANT
+    sim = make_simulator("mujoco_warp", Ant(config).scene(), config.timing(), 3)
+    sim.step()
+    sim.refresh()
+    before = {name: value.clone() for name, value in sim.state_dict().items()}
+    nobody = torch.zeros(3, dtype=torch.bool)
+    joints = torch.full((3, 8), torch.nan)
+    sim.reset(nobody, ResetState(joints, joints))
+    assert all(torch.equal(before[name], value) for name, value in sim.state_dict().items())
