@@ -69,6 +69,7 @@ def train(composed: Composed, console: Console) -> None:
         console.print(f"continuing {path} after iteration {trainer.iteration}", highlight=False)
     title = f"{config.task.name} on {config.sim.engine}, {config.num_envs} environments"
     console.print(f"{title}, writing to {folder}", highlight=False)
+    console.print(env.sim.description, highlight=False)
     trainer.train(Display(console, title, config.max_iterations, folder))
     console.print(
         f"done after {trainer.iteration} iterations; see it: "
@@ -119,6 +120,8 @@ def make_agent(config: Config, env: VecEnv) -> Ppo:
         kernels=kernels,
         device=device,
         seed=config.seed,
+        precision=config.precision,
+        compiled=config.compile and device.type == "cuda",
     )
 
 
@@ -127,6 +130,8 @@ def seed_everything(config: Config) -> None:
     torch.manual_seed(config.seed)
     np.random.seed(config.seed)
     torch.use_deterministic_algorithms(config.torch_deterministic)
+    # For kernels=torch and whatever a task multiplies; the compiled ops are told on their own.
+    torch.set_float32_matmul_precision("highest" if config.precision == "fp32" else "high")
 
 
 if __name__ == "__main__":

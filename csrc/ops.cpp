@@ -3,6 +3,12 @@
 #include <pybind11/pybind11.h>
 #include <torch/library.h>
 
+#if defined(RLGPU_WITH_CUDA)
+#include <torch/csrc/utils/pybind.h>
+
+#include "cuda/conditional.h"
+#endif
+
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -12,18 +18,26 @@ TORCH_LIBRARY(rlgpu, m) {
       "gae(Tensor rewards, Tensor values, Tensor terminated, Tensor truncated, "
       "Tensor final_values, Tensor last_values, float gamma, float gae_lambda, bool normalize) "
       "-> (Tensor advantages, Tensor returns)");
-  m.def("mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases) -> Tensor[] activations");
+  m.def("gather_rows(Tensor[] sources, Tensor ids) -> Tensor[] targets");
   m.def(
-      "mlp_backward(Tensor grad, Tensor x, Tensor[] weights, Tensor[] activations) "
-      "-> Tensor[] grads");
+      "mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases, str precision) "
+      "-> Tensor[] activations");
   m.def(
-      "sample_actions(Tensor mean, Tensor log_std, Tensor(a!) rng_state, Tensor(b!) actions, "
-      "Tensor(c!) log_probs) -> ()");
+      "mlp_backward(Tensor grad, Tensor x, Tensor[] weights, Tensor[] activations, str precision) "
+      "-> Tensor flat_grads");
+  m.def("normalize(Tensor x, Tensor scale, Tensor offset, float clip, Tensor(a!) out) -> ()");
+  m.def(
+      "running_stats(Tensor x, Tensor(a!) mean, Tensor(b!) var, Tensor(c!) count, "
+      "Tensor(d!) scale, Tensor(e!) offset) -> ()");
+  m.def(
+      "sample_actions(Tensor mean, Tensor values, Tensor log_std, Tensor(a!) rng_state, "
+      "Tensor(b!) actions, Tensor(c!) log_probs, Tensor(d!) mean_out, Tensor(e!) values_out) "
+      "-> ()");
+  m.def("shuffle(Tensor(a!) rng_state, int count) -> Tensor ids");
   m.def(
       "ppo_loss(Tensor mean, Tensor log_std, Tensor values, Tensor actions, Tensor old_log_probs, "
       "Tensor old_mean, Tensor old_log_std, Tensor old_values, Tensor advantages, Tensor returns, "
-      "float clip_ratio, float value_loss_coef, bool clip_value, float entropy_coef, "
-      "float bounds_loss_coef) "
+      "Tensor coefficients) "
       "-> (Tensor grad_mean, Tensor grad_log_std, Tensor grad_values, Tensor metrics)");
   m.def(
       "adam_step(Tensor(a!) params, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) step, "
@@ -53,6 +67,10 @@ PYBIND11_MODULE(_C, m) {
   m.doc() = "rlgpu's compiled ops, reached through torch.ops.rlgpu.";
 #if defined(RLGPU_WITH_CUDA)
   m.attr("with_cuda") = true;
+  m.def("can_skip", &rlgpu::can_skip, "Returns whether graphs may have conditional nodes here.");
+  m.def("begin_unless", &rlgpu::begin_unless,
+        "Begins work on a stream that a replay leaves out if the flag is set.");
+  m.def("end_unless", &rlgpu::end_unless, "Ends what begin_unless began.");
 #else
   m.attr("with_cuda") = false;
 #endif

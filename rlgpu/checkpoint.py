@@ -13,7 +13,7 @@ import torch
 from rlgpu.config import Config
 from rlgpu.errors import UsageError
 
-FORMAT = 1
+FORMAT = 2
 _SECTIONS = ("format", "config", "agent", "env", "trainer", "joint_names")
 
 

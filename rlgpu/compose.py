@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rlgpu.config import Config, minibatch_split
 from rlgpu.errors import UsageError, nearest
 from rlgpu.isaacgymenvs_keys import our_key
-from rlgpu.sim import ENGINES
+from rlgpu.sim import ENGINES, GPU_ENGINES
 from rlgpu.task import Task
 
 PLAY_NUM_ENVS = 16
@@ -58,12 +58,7 @@ def compose(arguments: Sequence[str], tasks: Mapping[str, type[Task]], cfg: Path
     tree = _load(cfg / "config.yaml")
     chosen = {name: str(given.pop(name, tree.pop(name, ""))) for name in ("task", "train", "sim")}
     task_name, task_class, folders = _find_task(chosen["task"], tasks, cfg)
-    engine = chosen["sim"]
-    if engine not in ENGINES:
-        known = ", ".join(ENGINES)
-        raise UsageError(
-            f"sim={engine} is not an engine; allowed: {known}{nearest(engine, ENGINES)}"
-        )
+    engine = _choose_engine(chosen["sim"], str(given.get("sim_device", "auto")))
     train_name = chosen["train"] or f"{task_name}PPO"
 
     base = OmegaConf.structured(Config)
@@ -85,6 +80,21 @@ def compose(arguments: Sequence[str], tasks: Mapping[str, type[Task]], cfg: Path
         raise UsageError(f"the configuration is incomplete: {error}") from error
     notes = _resolve(config, given)
     return Composed(config, task_class, chosen["task"], notes)
+
+
+def _choose_engine(wanted: str, sim_device: str) -> str:
+    """Returns the engine asked for, or, for ``auto``, the one that the device is for."""
+    if wanted == "auto":
+        on_gpu = sim_device.startswith("cuda") or (
+            sim_device == "auto" and torch.cuda.is_available()
+        )
+        return "mujoco_warp" if on_gpu else "mujoco"
+    if wanted not in ENGINES:
+        known = ", ".join(("auto", *ENGINES))
+        raise UsageError(
+            f"sim={wanted} is not an engine; allowed: {known}{nearest(wanted, ENGINES)}"
+        )
+    return wanted
 
 
 def _parse(arguments: Sequence[str]) -> dict[str, Any]:
@@ -208,7 +218,8 @@ def _resolve(config: Config, given: Mapping[str, Any]) -> list[str]:
         if not 0.0 <= getattr(config.train, key) <= 1.0:
             raise UsageError(f"train.{key}={getattr(config.train, key)}: must be from 0 to 1")
     _at_least("train.learning_rate", config.train.learning_rate, 0)
-    _at_least("sim.num_threads", config.sim.num_threads, 0)
+    for key in ("num_threads", "nconmax", "njmax"):
+        _at_least(f"sim.{key}", getattr(config.sim, key), 0)
     _at_least("seed", config.seed, -1)
     _resolve_devices(config)
     if config.seed == -1:
@@ -222,8 +233,15 @@ def _at_least(key: str, value: float, low: float) -> None:
 
 
 def _resolve_devices(config: Config) -> None:
+    on_gpu = config.sim.engine in GPU_ENGINES
     if config.sim_device == "auto":
-        config.sim_device = "cpu"
+        if on_gpu and not torch.cuda.is_available():
+            raise UsageError(
+                f"sim={config.sim.engine}: it runs on an NVIDIA GPU and torch sees none "
+                f"(torch {torch.__version__}); use sim=mujoco, or sim_device=cpu for Warp's slow "
+                "CPU device"
+            )
+        config.sim_device = "cuda:0" if on_gpu else "cpu"
     if config.rl_device == "auto":
         config.rl_device = config.sim_device
     for key in ("sim_device", "rl_device"):
@@ -234,16 +252,18 @@ def _resolve_devices(config: Config) -> None:
             raise UsageError(f"{key}={wanted}: wanted auto, cpu or cuda:N") from error
         if device.type not in ("cpu", "cuda"):
             raise UsageError(f"{key}={wanted}: wanted auto, cpu or cuda:N")
+        if wanted == "cuda":
+            setattr(config, key, "cuda:0")
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             count = torch.cuda.device_count()
             raise UsageError(
                 f"{key}={wanted}: this machine offers torch {count} CUDA devices; "
                 f"use {key}=cpu, or install an NVIDIA driver and a CUDA build of torch"
             )
-    if torch.device(config.sim_device).type != "cpu":
+    if torch.device(config.sim_device).type != "cpu" and not on_gpu:
         raise UsageError(
             f"sim_device={config.sim_device}: sim={config.sim.engine} runs on the CPU; "
-            "use sim_device=cpu (rl_device may still be a GPU)"
+            "use sim_device=cpu (rl_device may still be a GPU), or sim=mujoco_warp"
         )
 
 

@@ -81,7 +81,11 @@ class SimConfig:
     engine: str = "mujoco"
     """Name of the engine."""
     num_threads: int = 0
-    """Threads that step a CPU engine; 0 is one for each core. Results do not depend on it."""
+    """``mujoco``: threads that step it; 0 is one for each core. Results do not depend on it."""
+    nconmax: int = 0
+    """``mujoco_warp``: contacts set aside for each world; 0 follows from the model."""
+    njmax: int = 0
+    """``mujoco_warp``: constraint rows set aside for each world; 0 follows from the model."""
 
 
 @dataclass
@@ -106,6 +110,12 @@ class Config:
     """Device of the learner: ``auto`` (the engine's), ``cpu`` or ``cuda:0``."""
     kernels: Literal["fused", "torch"] = "fused"
     """The compiled ops, or their plain PyTorch twins."""
+    precision: Literal["tf32", "bf16", "fp32"] = "tf32"
+    """Of the networks' matrix products on a GPU, acting and training alike; sums are float32."""
+    cuda_graphs: bool = True
+    """On a GPU, launch rollout and update as one graph each."""
+    compile: bool = True
+    """On a GPU, let torch.compile fuse the task's and the learner's small operations."""
     headless: bool = False
     """Without a viewer. Training never opens one; playing does unless this is set."""
     test: bool = False

@@ -80,7 +80,7 @@ class Display:
         r = record
         return (
             f"iteration {r.iteration}/{self._max_iterations}  steps {count(r.env_steps)}  "
-            f"steps/s {count(r.steps_per_second)} (sim {count(r.sim_steps_per_second)})  "
+            f"steps/s {count(r.steps_per_second)} (rollout {count(r.collect_steps_per_second)})  "
             f"return {number(r.mean_return)}  length {number(r.mean_length)}  "
             f"kl {max(r.approx_kl, 0.0):.4f}  epochs {r.epochs:.1f}  lr {r.learning_rate:.1e}  "
             f"entropy {r.entropy:.2f}  ev {r.explained_variance:.2f}  "
@@ -93,7 +93,7 @@ class Display:
             ("iteration", f"{r.iteration} / {self._max_iterations}"),
             ("environment steps", count(r.env_steps)),
             ("steps/s in all", count(r.steps_per_second)),
-            ("steps/s simulation", count(r.sim_steps_per_second)),
+            ("steps/s rollout", count(r.collect_steps_per_second)),
             ("time, to go", f"{duration(r.wall_time)}, {self._eta(r)}"),
             ("mean return", f"[bold]{number(r.mean_return)}[/bold]"),
             ("mean length", number(r.mean_length)),
@@ -103,8 +103,13 @@ class Display:
             ("explained variance", f"{r.explained_variance:.2f}"),
             ("clip fraction", f"{r.clip_fraction:.2f}"),
         ]
-        if r.diverged or r.nonfinite_steps:
-            rows.append(("[red]diverged, skipped[/red]", f"{r.diverged}, {r.nonfinite_steps}"))
+        for name, trouble in (
+            ("worlds restarted", r.diverged),
+            ("steps out of room", r.overflowed),
+            ("updates skipped", r.nonfinite_steps),
+        ):
+            if trouble:
+                rows.append((f"[red]{name}[/red]", str(trouble)))
         table = Table(title=self._title, caption=str(self._folder), show_header=False, width=58)
         table.add_column(style="dim")
         table.add_column(justify="right")

@@ -19,30 +19,45 @@ class EpisodeStatistics:
 
     def __init__(self, num_envs: int, device: torch.device) -> None:
         """Starts with no finished episode."""
-        self._current = torch.zeros(2, num_envs, device=device)
+        # Of the running episodes; float64, as differences of long sums are taken.
+        self._current = torch.zeros(2, num_envs, dtype=torch.float64, device=device)
         # The spare column takes what must not be kept; writes there are never read.
         self._finished = torch.zeros(2, WINDOW + 1, device=device)
         self._count = torch.zeros((), dtype=torch.int64, device=device)
 
     def update(self, rewards: Tensor, done: Tensor) -> None:
-        """Adds one step of all environments.
+        """Adds the steps of a rollout, the earliest first.
 
         Args:
-            rewards: Unscaled rewards, shape [N].
-            done: Whether the episode ended with this step, shape [N], bool.
+            rewards: Unscaled rewards, shape [T, N].
+            done: Whether the episode ended with the step, shape [T, N], bool.
         """
-        self._current[0] += rewards
-        self._current[1] += 1.0
-        if done.device.type == "cpu" and not done.any():
-            return
-        rank = done.cumsum(0)
-        finished = rank[-1]
-        # Of more than 100 episodes ending at once, the last 100 count.
-        kept = done & (rank > finished - WINDOW)
+        horizon = rewards.shape[0]
+        # Return and length, summed from the rollout's start: an episode's is a difference of two.
+        sums = torch.stack((rewards.double(), torch.ones_like(rewards, dtype=torch.float64)))
+        sums = sums.cumsum(1)  # [2, T, N]
+        # The step that the environment's last episode ended with, -1 where none did.
+        step = torch.arange(horizon, device=rewards.device)[:, None]
+        end = torch.where(done, step, -1).cummax(0).values
+        previous = torch.cat((torch.full_like(end[:1], -1), end[:-1]))
+        finished = (sums - self._sums_before(sums, previous)).float().flatten(1)  # [2, T*N]
+
+        ended = done.flatten()
+        rank = ended.cumsum(0)
+        # Of more than 100 episodes, the last 100 count.
+        kept = ended & (rank > rank[-1] - WINDOW)
         slots = torch.where(kept, (self._count + rank - 1) % WINDOW, WINDOW)
-        self._finished[:, slots] = self._current
-        self._count += finished
-        self._current.masked_fill_(done, 0.0)
+        self._finished[:, slots] = finished
+        self._count += rank[-1]
+        self._current.copy_(sums[:, -1] - self._sums_before(sums, end[-1:])[:, 0])
+
+    def _sums_before(self, sums: Tensor, end: Tensor) -> Tensor:
+        """Returns what lies before the episode that began after step ``end``, [2, T, N].
+
+        Without an end in this rollout the episode began before it: minus what it had so far.
+        """
+        at_end = sums.gather(1, end.clamp(min=0).expand(2, -1, -1))
+        return torch.where(end < 0, -self._current[:, None], at_end)
 
     def means(self) -> Tensor:
         """Returns mean return, mean length and number of finished episodes, shape [3].
@@ -83,8 +98,8 @@ class IterationRecord:
     """Control steps, mean of the last 100 finished episodes."""
     steps_per_second: float
     """Environment steps a second, everything included."""
-    sim_steps_per_second: float
-    """Environment steps a second of stepping alone."""
+    collect_steps_per_second: float
+    """Environment steps a second of the rollout: policy, engine and task."""
     approx_kl: float
     learning_rate: float
     epochs: float
@@ -100,6 +115,8 @@ class IterationRecord:
     """Episodes finished so far."""
     diverged: int
     """Worlds restarted so far because their state was not finite."""
+    overflowed: int
+    """Steps of a world so far that left contacts or constraints out for lack of room."""
     nonfinite_steps: int
     """Optimiser steps skipped so far because the gradients were not finite."""
 
@@ -118,7 +135,8 @@ _TAGS = {
     "info/grad_norm": "grad_norm",
     "info/log_std": "log_std",
     "info/diverged": "diverged",
-    "performance/step_fps": "sim_steps_per_second",
+    "info/overflowed": "overflowed",
+    "performance/step_inference_fps": "collect_steps_per_second",
     "performance/step_inference_rl_update_fps": "steps_per_second",
 }
 

@@ -25,16 +25,31 @@ MAX_PLAY_STEPS = 27_000
 
 
 def make_env(config: Config, task_class: type[Task], num_envs: int, seed: int) -> VecEnv:
-    """Returns environments of a task on the configured engine."""
+    """Returns environments of a task on the configured engine.
+
+    Raises:
+        UsageError: The engine is not installed, or cannot use the device.
+    """
     task = task_class(config.task)
-    sim = make_simulator(
-        config.sim.engine,
-        task.scene(),
-        config.task.timing(),
-        num_envs,
-        num_threads=config.sim.num_threads,
-    )
-    return VecEnv(task, sim, seed=seed)
+    device = torch.device(config.sim_device)
+    try:
+        sim = make_simulator(
+            config.sim.engine,
+            task.scene(),
+            config.task.timing(),
+            num_envs,
+            device=device,
+            num_threads=config.sim.num_threads,
+            nconmax=config.sim.nconmax,
+            njmax=config.sim.njmax,
+        )
+    except ImportError as error:
+        raise UsageError(
+            f"sim={config.sim.engine}: {error}; pip install mujoco-warp==4.0.0 warp-lang==1.19.0"
+        ) from error
+    except RuntimeError as error:
+        raise UsageError(f"sim={config.sim.engine}: {error}") from error
+    return VecEnv(task, sim, seed=seed, compiled=config.compile and device.type == "cuda")
 
 
 def has_display() -> bool:
@@ -75,7 +90,7 @@ def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], Non
     for t in range(1, MAX_PLAY_STEPS + 1):
         actions = agent.act_deterministic(env.observations.to(agent.device))
         step = env.step(actions.to(env.device))
-        statistics.update(step.rewards, step.terminated | step.truncated)
+        statistics.update(step.rewards[None], (step.terminated | step.truncated)[None])
         mean_return, mean_length, episodes = statistics.means().tolist()
         if episodes >= games or t == MAX_PLAY_STEPS:
             window = f" (the last {WINDOW})" if episodes > WINDOW else ""
@@ -110,7 +125,7 @@ def play_in_viewer(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None
     due = time.perf_counter()
     try:
         while viewer.is_running():
-            env.step(agent.act_deterministic(env.observations))
+            env.step(agent.act_deterministic(env.observations.to(agent.device)).to(env.device))
             _show(env, shown, model, data)
             viewer.sync()
             due = max(due + step_dt, time.perf_counter() - 0.1)

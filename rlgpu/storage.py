@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from rlgpu.ops import PpoBatch
+from rlgpu.ops import ActionSlot, PpoBatch
 
 
 class RolloutStorage:
@@ -67,27 +66,29 @@ class RolloutStorage:
             returns=self.returns.flatten(),
         )
 
-    def minibatches(
+    def slot(self, t: int) -> ActionSlot:
+        """Returns what acting fills at step ``t``."""
+        return ActionSlot(self.actions[t], self.log_probs[t], self.mean[t], self.values[t])
+
+    def minibatch(
         self,
+        index: int,
         num_minibatches: int,
-        order: Literal["shuffled", "contiguous"],
-        generator: torch.Generator,
-    ) -> Iterator[PpoBatch]:
-        """Yields equal minibatches that together visit every row once.
+        ids: Tensor | None,
+        gather_rows: Callable[[Sequence[Tensor], Tensor], list[Tensor]],
+    ) -> PpoBatch:
+        """Returns one of equal minibatches that together visit every row once.
 
         Args:
-            num_minibatches: How many; must divide T*N.
-            order: ``shuffled``: a new random permutation of the rows; ``contiguous``: slices in
-                time order, without copying.
-            generator: Source of the permutation.
+            index: Which one.
+            num_minibatches: How many there are; must divide T*N.
+            ids: A permutation of the rows, shape [T*N], int64; or None for slices in time order,
+                which are not copied.
+            gather_rows: Implementation of the op.
         """
         whole = self.batch()
-        rows = whole.values.shape[0]
-        size = rows // num_minibatches
-        if order == "contiguous":
-            for start in range(0, rows, size):
-                yield PpoBatch(*(x[start : start + size] for x in whole))
-            return
-        permutation = torch.randperm(rows, generator=generator, device=generator.device)
-        for ids in permutation.split(size):
-            yield PpoBatch(*(x.index_select(0, ids) for x in whole))
+        size = self.horizon_length * self.num_envs // num_minibatches
+        here = slice(index * size, (index + 1) * size)
+        if ids is None:
+            return PpoBatch(*(x[here] for x in whole))
+        return PpoBatch(*gather_rows(whole, ids[here]))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from rlgpu.checkpoint import save_checkpoint
 from rlgpu.config import Config
 from rlgpu.display import Display
+from rlgpu.graphs import Phase, working_stream
 from rlgpu.learner import Ppo, UpdateMetrics
 from rlgpu.metrics import EpisodeStatistics, IterationRecord, MetricsWriter
 from rlgpu.player import record_video
+from rlgpu.report import Arrived, Report
 from rlgpu.storage import RolloutStorage
 from rlgpu.vec_env import VecEnv
 
@@ -29,7 +33,11 @@ class TrainingFailed(Exception):
 
 
 class Trainer:
-    """Alternates rollouts and updates, and keeps their record."""
+    """Alternates rollouts and updates, and keeps their record.
+
+    On a GPU a rollout is one CUDA graph and an update another; nothing in between waits for the
+    device, and the console shows the numbers of the iteration before.
+    """
 
     def __init__(self, config: Config, env: VecEnv, agent: Ppo, folder: Path) -> None:
         """Prepares a run in its folder.
@@ -52,9 +60,25 @@ class Trainer:
         self.iteration = 0
         self.wall_time = 0.0
         self.best_return = float("-inf")
-        self._sim_seconds = 0.0
         self._seen_trouble = (0, 0)
         self._stop = False
+        self._together = env.sim.capturable and env.device == agent.device
+        self._phases = self._make_phases()
+
+    def _make_phases(self) -> tuple[list[Phase[Any]], Phase[Any], Phase[UpdateMetrics]]:
+        """Returns what is captured: the rollout or its policy steps, its end, the update."""
+
+        def phase(function: Callable[[], Any], **more: Any) -> Phase[Any]:
+            return Phase(function, self.agent.device, enabled=self.config.cuda_graphs, **more)
+
+        steps = range(self.storage.horizon_length)
+        if self._together:
+            generators = (self.env.generator,)
+            rollout = [phase(self._rollout, generators=generators, joining=self.env.sim.capturing)]
+        else:
+            rollout = [phase(partial(self._act, t)) for t in steps]
+            self._observations = torch.zeros_like(self.storage.last_observations)
+        return rollout, phase(self._end_rollout), phase(self._update)
 
     def train(self, display: Display) -> None:
         """Runs to ``max_iterations``, or to the end of the iteration that Ctrl-C falls into.
@@ -64,65 +88,99 @@ class Trainer:
         """
         writer = MetricsWriter(self.folder)
         earlier, started = self.wall_time, time.perf_counter()
-        with closing(writer), self._interruptible(), display:
-            while self.iteration < self.config.max_iterations and not self._stop:
-                begun = time.perf_counter()
+        report = Report(self.agent.device, started)
+        with closing(writer), self._interruptible(), display, working_stream(self.agent.device):
+            finished = False
+            while not finished:
+                report.begin()
                 self.collect()
-                metrics = self.agent.update(self.storage)
-                now = time.perf_counter()
+                report.end_of_rollout()
+                metrics = self.update()
                 self.iteration += 1
-                self.wall_time = earlier + now - started
-                record = self._record(metrics, now - begun)
-                writer.write(record)
-                display.update(record)
-                self._check_health(record)
-                self._checkpoint(record, writer)
+                report.send(self.iteration, self._numbers(metrics))
+                finished = self._stop or self.iteration == self.config.max_iterations
+                saving = finished or self.iteration % self.config.train.save_interval == 0
+                for arrived in report.receive(everything=saving):
+                    self.wall_time = earlier + arrived.at - started
+                    record = self._record(arrived)
+                    writer.write(record)
+                    display.update(record)
+                    self._check_health(record)
+                if saving:
+                    self._checkpoint(record, writer)
                 self._maybe_video(display)
 
     def collect(self) -> None:
         """Fills the storage with one rollout of ``horizon_length`` steps."""
-        env, agent, storage = self.env, self.agent, self.storage
-        self._sim_seconds = 0.0
-        with _one_torch_thread(env.device):
-            for t in range(storage.horizon_length):
-                actions = agent.act(env.observations.to(agent.device), storage, t)
-                begun = time.perf_counter()
-                step = env.step(actions.to(env.device))
-                self._sim_seconds += time.perf_counter() - begun
-                storage.rewards[t].copy_(step.rewards)
-                storage.terminated[t].copy_(step.terminated)
-                storage.truncated[t].copy_(step.truncated)
-                storage.final_observations[t].copy_(step.final_observations)
-                done = storage.terminated[t] | storage.truncated[t]
-                self.statistics.update(storage.rewards[t], done)
-            storage.last_observations.copy_(env.observations)
+        rollout, end_rollout, _ = self._phases
+        if self._together:
+            rollout[0]()
+        else:
+            with _one_torch_thread(self.env.device):
+                for t, act in enumerate(rollout):
+                    self._observations.copy_(self.env.observations)
+                    self._step(t, act())
+            self.storage.last_observations.copy_(self.env.observations)
+        end_rollout()
 
-    def _record(self, metrics: UpdateMetrics, seconds: float) -> IterationRecord:
-        """Copies everything reported to the host, once."""
-        counts = (self.env.diverged_count, self.agent.adam.nonfinite_steps)
-        device = self.agent.device
-        values = torch.cat(
+    def update(self) -> UpdateMetrics:
+        """Trains on the rollout that was collected."""
+        return self._phases[2]()
+
+    def _rollout(self) -> None:
+        for t in range(self.storage.horizon_length):
+            self._step(t, self.agent.act(self.env.observations, self.storage, t))
+        self.storage.last_observations.copy_(self.env.observations)
+
+    def _act(self, t: int) -> Tensor:
+        return self.agent.act(self._observations, self.storage, t)
+
+    def _step(self, t: int, actions: Tensor) -> None:
+        """Steps the environments and writes what came of it into slot ``t``."""
+        storage = self.storage
+        step = self.env.step(actions.to(self.env.device))
+        storage.rewards[t].copy_(step.rewards)
+        storage.terminated[t].copy_(step.terminated)
+        storage.truncated[t].copy_(step.truncated)
+        storage.final_observations[t].copy_(step.final_observations)
+
+    def _end_rollout(self) -> None:
+        storage = self.storage
+        self.statistics.update(storage.rewards, storage.terminated | storage.truncated)
+
+    def _update(self) -> UpdateMetrics:
+        return self.agent.update(self.storage)
+
+    def _numbers(self, metrics: UpdateMetrics) -> Tensor:
+        """Returns everything reported in one tensor, float64, still on the device."""
+        env, device = self.env, self.agent.device
+        counts = (env.diverged_count, env.overflow_count, self.agent.adam.nonfinite_steps)
+        return torch.cat(
             (
                 self.statistics.means().double(),
                 torch.stack([count.to(device).double() for count in counts]),
                 torch.stack([value.double() for value in metrics]),
             )
-        ).tolist()
-        mean_return, mean_length, episodes, diverged, nonfinite, *rest = values
-        named = dict(zip(UpdateMetrics._fields, rest, strict=True))
+        )
+
+    def _record(self, arrived: Arrived) -> IterationRecord:
+        mean_return, mean_length, *counts = arrived.numbers[:6]
+        episodes, diverged, overflowed, nonfinite = (int(count) for count in counts)
+        named = dict(zip(UpdateMetrics._fields, arrived.numbers[6:], strict=True))
         named.pop("last_kl")
         batch = self.storage.horizon_length * self.storage.num_envs
         return IterationRecord(
-            iteration=self.iteration,
-            env_steps=self.iteration * batch,
+            iteration=arrived.iteration,
+            env_steps=arrived.iteration * batch,
             wall_time=self.wall_time,
             mean_return=mean_return,
             mean_length=mean_length,
-            steps_per_second=batch / seconds,
-            sim_steps_per_second=batch / self._sim_seconds,
-            episodes=int(episodes),
-            diverged=int(diverged),
-            nonfinite_steps=int(nonfinite),
+            steps_per_second=batch / arrived.seconds,
+            collect_steps_per_second=batch / arrived.rollout_seconds,
+            episodes=episodes,
+            diverged=diverged,
+            overflowed=overflowed,
+            nonfinite_steps=nonfinite,
             **named,
         )
 
@@ -137,19 +195,16 @@ class Trainer:
         )
         if diverged > MAX_DIVERGED * batch:
             raise TrainingFailed(
-                f"iteration {self.iteration}: {diverged} of {batch} steps left the simulation "
+                f"iteration {record.iteration}: {diverged} of {batch} steps left the simulation "
                 f"non-finite; use a smaller task.physics_dt or softer drives; {kept}"
             )
         if nonfinite >= self.agent.num_minibatches:
             raise TrainingFailed(
-                f"iteration {self.iteration}: {nonfinite} gradients were not finite; "
+                f"iteration {record.iteration}: {nonfinite} gradients were not finite; "
                 f"look at rewards and observations for NaN; {kept}"
             )
 
     def _checkpoint(self, record: IterationRecord, writer: MetricsWriter) -> None:
-        finished = self._stop or self.iteration == self.config.max_iterations
-        if not finished and self.iteration % self.config.train.save_interval:
-            return
         is_best = record.mean_return > self.best_return  # false while no episode has finished
         if is_best:
             self.best_return = record.mean_return

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rlgpu.sim import Simulator
+from rlgpu.graphs import fuse
+from rlgpu.sim import ResetState, Simulator
 from rlgpu.task import Task
 
 
@@ -29,13 +30,15 @@ class Step(NamedTuple):
 class VecEnv:
     """Steps a task on an engine. Resets happen in the same step; there are no filler rows."""
 
-    def __init__(self, task: Task, sim: Simulator, *, seed: int) -> None:
+    def __init__(self, task: Task, sim: Simulator, *, seed: int, compiled: bool = False) -> None:
         """Joins a task and an engine and resets every environment.
 
         Args:
             task: The task, not yet bound.
             sim: An engine holding the task's scene.
             seed: Seed of the resets' random numbers.
+            compiled: Whether torch.compile fuses the task's tensor code with the engine's; without
+                it a task costs more than the physics on a GPU.
         """
         self.task, self.sim = task, sim
         self.num_envs, self.device = sim.num_envs, sim.device
@@ -47,8 +50,11 @@ class VecEnv:
         self.overflow_count = torch.zeros((), dtype=torch.int64, device=self.device)
         task.bind(sim)
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        self._reset(everyone)
-        self.observations = self._observe()
+        self._reset(everyone, task.reset_state(self.generator))
+        # Overwritten and never replaced: a CUDA graph reads it at this address.
+        self.observations = self._observe().clone()
+        self._begin = fuse(self._begin_step, compiled)
+        self._finish = fuse(self._finish_step, compiled)
 
     def step(self, actions: Tensor) -> Step:
         """Applies actions for one control step and resets the environments that ended.
@@ -56,31 +62,52 @@ class VecEnv:
         Args:
             actions: Actions before clamping, shape [N, A].
         """
-        config, task, sim = self.task.config, self.task, self.sim
-        torch.clamp(actions, -config.clip_actions, config.clip_actions, out=self._actions)
-        sim.set_targets(task.targets(self._actions))
-        sim.step()
-        sim.refresh()
-        self.progress += 1
-
-        final_observations = self._observe()
-        rewards, terminated = task.evaluate(sim.state, self._actions, final_observations)
-        # A diverged world was restarted by its engine: what it returned means nothing.
-        terminated = terminated | sim.state.diverged
-        rewards = rewards.masked_fill(sim.state.diverged, 0.0)
-        self.diverged_count += sim.state.diverged.sum()
-        self.overflow_count += sim.state.overflowed.sum()
-        truncated = (self.progress >= config.episode_length) & ~terminated
-        done = terminated | truncated
-        self.observations = final_observations
+        self._begin(actions)
+        self.sim.step()
+        if self.device.type != "cpu":
+            return self._finish(self.task.reset_state(self.generator))
         # On the CPU a branch costs nothing; elsewhere it would wait for the device.
-        if self.device.type != "cpu" or bool(done.any()):
-            self._reset(done)
-            self.observations = torch.where(done[:, None], self._observe(), final_observations)
-        return Step(self.observations, rewards, terminated, truncated, final_observations)
+        step = self._judge()
+        if bool((step.terminated | step.truncated).any()):
+            step = self._restart(step, self.task.reset_state(self.generator))
+        self.observations.copy_(step.observations)
+        return step._replace(observations=self.observations)
 
-    def _reset(self, mask: Tensor) -> None:
-        self.sim.reset(mask, self.task.reset_state(self.generator))
+    def _begin_step(self, actions: Tensor) -> None:
+        limit = self.task.config.clip_actions
+        self._actions.copy_(actions.clamp(-limit, limit))
+        self.sim.set_targets(self.task.targets(self._actions))
+
+    def _finish_step(self, to: ResetState) -> Step:
+        """Everything after the physics, in tensor arithmetic alone."""
+        step = self._restart(self._judge(), to)
+        self.observations.copy_(step.observations)
+        return step._replace(observations=self.observations)
+
+    def _judge(self) -> Step:
+        """Returns what the step led to, before any reset."""
+        config, state = self.task.config, self.sim.state
+        self.sim.refresh()
+        self.progress += 1
+        observations = self._observe()
+        rewards, terminated = self.task.evaluate(state, self._actions, observations)
+        # A diverged world was restarted by its engine: what it returned means nothing.
+        terminated = terminated | state.diverged
+        rewards = rewards.masked_fill(state.diverged, 0.0)
+        self.diverged_count += state.diverged.sum()
+        self.overflow_count += state.overflowed.sum()
+        truncated = (self.progress >= config.episode_length) & ~terminated
+        return Step(observations, rewards, terminated, truncated, observations)
+
+    def _restart(self, step: Step, to: ResetState) -> Step:
+        """Resets what ended and returns the step with the first observations of new episodes."""
+        done = step.terminated | step.truncated
+        self._reset(done, to)
+        observations = torch.where(done[:, None], self._observe(), step.final_observations)
+        return step._replace(observations=observations)
+
+    def _reset(self, mask: Tensor, to: ResetState) -> None:
+        self.sim.reset(mask, to)
         self.progress.masked_fill_(mask, 0)
         self._actions.masked_fill_(mask[:, None], 0.0)
         self.task.after_reset(self.sim.state, mask)
@@ -99,6 +126,7 @@ class VecEnv:
             "actions": self._actions.clone(),
             "observations": self.observations.clone(),
             "diverged_count": self.diverged_count.clone(),
+            "overflow_count": self.overflow_count.clone(),
             "generator": self.generator.get_state(),
         }
 
@@ -113,6 +141,7 @@ class VecEnv:
             value.copy_(state["task"][name])
         self.progress.copy_(state["progress"])
         self._actions.copy_(state["actions"])
-        self.observations = state["observations"].to(self.device).clone()
+        self.observations.copy_(state["observations"])
         self.diverged_count.copy_(state["diverged_count"])
-        self.generator.set_state(state["generator"])
+        self.overflow_count.copy_(state["overflow_count"])
+        self.generator.set_state(state["generator"].cpu())

@@ -17,12 +17,14 @@ FLOORS = {
     "rlgpu.isaacgymenvs_keys": 1,
     "rlgpu.ops": 1,
     "rlgpu.nn": 2,
+    "rlgpu.graphs": 2,
     "rlgpu.storage": 2,
     "rlgpu.sim": 2,
     "rlgpu.task": 3,
     "rlgpu.vec_env": 3,
     "rlgpu.learner": 3,
     "rlgpu.metrics": 3,
+    "rlgpu.report": 3,
     "rlgpu.checkpoint": 3,
     "rlgpu.compose": 4,
     "rlgpu.display": 4,
@@ -109,7 +111,10 @@ def test_kernels_know_nothing_of_torch(path: Path) -> None:
 
 def test_every_op_has_its_files() -> None:
     """One op, one name, everywhere."""
-    for op in ("gae", "mlp", "sample_actions", "ppo_loss", "adam_step"):
+    for op in (
+        "adam_step", "gae", "gather_rows", "mlp", "ppo_loss", "running_stats", "sample_actions",
+        "shuffle",
+    ):  # fmt: skip
         for file in (
             f"csrc/kernels/{op}.cuh", f"csrc/cpu/{op}.cpp", f"csrc/cuda/{op}.cu",
             f"csrc/checks/{op}.h", f"rlgpu/ops/{op}.py", f"tests/ops/test_{op}.py",

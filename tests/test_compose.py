@@ -70,7 +70,10 @@ def test_a_seed_of_minus_one_is_drawn_and_recorded() -> None:
         (["gamma=0.9"], "did you mean train.gamma"),
         (["task=Antt"], "task=Antt is not a task; allowed: Ant, Cartpole.*did you mean Ant"),
         (["train=AntPPQ"], "train=AntPPQ: there is no file .*did you mean AntPPO"),
-        (["sim=mujoko"], "sim=mujoko is not an engine; allowed: mujoco.*did you mean mujoco"),
+        (
+            ["sim=mujoko"],
+            "sim=mujoko is not an engine; allowed: auto, mujoco, mujoco_warp.*did you mean mujoco",
+        ),
         (["num_envs=many"], "num_envs=many: Value 'many'"),
         (["train.schedule=cosine"], "expected one of .*linear"),
         (["train.gamma=1.5"], "train.gamma=1.5: must be from 0 to 1"),

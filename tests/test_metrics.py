@@ -15,14 +15,33 @@ from rlgpu.metrics import EpisodeStatistics, IterationRecord, MetricsWriter
 CPU = torch.device("cpu")
 
 
+def one_step(statistics: EpisodeStatistics, rewards: torch.Tensor, done: torch.Tensor) -> None:
+    statistics.update(rewards[None], done[None])
+
+
+def test_a_rollout_at_once_is_as_good_as_step_by_step(device) -> None:
+    """Three rollouts of 16 steps, episodes across their borders and several within one."""
+    g = torch.Generator().manual_seed(0)
+    whole, stepwise = EpisodeStatistics(40, device), EpisodeStatistics(40, device)
+    for ends in (0.02, 0.3, 0.0):
+        rewards = torch.randn(16, 40, generator=g).to(device)
+        done = (torch.rand(16, 40, generator=g) < ends).to(device)
+        whole.update(rewards, done)
+        for t in range(16):
+            one_step(stepwise, rewards[t], done[t])
+        torch.testing.assert_close(whole.means(), stepwise.means(), equal_nan=True)
+        for name, value in whole.state_dict().items():
+            torch.testing.assert_close(value, stepwise.state_dict()[name])
+
+
 def test_returns_and_lengths_are_those_of_finished_episodes() -> None:
     """Two environments: one ends after two steps with 1 + 2, the other goes on."""
     statistics = EpisodeStatistics(2, CPU)
     assert statistics.means()[0].isnan()
-    statistics.update(torch.tensor([1.0, 5.0]), torch.tensor([False, False]))
-    statistics.update(torch.tensor([2.0, 5.0]), torch.tensor([True, False]))
+    one_step(statistics, torch.tensor([1.0, 5.0]), torch.tensor([False, False]))
+    one_step(statistics, torch.tensor([2.0, 5.0]), torch.tensor([True, False]))
     assert statistics.means().tolist() == [3.0, 2.0, 1.0]
-    statistics.update(torch.tensor([7.0, 5.0]), torch.tensor([True, True]))
+    one_step(statistics, torch.tensor([7.0, 5.0]), torch.tensor([True, True]))
     # Episodes so far: 3, 7, 15.
     assert statistics.means()[0].item() == pytest.approx(25 / 3)
 
@@ -31,22 +50,22 @@ def test_only_the_last_hundred_count_even_when_more_end_at_once() -> None:
     """150 environments end together with rewards 0..149: the last hundred average 99.5."""
     statistics = EpisodeStatistics(150, CPU)
     done = torch.ones(150, dtype=torch.bool)
-    statistics.update(torch.arange(150.0), done)
+    one_step(statistics, torch.arange(150.0), done)
     assert statistics.means().tolist() == [99.5, 1.0, 150.0]
     # One more episode of 1000 replaces the oldest, which is number 50.
     only_first = torch.zeros(150, dtype=torch.bool)
     only_first[0] = True
-    statistics.update(torch.full((150,), 1000.0), only_first)
+    one_step(statistics, torch.full((150,), 1000.0), only_first)
     assert statistics.means()[0].item() == pytest.approx((9950 - 50 + 1000) / 100)
 
 
 def test_statistics_are_restored() -> None:
     """Running and finished episodes."""
     statistics, restored = EpisodeStatistics(3, CPU), EpisodeStatistics(3, CPU)
-    statistics.update(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, False, False]))
+    one_step(statistics, torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, False, False]))
     restored.load_state_dict(statistics.state_dict())
     for each in (statistics, restored):
-        each.update(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, True, False]))
+        one_step(each, torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, True, False]))
     assert torch.equal(statistics.means(), restored.means())
 
 

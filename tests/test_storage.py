@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from rlgpu.ops import gather_rows, shuffle
 from rlgpu.storage import RolloutStorage
 
 
@@ -19,37 +20,35 @@ def numbered(t: int = 4, n: int = 6) -> RolloutStorage:
     return storage
 
 
-@pytest.mark.parametrize("order", ["shuffled", "contiguous"])
+@pytest.mark.parametrize("shuffled", [True, False])
 @pytest.mark.parametrize("num_minibatches", [1, 3, 24])
-def test_minibatches_visit_every_row_once_with_its_fields(order, num_minibatches) -> None:
+def test_minibatches_visit_every_row_once_with_its_fields(shuffled, num_minibatches) -> None:
     """The numbers are a permutation, and all fields of a row agree."""
-    generator = torch.Generator().manual_seed(0)
+    ids = shuffle(torch.tensor([0, 0]), 24) if shuffled else None
     seen = []
-    for batch in numbered().minibatches(num_minibatches, order, generator):
+    for index in range(num_minibatches):
+        batch = numbered().minibatch(index, num_minibatches, ids, gather_rows)
         assert len({x.shape[0] for x in batch}) == 1
         for field in batch:
             columns = field if field.dim() == 2 else field[:, None]
             assert torch.equal(columns, batch.values[:, None].expand_as(columns))
         seen.append(batch.values)
-    assert len(seen) == num_minibatches
     assert torch.equal(torch.cat(seen).sort().values, torch.arange(24.0))
+    assert torch.equal(torch.cat(seen), torch.arange(24.0)) != shuffled
 
 
-def test_each_epoch_is_shuffled_anew_and_a_seed_repeats_it() -> None:
-    """The order comes from the generator alone."""
-    storage = numbered()
-
-    def order(generator: torch.Generator) -> torch.Tensor:
-        return torch.cat([b.values for b in storage.minibatches(2, "shuffled", generator)])
-
-    generator = torch.Generator().manual_seed(5)
-    first, second = order(generator), order(generator)
-    assert not torch.equal(first, second)
-    assert torch.equal(first, order(torch.Generator().manual_seed(5)))
-
-
-def test_contiguous_minibatches_are_views() -> None:
+def test_minibatches_in_time_order_are_views() -> None:
     """Nothing is copied."""
     storage = numbered()
-    batch = next(storage.minibatches(2, "contiguous", torch.Generator()))
+    batch = storage.minibatch(0, 2, None, gather_rows)
     assert batch.actions.data_ptr() == storage.actions.data_ptr()
+
+
+def test_a_slot_is_a_view_of_its_step() -> None:
+    """What acting writes is the rollout."""
+    storage = numbered()
+    slot = storage.slot(2)
+    slot.actions.fill_(99.0)
+    assert storage.actions[2].eq(99.0).all()
+    assert not storage.actions[1].eq(99.0).any()
+    assert slot.values.shape == slot.log_probs.shape == (6,)

@@ -3,9 +3,19 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <c10/util/string_view.h>
+
+#include "../kernels/tile_gemm.cuh"
 #include "tensor.h"
 
 namespace rlgpu {
+
+inline Precision parse_precision(const char* op, c10::string_view name) {
+  if (name == "fp32") return Precision::kFp32;
+  if (name == "tf32") return Precision::kTf32;
+  TORCH_CHECK_VALUE(name == "bf16", op, ": precision is ", name, ", wanted fp32, tf32 or bf16");
+  return Precision::kBf16;
+}
 
 inline void check_mlp(const char* op, const at::Tensor& x, at::TensorList weights,
                       at::TensorList biases) {

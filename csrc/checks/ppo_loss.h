@@ -9,7 +9,7 @@ namespace rlgpu {
 // Every tensor is contiguous and float32 afterwards; the caller keeps them alive.
 struct PpoTensors {
   at::Tensor mean, log_std, values, actions, old_log_probs, old_mean, old_log_std, old_values,
-      advantages, returns;
+      advantages, returns, coefficients;
 };
 
 inline void check_ppo_loss(const PpoTensors& t) {
@@ -31,13 +31,14 @@ inline void check_ppo_loss(const PpoTensors& t) {
   check("old_values", t.old_values, {rows});
   check("advantages", t.advantages, {rows});
   check("returns", t.returns, {rows});
+  check("coefficients", t.coefficients, {kNumPpoCoefficients});
 }
 
 inline PpoTensors contiguous(const PpoTensors& t) {
   return {t.mean.contiguous(),        t.log_std.contiguous(),       t.values.contiguous(),
           t.actions.contiguous(),     t.old_log_probs.contiguous(), t.old_mean.contiguous(),
           t.old_log_std.contiguous(), t.old_values.contiguous(),    t.advantages.contiguous(),
-          t.returns.contiguous()};
+          t.returns.contiguous(),     t.coefficients.contiguous()};
 }
 
 inline PpoInputs inputs(const PpoTensors& t) {

@@ -62,9 +62,23 @@ void for_each_group(int64_t num_rows, const Body& body) {
   });
 }
 
-std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList weights,
-                                        at::TensorList biases) {
-  check_mlp("mlp_forward", x, weights, biases);
+// Operands of matrix products in the precision asked for, kept as float32. TF32 is a GPU's: here it
+// is float32.
+at::Tensor rounded(const at::Tensor& x, Precision precision) {
+  return precision == Precision::kBf16 ? x.to(at::kBFloat16).to(at::kFloat) : x;
+}
+
+std::vector<at::Tensor> rounded(at::TensorList tensors, Precision precision) {
+  std::vector<at::Tensor> result;
+  for (const at::Tensor& tensor : tensors) result.push_back(rounded(tensor, precision));
+  return result;
+}
+
+std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList given_weights,
+                                        at::TensorList biases, c10::string_view precision_name) {
+  check_mlp("mlp_forward", x, given_weights, biases);
+  const Precision precision = parse_precision("mlp_forward", precision_name);
+  const std::vector<at::Tensor> weights = rounded(given_weights, precision);
   const at::Tensor input = x.contiguous();
   const int64_t num_rows = x.size(0);
   std::vector<at::Tensor> activations, transposed;
@@ -76,7 +90,7 @@ std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList weig
     at::Tensor below = input.narrow(0, begin, count);
     for (size_t layer = 0; layer < weights.size(); ++layer) {
       at::Tensor out = activations[layer].narrow(0, begin, count);
-      at::addmm_out(out, biases[layer], below, transposed[layer]);
+      at::addmm_out(out, biases[layer], rounded(below, precision), transposed[layer]);
       if (layer + 1 < weights.size()) elu_in_place(out.numel(), out.mutable_data_ptr<float>());
       below = out;
     }
@@ -92,7 +106,8 @@ bool is_transposed(const at::Tensor& weight) {
 
 // The gradients of one group of rows: every layer's weights and biases, one after the other.
 void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList weights,
-                    at::TensorList activations, int64_t begin, int64_t count, at::Tensor flat) {
+                    at::TensorList activations, Precision precision, int64_t begin, int64_t count,
+                    at::Tensor flat) {
   int64_t end = flat.numel();
   at::Tensor g = grad.narrow(0, begin, count);
   for (size_t layer = weights.size(); layer-- > 0;) {
@@ -104,22 +119,26 @@ void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList 
     end -= units + units * width;
     grad_bias.zero_();
     add_columns(g.const_data_ptr<float>(), count, units, grad_bias.mutable_data_ptr<float>());
+    const at::Tensor left = rounded(g, precision), right = rounded(below, precision);
     if (is_transposed(weights[layer])) {
       at::Tensor out = grad_weight.view({width, units});
-      at::mm_out(out, below.t(), g);
+      at::mm_out(out, right.t(), left);
     } else {
       at::Tensor out = grad_weight.view({units, width});
-      at::mm_out(out, g.t(), below);
+      at::mm_out(out, left.t(), right);
     }
     if (first) return;
-    g = at::mm(g, weights[layer]);
+    g = at::mm(left, weights[layer]);
     elu_gradient_in_place(below.const_data_ptr<float>(), g.numel(), g.mutable_data_ptr<float>());
   }
 }
 
-std::vector<at::Tensor> mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
-                                         at::TensorList weights, at::TensorList activations) {
-  check_mlp_backward(grad, x, weights, activations);
+at::Tensor mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
+                            at::TensorList given_weights, at::TensorList activations,
+                            c10::string_view precision_name) {
+  check_mlp_backward(grad, x, given_weights, activations);
+  const Precision precision = parse_precision("mlp_backward", precision_name);
+  const std::vector<at::Tensor> weights = rounded(given_weights, precision);
   const at::Tensor input = x.contiguous(), grad_c = grad.contiguous();
   const int64_t num_rows = x.size(0);
   int64_t size = 0;
@@ -128,7 +147,8 @@ std::vector<at::Tensor> mlp_backward_cpu(const at::Tensor& grad, const at::Tenso
   at::Tensor partials = at::empty({std::max<int64_t>(num_groups, 1), size}, x.options());
   if (num_groups == 0) partials.zero_();
   for_each_group(num_rows, [&](int64_t group, int64_t begin, int64_t count) {
-    backward_group(grad_c, input, weights, activations, begin, count, partials.select(0, group));
+    backward_group(grad_c, input, weights, activations, precision, begin, count,
+                   partials.select(0, group));
   });
   float* sum_out = partials.mutable_data_ptr<float>();
   at::parallel_for(0, size, 4096, [&](int64_t begin, int64_t end) {
@@ -136,19 +156,18 @@ std::vector<at::Tensor> mlp_backward_cpu(const at::Tensor& grad, const at::Tenso
       add_in_place(sum_out + group * size + begin, end - begin, sum_out + begin);
     }
   });
-  std::vector<at::Tensor> grads;
-  const at::Tensor flat = partials.select(0, 0);
+  at::Tensor flat = partials.select(0, 0).clone();
   int64_t start = 0;
   for (const at::Tensor& weight : weights) {
-    const at::Tensor grad_weight = flat.narrow(0, start, weight.numel());
-    grads.push_back(is_transposed(weight)
-                        ? grad_weight.view({weight.size(1), weight.size(0)}).t().contiguous()
-                        : grad_weight.view(weight.sizes()).clone());
-    start += weight.numel();
-    grads.push_back(flat.narrow(0, start, weight.size(0)).clone());
-    start += weight.size(0);
+    at::Tensor grad_weight = flat.narrow(0, start, weight.numel());
+    if (is_transposed(weight)) {
+      const at::Tensor upright =
+          grad_weight.view({weight.size(1), weight.size(0)}).t().contiguous();
+      grad_weight.copy_(upright.view(-1));
+    }
+    start += weight.numel() + weight.size(0);
   }
-  return grads;
+  return flat;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <tuple>
 #include <vector>
 
@@ -25,16 +26,14 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ppo_loss_cpu(
     const at::Tensor& mean, const at::Tensor& log_std, const at::Tensor& values,
     const at::Tensor& actions, const at::Tensor& old_log_probs, const at::Tensor& old_mean,
     const at::Tensor& old_log_std, const at::Tensor& old_values, const at::Tensor& advantages,
-    const at::Tensor& returns, double clip_ratio, double value_loss_coef, bool clip_value,
-    double entropy_coef, double bounds_loss_coef) {
-  const PpoTensors given{mean,     log_std,     values,     actions,    old_log_probs,
-                         old_mean, old_log_std, old_values, advantages, returns};
+    const at::Tensor& returns, const at::Tensor& coefficients) {
+  const PpoTensors given{mean,        log_std,    values,     actions, old_log_probs, old_mean,
+                         old_log_std, old_values, advantages, returns, coefficients};
   check_ppo_loss(given);
   const PpoTensors tensors = contiguous(given);
   const PpoInputs in = inputs(tensors);
-  const PpoCoefficients coefficients{
-      static_cast<float>(clip_ratio), static_cast<float>(value_loss_coef), clip_value,
-      static_cast<float>(entropy_coef), static_cast<float>(bounds_loss_coef)};
+  PpoCoefficients weights;
+  std::memcpy(&weights, tensors.coefficients.const_data_ptr<float>(), sizeof(weights));
   at::Tensor grad_mean = at::empty(mean.sizes(), mean.options());
   at::Tensor grad_values = at::empty(values.sizes(), mean.options());
   at::Tensor grad_log_std = at::zeros(log_std.sizes(), mean.options());
@@ -52,7 +51,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ppo_loss_cpu(
     for (int64_t group = first; group < end; ++group) {
       const int64_t stop = std::min((group + 1) * kRowsPerGroup, in.num_rows);
       for (int64_t row = group * kRowsPerGroup; row < stop; ++row) {
-        ppo_row(in, scales.data(), coefficients, row, grad_mean_out, grad_values_out,
+        ppo_row(in, scales.data(), weights, row, grad_mean_out, grad_values_out,
                 sums[group].grad_log_std.data(), sums[group].metrics.data());
       }
     }

@@ -26,10 +26,9 @@ std::tuple<at::Tensor, at::Tensor> gae_cuda(const at::Tensor& rewards, const at:
   const GaeTensors tensors = contiguous(given);
   const GaeInputs in = inputs(tensors, gamma, gae_lambda);
   // Two doubles a block; the kernel sees them as Moments.
-  const at::Tensor partials =
-      at::empty({gae_num_blocks(in.num_envs), 2}, rewards.options().dtype(at::kDouble));
-  check_launch("gae", launch_gae(in, normalize, advantages.mutable_data_ptr<float>(),
-                                 returns.mutable_data_ptr<float>(),
+  const at::Tensor partials = at::empty({kGaeMaxPartials, 2}, rewards.options().dtype(at::kDouble));
+  const GaeOutputs out{advantages.mutable_data_ptr<float>(), returns.mutable_data_ptr<float>()};
+  check_launch("gae", launch_gae(in, normalize, out,
                                  reinterpret_cast<Moments*>(partials.mutable_data_ptr<double>()),
                                  current_stream()));
   return {advantages, returns};

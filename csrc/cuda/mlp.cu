@@ -1,7 +1,6 @@
-// A multilayer perceptron with ELU on CUDA: the library's matrix products, our activations.
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/sum.h>
+// mlp on CUDA: checks, device guard, current stream, a launch a layer, launch checks.
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include <vector>
@@ -13,17 +12,34 @@
 namespace rlgpu {
 namespace {
 
-std::vector<at::Tensor> mlp_forward_cuda(const at::Tensor& x, at::TensorList weights,
-                                         at::TensorList biases) {
-  check_mlp("mlp_forward", x, weights, biases);
+LayerSizes sizes(const at::Tensor& x, const at::Tensor& weight) {
+  return {x.size(0), weight.size(1), weight.size(0)};
+}
+
+std::vector<at::Tensor> contiguous(at::TensorList tensors) {
+  std::vector<at::Tensor> result;
+  for (const at::Tensor& tensor : tensors) result.push_back(tensor.contiguous());
+  return result;
+}
+
+std::vector<at::Tensor> mlp_forward_cuda(const at::Tensor& x, at::TensorList given_weights,
+                                         at::TensorList given_biases,
+                                         c10::string_view precision_name) {
+  check_mlp("mlp_forward", x, given_weights, given_biases);
+  const Precision precision = parse_precision("mlp_forward", precision_name);
   const c10::cuda::CUDAGuard guard(x.device());
+  const auto weights = contiguous(given_weights), biases = contiguous(given_biases);
   std::vector<at::Tensor> activations;
-  at::Tensor below = x;
+  at::Tensor below = x.contiguous();
   for (size_t layer = 0; layer < weights.size(); ++layer) {
-    at::Tensor out = at::addmm(biases[layer], below, weights[layer].t());
-    if (layer + 1 < weights.size() && out.numel() > 0) {
+    at::Tensor out = at::empty({x.size(0), weights[layer].size(0)}, x.options());
+    if (out.numel() > 0) {
       check_launch("mlp_forward",
-                   launch_elu(out.numel(), out.mutable_data_ptr<float>(), current_stream()));
+                   launch_mlp_layer(precision, below.const_data_ptr<float>(),
+                                    weights[layer].const_data_ptr<float>(),
+                                    biases[layer].const_data_ptr<float>(), sizes(x, weights[layer]),
+                                    layer + 1 < weights.size(), out.mutable_data_ptr<float>(),
+                                    current_stream()));
     }
     activations.push_back(out);
     below = out;
@@ -31,24 +47,46 @@ std::vector<at::Tensor> mlp_forward_cuda(const at::Tensor& x, at::TensorList wei
   return activations;
 }
 
-std::vector<at::Tensor> mlp_backward_cuda(const at::Tensor& grad, const at::Tensor& x,
-                                          at::TensorList weights, at::TensorList activations) {
-  check_mlp_backward(grad, x, weights, activations);
+at::Tensor mlp_backward_cuda(const at::Tensor& grad, const at::Tensor& x,
+                             at::TensorList given_weights, at::TensorList activations,
+                             c10::string_view precision_name) {
+  check_mlp_backward(grad, x, given_weights, activations);
+  const Precision precision = parse_precision("mlp_backward", precision_name);
   const c10::cuda::CUDAGuard guard(x.device());
-  std::vector<at::Tensor> grads(2 * weights.size());
+  const auto weights = contiguous(given_weights);
+  int64_t count = 0;
+  for (const at::Tensor& weight : weights) count += weight.numel() + weight.size(0);
+  const int64_t num_slices = mlp_num_slices(x.size(0));
+  at::Tensor flat =
+      num_slices > 0 ? at::empty({count}, x.options()) : at::zeros({count}, x.options());
+  at::Tensor partials = at::empty({num_slices, count}, x.options());
+
+  const at::Tensor input = x.contiguous();
   at::Tensor g = grad.contiguous();
-  for (size_t layer = weights.size(); layer-- > 0;) {
-    const at::Tensor& below = layer == 0 ? x : activations[layer - 1];
-    grads[2 * layer] = at::mm(g.t(), below);
-    grads[2 * layer + 1] = at::sum(g, 0);
-    if (layer == 0) break;
-    g = at::mm(g, weights[layer]);
-    if (g.numel() == 0) continue;
+  int64_t end = count;
+  for (size_t layer = weights.size(); layer-- > 0 && num_slices > 0;) {
+    const at::Tensor& below = layer == 0 ? input : activations[layer - 1];
+    const LayerSizes n = sizes(x, weights[layer]);
+    end -= n.units * n.width + n.units;
     check_launch("mlp_backward",
-                 launch_elu_gradient(below.const_data_ptr<float>(), g.numel(),
-                                     g.mutable_data_ptr<float>(), current_stream()));
+                 launch_mlp_weight_gradient(
+                     precision, g.const_data_ptr<float>(), below.const_data_ptr<float>(), n, count,
+                     partials.mutable_data_ptr<float>() + end, current_stream()));
+    if (layer == 0) break;
+    at::Tensor grad_below = at::empty({n.rows, n.width}, x.options());
+    check_launch("mlp_backward",
+                 launch_mlp_input_gradient(precision, g.const_data_ptr<float>(),
+                                           weights[layer].const_data_ptr<float>(),
+                                           below.const_data_ptr<float>(), n,
+                                           grad_below.mutable_data_ptr<float>(), current_stream()));
+    g = grad_below;
   }
-  return grads;
+  if (num_slices > 0) {
+    check_launch("mlp_backward",
+                 launch_mlp_sum_slices(partials.const_data_ptr<float>(), num_slices, count,
+                                       flat.mutable_data_ptr<float>(), current_stream()));
+  }
+  return flat;
 }
 
 }  // namespace

@@ -16,17 +16,16 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ppo_loss_cuda(
     const at::Tensor& mean, const at::Tensor& log_std, const at::Tensor& values,
     const at::Tensor& actions, const at::Tensor& old_log_probs, const at::Tensor& old_mean,
     const at::Tensor& old_log_std, const at::Tensor& old_values, const at::Tensor& advantages,
-    const at::Tensor& returns, double clip_ratio, double value_loss_coef, bool clip_value,
-    double entropy_coef, double bounds_loss_coef) {
-  const PpoTensors given{mean,     log_std,     values,     actions,    old_log_probs,
-                         old_mean, old_log_std, old_values, advantages, returns};
+    const at::Tensor& returns, const at::Tensor& coefficients) {
+  const PpoTensors given{mean,        log_std,    values,     actions, old_log_probs, old_mean,
+                         old_log_std, old_values, advantages, returns, coefficients};
   check_ppo_loss(given);
   const c10::cuda::CUDAGuard guard(mean.device());
   const PpoTensors tensors = contiguous(given);
   const PpoInputs in = inputs(tensors);
-  const PpoCoefficients coefficients{
-      static_cast<float>(clip_ratio), static_cast<float>(value_loss_coef), clip_value,
-      static_cast<float>(entropy_coef), static_cast<float>(bounds_loss_coef)};
+  // Five floats; the kernel sees them as PpoCoefficients.
+  const auto* weights =
+      reinterpret_cast<const PpoCoefficients*>(tensors.coefficients.const_data_ptr<float>());
   at::Tensor grad_mean = at::empty(mean.sizes(), mean.options());
   at::Tensor grad_values = at::empty(values.sizes(), mean.options());
   at::Tensor grad_log_std = at::zeros(log_std.sizes(), mean.options());
@@ -34,7 +33,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ppo_loss_cuda(
   if (in.num_rows == 0) return {grad_mean, grad_log_std, grad_values, metrics};
   at::Tensor partials =
       at::empty({ppo_num_blocks(in.num_rows), in.num_actions + kNumPpoMetrics}, mean.options());
-  check_launch("ppo_loss", launch_ppo_loss(in, coefficients, grad_mean.mutable_data_ptr<float>(),
+  check_launch("ppo_loss", launch_ppo_loss(in, weights, grad_mean.mutable_data_ptr<float>(),
                                            grad_values.mutable_data_ptr<float>(),
                                            grad_log_std.mutable_data_ptr<float>(),
                                            metrics.mutable_data_ptr<float>(),

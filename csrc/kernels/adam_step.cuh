@@ -5,7 +5,7 @@
 // Source: Kingma and Ba 2015, "Adam", algorithm 1 with the bias corrections folded into the rate.
 #pragma once
 
-#include "portable.h"
+#include "launch.cuh"
 
 namespace rlgpu {
 
@@ -44,7 +44,7 @@ RLGPU_HD void adam_element(const AdamHyperparameters& h, const AdamScalars& s, f
 
 }  // namespace rlgpu
 
-#if defined(__CUDACC__)
+#if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
 constexpr int kAdamBlock = 256;
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(kAdamBlock)
   *grad_norm_out = static_cast<float>(norm);
   const bool finite = isfinite(norm);
   scratch_out->taken = finite && !*stop_in;
-  if (!finite) *buffers_out.nonfinite_steps += 1;
+  if (!finite && !*stop_in) *buffers_out.nonfinite_steps += 1;
   if (!scratch_out->taken) return;
   *buffers_out.step += 1;
   scratch_out->scalars = adam_scalars(h, *learning_rate_in, *buffers_out.step, norm);
@@ -129,16 +129,22 @@ inline cudaError_t launch_adam_step(const float* grads_in, const float* learning
                                     const AdamHyperparameters& h, const AdamBuffers& buffers_out,
                                     AdamScratch* scratch, float* grad_norm_out,
                                     cudaStream_t stream) {
-  const int64_t wanted = (count + kAdamBlock - 1) / kAdamBlock;
-  const int blocks = static_cast<int>(wanted < kAdamMaxBlocks ? wanted : kAdamMaxBlocks);
-  grad_norm_kernel<<<blocks, kAdamBlock, 0, stream>>>(grads_in, count, scratch);
-  if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
-  adam_decide_kernel<<<1, kAdamBlock, 0, stream>>>(blocks, learning_rate_in, stop_in, h,
-                                                   buffers_out, scratch, grad_norm_out);
-  if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
-  adam_apply_kernel<<<blocks, kAdamBlock, 0, stream>>>(grads_in, scratch, count, h, buffers_out);
-  return cudaGetLastError();
+  const unsigned blocks = num_blocks(count, kAdamBlock, kAdamMaxBlocks);
+  const AdamScratch* decided = scratch;
+  if (const cudaError_t error =
+          launch(&grad_norm_kernel, dim3(blocks), kAdamBlock, 0, stream, grads_in, count, scratch);
+      error != cudaSuccess) {
+    return error;
+  }
+  if (const cudaError_t error =
+          launch(&adam_decide_kernel, dim3(1), kAdamBlock, 0, stream, static_cast<int>(blocks),
+                 learning_rate_in, stop_in, h, buffers_out, scratch, grad_norm_out);
+      error != cudaSuccess) {
+    return error;
+  }
+  return launch(&adam_apply_kernel, dim3(blocks), kAdamBlock, 0, stream, grads_in, decided, count,
+                h, buffers_out);
 }
 
 }  // namespace rlgpu
-#endif  // __CUDACC__
+#endif  // RLGPU_KERNELS

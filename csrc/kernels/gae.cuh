@@ -1,13 +1,16 @@
 // Generalised advantage estimation over time-major [T, N] rollouts.
 //
 // The one idea: an environment's T steps are one thread's serial walk back in time, so neighbouring
-// threads read neighbouring environments (coalesced), and for T <= 32 every load is issued before
-// the walk starts. Moments leave each block as double partial sums that are combined in a fixed
-// order, so two runs give the same bits.
+// threads read neighbouring environments (coalesced). A rollout that fits in registers is read and
+// written once: its advantages wait there until all blocks have exchanged their moments. A larger
+// one takes a second pass, in the opposite order, that finds what was written last in the cache.
+// Moments are double partial sums combined in a fixed order, so two runs give the same bits.
 // Source: Schulman et al. 2016, "High-dimensional continuous control using GAE", eqs. 11-16.
 #pragma once
 
-#include "portable.h"
+#include <initializer_list>
+
+#include "launch.cuh"
 
 namespace rlgpu {
 
@@ -70,130 +73,183 @@ struct GaeInputs {
 
 }  // namespace rlgpu
 
-#if defined(__CUDACC__)
+#if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
-constexpr int kGaeBlock = 128;
-constexpr int kGaeMaxBlocks = 1024;
-constexpr int kGaeRegisterSteps = 32;
-constexpr int kNormalizeBlock = 256;
+constexpr int kGaeSmallBlock = 32;  // spreads few environments over all multiprocessors
+constexpr int kGaeBlock = 256;
+constexpr int kGaeMaxSteps = 32;
+constexpr int kGaeMaxPartials = 528;  // every block reads them all
 
-// Number of blocks, and so of Moments partials, that launch_gae uses for num_envs environments.
-inline int gae_num_blocks(int64_t num_envs) {
-  const int64_t wanted = (num_envs + kGaeBlock - 1) / kGaeBlock;
-  return static_cast<int>(wanted < kGaeMaxBlocks ? wanted : kGaeMaxBlocks);
+struct GaeOutputs {
+  float* __restrict__ advantages;
+  float* __restrict__ returns;
+};
+
+// Sums over a warp by exchanging halves: every lane gets the same bits.
+__device__ inline Moments warp_sum(Moments mine) {
+#pragma unroll
+  for (int mask = 16; mask > 0; mask /= 2) {
+    const Moments other{__shfl_xor_sync(0xffffffffu, mine.sum, mask),
+                        __shfl_xor_sync(0xffffffffu, mine.sum_of_squares, mask)};
+    merge(mine, other);
+  }
+  return mine;
 }
 
-// Sums `mine` over a block in a fixed tree; thread 0 holds the result.
+// Sums over a block in a fixed order; every thread gets the result.
 template <int kBlock>
 __device__ Moments block_sum(Moments mine) {
-  __shared__ Moments shared[kBlock];
-  shared[threadIdx.x] = mine;
+  __shared__ Moments warps[kBlock / 32];
+  mine = warp_sum(mine);
+  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = mine;
   __syncthreads();
-  for (int half = kBlock / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half) merge(shared[threadIdx.x], shared[threadIdx.x + half]);
-    __syncthreads();
-  }
-  const Moments total = shared[0];
+  Moments total = warps[0];
+  for (int i = 1; i < kBlock / 32; ++i) merge(total, warps[i]);
   __syncthreads();
   return total;
 }
 
-// Walks one environment's steps [first, first + count) backwards. kSteps > 0 keeps them in
-// registers and issues every load first; kSteps == 0 streams them.
-template <int kSteps>
-__device__ void gae_walk(const GaeInputs& in, int64_t env, Moments& moments,
-                         float* __restrict__ advantages_out, float* __restrict__ returns_out) {
-  float next_value = in.last_values[env];
-  float next_advantage = 0.0f;
-  const int64_t stride = in.num_envs;
-  if constexpr (kSteps > 0) {
-    float reward[kSteps], value[kSteps], final_value[kSteps];
+// Every block adds the same partials in the same order.
+template <int kBlock>
+__device__ Normalizer combine(const Moments* partials_in, int num_partials, int64_t count) {
+  Moments mine{};
+  for (int i = threadIdx.x; i < num_partials; i += kBlock) merge(mine, partials_in[i]);
+  return normalizer(block_sum<kBlock>(mine), count);
+}
+
+// A time limit's value is read only where there was one: it is a quarter of the bytes.
+__device__ inline float final_value(const GaeInputs& in, int64_t i, bool truncated) {
+  return truncated ? in.final_values[i] : 0.0f;
+}
+
+// One thread owns one environment of a horizon of at most kSteps, in registers from the first load,
+// all of which are issued before the walk, to the only store. Coalesced along the environments.
+// Cooperative: the grid waits once, between its moments and their use. Deterministic.
+template <int kSteps, int kBlock>
+__global__ void __launch_bounds__(kBlock)
+    gae_resident_kernel(GaeInputs in, bool normalize, GaeOutputs out, Moments* partials_out) {
+  const int64_t env = blockIdx.x * static_cast<int64_t>(kBlock) + threadIdx.x;
+  const bool active = env < in.num_envs;
+  float advantage[kSteps], value[kSteps];
+  Moments moments{};
+  if (active) {
+    float reward[kSteps], final[kSteps];
     bool terminated[kSteps], truncated[kSteps];
 #pragma unroll
     for (int t = 0; t < kSteps; ++t) {
       if (t >= in.horizon_length) continue;
-      const int64_t i = t * stride + env;
+      const int64_t i = t * in.num_envs + env;
       reward[t] = in.rewards[i];
       value[t] = in.values[i];
-      final_value[t] = in.final_values[i];
       terminated[t] = in.terminated[i];
       truncated[t] = in.truncated[i];
+      final[t] = final_value(in, i, truncated[t]);
     }
+    float next_value = in.last_values[env], next_advantage = 0.0f;
 #pragma unroll
     for (int t = kSteps - 1; t >= 0; --t) {
       if (t >= in.horizon_length) continue;
-      const int64_t i = t * stride + env;
-      next_advantage = gae_step(reward[t], value[t], next_value, final_value[t], terminated[t],
+      next_advantage = gae_step(reward[t], value[t], next_value, final[t], terminated[t],
                                 truncated[t], next_advantage, in.gamma, in.gae_lambda);
       next_value = value[t];
-      advantages_out[i] = next_advantage;
-      returns_out[i] = next_advantage + value[t];
-      accumulate(moments, next_advantage);
-    }
-  } else {
-    for (int64_t t = in.horizon_length - 1; t >= 0; --t) {
-      const int64_t i = t * stride + env;
-      const float value = in.values[i];
-      next_advantage =
-          gae_step(in.rewards[i], value, next_value, in.final_values[i], in.terminated[i],
-                   in.truncated[i], next_advantage, in.gamma, in.gae_lambda);
-      next_value = value;
-      advantages_out[i] = next_advantage;
-      returns_out[i] = next_advantage + value;
+      advantage[t] = next_advantage;
       accumulate(moments, next_advantage);
     }
   }
+  Normalizer n{0.0f, 1.0f};
+  if (normalize) {
+    moments = block_sum<kBlock>(moments);
+    if (threadIdx.x == 0) partials_out[blockIdx.x] = moments;
+    sync_grid();
+    n = combine<kBlock>(partials_out, gridDim.x, in.horizon_length * in.num_envs);
+  }
+  if (!active) return;
+#pragma unroll
+  for (int t = 0; t < kSteps; ++t) {
+    if (t >= in.horizon_length) continue;
+    const int64_t i = t * in.num_envs + env;
+    out.advantages[i] = (advantage[t] - n.mean) * n.inverse_std;
+    out.returns[i] = advantage[t] + value[t];
+  }
 }
 
-// One thread owns one environment at a time, striding over the grid. Reads and writes are coalesced
+// One thread owns one environment at a time, striding over the grid, its steps streamed; coalesced
 // along the environments. Writes one Moments partial a block; deterministic.
-template <int kSteps>
 __global__ void __launch_bounds__(kGaeBlock)
-    gae_kernel(GaeInputs in, float* __restrict__ advantages_out, float* __restrict__ returns_out,
-               Moments* __restrict__ partials_out) {
+    gae_stream_kernel(GaeInputs in, GaeOutputs out, Moments* __restrict__ partials_out) {
   Moments moments{};
   const int64_t step = static_cast<int64_t>(gridDim.x) * kGaeBlock;
   for (int64_t env = blockIdx.x * static_cast<int64_t>(kGaeBlock) + threadIdx.x; env < in.num_envs;
        env += step) {
-    gae_walk<kSteps>(in, env, moments, advantages_out, returns_out);
+    float next_value = in.last_values[env], next_advantage = 0.0f;
+    // Unrolled so that the loads of later steps are under way while a step is computed.
+#pragma unroll 8
+    for (int64_t t = in.horizon_length - 1; t >= 0; --t) {
+      const int64_t i = t * in.num_envs + env;
+      const float value = in.values[i];
+      const bool truncated = in.truncated[i];
+      next_advantage =
+          gae_step(in.rewards[i], value, next_value, final_value(in, i, truncated),
+                   in.terminated[i], truncated, next_advantage, in.gamma, in.gae_lambda);
+      next_value = value;
+      out.advantages[i] = next_advantage;
+      out.returns[i] = next_advantage + value;
+      accumulate(moments, next_advantage);
+    }
   }
   const Moments total = block_sum<kGaeBlock>(moments);
   if (threadIdx.x == 0) partials_out[blockIdx.x] = total;
 }
 
-// Every block first combines the same partials in the same order (at most 1024, from L2), then its
-// threads stride over the elements. No atomics, so no order to get wrong.
-__global__ void __launch_bounds__(kNormalizeBlock)
-    normalize_kernel(const Moments* __restrict__ partials_in, int num_partials, int64_t count,
-                     float* __restrict__ advantages_out) {
-  Moments mine{};
-  for (int i = threadIdx.x; i < num_partials; i += kNormalizeBlock) merge(mine, partials_in[i]);
-  const Normalizer n = normalizer(block_sum<kNormalizeBlock>(mine), count);
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kNormalizeBlock;
-  for (int64_t i = blockIdx.x * static_cast<int64_t>(kNormalizeBlock) + threadIdx.x; i < count;
+// One thread strides over the elements from the front, which the stream, walking back in time,
+// wrote last: that part is still in the second-level cache. No atomics, so no order to get wrong.
+__global__ void __launch_bounds__(kGaeBlock)
+    gae_normalize_kernel(const Moments* __restrict__ partials_in, int num_partials, int64_t count,
+                         float* __restrict__ advantages_out) {
+  const Normalizer n = combine<kGaeBlock>(partials_in, num_partials, count);
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kGaeBlock;
+  for (int64_t i = blockIdx.x * static_cast<int64_t>(kGaeBlock) + threadIdx.x; i < count;
        i += step) {
     advantages_out[i] = (advantages_out[i] - n.mean) * n.inverse_std;
   }
 }
 
-// Launches one kernel, or two with normalisation. partials: gae_num_blocks(num_envs) Moments.
-inline cudaError_t launch_gae(const GaeInputs& in, bool normalize, float* advantages_out,
-                              float* returns_out, Moments* partials, cudaStream_t stream) {
-  const int blocks = gae_num_blocks(in.num_envs);
-  const auto walk = in.horizon_length <= 8                   ? gae_kernel<8>
-                    : in.horizon_length <= 16                ? gae_kernel<16>
-                    : in.horizon_length <= kGaeRegisterSteps ? gae_kernel<kGaeRegisterSteps>
-                                                             : gae_kernel<0>;
-  walk<<<blocks, kGaeBlock, 0, stream>>>(in, advantages_out, returns_out, partials);
-  if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
-  if (!normalize) return cudaSuccess;
+// Launches the resident kernel if its grid fits the device; says so in launched_out.
+template <int kSteps, int kBlock>
+cudaError_t try_resident(const GaeInputs& in, bool normalize, const GaeOutputs& out,
+                         Moments* partials, cudaStream_t stream, bool& launched_out) {
+  const auto kernel = &gae_resident_kernel<kSteps, kBlock>;
+  const int64_t blocks = num_blocks(in.num_envs, kBlock);
+  if (launched_out || in.horizon_length > kSteps || blocks > kGaeMaxPartials ||
+      blocks > num_resident_blocks(kernel, kBlock)) {
+    return cudaSuccess;
+  }
+  launched_out = true;
+  return launch_cooperative(kernel, dim3(static_cast<unsigned>(blocks)), kBlock, stream, in,
+                            normalize, out, partials);
+}
+
+// Launches one kernel where the rollout fits in registers, else two. partials: kGaeMaxPartials.
+inline cudaError_t launch_gae(const GaeInputs& in, bool normalize, const GaeOutputs& out,
+                              Moments* partials, cudaStream_t stream) {
+  bool launched = false;
+  for (const auto attempt :
+       {&try_resident<16, kGaeSmallBlock>, &try_resident<16, kGaeBlock>,
+        &try_resident<kGaeMaxSteps, kGaeSmallBlock>, &try_resident<kGaeMaxSteps, kGaeBlock>}) {
+    const cudaError_t error = attempt(in, normalize, out, partials, stream, launched);
+    if (error != cudaSuccess || launched) return error;
+  }
+  const unsigned blocks = num_blocks(in.num_envs, kGaeBlock, kGaeMaxPartials);
+  if (const cudaError_t error =
+          launch(&gae_stream_kernel, dim3(blocks), kGaeBlock, 0, stream, in, out, partials);
+      error != cudaSuccess || !normalize) {
+    return error;
+  }
   const int64_t count = in.horizon_length * in.num_envs;
-  const int64_t wanted = (count + kNormalizeBlock - 1) / kNormalizeBlock;
-  const int grid = static_cast<int>(wanted < kGaeMaxBlocks ? wanted : kGaeMaxBlocks);
-  normalize_kernel<<<grid, kNormalizeBlock, 0, stream>>>(partials, blocks, count, advantages_out);
-  return cudaGetLastError();
+  return launch(&gae_normalize_kernel, dim3(num_blocks(count, 4 * kGaeBlock, kGaeMaxPartials)),
+                kGaeBlock, 0, stream, partials, static_cast<int>(blocks), count, out.advantages);
 }
 
 }  // namespace rlgpu
-#endif  // __CUDACC__
+#endif  // RLGPU_KERNELS

@@ -1,8 +1,11 @@
-// The elementwise half of a multilayer perceptron with ELU: activation in place, and the gradient
-// through it. The matrix products are the libraries'.
+// A multilayer perceptron with ELU, forward and backward, one layer at a time.
+//
+// The one idea: bias, activation and its derivative ride on the matrix products that they belong
+// to, so a layer's values are written once and read once. Weight gradients are sums over rows:
+// fixed slices of rows give partial sums, added in order, so that runs repeat bit for bit.
 #pragma once
 
-#include "portable.h"
+#include "tile_gemm.cuh"
 
 namespace rlgpu {
 
@@ -18,46 +21,186 @@ RLGPU_HD float elu_gradient(float grad, float y) { return y > 0.0f ? grad : grad
 
 }  // namespace rlgpu
 
-#if defined(__CUDACC__)
+#if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
-constexpr int kEluBlock = 256;
+constexpr int64_t kRowsPerSlice = 512;
+constexpr int kSumBlock = 256;
 
-inline unsigned elu_grid(int64_t count) {
-  const int64_t wanted = (count + kEluBlock - 1) / kEluBlock;
-  return static_cast<unsigned>(wanted < 8192 ? wanted : 8192);
+inline int64_t mlp_num_slices(int64_t num_rows) {
+  return (num_rows + kRowsPerSlice - 1) / kRowsPerSlice;
 }
 
-// One thread owns one element at a time, striding over the grid; coalesced; deterministic.
-__global__ void __launch_bounds__(kEluBlock) elu_kernel(int64_t count, float* __restrict__ x_out) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kEluBlock;
-  for (int64_t i = blockIdx.x * static_cast<int64_t>(kEluBlock) + threadIdx.x; i < count;
-       i += step) {
-    x_out[i] = elu(x_out[i]);
+// One layer: y [rows, units] = act(x [rows, width] w [units, width]^T + b [units]).
+struct LayerSizes {
+  int64_t rows;
+  int64_t width;
+  int64_t units;
+};
+
+RLGPU_HD unsigned num_tiles(int64_t size) {
+  return static_cast<unsigned>((size + kTile - 1) / kTile);
+}
+
+struct Nothing {
+  template <typename Slice>
+  __device__ void operator()(const Slice&) const {}
+};
+
+// Calls body(row, column, value) for a finished tile's elements within bounds, coalesced.
+template <typename Body>
+__device__ void for_each_result(const TileMemory& memory, int64_t first_row, int64_t first_column,
+                                int64_t rows, int64_t columns, const Body& body) {
+  for (int i = threadIdx.x; i < kTile * kTile; i += kGemmBlock) {
+    const int64_t row = first_row + i / kTile, column = first_column + i % kTile;
+    if (row < rows && column < columns) {
+      body(row, column, memory.result[i / kTile * kResultStride + i % kTile]);
+    }
   }
 }
 
-// One thread owns one element at a time, striding over the grid; coalesced; deterministic.
-__global__ void __launch_bounds__(kEluBlock)
-    elu_gradient_kernel(const float* __restrict__ y_in, int64_t count,
-                        float* __restrict__ grad_out) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kEluBlock;
-  for (int64_t i = blockIdx.x * static_cast<int64_t>(kEluBlock) + threadIdx.x; i < count;
-       i += step) {
-    grad_out[i] = elu_gradient(grad_out[i], y_in[i]);
+// One block owns a 64 x 64 tile of y; neighbours share rows of x in the cache. Deterministic, and
+// independent of the number of rows.
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kGemmBlock)
+    mlp_layer_kernel(const float* __restrict__ x_in, const float* __restrict__ w_in,
+                     const float* __restrict__ b_in, LayerSizes n, bool activate,
+                     float* __restrict__ y_out) {
+  __shared__ TileMemory memory;
+  const int64_t tiles = num_tiles(n.units);
+  const int64_t row = blockIdx.x / tiles * kTile, unit = blockIdx.x % tiles * kTile;
+  multiply_tile<kPrecision, true, true>({x_in, n.rows, n.width, n.width},
+                                        {w_in, n.units, n.width, n.width}, row, unit, 0, memory,
+                                        Nothing{});
+  for_each_result(memory, row, unit, n.rows, n.units, [&](int64_t i, int64_t j, float value) {
+    const float biased = value + b_in[j];
+    y_out[i * n.units + j] = activate ? elu(biased) : biased;
+  });
+}
+
+// One block owns a 64 x 64 tile of the gradient for x, which was itself an activation: out =
+// (grad w) * elu'(x). Deterministic.
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kGemmBlock)
+    mlp_input_gradient_kernel(const float* __restrict__ grad_in, const float* __restrict__ w_in,
+                              const float* __restrict__ x_in, LayerSizes n,
+                              float* __restrict__ grad_out) {
+  __shared__ TileMemory memory;
+  const int64_t tiles = num_tiles(n.width);
+  const int64_t row = blockIdx.x / tiles * kTile, input = blockIdx.x % tiles * kTile;
+  multiply_tile<kPrecision, true, false>({grad_in, n.rows, n.units, n.units},
+                                         {w_in, n.width, n.units, n.width}, row, input, 0, memory,
+                                         Nothing{});
+  for_each_result(memory, row, input, n.rows, n.width, [&](int64_t i, int64_t j, float value) {
+    grad_out[i * n.width + j] = elu_gradient(value, x_in[i * n.width + j]);
+  });
+}
+
+// Adds up a thread's four columns of every slice of the gradient, unrounded.
+struct ColumnSums {
+  float* sums;
+  template <typename Slice>
+  __device__ void operator()(const Slice& slice) const {
+#pragma unroll
+    for (int i = 0; i < kPerThread; ++i) sums[i % 4] += slice.values[i];
+  }
+};
+
+// One block owns a 64 x 64 tile of grad^T x over one slice of 512 rows (blockIdx.z), and, in the
+// first column of blocks, the bias's sums. Writes partials: weights, then biases, a row a slice.
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kGemmBlock)
+    mlp_weight_gradient_kernel(const float* __restrict__ grad_in, const float* __restrict__ x_in,
+                               LayerSizes n, int64_t partials_stride,
+                               float* __restrict__ partials_out) {
+  __shared__ TileMemory memory;
+  __shared__ float column_sums[kGemmBlock][4];
+  const int64_t unit = blockIdx.y * static_cast<int64_t>(kTile);
+  const int64_t input = blockIdx.x * static_cast<int64_t>(kTile);
+  const int64_t begin = blockIdx.z * kRowsPerSlice;
+  const int64_t end = begin + kRowsPerSlice < n.rows ? begin + kRowsPerSlice : n.rows;
+  float* partials = partials_out + blockIdx.z * partials_stride;
+  float sums[4] = {};
+  multiply_tile<kPrecision, false, false>({grad_in, n.units, end, n.units},
+                                          {x_in, n.width, end, n.width}, unit, input, begin, memory,
+                                          ColumnSums{sums});
+  for_each_result(memory, unit, input, n.units, n.width,
+                  [&](int64_t i, int64_t j, float value) { partials[i * n.width + j] = value; });
+  if (blockIdx.x != 0) return;
+  for (int k = 0; k < 4; ++k) column_sums[threadIdx.x][k] = sums[k];
+  __syncthreads();
+  // Thread t loaded columns 4 * (t % 16) and on, of every eighth row.
+  if (threadIdx.x < kTile && unit + threadIdx.x < n.units) {
+    float total = 0.0f;
+    for (int t = threadIdx.x / 4; t < kGemmBlock; t += 16) {
+      total += column_sums[t][threadIdx.x % 4];
+    }
+    partials[n.units * n.width + unit + threadIdx.x] = total;
   }
 }
 
-inline cudaError_t launch_elu(int64_t count, float* x_out, cudaStream_t stream) {
-  elu_kernel<<<elu_grid(count), kEluBlock, 0, stream>>>(count, x_out);
-  return cudaGetLastError();
+// One thread owns one parameter and adds its partials in order; coalesced.
+__global__ void __launch_bounds__(kSumBlock)
+    mlp_sum_slices_kernel(const float* __restrict__ partials_in, int64_t num_slices, int64_t count,
+                          float* __restrict__ grads_out) {
+  const int64_t i = blockIdx.x * static_cast<int64_t>(kSumBlock) + threadIdx.x;
+  if (i >= count) return;
+  float total = 0.0f;
+#pragma unroll 8
+  for (int64_t slice = 0; slice < num_slices; ++slice) total += partials_in[slice * count + i];
+  grads_out[i] = total;
 }
 
-inline cudaError_t launch_elu_gradient(const float* y_in, int64_t count, float* grad_out,
-                                       cudaStream_t stream) {
-  elu_gradient_kernel<<<elu_grid(count), kEluBlock, 0, stream>>>(y_in, count, grad_out);
-  return cudaGetLastError();
+// Calls launcher(std::integral_constant<Precision, ...>) for the precision asked for.
+template <typename Launcher>
+cudaError_t with_precision(Precision precision, const Launcher& launcher) {
+  switch (precision) {
+    case Precision::kFp32:
+      return launcher(std::integral_constant<Precision, Precision::kFp32>{});
+    case Precision::kTf32:
+      return launcher(std::integral_constant<Precision, Precision::kTf32>{});
+    default:
+      return launcher(std::integral_constant<Precision, Precision::kBf16>{});
+  }
+}
+
+inline cudaError_t launch_mlp_layer(Precision precision, const float* x_in, const float* w_in,
+                                    const float* b_in, const LayerSizes& n, bool activate,
+                                    float* y_out, cudaStream_t stream) {
+  return with_precision(precision, [&](auto p) {
+    return launch(&mlp_layer_kernel<p.value>, dim3(num_tiles(n.units) * num_tiles(n.rows)),
+                  kGemmBlock, 0, stream, x_in, w_in, b_in, n, activate, y_out);
+  });
+}
+
+inline cudaError_t launch_mlp_input_gradient(Precision precision, const float* grad_in,
+                                             const float* w_in, const float* x_in,
+                                             const LayerSizes& n, float* grad_out,
+                                             cudaStream_t stream) {
+  return with_precision(precision, [&](auto p) {
+    return launch(&mlp_input_gradient_kernel<p.value>, dim3(num_tiles(n.width) * num_tiles(n.rows)),
+                  kGemmBlock, 0, stream, grad_in, w_in, x_in, n, grad_out);
+  });
+}
+
+// partials_out: this layer's part of the first of mlp_num_slices rows of partials_stride floats.
+inline cudaError_t launch_mlp_weight_gradient(Precision precision, const float* grad_in,
+                                              const float* x_in, const LayerSizes& n,
+                                              int64_t partials_stride, float* partials_out,
+                                              cudaStream_t stream) {
+  return with_precision(precision, [&](auto p) {
+    const dim3 grid(num_tiles(n.width), num_tiles(n.units),
+                    static_cast<unsigned>(mlp_num_slices(n.rows)));
+    return launch(&mlp_weight_gradient_kernel<p.value>, grid, kGemmBlock, 0, stream, grad_in, x_in,
+                  n, partials_stride, partials_out);
+  });
+}
+
+inline cudaError_t launch_mlp_sum_slices(const float* partials_in, int64_t num_slices,
+                                         int64_t count, float* grads_out, cudaStream_t stream) {
+  return launch(&mlp_sum_slices_kernel, dim3(num_blocks(count, kSumBlock)), kSumBlock, 0, stream,
+                partials_in, num_slices, count, grads_out);
 }
 
 }  // namespace rlgpu
-#endif  // __CUDACC__
+#endif  // RLGPU_KERNELS

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "gaussian.h"
+#include "launch.cuh"
 
 namespace rlgpu {
 
@@ -14,13 +15,16 @@ namespace rlgpu {
 constexpr float kSoftBound = 1.1f;
 constexpr int kMaxActions = 64;
 
+// Five floats in device memory, so that no value is frozen into a graph.
 struct PpoCoefficients {
   float clip_ratio;
   float value_loss_coef;
-  bool clip_value;
+  float clip_value;  // not zero: the value loss is the larger of the plain and the clipped one
   float entropy_coef;
   float bounds_loss_coef;
 };
+constexpr int kNumPpoCoefficients = 5;
+static_assert(sizeof(PpoCoefficients) == kNumPpoCoefficients * sizeof(float));
 
 // Sums over rows; the order of the metrics tensor.
 enum PpoMetric {
@@ -48,13 +52,17 @@ struct PpoInputs {
   int64_t num_actions;
 };
 
+RLGPU_HD float beyond_soft_bound(float mean) {
+  return mean > kSoftBound ? mean - kSoftBound : mean < -kSoftBound ? mean + kSoftBound : 0.0f;
+}
+
 // Half the squared error of the value, or of the clipped value where that is larger; its gradient.
 RLGPU_HD float value_term(float value, float old_value, float target, const PpoCoefficients& c,
                           float& grad_out) {
   const float error = value - target;
   grad_out = error;
   float loss = 0.5f * error * error;
-  if (c.clip_value) {
+  if (c.clip_value != 0.0f) {
     const float change = value - old_value;
     const float clipped = change > c.clip_ratio    ? c.clip_ratio
                           : change < -c.clip_ratio ? -c.clip_ratio
@@ -81,16 +89,13 @@ RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scale
   const float scale = 1.0f / static_cast<float>(in.num_rows);
 
   float log_prob = 0.0f, entropy = 0.0f, kl = 0.0f, bounds = 0.0f;
-  float z[kMaxActions], excess[kMaxActions];
   for (int64_t i = 0; i < num_actions; ++i) {
-    z[i] = standardize(actions[i], mean[i], scales[i].inverse_std);
-    log_prob += gaussian_log_prob(z[i], scales[i].log_std);
+    const float z = standardize(actions[i], mean[i], scales[i].inverse_std);
+    const float excess = beyond_soft_bound(mean[i]);
+    log_prob += gaussian_log_prob(z, scales[i].log_std);
     entropy += scales[i].log_std + kHalfLog2Pi + 0.5f;
     kl += gaussian_kl(old_mean[i], mean[i], scales[i]);
-    excess[i] = mean[i] > kSoftBound    ? mean[i] - kSoftBound
-                : mean[i] < -kSoftBound ? mean[i] + kSoftBound
-                                        : 0.0f;
-    bounds += excess[i] * excess[i];
+    bounds += excess * excess;
   }
 
   const float advantage = in.advantages[row];
@@ -102,10 +107,13 @@ RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scale
   const bool clipped = clipped_loss > unclipped_loss;
   const float grad_log_prob = clipped ? 0.0f : unclipped_loss * scale;
 
+  // z is computed again: an array of run-time length would leave the registers on a GPU.
   for (int64_t i = 0; i < num_actions; ++i) {
-    grad_mean_out[row * num_actions + i] = grad_log_prob * z[i] * scales[i].inverse_std +
-                                           2.0f * c.bounds_loss_coef * excess[i] * scale;
-    grad_log_std[i] += grad_log_prob * (z[i] * z[i] - 1.0f) - c.entropy_coef * scale;
+    const float z = standardize(actions[i], mean[i], scales[i].inverse_std);
+    grad_mean_out[row * num_actions + i] =
+        grad_log_prob * z * scales[i].inverse_std +
+        2.0f * c.bounds_loss_coef * beyond_soft_bound(mean[i]) * scale;
+    grad_log_std[i] += grad_log_prob * (z * z - 1.0f) - c.entropy_coef * scale;
   }
   float grad_value;
   const float value_loss =
@@ -122,7 +130,7 @@ RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scale
 
 }  // namespace rlgpu
 
-#if defined(__CUDACC__)
+#if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
 constexpr int kPpoBlock = 128;
@@ -133,9 +141,10 @@ inline int64_t ppo_num_blocks(int64_t num_rows) { return (num_rows + kPpoBlock -
 // One thread owns one row. Its sums go to its slice of shared memory; then one thread a column adds
 // the block's rows in order and writes a partial. Deterministic.
 __global__ void __launch_bounds__(kPpoBlock)
-    ppo_loss_kernel(PpoInputs in, PpoCoefficients coefficients, float* __restrict__ grad_mean_out,
-                    float* __restrict__ grad_values_out, float* __restrict__ partials_out) {
-  extern __shared__ float sums[];  // [kPpoBlock, num_actions + kNumPpoMetrics]
+    ppo_loss_kernel(PpoInputs in, const PpoCoefficients* __restrict__ coefficients_in,
+                    float* __restrict__ grad_mean_out, float* __restrict__ grad_values_out,
+                    float* __restrict__ partials_out) {
+  float* sums = dynamic_shared<float>();  // [kPpoBlock, num_actions + kNumPpoMetrics]
   __shared__ ActionScale scales[kMaxActions];
   const int width = static_cast<int>(in.num_actions) + kNumPpoMetrics;
   for (int i = threadIdx.x; i < in.num_actions; i += kPpoBlock) {
@@ -146,7 +155,7 @@ __global__ void __launch_bounds__(kPpoBlock)
   __syncthreads();
   const int64_t row = blockIdx.x * static_cast<int64_t>(kPpoBlock) + threadIdx.x;
   if (row < in.num_rows) {
-    ppo_row(in, scales, coefficients, row, grad_mean_out, grad_values_out, mine,
+    ppo_row(in, scales, *coefficients_in, row, grad_mean_out, grad_values_out, mine,
             mine + in.num_actions);
   }
   __syncthreads();
@@ -166,6 +175,7 @@ __global__ void __launch_bounds__(kPpoFinalBlock)
   const int64_t width = num_actions + kNumPpoMetrics;
   if (column >= width) return;
   float total = 0.0f;
+#pragma unroll 8
   for (int64_t i = 0; i < num_partials; ++i) total += partials_in[i * width + column];
   if (column < num_actions) {
     grad_log_std_out[column] = total;
@@ -175,19 +185,22 @@ __global__ void __launch_bounds__(kPpoFinalBlock)
 }
 
 // partials: ppo_num_blocks(num_rows) * (num_actions + kNumPpoMetrics) floats.
-inline cudaError_t launch_ppo_loss(const PpoInputs& in, const PpoCoefficients& coefficients,
+inline cudaError_t launch_ppo_loss(const PpoInputs& in, const PpoCoefficients* coefficients_in,
                                    float* grad_mean_out, float* grad_values_out,
                                    float* grad_log_std_out, float* metrics_out, float* partials,
                                    cudaStream_t stream) {
   const int64_t blocks = ppo_num_blocks(in.num_rows);
   const size_t shared = sizeof(float) * kPpoBlock * (in.num_actions + kNumPpoMetrics);
-  ppo_loss_kernel<<<static_cast<unsigned>(blocks), kPpoBlock, shared, stream>>>(
-      in, coefficients, grad_mean_out, grad_values_out, partials);
-  if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
-  ppo_finish_kernel<<<1, kPpoFinalBlock, 0, stream>>>(partials, blocks, in.num_actions, in.num_rows,
-                                                      grad_log_std_out, metrics_out);
-  return cudaGetLastError();
+  if (const cudaError_t error =
+          launch(&ppo_loss_kernel, dim3(static_cast<unsigned>(blocks)), kPpoBlock, shared, stream,
+                 in, coefficients_in, grad_mean_out, grad_values_out, partials);
+      error != cudaSuccess) {
+    return error;
+  }
+  return launch(&ppo_finish_kernel, dim3(1), kPpoFinalBlock, 0, stream,
+                static_cast<const float*>(partials), blocks, in.num_actions, in.num_rows,
+                grad_log_std_out, metrics_out);
 }
 
 }  // namespace rlgpu
-#endif  // __CUDACC__
+#endif  // RLGPU_KERNELS

@@ -1,4 +1,5 @@
-// Draws actions from a diagonal Gaussian and writes them with their log-probabilities.
+// Draws actions from a diagonal Gaussian and writes them, their log-probabilities, and the
+// network's outputs they came from, into a rollout's slots.
 //
 // The one idea: the random numbers are a function of (seed, call, row, action), so the result does
 // not depend on how rows are spread over threads.
@@ -6,6 +7,7 @@
 
 #include "gaussian.h"
 #include "philox.h"
+#include "rng_state.cuh"
 
 namespace rlgpu {
 
@@ -25,41 +27,62 @@ RLGPU_HD void sample_row(const float* __restrict__ mean, const float* __restrict
   *log_prob_out = log_prob;
 }
 
+// The network's outputs may be columns of one matrix, so rows have strides.
+struct SampleInputs {
+  const float* __restrict__ mean;
+  int64_t mean_stride;
+  const float* __restrict__ values;
+  int64_t values_stride;
+  const float* __restrict__ log_std;
+  int64_t num_rows;
+  int64_t num_actions;
+};
+
+struct SampleOutputs {
+  float* __restrict__ actions;
+  float* __restrict__ log_probs;
+  float* __restrict__ mean;
+  float* __restrict__ values;
+};
+
+// One row, with what it leaves in the rollout.
+RLGPU_HD void sample_slot(const SampleInputs& in, uint64_t seed, uint64_t call, int64_t row,
+                          const SampleOutputs& out) {
+  const float* mean = in.mean + row * in.mean_stride;
+  sample_row(mean, in.log_std, seed, call, static_cast<uint64_t>(row), in.num_actions,
+             out.actions + row * in.num_actions, out.log_probs + row);
+  for (int64_t i = 0; i < in.num_actions; ++i) out.mean[row * in.num_actions + i] = mean[i];
+  out.values[row] = in.values[row * in.values_stride];
+}
+
 }  // namespace rlgpu
 
-#if defined(__CUDACC__)
+#if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
-constexpr int kSampleBlock = 128;
+constexpr int kSampleBlock = 64;
 
 // One thread owns one row; its few actions lie together, so reads stay within a cache line.
-// Every thread reads the call number, which advance_call_kernel raises afterwards; deterministic.
+// Every thread reads the call number, which is raised afterwards; deterministic.
 __global__ void __launch_bounds__(kSampleBlock)
-    sample_actions_kernel(const float* __restrict__ mean_in, const float* __restrict__ log_std_in,
-                          const int64_t* __restrict__ rng_state_in, int64_t num_rows,
-                          int64_t num_actions, float* __restrict__ actions_out,
-                          float* __restrict__ log_probs_out) {
+    sample_actions_kernel(SampleInputs in, const int64_t* __restrict__ rng_state_in,
+                          SampleOutputs out) {
   const int64_t row = blockIdx.x * static_cast<int64_t>(kSampleBlock) + threadIdx.x;
-  if (row >= num_rows) return;
-  sample_row(mean_in + row * num_actions, log_std_in, static_cast<uint64_t>(rng_state_in[0]),
-             static_cast<uint64_t>(rng_state_in[1]), static_cast<uint64_t>(row), num_actions,
-             actions_out + row * num_actions, log_probs_out + row);
+  if (row >= in.num_rows) return;
+  sample_slot(in, static_cast<uint64_t>(rng_state_in[0]), static_cast<uint64_t>(rng_state_in[1]),
+              row, out);
 }
 
-// One thread in all. A launch of its own: no block may raise the number while another reads it.
-__global__ void advance_call_kernel(int64_t* __restrict__ rng_state_out) { rng_state_out[1] += 1; }
-
-inline cudaError_t launch_sample_actions(const float* mean_in, const float* log_std_in,
-                                         int64_t num_rows, int64_t num_actions, int64_t* rng_state,
-                                         float* actions_out, float* log_probs_out,
-                                         cudaStream_t stream) {
-  const auto grid = static_cast<unsigned>((num_rows + kSampleBlock - 1) / kSampleBlock);
-  sample_actions_kernel<<<grid, kSampleBlock, 0, stream>>>(mean_in, log_std_in, rng_state, num_rows,
-                                                           num_actions, actions_out, log_probs_out);
-  if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
-  advance_call_kernel<<<1, 1, 0, stream>>>(rng_state);
-  return cudaGetLastError();
+inline cudaError_t launch_sample_actions(const SampleInputs& in, int64_t* rng_state,
+                                         const SampleOutputs& out, cudaStream_t stream) {
+  if (const cudaError_t error =
+          launch(&sample_actions_kernel, dim3(num_blocks(in.num_rows, kSampleBlock)), kSampleBlock,
+                 0, stream, in, static_cast<const int64_t*>(rng_state), out);
+      error != cudaSuccess) {
+    return error;
+  }
+  return launch(&advance_call_kernel, dim3(1), 1, 0, stream, rng_state);
 }
 
 }  // namespace rlgpu
-#endif  // __CUDACC__
+#endif  // RLGPU_KERNELS

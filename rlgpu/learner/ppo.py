@@ -6,20 +6,27 @@ the learning rate, the early-stopping flag and the metrics are tensors.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rlgpu.config import TrainConfig
-from rlgpu.learner.schedules import adaptive_learning_rate, linear_learning_rate
+from rlgpu.graphs import Skipping, fuse
+from rlgpu.learner.progress import UpdateProgress, account, judge
+from rlgpu.learner.schedules import linear_learning_rate
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
-from rlgpu.ops import METRICS, AdamHyperparameters, AdamState, Kernels, PpoBatch, PpoCoefficients
+from rlgpu.ops import (
+    METRICS,
+    AdamHyperparameters,
+    AdamState,
+    Kernels,
+    PpoBatch,
+    PpoCoefficients,
+    Precision,
+)
 from rlgpu.storage import RolloutStorage
-
-APPROX_KL = METRICS.index("approx_kl")
-KL_STOP_FACTOR = 1.5
-"""Updates stop once a minibatch's KL exceeds this times ``target_kl``. Source: spinningup, SB3."""
 
 
 class UpdateMetrics(NamedTuple):
@@ -57,6 +64,9 @@ class Ppo:
         kernels: Kernels,
         device: torch.device,
         seed: int,
+        precision: Precision = "fp32",
+        compiled: bool = False,
+        skipping: bool = True,
     ) -> None:
         """Builds a fresh agent.
 
@@ -69,6 +79,10 @@ class Ppo:
             kernels: Implementation of the ops.
             device: Where everything lives.
             seed: Seed of the weights, the actions and the minibatch order.
+            precision: Of the networks' matrix products, acting and training alike.
+            compiled: Whether torch.compile fuses the arithmetic on single numbers between the ops.
+            skipping: Whether a captured update leaves out what follows an early stop, where the
+                CUDA driver can; without it those steps run and change nothing.
         """
         self.config, self.kernels, self.device = config, kernels, device
         self.max_iterations, self.num_minibatches = max_iterations, num_minibatches
@@ -81,44 +95,36 @@ class Ppo:
                 separate=config.separate,
                 weight_init=config.weight_init,
                 initial_log_std=config.initial_log_std,
-                mlp=kernels.mlp,
+                mlp=partial(kernels.mlp, precision=precision),
             ).to(device)
         self.flat = FlatParameters(self.network)
-        normalized = config.normalize_observations
-        self.observation_normalizer = RunningNormalizer(num_observations, enabled=normalized)
-        self.value_normalizer = RunningNormalizer(1, enabled=config.normalize_values)
-        for normalizer in (self.observation_normalizer, self.value_normalizer):
-            normalizer.to(device)
+        self.observation_normalizer = RunningNormalizer(
+            num_observations, kernels, enabled=config.normalize_observations
+        ).to(device)
+        self.value_normalizer = RunningNormalizer(1, kernels, enabled=config.normalize_values).to(
+            device
+        )
         self.adam = AdamState.fresh(self.flat.params)
         self.learning_rate = torch.tensor(config.learning_rate, device=device)
         self.iteration = torch.zeros((), dtype=torch.int64, device=device)
         self.rng_state = torch.tensor([seed, 0], dtype=torch.int64, device=device)
-        self.generator = torch.Generator(device=device).manual_seed(seed)
         self._old_log_std = torch.zeros(num_actions, device=device)
-        self._coefficients = PpoCoefficients(
-            config.clip_ratio,
-            config.value_loss_coef,
-            config.clip_value,
-            config.entropy_coef,
-            config.bounds_loss_coef,
-        )
+        self.coefficients = _coefficients(config).tensor(device)
         self._adam_constants = AdamHyperparameters(
             eps=config.adam_eps, max_grad_norm=config.max_grad_norm
         )
+        self.progress = UpdateProgress.fresh(device)
+        self._skipping = Skipping(device, enabled=skipping and config.target_kl > 0)
+        self._judge, self._account = fuse(judge, compiled), fuse(account, compiled)
 
     @torch.no_grad()
     def act(self, observations: Tensor, storage: RolloutStorage, t: int) -> Tensor:
         """Returns sampled actions, [N, O] -> [N, A], and writes slot ``t`` of the rollout."""
-        storage.observations[t] = observations
-        storage.normalized[t] = self.observation_normalizer.normalize(observations)
-        policy = self.network(storage.normalized[t])
-        storage.mean[t], storage.values[t] = policy
+        storage.observations[t].copy_(observations)
+        normalized = self.observation_normalizer.normalize(observations, out=storage.normalized[t])
+        policy = self.network(normalized)
         self.kernels.sample_actions(
-            storage.mean[t],
-            self.network.log_std,
-            self.rng_state,
-            actions=storage.actions[t],
-            log_probs=storage.log_probs[t],
+            policy.mean, policy.values, self.network.log_std, self.rng_state, storage.slot(t)
         )
         return storage.actions[t]
 
@@ -165,55 +171,58 @@ class Ppo:
             )
             self.learning_rate.copy_(rate)
         self._old_log_std.copy_(self.network.log_std.detach())
-        stop = torch.zeros((), dtype=torch.bool, device=self.device)
-        steps = torch.zeros((), device=self.device)
-        sums = torch.zeros(len(METRICS), device=self.device)
-        last_kl = torch.zeros((), device=self.device)
-        grad_norm = torch.zeros((), device=self.device)
-        for batch in self._all_minibatches(storage):
-            metrics, stop, grad_norm = self._step(batch, stop)
-            last_kl = metrics[APPROX_KL]
-            steps += ~stop
-            sums += metrics * ~stop
+        self.progress.reset()
+        for index, ids in self._minibatches(storage):
+            with self._skipping.unless(self.progress.stop):
+                self._step(storage.minibatch(
+                    index, self.num_minibatches, ids, self.kernels.gather_rows
+                ))  # fmt: skip
             # The skipped steps change nothing. Where reading the flag is free, stop in earnest.
-            if self.device.type == "cpu" and bool(stop):
+            if self.device.type == "cpu" and bool(self.progress.stop):
                 break
-            if config.schedule == "adaptive":
-                self._adapt_learning_rate(last_kl, stop)
         self.observation_normalizer.update(storage.observations)
         self.iteration += 1
-        means = dict(zip(METRICS, sums / steps.clamp(min=1.0), strict=True))
+        progress = self.progress
+        means = dict(zip(METRICS, progress.sums / progress.steps.clamp(min=1.0), strict=True))
         return UpdateMetrics(
             **means,
-            last_kl=last_kl,
-            grad_norm=grad_norm,
+            last_kl=progress.last_kl.clone(),
+            grad_norm=progress.grad_norm.clone(),
             learning_rate=self.learning_rate.clone(),
-            epochs=steps / self.num_minibatches,
+            epochs=progress.steps / self.num_minibatches,
             explained_variance=explained_variance,
             log_std=self.network.log_std.detach().mean(),
         )
 
-    def _all_minibatches(self, storage: RolloutStorage) -> Any:
-        order = self.config.minibatch_order
-        for _ in range(self.config.num_epochs):
-            yield from storage.minibatches(self.num_minibatches, order, self.generator)
+    def _minibatches(self, storage: RolloutStorage) -> list[tuple[int, Tensor | None]]:
+        """Returns the update's minibatches: their index and the permutation they are slices of."""
+        rows = storage.horizon_length * storage.num_envs
+        shuffled = self.config.minibatch_order == "shuffled"
+        # All at once: the random numbers used do not depend on when the KL stops the update.
+        orders = [
+            self.kernels.shuffle(self.rng_state, rows) if shuffled else None
+            for _ in range(self.config.num_epochs)
+        ]
+        return [(index, ids) for ids in orders for index in range(self.num_minibatches)]
 
-    def _step(self, batch: PpoBatch, stop: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Takes one optimiser step unless ``stop`` is, or now becomes, set.
-
-        Returns:
-            The minibatch's metrics, the flag, and the norm of the gradients.
-        """
-        config, flat = self.config, self.flat
+    def _step(self, batch: PpoBatch) -> None:
+        """Takes one optimiser step unless the stop flag is, or now becomes, set."""
+        flat = self.flat
         metrics = self._backward(batch)
-        if config.target_kl > 0:
-            stop = stop | (metrics[APPROX_KL] > KL_STOP_FACTOR * config.target_kl)
-        grad_norm = self.kernels.adam_step(
-            flat.params, self.adam, flat.grads, self.learning_rate, stop, self._adam_constants
-        )
         with torch.no_grad():
-            self.network.log_std.clamp_(config.min_log_std, config.max_log_std)
-        return metrics, stop, grad_norm
+            self._judge(self.progress, metrics, self.config)
+            grad_norm = self.kernels.adam_step(
+                flat.params,
+                self.adam,
+                flat.grads,
+                self.learning_rate,
+                self.progress.stop,
+                self._adam_constants,
+            )
+            log_std = self.network.log_std.detach()
+            self._account(
+                self.progress, metrics, grad_norm, self.learning_rate, log_std, self.config
+            )
 
     def _backward(self, batch: PpoBatch) -> Tensor:
         """Leaves the gradients of the minibatch in ``flat.grads``; returns its metrics."""
@@ -222,31 +231,19 @@ class Ppo:
             centred = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
             batch = batch._replace(advantages=centred)
         mean, values = self.network(batch.observations)
+        log_std = self.network.log_std
         gradients = self.kernels.ppo_loss(
             mean.detach(),
-            self.network.log_std.detach(),
+            log_std.detach(),
             values.detach(),
             batch,
             self._old_log_std,
-            self._coefficients,
+            self.coefficients,
         )
-        self.flat.grads.zero_()
-        torch.autograd.backward([mean, values], [gradients.mean, gradients.values])
-        assert self.network.log_std.grad is not None
-        self.network.log_std.grad.copy_(gradients.log_std)
+        self.flat.backward(
+            (mean, values, log_std), (gradients.mean, gradients.values, gradients.log_std)
+        )
         return gradients.metrics
-
-    def _adapt_learning_rate(self, approx_kl: Tensor, stop: Tensor) -> None:
-        config = self.config
-        adapted = adaptive_learning_rate(
-            self.learning_rate,
-            approx_kl,
-            config.adaptive_kl,
-            config.min_learning_rate,
-            config.max_learning_rate,
-        )
-        # Skipped minibatches have no say.
-        self.learning_rate.copy_(torch.where(stop, self.learning_rate, adapted))
 
     def _final_values(self, storage: RolloutStorage) -> Tensor:
         """Returns values of the true final observations; right only where truncated, [T, N]."""
@@ -279,7 +276,6 @@ class Ppo:
             "learning_rate": self.learning_rate.clone(),
             "iteration": self.iteration.clone(),
             "rng_state": self.rng_state.clone(),
-            "generator": self.generator.get_state(),
         }
 
     def load_policy(self, state: dict[str, Any]) -> None:
@@ -296,4 +292,13 @@ class Ppo:
         self.learning_rate.copy_(state["learning_rate"])
         self.iteration.copy_(state["iteration"])
         self.rng_state.copy_(state["rng_state"])
-        self.generator.set_state(state["generator"].cpu())
+
+
+def _coefficients(config: TrainConfig) -> PpoCoefficients:
+    return PpoCoefficients(
+        clip_ratio=config.clip_ratio,
+        value_loss_coef=config.value_loss_coef,
+        clip_value=config.clip_value,
+        entropy_coef=config.entropy_coef,
+        bounds_loss_coef=config.bounds_loss_coef,
+    )

@@ -5,25 +5,32 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
 from rlgpu.ops import adam_step as _adam_step
 from rlgpu.ops import gae as _gae
+from rlgpu.ops import gather_rows as _gather_rows
 from rlgpu.ops import mlp as _mlp
 from rlgpu.ops import ppo_loss as _ppo_loss
 from rlgpu.ops import reference
+from rlgpu.ops import running_stats as _running_stats
 from rlgpu.ops import sample_actions as _sample_actions
+from rlgpu.ops import shuffle as _shuffle
 from rlgpu.ops.adam_step import AdamHyperparameters, AdamState, adam_step
 from rlgpu.ops.extension import load_extension
 from rlgpu.ops.gae import Gae, gae
-from rlgpu.ops.mlp import mlp
+from rlgpu.ops.gather_rows import gather_rows
+from rlgpu.ops.mlp import Precision, mlp
 from rlgpu.ops.ppo_loss import METRICS, PpoBatch, PpoCoefficients, PpoGradients, ppo_loss
-from rlgpu.ops.sample_actions import sample_actions
+from rlgpu.ops.running_stats import RunningStats, normalize, running_stats
+from rlgpu.ops.sample_actions import ActionSlot, sample_actions
+from rlgpu.ops.shuffle import shuffle
 
 __all__ = [
     "METRICS",
+    "ActionSlot",
     "AdamHyperparameters",
     "AdamState",
     "Gae",
@@ -31,24 +38,34 @@ __all__ = [
     "PpoBatch",
     "PpoCoefficients",
     "PpoGradients",
+    "Precision",
+    "RunningStats",
     "adam_step",
     "gae",
+    "gather_rows",
     "mlp",
+    "normalize",
     "ppo_loss",
     "reference",
+    "running_stats",
     "sample_actions",
     "select_kernels",
+    "shuffle",
 ]
 
 
 class Kernels(NamedTuple):
     """One implementation of every op; the learner is handed one and never asks which."""
 
-    gae: Callable[..., Gae]
-    mlp: Callable[..., torch.Tensor]
-    sample_actions: Callable[..., None]
-    ppo_loss: Callable[..., PpoGradients]
     adam_step: Callable[..., torch.Tensor]
+    gae: Callable[..., Gae]
+    gather_rows: Callable[..., list[torch.Tensor]]
+    mlp: Callable[..., torch.Tensor]
+    normalize: Callable[..., None]
+    ppo_loss: Callable[..., PpoGradients]
+    running_stats: Callable[..., None]
+    sample_actions: Callable[..., None]
+    shuffle: Callable[..., torch.Tensor]
 
 
 def select_kernels(name: Literal["fused", "torch"], device: torch.device) -> Kernels:
@@ -58,14 +75,25 @@ def select_kernels(name: Literal["fused", "torch"], device: torch.device) -> Ker
         RuntimeError: ``fused`` is asked for and the extension is not built for ``device``.
     """
     if name == "torch":
-        module: Any = reference
-        return Kernels(*(getattr(module, op) for op in Kernels._fields))
+        return Kernels(*(getattr(reference, op) for op in Kernels._fields))
     load_extension(device)
-    return Kernels(gae, mlp, sample_actions, ppo_loss, adam_step)
+    return Kernels(
+        adam_step=adam_step,
+        gae=gae,
+        gather_rows=gather_rows,
+        mlp=mlp,
+        normalize=normalize,
+        ppo_loss=ppo_loss,
+        running_stats=running_stats,
+        sample_actions=sample_actions,
+        shuffle=shuffle,
+    )
 
 
 # Importing the package must work before the extension is built: kernels=torch needs none of it.
 if importlib.util.find_spec("rlgpu._C") is not None:
     importlib.import_module("rlgpu._C")
-    for _op in (_gae, _mlp, _sample_actions, _ppo_loss, _adam_step):
+    for _op in (
+        _adam_step, _gae, _gather_rows, _mlp, _ppo_loss, _running_stats, _sample_actions, _shuffle,
+    ):  # fmt: skip
         _op.register_fake()

@@ -18,7 +18,8 @@ class AdamState(NamedTuple):
     step: Tensor
     """Steps taken, shape [], int64."""
     nonfinite_steps: Tensor
-    """Steps skipped because the gradients were not finite, shape [], int64."""
+    """Steps skipped because the gradients were not finite, and not told to stop anyway, shape [],
+    int64."""
 
     @classmethod
     def fresh(cls, params: Tensor) -> AdamState:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import torch
 
 BUILD_COMMAND = "pip install --no-build-isolation -e ."
 
 
-def load_extension(device: torch.device) -> None:
+def load_extension(device: torch.device) -> Any:
     """Loads ``rlgpu._C`` so that ``torch.ops.rlgpu`` holds the ops.
 
     For the CPU it also makes this process reuse freed memory, which training gains a third from.
 
     Args:
         device: Where the ops will run.
+
+    Returns:
+        The module, for what it offers beside the ops.
 
     Raises:
         RuntimeError: The extension is not built, or was built without CUDA and ``device`` is CUDA.
@@ -34,3 +38,4 @@ def load_extension(device: torch.device) -> None:
         )
     if device.type == "cpu":
         compiled.keep_freed_memory()
+    return compiled

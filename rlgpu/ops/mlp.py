@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+Precision = Literal["fp32", "tf32", "bf16"]
+"""How operands of matrix products are rounded; sums are float32. On the CPU tf32 is float32."""
+
 
 class _Mlp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, precision: Precision, *parameters: Tensor) -> Tensor:
         weights, biases = list(parameters[0::2]), list(parameters[1::2])
-        activations = torch.ops.rlgpu.mlp_forward(x, weights, biases)
-        ctx.num_layers = len(weights)
+        activations = torch.ops.rlgpu.mlp_forward(x, weights, biases, precision)
+        ctx.num_layers, ctx.precision = len(weights), precision
         ctx.save_for_backward(x, *weights, *activations)
         output: Tensor = activations[-1]
         return output
@@ -23,18 +26,26 @@ class _Mlp(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, *saved = ctx.saved_tensors
         weights, activations = saved[: ctx.num_layers], saved[ctx.num_layers :]
-        return (None, *torch.ops.rlgpu.mlp_backward(grads[0], x, weights, activations))
+        flat = torch.ops.rlgpu.mlp_backward(grads[0], x, weights, activations, ctx.precision)
+        # Weights before biases, layer after layer.
+        shapes = [shape for w in weights for shape in (w.shape, w.shape[:1])]
+        parts = flat.split([shape.numel() for shape in shapes])
+        return (None, None, *(p.view(shape) for p, shape in zip(parts, shapes, strict=True)))
 
 
-def mlp(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+def mlp(
+    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], precision: Precision = "fp32"
+) -> Tensor:
     """Returns the output of linear layers with ELU between them, differentiable in its parameters.
 
-    ``x`` itself gets no gradient: nothing trained lies before it.
+    ``x`` itself gets no gradient: nothing trained lies before it. A row's result does not depend on
+    the rows beside it, so that acting and training agree bit for bit.
 
     Args:
         x: Inputs, shape [B, I].
         weights: One matrix a layer, shapes [H, I], ..., [O, H].
         biases: One vector a layer, shapes [H], ..., [O].
+        precision: Of the operands of the matrix products.
 
     Returns:
         The last layer's output, without activation, shape [B, O].
@@ -42,11 +53,13 @@ def mlp(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tenso
     Raises:
         ValueError: A tensor has another shape, dtype or device than stated.
     """
-    parameters = [p for pair in zip(weights, biases, strict=True) for p in pair]
     if torch.is_grad_enabled():
-        output: Tensor = _Mlp.apply(x, *parameters)
+        parameters = [p for pair in zip(weights, biases, strict=True) for p in pair]
+        output: Tensor = _Mlp.apply(x, precision, *parameters)
         return output
-    activations: list[Tensor] = torch.ops.rlgpu.mlp_forward(x, list(weights), list(biases))
+    activations: list[Tensor] = torch.ops.rlgpu.mlp_forward(
+        x, list(weights), list(biases), precision
+    )
     return activations[-1]
 
 
@@ -54,12 +67,11 @@ def register_fake() -> None:
     """Tells torch the shapes that the ops return, for tracing without data."""
 
     @torch.library.register_fake("rlgpu::mlp_forward")
-    def _(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> list[Tensor]:
+    def _(x: Tensor, weights: list[Tensor], biases: list[Tensor], precision: str) -> list[Tensor]:
         return [x.new_empty(x.shape[0], weight.shape[0]) for weight in weights]
 
     @torch.library.register_fake("rlgpu::mlp_backward")
     def _(
-        grad: Tensor, x: Tensor, weights: list[Tensor], activations: list[Tensor]
-    ) -> list[Tensor]:
-        shapes = [shape for w in weights for shape in (w.shape, w.shape[:1])]
-        return [x.new_empty(shape) for shape in shapes]
+        grad: Tensor, x: Tensor, weights: list[Tensor], activations: list[Tensor], precision: str
+    ) -> Tensor:
+        return x.new_empty(sum(weight.numel() + weight.shape[0] for weight in weights))

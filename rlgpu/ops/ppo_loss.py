@@ -45,6 +45,13 @@ class PpoCoefficients(NamedTuple):
     entropy_coef: float
     bounds_loss_coef: float
 
+    def tensor(self, device: torch.device) -> Tensor:
+        """Returns the weights as the op reads them, in device memory, shape [5].
+
+        A captured graph then follows later changes of the tensor.
+        """
+        return torch.tensor([float(value) for value in self], device=device)
+
 
 class PpoGradients(NamedTuple):
     """Gradients of the mean loss of a minibatch, and its metrics."""
@@ -65,7 +72,7 @@ def ppo_loss(
     values: Tensor,
     batch: PpoBatch,
     old_log_std: Tensor,
-    coefficients: PpoCoefficients,
+    coefficients: Tensor,
 ) -> PpoGradients:
     """Returns the gradients of PPO's loss and its metrics, both means over B rows.
 
@@ -80,7 +87,7 @@ def ppo_loss(
         values: Current values, shape [B].
         batch: The rollout's side of the minibatch.
         old_log_std: Log standard deviations of the acting policy, shape [A].
-        coefficients: Weights of the terms.
+        coefficients: Weights of the terms, as ``PpoCoefficients.tensor`` gives them, shape [5].
 
     Raises:
         ValueError: A tensor has another shape, dtype or device than stated, or A exceeds 64.
@@ -99,7 +106,7 @@ def ppo_loss(
             batch.values,
             batch.advantages,
             batch.returns,
-            *coefficients,
+            coefficients,
         )
     )
 

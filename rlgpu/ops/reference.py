@@ -14,7 +14,10 @@ from torch import Tensor
 
 from rlgpu.ops.adam_step import AdamHyperparameters, AdamState
 from rlgpu.ops.gae import Gae
-from rlgpu.ops.ppo_loss import PpoBatch, PpoCoefficients, PpoGradients
+from rlgpu.ops.mlp import Precision
+from rlgpu.ops.ppo_loss import PpoBatch, PpoGradients
+from rlgpu.ops.running_stats import RunningStats
+from rlgpu.ops.sample_actions import ActionSlot
 
 SOFT_BOUND = 1.1
 MASK32 = 0xFFFFFFFF
@@ -51,11 +54,40 @@ def gae(
     return Gae(advantages, returns)
 
 
-def mlp(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
-    """Returns what ``rlgpu.ops.mlp`` does, with torch's own autograd."""
-    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-        x = torch.nn.functional.elu(torch.nn.functional.linear(x, weight, bias))
-    return torch.nn.functional.linear(x, weights[-1], biases[-1])
+def mlp(
+    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], precision: Precision = "fp32"
+) -> Tensor:
+    """Returns what ``rlgpu.ops.mlp`` does, with torch's own autograd and matrix products.
+
+    TF32 is torch's own setting (``torch.backends.cuda.matmul.allow_tf32``); bf16 rounds the
+    operands. On a GPU a row's bits may depend on the number of rows: libraries choose algorithms.
+    """
+    last = len(weights) - 1
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        if precision == "bf16":
+            x, weight = x.bfloat16().to(x.dtype), weight.bfloat16().to(weight.dtype)  # noqa: PLW2901
+        x = torch.nn.functional.linear(x, weight, bias)
+        if layer < last:
+            x = torch.nn.functional.elu(x)
+    return x
+
+
+def philox(rng_state: Tensor, element: Tensor) -> list[Tensor]:
+    """Returns the four 32-bit words of one call of a random op, each in ``element``'s shape.
+
+    Args:
+        rng_state: Seed and call number, shape [2], int64.
+        element: What to draw for, int64.
+    """
+    call = rng_state[1].expand_as(element)
+    words = [element & MASK32, (element >> 32) & MASK32, call & MASK32, (call >> 32) & MASK32]
+    keys = [rng_state[0] & MASK32, (rng_state[0] >> 32) & MASK32]
+    for _ in range(10):
+        high_x, low_x = _multiply32(0xD2511F53, words[0])
+        high_z, low_z = _multiply32(0xCD9E8D57, words[2])
+        words = [high_z ^ words[1] ^ keys[0], low_z, high_x ^ words[3] ^ keys[1], low_x]
+        keys = [(keys[0] + 0x9E3779B9) & MASK32, (keys[1] + 0xBB67AE85) & MASK32]
+    return words
 
 
 def philox_normals(rng_state: Tensor, rows: int, num_actions: int) -> Tensor:
@@ -69,15 +101,7 @@ def philox_normals(rng_state: Tensor, rows: int, num_actions: int) -> Tensor:
     device = rng_state.device
     groups = (num_actions + 3) // 4
     row = torch.arange(rows, device=device)[:, None].expand(rows, groups)
-    element = (row << 16) | torch.arange(groups, device=device)
-    words = [element & MASK32, element >> 32, rng_state[1].expand_as(row) & MASK32]
-    words.append((rng_state[1] >> 32).expand_as(row) & MASK32)
-    keys = [rng_state[0] & MASK32, (rng_state[0] >> 32) & MASK32]
-    for _ in range(10):
-        high_x, low_x = _multiply32(0xD2511F53, words[0])
-        high_z, low_z = _multiply32(0xCD9E8D57, words[2])
-        words = [high_z ^ words[1] ^ keys[0], low_z, high_x ^ words[3] ^ keys[1], low_x]
-        keys = [(keys[0] + 0x9E3779B9) & MASK32, (keys[1] + 0xBB67AE85) & MASK32]
+    words = philox(rng_state, (row << 16) | torch.arange(groups, device=device))
     uniform = [(word >> 8).float() * 2.0**-24 + 2.0**-25 for word in words]
     normals = []
     for radius, angle in ((uniform[0], uniform[1]), (uniform[2], uniform[3])):
@@ -100,13 +124,69 @@ def log_prob(actions: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 
 
 def sample_actions(
-    mean: Tensor, log_std: Tensor, rng_state: Tensor, *, actions: Tensor, log_probs: Tensor
+    mean: Tensor, values: Tensor, log_std: Tensor, rng_state: Tensor, slot: ActionSlot
 ) -> None:
     """Does what ``rlgpu.ops.sample_actions`` does."""
     noise = philox_normals(rng_state, *mean.shape).to(mean.dtype)
-    actions.copy_(mean + log_std.exp() * noise)
-    log_probs.copy_(log_prob(actions, mean, log_std))
+    slot.actions.copy_(mean + log_std.exp() * noise)
+    slot.log_probs.copy_(log_prob(slot.actions, mean, log_std))
+    slot.mean.copy_(mean)
+    slot.values.copy_(values)
     rng_state[1] += 1
+
+
+def shuffle(rng_state: Tensor, count: int) -> Tensor:
+    """Returns what ``rlgpu.ops.shuffle`` does."""
+    device = rng_state.device
+    words = [philox(rng_state, torch.tensor(element, device=device)) for element in (-1, -2)]
+    keys = [word for four in words for word in four]
+    bits = next(bits for bits in range(1, 32) if 4**bits >= count)
+    mask = 2**bits - 1
+    x = torch.arange(count, device=device)
+    # Three of four fall outside at worst: after 160 walks, none of any number that fits memory.
+    for walk in range(1 if 4**bits == count else 160):
+        left, right = x >> bits, x & mask
+        for key in keys:
+            left, right = right, left ^ (_mix(right ^ key) & mask)
+        walked = (left << bits) | right
+        x = walked if walk == 0 else torch.where(x >= count, walked, x)
+    rng_state[1] += 1
+    return x
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = _multiply32(0x85EBCA6B, x ^ (x >> 16))[1]
+    x = _multiply32(0xC2B2AE35, x ^ (x >> 13))[1]
+    return x ^ (x >> 16)
+
+
+def gather_rows(sources: Sequence[Tensor], ids: Tensor) -> list[Tensor]:
+    """Returns what ``rlgpu.ops.gather_rows`` does."""
+    return [source.index_select(0, ids) for source in sources]
+
+
+def running_stats(x: Tensor, stats: RunningStats) -> None:
+    """Does what ``rlgpu.ops.running_stats`` does, all in float64."""
+    finite = torch.isfinite(x).all(dim=1, keepdim=True)
+    rows = torch.where(finite, x, 0.0).double()
+    count = finite.sum()
+    mean = rows.sum(0) / count.clamp(min=1)
+    squares = torch.where(finite, rows - mean, 0.0).square().sum(0)
+    total = stats.seen + count
+    delta = mean - stats.mean
+    between = delta.square() * stats.seen * count / total.clamp(min=1)
+    var = (stats.var * stats.seen + squares + between) / total.clamp(min=1)
+    stats.var.copy_(torch.where(count > 0, var, stats.var))
+    stats.mean.add_(delta * count / total.clamp(min=1))
+    stats.seen.copy_(total)
+    inverse_std = (stats.var + 1e-5).rsqrt()
+    stats.scale.copy_(inverse_std)
+    stats.offset.copy_(-stats.mean * inverse_std)
+
+
+def normalize(x: Tensor, scale: Tensor, offset: Tensor, clip: float, *, out: Tensor) -> None:
+    """Does what ``rlgpu.ops.normalize`` does."""
+    out.copy_((offset + x * scale).clamp(-clip, clip))
 
 
 def ppo_loss(
@@ -115,28 +195,28 @@ def ppo_loss(
     values: Tensor,
     batch: PpoBatch,
     old_log_std: Tensor,
-    coefficients: PpoCoefficients,
+    coefficients: Tensor,
 ) -> PpoGradients:
     """Returns what ``rlgpu.ops.ppo_loss`` does, its gradients from autograd."""
-    c = coefficients
+    clip_ratio, value_loss_coef, clip_value, entropy_coef, bounds_loss_coef = coefficients
     leaves = [x.detach().requires_grad_() for x in (mean, log_std, values)]
     with torch.enable_grad():
         mean, log_std, values = leaves
         ratio = torch.exp(log_prob(batch.actions, mean, log_std) - batch.log_probs)
-        clipped_ratio = ratio.clamp(1 - c.clip_ratio, 1 + c.clip_ratio)
+        clipped_ratio = ratio.clamp(1 - clip_ratio, 1 + clip_ratio)
         surrogate = torch.maximum(-batch.advantages * ratio, -batch.advantages * clipped_ratio)
         value_error = 0.5 * (values - batch.returns).square()
-        if c.clip_value:
-            change = (values - batch.values).clamp(-c.clip_ratio, c.clip_ratio)
-            clipped = 0.5 * (batch.values + change - batch.returns).square()
-            value_error = torch.where(clipped > value_error, clipped, value_error)
+        change = (values - batch.values).clamp(-clip_ratio, clip_ratio)
+        clipped = 0.5 * (batch.values + change - batch.returns).square()
+        larger = (clipped > value_error) & (clip_value != 0)
+        value_error = torch.where(larger, clipped, value_error)
         entropy = (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum().expand_as(values)
         bounds = (mean.abs() - SOFT_BOUND).clamp(min=0.0).square().sum(-1)
         loss = (
             surrogate
-            + c.value_loss_coef * value_error
-            - c.entropy_coef * entropy
-            + c.bounds_loss_coef * bounds
+            + value_loss_coef * value_error
+            - entropy_coef * entropy
+            + bounds_loss_coef * bounds
         ).mean()
         grads = torch.autograd.grad(loss, leaves)
     kl = (
@@ -165,7 +245,7 @@ def adam_step(
     grad_norm = torch.linalg.vector_norm(grads.double())
     finite = torch.isfinite(grad_norm)
     taken = finite & ~stop
-    state.nonfinite_steps.add_(~finite)
+    state.nonfinite_steps.add_(~finite & ~stop)
     state.step.add_(taken)
     scale = 1.0
     if h.max_grad_norm > 0:

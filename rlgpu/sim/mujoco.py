@@ -73,7 +73,7 @@ class MujocoSimulator:
             for name in scene.parameters
             for field in parameters.FIELDS[name]
         }
-        self.parameters = {
+        self.parameters: Mapping[str, Tensor] = {
             name: parameters.read(name, self._fields, where) for name in scene.parameters
         }
         self.refresh()
@@ -120,7 +120,7 @@ class MujocoSimulator:
         ids = mask.nonzero().squeeze(-1)
         if ids.numel() == 0:
             return
-        chosen = ResetState(*(None if value is None else value[ids].double() for value in to))
+        chosen = to.rows(ids, torch.float64)
         self._batch.reset(ids.numpy(), stage=mujoco.mjtStage.mjSTAGE_NONE)
         qpos = mjcf.reset_positions(self._where, chosen)
         self._qpos[ids] = qpos

@@ -62,13 +62,14 @@ class MujocoWarpSimulator:
 
         Raises:
             ValueError: The scene names joints or bodies that the asset does not have.
+            RuntimeError: Warp cannot use the device.
         """
         wp.config.log_level = wp.LOG_WARNING  # not a line for each kernel compiled
         wp.init()
         self.num_envs, self.timing, self.device = num_envs, timing, device
         self.capturable = device.type == "cuda"
         self.model = mjcf.build_model(scene, timing)
-        self._wp_device = wp.get_device(str(device))
+        self._wp_device = _warp_device(device)
         nconmax, njmax = _room(self.model, nconmax, njmax)
         self.description = (
             f"MuJoCo Warp {mjw.__version__} on {device}, room for {nconmax} contacts (nconmax) and "
@@ -106,7 +107,7 @@ class MujocoWarpSimulator:
             for name in scene.parameters
             for field in parameters.FIELDS[name]
         }
-        self.parameters = {
+        self.parameters: Mapping[str, Tensor] = {
             name: parameters.read(name, self._fields, self._where) for name in scene.parameters
         }
 
@@ -214,13 +215,15 @@ class MujocoWarpSimulator:
         if self._where.floating:
             mjcf.read_root(self.state, self._qpos, self._qvel)
 
-    @torch.compiler.disable
     def _refresh_bodies(self) -> None:
-        if not self._body_states:
-            return
+        if self._body_states:
+            self._kinematics_now()
+            mjcf.read_bodies(self.state, self._derived)
+
+    @torch.compiler.disable  # Warp's launches are no tensor code
+    def _kinematics_now(self) -> None:
         with self._on_torch_stream(), wp.ScopedDevice(self._wp_device):
             self._kinematics()
-        mjcf.read_bodies(self.state, self._derived)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns all that survives a step, and the contact quantities."""
@@ -253,6 +256,18 @@ class MujocoWarpSimulator:
     def close(self) -> None:
         """Frees the engine's memory."""
         del self._graph, self._m, self._d
+
+
+def _warp_device(device: torch.device) -> Any:
+    index = device.index or 0
+    name = f"cuda:{index}" if device.type == "cuda" else "cpu"
+    if device.type == "cuda" and index >= wp.get_cuda_device_count():
+        raise RuntimeError(
+            f"Warp {wp.config.version} finds no device {name}: its CUDA 13 build needs an NVIDIA "
+            "driver of version 580 or newer; update the driver, or use warp-lang==1.17.0 "
+            "(driver 525 or newer)"
+        )
+    return wp.get_device(name)
 
 
 def _is_bounded(x: Tensor) -> Tensor:

@@ -72,6 +72,11 @@ class ResetState(NamedTuple):
     root_ang_vel_w: Tensor | None = None
     """Angular velocity of the root [rad/s], shape [N, 3]; None is zero."""
 
+    def rows(self, ids: Tensor, dtype: torch.dtype) -> ResetState:
+        """Returns the chosen environments' states alone, in another dtype."""
+        rest = (None if value is None else value[ids].to(dtype) for value in self[2:])
+        return ResetState(self.joint_pos[ids].to(dtype), self.joint_vel[ids].to(dtype), *rest)
+
 
 class Simulator(Protocol):
     """N copies of one scene, stepped together."""

@@ -1,28 +1,20 @@
 // The kernels' arithmetic on the host, without Python: published vectors and numbers worked by
 // hand.
 #include <cmath>
-#include <cstdio>
 #include <initializer_list>
 #include <limits>
+#include <vector>
 
+#include "expect.h"
 #include "kernels/adam_step.cuh"
 #include "kernels/gae.cuh"
 #include "kernels/mlp.cuh"
 #include "kernels/philox.h"
 #include "kernels/ppo_loss.cuh"
+#include "kernels/running_stats.cuh"
+#include "kernels/shuffle.cuh"
 
 namespace {
-
-int failures = 0;
-
-void expect(bool condition, const char* what) {
-  std::printf("%s  %s\n", condition ? "ok    " : "FAILED", what);
-  if (!condition) ++failures;
-}
-
-bool near(double value, double wanted, double tolerance) {
-  return std::fabs(value - wanted) <= tolerance;
-}
 
 void test_philox() {
   // Random123, kat_vectors, philox4x32 10 rounds.
@@ -71,7 +63,7 @@ void test_gaussian() {
 }
 
 void test_value_loss() {
-  const rlgpu::PpoCoefficients c{0.2f, 1.0f, true, 0.0f, 0.0f};
+  const rlgpu::PpoCoefficients c{0.2f, 1.0f, 1.0f, 0.0f, 0.0f};
   float grad = 0.0f;
   // Moved from 0 to 1 towards the target 1: the clipped value 0.2 is worse, and flat.
   expect(near(rlgpu::value_term(1.0f, 0.0f, 1.0f, c, grad), 0.32, 1e-6) && grad == 0.0f,
@@ -88,15 +80,47 @@ void test_adam() {
   expect(near(param, 0.9, 1e-6), "Adam's first step is the learning rate, whatever the gradient");
 }
 
+void test_rounding() {
+  // TF32 keeps 10 bits of the mantissa, bfloat16 7; ties go away from zero, or to even.
+  const float tie = 1.0f + 0x1p-11f, halfway = 1.0f + 0x1p-8f;
+  expect(rlgpu::round_to(rlgpu::Precision::kTf32, tie) == 1.0f + 0x1p-10f, "TF32 ties go away");
+  expect(rlgpu::round_to(rlgpu::Precision::kBf16, halfway) == 1.0f, "bfloat16 ties go to even");
+  expect(rlgpu::round_to(rlgpu::Precision::kFp32, tie) == tie, "float32 is left alone");
+  expect(std::isnan(rlgpu::round_to(rlgpu::Precision::kTf32, NAN)), "rounding keeps NaN");
+}
+
+void test_running_moments() {
+  // {1, 3} seen, {5, 7} new: mean 4, variance 5. The batch is centred by 2: sums 3 + 5, 9 + 25.
+  const rlgpu::RunningMoments m = rlgpu::merge({2.0, 1.0, 2.0}, {2.0, 8.0, 34.0}, 2.0f);
+  expect(near(m.mean, 4.0, 1e-12) && near(m.var, 5.0, 1e-12) && m.count == 4.0,
+         "moments merge as worked by hand");
+}
+
+void test_shuffle() {
+  for (const int64_t count : {1, 2, 5, 100, 65536}) {
+    const rlgpu::ShuffleKeys keys = rlgpu::shuffle_keys(3, 4, count);
+    std::vector<bool> seen(count);
+    bool once = true;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t to = rlgpu::shuffled(keys, i, count);
+      once = once && to >= 0 && to < count && !seen[to];
+      seen[to] = true;
+    }
+    expect(once, "a shuffle visits everything once");
+  }
+}
+
 }  // namespace
 
 int main() {
+  test_rounding();
+  test_running_moments();
+  test_shuffle();
   test_philox();
   test_gae();
   test_elu();
   test_gaussian();
   test_value_loss();
   test_adam();
-  std::printf("%d failed\n", failures);
-  return failures == 0 ? 0 : 1;
+  return report();
 }

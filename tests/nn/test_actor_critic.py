@@ -48,13 +48,17 @@ def test_orthogonal_initialisation_makes_small_means() -> None:
 
 
 def test_flat_parameters_are_the_modules_parameters() -> None:
-    """A write to the buffer moves the network; autograd adds into the gradient buffer."""
+    """A write to the buffer moves the network; gradients land in the other."""
     net = network()
     before = net(torch.ones(1, 5)).mean.clone()
     flat = FlatParameters(net)
     torch.testing.assert_close(net(torch.ones(1, 5)).mean, before)
-    net(torch.ones(3, 5)).mean.sum().backward()
+    policy = net(torch.ones(3, 5))
+    gradients = [torch.ones_like(x) for x in (*policy, net.log_std)]
+    flat.backward((*policy, net.log_std), gradients)
     assert flat.grads.abs().sum() > 0
+    # log_std comes first and its gradient is what was given.
+    assert flat.grads[: len(net.log_std)].eq(1.0).all()
     flat.params.zero_()
     assert not net(torch.ones(1, 5)).mean.any()
     assert flat.params.numel() == sum(p.numel() for p in net.parameters())

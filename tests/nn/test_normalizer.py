@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 
 from rlgpu.nn import RunningNormalizer
+from rlgpu.ops import select_kernels
+
+KERNELS = select_kernels("fused", torch.device("cpu"))
 
 
 def test_merged_batches_have_the_moments_of_their_union() -> None:
     """Population variance, in float64, far from zero."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(1000, 3, generator=g) * torch.tensor([1.0, 10.0, 0.1]) + 1e4
-    normalizer = RunningNormalizer(3)
+    normalizer = RunningNormalizer(3, KERNELS)
     for part in x.split([1, 399, 600]):
         normalizer.update(part)
     torch.testing.assert_close(normalizer.mean, x.double().mean(0))
@@ -20,7 +23,7 @@ def test_merged_batches_have_the_moments_of_their_union() -> None:
 
 def test_normalising_shifts_scales_and_clips() -> None:
     """Mean 1, variance 4: 3 is one deviation above, 100 is clipped to 5."""
-    normalizer = RunningNormalizer(1)
+    normalizer = RunningNormalizer(1, KERNELS)
     normalizer.update(torch.tensor([[-1.0], [3.0]]))
     result = normalizer.normalize(torch.tensor([[1.0], [3.0], [100.0]]))
     torch.testing.assert_close(result, torch.tensor([[0.0], [1.0], [5.0]]), atol=1e-5, rtol=0)
@@ -31,7 +34,7 @@ def test_normalising_shifts_scales_and_clips() -> None:
 
 def test_statistics_change_only_by_update() -> None:
     """Normalising is pure, as a frozen iteration needs."""
-    normalizer = RunningNormalizer(2)
+    normalizer = RunningNormalizer(2, KERNELS)
     x = torch.randn(5, 2)
     before = normalizer.normalize(x)
     normalizer.normalize(torch.full((5, 2), 1e6))
@@ -40,7 +43,7 @@ def test_statistics_change_only_by_update() -> None:
 
 def test_non_finite_rows_are_left_out() -> None:
     """One NaN must not poison the statistics of the whole run."""
-    normalizer = RunningNormalizer(1)
+    normalizer = RunningNormalizer(1, KERNELS)
     normalizer.update(torch.tensor([[1.0], [torch.nan], [3.0], [torch.inf]]))
     assert normalizer.mean.item() == 2.0
     assert normalizer.count.item() == 2
@@ -48,7 +51,7 @@ def test_non_finite_rows_are_left_out() -> None:
 
 def test_a_restored_normaliser_applies_the_same_numbers() -> None:
     """The snapshot is rebuilt from the saved statistics."""
-    normalizer, restored = RunningNormalizer(3), RunningNormalizer(3)
+    normalizer, restored = RunningNormalizer(3, KERNELS), RunningNormalizer(3, KERNELS)
     x = torch.randn(50, 3) * 7
     normalizer.update(x)
     restored.load_state_dict(normalizer.state_dict())
@@ -57,7 +60,7 @@ def test_a_restored_normaliser_applies_the_same_numbers() -> None:
 
 def test_a_disabled_normaliser_passes_through() -> None:
     """Switched off in the configuration."""
-    normalizer = RunningNormalizer(3, enabled=False)
+    normalizer = RunningNormalizer(3, KERNELS, enabled=False)
     x = torch.randn(5, 3)
     normalizer.update(x)
     assert normalizer.normalize(x) is x

@@ -38,6 +38,43 @@ def test_output_and_gradients_agree_with_the_float64_reference(rows, sizes, devi
         torch.testing.assert_close(ours.double(), wanted, rtol=1e-4, atol=2e-6 * scale)
 
 
+@pytest.mark.parametrize(("precision", "step"), [("tf32", 2.0**-11), ("bf16", 2.0**-8)])
+def test_less_precision_rounds_operands_alone(precision, step, device) -> None:
+    """Output and gradients stay within a few rounding steps of the operands."""
+    g = torch.Generator().manual_seed(2)
+    x = torch.randn(300, 60, generator=g).to(device)
+    results = []
+    for function, dtype, chosen in (
+        (mlp, torch.float32, precision),
+        (reference.mlp, torch.float64, "fp32"),
+    ):
+        weights, biases = layers([60, 64, 9], device, dtype)
+        parameters = [p.requires_grad_() for p in (*weights, *biases)]
+        output = function(x.to(dtype), weights, biases, chosen)
+        output.sum().backward()
+        results.append([output.detach(), *(p.grad for p in parameters)])
+    for ours, wanted in zip(*results, strict=True):
+        scale = wanted.abs().max().item()
+        torch.testing.assert_close(ours.double(), wanted, rtol=0, atol=4 * step * scale)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_a_row_does_not_depend_on_the_rows_beside_it(precision, device) -> None:
+    """Acting on few rows and training on many give the same bits."""
+    x = torch.randn(5120, 60, generator=torch.Generator().manual_seed(0)).to(device)
+    weights, biases = layers([60, 256, 128, 64, 9], device)
+    many = mlp(x, weights, biases, precision)
+    for rows in (256, 512, 4096):
+        assert torch.equal(mlp(x[:rows], weights, biases, precision), many[:rows])
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    """The message lists what there is."""
+    weights, biases = layers([3, 2], torch.device("cpu"))
+    with pytest.raises(ValueError, match="precision is fp8, wanted fp32, tf32 or bf16"):
+        mlp(torch.zeros(2, 3), weights, biases, "fp8")
+
+
 def test_elu_is_right_from_minus_infinity_to_infinity(device) -> None:
     """A single unit of weight 1: ELU itself, at its edges."""
     x = torch.tensor([-torch.inf, -100.0, -1.0, -1e-6, 0.0, 2.0, torch.inf], device=device)
@@ -81,7 +118,9 @@ def test_opcheck_accepts_schemas_and_fake_kernels(device) -> None:
     """Torch's own check of the registration, forward and backward."""
     weights, biases = layers([4, 5, 2], device)
     x = torch.randn(6, 4, device=device)
-    torch.library.opcheck(torch.ops.rlgpu.mlp_forward.default, (x, weights, biases))
-    activations = torch.ops.rlgpu.mlp_forward(x, weights, biases)
+    torch.library.opcheck(torch.ops.rlgpu.mlp_forward.default, (x, weights, biases, "tf32"))
+    activations = torch.ops.rlgpu.mlp_forward(x, weights, biases, "tf32")
     grad = torch.randn(6, 2, device=device)
-    torch.library.opcheck(torch.ops.rlgpu.mlp_backward.default, (grad, x, weights, activations))
+    torch.library.opcheck(
+        torch.ops.rlgpu.mlp_backward.default, (grad, x, weights, activations, "tf32")
+    )

@@ -10,6 +10,7 @@ import torch
 from rlgpu.ops import METRICS, PpoBatch, PpoCoefficients, ppo_loss, reference
 
 COEFFICIENTS = PpoCoefficients(0.2, 2.0, True, 0.01, 1e-2)
+CPU = torch.device("cpu")
 
 
 def minibatch(rows: int, num_actions: int, device, dtype=torch.float32, spread: float = 0.3):
@@ -35,12 +36,12 @@ def minibatch(rows: int, num_actions: int, device, dtype=torch.float32, spread: 
 @pytest.mark.parametrize("clip_value", [True, False])
 def test_gradients_and_metrics_agree_with_autograd_in_float64(shape, clip_value, device) -> None:
     """Every output, with every term of the loss switched on."""
-    coefficients = COEFFICIENTS._replace(clip_value=clip_value)
+    coefficients = COEFFICIENTS._replace(clip_value=clip_value).tensor(device)
     mean, log_std, values, batch, old = minibatch(*shape, device, spread=0.1)
     ours = ppo_loss(mean, log_std, values, batch, old, coefficients)
     doubles = [x.double() for x in (mean, log_std, values)]
     wanted = reference.ppo_loss(
-        *doubles, PpoBatch(*(x.double() for x in batch)), old.double(), coefficients
+        *doubles, PpoBatch(*(x.double() for x in batch)), old.double(), coefficients.double()
     )
     for name, got, want in zip(ours._fields, ours, wanted, strict=True):
         scale = want.abs().max().item()
@@ -63,7 +64,12 @@ def test_the_loss_of_one_row_matches_numbers_worked_by_hand(device) -> None:
         one([0.0]), one([0.5]), one(log_prob), one([0.0]), one(1.0), one(2.0), one(0.0)
     )
     result = ppo_loss(
-        one([0.0]), one(0.0), one(1.0), batch, one(0.0), PpoCoefficients(0.2, 2.0, True, 0.0, 0.0)
+        one([0.0]),
+        one(0.0),
+        one(1.0),
+        batch,
+        one(0.0),
+        PpoCoefficients(0.2, 2.0, True, 0.0, 0.0).tensor(device),
     )
     assert result.mean.item() == pytest.approx(-1.0, rel=1e-5)
     assert result.values.item() == pytest.approx(2.0)
@@ -84,7 +90,12 @@ def test_a_ratio_beyond_the_clip_gets_no_gradient_when_it_would_go_further(devic
         one(0.0),
     )  # fmt: skip
     result = ppo_loss(
-        one([0.0]), one(0.0), one(0.0), batch, one(0.0), PpoCoefficients(0.2, 1.0, True, 0.0, 0.0)
+        one([0.0]),
+        one(0.0),
+        one(0.0),
+        batch,
+        one(0.0),
+        PpoCoefficients(0.2, 1.0, True, 0.0, 0.0).tensor(device),
     )
     assert result.mean.item() == 0.0
     assert result.metrics[METRICS.index("clip_fraction")].item() == 1.0
@@ -93,13 +104,13 @@ def test_a_ratio_beyond_the_clip_gets_no_gradient_when_it_would_go_further(devic
 def test_an_unmoved_policy_has_kl_exactly_zero(device) -> None:
     """Old and new are the same numbers."""
     _, _, values, batch, old = minibatch(100, 8, device)
-    result = ppo_loss(batch.mean, old, values, batch, old, COEFFICIENTS)
+    result = ppo_loss(batch.mean, old, values, batch, old, COEFFICIENTS.tensor(device))
     assert result.metrics[METRICS.index("approx_kl")].item() == 0.0
 
 
 def test_no_rows_give_empty_gradients(device) -> None:
     """Zero sizes pass."""
-    result = ppo_loss(*minibatch(0, 3, device), COEFFICIENTS)
+    result = ppo_loss(*minibatch(0, 3, device), COEFFICIENTS.tensor(device))
     assert result.mean.shape == (0, 3)
     assert result.metrics.tolist() == [0.0] * len(METRICS)
 
@@ -108,18 +119,19 @@ def test_a_nan_advantage_is_not_hidden(device) -> None:
     """It must reach the optimiser's finite guard."""
     mean, log_std, values, batch, old = minibatch(300, 3, device)
     batch.advantages[7] = math.nan
-    result = ppo_loss(mean, log_std, values, batch, old, COEFFICIENTS)
+    result = ppo_loss(mean, log_std, values, batch, old, COEFFICIENTS.tensor(device))
     assert result.log_std.isnan().all()
 
 
 def test_too_many_actions_are_refused() -> None:
     """The kernel keeps a row's actions in registers."""
     with pytest.raises(ValueError, match="ppo_loss: mean has 65 actions, at most 64"):
-        ppo_loss(*minibatch(2, 65, torch.device("cpu")), COEFFICIENTS)
+        ppo_loss(*minibatch(2, 65, CPU), COEFFICIENTS.tensor(CPU))
 
 
 def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
     """Torch's own check of the registration."""
     mean, log_std, values, b, old = minibatch(5, 3, device)
     args = (mean, log_std, values, b.actions, b.log_probs, b.mean, old, b.values, b.advantages)
-    torch.library.opcheck(torch.ops.rlgpu.ppo_loss.default, (*args, b.returns, *COEFFICIENTS))
+    args = (*args, b.returns, COEFFICIENTS.tensor(device))
+    torch.library.opcheck(torch.ops.rlgpu.ppo_loss.default, args)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlgpu.ops import reference, sample_actions
+from rlgpu.ops import ActionSlot, reference, sample_actions
+
+
+def empty_slot(mean: torch.Tensor) -> ActionSlot:
+    rows = mean[:, 0] if mean.shape[1] else mean.new_empty(mean.shape[0])
+    return ActionSlot(
+        *(torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (mean, rows) * 2)
+    )
 
 
 def draw(mean, log_std, state, function=sample_actions):
-    actions, log_probs = torch.empty_like(mean), torch.empty_like(mean[:, 0])
-    function(mean, log_std, state, actions=actions, log_probs=log_probs)
-    return actions, log_probs
+    slot = empty_slot(mean)
+    function(mean, torch.zeros_like(mean[:, 0]), log_std, state, slot)
+    return slot.actions, slot.log_probs
 
 
 def test_the_reference_generates_philox_as_published() -> None:
@@ -75,15 +82,26 @@ def test_no_rows_is_fine_and_a_view_to_write_is_refused() -> None:
     state, log_std = torch.tensor([0, 0]), torch.zeros(3)
     draw(torch.zeros(0, 3), log_std, state)
     with pytest.raises(ValueError, match="sample_actions: actions is written and must be contig"):
-        strided = torch.empty(3, 4).t()
-        sample_actions(torch.zeros(4, 3), log_std, state, actions=strided, log_probs=torch.empty(4))
+        slot = empty_slot(torch.zeros(4, 3))._replace(actions=torch.empty(3, 4).t())
+        sample_actions(torch.zeros(4, 3), torch.zeros(4), log_std, state, slot)
+
+
+def test_columns_of_one_matrix_are_sampled_and_stored(device) -> None:
+    """Means and values as a shared network returns them, side by side."""
+    outputs = torch.arange(20.0, device=device).view(4, 5)
+    slot = empty_slot(outputs[:, :4])
+    state, log_std = torch.tensor([3, 1], device=device), torch.full((4,), -20.0, device=device)
+    sample_actions(outputs[:, :4], outputs[:, 4], log_std, state, slot)
+    assert torch.equal(slot.mean, outputs[:, :4])
+    assert torch.equal(slot.values, outputs[:, 4])
+    torch.testing.assert_close(slot.actions, outputs[:, :4], atol=1e-6, rtol=0)
 
 
 def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
     """Torch's own check of the registration, mutations included."""
     args = (
-        torch.zeros(4, 3, device=device), torch.zeros(3, device=device),
-        torch.tensor([1, 2], device=device), torch.empty(4, 3, device=device),
-        torch.empty(4, device=device),
+        torch.zeros(4, 3, device=device), torch.zeros(4, device=device),
+        torch.zeros(3, device=device), torch.tensor([1, 2], device=device),
+        *empty_slot(torch.zeros(4, 3, device=device)),
     )  # fmt: skip
     torch.library.opcheck(torch.ops.rlgpu.sample_actions.default, args)

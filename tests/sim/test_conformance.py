@@ -354,9 +354,7 @@ def test_friction_may_differ_between_worlds(make) -> None:
     sim.reset(everyone(sim), at_rest(sim, root_pos_w=settled, root_lin_vel_w=rows(sim, 3, 0, 0)))
     advance(sim)
     lost = 3.0 - sim.state.root_lin_vel_w[:, 0]
-    torch.testing.assert_close(
-        lost, torch.tensor([0.05, 0.2, 0.8]) * G * 0.1, atol=0.08, rtol=0
-    )
+    torch.testing.assert_close(lost, torch.tensor([0.05, 0.2, 0.8]) * G * 0.1, atol=0.08, rtol=0)
 
 
 @pytest.mark.parametrize(

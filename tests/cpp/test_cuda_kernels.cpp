@@ -1,0 +1,331 @@
+// Every CUDA kernel, launched as on a GPU and run on the CPU (cuda_emulation.h), against plain
+// loops in double precision. What this cannot show is said in cuda_emulation.h.
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "expect.h"
+#include "kernels/adam_step.cuh"
+#include "kernels/gae.cuh"
+#include "kernels/gather_rows.cuh"
+#include "kernels/mlp.cuh"
+#include "kernels/ppo_loss.cuh"
+#include "kernels/running_stats.cuh"
+#include "kernels/sample_actions.cuh"
+#include "kernels/shuffle.cuh"
+
+namespace {
+
+using Floats = std::vector<float>;
+
+// Repeatable numbers around zero, of size one.
+Floats numbers(int64_t count, uint32_t seed) {
+  Floats result(count);
+  for (int64_t i = 0; i < count; ++i) {
+    result[i] =
+        3.4f * (rlgpu::uniform(rlgpu::mix(static_cast<uint32_t>(i) * 2654435761u + seed)) - 0.5f);
+  }
+  return result;
+}
+
+double worst(const Floats& got, const std::vector<double>& wanted) {
+  double difference = 0.0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const double gap = std::fabs(got[i] - wanted[i]);
+    difference = gap <= difference ? difference : gap;  // NaN is worst
+  }
+  return difference;
+}
+
+std::vector<uint8_t> flags(int64_t count, uint32_t seed, float share) {
+  std::vector<uint8_t> result(count);
+  const Floats x = numbers(count, seed);
+  for (int64_t i = 0; i < count; ++i) result[i] = x[i] / 3.4f + 0.5f < share;
+  return result;
+}
+
+void test_gae(int64_t horizon, int64_t envs, bool normalize) {
+  const int64_t count = horizon * envs;
+  const Floats rewards = numbers(count, 1), values = numbers(count, 2), last = numbers(envs, 4);
+  Floats final = numbers(count, 3);
+  const auto terminated = flags(count, 5, 0.1f), truncated = flags(count, 6, 0.1f);
+  for (int64_t i = 0; i < count; ++i) {
+    if (!truncated[i]) final[i] = std::numeric_limits<float>::quiet_NaN();
+  }
+  const rlgpu::GaeInputs in{rewards.data(),
+                            values.data(),
+                            reinterpret_cast<const bool*>(terminated.data()),
+                            reinterpret_cast<const bool*>(truncated.data()),
+                            final.data(),
+                            last.data(),
+                            horizon,
+                            envs,
+                            0.99f,
+                            0.95f};
+  std::vector<double> advantages(count), returns(count);
+  double sum = 0.0, squares = 0.0;
+  for (int64_t env = 0; env < envs; ++env) {
+    double next_value = last[env], next = 0.0;
+    for (int64_t t = horizon - 1; t >= 0; --t) {
+      const int64_t i = t * envs + env;
+      const bool ends = terminated[i] || truncated[i];
+      const double following = terminated[i] ? 0.0 : truncated[i] ? final[i] : next_value;
+      next = rewards[i] + 0.99 * following - values[i] + (ends ? 0.0 : 0.99 * 0.95 * next);
+      next_value = values[i];
+      advantages[i] = next;
+      returns[i] = next + values[i];
+      sum += next;
+      squares += next * next;
+    }
+  }
+  const double mean = sum / count, std = std::sqrt((squares - sum * mean) / (count - 1));
+  if (normalize) {
+    for (double& advantage : advantages) advantage = (advantage - mean) / (std + 1e-8);
+  }
+  Floats got_advantages(count), got_returns(count), again(count);
+  std::vector<rlgpu::Moments> partials(rlgpu::kGaeMaxPartials);
+  rlgpu::launch_gae(in, normalize, {got_advantages.data(), got_returns.data()}, partials.data(),
+                    nullptr);
+  rlgpu::launch_gae(in, normalize, {again.data(), got_returns.data()}, partials.data(), nullptr);
+  expect(worst(got_advantages, advantages) < 2e-5 && worst(got_returns, returns) < 2e-5 &&
+             again == got_advantages,
+         "gae");
+}
+
+void test_running_stats(int64_t rows, int width) {
+  Floats x = numbers(rows * width, 7);
+  for (float& value : x) value += 100.0f;
+  if (rows > 2) x[1 * width] = std::numeric_limits<float>::infinity();
+  std::vector<double> mean(width, 90.0), var(width, 2.0), wanted_mean(width), wanted_var(width);
+  double count = 10.0;
+  const int64_t skipped = rows > 2 ? 1 : 0;
+  for (int c = 0; c < width; ++c) {
+    // Ten earlier numbers of mean 90 and variance 2, then the rows that are finite.
+    double sum = 900.0, squares = 10.0 * (2.0 + 90.0 * 90.0);
+    for (int64_t r = 0; r < rows; ++r) {
+      if (skipped && r == 1) continue;
+      sum += x[r * width + c];
+      squares += static_cast<double>(x[r * width + c]) * x[r * width + c];
+    }
+    wanted_mean[c] = sum / (10 + rows - skipped);
+    wanted_var[c] = squares / (10 + rows - skipped) - wanted_mean[c] * wanted_mean[c];
+  }
+  Floats scale(width), offset(width), y(rows * width);
+  std::vector<rlgpu::BatchMoments> partials(rlgpu::stats_num_partials(rows) * width);
+  rlgpu::launch_running_stats(x.data(), rows, width,
+                              {mean.data(), var.data(), &count, scale.data(), offset.data()},
+                              partials.data(), nullptr);
+  bool right = count == 10.0 + rows - skipped;
+  for (int c = 0; c < width; ++c) {
+    right = right && near(mean[c], wanted_mean[c], 1e-6) && near(var[c], wanted_var[c], 1e-6) &&
+            near(scale[c], 1.0 / std::sqrt(var[c] + 1e-5), 1e-6);
+  }
+  rlgpu::launch_normalize(x.data(), scale.data(), offset.data(), rows * width, width, 5.0f,
+                          y.data(), nullptr);
+  for (int64_t i = 0; i < rows * width; ++i) {
+    const double z = (x[i] - mean[i % width]) / std::sqrt(var[i % width] + 1e-5);
+    right = right && near(y[i], z > 5.0 ? 5.0 : z < -5.0 ? -5.0 : z, 1e-4);
+  }
+  expect(right, "running_stats and normalize");
+}
+
+double tolerance(rlgpu::Precision precision) {
+  // Relative steps of the inputs: 2^-24, 2^-11, 2^-8; sums of a few hundred products of size one.
+  return precision == rlgpu::Precision::kFp32   ? 1e-4
+         : precision == rlgpu::Precision::kTf32 ? 3e-2
+                                                : 3e-1;
+}
+
+void test_mlp(rlgpu::Precision precision, const rlgpu::LayerSizes& n) {
+  const Floats x = numbers(n.rows * n.width, 8), w = numbers(n.units * n.width, 9);
+  const Floats b = numbers(n.units, 10), grad = numbers(n.rows * n.units, 11);
+  std::vector<double> y(n.rows * n.units), grad_x(n.rows * n.width);
+  std::vector<double> grad_w(n.units * n.width + n.units);
+  for (int64_t i = 0; i < n.rows; ++i) {
+    for (int64_t j = 0; j < n.units; ++j) {
+      double sum = b[j];
+      for (int64_t k = 0; k < n.width; ++k) {
+        sum += static_cast<double>(x[i * n.width + k]) * w[j * n.width + k];
+        grad_x[i * n.width + k] += static_cast<double>(grad[i * n.units + j]) * w[j * n.width + k];
+        grad_w[j * n.width + k] += static_cast<double>(grad[i * n.units + j]) * x[i * n.width + k];
+      }
+      y[i * n.units + j] = sum > 0.0 ? sum : std::expm1(sum);
+      grad_w[n.units * n.width + j] += grad[i * n.units + j];
+    }
+  }
+  for (int64_t i = 0; i < n.rows * n.width; ++i) grad_x[i] *= x[i] > 0.0f ? 1.0 : x[i] + 1.0;
+  const double allowed = tolerance(precision);
+  Floats got(n.rows * n.units), got_x(n.rows * n.width), got_w(grad_w.size()), first(n.units);
+  rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), n, true, got.data(), nullptr);
+  expect(worst(got, y) < allowed, "mlp forward");
+  rlgpu::LayerSizes one = n;
+  one.rows = 1;
+  rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), one, true, first.data(),
+                          nullptr);
+  expect(first == Floats(got.begin(), got.begin() + n.units),
+         "a row's bits do not depend on the number of rows");
+  rlgpu::launch_mlp_input_gradient(precision, grad.data(), w.data(), x.data(), n, got_x.data(),
+                                   nullptr);
+  expect(worst(got_x, grad_x) < allowed * 2, "mlp gradient for its inputs");
+  // The layer's part starts at an odd place of a wider row.
+  const int64_t slices = rlgpu::mlp_num_slices(n.rows), stride = grad_w.size() + 3;
+  Floats partials(slices * stride, 0.0f), sums(stride);
+  rlgpu::launch_mlp_weight_gradient(precision, grad.data(), x.data(), n, stride,
+                                    partials.data() + 1, nullptr);
+  rlgpu::launch_mlp_sum_slices(partials.data(), slices, stride, sums.data(), nullptr);
+  expect(worst(Floats(sums.begin() + 1, sums.end()), grad_w) < allowed * 10,
+         "mlp gradient for its parameters");
+}
+
+void test_sample_actions(int64_t rows, int64_t actions) {
+  const int64_t stride = actions + 1;
+  const Floats outputs = numbers(rows * stride, 12), log_std = numbers(actions, 13);
+  std::vector<int64_t> state{5, 9};
+  Floats drawn(rows * actions), log_probs(rows), mean(rows * actions), values(rows);
+  const rlgpu::SampleInputs in{
+      outputs.data(), stride, outputs.data() + actions, stride, log_std.data(), rows, actions};
+  rlgpu::launch_sample_actions(
+      in, state.data(), {drawn.data(), log_probs.data(), mean.data(), values.data()}, nullptr);
+  bool right = state[0] == 5 && state[1] == 10;
+  for (int64_t r = 0; r < rows; ++r) {
+    Floats wanted(actions);
+    float log_prob;
+    rlgpu::sample_row(outputs.data() + r * stride, log_std.data(), 5, 9, r, actions, wanted.data(),
+                      &log_prob);
+    right = right && log_prob == log_probs[r] && values[r] == outputs[r * stride + actions];
+    for (int64_t i = 0; i < actions; ++i) {
+      right = right && drawn[r * actions + i] == wanted[i] &&
+              mean[r * actions + i] == outputs[r * stride + i];
+    }
+  }
+  expect(right, "sample_actions");
+}
+
+void test_ppo_loss(int64_t rows, int64_t actions) {
+  const Floats mean = numbers(rows * actions, 14), old_mean = numbers(rows * actions, 15);
+  const Floats drawn = numbers(rows * actions, 16), log_std = numbers(actions, 17);
+  const Floats old_log_std = numbers(actions, 18), values = numbers(rows, 19);
+  const Floats old_values = numbers(rows, 20), returns = numbers(rows, 21);
+  const Floats advantages = numbers(rows, 22), log_probs = numbers(rows, 23);
+  const rlgpu::PpoInputs in{mean.data(),
+                            log_std.data(),
+                            values.data(),
+                            drawn.data(),
+                            log_probs.data(),
+                            old_mean.data(),
+                            old_log_std.data(),
+                            old_values.data(),
+                            advantages.data(),
+                            returns.data(),
+                            rows,
+                            actions};
+  const rlgpu::PpoCoefficients c{0.2f, 2.0f, 1.0f, 0.01f, 0.1f};
+  std::vector<rlgpu::ActionScale> scales(actions);
+  for (int64_t i = 0; i < actions; ++i) {
+    scales[i] = rlgpu::action_scale(log_std[i], old_log_std[i]);
+  }
+  Floats wanted_mean(rows * actions), wanted_values(rows);
+  std::vector<double> wanted_log_std(actions), wanted_metrics(rlgpu::kNumPpoMetrics);
+  for (int64_t row = 0; row < rows; ++row) {
+    Floats grad(actions), metrics(rlgpu::kNumPpoMetrics);
+    rlgpu::ppo_row(in, scales.data(), c, row, wanted_mean.data(), wanted_values.data(), grad.data(),
+                   metrics.data());
+    for (int64_t i = 0; i < actions; ++i) wanted_log_std[i] += grad[i];
+    for (int i = 0; i < rlgpu::kNumPpoMetrics; ++i) wanted_metrics[i] += metrics[i] / rows;
+  }
+  Floats got_mean(rows * actions), got_values(rows), got_log_std(actions);
+  Floats got_metrics(rlgpu::kNumPpoMetrics);
+  Floats partials(rlgpu::ppo_num_blocks(rows) * (actions + rlgpu::kNumPpoMetrics));
+  rlgpu::launch_ppo_loss(in, &c, got_mean.data(), got_values.data(), got_log_std.data(),
+                         got_metrics.data(), partials.data(), nullptr);
+  expect(got_mean == wanted_mean && got_values == wanted_values &&
+             worst(got_log_std, wanted_log_std) < 1e-4 * (1.0 + rows) &&
+             worst(got_metrics, wanted_metrics) < 1e-2,
+         "ppo_loss");
+}
+
+void test_adam_step(int64_t count) {
+  const Floats start = numbers(count, 24), grads = numbers(count, 25);
+  Floats params = start, exp_avg(count), exp_avg_sq(count);
+  int64_t step = 0, nonfinite = 0;
+  const float rate = 0.1f;
+  float norm = 0.0f;
+  rlgpu::AdamScratch scratch;
+  const rlgpu::AdamHyperparameters h{0.9f, 0.999f, 1e-8f, 0.5f};
+  const rlgpu::AdamBuffers buffers{params.data(), exp_avg.data(), exp_avg_sq.data(), &step,
+                                   &nonfinite};
+  const auto run = [&](const Floats& g, bool stop) {
+    rlgpu::launch_adam_step(g.data(), &rate, &stop, count, h, buffers, &scratch, &norm, nullptr);
+  };
+  run(grads, true);
+  expect(params == start && step == 0, "adam_step leaves everything alone when told to stop");
+  Floats broken = grads;
+  broken[count / 2] = std::numeric_limits<float>::quiet_NaN();
+  run(broken, false);
+  expect(params == start && step == 0 && nonfinite == 1, "adam_step skips what is not finite");
+  run(grads, false);
+  double squares = 0.0;
+  for (const float g : grads) squares += static_cast<double>(g) * g;
+  bool right = near(norm, std::sqrt(squares), 1e-4 * std::sqrt(squares)) && step == 1;
+  // The first step is the learning rate against the gradient's sign, unless epsilon matters.
+  for (int64_t i = 0; i < count; ++i) {
+    if (std::fabs(grads[i]) < 1e-2f) continue;
+    right = right && near(params[i], start[i] - (grads[i] > 0 ? 0.1 : -0.1), 1e-3);
+  }
+  expect(right, "adam_step");
+}
+
+void test_gather_and_shuffle(int64_t rows) {
+  std::vector<int64_t> state{1, 2}, ids(rows);
+  rlgpu::launch_shuffle(state.data(), rows, ids.data(), nullptr);
+  const rlgpu::ShuffleKeys keys = rlgpu::shuffle_keys(1, 2, rows);
+  bool right = state[1] == 3;
+  for (int64_t i = 0; i < rows; ++i) right = right && ids[i] == rlgpu::shuffled(keys, i, rows);
+  expect(right, "shuffle");
+  const Floats a = numbers(rows * 5, 26), b = numbers(rows, 27);
+  const int64_t chosen = rows / 2 + 1;
+  Floats got_a(chosen * 5), got_b(chosen);
+  const rlgpu::GatherList list{{a.data(), b.data()}, {got_a.data(), got_b.data()}, {5, 1}, 2, 6};
+  rlgpu::launch_gather_rows(list, ids.data(), chosen, nullptr);
+  right = true;
+  for (int64_t i = 0; i < chosen; ++i) {
+    right = right && got_b[i] == b[ids[i]];
+    for (int k = 0; k < 5; ++k) right = right && got_a[i * 5 + k] == a[ids[i] * 5 + k];
+  }
+  expect(right, "gather_rows");
+}
+
+}  // namespace
+
+int main() {
+  for (const bool normalize : {true, false}) {
+    // Resident in small and large blocks, up to 16 and 32 steps; streamed.
+    for (const int64_t envs : {1, 31, 33, 1000}) test_gae(16, envs, normalize);
+    test_gae(1, 64, normalize);
+    test_gae(7, 5000, normalize);
+    test_gae(30, 3000, normalize);
+    test_gae(33, 300, normalize);
+    test_gae(3, 20000, normalize);
+  }
+  test_running_stats(1, 1);
+  test_running_stats(33, 60);
+  test_running_stats(500, 200);
+  for (const auto precision :
+       {rlgpu::Precision::kFp32, rlgpu::Precision::kTf32, rlgpu::Precision::kBf16}) {
+    test_mlp(precision, {70, 60, 65});
+    test_mlp(precision, {3, 45, 9});
+    test_mlp(precision, {1100, 33, 8});
+  }
+  test_sample_actions(100, 8);
+  test_sample_actions(65, 1);
+  test_ppo_loss(300, 8);
+  test_ppo_loss(1, 3);
+  test_ppo_loss(129, 64);
+  test_adam_step(1);
+  test_adam_step(70000);
+  test_gather_and_shuffle(1);
+  test_gather_and_shuffle(777);
+  return report();
+}

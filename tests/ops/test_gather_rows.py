@@ -1,0 +1,42 @@
+"""gather_rows: torch's own indexing, odd shapes, refusals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlgpu.ops import gather_rows
+
+
+@pytest.mark.parametrize("rows", [1, 31, 4096])
+@pytest.mark.parametrize("chosen", [0, 1, 33, 5000])
+def test_rows_are_those_of_torchs_indexing(rows, chosen, device) -> None:
+    """Matrices, vectors and a view, in one call."""
+    g = torch.Generator().manual_seed(0)
+    sources = [torch.randn(rows, 60, generator=g), torch.randn(rows, generator=g)]
+    sources.append(torch.randn(3, rows, generator=g).t())
+    sources = [source.to(device) for source in sources]
+    ids = torch.randint(rows, (chosen,), generator=g).to(device)
+    for got, source in zip(gather_rows(sources, ids), sources, strict=True):
+        assert torch.equal(got, source[ids])
+
+
+@pytest.mark.parametrize(
+    ("sources", "ids", "message"),
+    [
+        ([torch.zeros(3)] * 9, torch.zeros(1, dtype=torch.int64), "got 9 sources, wanted 1 to 8"),
+        ([torch.zeros(3)], torch.zeros(1), "ids is Float, wanted Long"),
+        ([torch.zeros(3), torch.zeros(4)], torch.zeros(1, dtype=torch.int64), "3 and 4 rows"),
+        ([torch.zeros(3, 2, 2)], torch.zeros(1, dtype=torch.int64), "has 3 dimensions"),
+    ],
+)
+def test_a_wrong_argument_is_refused(sources, ids, message) -> None:
+    """By name."""
+    with pytest.raises(ValueError, match=f"gather_rows: .*{message}"):
+        gather_rows(sources, ids)
+
+
+def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
+    """Torch's own check of the registration."""
+    args = ([torch.randn(5, 3, device=device)], torch.tensor([1, 4], device=device))
+    torch.library.opcheck(torch.ops.rlgpu.gather_rows.default, args)
