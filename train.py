@@ -5,20 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
 from rich.console import Console
 
+from rlgpu.assemble import make_agent, make_env, seed_everything
 from rlgpu.checkpoint import check_compatible, check_resumable, find_checkpoint, load_checkpoint
 from rlgpu.compose import Composed, compose
-from rlgpu.config import Config
 from rlgpu.display import Display
 from rlgpu.errors import UsageError
-from rlgpu.learner import Ppo
-from rlgpu.ops import select_kernels
 from rlgpu.player import (
     has_display,
-    make_env,
     play_episodes,
     play_in_viewer,
     record_video,
@@ -26,7 +21,6 @@ from rlgpu.player import (
 )
 from rlgpu.run_folder import create_run_folder, task_folder
 from rlgpu.trainer import Trainer, TrainingFailed
-from rlgpu.vec_env import VecEnv
 from tasks import TASKS
 
 ROOT = Path(__file__).parent
@@ -97,41 +91,6 @@ def play(composed: Composed, console: Console) -> None:
         play_in_viewer(env, agent, lambda text: console.print(text, highlight=False))
         return
     play_episodes(env, agent, config.games, lambda text: console.print(text, highlight=False))
-
-
-def make_agent(config: Config, env: VecEnv) -> Ppo:
-    """Returns a fresh agent for the environments.
-
-    Raises:
-        UsageError: The compiled kernels are asked for and not there.
-    """
-    device = torch.device(config.rl_device)
-    try:
-        kernels = select_kernels(config.kernels, device)
-    except RuntimeError as error:
-        raise UsageError(f"kernels={config.kernels}: {error}") from error
-    batch_size = config.train.horizon_length * config.num_envs
-    return Ppo(
-        config.train,
-        env.num_observations,
-        env.num_actions,
-        max_iterations=config.max_iterations,
-        num_minibatches=max(batch_size // config.train.minibatch_size, 1),
-        kernels=kernels,
-        device=device,
-        seed=config.seed,
-        precision=config.precision,
-        compiled=config.compile and device.type == "cuda",
-    )
-
-
-def seed_everything(config: Config) -> None:
-    """Seeds the global generators; rlgpu's own take the seed explicitly."""
-    torch.manual_seed(config.seed)
-    np.random.seed(config.seed)
-    torch.use_deterministic_algorithms(config.torch_deterministic)
-    # For kernels=torch and whatever a task multiplies; the compiled ops are told on their own.
-    torch.set_float32_matmul_precision("highest" if config.precision == "fp32" else "high")
 
 
 if __name__ == "__main__":

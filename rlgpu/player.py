@@ -11,45 +11,17 @@ from typing import Any
 
 import torch
 
+from rlgpu.assemble import make_env
 from rlgpu.config import Config
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
 from rlgpu.metrics import WINDOW, EpisodeStatistics
-from rlgpu.sim import make_simulator
 from rlgpu.task import Task
 from rlgpu.vec_env import VecEnv
 
 VIDEO_WIDTH, VIDEO_HEIGHT = 960, 540
 MAX_PLAY_STEPS = 27_000
 """Control steps after which playing without a viewer gives up. Source: rl_games' player."""
-
-
-def make_env(config: Config, task_class: type[Task], num_envs: int, seed: int) -> VecEnv:
-    """Returns environments of a task on the configured engine.
-
-    Raises:
-        UsageError: The engine is not installed, or cannot use the device.
-    """
-    task = task_class(config.task)
-    device = torch.device(config.sim_device)
-    try:
-        sim = make_simulator(
-            config.sim.engine,
-            task.scene(),
-            config.task.timing(),
-            num_envs,
-            device=device,
-            num_threads=config.sim.num_threads,
-            nconmax=config.sim.nconmax,
-            njmax=config.sim.njmax,
-        )
-    except ImportError as error:
-        raise UsageError(
-            f"sim={config.sim.engine}: {error}; pip install mujoco-warp==4.0.0 warp-lang==1.19.0"
-        ) from error
-    except RuntimeError as error:
-        raise UsageError(f"sim={config.sim.engine}: {error}") from error
-    return VecEnv(task, sim, seed=seed, compiled=config.compile and device.type == "cuda")
 
 
 def has_display() -> bool:

@@ -119,7 +119,7 @@ class Trainer:
             with _one_torch_thread(self.env.device):
                 for t, act in enumerate(rollout):
                     self._observations.copy_(self.env.observations)
-                    self._step(t, act())
+                    self._step(t, act().to(self.env.device))
             self.storage.last_observations.copy_(self.env.observations)
         end_rollout()
 
@@ -138,7 +138,7 @@ class Trainer:
     def _step(self, t: int, actions: Tensor) -> None:
         """Steps the environments and writes what came of it into slot ``t``."""
         storage = self.storage
-        step = self.env.step(actions.to(self.env.device))
+        step = self.env.step(actions)
         storage.rewards[t].copy_(step.rewards)
         storage.terminated[t].copy_(step.terminated)
         storage.truncated[t].copy_(step.truncated)
@@ -153,7 +153,7 @@ class Trainer:
 
     def _numbers(self, metrics: UpdateMetrics) -> Tensor:
         """Returns everything reported in one tensor, float64, still on the device."""
-        env, device = self.env, self.agent.device
+        env, device = self.env, self.storage.rewards.device
         counts = (env.diverged_count, env.overflow_count, self.agent.adam.nonfinite_steps)
         return torch.cat(
             (

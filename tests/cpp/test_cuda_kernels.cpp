@@ -1,5 +1,5 @@
-// Every CUDA kernel, launched as on a GPU and run on the CPU (cuda_emulation.h), against plain
-// loops in double precision. What this cannot show is said in cuda_emulation.h.
+// Every CUDA kernel against plain loops in double precision: thread by thread on the CPU, and on a
+// GPU through test_cuda_kernels.cu. What the first cannot show is said in cuda_emulation.h.
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -15,10 +15,11 @@
 #include "kernels/running_stats.cuh"
 #include "kernels/sample_actions.cuh"
 #include "kernels/shuffle.cuh"
+#include "memory.h"
 
 namespace {
 
-using Floats = std::vector<float>;
+using Floats = Vector<float>;
 
 // Repeatable numbers around zero, of size one.
 Floats numbers(int64_t count, uint32_t seed) {
@@ -39,8 +40,8 @@ double worst(const Floats& got, const std::vector<double>& wanted) {
   return difference;
 }
 
-std::vector<uint8_t> flags(int64_t count, uint32_t seed, float share) {
-  std::vector<uint8_t> result(count);
+Vector<uint8_t> flags(int64_t count, uint32_t seed, float share) {
+  Vector<uint8_t> result(count);
   const Floats x = numbers(count, seed);
   for (int64_t i = 0; i < count; ++i) result[i] = x[i] / 3.4f + 0.5f < share;
   return result;
@@ -85,10 +86,13 @@ void test_gae(int64_t horizon, int64_t envs, bool normalize) {
     for (double& advantage : advantages) advantage = (advantage - mean) / (std + 1e-8);
   }
   Floats got_advantages(count), got_returns(count), again(count);
-  std::vector<rlgpu::Moments> partials(rlgpu::kGaeMaxPartials);
-  rlgpu::launch_gae(in, normalize, {got_advantages.data(), got_returns.data()}, partials.data(),
-                    nullptr);
-  rlgpu::launch_gae(in, normalize, {again.data(), got_returns.data()}, partials.data(), nullptr);
+  Vector<rlgpu::Moments> partials(rlgpu::kGaeMaxPartials);
+  expect(finished(rlgpu::launch_gae(in, normalize, {got_advantages.data(), got_returns.data()},
+                                    partials.data(), nullptr)),
+         "gae runs");
+  expect(finished(rlgpu::launch_gae(in, normalize, {again.data(), got_returns.data()},
+                                    partials.data(), nullptr)),
+         "gae runs");
   expect(worst(got_advantages, advantages) < 2e-5 && worst(got_returns, returns) < 2e-5 &&
              again == got_advantages,
          "gae");
@@ -98,8 +102,8 @@ void test_running_stats(int64_t rows, int width) {
   Floats x = numbers(rows * width, 7);
   for (float& value : x) value += 100.0f;
   if (rows > 2) x[1 * width] = std::numeric_limits<float>::infinity();
-  std::vector<double> mean(width, 90.0), var(width, 2.0), wanted_mean(width), wanted_var(width);
-  double count = 10.0;
+  Vector<double> mean(width, 90.0), var(width, 2.0), count{10.0};
+  std::vector<double> wanted_mean(width), wanted_var(width);
   const int64_t skipped = rows > 2 ? 1 : 0;
   for (int c = 0; c < width; ++c) {
     // Ten earlier numbers of mean 90 and variance 2, then the rows that are finite.
@@ -113,17 +117,20 @@ void test_running_stats(int64_t rows, int width) {
     wanted_var[c] = squares / (10 + rows - skipped) - wanted_mean[c] * wanted_mean[c];
   }
   Floats scale(width), offset(width), y(rows * width);
-  std::vector<rlgpu::BatchMoments> partials(rlgpu::stats_num_partials(rows) * width);
-  rlgpu::launch_running_stats(x.data(), rows, width,
-                              {mean.data(), var.data(), &count, scale.data(), offset.data()},
-                              partials.data(), nullptr);
-  bool right = count == 10.0 + rows - skipped;
+  Vector<rlgpu::BatchMoments> partials(rlgpu::stats_num_partials(rows) * width);
+  expect(finished(rlgpu::launch_running_stats(
+             x.data(), rows, width,
+             {mean.data(), var.data(), count.data(), scale.data(), offset.data()}, partials.data(),
+             nullptr)),
+         "running_stats runs");
+  bool right = count[0] == 10.0 + rows - skipped;
   for (int c = 0; c < width; ++c) {
     right = right && near(mean[c], wanted_mean[c], 1e-6) && near(var[c], wanted_var[c], 1e-6) &&
             near(scale[c], 1.0 / std::sqrt(var[c] + 1e-5), 1e-6);
   }
-  rlgpu::launch_normalize(x.data(), scale.data(), offset.data(), rows * width, width, 5.0f,
-                          y.data(), nullptr);
+  expect(finished(rlgpu::launch_normalize(x.data(), scale.data(), offset.data(), rows * width,
+                                          width, 5.0f, y.data(), nullptr)),
+         "normalize runs");
   for (int64_t i = 0; i < rows * width; ++i) {
     const double z = (x[i] - mean[i % width]) / std::sqrt(var[i % width] + 1e-5);
     right = right && near(y[i], z > 5.0 ? 5.0 : z < -5.0 ? -5.0 : z, 1e-4);
@@ -158,23 +165,30 @@ void test_mlp(rlgpu::Precision precision, const rlgpu::LayerSizes& n) {
   for (int64_t i = 0; i < n.rows * n.width; ++i) grad_x[i] *= x[i] > 0.0f ? 1.0 : x[i] + 1.0;
   const double allowed = tolerance(precision);
   Floats got(n.rows * n.units), got_x(n.rows * n.width), got_w(grad_w.size()), first(n.units);
-  rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), n, true, got.data(), nullptr);
+  expect(finished(rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), n, true,
+                                          got.data(), nullptr)),
+         "mlp_layer runs");
   expect(worst(got, y) < allowed, "mlp forward");
   rlgpu::LayerSizes one = n;
   one.rows = 1;
-  rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), one, true, first.data(),
-                          nullptr);
+  expect(finished(rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), one, true,
+                                          first.data(), nullptr)),
+         "mlp_layer runs");
   expect(first == Floats(got.begin(), got.begin() + n.units),
          "a row's bits do not depend on the number of rows");
-  rlgpu::launch_mlp_input_gradient(precision, grad.data(), w.data(), x.data(), n, got_x.data(),
-                                   nullptr);
+  expect(finished(rlgpu::launch_mlp_input_gradient(precision, grad.data(), w.data(), x.data(), n,
+                                                   got_x.data(), nullptr)),
+         "mlp_input_gradient runs");
   expect(worst(got_x, grad_x) < allowed * 2, "mlp gradient for its inputs");
   // The layer's part starts at an odd place of a wider row.
   const int64_t slices = rlgpu::mlp_num_slices(n.rows), stride = grad_w.size() + 3;
   Floats partials(slices * stride, 0.0f), sums(stride);
-  rlgpu::launch_mlp_weight_gradient(precision, grad.data(), x.data(), n, stride,
-                                    partials.data() + 1, nullptr);
-  rlgpu::launch_mlp_sum_slices(partials.data(), slices, stride, sums.data(), nullptr);
+  expect(finished(rlgpu::launch_mlp_weight_gradient(precision, grad.data(), x.data(), n, stride,
+                                                    partials.data() + 1, nullptr)),
+         "mlp_weight_gradient runs");
+  expect(
+      finished(rlgpu::launch_mlp_sum_slices(partials.data(), slices, stride, sums.data(), nullptr)),
+      "mlp_sum_slices runs");
   expect(worst(Floats(sums.begin() + 1, sums.end()), grad_w) < allowed * 10,
          "mlp gradient for its parameters");
 }
@@ -182,12 +196,14 @@ void test_mlp(rlgpu::Precision precision, const rlgpu::LayerSizes& n) {
 void test_sample_actions(int64_t rows, int64_t actions) {
   const int64_t stride = actions + 1;
   const Floats outputs = numbers(rows * stride, 12), log_std = numbers(actions, 13);
-  std::vector<int64_t> state{5, 9};
+  Vector<int64_t> state{5, 9};
   Floats drawn(rows * actions), log_probs(rows), mean(rows * actions), values(rows);
   const rlgpu::SampleInputs in{
       outputs.data(), stride, outputs.data() + actions, stride, log_std.data(), rows, actions};
-  rlgpu::launch_sample_actions(
-      in, state.data(), {drawn.data(), log_probs.data(), mean.data(), values.data()}, nullptr);
+  expect(
+      finished(rlgpu::launch_sample_actions(
+          in, state.data(), {drawn.data(), log_probs.data(), mean.data(), values.data()}, nullptr)),
+      "sample_actions runs");
   bool right = state[0] == 5 && state[1] == 10;
   for (int64_t r = 0; r < rows; ++r) {
     Floats wanted(actions);
@@ -221,7 +237,7 @@ void test_ppo_loss(int64_t rows, int64_t actions) {
                             returns.data(),
                             rows,
                             actions};
-  const rlgpu::PpoCoefficients c{0.2f, 2.0f, 1.0f, 0.01f, 0.1f};
+  const Vector<rlgpu::PpoCoefficients> c{{0.2f, 2.0f, 1.0f, 0.01f, 0.1f}};
   std::vector<rlgpu::ActionScale> scales(actions);
   for (int64_t i = 0; i < actions; ++i) {
     scales[i] = rlgpu::action_scale(log_std[i], old_log_std[i]);
@@ -230,16 +246,18 @@ void test_ppo_loss(int64_t rows, int64_t actions) {
   std::vector<double> wanted_log_std(actions), wanted_metrics(rlgpu::kNumPpoMetrics);
   for (int64_t row = 0; row < rows; ++row) {
     Floats grad(actions), metrics(rlgpu::kNumPpoMetrics);
-    rlgpu::ppo_row(in, scales.data(), c, row, wanted_mean.data(), wanted_values.data(), grad.data(),
-                   metrics.data());
+    rlgpu::ppo_row(in, scales.data(), c[0], row, wanted_mean.data(), wanted_values.data(),
+                   grad.data(), metrics.data());
     for (int64_t i = 0; i < actions; ++i) wanted_log_std[i] += grad[i];
     for (int i = 0; i < rlgpu::kNumPpoMetrics; ++i) wanted_metrics[i] += metrics[i] / rows;
   }
   Floats got_mean(rows * actions), got_values(rows), got_log_std(actions);
   Floats got_metrics(rlgpu::kNumPpoMetrics);
   Floats partials(rlgpu::ppo_num_blocks(rows) * (actions + rlgpu::kNumPpoMetrics));
-  rlgpu::launch_ppo_loss(in, &c, got_mean.data(), got_values.data(), got_log_std.data(),
-                         got_metrics.data(), partials.data(), nullptr);
+  expect(finished(rlgpu::launch_ppo_loss(in, c.data(), got_mean.data(), got_values.data(),
+                                         got_log_std.data(), got_metrics.data(), partials.data(),
+                                         nullptr)),
+         "ppo_loss runs");
   expect(got_mean == wanted_mean && got_values == wanted_values &&
              worst(got_log_std, wanted_log_std) < 1e-4 * (1.0 + rows) &&
              worst(got_metrics, wanted_metrics) < 1e-2,
@@ -248,27 +266,31 @@ void test_ppo_loss(int64_t rows, int64_t actions) {
 
 void test_adam_step(int64_t count) {
   const Floats start = numbers(count, 24), grads = numbers(count, 25);
-  Floats params = start, exp_avg(count), exp_avg_sq(count);
-  int64_t step = 0, nonfinite = 0;
-  const float rate = 0.1f;
-  float norm = 0.0f;
-  rlgpu::AdamScratch scratch;
+  Floats params = start, exp_avg(count), exp_avg_sq(count), rate{0.1f}, norm(1);
+  Vector<int64_t> step(1), nonfinite(1);
+  Vector<uint8_t> stop(1);
+  Vector<rlgpu::AdamScratch> scratch(1);
   const rlgpu::AdamHyperparameters h{0.9f, 0.999f, 1e-8f, 0.5f};
-  const rlgpu::AdamBuffers buffers{params.data(), exp_avg.data(), exp_avg_sq.data(), &step,
-                                   &nonfinite};
-  const auto run = [&](const Floats& g, bool stop) {
-    rlgpu::launch_adam_step(g.data(), &rate, &stop, count, h, buffers, &scratch, &norm, nullptr);
+  const rlgpu::AdamBuffers buffers{params.data(), exp_avg.data(), exp_avg_sq.data(), step.data(),
+                                   nonfinite.data()};
+  const auto run = [&](const Floats& g, bool stopped) {
+    stop[0] = stopped;
+    expect(finished(rlgpu::launch_adam_step(g.data(), rate.data(),
+                                            reinterpret_cast<const bool*>(stop.data()), count, h,
+                                            buffers, scratch.data(), norm.data(), nullptr)),
+           "adam_step runs");
   };
   run(grads, true);
-  expect(params == start && step == 0, "adam_step leaves everything alone when told to stop");
+  expect(params == start && step[0] == 0, "adam_step leaves everything alone when told to stop");
   Floats broken = grads;
   broken[count / 2] = std::numeric_limits<float>::quiet_NaN();
   run(broken, false);
-  expect(params == start && step == 0 && nonfinite == 1, "adam_step skips what is not finite");
+  expect(params == start && step[0] == 0 && nonfinite[0] == 1,
+         "adam_step skips what is not finite");
   run(grads, false);
   double squares = 0.0;
   for (const float g : grads) squares += static_cast<double>(g) * g;
-  bool right = near(norm, std::sqrt(squares), 1e-4 * std::sqrt(squares)) && step == 1;
+  bool right = near(norm[0], std::sqrt(squares), 1e-4 * std::sqrt(squares)) && step[0] == 1;
   // The first step is the learning rate against the gradient's sign, unless epsilon matters.
   for (int64_t i = 0; i < count; ++i) {
     if (std::fabs(grads[i]) < 1e-2f) continue;
@@ -278,8 +300,8 @@ void test_adam_step(int64_t count) {
 }
 
 void test_gather_and_shuffle(int64_t rows) {
-  std::vector<int64_t> state{1, 2}, ids(rows);
-  rlgpu::launch_shuffle(state.data(), rows, ids.data(), nullptr);
+  Vector<int64_t> state{1, 2}, ids(rows);
+  expect(finished(rlgpu::launch_shuffle(state.data(), rows, ids.data(), nullptr)), "shuffle runs");
   const rlgpu::ShuffleKeys keys = rlgpu::shuffle_keys(1, 2, rows);
   bool right = state[1] == 3;
   for (int64_t i = 0; i < rows; ++i) right = right && ids[i] == rlgpu::shuffled(keys, i, rows);
@@ -288,7 +310,8 @@ void test_gather_and_shuffle(int64_t rows) {
   const int64_t chosen = rows / 2 + 1;
   Floats got_a(chosen * 5), got_b(chosen);
   const rlgpu::GatherList list{{a.data(), b.data()}, {got_a.data(), got_b.data()}, {5, 1}, 2, 6};
-  rlgpu::launch_gather_rows(list, ids.data(), chosen, nullptr);
+  expect(finished(rlgpu::launch_gather_rows(list, ids.data(), chosen, nullptr)),
+         "gather_rows runs");
   right = true;
   for (int64_t i = 0; i < chosen; ++i) {
     right = right && got_b[i] == b[ids[i]];
@@ -300,6 +323,13 @@ void test_gather_and_shuffle(int64_t rows) {
 }  // namespace
 
 int main() {
+#if defined(__CUDACC__)
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    std::printf("skipped: needs an NVIDIA GPU\n");
+    return 77;
+  }
+#endif
   for (const bool normalize : {true, false}) {
     // Resident in small and large blocks, up to 16 and 32 steps; streamed.
     for (const int64_t envs : {1, 31, 33, 1000}) test_gae(16, envs, normalize);

@@ -143,6 +143,19 @@ def test_stopping_in_earnest_gives_the_weights_of_skipped_steps() -> None:
     assert torch.equal(early.rng_state, flagged.rng_state)
 
 
+def test_the_way_of_a_gpu_gives_the_same_weights() -> None:
+    """Values of all final observations instead of those needed, no break: bit for bit the same."""
+    usual, pretending = (agent(learning_rate=3e-2, target_kl=0.01) for _ in range(2))
+    for seed in range(3):
+        usual.update(rollout(usual, seed))
+        storage = rollout(pretending, seed)
+        pretending.device = torch.device("cuda")
+        pretending.update(storage)
+        pretending.device = CPU
+        assert torch.equal(usual.flat.params, pretending.flat.params)
+        assert torch.equal(usual.rng_state, pretending.rng_state)
+
+
 def test_a_resumed_agent_continues_to_the_same_bits() -> None:
     """Three iterations, or one, save, restore into a fresh agent, two more."""
     whole, first = agent(), agent()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rlgpu.rotations import quat_rotate
-from rlgpu.sim import ENGINES, Drive, ResetState, SceneSpec, Timing, make_simulator
+from rlgpu.sim import ENGINES, GPU_ENGINES, Drive, ResetState, SceneSpec, Timing, make_simulator
 
 FINE = Timing(physics_dt=0.001, decimation=1)
 G = 9.81
@@ -45,17 +45,24 @@ FOOT = """<mujoco><worldbody>
   </body></worldbody></mujoco>"""
 
 
-@pytest.fixture(params=ENGINES)
+ON_CPU = [(engine, "cpu") for engine in ENGINES]
+ON_GPU = [pytest.param((engine, "cuda:0"), marks=pytest.mark.cuda) for engine in GPU_ENGINES]
+
+
+@pytest.fixture(params=[*ON_CPU, *ON_GPU], ids=lambda where: f"{where[0]}-{where[1]}")
 def make(request, tmp_path: Path):
-    """Returns a function that builds the engine from MJCF text."""
+    """Returns a function that builds the engine from MJCF text, on a device."""
+    engine, device = request.param
 
     def build(mjcf: str, n: int = 3, timing: Timing = FINE, **scene):
         asset = tmp_path / "robot.xml"
         asset.write_text(mjcf)
         scene.setdefault("drives", {})
-        return make_simulator(request.param, SceneSpec(asset=asset, **scene), timing, n)
+        where = torch.device(device)
+        return make_simulator(engine, SceneSpec(asset=asset, **scene), timing, n, device=where)
 
-    return build
+    with torch.device(device):  # where the tests' own tensors go
+        yield build
 
 
 def everyone(sim) -> torch.Tensor:

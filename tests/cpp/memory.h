@@ -1,0 +1,49 @@
+// Memory that a kernel under test can reach: plain on the emulation, pinned and mapped on a GPU.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "kernels/launch.cuh"
+
+template <typename T>
+struct Reachable {
+  using value_type = T;
+  Reachable() = default;
+  template <typename U>
+  Reachable(const Reachable<U>&) {}
+  T* allocate(size_t count) {
+    void* memory = nullptr;
+#if defined(__CUDACC__)
+    if (cudaMallocHost(&memory, count * sizeof(T)) != cudaSuccess) throw std::bad_alloc();
+#else
+    memory = ::operator new(count * sizeof(T), std::align_val_t{16});
+#endif
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, size_t) {
+#if defined(__CUDACC__)
+    cudaFreeHost(memory);
+#else
+    ::operator delete(memory, std::align_val_t{16});
+#endif
+  }
+  template <typename U>
+  bool operator==(const Reachable<U>&) const {
+    return true;
+  }
+};
+
+template <typename T>
+using Vector = std::vector<T, Reachable<T>>;
+
+// Waits for what was launched; returns whether all of it went well.
+inline bool finished(cudaError_t launched) {
+#if defined(__CUDACC__)
+  return launched == cudaSuccess && cudaDeviceSynchronize() == cudaSuccess;
+#else
+  return launched == cudaSuccess;
+#endif
+}
