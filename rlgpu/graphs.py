@@ -51,6 +51,7 @@ class Phase(Generic[Result]):
         function: Callable[[], Result],
         device: torch.device,
         *,
+        name: str,
         enabled: bool,
         generators: Sequence[torch.Generator] = (),
         joining: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -60,13 +61,15 @@ class Phase(Generic[Result]):
         Args:
             function: What to run.
             device: Where it runs.
+            name: What NVTX ranges around it are called.
             enabled: False calls it plainly every time.
             generators: Random generators it draws from, beside torch's default.
             joining: Context in which a library that launches its own kernels takes part in the
                 capture.
         """
-        self._function, self._generators, self._joining = function, generators, joining
-        self._enabled = enabled and device.type == "cuda"
+        self._function, self._name = function, name
+        self._generators, self._joining = generators, joining
+        self._enabled = enabled
         self._device = device
         self._is_warm = False
         self._graph: Any = None
@@ -74,6 +77,15 @@ class Phase(Generic[Result]):
 
     def __call__(self) -> Result:
         """Runs the function and returns its result."""
+        if self._device.type != "cuda":
+            return self._function()
+        torch.cuda.nvtx.range_push(self._name)
+        try:
+            return self._run()
+        finally:
+            torch.cuda.nvtx.range_pop()
+
+    def _run(self) -> Result:
         if not self._enabled or not self._is_warm:
             self._is_warm = True
             return self._function()

@@ -68,17 +68,19 @@ class Trainer:
     def _make_phases(self) -> tuple[list[Phase[Any]], Phase[Any], Phase[UpdateMetrics]]:
         """Returns what is captured: the rollout or its policy steps, its end, the update."""
 
-        def phase(function: Callable[[], Any], **more: Any) -> Phase[Any]:
-            return Phase(function, self.agent.device, enabled=self.config.cuda_graphs, **more)
+        def phase(name: str, function: Callable[[], Any], **more: Any) -> Phase[Any]:
+            enabled = self.config.cuda_graphs
+            return Phase(function, self.agent.device, name=name, enabled=enabled, **more)
 
         steps = range(self.storage.horizon_length)
         if self._together:
             generators = (self.env.generator,)
-            rollout = [phase(self._rollout, generators=generators, joining=self.env.sim.capturing)]
+            joining = self.env.sim.capturing
+            rollout = [phase("rollout", self._rollout, generators=generators, joining=joining)]
         else:
-            rollout = [phase(partial(self._act, t)) for t in steps]
+            rollout = [phase("policy", partial(self._act, t)) for t in steps]
             self._observations = torch.zeros_like(self.storage.last_observations)
-        return rollout, phase(self._end_rollout), phase(self._update)
+        return rollout, phase("statistics", self._end_rollout), phase("update", self._update)
 
     def train(self, display: Display) -> None:
         """Runs to ``max_iterations``, or to the end of the iteration that Ctrl-C falls into.

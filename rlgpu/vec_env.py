@@ -64,6 +64,18 @@ class VecEnv:
         """
         self._begin(actions)
         self.sim.step()
+        return self._end()
+
+    def evaluate_step(self, actions: Tensor) -> Step:
+        """Does all that ``step`` does but the physics, for measuring what the task costs.
+
+        Args:
+            actions: Actions before clamping, shape [N, A].
+        """
+        self._begin(actions)
+        return self._end()
+
+    def _end(self) -> Step:
         if self.device.type != "cpu":
             return self._finish(self.task.reset_state(self.generator))
         # On the CPU a branch costs nothing; elsewhere it would wait for the device.

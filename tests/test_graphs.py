@@ -70,10 +70,9 @@ def iterate(trained: Trainer, iterations: int) -> dict[str, torch.Tensor]:
 
 def pretend_to_be_on_a_gpu(trained: Trainer) -> None:
     """The code takes the paths of a GPU; the tensors stay where they are."""
-    cuda = torch.device("cuda")
-    trained.agent.device = trained.env.device = cuda
+    trained.agent.device = trained.env.device = torch.device("cuda")
     trained.env.sim.capturable = trained._together = True
-    trained._phases[0][:] = [Phase(trained._rollout, cuda, enabled=False)]
+    trained._phases[0][:] = [trained._rollout]
 
 
 @pytest.mark.parametrize("task", ["Ant", "Cartpole"])
@@ -103,7 +102,7 @@ def test_the_guard_notices_what_waits() -> None:
 def test_a_phase_and_skipping_are_plain_calls_on_the_cpu() -> None:
     """The same function, every time; nothing is left out."""
     calls = []
-    phase = Phase(lambda: calls.append(1) or len(calls), CPU, enabled=True)
+    phase = Phase(lambda: calls.append(1) or len(calls), CPU, name="count", enabled=True)
     assert [phase(), phase(), phase()] == [1, 2, 3]
     with Skipping(CPU, enabled=True).unless(torch.tensor(True)):
         calls.append(1)

@@ -1,0 +1,165 @@
+"""The profiler's command line.
+
+    python -m rlgpu.profile task=Ant              phases and kernels of an iteration
+    python -m rlgpu.profile task=Ant --trace      and a Chrome trace, to open in ui.perfetto.dev
+    python -m rlgpu.profile kernels               every op over many sizes
+
+Words are those of train.py; run it where train.py is. Every epoch is trained (train.target_kl=0)
+unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from rlgpu.assemble import make_agent, make_env, seed_everything
+from rlgpu.compose import compose
+from rlgpu.errors import UsageError
+from rlgpu.graphs import working_stream
+from rlgpu.ops import select_kernels
+from rlgpu.profile.kernels import KernelTime, time_kernels
+from rlgpu.profile.phases import PhaseTime, time_phases
+from rlgpu.profile.sweep import sweep
+from rlgpu.profile.timing import copy_bandwidth
+from rlgpu.trainer import Trainer
+
+WARM_UP = 3
+SHOWN = 30
+"""Rows of the table of kernels; the rest is summed up."""
+
+
+def main(words: list[str]) -> int:
+    """Prints what is asked for; returns the exit code: 0, or 2 for a wrong request."""
+    console = Console(soft_wrap=True)
+    try:
+        if words and words[0] == "kernels":
+            _sweep(words[1:], console)
+        else:
+            _profile(words, console)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _profile(words: list[str], console: Console) -> None:
+    trace = Path("trace.json") if "--trace" in words else None
+    folder = Path.cwd()
+    if not (folder / "cfg").is_dir():
+        raise UsageError(f"{folder} has no folder cfg; run the profiler where train.py is")
+    sys.path.insert(0, str(folder))
+    tasks = importlib.import_module("tasks").TASKS  # the user's own; this package imports none
+    words = [word for word in words if word != "--trace"]
+    composed = compose(["headless=True", "train.target_kl=0", *words], tasks, folder / "cfg")
+    config = composed.config
+    seed_everything(config)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    agent = make_agent(config, env)
+    with tempfile.TemporaryDirectory() as scratch, working_stream(agent.device):
+        trainer = Trainer(config, env, agent, Path(scratch))
+        for _ in range(WARM_UP):
+            trainer.collect()
+            trainer.update()
+        console.print(
+            f"{config.task.name}, {config.num_envs} environments x {config.train.horizon_length} "
+            f"steps, {env.sim.description}, learner on {_device_name(agent.device)}",
+            highlight=False,
+        )
+        rows = config.num_envs * config.train.horizon_length
+        console.print(_phase_table(time_phases(trainer), rows))
+        bandwidth = copy_bandwidth(agent.device)
+        console.print(_kernel_table(time_kernels(trainer, trace), bandwidth, agent.device))
+    if trace:
+        console.print(f"wrote {trace.resolve()}; open it in https://ui.perfetto.dev")
+
+
+def _phase_table(phases: list[PhaseTime], rows: int) -> Table:
+    whole = phases[-1].seconds
+    table = Table(title="Phases of an iteration, each timed on its own (medians)")
+    for name in ("phase", "ms", "of the iteration", "environment steps/s"):
+        table.add_column(name, justify="left" if name == "phase" else "right")
+    for phase in phases:
+        table.add_row(
+            ("  " if phase.is_part else "") + phase.name,
+            f"{1e3 * phase.seconds:.3f}",
+            f"{phase.seconds / whole:.0%}",
+            f"{rows / phase.seconds:,.0f}",
+        )
+    return table
+
+
+def _kernel_table(kernels: list[KernelTime], bandwidth: float, device: torch.device) -> Table:
+    """Lists kernels; floor is the time that a copy of the kernel's bytes would take."""
+    on_gpu = device.type == "cuda"
+    kind = "kernels" if on_gpu else "operations"
+    total = sum(kernel.seconds for kernel in kernels)
+    launches = sum(kernel.launches for kernel in kernels)
+    table = Table(
+        title=f"{launches:.0f} {kind} of an iteration, {1e3 * total:.3f} ms in all; a copy within "
+        f"the device moves {bandwidth / 1e9:,.0f} GB/s"
+    )
+    for name in (kind, "us", "share", "launches", "MB", "GB/s", "x floor"):
+        table.add_column(name, justify="left" if name == kind else "right", overflow="ellipsis")
+    for kernel in kernels[:SHOWN]:
+        table.add_row(*_kernel_row(kernel, total, bandwidth))
+    rest = kernels[SHOWN:]
+    if rest:
+        left = KernelTime(
+            f"{len(rest)} others", sum(k.seconds for k in rest), sum(k.launches for k in rest), None
+        )
+        table.add_row(*_kernel_row(left, total, bandwidth))
+    return table
+
+
+def _kernel_row(kernel: KernelTime, total: float, bandwidth: float) -> list[str]:
+    row = [kernel.name, f"{1e6 * kernel.seconds:,.1f}", f"{kernel.seconds / total:.1%}"]
+    row.append(f"{kernel.launches:,.1f}")
+    if kernel.num_bytes is None:
+        return [*row, "", "", ""]
+    achieved = kernel.num_bytes / kernel.seconds
+    floor = kernel.seconds * bandwidth / kernel.num_bytes
+    return [*row, f"{kernel.num_bytes / 1e6:.2f}", f"{achieved / 1e9:,.0f}", f"{floor:.1f}"]
+
+
+def _sweep(words: list[str], console: Console) -> None:
+    if words:
+        raise UsageError(f"{words[0]!r}: `python -m rlgpu.profile kernels` takes no more words")
+    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        kernels = select_kernels("fused", device)
+    except RuntimeError as error:
+        raise UsageError(str(error)) from error
+    with working_stream(device):
+        bandwidth = copy_bandwidth(device)
+        table = Table(
+            title=f"Ops on {_device_name(device)}; a copy moves {bandwidth / 1e9:,.0f} GB/s"
+        )
+        for name in ("op", "size", "us", "MB", "GB/s", "x floor"):
+            table.add_column(name, justify="left" if name in ("op", "size") else "right")
+        for row in sweep(kernels, device):
+            table.add_row(
+                row.name,
+                row.size,
+                f"{1e6 * row.seconds:,.2f}",
+                f"{row.num_bytes / 1e6:.2f}",
+                f"{row.num_bytes / row.seconds / 1e9:,.0f}",
+                f"{row.seconds * bandwidth / row.num_bytes:.1f}",
+            )
+    console.print(table)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"the CPU, {torch.get_num_threads()} threads"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
