@@ -1,12 +1,12 @@
-"""Samples a second of PPO alone, ours and the peers', on an environment that costs nothing.
+"""Seconds an iteration of PPO alone, ours and the peers', on an environment that costs nothing.
 
     pip install -c requirements.txt -r benchmarks/requirements.txt      the peers
-    python benchmarks/learner.py [--iterations 30] [--rounds 5]
+    python benchmarks/learner.py [--device cuda:0] [--iterations 30] [--rounds 5]
 
-256 environments x 16 steps, 60 observations, 8 actions, 256-128-64 ELU, 4 epochs x 2 minibatches,
-on the CPU in float32. The libraries take turns, so that a busy machine slows all alike; each turn
-is a process that trains afresh, drops its first iterations and gives a median; the median of the
-turns is shown.
+60 observations, 8 actions, 256-128-64 ELU, 4 epochs x 2 minibatches, 16 steps; 4096 environments on
+a GPU, 256 on the CPU (float32, two threads). Every epoch is trained. The libraries take turns, so
+that a busy machine slows all alike; each turn is a process that trains afresh, drops its first
+iterations and gives a median; the median of the turns is shown.
 A peer that is not installed is left out and named.
 """
 
@@ -16,8 +16,8 @@ import argparse
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,28 +25,37 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.peers import Spec, rl_games, rsl_rl, stable_baselines3  # noqa: E402
+from benchmarks.peers import (  # noqa: E402
+    GPU_SPEC,
+    Spec,
+    rl_games,
+    rsl_rl,
+    seconds_of_each,
+    skrl,
+    stable_baselines3,
+)
 from rlgpu.config import TrainConfig  # noqa: E402
+from rlgpu.graphs import Phase, working_stream  # noqa: E402
 from rlgpu.learner import Ppo  # noqa: E402
-from rlgpu.ops import select_kernels  # noqa: E402
+from rlgpu.ops import Precision, select_kernels  # noqa: E402
 from rlgpu.storage import RolloutStorage  # noqa: E402
 
 WARM_UP = 3
-CPU = torch.device("cpu")
 
 
-def rlgpu(spec: Spec, iterations: int) -> list[float]:
-    """Returns the seconds of each iteration of our learner, with its compiled kernels."""
-    return _ours(spec, iterations, "fused")
-
-
-def rlgpu_torch(spec: Spec, iterations: int) -> list[float]:
-    """Returns the seconds of each iteration of our learner in plain torch."""
-    return _ours(spec, iterations, "torch")
-
-
-def _ours(spec: Spec, iterations: int, kernels: str) -> list[float]:
-    torch.set_num_threads(2)
+def rlgpu(
+    spec: Spec,
+    iterations: int,
+    device: torch.device,
+    *,
+    fused: bool = True,
+    graphs: bool = True,
+    precision: Precision = "tf32",
+) -> list[float]:
+    """Returns the seconds of each iteration of our learner, one graph a rollout and an update."""
+    if device.type == "cpu":
+        torch.set_num_threads(2)
+    torch.set_float32_matmul_precision("high")
     config = TrainConfig(
         horizon_length=spec.horizon_length,
         num_epochs=spec.num_epochs,
@@ -59,42 +68,60 @@ def _ours(spec: Spec, iterations: int, kernels: str) -> list[float]:
         spec.num_actions,
         max_iterations=iterations,
         num_minibatches=spec.num_minibatches,
-        kernels=select_kernels("torch" if kernels == "torch" else "fused", CPU),
-        device=CPU,
+        kernels=select_kernels("fused" if fused else "torch", device),
+        device=device,
         seed=0,
+        precision=precision,
+        compiled=device.type == "cuda" and graphs,
     )
     sizes = (spec.num_envs, spec.num_observations, spec.num_actions)
-    storage = RolloutStorage(spec.horizon_length, *sizes, CPU)
-    observations = torch.randn(spec.num_envs, spec.num_observations)
-    rewards = torch.randn(spec.horizon_length, spec.num_envs)
-    seconds = []
-    for _ in range(iterations):
-        begun = time.perf_counter()
+    storage = RolloutStorage(spec.horizon_length, *sizes, device)
+    observations = torch.randn(spec.num_envs, spec.num_observations, device=device)
+    rewards = torch.randn(spec.horizon_length, spec.num_envs, device=device)
+
+    def collect() -> None:
         for t in range(spec.horizon_length):
             agent.act(observations, storage, t)
-            storage.rewards[t] = rewards[t]
+            storage.rewards[t].copy_(rewards[t])
         storage.last_observations.copy_(observations)
-        agent.update(storage)
-        seconds.append(time.perf_counter() - begun)
-    return seconds
+
+    rollout = Phase(collect, device, name="rollout", enabled=graphs)
+    update = Phase(lambda: agent.update(storage), device, name="update", enabled=graphs)
+
+    def iterate() -> None:
+        rollout()
+        update()
+
+    with working_stream(device):
+        return seconds_of_each(iterate, iterations, device)
 
 
-LIBRARIES: dict[str, Callable[[Spec, int], list[float]]] = {
+OURS: dict[str, Callable[[Spec, int, torch.device], list[float]]] = {
     "rlgpu": rlgpu,
-    "rlgpu, plain torch": rlgpu_torch,
+    "rlgpu, bf16": partial(rlgpu, precision="bf16"),
+    "rlgpu, fp32": partial(rlgpu, precision="fp32"),
+    "rlgpu, no graphs": partial(rlgpu, graphs=False),
+    "rlgpu, plain torch": partial(rlgpu, fused=False),
+    "rlgpu, plain torch, no graphs": partial(rlgpu, fused=False, graphs=False),
+}
+ON_CPU = ("rlgpu", "rlgpu, plain torch")
+"""Those of ours that differ on the CPU."""
+PEERS: dict[str, Callable[[Spec, int, torch.device], list[float]]] = {
     "stable-baselines3": stable_baselines3,
     "rsl_rl": rsl_rl,
     "rl_games": rl_games,
+    "skrl": skrl,
 }
 
 
-def median_in_own_process(name: str, iterations: int) -> float | None:
+def median_in_own_process(name: str, iterations: int, device: torch.device) -> float | None:
     """Returns a library's median seconds; None if it is not installed.
 
     A process each, because settings of one library (threads, memory, matmul precision) would
     otherwise speed up or slow down the next.
     """
-    command = [sys.executable, __file__, "--only", name, "--iterations", str(iterations)]
+    command = [sys.executable, __file__, "--only", name, "--device", str(device)]
+    command += ["--iterations", str(iterations)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if "ModuleNotFoundError" in result.stderr:
         print(f"{name} is left out: {result.stderr.splitlines()[-1]}")
@@ -105,30 +132,41 @@ def median_in_own_process(name: str, iterations: int) -> float | None:
 
 
 def main() -> None:
-    """Prints a row a library and the ratios to the best peer."""
+    """Prints a row a library and the ratios to the best peer and to rsl_rl."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=LIBRARIES, help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=OURS | PEERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    spec = Spec()
+    device = torch.device(arguments.device)
+    spec = GPU_SPEC if device.type == "cuda" else Spec()
     if arguments.only:
-        seconds = LIBRARIES[arguments.only](spec, arguments.iterations)
+        seconds = (OURS | PEERS)[arguments.only](spec, arguments.iterations, device)
         print(statistics.median(seconds[WARM_UP:]))
         return
+    names = [*OURS, *PEERS]
+    if device.type == "cuda":
+        names.remove("stable-baselines3")  # it steps numpy arrays
+    else:
+        names = [*ON_CPU, *PEERS]
     medians: dict[str, list[float]] = {}
     for _ in range(arguments.rounds):
-        for name in LIBRARIES:
-            median = median_in_own_process(name, arguments.iterations)
+        for name in names:
+            median = median_in_own_process(name, arguments.iterations, device)
             if median is not None:
                 medians.setdefault(name, []).append(median)
+    times = {name: statistics.median(each) for name, each in medians.items()}
+    best = min((time for name, time in times.items() if name in PEERS), default=0.0)
     rows = spec.num_envs * spec.horizon_length
-    rates = {name: rows / statistics.median(each) for name, each in medians.items()}
-    best = max((rate for name, rate in rates.items() if not name.startswith("rlgpu")), default=0.0)
     print(f"{spec}\n{arguments.rounds} rounds of {arguments.iterations} iterations, medians")
-    for name, rate in sorted(rates.items(), key=lambda item: -item[1]):
-        ratio = f"{rate / best:6.2f} x best peer" if best else ""
-        print(f"{name:20s}{rate:10,.0f} samples/s{1e3 * rows / rate:9.1f} ms{ratio}")
+    if device.type == "cuda":
+        print(torch.cuda.get_device_name(device))
+    for name, time in sorted(times.items(), key=lambda item: item[1]):
+        ratio = f"{best / time:8.2f} x best peer" if best else ""
+        if "rsl_rl" in times:
+            ratio += f"{times['rsl_rl'] / time:8.2f} x rsl_rl"
+        print(f"{name:30s}{1e3 * time:10.3f} ms{rows / time:14,.0f} samples/s{ratio}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Seconds per PPO iteration of three peer libraries on an environment that costs nothing.
+"""Seconds per PPO iteration of four peer libraries on an environment that costs nothing.
 
-Every function runs the library's own rollout and update, on the CPU in float32, and returns the
-seconds of each iteration, the slow first ones included; logging and checkpoints are left out.
-Versions: stable-baselines3 2.9.2, rsl-rl-lib 5.5.1, rl-games 1.6.5; imported late: optional.
+Every function runs the library's own rollout and update and returns the seconds of each iteration,
+the slow first ones included; logging and checkpoints are left out. On the CPU all compute in
+float32, uncompiled, with two threads; on a GPU each with what it uses for speed by default, and
+TF32 matrix products for all.
+Versions are in requirements.txt; the libraries are optional and imported late.
 """
 
 # ruff: noqa: PLC0415
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -26,18 +29,34 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
     from tensordict import TensorDict
 
-__all__ = ["Spec", "rl_games", "rsl_rl", "stable_baselines3"]
+__all__ = [
+    "GPU_SPEC",
+    "Spec",
+    "library_settings",
+    "rl_games",
+    "rl_games_agent",
+    "rsl_rl",
+    "rsl_rl_config",
+    "seconds_of_each",
+    "skrl",
+    "stable_baselines3",
+]
 
 _NUM_THREADS = 2
-_GAMMA = 0.99
-_GAE_LAMBDA = 0.95
-_CLIP_RATIO = 0.2
-_LEARNING_RATE = 3e-4
 
-# Source: isaac-sim/IsaacGymEnvs, isaacgymenvs/cfg/train/AntPPO.yaml; but float32 on the CPU.
-# `torch_threads: 0` keeps the threads that are set.
+# Beyond these, rsl_rl's own defaults.
+_RSL_RL = """
+obs_groups: {actor: [policy], critic: [policy]}
+actor: {class_name: MLPModel, activation: elu, obs_normalization: true,
+  distribution_cfg: {class_name: GaussianDistribution, std_type: log}}
+critic: {class_name: MLPModel, activation: elu, obs_normalization: true}
+algorithm: {class_name: PPO, clip_param: 0.2, gamma: 0.99, lam: 0.95, learning_rate: 0.0003,
+  schedule: adaptive}
+"""
+
+# Source: isaac-sim/IsaacGymEnvs, isaacgymenvs/cfg/train/AntPPO.yaml; mixed precision, which it
+# turns on, is set by device. `torch_threads: 0` keeps the threads that are set.
 _RL_GAMES_ANT = """
-seed: 1
 torch_threads: 0
 algo: {name: a2c_continuous}
 model: {name: continuous_a2c_logstd}
@@ -47,11 +66,30 @@ network:
   space: {continuous: {mu_activation: None, sigma_activation: None, mu_init: {name: default},
     sigma_init: {name: const_initializer, val: 0}, fixed_sigma: true}}
   mlp: {activation: elu, d2rl: false, initializer: {name: default}, regularizer: {name: None}}
-config: {name: zero_cost, env_name: zero_cost, device: cpu, mixed_precision: false, ppo: true,
-  normalize_input: true, normalize_value: true, normalize_advantage: true, value_bootstrap: true,
-  reward_shaper: {scale_value: 0.01}, lr_schedule: adaptive, schedule_type: legacy,
-  kl_threshold: 0.008, grad_norm: 1.0, truncate_grads: false, entropy_coef: 0.0, critic_coef: 2,
-  clip_value: true, bounds_loss_coef: 0.0001}
+config: {name: peer, env_name: peer, ppo: true, normalize_input: true, normalize_value: true,
+  normalize_advantage: true, value_bootstrap: true, reward_shaper: {scale_value: 0.01},
+  lr_schedule: adaptive, schedule_type: legacy, kl_threshold: 0.008, grad_norm: 1.0,
+  truncate_grads: false, entropy_coef: 0.0, critic_coef: 2, clip_value: true, e_clip: 0.2,
+  bounds_loss_coef: 0.0001, gamma: 0.99, tau: 0.95, learning_rate: 0.0003}
+"""
+
+# Source: Toni-SM/skrl, docs/source/examples/isaacgym/torch_ant_ppo.py, in the words of skrl 2.
+# Without the intervals it would write files.
+_SKRL_ANT = """
+seed: 1
+models:
+  separate: false
+  policy: {class: GaussianMixin, output: ACTIONS, initial_log_std: 0.0}
+  value: {class: DeterministicMixin, output: ONE}
+memory: {class: RandomMemory, memory_size: -1}
+agent: {class: PPO, discount_factor: 0.99, gae_lambda: 0.95, learning_rate: 0.0003,
+  learning_rate_scheduler: KLAdaptiveLR, learning_rate_scheduler_kwargs: {kl_threshold: 0.008},
+  grad_norm_clip: 0, ratio_clip: 0.2, value_clip: 0.2, entropy_loss_scale: 0.0,
+  value_loss_scale: 1.0, kl_threshold: 0, time_limit_bootstrap: false, rewards_shaper_scale: 0.01,
+  observation_preprocessor: RunningStandardScaler, value_preprocessor: RunningStandardScaler,
+  experiment: {write_interval: 0, checkpoint_interval: 0}}
+trainer: {class: SequentialTrainer, headless: true, disable_progressbar: true,
+  close_environment_at_exit: false}
 """
 
 
@@ -78,17 +116,22 @@ class Spec:
         return self.num_envs * self.horizon_length // self.num_minibatches
 
 
+GPU_SPEC = Spec(num_envs=4096)
+"""The sizes on a GPU; elsewhere ``Spec()``."""
+
+
 @contextmanager
-def _fixed_settings() -> Iterator[None]:
+def library_settings(device: torch.device) -> Iterator[None]:
     """Fixes the process-wide settings that decide the speed, mutes stdout, restores both.
 
-    rl_games lowers the matmul precision, rl_games and rsl_rl turn off the checks of distributions,
-    all for the whole process: otherwise the order of the calls would change what they measure.
+    The libraries change some of them for all that follow. On a GPU the threads stay as they are
+    and all get the TF32 that only rl_games asks for.
     """
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     checks = Distribution._validate_args
-    torch.set_num_threads(_NUM_THREADS)
-    torch.set_float32_matmul_precision("highest")
+    if device.type == "cpu":
+        torch.set_num_threads(_NUM_THREADS)
+    torch.set_float32_matmul_precision("highest" if device.type == "cpu" else "high")
     Distribution.set_default_validate_args(__debug__)  # torch's default.
     try:
         with redirect_stdout(io.StringIO()):
@@ -99,11 +142,17 @@ def _fixed_settings() -> Iterator[None]:
         Distribution.set_default_validate_args(checks)
 
 
-def _constants(spec: Spec) -> tuple[Tensor, Tensor]:
-    """Observations, shape [N, O], and rewards, shape [N], of every step: standard normal."""
-    generator = torch.Generator().manual_seed(0)
-    observations = torch.randn(spec.num_envs, spec.num_observations, generator=generator)
-    return observations, torch.randn(spec.num_envs, generator=generator)
+class _ZeroCostEnv:
+    """What the environments share: the same standard normal tensors at every step."""
+
+    def __init__(self, spec: Spec, device: torch.device) -> None:
+        self.num_envs, self.num_actions, self.device = spec.num_envs, spec.num_actions, device
+        self.observation_space, self.action_space = _spaces(spec)
+        generator = torch.Generator().manual_seed(0)
+        observations = torch.randn(spec.num_envs, spec.num_observations, generator=generator)
+        self.observations = observations.to(device)
+        self.rewards = torch.randn(spec.num_envs, generator=generator).to(device)
+        self.dones = torch.zeros(spec.num_envs, dtype=torch.bool, device=device)
 
 
 def _spaces(spec: Spec) -> tuple[Box, Box]:
@@ -114,13 +163,21 @@ def _spaces(spec: Spec) -> tuple[Box, Box]:
     return observations, Box(-1.0, 1.0, (spec.num_actions,), np.float32)
 
 
-def _seconds(iterate: Callable[[], object], iterations: int) -> list[float]:
-    """Seconds of each of ``iterations`` calls."""
+def seconds_of_each(
+    iterate: Callable[[], object], iterations: int, device: torch.device
+) -> list[float]:
+    """Returns the seconds of each of ``iterations`` calls, each waited for on a GPU."""
+
+    def clock() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
+
     seconds = []
     for _ in range(iterations):
-        start = time.perf_counter()
+        begun = clock()
         iterate()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - begun)
     return seconds
 
 
@@ -133,8 +190,9 @@ def _stable_baselines3_env(spec: Spec) -> VecEnv:
 
         def __init__(self) -> None:
             super().__init__(spec.num_envs, *_spaces(spec))
-            self.observations, self.rewards = (each.numpy() for each in _constants(spec))
-            self.dones = np.zeros(spec.num_envs, np.bool_)
+            shared = _ZeroCostEnv(spec, torch.device("cpu"))
+            self.observations, self.rewards = shared.observations.numpy(), shared.rewards.numpy()
+            self.dones = shared.dones.numpy()
             self.infos: list[dict[str, Any]] = [{} for _ in range(spec.num_envs)]
 
         def reset(self) -> np.ndarray:
@@ -151,150 +209,193 @@ def _stable_baselines3_env(spec: Spec) -> VecEnv:
     return ZeroCostEnv()
 
 
-def stable_baselines3(spec: Spec, iterations: int) -> list[float]:
+def stable_baselines3(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of stable-baselines3.
 
     Its defaults otherwise: separate actor and critic, no observation normaliser (a wrapper there).
+
+    Raises:
+        ValueError: The device is not the CPU.
     """
-    with _fixed_settings():
+    if device.type != "cpu":
+        raise ValueError(f"stable-baselines3 steps numpy arrays: measure it on cpu, not {device}")
+    with library_settings(device):
         from stable_baselines3 import PPO
         from stable_baselines3.common.logger import Logger
 
         model = PPO(
             "MlpPolicy",
             _stable_baselines3_env(spec),
-            learning_rate=_LEARNING_RATE,
+            learning_rate=3e-4,
             n_steps=spec.horizon_length,
             batch_size=spec.minibatch_size,
             n_epochs=spec.num_epochs,
-            gamma=_GAMMA,
-            gae_lambda=_GAE_LAMBDA,
-            clip_range=_CLIP_RATIO,
+            gamma=0.99,
+            gae_lambda=0.95,
+            clip_range=0.2,
             policy_kwargs={"net_arch": list(spec.hidden_sizes), "activation_fn": torch.nn.ELU},
             device="cpu",
         )
         model.set_logger(Logger(None, []))  # The default one makes a folder at every call.
         rows = spec.num_envs * spec.horizon_length
         # One call of `learn` is one iteration: the environments go on where they were.
-        return _seconds(lambda: model.learn(rows, reset_num_timesteps=False), iterations)
+        return seconds_of_each(
+            lambda: model.learn(rows, reset_num_timesteps=False), iterations, device
+        )
 
 
-class _RslRlEnv:
+class _RslRlEnv(_ZeroCostEnv):
     """The zero-cost environment with rsl_rl's interface."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, device: torch.device) -> None:
         from tensordict import TensorDict
 
-        self.num_envs = spec.num_envs
-        self.num_actions = spec.num_actions
-        self.device = "cpu"
+        super().__init__(spec, device)
         self.cfg: dict[str, Any] = {}
-        observations, self._rewards = _constants(spec)
-        self._observations = TensorDict({"policy": observations}, [spec.num_envs])
-        self._dones = torch.zeros(spec.num_envs, dtype=torch.bool)
+        self._observations = TensorDict({"policy": self.observations}, [spec.num_envs])
 
     def get_observations(self) -> TensorDict:
         return self._observations
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Any]]:
-        return self._observations, self._rewards, self._dones, {}
+        return self._observations, self.rewards, self.dones, {}
 
 
-def _rsl_rl_config(spec: Spec) -> dict[str, Any]:
-    """rsl_rl's runner settings: the common ones, and its defaults otherwise."""
-    gaussian = {"class_name": "GaussianDistribution", "std_type": "log"}
-    network = {
-        "class_name": "MLPModel",
-        "hidden_dims": list(spec.hidden_sizes),
-        "activation": "elu",
-        "obs_normalization": True,
-    }
-    return {
-        "num_steps_per_env": spec.horizon_length,
-        "obs_groups": {"actor": ["policy"], "critic": ["policy"]},
-        "actor": {**network, "distribution_cfg": gaussian},
-        "critic": network,
-        "algorithm": {
-            "class_name": "PPO",
-            "num_learning_epochs": spec.num_epochs,
-            "num_mini_batches": spec.num_minibatches,
-            "clip_param": _CLIP_RATIO,
-            "gamma": _GAMMA,
-            "lam": _GAE_LAMBDA,
-            "learning_rate": _LEARNING_RATE,
-            "schedule": "adaptive",
-        },
-    }
+def rsl_rl_config(spec: Spec) -> dict[str, Any]:
+    """Returns rsl_rl's runner settings: the common ones, and its defaults otherwise."""
+    config: dict[str, Any] = yaml.safe_load(_RSL_RL)
+    config["num_steps_per_env"] = spec.horizon_length
+    for network in (config["actor"], config["critic"]):
+        network["hidden_dims"] = list(spec.hidden_sizes)
+    config["algorithm"]["num_learning_epochs"] = spec.num_epochs
+    config["algorithm"]["num_mini_batches"] = spec.num_minibatches
+    return config
 
 
-def rsl_rl(spec: Spec, iterations: int) -> list[float]:
+def rsl_rl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of rsl_rl.
 
-    Its defaults otherwise: separate actor and critic, adaptive learning rate, the check for NaN
-    on; observations are normalised. Without a log folder its logger does nothing.
+    Its defaults otherwise: separate actor and critic, adaptive learning rate, no compilation;
+    observations are normalised. Without a log folder its logger does nothing.
     """
-    with _fixed_settings():
+    with library_settings(device):
         from rsl_rl.runners import OnPolicyRunner
 
-        runner = OnPolicyRunner(_RslRlEnv(spec), _rsl_rl_config(spec), log_dir=None, device="cpu")
-        return _seconds(lambda: runner.learn(1), iterations)
+        env = _RslRlEnv(spec, device)
+        runner = OnPolicyRunner(env, rsl_rl_config(spec), log_dir=None, device=str(device))
+        return seconds_of_each(lambda: runner.learn(1), iterations, device)
 
 
-class _RlGamesEnv:
+class _RlGamesEnv(_ZeroCostEnv):
     """The zero-cost environment with rl_games' tensor interface."""
 
-    def __init__(self, spec: Spec) -> None:
-        self._observations, self._rewards = _constants(spec)
-        self._dones = torch.zeros(spec.num_envs, dtype=torch.uint8)
-
     def reset(self) -> Tensor:
-        return self._observations
+        return self.observations
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
-        return self._observations, self._rewards, self._dones, {}
+        return self.observations, self.rewards, self.dones, {}
 
     def set_train_info(self, env_frames: int, *args: Any) -> None:
         pass
 
 
-def _rl_games_params(spec: Spec, folder: str) -> dict[str, Any]:
-    """rl_games' settings of IsaacGymEnvs' Ant, with the common ones; files go to ``folder``."""
-    import yaml
+def rl_games_agent(
+    spec: Spec, env: object, device: torch.device, folder: str, *, seed: int = 1
+) -> Any:
+    """Returns an agent of rl_games before its first ``train_epoch``, with the Ant's settings.
 
-    params: dict[str, Any] = yaml.safe_load(_RL_GAMES_ANT)
+    As ``Runner.run`` does, which cannot be stopped between iterations; compiled on a GPU.
+
+    Args:
+        spec: Sizes of the problem.
+        env: The environment, with rl_games' tensor interface.
+        device: Where it computes; on a GPU in mixed precision.
+        folder: Where the files that it insists on go.
+        seed: Seed of all random numbers.
+    """
+    from rl_games.common.algo_observer import IsaacAlgoObserver
+    from rl_games.torch_runner import Runner
+
+    runner = Runner(IsaacAlgoObserver())
+    if device.type == "cpu":
+        torch.set_float32_matmul_precision("highest")  # The runner has just lowered it.
+    params: dict[str, Any] = yaml.safe_load(_RL_GAMES_ANT) | {"seed": seed}
     params["network"]["mlp"]["units"] = list(spec.hidden_sizes)
     params["config"] |= {
-        "vec_env": _RlGamesEnv(spec),
+        "vec_env": env,
         "env_info": dict(zip(("observation_space", "action_space"), _spaces(spec), strict=True)),
+        "device": str(device),
+        "mixed_precision": device.type == "cuda",
         "train_dir": folder,
         "num_actors": spec.num_envs,
         "horizon_length": spec.horizon_length,
         "minibatch_size": spec.minibatch_size,
         "mini_epochs": spec.num_epochs,
-        "gamma": _GAMMA,
-        "tau": _GAE_LAMBDA,
-        "e_clip": _CLIP_RATIO,
-        "learning_rate": _LEARNING_RATE,
     }
-    return params
+    runner.load_config(params)  # `load` would copy the environment.
+    agent = runner.algo_factory.create(runner.algo_name, base_name="run", params=params)
+    if device.type != "cpu":
+        agent.model = torch.compile(agent.model, mode="default")
+    agent.init_tensors()
+    agent.obs = agent.env_reset()
+    return agent
 
 
-def rl_games(spec: Spec, iterations: int) -> list[float]:
+def rl_games(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of rl_games.
 
-    IsaacGymEnvs' Ant settings otherwise: one network for actor and critic, normalised
-    observations and values, adaptive learning rate. The agent's own iteration is called instead
-    of ``Runner.run``, which by default compiles the model and writes TensorBoard files.
+    IsaacGymEnvs' Ant settings otherwise: one network, normalised observations and values, adaptive
+    learning rate; on a GPU mixed precision and a compiled model.
     """
-    with _fixed_settings(), tempfile.TemporaryDirectory() as folder:
-        from rl_games.torch_runner import Runner
-
-        runner = Runner()
-        torch.set_float32_matmul_precision("highest")  # The runner has just lowered it.
-        runner.load({"params": _rl_games_params(spec, folder)})
-        agent = runner.algo_factory.create(runner.algo_name, base_name="run", params=runner.params)
-        agent.init_tensors()
-        agent.obs = agent.env_reset()
-        seconds = _seconds(agent.train_epoch, iterations)
+    with library_settings(device), tempfile.TemporaryDirectory() as folder:
+        agent = rl_games_agent(spec, _RlGamesEnv(spec, device), device, folder)
+        seconds = seconds_of_each(agent.train_epoch, iterations, device)
         agent.writer.close()
         return seconds
+
+
+class _SkrlEnv(_ZeroCostEnv):
+    """The zero-cost environment with the interface of skrl's wrappers."""
+
+    state_space = None
+
+    def reset(self) -> tuple[Tensor, dict[str, Any]]:
+        return self.observations, {}
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+        dones = self.dones[:, None]
+        return self.observations, self.rewards[:, None], dones, dones, {}
+
+    def state(self) -> None:
+        return None
+
+
+def _skrl_config(spec: Spec) -> dict[str, Any]:
+    """Settings of skrl's Isaac Gym Ant, with the common ones; its defaults otherwise."""
+    config: dict[str, Any] = yaml.safe_load(_SKRL_ANT)
+    layers = {"layers": list(spec.hidden_sizes), "activations": "elu"}
+    for role in ("policy", "value"):
+        config["models"][role]["network"] = [{"name": "net", "input": "OBSERVATIONS", **layers}]
+    config["agent"] |= {
+        "rollouts": spec.horizon_length,
+        "learning_epochs": spec.num_epochs,
+        "mini_batches": spec.num_minibatches,
+    }
+    config["trainer"]["timesteps"] = spec.horizon_length
+    return config
+
+
+def skrl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
+    """Seconds of each PPO iteration of skrl.
+
+    The settings of its Isaac Gym Ant example: one network, normalised observations and values,
+    adaptive learning rate; float32 on a GPU too.
+    """
+    with library_settings(device):
+        from skrl.utils.runner.torch import Runner
+
+        # skrl does this for the whole process, but only when it is first imported.
+        Distribution.set_default_validate_args(False)
+        runner = Runner(_SkrlEnv(spec, device), _skrl_config(spec))
+        # The trainer takes one rollout's steps, the last of which updates.
+        return seconds_of_each(runner.trainer.train, iterations, device)
