@@ -117,7 +117,6 @@ class Spec:
 
 
 GPU_SPEC = Spec(num_envs=4096)
-"""The sizes on a GPU; elsewhere ``Spec()``."""
 
 
 @contextmanager
