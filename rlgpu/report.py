@@ -48,6 +48,8 @@ class Report:
         self._on_gpu = device.type == "cuda"
         self._underway: deque[_Sent] = deque()
         self._last_at = started
+        self._hosts: deque[Tensor] = deque()
+        """Pinned memory, as much as is underway."""
 
     def _mark(self) -> Any:
         if not self._on_gpu:
@@ -68,7 +70,11 @@ class Report:
         """Marks the end of an iteration and sends its numbers, shape [K]."""
         host = numbers
         if self._on_gpu:
-            host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+            if not self._hosts:
+                shape, dtype = numbers.shape, numbers.dtype
+                self._hosts += [torch.empty(shape, dtype=dtype, pin_memory=True) for _ in "12"]
+            host = self._hosts[0]
+            self._hosts.rotate()
             host.copy_(numbers, non_blocking=True)
         self._underway.append(_Sent(iteration, host, (self._begin, self._middle, self._mark())))
 

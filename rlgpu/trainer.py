@@ -63,10 +63,10 @@ class Trainer:
         self._seen_trouble = (0, 0)
         self._stop = False
         self._together = env.sim.capturable and env.device == agent.device
-        self._phases = self._make_phases()
+        self._collecting, self._updating = self._make_phases()
 
-    def _make_phases(self) -> tuple[list[Phase[Any]], Phase[Any], Phase[UpdateMetrics]]:
-        """Returns what is captured: the rollout or its policy steps, its end, the update."""
+    def _make_phases(self) -> tuple[list[Phase[Any]], Phase[Tensor]]:
+        """Returns what is captured: the rollout, or its policy steps, and the update."""
 
         def phase(name: str, function: Callable[[], Any], **more: Any) -> Phase[Any]:
             enabled = self.config.cuda_graphs
@@ -80,7 +80,7 @@ class Trainer:
         else:
             rollout = [phase("policy", partial(self._act, t)) for t in steps]
             self._observations = torch.zeros_like(self.storage.last_observations)
-        return rollout, phase("statistics", self._end_rollout), phase("update", self._update)
+        return rollout, phase("update", self._update)
 
     def train(self, display: Display) -> None:
         """Runs to ``max_iterations``, or to the end of the iteration that Ctrl-C falls into.
@@ -97,9 +97,9 @@ class Trainer:
                 report.begin()
                 self.collect()
                 report.end_of_rollout()
-                metrics = self.update()
+                numbers = self.update()
                 self.iteration += 1
-                report.send(self.iteration, self._numbers(metrics))
+                report.send(self.iteration, numbers)
                 finished = self._stop or self.iteration == self.config.max_iterations
                 saving = finished or self.iteration % self.config.train.save_interval == 0
                 for arrived in report.receive(everything=saving):
@@ -114,20 +114,23 @@ class Trainer:
 
     def collect(self) -> None:
         """Fills the storage with one rollout of ``horizon_length`` steps."""
-        rollout, end_rollout, _ = self._phases
+        collecting = self._collecting
         if self._together:
-            rollout[0]()
+            collecting[0]()
         else:
             with _one_torch_thread(self.env.device):
-                for t, act in enumerate(rollout):
+                for t, act in enumerate(collecting):
                     self._observations.copy_(self.env.observations)
                     self._step(t, act().to(self.env.device))
             self.storage.last_observations.copy_(self.env.observations)
-        end_rollout()
 
-    def update(self) -> UpdateMetrics:
-        """Trains on the rollout that was collected."""
-        return self._phases[2]()
+    def update(self) -> Tensor:
+        """Trains on the rollout that was collected.
+
+        Returns:
+            Everything reported of the iteration, in ``_record``'s order, float64, on the device.
+        """
+        return self._updating()
 
     def _rollout(self) -> None:
         for t in range(self.storage.horizon_length):
@@ -146,22 +149,16 @@ class Trainer:
         storage.truncated[t].copy_(step.truncated)
         storage.final_observations[t].copy_(step.final_observations)
 
-    def _end_rollout(self) -> None:
-        storage = self.storage
+    def _update(self) -> Tensor:
+        env, storage, device = self.env, self.storage, self.storage.rewards.device
         self.statistics.update(storage.rewards, storage.terminated | storage.truncated)
-
-    def _update(self) -> UpdateMetrics:
-        return self.agent.update(self.storage)
-
-    def _numbers(self, metrics: UpdateMetrics) -> Tensor:
-        """Returns everything reported in one tensor, float64, still on the device."""
-        env, device = self.env, self.storage.rewards.device
+        metrics = self.agent.update(storage)
         counts = (env.diverged_count, env.overflow_count, self.agent.adam.nonfinite_steps)
         return torch.cat(
             (
                 self.statistics.means().double(),
-                torch.stack([count.to(device).double() for count in counts]),
-                torch.stack([value.double() for value in metrics]),
+                torch.stack([count.to(device) for count in counts]).double(),
+                torch.stack(metrics).double(),
             )
         )
 

@@ -54,8 +54,7 @@ def iterate(trained: Trainer, iterations: int) -> dict[str, torch.Tensor]:
     with working_stream(trained.agent.device):
         for _ in range(iterations):
             trained.collect()
-            metrics = trained.update()
-        numbers = trained._numbers(metrics)
+            numbers = trained.update()
     agent, env = trained.agent.state_dict(), trained.env.state_dict()
     return {
         "params": trained.agent.flat.params.clone(),
@@ -72,7 +71,7 @@ def pretend_to_be_on_a_gpu(trained: Trainer) -> None:
     """The code takes the paths of a GPU; the tensors stay where they are."""
     trained.agent.device = trained.env.device = torch.device("cuda")
     trained.env.sim.capturable = trained._together = True
-    trained._phases[0][:] = [trained._rollout]
+    trained._collecting[:] = [trained._rollout]
 
 
 @pytest.mark.parametrize("task", ["Ant", "Cartpole"])
@@ -85,7 +84,7 @@ def test_no_operation_of_an_iteration_would_wait_for_a_gpu(tmp_path, task, sched
     with NothingWaits():
         for _ in range(2):
             trained.collect()
-            trained._numbers(trained.update())
+            trained.update()
     trained.agent.device = trained.env.device = CPU
     assert trained.statistics.means()[2] > 64  # episodes ended, so resets were exercised
     assert trained.agent.adam.step > 0
@@ -151,7 +150,7 @@ def test_an_iteration_never_synchronises(tmp_path, graphs) -> None:
         try:
             for _ in range(5):
                 trained.collect()
-                trained._numbers(trained.update())
+                trained.update()
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
