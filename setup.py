@@ -1,13 +1,44 @@
 """Builds rlgpu._C: with CUDA where torch has it and nvcc is found, for the CPU alone elsewhere."""
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import torch
 from setuptools import find_packages, setup
-from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtension
+
+
+def cuda_home() -> str | None:
+    """Returns a CUDA toolkit's folder: CUDA_HOME, nvcc's on PATH, the usual one, the wheel's."""
+    if home := os.environ.get("CUDA_HOME"):
+        return home
+    if shutil.which("nvcc"):
+        # nvcc may be a script elsewhere; it knows where its toolkit is.
+        command = ["nvcc", "--dryrun", "x.cu"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        if top := re.search(r"^#\$ TOP=(.+)$", said.stderr + said.stdout, re.MULTILINE):
+            return str(Path(top[1].strip()).resolve())
+    folders = [
+        Path("/usr/local/cuda"),
+        *(p for f in sys.path for p in Path(f or ".").glob("nvidia/*")),
+    ]
+    return next((str(f) for f in folders if (f / "bin" / "nvcc").is_file()), None)
+
+
+# torch looks for the toolkit when the next module is imported.
+if torch.version.cuda is not None and (home := cuda_home()):
+    os.environ["CUDA_HOME"] = home
+    if not torch.cuda.is_available():
+        os.environ.setdefault("TORCH_CUDA_ARCH_LIST", "8.0;9.0;10.0;12.0+PTX")
+
+from torch.utils.cpp_extension import (  # noqa: E402
+    BuildExtension,
+    CppExtension,
+    CUDAExtension,
+)
 
 ROOT = Path(__file__).parent
 # Contraction stays off so that acting and training, and every vector width, round alike.
@@ -24,18 +55,6 @@ CXX_FLAGS = [
 NVCC_FLAGS = ["-O3", "-std=c++20", "-fmad=false", "--expt-relaxed-constexpr"]
 
 
-def cuda_home() -> str | None:
-    """Returns the folder of a CUDA toolkit: CUDA_HOME, nvcc's on PATH, or the nvcc wheel's."""
-    if home := os.environ.get("CUDA_HOME"):
-        return home
-    if nvcc := shutil.which("nvcc"):
-        return str(Path(nvcc).resolve().parent.parent)
-    for folder in sys.path:
-        for candidate in Path(folder or ".").glob("nvidia/*/bin/nvcc"):
-            return str(candidate.parent.parent)
-    return None
-
-
 def extension() -> CppExtension | CUDAExtension:
     """Returns the extension this machine can build, and says which."""
     sources = [
@@ -49,7 +68,6 @@ def extension() -> CppExtension | CUDAExtension:
         return CppExtension(
             "rlgpu._C", sources, extra_compile_args={"cxx": [*CXX_FLAGS, "-fopenmp"]}
         )
-    os.environ.setdefault("CUDA_HOME", home)
     print(f"rlgpu: building the extension for CPU and CUDA {torch.version.cuda} ({home})")
     sources += sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/cuda/*.cu"))
     return CUDAExtension(

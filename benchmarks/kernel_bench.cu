@@ -5,7 +5,9 @@
 //     ncu --set full -k regex:gae build/kernel_bench gae --once
 //
 // A row's time is that of one launch within a CUDA graph of many, median of ten replays; bytes are
-// the least that must be moved, against a device-to-device copy measured in the same run.
+// the least that must be moved, against a device-to-device copy measured in the same run. Launches
+// repeat on the same data, so that what fits the second-level cache may beat the copy, as it may
+// within an iteration.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 
@@ -73,5 +75,7 @@ def seed_everything(config: Config) -> None:
     torch.manual_seed(config.seed)
     np.random.seed(config.seed)
     torch.use_deterministic_algorithms(config.torch_deterministic)
+    if config.torch_deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch asks for it
     # For kernels=torch and whatever a task multiplies; the compiled ops are told on their own.
     torch.set_float32_matmul_precision("highest" if config.precision == "fp32" else "high")

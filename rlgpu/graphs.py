@@ -18,6 +18,9 @@ from rlgpu.ops.extension import load_extension
 Result = TypeVar("Result")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_ABANDONED: list[object] = []
+"""Graphs whose capture failed: torch would abort the process if they were freed."""
+
 
 def fuse(function: Function, enabled: bool) -> Function:
     """Returns ``function`` compiled for the shapes it meets, so that it launches few kernels."""
@@ -107,11 +110,14 @@ class Phase(Generic[Result]):
         try:
             with (
                 torch.autograd.set_multithreading_enabled(False),  # pools belong to a thread
-                torch.cuda.use_mem_pool(self._pool),
                 torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+                torch.cuda.use_mem_pool(self._pool),
                 self._joining(),
             ):
                 self._result = self._function()
+        except BaseException:
+            _ABANDONED.append((graph, self._pool))
+            raise
         finally:
             gc.enable()
         return graph
@@ -136,7 +142,7 @@ class Skipping:
         if enabled and device.type == "cuda":
             compiled = load_extension(device)
             if compiled.can_skip():
-                self._compiled = compiled
+                self._compiled, self._device = compiled, device
                 self._stream = torch.cuda.Stream(device)
 
     @contextmanager
@@ -149,6 +155,9 @@ class Skipping:
         if self._compiled is None or not torch.cuda.is_current_stream_capturing():
             yield
             return
+        # torch hands out its streams in turn; the body's must not be the one that is capturing.
+        while self._stream == torch.cuda.current_stream(self._device):
+            self._stream = torch.cuda.Stream(self._device)
         self._compiled.begin_unless(flag, self._stream.cuda_stream)
         try:
             with torch.cuda.stream(self._stream):

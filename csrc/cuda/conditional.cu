@@ -2,7 +2,8 @@
 // flag in device memory is set.
 //
 // The one idea: the body is captured on a stream of its own, into the graph that the node owns; the
-// parent stream's capture then goes on behind the node. torch's graph wrapper offers none of this.
+// parent stream's capture then goes on behind the node. (torch's own wrapper offers the like only
+// from 2.13 on.)
 // Source: CUDA C++ Programming Guide, "Conditional Graph Nodes".
 #include "conditional.h"
 
@@ -17,6 +18,8 @@ namespace {
 
 // Conditional nodes came with CUDA 12.4.
 constexpr int kFirstDriver = 12040;
+
+#if CUDART_VERSION >= 12040
 
 __global__ void set_condition_kernel(cudaGraphConditionalHandle handle, const bool* flag_in) {
   cudaGraphSetConditional(handle, *flag_in ? 0u : 1u);
@@ -43,6 +46,8 @@ Capture capture_of(cudaStream_t stream) {
   TORCH_CHECK(status == cudaStreamCaptureStatusActive, "begin_unless: nothing is being captured");
   return capture;
 }
+
+#endif
 
 }  // namespace
 

@@ -40,8 +40,9 @@ constexpr int kTile = 64;        // rows and columns of a block's tile
 constexpr int kDepth = 32;       // of the contraction, at a time
 constexpr int kGemmBlock = 128;  // four warps, each a 32 x 32 quarter of the tile
 constexpr int kTileStride = 72;  // padded, so that fragments start on 32 bytes and banks differ
-constexpr int kDepthStride = 40;
 constexpr int kResultStride = 68;
+// By an element's bytes: rows start on 16 bytes and in different banks.
+constexpr int depth_stride(size_t bytes) { return bytes == 2 ? 40 : 36; }
 constexpr int kPerThread = kTile * kDepth / kGemmBlock;
 
 // A float32 matrix seen as [outer, depth]; depth is what the product sums over.
@@ -75,7 +76,7 @@ struct Element {
 
 // Both operands' present slice, and later the result, in the same bytes.
 union alignas(32) TileMemory {
-  float operands[2][kTile * kDepthStride];
+  float operands[2][kTile * depth_stride(sizeof(float))];
   float result[kTile * kResultStride];
 };
 
@@ -115,6 +116,7 @@ struct Slice {
   // Laid out as in memory: [outer][depth] or [depth][outer].
   template <Precision kPrecision>
   __device__ void store(typename Element<kPrecision>::Type* tile) const {
+    constexpr int kDepthStride = depth_stride(sizeof(typename Element<kPrecision>::Type));
 #pragma unroll
     for (int part = 0; part < kPerThread / 4; ++part) {
       auto* target = kDepthContiguous ? tile + outer(part) * kDepthStride + depth(part)
@@ -129,6 +131,7 @@ struct Slice {
 // each 16 x 16 part. Exact float32 on the GPU; on a CPU, all precisions.
 template <Precision kPrecision, bool kDepthA, bool kDepthB>
 struct ScalarQuarter {
+  static constexpr int kDepthStride = depth_stride(sizeof(typename Element<kPrecision>::Type));
   float sums[2][2][8] = {};
 
   __device__ void multiply(const float* a, const float* b, int row, int column) {
@@ -170,6 +173,7 @@ template <Precision kPrecision, bool kDepthA, bool kDepthB>
 struct TensorQuarter {
   static constexpr bool kIsTf32 = kPrecision == Precision::kTf32;
   static constexpr int kStep = kIsTf32 ? 8 : 16;
+  static constexpr int kDepthStride = depth_stride(sizeof(typename Element<kPrecision>::Type));
   template <bool kCondition, typename Yes, typename No>
   using Choose = typename std::conditional<kCondition, Yes, No>::type;
   using Type = Choose<kIsTf32, nvcuda::wmma::precision::tf32, __nv_bfloat16>;

@@ -138,7 +138,7 @@ def sample_actions(
 def shuffle(rng_state: Tensor, count: int) -> Tensor:
     """Returns what ``rlgpu.ops.shuffle`` does."""
     device = rng_state.device
-    words = [philox(rng_state, torch.tensor(element, device=device)) for element in (-1, -2)]
+    words = [philox(rng_state, rng_state.new_full((), element)) for element in (-1, -2)]
     keys = [word for four in words for word in four]
     bits = next(bits for bits in range(1, 32) if 4**bits >= count)
     mask = 2**bits - 1

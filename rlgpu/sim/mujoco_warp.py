@@ -84,6 +84,7 @@ class MujocoWarpSimulator:
         self._contact_forces, self._body_states = scene.contact_forces, scene.body_states
         self._bind(scene)
         self._in_capture = False
+        self._joined: list[Any] = []  # Warp's side of torch's graphs, whose memory they use
         self._graph = self._capture_physics()
         self._restart_everyone()
 
@@ -119,6 +120,8 @@ class MujocoWarpSimulator:
                 self._physics()
             if self._body_states:
                 self._kinematics()
+            # What ran is on Warp's own stream; torch's would not wait for it.
+            wp.synchronize_device()
         return capture.graph
 
     def _physics(self) -> None:
@@ -148,7 +151,7 @@ class MujocoWarpSimulator:
                 yield
             finally:
                 self._in_capture = False
-                wp.capture_end(stream=stream)
+                self._joined.append(wp.capture_end(stream=stream))
 
     def _on_torch_stream(self) -> Any:
         if self.device.type == "cpu" or self._in_capture:
@@ -203,6 +206,9 @@ class MujocoWarpSimulator:
         if name in parameters.DERIVING:
             with self._on_torch_stream(), wp.ScopedDevice(self._wp_device):
                 mjw.set_const(self._m, self._d, restore=False)
+                if not self._in_capture:
+                    # Its temporaries are freed without regard to torch's streams.
+                    wp.synchronize_device()
 
     def _put(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Gives masked worlds a state without history; all that survives a step is set."""
@@ -255,6 +261,7 @@ class MujocoWarpSimulator:
 
     def close(self) -> None:
         """Frees the engine's memory."""
+        self._joined.clear()
         del self._graph, self._m, self._d
 
 

@@ -210,9 +210,10 @@ void test_sample_actions(int64_t rows, int64_t actions) {
     float log_prob;
     rlgpu::sample_row(outputs.data() + r * stride, log_std.data(), 5, 9, r, actions, wanted.data(),
                       &log_prob);
-    right = right && log_prob == log_probs[r] && values[r] == outputs[r * stride + actions];
+    right = right && near(log_probs[r], log_prob, 1e-5 * (1.0 + std::fabs(log_prob))) &&
+            values[r] == outputs[r * stride + actions];
     for (int64_t i = 0; i < actions; ++i) {
-      right = right && drawn[r * actions + i] == wanted[i] &&
+      right = right && near(drawn[r * actions + i], wanted[i], 1e-5) &&
               mean[r * actions + i] == outputs[r * stride + i];
     }
   }
@@ -258,7 +259,12 @@ void test_ppo_loss(int64_t rows, int64_t actions) {
                                          got_log_std.data(), got_metrics.data(), partials.data(),
                                          nullptr)),
          "ppo_loss runs");
-  expect(got_mean == wanted_mean && got_values == wanted_values &&
+  double mean_gap = 0.0;  // relative; a GPU's exponentials differ from the host's in the last bits
+  for (size_t i = 0; i < got_mean.size(); ++i) {
+    const double gap = std::fabs(got_mean[i] - wanted_mean[i]);
+    mean_gap = std::fmax(mean_gap, gap / (1e-6 + std::fabs(wanted_mean[i])));
+  }
+  expect(mean_gap < 1e-4 && got_values == wanted_values &&
              worst(got_log_std, wanted_log_std) < 1e-4 * (1.0 + rows) &&
              worst(got_metrics, wanted_metrics) < 1e-2,
          "ppo_loss");

@@ -57,8 +57,18 @@ def test_flat_parameters_are_the_modules_parameters() -> None:
     gradients = [torch.ones_like(x) for x in (*policy, net.log_std)]
     flat.backward((*policy, net.log_std), gradients)
     assert flat.grads.abs().sum() > 0
-    # log_std comes first and its gradient is what was given.
-    assert flat.grads[: len(net.log_std)].eq(1.0).all()
+    # log_std's gradient is what was given, where its values are.
+    start = (net.log_std.data_ptr() - flat.params.data_ptr()) // 4
+    assert flat.grads[start : start + len(net.log_std)].eq(1.0).all()
+
+
+def test_matrices_begin_where_a_gpu_can_load_four_numbers_at_once() -> None:
+    """Odd sizes, such as three standard deviations, come last."""
+    net = network()
+    flat = FlatParameters(net)
+    for parameter in net.parameters():
+        if parameter.numel() % 4 == 0:
+            assert (parameter.data_ptr() - flat.params.data_ptr()) % 16 == 0
     flat.params.zero_()
     assert not net(torch.ones(1, 5)).mean.any()
     assert flat.params.numel() == sum(p.numel() for p in net.parameters())
