@@ -2,15 +2,17 @@
 # make test    set up, build, run every test
 # make check   formatting, lint and types
 # make play    play the newest checkpoint back
+# make kernels build and test the kernels without Python; on the CPU, and on a GPU where one is
+# make gpu     everything that needs a GPU: tests, compute-sanitizer, profile, benchmarks
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc -type f)
-CXX_SOURCES := $(shell find csrc tests/cpp -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' -o -name '*.h')
+CXX_SOURCES := $(shell find csrc tests/cpp benchmarks -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' -o -name '*.h')
 ARGS ?=
 
-.PHONY: train play test check format setup clean
+.PHONY: train play test check format kernels gpu setup clean
 
 train: setup
 	$(BIN)/python train.py task=Ant headless=True $(ARGS)
@@ -31,6 +33,24 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i $(CXX_SOURCES)
+
+kernels:
+	cmake -B build
+	cmake --build build --parallel
+	ctest --test-dir build --output-on-failure
+
+gpu: setup kernels
+	$(BIN)/python -m pytest -m cuda
+	for tool in memcheck racecheck initcheck; do \
+	  PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --tool $$tool --error-exitcode 1 \
+	    $(BIN)/python -m pytest -m cuda tests/ops || exit 1; \
+	done
+	build/kernel_bench
+	$(BIN)/python -m rlgpu.profile kernels
+	$(BIN)/python -m rlgpu.profile task=Ant
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/learner.py
+	$(BIN)/python benchmarks/end_to_end.py
 
 setup: $(VENV)/built
 

@@ -108,6 +108,48 @@ def test_a_cuda_device_where_there_is_none_is_refused(key) -> None:
         composed(f"{key}=cuda:0")
 
 
+@pytest.fixture
+def with_gpu(monkeypatch) -> None:
+    """A machine whose torch sees one GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "engine", "sim_device", "rl_device", "num_envs"),
+    [
+        ((), "mujoco_warp", "cuda:0", "cuda:0", 4096),
+        (("sim_device=cuda",), "mujoco_warp", "cuda:0", "cuda:0", 4096),
+        (("sim=mujoco",), "mujoco", "cpu", "cpu", 512),
+        (("sim_device=cpu",), "mujoco", "cpu", "cpu", 512),
+        (("sim=mujoco", "rl_device=cuda:0"), "mujoco", "cpu", "cuda:0", 512),
+        (("sim=mujoco_warp", "sim_device=cpu"), "mujoco_warp", "cpu", "cpu", 4096),
+    ],
+)
+def test_the_engine_follows_the_device(
+    with_gpu, words, engine, sim_device, rl_device, num_envs
+) -> None:
+    """Of the Ant: MuJoCo Warp where a GPU is, MuJoCo on the CPU, and what else is asked for."""
+    config = composed("task=Ant", *words).config
+    assert (config.sim.engine, config.sim_device) == (engine, sim_device)
+    assert (config.rl_device, config.num_envs) == (rl_device, num_envs)
+
+
+def test_an_engine_on_a_device_it_cannot_use_is_refused(with_gpu) -> None:
+    """The CPU engine on a GPU, and a GPU that is not there."""
+    with pytest.raises(UsageError, match="sim=mujoco runs on the CPU; use sim_device=cpu"):
+        composed("sim=mujoco", "sim_device=cuda:0")
+    with pytest.raises(UsageError, match="this machine offers torch 1 CUDA devices"):
+        composed("sim_device=cuda:1")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_the_gpu_engine_without_a_gpu_is_refused() -> None:
+    """It could run on Warp's CPU device, but hardly anybody would mean that."""
+    with pytest.raises(UsageError, match=r"torch sees none .* use sim=mujoco, or sim_device=cpu"):
+        composed("sim=mujoco_warp")
+
+
 def test_a_task_outside_the_tree_brings_its_own_files(tmp_path) -> None:
     """task=path/to/file.py:Class with its YAML beside it."""
     source = (CFG.parent / "tasks" / "cartpole.py").read_text()
