@@ -20,6 +20,7 @@ from rlgpu.player import (
     require_video,
 )
 from rlgpu.run_folder import create_run_folder, task_folder
+from rlgpu.sim import GPU_ENGINES
 from rlgpu.trainer import Trainer, TrainingFailed
 from tasks import TASKS
 
@@ -51,6 +52,7 @@ def train(composed: Composed, console: Console) -> None:
     seed_everything(config)
     path = find_checkpoint(config.checkpoint, task_folder(config)) if config.checkpoint else None
     content = load_checkpoint(path) if path else None
+    announce(composed, console)
     env = make_env(config, composed.task_class, config.num_envs, config.seed)
     agent = make_agent(config, env)
     if path and content:
@@ -72,12 +74,23 @@ def train(composed: Composed, console: Console) -> None:
     )
 
 
+def announce(composed: Composed, console: Console) -> None:
+    """Says why the first start on a machine is slow, before it is."""
+    if composed.config.sim.engine in GPU_ENGINES:
+        console.print(
+            "preparing the simulation; the first time on a machine its kernels are compiled, which "
+            "takes about a minute",
+            highlight=False,
+        )
+
+
 def play(composed: Composed, console: Console) -> None:
     """Plays a checkpoint back: viewer, video, or return and length without a display."""
     config = composed.config
     path = find_checkpoint(config.checkpoint or "latest", task_folder(config))
     content = load_checkpoint(path)
     seed_everything(config)
+    announce(composed, console)
     env = make_env(config, composed.task_class, config.num_envs, config.seed)
     agent = make_agent(config, env)
     check_compatible(path, content, config, env.sim.joint_names)
