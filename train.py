@@ -53,7 +53,7 @@ def train(composed: Composed, console: Console) -> None:
     path = find_checkpoint(config.checkpoint, task_folder(config)) if config.checkpoint else None
     content = load_checkpoint(path) if path else None
     announce(composed, console)
-    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
     if path and content:
         check_compatible(path, content, config, env.sim.joint_names)

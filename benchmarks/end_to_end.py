@@ -45,7 +45,7 @@ RSL_RL_HORIZON, RL_GAMES_HORIZON = 32, 16
 def rlgpu(composed: Composed, target: float) -> Curve:
     """Returns our learning curve, as metrics.csv has it; a run is not cut short."""
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "nn").mkdir()
@@ -62,7 +62,7 @@ def rlgpu(composed: Composed, target: float) -> Curve:
 def rsl_rl(composed: Composed, target: float) -> Curve:
     """Returns rsl_rl's learning curve."""
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     iterations = MAX_STEPS // (RSL_RL_HORIZON * env.num_envs)
     with working_stream(env.device):
         return train_rsl_rl(
@@ -73,7 +73,7 @@ def rsl_rl(composed: Composed, target: float) -> Curve:
 def rl_games(composed: Composed, target: float) -> Curve:
     """Returns rl_games' learning curve."""
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     rows = RL_GAMES_HORIZON * env.num_envs
     with working_stream(env.device):
         return train_rl_games(

@@ -39,9 +39,9 @@ def main(arguments: list[str]) -> None:
     """Prints medians and ratios."""
     composed = compose(arguments, TASKS, ROOT / "cfg")
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
-    bare = make_env(config, composed.task_class, config.num_envs, config.seed)
+    bare = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     with tempfile.TemporaryDirectory() as folder, working_stream(env.device):
         trainer = Trainer(config, env, agent, Path(folder))
         horizon = config.train.horizon_length

@@ -16,8 +16,17 @@ from rlgpu.task import Task
 from rlgpu.vec_env import VecEnv
 
 
-def make_env(config: Config, task_class: type[Task], num_envs: int, seed: int) -> VecEnv:
+def make_env(
+    config: Config, task_class: type[Task], num_envs: int, seed: int, *, training: bool = False
+) -> VecEnv:
     """Returns environments of a task on the configured engine.
+
+    Args:
+        config: The run's configuration.
+        task_class: The task.
+        num_envs: How many environments.
+        seed: Seed of the resets.
+        training: Whether they will be stepped so often that compiling their code pays.
 
     Raises:
         UsageError: The engine is not installed, or cannot use the device.
@@ -41,7 +50,8 @@ def make_env(config: Config, task_class: type[Task], num_envs: int, seed: int) -
         ) from error
     except RuntimeError as error:
         raise UsageError(f"sim={config.sim.engine}: {error}") from error
-    return VecEnv(task, sim, seed=seed, compiled=config.compile and device.type == "cuda")
+    compiled = training and config.compile and device.type == "cuda"
+    return VecEnv(task, sim, seed=seed, compiled=compiled)
 
 
 def make_agent(config: Config, env: VecEnv) -> Ppo:

@@ -45,7 +45,7 @@ def trainer(tmp_path: Path, *words: str) -> Trainer:
     words = ("headless=True", "num_envs=64", "train.minibatch_size=256", *words)
     composed = compose(words, TASKS, ROOT / "cfg")
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     return Trainer(config, env, make_agent(config, env), tmp_path)
 
 

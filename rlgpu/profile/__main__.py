@@ -60,7 +60,7 @@ def _profile(words: list[str], console: Console) -> None:
     composed = compose(["headless=True", "train.target_kl=0", *words], tasks, folder / "cfg")
     config = composed.config
     seed_everything(config)
-    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
     with tempfile.TemporaryDirectory() as scratch, working_stream(agent.device):
         trainer = Trainer(config, env, agent, Path(scratch))
