@@ -1,5 +1,7 @@
 """Builds rlgpu._C: with CUDA where torch has it and nvcc is found, for the CPU alone elsewhere."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
