@@ -37,8 +37,9 @@ class VecEnv:
             task: The task, not yet bound.
             sim: An engine holding the task's scene.
             seed: Seed of the resets' random numbers.
-            compiled: Whether torch.compile fuses the task's tensor code with the engine's; without
-                it a task costs more than the physics on a GPU.
+            compiled: Whether torch.compile fuses the task's tensor code with the engine's. On a GPU
+                its many small kernels may cost more than the physics; of 3.12 ms a step of an Ant,
+                fusing left 1.36. Source: IsaacLab, pull request 6509.
         """
         self.task, self.sim = task, sim
         self.num_envs, self.device = sim.num_envs, sim.device

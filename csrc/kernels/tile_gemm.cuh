@@ -3,7 +3,7 @@
 // The one idea: an element's sum runs over the contraction in one fixed order, whatever the number
 // of rows or blocks, so that acting on 4096 rows and training on 32768 give the same bits, which no
 // library's choice of algorithm promises. Loads of the next slice are under way while tensor cores
-// work on the present one. tests/cpp runs the float32 arithmetic, with rounded inputs, on a CPU.
+// work on the present one.
 #pragma once
 
 #include <type_traits>
@@ -18,18 +18,6 @@
 namespace rlgpu {
 
 enum class Precision { kFp32, kTf32, kBf16 };
-
-// A float rounded to the number of mantissa bits that a precision keeps: to nearest, ties away
-// (TF32) or to even (bfloat16), as the hardware does.
-RLGPU_HD float round_to(Precision precision, float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof(bits));
-  if (precision == Precision::kFp32 || (bits & 0x7f800000u) == 0x7f800000u) return x;
-  bits = precision == Precision::kTf32 ? (bits + 0x1000u) & 0xffffe000u
-                                       : (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
-  std::memcpy(&x, &bits, sizeof(bits));
-  return x;
-}
 
 }  // namespace rlgpu
 
@@ -53,7 +41,7 @@ struct Operand {
   int64_t stride;     // of whichever dimension is not contiguous
 };
 
-#if defined(__CUDA_ARCH__)
+// What an operand is in shared memory.
 template <Precision kPrecision>
 struct Element {
   using Type = float;
@@ -66,13 +54,6 @@ struct Element<Precision::kBf16> {
   using Type = __nv_bfloat16;
   static __device__ __nv_bfloat16 from(float x) { return __float2bfloat16_rn(x); }
 };
-#else
-template <Precision kPrecision>
-struct Element {
-  using Type = float;
-  static float from(float x) { return round_to(kPrecision, x); }
-};
-#endif
 
 // Both operands' present slice, and later the result, in the same bytes.
 union alignas(32) TileMemory {
@@ -127,8 +108,8 @@ struct Slice {
   }
 };
 
-// One warp's quarter of the tile, as scalar arithmetic: lane l owns row l / 2 and eight columns of
-// each 16 x 16 part. Exact float32 on the GPU; on a CPU, all precisions.
+// One warp's quarter of the tile in exact float32: lane l owns row l / 2 and eight columns of each
+// 16 x 16 part.
 template <Precision kPrecision, bool kDepthA, bool kDepthB>
 struct ScalarQuarter {
   static constexpr int kDepthStride = depth_stride(sizeof(typename Element<kPrecision>::Type));
@@ -167,7 +148,6 @@ struct ScalarQuarter {
   }
 };
 
-#if defined(__CUDA_ARCH__)
 // One warp's quarter of the tile on the tensor cores.
 template <Precision kPrecision, bool kDepthA, bool kDepthB>
 struct TensorQuarter {
@@ -225,10 +205,6 @@ template <Precision kPrecision, bool kDepthA, bool kDepthB>
 using Quarter = typename std::conditional<kPrecision == Precision::kFp32,
                                           ScalarQuarter<kPrecision, kDepthA, kDepthB>,
                                           TensorQuarter<kPrecision, kDepthA, kDepthB>>::type;
-#else
-template <Precision kPrecision, bool kDepthA, bool kDepthB>
-using Quarter = ScalarQuarter<kPrecision, kDepthA, kDepthB>;
-#endif
 
 __device__ inline bool is_aligned(const Operand& operand) {
   return operand.stride % 4 == 0 && reinterpret_cast<uintptr_t>(operand.data) % 16 == 0;

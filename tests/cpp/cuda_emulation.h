@@ -4,7 +4,7 @@
 // resumed in turn until all of them wait at the same barrier (or have returned), which then opens.
 // Barriers: a block (__syncthreads), a warp (shuffles, votes), the grid (sync_grid).
 //
-// What is not emulated: races that need real concurrency, memory ordering, tensor cores, speed.
+// What is not emulated: races that need real concurrency, memory ordering, speed.
 // __shared__ variables are static, so those of one block are alive at a time; a kernel that calls
 // sync_grid must not keep anything in them across it.
 #pragma once
@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #define __global__
@@ -198,6 +199,8 @@ inline int __all_sync(unsigned, int predicate) {
   }
   return predicate;
 }
+
+#include "wmma_emulation.h"
 
 namespace rlgpu {
 

@@ -47,6 +47,17 @@ Vector<uint8_t> flags(int64_t count, uint32_t seed, float share) {
   return result;
 }
 
+#if defined(RLGPU_EMULATE_CUDA)
+void test_rounding() {
+  // TF32 keeps 10 bits of the mantissa, bfloat16 7; ties go away from zero, or to even.
+  const auto bf16 = [](float x) { return nvcuda::wmma::to_float(__float2bfloat16_rn(x)); };
+  expect(nvcuda::wmma::__float_to_tf32(1.0f + 0x1p-11f) == 1.0f + 0x1p-10f, "TF32 ties go away");
+  expect(nvcuda::wmma::__float_to_tf32(1.0f + 0x1p-12f) == 1.0f, "TF32 rounds to nearest");
+  expect(bf16(1.0f + 0x1p-8f) == 1.0f, "bfloat16 ties go to even");
+  expect(bf16(1.0f + 0x1.8p-8f) == 1.0f + 0x1p-7f, "bfloat16 rounds to nearest");
+}
+#endif
+
 void test_gae(int64_t horizon, int64_t envs, bool normalize) {
   const int64_t count = horizon * envs;
   const Floats rewards = numbers(count, 1), values = numbers(count, 2), last = numbers(envs, 4);
@@ -335,6 +346,9 @@ int main() {
     std::printf("skipped: needs an NVIDIA GPU\n");
     return 77;
   }
+#endif
+#if defined(RLGPU_EMULATE_CUDA)
+  test_rounding();
 #endif
   for (const bool normalize : {true, false}) {
     // Resident in small and large blocks, up to 16 and 32 steps; streamed.

@@ -80,15 +80,6 @@ void test_adam() {
   expect(near(param, 0.9, 1e-6), "Adam's first step is the learning rate, whatever the gradient");
 }
 
-void test_rounding() {
-  // TF32 keeps 10 bits of the mantissa, bfloat16 7; ties go away from zero, or to even.
-  const float tie = 1.0f + 0x1p-11f, halfway = 1.0f + 0x1p-8f;
-  expect(rlgpu::round_to(rlgpu::Precision::kTf32, tie) == 1.0f + 0x1p-10f, "TF32 ties go away");
-  expect(rlgpu::round_to(rlgpu::Precision::kBf16, halfway) == 1.0f, "bfloat16 ties go to even");
-  expect(rlgpu::round_to(rlgpu::Precision::kFp32, tie) == tie, "float32 is left alone");
-  expect(std::isnan(rlgpu::round_to(rlgpu::Precision::kTf32, NAN)), "rounding keeps NaN");
-}
-
 void test_running_moments() {
   // {1, 3} seen, {5, 7} new: mean 4, variance 5. The batch is centred by 2: sums 3 + 5, 9 + 25.
   const rlgpu::RunningMoments m = rlgpu::merge({2.0, 1.0, 2.0}, {2.0, 8.0, 34.0}, 2.0f);
@@ -113,7 +104,6 @@ void test_shuffle() {
 }  // namespace
 
 int main() {
-  test_rounding();
   test_running_moments();
   test_shuffle();
   test_philox();
