@@ -44,7 +44,12 @@ STRANGERS = [
     ("tasks", ("rlgpu.learner", "rlgpu.nn", "rlgpu.ops", "rlgpu.storage", "rlgpu.trainer")),
 ]
 PYTHON = sorted([*ROOT.glob("rlgpu/**/*.py"), *ROOT.glob("tasks/*.py"), ROOT / "train.py"])
-CPP = sorted(p for s in ("cpp", "cu", "cuh", "h") for p in ROOT.glob(f"csrc/**/*.{s}"))
+CPP = sorted(
+    path
+    for folder in ("csrc", "tests/cpp", "benchmarks")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".cpp", ".cu", ".cuh", ".h")
+)
 ALL_PYTHON = sorted([*PYTHON, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/*.py")])
 # Functions that are one long list or one flow, with the reason in their docstring.
 MAX_FILE, MAX_CPP_FILE, MAX_FUNCTION = 400, 300, 50

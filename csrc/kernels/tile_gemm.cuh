@@ -29,8 +29,6 @@ constexpr int kDepth = 32;       // of the contraction, at a time
 constexpr int kGemmBlock = 128;  // four warps, each a 32 x 32 quarter of the tile
 constexpr int kTileStride = 72;  // padded, so that fragments start on 32 bytes and banks differ
 constexpr int kResultStride = 68;
-// By an element's bytes: rows start on 16 bytes and in different banks.
-constexpr int depth_stride(size_t bytes) { return bytes == 2 ? 40 : 36; }
 constexpr int kPerThread = kTile * kDepth / kGemmBlock;
 
 // A float32 matrix seen as [outer, depth]; depth is what the product sums over.
@@ -41,10 +39,11 @@ struct Operand {
   int64_t stride;     // of whichever dimension is not contiguous
 };
 
-// What an operand is in shared memory.
+// What an operand is in shared memory. kDepthStride: rows start on 16 bytes, in different banks.
 template <Precision kPrecision>
 struct Element {
   using Type = float;
+  static constexpr int kDepthStride = 36;
   static __device__ float from(float x) {
     return kPrecision == Precision::kTf32 ? nvcuda::wmma::__float_to_tf32(x) : x;
   }
@@ -52,12 +51,13 @@ struct Element {
 template <>
 struct Element<Precision::kBf16> {
   using Type = __nv_bfloat16;
+  static constexpr int kDepthStride = 40;
   static __device__ __nv_bfloat16 from(float x) { return __float2bfloat16_rn(x); }
 };
 
 // Both operands' present slice, and later the result, in the same bytes.
 union alignas(32) TileMemory {
-  float operands[2][kTile * depth_stride(sizeof(float))];
+  float operands[2][kTile * Element<Precision::kFp32>::kDepthStride];
   float result[kTile * kResultStride];
 };
 
@@ -97,7 +97,7 @@ struct Slice {
   // Laid out as in memory: [outer][depth] or [depth][outer].
   template <Precision kPrecision>
   __device__ void store(typename Element<kPrecision>::Type* tile) const {
-    constexpr int kDepthStride = depth_stride(sizeof(typename Element<kPrecision>::Type));
+    constexpr int kDepthStride = Element<kPrecision>::kDepthStride;
 #pragma unroll
     for (int part = 0; part < kPerThread / 4; ++part) {
       auto* target = kDepthContiguous ? tile + outer(part) * kDepthStride + depth(part)
@@ -110,9 +110,9 @@ struct Slice {
 
 // One warp's quarter of the tile in exact float32: lane l owns row l / 2 and eight columns of each
 // 16 x 16 part.
-template <Precision kPrecision, bool kDepthA, bool kDepthB>
+template <bool kDepthA, bool kDepthB>
 struct ScalarQuarter {
-  static constexpr int kDepthStride = depth_stride(sizeof(typename Element<kPrecision>::Type));
+  static constexpr int kDepthStride = Element<Precision::kFp32>::kDepthStride;
   float sums[2][2][8] = {};
 
   __device__ void multiply(const float* a, const float* b, int row, int column) {
@@ -153,7 +153,7 @@ template <Precision kPrecision, bool kDepthA, bool kDepthB>
 struct TensorQuarter {
   static constexpr bool kIsTf32 = kPrecision == Precision::kTf32;
   static constexpr int kStep = kIsTf32 ? 8 : 16;
-  static constexpr int kDepthStride = depth_stride(sizeof(typename Element<kPrecision>::Type));
+  static constexpr int kDepthStride = Element<kPrecision>::kDepthStride;
   template <bool kCondition, typename Yes, typename No>
   using Choose = typename std::conditional<kCondition, Yes, No>::type;
   using Type = Choose<kIsTf32, nvcuda::wmma::precision::tf32, __nv_bfloat16>;
@@ -202,9 +202,9 @@ struct TensorQuarter {
 };
 
 template <Precision kPrecision, bool kDepthA, bool kDepthB>
-using Quarter = typename std::conditional<kPrecision == Precision::kFp32,
-                                          ScalarQuarter<kPrecision, kDepthA, kDepthB>,
-                                          TensorQuarter<kPrecision, kDepthA, kDepthB>>::type;
+using Quarter =
+    typename std::conditional<kPrecision == Precision::kFp32, ScalarQuarter<kDepthA, kDepthB>,
+                              TensorQuarter<kPrecision, kDepthA, kDepthB>>::type;
 
 __device__ inline bool is_aligned(const Operand& operand) {
   return operand.stride % 4 == 0 && reinterpret_cast<uintptr_t>(operand.data) % 16 == 0;

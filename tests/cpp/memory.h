@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <new>
 #include <vector>
@@ -38,6 +39,20 @@ struct Reachable {
 
 template <typename T>
 using Vector = std::vector<T, Reachable<T>>;
+
+constexpr int kSkipped = 77;  // ctest's SKIP_RETURN_CODE
+
+// Whether there is something to run kernels on; says so if not.
+inline bool has_device() {
+#if defined(__CUDACC__)
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    std::printf("skipped: needs an NVIDIA GPU\n");
+    return false;
+  }
+#endif
+  return true;
+}
 
 // Waits for what was launched; returns whether all of it went well.
 inline bool finished(cudaError_t launched) {

@@ -1,5 +1,6 @@
-// Every CUDA kernel against plain loops in double precision: thread by thread on the CPU, and on a
-// GPU through test_cuda_kernels.cu. What the first cannot show is said in cuda_emulation.h.
+// Every CUDA kernel but the network's (test_cuda_mlp.cpp) against plain loops in double precision:
+// thread by thread on the CPU, and on a GPU through test_cuda_kernels.cu. What the first cannot
+// show is said in cuda_emulation.h.
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -10,35 +11,14 @@
 #include "kernels/adam_step.cuh"
 #include "kernels/gae.cuh"
 #include "kernels/gather_rows.cuh"
-#include "kernels/mlp.cuh"
 #include "kernels/ppo_loss.cuh"
 #include "kernels/running_stats.cuh"
 #include "kernels/sample_actions.cuh"
 #include "kernels/shuffle.cuh"
 #include "memory.h"
+#include "numbers.h"
 
 namespace {
-
-using Floats = Vector<float>;
-
-// Repeatable numbers around zero, of size one.
-Floats numbers(int64_t count, uint32_t seed) {
-  Floats result(count);
-  for (int64_t i = 0; i < count; ++i) {
-    result[i] =
-        3.4f * (rlgpu::uniform(rlgpu::mix(static_cast<uint32_t>(i) * 2654435761u + seed)) - 0.5f);
-  }
-  return result;
-}
-
-double worst(const Floats& got, const std::vector<double>& wanted) {
-  double difference = 0.0;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const double gap = std::fabs(got[i] - wanted[i]);
-    difference = gap <= difference ? difference : gap;  // NaN is worst
-  }
-  return difference;
-}
 
 Vector<uint8_t> flags(int64_t count, uint32_t seed, float share) {
   Vector<uint8_t> result(count);
@@ -46,17 +26,6 @@ Vector<uint8_t> flags(int64_t count, uint32_t seed, float share) {
   for (int64_t i = 0; i < count; ++i) result[i] = x[i] / 3.4f + 0.5f < share;
   return result;
 }
-
-#if defined(RLGPU_EMULATE_CUDA)
-void test_rounding() {
-  // TF32 keeps 10 bits of the mantissa, bfloat16 7; ties go away from zero, or to even.
-  const auto bf16 = [](float x) { return nvcuda::wmma::to_float(__float2bfloat16_rn(x)); };
-  expect(nvcuda::wmma::__float_to_tf32(1.0f + 0x1p-11f) == 1.0f + 0x1p-10f, "TF32 ties go away");
-  expect(nvcuda::wmma::__float_to_tf32(1.0f + 0x1p-12f) == 1.0f, "TF32 rounds to nearest");
-  expect(bf16(1.0f + 0x1p-8f) == 1.0f, "bfloat16 ties go to even");
-  expect(bf16(1.0f + 0x1.8p-8f) == 1.0f + 0x1p-7f, "bfloat16 rounds to nearest");
-}
-#endif
 
 void test_gae(int64_t horizon, int64_t envs, bool normalize) {
   const int64_t count = horizon * envs;
@@ -147,61 +116,6 @@ void test_running_stats(int64_t rows, int width) {
     right = right && near(y[i], z > 5.0 ? 5.0 : z < -5.0 ? -5.0 : z, 1e-4);
   }
   expect(right, "running_stats and normalize");
-}
-
-double tolerance(rlgpu::Precision precision) {
-  // Relative steps of the inputs: 2^-24, 2^-11, 2^-8; sums of a few hundred products of size one.
-  return precision == rlgpu::Precision::kFp32   ? 1e-4
-         : precision == rlgpu::Precision::kTf32 ? 3e-2
-                                                : 3e-1;
-}
-
-void test_mlp(rlgpu::Precision precision, const rlgpu::LayerSizes& n) {
-  const Floats x = numbers(n.rows * n.width, 8), w = numbers(n.units * n.width, 9);
-  const Floats b = numbers(n.units, 10), grad = numbers(n.rows * n.units, 11);
-  std::vector<double> y(n.rows * n.units), grad_x(n.rows * n.width);
-  std::vector<double> grad_w(n.units * n.width + n.units);
-  for (int64_t i = 0; i < n.rows; ++i) {
-    for (int64_t j = 0; j < n.units; ++j) {
-      double sum = b[j];
-      for (int64_t k = 0; k < n.width; ++k) {
-        sum += static_cast<double>(x[i * n.width + k]) * w[j * n.width + k];
-        grad_x[i * n.width + k] += static_cast<double>(grad[i * n.units + j]) * w[j * n.width + k];
-        grad_w[j * n.width + k] += static_cast<double>(grad[i * n.units + j]) * x[i * n.width + k];
-      }
-      y[i * n.units + j] = sum > 0.0 ? sum : std::expm1(sum);
-      grad_w[n.units * n.width + j] += grad[i * n.units + j];
-    }
-  }
-  for (int64_t i = 0; i < n.rows * n.width; ++i) grad_x[i] *= x[i] > 0.0f ? 1.0 : x[i] + 1.0;
-  const double allowed = tolerance(precision);
-  Floats got(n.rows * n.units), got_x(n.rows * n.width), got_w(grad_w.size()), first(n.units);
-  expect(finished(rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), n, true,
-                                          got.data(), nullptr)),
-         "mlp_layer runs");
-  expect(worst(got, y) < allowed, "mlp forward");
-  rlgpu::LayerSizes one = n;
-  one.rows = 1;
-  expect(finished(rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), one, true,
-                                          first.data(), nullptr)),
-         "mlp_layer runs");
-  expect(first == Floats(got.begin(), got.begin() + n.units),
-         "a row's bits do not depend on the number of rows");
-  expect(finished(rlgpu::launch_mlp_input_gradient(precision, grad.data(), w.data(), x.data(), n,
-                                                   got_x.data(), nullptr)),
-         "mlp_input_gradient runs");
-  expect(worst(got_x, grad_x) < allowed * 2, "mlp gradient for its inputs");
-  // The layer's part starts at an odd place of a wider row.
-  const int64_t slices = rlgpu::mlp_num_slices(n.rows), stride = grad_w.size() + 3;
-  Floats partials(slices * stride, 0.0f), sums(stride);
-  expect(finished(rlgpu::launch_mlp_weight_gradient(precision, grad.data(), x.data(), n, stride,
-                                                    partials.data() + 1, nullptr)),
-         "mlp_weight_gradient runs");
-  expect(
-      finished(rlgpu::launch_mlp_sum_slices(partials.data(), slices, stride, sums.data(), nullptr)),
-      "mlp_sum_slices runs");
-  expect(worst(Floats(sums.begin() + 1, sums.end()), grad_w) < allowed * 10,
-         "mlp gradient for its parameters");
 }
 
 void test_sample_actions(int64_t rows, int64_t actions) {
@@ -340,16 +254,7 @@ void test_gather_and_shuffle(int64_t rows) {
 }  // namespace
 
 int main() {
-#if defined(__CUDACC__)
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-    std::printf("skipped: needs an NVIDIA GPU\n");
-    return 77;
-  }
-#endif
-#if defined(RLGPU_EMULATE_CUDA)
-  test_rounding();
-#endif
+  if (!has_device()) return kSkipped;
   for (const bool normalize : {true, false}) {
     // Resident in small and large blocks, up to 16 and 32 steps; streamed.
     for (const int64_t envs : {1, 31, 33, 1000}) test_gae(16, envs, normalize);
@@ -362,12 +267,6 @@ int main() {
   test_running_stats(1, 1);
   test_running_stats(33, 60);
   test_running_stats(500, 200);
-  for (const auto precision :
-       {rlgpu::Precision::kFp32, rlgpu::Precision::kTf32, rlgpu::Precision::kBf16}) {
-    test_mlp(precision, {70, 60, 65});
-    test_mlp(precision, {3, 45, 9});
-    test_mlp(precision, {1100, 33, 8});
-  }
   test_sample_actions(100, 8);
   test_sample_actions(65, 1);
   test_ppo_loss(300, 8);
