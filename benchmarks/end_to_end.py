@@ -17,7 +17,6 @@ import argparse
 import csv
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -30,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.adapters import Curve, CurvePoint, train_rl_games, train_rsl_rl  # noqa: E402
+from benchmarks.own_process import last_line  # noqa: E402
 from rlgpu.assemble import make_agent, make_env, seed_everything  # noqa: E402
 from rlgpu.compose import Composed, compose  # noqa: E402
 from rlgpu.display import Display  # noqa: E402
@@ -89,22 +89,6 @@ LIBRARIES: dict[str, Callable[[Composed, float], Curve]] = {
 }
 
 
-def curve_in_own_process(
-    name: str, seed: int, target: float, words: list[str]
-) -> list[list[float]] | None:
-    """Returns a library's curve as lists; None if it is not installed."""
-    command = [sys.executable, __file__, "--only", name, "--targets", str(target)]
-    command += [*words, f"seed={seed}"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "ModuleNotFoundError" in result.stderr:
-        print(f"{name} is left out: {result.stderr.splitlines()[-1]}")
-        return None
-    if result.returncode != 0:
-        raise RuntimeError(f"{name} failed:\n{result.stderr}")
-    curve: list[list[float]] = json.loads(result.stdout.splitlines()[-1])
-    return curve
-
-
 def main() -> None:
     """Prints a row a library and seed, then the medians and ratios of steps a second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -123,9 +107,11 @@ def main() -> None:
     rates: dict[str, list[float]] = {}
     for seed in arguments.seeds:
         for name in LIBRARIES:
-            curve = curve_in_own_process(name, seed, max(arguments.targets), words)
-            if curve is None:
+            more = ["--targets", str(max(arguments.targets)), *words, f"seed={seed}"]
+            line = last_line(__file__, name, more)
+            if line is None:
                 continue
+            curve = json.loads(line)
             rates.setdefault(name, []).append(steps_a_second(curve))
             print(f"{name:10s} seed {seed}  {describe(curve, arguments.targets)}", flush=True)
     ours = statistics.median(rates.get("rlgpu", [0.0]))

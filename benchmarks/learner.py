@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +24,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.own_process import last_line  # noqa: E402
 from benchmarks.peers import (  # noqa: E402
     GPU_SPEC,
     Spec,
@@ -114,23 +114,6 @@ PEERS: dict[str, Callable[[Spec, int, torch.device], list[float]]] = {
 }
 
 
-def median_in_own_process(name: str, iterations: int, device: torch.device) -> float | None:
-    """Returns a library's median seconds; None if it is not installed.
-
-    A process each, because settings of one library (threads, memory, matmul precision) would
-    otherwise speed up or slow down the next.
-    """
-    command = [sys.executable, __file__, "--only", name, "--device", str(device)]
-    command += ["--iterations", str(iterations)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "ModuleNotFoundError" in result.stderr:
-        print(f"{name} is left out: {result.stderr.splitlines()[-1]}")
-        return None
-    if result.returncode != 0:
-        raise RuntimeError(f"{name} failed:\n{result.stderr}")
-    return float(result.stdout.split()[-1])
-
-
 def main() -> None:
     """Prints a row a library and the ratios to the best peer and to rsl_rl."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -153,9 +136,10 @@ def main() -> None:
     medians: dict[str, list[float]] = {}
     for _ in range(arguments.rounds):
         for name in names:
-            median = median_in_own_process(name, arguments.iterations, device)
+            words = ["--device", str(device), "--iterations", str(arguments.iterations)]
+            median = last_line(__file__, name, words)
             if median is not None:
-                medians.setdefault(name, []).append(median)
+                medians.setdefault(name, []).append(float(median))
     times = {name: statistics.median(each) for name, each in medians.items()}
     best = min((time for name, time in times.items() if name in PEERS), default=0.0)
     rows = spec.num_envs * spec.horizon_length

@@ -25,11 +25,22 @@ BALLS = """<mujoco><worldbody><geom type="plane" size="5 5 1"/>
   </body></worldbody></mujoco>"""
 
 
-def both(task_class, config, n: int = N) -> tuple[Simulator, Simulator]:
+def both(task_class, config, g: torch.Generator) -> tuple[Simulator, Simulator]:
+    """Returns MuJoCo C in the task's random start state, and MuJoCo Warp in the asset's pose."""
     scene = task_class(config).scene()
-    return tuple(  # type: ignore[return-value]
-        make_simulator(engine, scene, config.timing(), n) for engine in ("mujoco", "mujoco_warp")
+    ours, theirs = (
+        make_simulator(engine, scene, config.timing(), N) for engine in ("mujoco", "mujoco_warp")
     )
+    start = task_class(config)
+    start.bind(ours)
+    ours.reset(torch.ones(N, dtype=torch.bool), start.reset_state(g))
+    return ours, theirs
+
+
+def advance(*sims: Simulator) -> None:
+    for sim in sims:
+        sim.step()
+        sim.refresh()
 
 
 def copy_state(source: Simulator, target: Simulator) -> None:
@@ -59,12 +70,8 @@ def test_ants_move_alike_on_both_engines_for_300_steps() -> None:
     of a window let 1e-6 grow by less than a thousand; without starting again, two correct engines
     would be apart by a robot's length after a few seconds.
     """
-    ours, theirs = both(Ant, ANT)
     g = torch.Generator().manual_seed(0)
-    start = Ant(ANT)
-    start.bind(ours)
-    everyone = torch.ones(N, dtype=torch.bool)
-    ours.reset(everyone, start.reset_state(g))
+    ours, theirs = both(Ant, ANT, g)
     differences, wrenches = [], []
     for t in range(300):
         if t % 20 == 0:
@@ -87,17 +94,10 @@ def test_ants_move_alike_on_both_engines_for_300_steps() -> None:
 def test_a_standing_ant_and_a_falling_pole_stay_together_for_300_steps() -> None:
     """Nothing is chaotic here, so no fresh starts: float32 against float64 alone."""
     for task_class, config, tolerance in ((Ant, ANT, 2e-3), (Cartpole, CARTPOLE, 2e-2)):
-        ours, theirs = both(task_class, config)
-        g = torch.Generator().manual_seed(1)
-        start = task_class(config)
-        start.bind(ours)
-        everyone = torch.ones(N, dtype=torch.bool)
-        ours.reset(everyone, start.reset_state(g))
+        ours, theirs = both(task_class, config, torch.Generator().manual_seed(1))
         copy_state(ours, theirs)
         for _ in range(300):
-            for sim in (ours, theirs):
-                sim.step()
-                sim.refresh()
+            advance(ours, theirs)
         gap = (ours.state.joint_pos - theirs.state.joint_pos).abs().max().item()
         assert gap < tolerance, (task_class.__name__, gap)
 
@@ -130,9 +130,7 @@ def test_running_out_of_room_is_reported_not_hidden(tmp_path: Path) -> None:
     scene, timing = SceneSpec(asset, {}), Timing(0.002, 2)
     sim = make_simulator("mujoco_warp", scene, timing, 3, njmax=1)
     roomy = make_simulator("mujoco_warp", scene, timing, 3)
-    for each in (sim, roomy):
-        each.step()
-        each.refresh()
+    advance(sim, roomy)
     assert sim.state.overflowed.all()
     assert not roomy.state.overflowed.any()
 
@@ -156,16 +154,12 @@ def test_a_non_finite_world_is_restarted_alone_and_forgets() -> None:
             each.step()
             each.refresh()
     sim._qvel[1, 3] = torch.nan
-    for each in (sim, twin):
-        each.step()
-        each.refresh()
+    advance(sim, twin)
     assert sim.state.diverged.tolist() == [False, True, False]
     assert sim.state.root_pos_w[1].tolist() == pytest.approx([0, 0, 0.44])
     assert sim.state.contact_wrench_b.isfinite().all()
     for _ in range(5):
-        for each in (sim, twin):
-            each.step()
-            each.refresh()
+        advance(sim, twin)
     assert not sim.state.diverged.any()
     for world in (0, 2):
         assert torch.equal(sim._qpos[world], twin._qpos[world])
@@ -175,8 +169,7 @@ def test_a_reset_of_nobody_changes_nothing() -> None:
     """An empty mask, and NaN in the rows that are not taken."""
     config = ANT
     sim = make_simulator("mujoco_warp", Ant(config).scene(), config.timing(), 3)
-    sim.step()
-    sim.refresh()
+    advance(sim)
     before = {name: value.clone() for name, value in sim.state_dict().items()}
     nobody = torch.zeros(3, dtype=torch.bool)
     joints = torch.full((3, 8), torch.nan)
