@@ -1,8 +1,8 @@
-# make train   set up, build, train an Ant        make train ARGS="task=Cartpole num_envs=1024 seed=1"
+# make train   set up, build, train an Ant; make train ARGS="task=Cartpole num_envs=1024 seed=1"
 # make test    set up, build, run every test
 # make check   formatting, lint and types
-# make play    play the newest checkpoint back
-# make kernels build and test the kernels without Python; on the CPU, and on a GPU where one is
+# make play    play back the newest checkpoint
+# make kernels build and test the kernels without Python; on the CPU, and on a GPU if there is one
 # make gpu     everything that needs a GPU: tests, compute-sanitizer, profile, benchmarks
 
 PYTHON ?= python3
@@ -58,13 +58,13 @@ $(VENV)/requirements: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "rlgpu needs Python 3.11 or newer; try: make PYTHON=python3.11 train"; exit 2; }
 	@command -v c++ >/dev/null || { echo "rlgpu needs a C++ compiler, e.g.: apt install g++"; exit 2; }
-	@echo 'Setting up $(VENV) with the pinned versions (once, a minute or more)'
+	@echo 'Setting up $(VENV) with the pinned versions (only once; takes a minute or more)'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/built: $(VENV)/requirements $(SOURCES)
-	@echo 'Building the C++ extension (a minute)'
+	@echo 'Building the C++ extension (about a minute)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 

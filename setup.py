@@ -1,4 +1,4 @@
-"""Builds rlgpu._C: with CUDA where torch has it and nvcc is found, for the CPU alone elsewhere."""
+"""Builds rlgpu._C: with CUDA if torch supports it and nvcc is found, otherwise for the CPU only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from setuptools import find_packages, setup
 
 
 def cuda_home() -> str | None:
-    """Returns a CUDA toolkit's folder: CUDA_HOME, nvcc's on PATH, the usual one, the wheel's."""
+    """Returns a CUDA toolkit's folder: CUDA_HOME, nvcc's on PATH, the default or the wheel's."""
     if home := os.environ.get("CUDA_HOME"):
         return home
     if shutil.which("nvcc"):
-        # nvcc may be a script elsewhere; it knows where its toolkit is.
+        # nvcc may be a wrapper script outside its toolkit, so ask it where the toolkit is.
         command = ["nvcc", "--dryrun", "x.cu"]
         said = subprocess.run(command, capture_output=True, text=True, check=False)
         if top := re.search(r"^#\$ TOP=(.+)$", said.stderr + said.stdout, re.MULTILINE):
@@ -43,7 +43,7 @@ from torch.utils.cpp_extension import (  # noqa: E402
 )
 
 ROOT = Path(__file__).parent
-# Contraction stays off so that acting and training, and every vector width, round alike.
+# FMA contraction stays off so that acting, training and every vector width round identically.
 CXX_FLAGS = [
     "-O3",
     "-std=c++20",
@@ -58,15 +58,15 @@ NVCC_FLAGS = ["-O3", "-std=c++20", "-fmad=false", "--expt-relaxed-constexpr"]
 
 
 def extension() -> CppExtension | CUDAExtension:
-    """Returns the extension this machine can build, and says which."""
+    """Returns the extension that this machine can build, and prints which one."""
     sources = [
         "csrc/ops.cpp",
         *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/cpu/*.cpp")),
     ]
     home = cuda_home()
     if torch.version.cuda is None or home is None:
-        reason = "this torch has no CUDA" if torch.version.cuda is None else "no nvcc was found"
-        print(f"rlgpu: building the extension for the CPU alone ({reason})")
+        reason = "this torch lacks CUDA" if torch.version.cuda is None else "no nvcc was found"
+        print(f"rlgpu: building the extension for the CPU only ({reason})")
         return CppExtension(
             "rlgpu._C", sources, extra_compile_args={"cxx": [*CXX_FLAGS, "-fopenmp"]}
         )

@@ -1,1 +1,1 @@
-"""Measurements, side by side with peers; results are in RESULTS.md."""
+"""Measurements, side by side with peer libraries; results are in RESULTS.md."""

@@ -1,7 +1,7 @@
-"""rsl_rl and rl_games training on our own environment, and the learning curves that they give.
+"""rsl_rl and rl_games training on our own environment, and the resulting learning curves.
 
 Both run their own rollout and update; an adapter only passes tensors on and adds up returns on the
-device. Versions: rsl-rl-lib 5.5.1, rl-games 1.6.5; imported late: optional.
+device. Versions: rsl-rl-lib 5.5.1, rl-games 1.6.5; both are optional and imported lazily.
 """
 
 # ruff: noqa: PLC0415
@@ -16,21 +16,19 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import Spec, library_settings, rl_games_agent, rsl_rl_config
-from rlgpu.vec_env import Step, VecEnv
+from rlgpu.envs import Step, VecEnv
+from rlgpu.training.episodes import EpisodeStatistics
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
 
-__all__ = ["WINDOW", "Curve", "CurvePoint", "train_rl_games", "train_rsl_rl"]
-
-WINDOW = 100
-"""Finished episodes that the mean return is taken over."""
+__all__ = ["Curve", "CurvePoint", "train_rl_games", "train_rsl_rl"]
 
 _REWARD_SCALE = 0.01
-"""What rl_games multiplies the Ant's rewards by; rsl_rl, which cannot, gets them multiplied."""
+"""rl_games multiplies the Ant's rewards by this; rsl_rl cannot, so the adapter does it."""
 
 # Source: isaac-sim/IsaacLab, source/isaaclab_tasks/isaaclab_tasks/manager_based/classic/ant/agents/
-# rsl_rl_ppo_cfg.py; but the observations are normalised and the networks those of IsaacGymEnvs.
+# rsl_rl_ppo_cfg.py; but with normalised observations and the networks of IsaacGymEnvs.
 _RSL_RL_ANT = {
     "value_loss_coef": 1.0,
     "use_clipped_value_loss": True,
@@ -45,60 +43,45 @@ class CurvePoint(NamedTuple):
     """State of a training run after one iteration."""
 
     wall_seconds: float
-    """Seconds since the first iteration began, the library's compilation included."""
+    """Seconds since the first iteration began, including the library's compilation."""
     env_steps: int
     """Environment steps so far."""
     mean_return: float
-    """Unscaled return, mean of the last 100 finished episodes; NaN before the first."""
+    """Mean unscaled return of every environment's last finished episode; NaN before the first."""
 
 
 Curve: TypeAlias = list[CurvePoint]
 
 
 class _Recorder:
-    """Steps our environment and keeps its learning curve; a step never waits for the device."""
+    """Steps our environment and records its learning curve; a step never waits for the device."""
 
     def __init__(self, env: VecEnv) -> None:
         self.env = env
         self.env_steps = 0
         self.curve: Curve = []
-        self._sums = torch.zeros(env.num_envs, device=env.device)
-        # A ring of returns; the spare last place takes what must not be kept and is never read.
-        self._returns = torch.zeros(WINDOW + 1, device=env.device)
-        self._count = torch.zeros((), dtype=torch.int64, device=env.device)
+        self._statistics = EpisodeStatistics(env.num_envs, 1, env.device)
 
     def step_env(self, actions: Tensor) -> tuple[Step, Tensor]:
         """Steps the environment; also returns which episodes ended, shape [N], bool."""
         step = self.env.step(actions)
         done = step.terminated | step.truncated
         self.env_steps += self.env.num_envs
-        self._sums += step.rewards
-        rank = done.cumsum(0)
-        # Of more than 100 episodes ending at once, the last 100 count.
-        kept = done & (rank > rank[-1] - WINDOW)
-        places = torch.where(kept, (self._count + rank - 1) % WINDOW, WINDOW)
-        self._returns[places] = self._sums
-        self._count += rank[-1]
-        self._sums.masked_fill_(done, 0.0)
+        self._statistics.update(step.rewards[None], done[None])
         return step, done
 
     def train(self, iterate: Callable[[], object], iterations: int, target: float) -> Curve:
-        """Iterates until the target or the last iteration and returns the curve."""
+        """Iterates until the target is reached or iterations run out, and returns the curve."""
         begun = time.perf_counter()
         for _ in range(iterations):
             iterate()
             # Reading the mean waits for the device, so the clock is read after it.
-            mean_return = self._mean_return()
+            mean_return = float(self._statistics.means().mean_return)
             seconds = time.perf_counter() - begun
             self.curve.append(CurvePoint(seconds, self.env_steps, mean_return))
             if mean_return >= target:
                 break
         return self.curve
-
-    def _mean_return(self) -> float:
-        known = self._count.clamp(max=WINDOW)
-        valid = torch.arange(WINDOW, device=known.device) < known
-        return float(torch.where(valid, self._returns[:WINDOW], 0.0).sum() / known)
 
 
 class _RslRlAdapter(_Recorder):
@@ -118,7 +101,7 @@ class _RslRlAdapter(_Recorder):
         return TensorDict({"policy": self.env.observations.clone()}, [self.num_envs])
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Any]]:
-        """Returns new observations, scaled rewards, ended episodes and the timed out ones."""
+        """Returns new observations, scaled rewards, and which episodes ended and timed out."""
         step, done = self.step_env(actions)
         extras = {"time_outs": step.truncated}
         return self.get_observations(), step.rewards * _REWARD_SCALE, done, extras
@@ -131,16 +114,16 @@ class _RlGamesAdapter(_Recorder):
     """
 
     def reset(self) -> Tensor:
-        """Returns the current observations; episodes go on, ours reset themselves."""
+        """Returns the current observations; episodes continue, as ours reset themselves."""
         return self.env.observations
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Returns new observations, unscaled rewards, ended episodes and the timed out ones."""
+        """Returns new observations, unscaled rewards, and which episodes ended and timed out."""
         step, done = self.step_env(actions)
         return step.observations, step.rewards, done, {"time_outs": step.truncated}
 
     def set_train_info(self, env_frames: int, *args: Any) -> None:
-        """Ignores what rl_games says about its progress."""
+        """Ignores the progress that rl_games reports."""
 
 
 def _spec(
@@ -175,12 +158,12 @@ def train_rsl_rl(
     """Trains with rsl_rl and Isaac Lab's Ant settings and returns the learning curve.
 
     Args:
-        env: The environment, on the device that is trained on.
-        iterations: Rollouts and updates at most.
+        env: The environment, on the training device.
+        iterations: Maximum number of rollouts and updates.
         target: Mean return that ends the training.
-        horizon_length: Steps of each environment in a rollout.
+        horizon_length: Steps per environment and rollout.
         num_epochs: Passes over a rollout.
-        num_minibatches: Minibatches of a pass.
+        num_minibatches: Minibatches per pass.
         hidden_sizes: Widths of the actor's and of the critic's hidden layers.
         seed: Seed of the library's random numbers.
 
@@ -212,17 +195,17 @@ def train_rl_games(
 ) -> Curve:
     """Trains with rl_games and IsaacGymEnvs' Ant settings and returns the learning curve.
 
-    On a GPU in mixed precision with a compiled model; the first iteration waits for the compiler.
+    On a GPU it uses mixed precision and a compiled model; the first iteration includes compilation.
 
     Args:
-        env: The environment, on the device that is trained on.
-        iterations: Rollouts and updates at most.
+        env: The environment, on the training device.
+        iterations: Maximum number of rollouts and updates.
         target: Mean return that ends the training.
-        horizon_length: Steps of each environment in a rollout.
+        horizon_length: Steps per environment and rollout.
         num_epochs: Passes over a rollout.
-        minibatch_size: Rows of a minibatch.
+        minibatch_size: Rows per minibatch.
         hidden_sizes: Widths of the shared hidden layers.
-        seed: Seed of the library's random numbers; not 0, which rl_games takes for none.
+        seed: Seed of the library's random numbers; not 0, which rl_games treats as no seed.
 
     Raises:
         ValueError: The minibatch does not divide the rollout, or the seed is 0.

@@ -1,14 +1,14 @@
-"""Wall time and environment steps to a mean return, ours and the peers', on the same environment.
+"""Wall time and environment steps to reach a mean return, ours and the peers', on one environment.
 
     pip install -c requirements.txt -r benchmarks/requirements.txt      the peers
     python benchmarks/end_to_end.py [--seeds 1 2 3] [--targets 3000 5000] [key=value ...]
 
-Words are those of train.py, e.g. num_envs=4096 or sim=mujoco. rsl_rl and rl_games drive the very
+The keys are those of train.py, e.g. num_envs=4096 or sim=mujoco. rsl_rl and rl_games drive the
 same environment object (our task on our engine) through the thin adapters of adapters.py, each with
-the settings that its field uses for the Ant. The return is unscaled, the mean of the last 100
-finished training episodes. Wall time begins with the first iteration; compiling within it counts.
-Libraries and seeds take turns, each in a process of its own.
-A peer that is not installed is left out and named.
+the settings commonly used with it for the Ant. The return is unscaled, the mean over each
+environment's last finished episode. Wall time starts with the first iteration and includes
+compilation. Libraries and seeds take turns, each in a separate process.
+A peer that is not installed is reported and left out.
 """
 
 from __future__ import annotations
@@ -30,28 +30,32 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.adapters import Curve, CurvePoint, train_rl_games, train_rsl_rl  # noqa: E402
 from benchmarks.own_process import last_line  # noqa: E402
-from rlgpu.assemble import make_agent, make_env, seed_everything  # noqa: E402
-from rlgpu.compose import Composed, compose  # noqa: E402
-from rlgpu.display import Display  # noqa: E402
-from rlgpu.graphs import working_stream  # noqa: E402
-from rlgpu.trainer import Trainer  # noqa: E402
+from rlgpu.config import Composed, compose  # noqa: E402
+from rlgpu.device import working_stream  # noqa: E402
+from rlgpu.sim import ENGINES  # noqa: E402
+from rlgpu.training import (  # noqa: E402
+    Trainer,
+    make_agent,
+    make_env,
+    seed_everything,
+)
+from rlgpu.training.console import Display  # noqa: E402
 from tasks import TASKS  # noqa: E402
 
 MAX_STEPS = 100_000_000
-"""Environment steps after which a library gives up."""
+"""Environment steps after which a library is stopped."""
 RSL_RL_HORIZON, RL_GAMES_HORIZON = 32, 16
 
 
 def rlgpu(composed: Composed, target: float) -> Curve:
-    """Returns our learning curve, as metrics.csv has it; a run is not cut short."""
+    """Returns our learning curve from metrics.csv; the run does not stop at the target."""
     config = composed.config
     env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "nn").mkdir()
-        trainer = Trainer(config, env, agent, Path(folder))
         display = Display(Console(quiet=True), "", config.max_iterations, Path(folder))
-        trainer.train(display)
+        Trainer(config, env, agent).train(Path(folder), display)
         rows = list(csv.DictReader((Path(folder) / "metrics.csv").open()))
     names = ("wall_time", "env_steps", "mean_return")
     return [
@@ -90,7 +94,7 @@ LIBRARIES: dict[str, Callable[[Composed, float], Curve]] = {
 
 
 def main() -> None:
-    """Prints a row a library and seed, then the medians and ratios of steps a second."""
+    """Prints one row per library and seed, then the medians and ratios of steps per second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--targets", type=float, nargs="+", default=[3000.0, 5000.0])
@@ -98,7 +102,7 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if "=" in word]
     arguments = parser.parse_args([word for word in sys.argv[1:] if "=" not in word])
     if arguments.only:
-        composed = compose(["headless=True", *words], TASKS, ROOT / "cfg")
+        composed = compose(["headless=True", *words], TASKS, ENGINES, ROOT / "cfg")
         seed_everything(composed.config)
         print(json.dumps(LIBRARIES[arguments.only](composed, max(arguments.targets))))
         return
@@ -117,7 +121,7 @@ def main() -> None:
     ours = statistics.median(rates.get("rlgpu", [0.0]))
     for name, each in rates.items():
         rate = statistics.median(each)
-        print(f"{name:10s}{rate:14,.0f} steps/s{ours / rate:8.2f} x in ours")
+        print(f"{name:10s}{rate:14,.0f} steps/s; ours is{ours / rate:8.2f} x as fast")
 
 
 def describe(curve: list[list[float]], targets: list[float]) -> str:
@@ -135,7 +139,7 @@ def describe(curve: list[list[float]], targets: list[float]) -> str:
 
 
 def steps_a_second(curve: list[list[float]]) -> float:
-    """Returns environment steps a second, the first tenth (warm-up, compiling) left out."""
+    """Returns environment steps per second without the first tenth (warm-up, compilation)."""
     first, last = curve[len(curve) // 10], curve[-1]
     return (last[1] - first[1]) / (last[0] - first[0])
 

@@ -1,13 +1,13 @@
-// Device time of every kernel at the learner's sizes, without Python: the target for ncu.
+// Device time of every kernel at the learner's sizes, without Python; also for profiling with ncu.
 //
-//     build/kernel_bench             every kernel, a row each
-//     build/kernel_bench gae mlp     those whose names begin so
+//     build/kernel_bench             every kernel, one row each
+//     build/kernel_bench gae mlp     those whose names begin with gae or mlp
 //     ncu --set full -k regex:gae build/kernel_bench gae --once
 //
-// A row's time is that of one launch within a CUDA graph of many, median of ten replays; bytes are
-// the least that must be moved, against a device-to-device copy measured in the same run. Launches
-// repeat on the same data, so that what fits the second-level cache may beat the copy, as it may
-// within an iteration.
+// A row's time is that of one launch within a CUDA graph of many, as the median of ten replays. Its
+// bytes are the minimum that must be moved; its bandwidth is compared with a device-to-device copy
+// measured in the same run. All launches use the same data, so data that fits in the L2 cache may
+// beat the copy, as it may within an iteration.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -20,9 +20,9 @@
 #include "kernels/gae.cuh"
 #include "kernels/gather_rows.cuh"
 #include "kernels/mlp.cuh"
-#include "kernels/ppo_loss.cuh"
+#include "kernels/gaussian_ppo_loss.cuh"
 #include "kernels/running_stats.cuh"
-#include "kernels/sample_actions.cuh"
+#include "kernels/gaussian_sample.cuh"
 #include "kernels/shuffle.cuh"
 
 namespace {
@@ -48,7 +48,7 @@ T* device(int64_t count) {
 
 using Launch = std::function<cudaError_t(cudaStream_t)>;
 
-// Microseconds of one launch among many in a graph.
+// Microseconds per launch, measured over many launches in one graph.
 double microseconds(const Launch& launch, bool once) {
   cudaStream_t stream;
   check(cudaStreamCreate(&stream), "cudaStreamCreate");
@@ -133,7 +133,7 @@ Bench normalize() {
           }};
 }
 
-Bench sample_actions() {
+Bench gaussian_sample() {
   const int64_t rows = kRows / 8, width = kActions + 1;
   const float* outputs = device<float>(rows * width);
   const rlgpu::SampleInputs in{outputs, width,   outputs + kActions, width, device<float>(kActions),
@@ -141,11 +141,11 @@ Bench sample_actions() {
   const rlgpu::SampleOutputs out{device<float>(rows * kActions), device<float>(rows),
                                  device<float>(rows * kActions), device<float>(rows)};
   int64_t* state = device<int64_t>(2);
-  return {"sample_actions", 4.0 * rows * (3 * kActions + 3),
-          [=](cudaStream_t s) { return rlgpu::launch_sample_actions(in, state, out, s); }};
+  return {"gaussian_sample", 4.0 * rows * (3 * kActions + 3),
+          [=](cudaStream_t s) { return rlgpu::launch_gaussian_sample(in, state, out, s); }};
 }
 
-Bench ppo_loss() {
+Bench gaussian_ppo_loss() {
   const auto matrix = [] { return device<float>(kRows * kActions); };
   const auto column = [] { return device<float>(kRows); };
   const rlgpu::PpoInputs in{matrix(),
@@ -164,9 +164,9 @@ Bench ppo_loss() {
   float *grad_mean = matrix(), *grad_values = column(), *small = device<float>(64);
   float* partials =
       device<float>(rlgpu::ppo_num_blocks(kRows) * (kActions + rlgpu::kNumPpoMetrics));
-  return {"ppo_loss", 4.0 * kRows * (4 * kActions + 6), [=](cudaStream_t s) {
-            return rlgpu::launch_ppo_loss(in, coefficients, grad_mean, grad_values, small,
-                                          small + 32, partials, s);
+  return {"gaussian_ppo_loss", 4.0 * kRows * (4 * kActions + 6), [=](cudaStream_t s) {
+            return rlgpu::launch_gaussian_ppo_loss(in, coefficients, grad_mean, grad_values, small,
+                                                   small + 32, partials, s);
           }};
 }
 
@@ -206,7 +206,7 @@ Bench gather_rows() {
           [=](cudaStream_t s) { return rlgpu::launch_gather_rows(list, ids, kRows, s); }};
 }
 
-// Forward, gradient for the inputs, gradient for the parameters of one layer.
+// Forward pass, gradient of the inputs and gradient of the parameters of one layer.
 std::vector<Bench> layer(rlgpu::Precision precision, const char* name, int64_t rows, int64_t width,
                          int64_t units) {
   const rlgpu::LayerSizes n{rows, width, units};
@@ -265,7 +265,7 @@ int main(int count, char** words) {
   };
   if (!once) std::printf("%-38s %10s %10s %10.0f\n", reference.name.c_str(), "", "", copied / 1e3);
   for (const int64_t envs : {4096, 65536, 1048576}) show(gae(16, envs));
-  for (const Bench& bench : {running_stats(), normalize(), sample_actions(), ppo_loss(),
+  for (const Bench& bench : {running_stats(), normalize(), gaussian_sample(), gaussian_ppo_loss(),
                              adam_step(), shuffle(), gather_rows()}) {
     show(bench);
   }

@@ -1,13 +1,13 @@
-"""Seconds an iteration of PPO alone, ours and the peers', on an environment that costs nothing.
+"""Seconds per iteration of PPO alone, ours and the peers', on a zero-cost environment.
 
     pip install -c requirements.txt -r benchmarks/requirements.txt      the peers
     python benchmarks/learner.py [--device cuda:0] [--iterations 30] [--rounds 5]
 
 60 observations, 8 actions, 256-128-64 ELU, 4 epochs x 2 minibatches, 16 steps; 4096 environments on
-a GPU, 256 on the CPU (float32, two threads). Every epoch is trained. The libraries take turns, so
-that a busy machine slows all alike; each turn is a process that trains afresh, drops its first
-iterations and gives a median; the median of the turns is shown.
-A peer that is not installed is left out and named.
+a GPU, 256 on the CPU (float32, two threads). No epoch is skipped. The libraries take turns, so
+that a busy machine slows all of them equally; each turn is a new process that trains from scratch,
+drops its first iterations and reports a median; the median of the turns is shown.
+A peer that is not installed is reported and left out.
 """
 
 from __future__ import annotations
@@ -35,10 +35,9 @@ from benchmarks.peers import (  # noqa: E402
     stable_baselines3,
 )
 from rlgpu.config import TrainConfig  # noqa: E402
-from rlgpu.graphs import Phase, working_stream  # noqa: E402
-from rlgpu.learner import Ppo  # noqa: E402
+from rlgpu.device import Phase, working_stream  # noqa: E402
+from rlgpu.learner import Ppo, RolloutStorage  # noqa: E402
 from rlgpu.ops import Precision, select_kernels  # noqa: E402
-from rlgpu.storage import RolloutStorage  # noqa: E402
 
 WARM_UP = 3
 
@@ -52,7 +51,7 @@ def rlgpu(
     graphs: bool = True,
     precision: Precision = "tf32",
 ) -> list[float]:
-    """Returns the seconds of each iteration of our learner, one graph a rollout and an update."""
+    """Returns the seconds of each iteration of our learner, one graph per rollout and update."""
     if device.type == "cpu":
         torch.set_num_threads(2)
     torch.set_float32_matmul_precision("high")
@@ -72,28 +71,25 @@ def rlgpu(
         device=device,
         seed=0,
         precision=precision,
-        compiled=device.type == "cuda" and graphs,
+        use_compile=device.type == "cuda" and graphs,
     )
-    sizes = (spec.num_envs, spec.num_observations, spec.num_actions)
-    storage = RolloutStorage(spec.horizon_length, *sizes, device)
+    storage = RolloutStorage(
+        spec.horizon_length, spec.num_envs, spec.num_observations, spec.num_actions, device
+    )
     observations = torch.randn(spec.num_envs, spec.num_observations, device=device)
     rewards = torch.randn(spec.horizon_length, spec.num_envs, device=device)
 
     def collect() -> None:
         for t in range(spec.horizon_length):
-            agent.act(observations, storage, t)
+            storage.observations[t].copy_(observations)
+            agent.act(storage, t)
             storage.rewards[t].copy_(rewards[t])
         storage.last_observations.copy_(observations)
 
     rollout = Phase(collect, device, name="rollout", enabled=graphs)
     update = Phase(lambda: agent.update(storage), device, name="update", enabled=graphs)
-
-    def iterate() -> None:
-        rollout()
-        update()
-
     with working_stream(device):
-        return seconds_of_each(iterate, iterations, device)
+        return seconds_of_each(lambda: (rollout(), update()), iterations, device)
 
 
 OURS: dict[str, Callable[[Spec, int, torch.device], list[float]]] = {
@@ -105,7 +101,7 @@ OURS: dict[str, Callable[[Spec, int, torch.device], list[float]]] = {
     "rlgpu, plain torch, no graphs": partial(rlgpu, fused=False, graphs=False),
 }
 ON_CPU = ("rlgpu", "rlgpu, plain torch")
-"""Those of ours that differ on the CPU."""
+"""Our variants that differ on the CPU."""
 PEERS: dict[str, Callable[[Spec, int, torch.device], list[float]]] = {
     "stable-baselines3": stable_baselines3,
     "rsl_rl": rsl_rl,
@@ -115,7 +111,7 @@ PEERS: dict[str, Callable[[Spec, int, torch.device], list[float]]] = {
 
 
 def main() -> None:
-    """Prints a row a library and the ratios to the best peer and to rsl_rl."""
+    """Prints one row per library with its ratios to the best peer and to rsl_rl."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--iterations", type=int, default=30)

@@ -1,4 +1,4 @@
-"""Runs one library's measurement in a process of its own.
+"""Runs one library's measurement in a separate process.
 
 Settings of one library (threads, memory, matmul precision) would otherwise speed up or slow down
 the next.
@@ -16,7 +16,7 @@ def last_line(script: str, name: str, arguments: list[str]) -> str | None:
     Args:
         script: The benchmark's own file.
         name: The library, as ``--only`` takes it.
-        arguments: Further words of its command line.
+        arguments: Further command-line arguments.
 
     Raises:
         RuntimeError: The measurement failed.

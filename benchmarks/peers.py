@@ -1,10 +1,10 @@
-"""Seconds per PPO iteration of four peer libraries on an environment that costs nothing.
+"""Seconds per PPO iteration of four peer libraries on a zero-cost environment.
 
 Every function runs the library's own rollout and update and returns the seconds of each iteration,
-the slow first ones included; logging and checkpoints are left out. On the CPU all compute in
-float32, uncompiled, with two threads; on a GPU each with what it uses for speed by default, and
-TF32 matrix products for all.
-Versions are in requirements.txt; the libraries are optional and imported late.
+including the slow first ones; logging and checkpoints are left out. On the CPU, all libraries
+compute in float32, uncompiled, with two threads; on a GPU, each uses its own default optimisations
+and all use TF32 matrix products.
+Versions are in requirements.txt; the libraries are optional and imported lazily.
 """
 
 # ruff: noqa: PLC0415
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ import torch
 import yaml
 from torch import Tensor
 from torch.distributions import Distribution
+
+from rlgpu.profile.timing import seconds_once
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Box
@@ -44,7 +45,7 @@ __all__ = [
 
 _NUM_THREADS = 2
 
-# Beyond these, rsl_rl's own defaults.
+# All other settings are rsl_rl's own defaults.
 _RSL_RL = """
 obs_groups: {actor: [policy], critic: [policy]}
 actor: {class_name: MLPModel, activation: elu, obs_normalization: true,
@@ -55,7 +56,7 @@ algorithm: {class_name: PPO, clip_param: 0.2, gamma: 0.99, lam: 0.95, learning_r
 """
 
 # Source: isaac-sim/IsaacGymEnvs, isaacgymenvs/cfg/train/AntPPO.yaml; mixed precision, which it
-# turns on, is set by device. `torch_threads: 0` keeps the threads that are set.
+# turns on, is set by device. `torch_threads: 0` keeps the current number of threads.
 _RL_GAMES_ANT = """
 torch_threads: 0
 algo: {name: a2c_continuous}
@@ -73,8 +74,8 @@ config: {name: peer, env_name: peer, ppo: true, normalize_input: true, normalize
   bounds_loss_coef: 0.0001, gamma: 0.99, tau: 0.95, learning_rate: 0.0003}
 """
 
-# Source: Toni-SM/skrl, docs/source/examples/isaacgym/torch_ant_ppo.py, in the words of skrl 2.
-# Without the intervals it would write files.
+# Source: Toni-SM/skrl, docs/source/examples/isaacgym/torch_ant_ppo.py, with skrl 2's key names.
+# Without the intervals of 0 it would write files.
 _SKRL_ANT = """
 seed: 1
 models:
@@ -121,10 +122,10 @@ GPU_SPEC = Spec(num_envs=4096)
 
 @contextmanager
 def library_settings(device: torch.device) -> Iterator[None]:
-    """Fixes the process-wide settings that decide the speed, mutes stdout, restores both.
+    """Fixes the process-wide settings that affect speed, silences stdout, then restores both.
 
-    The libraries change some of them for all that follow. On a GPU the threads stay as they are
-    and all get the TF32 that only rl_games asks for.
+    The libraries change some of them for the rest of the process. On a GPU the number of threads is
+    left alone and all libraries get TF32, which only rl_games asks for.
     """
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     checks = Distribution._validate_args
@@ -142,7 +143,7 @@ def library_settings(device: torch.device) -> Iterator[None]:
 
 
 class _ZeroCostEnv:
-    """What the environments share: the same standard normal tensors at every step."""
+    """Base of the environments: the same standard normal tensors at every step."""
 
     def __init__(self, spec: Spec, device: torch.device) -> None:
         self.num_envs, self.num_actions, self.device = spec.num_envs, spec.num_actions, device
@@ -165,19 +166,8 @@ def _spaces(spec: Spec) -> tuple[Box, Box]:
 def seconds_of_each(
     iterate: Callable[[], object], iterations: int, device: torch.device
 ) -> list[float]:
-    """Returns the seconds of each of ``iterations`` calls, each waited for on a GPU."""
-
-    def clock() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter()
-
-    seconds = []
-    for _ in range(iterations):
-        begun = clock()
-        iterate()
-        seconds.append(clock() - begun)
-    return seconds
+    """Returns the seconds of each of ``iterations`` calls, synchronising with a GPU after each."""
+    return [seconds_once(iterate, device) for _ in range(iterations)]
 
 
 def _stable_baselines3_env(spec: Spec) -> VecEnv:
@@ -211,7 +201,7 @@ def _stable_baselines3_env(spec: Spec) -> VecEnv:
 def stable_baselines3(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of stable-baselines3.
 
-    Its defaults otherwise: separate actor and critic, no observation normaliser (a wrapper there).
+    Otherwise its defaults: separate actor and critic, no observation normaliser (a wrapper there).
 
     Raises:
         ValueError: The device is not the CPU.
@@ -235,9 +225,9 @@ def stable_baselines3(spec: Spec, iterations: int, device: torch.device) -> list
             policy_kwargs={"net_arch": list(spec.hidden_sizes), "activation_fn": torch.nn.ELU},
             device="cpu",
         )
-        model.set_logger(Logger(None, []))  # The default one makes a folder at every call.
+        model.set_logger(Logger(None, []))  # The default one creates a folder on every call.
         rows = spec.num_envs * spec.horizon_length
-        # One call of `learn` is one iteration: the environments go on where they were.
+        # One call of `learn` is one iteration: the environments continue where they were.
         return seconds_of_each(
             lambda: model.learn(rows, reset_num_timesteps=False), iterations, device
         )
@@ -274,7 +264,7 @@ def rsl_rl_config(spec: Spec) -> dict[str, Any]:
 def rsl_rl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of rsl_rl.
 
-    Its defaults otherwise: separate actor and critic, adaptive learning rate, no compilation;
+    Otherwise its defaults: separate actor and critic, adaptive learning rate, no compilation;
     observations are normalised. Without a log folder its logger does nothing.
     """
     with library_settings(device):
@@ -303,13 +293,14 @@ def rl_games_agent(
 ) -> Any:
     """Returns an agent of rl_games before its first ``train_epoch``, with the Ant's settings.
 
-    As ``Runner.run`` does, which cannot be stopped between iterations; compiled on a GPU.
+    It is set up as in ``Runner.run``, which cannot be stopped between iterations; the model is
+    compiled on a GPU.
 
     Args:
         spec: Sizes of the problem.
         env: The environment, with rl_games' tensor interface.
-        device: Where it computes; on a GPU in mixed precision.
-        folder: Where the files that it insists on go.
+        device: The device to compute on; mixed precision is used on a GPU.
+        folder: Folder for the files that rl_games always writes.
         seed: Seed of all random numbers.
     """
     from rl_games.common.algo_observer import IsaacAlgoObserver
@@ -343,8 +334,8 @@ def rl_games_agent(
 def rl_games(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of rl_games.
 
-    IsaacGymEnvs' Ant settings otherwise: one network, normalised observations and values, adaptive
-    learning rate; on a GPU mixed precision and a compiled model.
+    Otherwise IsaacGymEnvs' Ant settings: one network, normalised observations and values, adaptive
+    learning rate; mixed precision and a compiled model on a GPU.
     """
     with library_settings(device), tempfile.TemporaryDirectory() as folder:
         agent = rl_games_agent(spec, _RlGamesEnv(spec, device), device, folder)
@@ -370,7 +361,7 @@ class _SkrlEnv(_ZeroCostEnv):
 
 
 def _skrl_config(spec: Spec) -> dict[str, Any]:
-    """Settings of skrl's Isaac Gym Ant, with the common ones; its defaults otherwise."""
+    """Settings of skrl's Isaac Gym Ant with the common ones; otherwise its defaults."""
     config: dict[str, Any] = yaml.safe_load(_SKRL_ANT)
     layers = {"layers": list(spec.hidden_sizes), "activations": "elu"}
     for role in ("policy", "value"):
@@ -387,7 +378,7 @@ def _skrl_config(spec: Spec) -> dict[str, Any]:
 def skrl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of skrl.
 
-    The settings of its Isaac Gym Ant example: one network, normalised observations and values,
+    With the settings of its Isaac Gym Ant example: one network, normalised observations and values,
     adaptive learning rate; float32 on a GPU too.
     """
     with library_settings(device):
@@ -396,5 +387,5 @@ def skrl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
         # skrl does this for the whole process, but only when it is first imported.
         Distribution.set_default_validate_args(False)
         runner = Runner(_SkrlEnv(spec, device), _skrl_config(spec))
-        # The trainer takes one rollout's steps, the last of which updates.
+        # The trainer takes the steps of one rollout; the last of them also updates.
         return seconds_of_each(runner.trainer.train, iterations, device)

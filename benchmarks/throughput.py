@@ -1,18 +1,17 @@
-"""Environment steps a second: the bare engine, the environment, whole training; medians, one run.
+"""Environment steps per second of the bare engine, the rollout and whole training: medians.
 
     python benchmarks/throughput.py [key=value ...]      as for train.py, e.g. task=Ant num_envs=512
 
 The bare engine takes random efforts, without casts, observations, rewards or resets: MuJoCo's batch
 stepper on the CPU; on a GPU the physics of a rollout in one CUDA graph. The three are measured in
-turn, several times over, so that a busy machine slows all alike; ratios are medians of the rounds'.
+turn over several rounds, so that a busy machine slows all of them equally; the ratios are the
+medians of the rounds' ratios.
 """
 
 from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,12 +21,17 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rlgpu.assemble import make_agent, make_env  # noqa: E402
-from rlgpu.compose import compose  # noqa: E402
-from rlgpu.graphs import Phase, working_stream  # noqa: E402
-from rlgpu.sim.mujoco import MujocoSimulator  # noqa: E402
-from rlgpu.trainer import Trainer  # noqa: E402
-from rlgpu.vec_env import VecEnv  # noqa: E402
+from rlgpu.config import compose  # noqa: E402
+from rlgpu.device import Phase, working_stream  # noqa: E402
+from rlgpu.envs import VecEnv  # noqa: E402
+from rlgpu.profile.timing import seconds_once  # noqa: E402
+from rlgpu.sim import ENGINES  # noqa: E402
+from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: E402
+from rlgpu.training import (  # noqa: E402
+    Trainer,
+    make_agent,
+    make_env,
+)
 from tasks import TASKS  # noqa: E402
 
 ROUNDS = 9
@@ -37,13 +41,13 @@ ITERATIONS = {"cpu": 4, "cuda": 20}
 
 def main(arguments: list[str]) -> None:
     """Prints medians and ratios."""
-    composed = compose(arguments, TASKS, ROOT / "cfg")
+    composed = compose(arguments, TASKS, ENGINES, ROOT / "cfg")
     config = composed.config
     env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
     bare = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
-    with tempfile.TemporaryDirectory() as folder, working_stream(env.device):
-        trainer = Trainer(config, env, agent, Path(folder))
+    with working_stream(env.device):
+        trainer = Trainer(config, env, agent)
         horizon = config.train.horizon_length
         engine = bare_engine(bare, horizon)
 
@@ -55,22 +59,23 @@ def main(arguments: list[str]) -> None:
             train()
             engine()
         calls = ITERATIONS[env.device.type]
-        steps = calls * horizon * config.num_envs
+        steps = horizon * config.num_envs
         rounds = [
             tuple(
-                rate(steps, calls, function, env.device)
+                steps / seconds_once(function, env.device, calls)
                 for function in (engine, trainer.collect, train)
             )
             for _ in range(ROUNDS)
         ]
     alone, collect, whole = (statistics.median(column) for column in zip(*rounds, strict=True))
-    share = statistics.median(r[2] / r[0] for r in rounds)
+    shares = [statistics.median(r[i] / r[0] for r in rounds) for i in (1, 2)]
     print(f"{config.task.name}, {config.num_envs} environments, {ROUNDS} rounds, medians")
     print(env.sim.description)
     print(f"bare engine        {alone:12,.0f} steps/s")
     print(f"rollout            {collect:12,.0f} steps/s")
     print(f"training           {whole:12,.0f} steps/s")
-    print(f"training / engine  {share:12.1%}")
+    print(f"rollout / engine   {shares[0]:12.1%}")
+    print(f"training / engine  {shares[1]:12.1%}")
 
 
 def bare_engine(env: VecEnv, horizon: int) -> Callable[[], object]:
@@ -78,8 +83,8 @@ def bare_engine(env: VecEnv, horizon: int) -> Callable[[], object]:
     sim = env.sim
     efforts = 15.0 * (2.0 * torch.rand(horizon, env.num_envs, env.num_actions) - 1.0)
     efforts = efforts.to(sim.device)
-    if isinstance(sim, MujocoSimulator):
-        batch, ctrl = sim._batch, sim._ctrl
+    if isinstance(sim.worlds, BatchWorlds):
+        batch, ctrl = sim.worlds._batch, sim.worlds.array("ctrl")
 
         def step_batch() -> None:
             for t in range(horizon):
@@ -99,23 +104,9 @@ def bare_engine(env: VecEnv, horizon: int) -> Callable[[], object]:
 
     def step_and_restart() -> None:
         captured()
-        sim.refresh()  # once a rollout: worlds that are no longer finite would stay so
+        sim.refresh()  # once per rollout: otherwise non-finite worlds would stay so
 
     return step_and_restart
-
-
-def rate(steps: int, calls: int, function: Callable[[], object], device: torch.device) -> float:
-    """Returns environment steps a second of ``calls`` calls that make ``steps`` steps in all."""
-
-    def clock() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter()
-
-    begun = clock()
-    for _ in range(calls):
-        function()
-    return steps / (clock() - begun)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// Every op's schema: the table of contents of the extension. Implementations register themselves in
+// Schemas of all ops: the extension's table of contents. Implementations register themselves in
 // cpu/<op>.cpp and cuda/<op>.cu; contracts and fake kernels are in rlgpu/ops/<op>.py.
 #include <pybind11/pybind11.h>
 #include <torch/library.h>
@@ -30,12 +30,13 @@ TORCH_LIBRARY(rlgpu, m) {
       "running_stats(Tensor x, Tensor(a!) mean, Tensor(b!) var, Tensor(c!) count, "
       "Tensor(d!) scale, Tensor(e!) offset) -> ()");
   m.def(
-      "sample_actions(Tensor mean, Tensor values, Tensor log_std, Tensor(a!) rng_state, "
+      "gaussian_sample(Tensor mean, Tensor values, Tensor log_std, Tensor(a!) rng_state, "
       "Tensor(b!) actions, Tensor(c!) log_probs, Tensor(d!) mean_out, Tensor(e!) values_out) "
       "-> ()");
   m.def("shuffle(Tensor(a!) rng_state, int count) -> Tensor ids");
   m.def(
-      "ppo_loss(Tensor mean, Tensor log_std, Tensor values, Tensor actions, Tensor old_log_probs, "
+      "gaussian_ppo_loss(Tensor mean, Tensor log_std, Tensor values, Tensor actions, Tensor "
+      "old_log_probs, "
       "Tensor old_mean, Tensor old_log_std, Tensor old_values, Tensor advantages, Tensor returns, "
       "Tensor coefficients) "
       "-> (Tensor grad_mean, Tensor grad_log_std, Tensor grad_values, Tensor metrics)");
@@ -47,7 +48,7 @@ TORCH_LIBRARY(rlgpu, m) {
 
 namespace {
 
-// glibc hands large blocks back to the system at once, so every activation of a minibatch would be
+// glibc returns large blocks to the system immediately, so every activation of a minibatch would be
 // mapped, zeroed page by page and unmapped again: a third of an update's time on the CPU.
 bool keep_freed_memory() {
 #if defined(__GLIBC__)
@@ -63,14 +64,14 @@ bool keep_freed_memory() {
 
 PYBIND11_MODULE(_C, m) {
   m.def("keep_freed_memory", &keep_freed_memory,
-        "Makes this process reuse freed memory; returns whether the C library could be told.");
+        "Makes this process reuse freed memory; returns whether the C library supports it.");
   m.doc() = "rlgpu's compiled ops, reached through torch.ops.rlgpu.";
 #if defined(RLGPU_WITH_CUDA)
   m.attr("with_cuda") = true;
-  m.def("can_skip", &rlgpu::can_skip, "Returns whether graphs may have conditional nodes here.");
+  m.def("can_skip", &rlgpu::can_skip, "Returns whether CUDA graphs can have conditional nodes.");
   m.def("begin_unless", &rlgpu::begin_unless,
-        "Begins work on a stream that a replay leaves out if the flag is set.");
-  m.def("end_unless", &rlgpu::end_unless, "Ends what begin_unless began.");
+        "Begins work on a stream that a replay skips if the flag is set.");
+  m.def("end_unless", &rlgpu::end_unless, "Ends the work that begin_unless began.");
 #else
   m.attr("with_cuda") = false;
 #endif

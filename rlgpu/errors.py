@@ -1,4 +1,4 @@
-"""The one exception that means: the user asked for something that cannot be done."""
+"""The exception for requests that cannot be carried out, and help with misspelt names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class UsageError(Exception):
-    """Says what was given, what is allowed and what to do; ends a command with exit code 2."""
+    """States what was given, what is allowed and what to do; a command then exits with code 2."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

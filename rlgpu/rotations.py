@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def quat_rotate(quat: Tensor, vec: Tensor) -> Tensor:
-    """Returns ``vec`` turned by ``quat``: body axes to world axes for a body's orientation.
+    """Returns ``vec`` rotated by ``quat``: body axes to world axes for a body's orientation.
 
     Args:
         quat: Unit quaternions (x, y, z, w), shape [..., 4].
@@ -19,7 +19,7 @@ def quat_rotate(quat: Tensor, vec: Tensor) -> Tensor:
 
 
 def quat_rotate_inverse(quat: Tensor, vec: Tensor) -> Tensor:
-    """Returns ``vec`` turned by the inverse of ``quat``: world axes to body axes.
+    """Returns ``vec`` rotated by the inverse of ``quat``: world axes to body axes.
 
     Args:
         quat: Unit quaternions (x, y, z, w), shape [..., 4].

@@ -1,8 +1,8 @@
-"""The tasks that come with rlgpu. A new one is one file, its YAML files and one line here."""
+"""Tasks included with rlgpu. A new task needs one module, its YAML files and one line here."""
 
 from __future__ import annotations
 
-from rlgpu.task import Task
+from rlgpu.envs import Task
 from tasks.ant import Ant
 from tasks.cartpole import Cartpole
 

@@ -1,14 +1,15 @@
 """Run an ant towards a far target.
 
-Source: IsaacGymEnvs, tasks/ant.py; numbers in cfg/task/Ant.yaml. Where rlgpu differs:
+Source: IsaacGymEnvs, tasks/ant.py; values in cfg/task/Ant.yaml. Differences in rlgpu:
 
-* The progress reward is computed from the displacement, exactly. The difference of two float32
+* The progress reward is computed exactly, from the displacement. The difference of two float32
   potentials near -60 000, as in the source, is quantised at 0.004.
 * Foot sensors read the contact wrench on the foot; PhysX adds gravity and dynamics terms.
 * An episode that ends is reset within the step, so no filler row follows it.
 
-Kept although odd: the angle to the target uses the height difference where the sideways one is
-meant (left over from y-up), yaw and roll jump at 2 pi, and only upper joint limits are punished.
+Oddities kept from the source: the angle to the target uses the height difference instead of the
+sideways one (left over from y-up), yaw and roll jump at 2 pi, and only upper joint limits are
+penalised.
 """
 
 from __future__ import annotations
@@ -21,20 +22,32 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rlgpu.envs import Columns, Outcome, Task, TaskConfig, uniform
 from rlgpu.rotations import quat_rotate_inverse
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
-from rlgpu.task import Outcome, Task, TaskConfig, uniform
 
 FEET = ("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot")
 JOINTS = tuple(f"{kind}_{leg}" for leg in (1, 2, 3, 4) for kind in ("hip", "ankle"))
 TARGET = (1000.0, 0.0)
-# Columns of the observation that the reward reads.
-UP, HEADING, JOINT_POS, JOINT_VEL = 10, 11, slice(12, 20), slice(20, 28)
+OBSERVATION = Columns(
+    height=1,
+    lin_vel_b=3,
+    ang_vel_b=3,
+    yaw=1,
+    roll=1,
+    angle_to_target=1,
+    up=1,
+    heading=1,
+    joint_pos=8,  # scaled to [-1, 1] between the limits
+    joint_vel=8,
+    foot_wrenches_b=24,
+    actions=8,
+)
 
 
-@dataclass
+@dataclass(frozen=True)
 class AntConfig(TaskConfig):
-    """The Ant's values; weights as in IsaacGymEnvs' Ant.yaml."""
+    """Configuration of the Ant; weights as in IsaacGymEnvs' Ant.yaml."""
 
     gear: float = 15.0
     """Torque of every joint for an action of 1 [N m]."""
@@ -57,7 +70,7 @@ class Ant(Task):
     """Run forward on four legs without falling."""
 
     Config: ClassVar[type[TaskConfig]] = AntConfig
-    num_observations = 60
+    num_observations = OBSERVATION.width
     num_actions = 8
     config: AntConfig
 
@@ -82,22 +95,17 @@ class Ant(Task):
         self._root_pos = start.expand(sim.num_envs, 3)
         upright = torch.tensor([0.0, 0.0, 0.0, 1.0], device=sim.device)
         self._root_quat = upright.expand(sim.num_envs, 4)
-        self.state["previous_pos_w"] = torch.zeros(sim.num_envs, 3, device=sim.device)
+        self.buffers["previous_pos_w"] = torch.zeros(sim.num_envs, 3, device=sim.device)
 
     def targets(self, actions: Tensor) -> Tensor:
         """Returns the joint torques [N m]."""
         return self.config.gear * actions
 
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
-        """Returns 60 numbers an environment.
-
-        Columns: 0 height; 1:4 linear and 4:7 angular velocity in body axes; 7 yaw; 8 roll; 9 angle
-        to target; 10 up and 11 heading projection; 12:20 joint positions scaled to [-1, 1]; 20:28
-        scaled joint velocities; 28:52 scaled wrenches of the feet; 52:60 actions.
-        """
+        """Returns the columns of ``OBSERVATION``, in its order, shape [N, 60]."""
         pos, quat = state.root_pos_w, state.root_quat_w
         forward_x, forward_y, up, roll_sine = _axes(quat)
-        # Yaw is where the body's x axis points, roll how far its z axis leans sideways.
+        # Yaw is the heading of the body's x axis, roll the sideways tilt of its z axis.
         yaw = torch.atan2(forward_y, forward_x).remainder(2 * math.pi)
         roll = torch.atan2(roll_sine, up).remainder(2 * math.pi)
         to_x, to_y = TARGET[0] - pos[:, 0], TARGET[1] - pos[:, 1]
@@ -121,8 +129,8 @@ class Ant(Task):
 
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
         """Returns the reward and whether the ant fell."""
-        progress = progress_to_target(self.state["previous_pos_w"], state.root_pos_w)
-        self.state["previous_pos_w"].copy_(state.root_pos_w)
+        progress = progress_to_target(self.buffers["previous_pos_w"], state.root_pos_w)
+        self.buffers["previous_pos_w"].copy_(state.root_pos_w)
         return ant_reward(progress / self.config.timing().step_dt, observations, self.config)
 
     def reset_state(self, generator: torch.Generator) -> ResetState:
@@ -137,8 +145,8 @@ class Ant(Task):
         )
 
     def after_reset(self, state: SimState, mask: Tensor) -> None:
-        """Forgets the previous position of reset environments."""
-        previous = self.state["previous_pos_w"]
+        """Sets the previous position of reset environments to their new position."""
+        previous = self.buffers["previous_pos_w"]
         previous.copy_(torch.where(mask[:, None], state.root_pos_w, previous))
 
 
@@ -152,12 +160,12 @@ def _axes(quat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def progress_to_target(previous_pos_w: Tensor, pos_w: Tensor) -> Tensor:
-    """Returns by how much the horizontal distance to the target shrank [m], shape [N].
+    """Returns the decrease in horizontal distance to the target [m], shape [N].
 
-    |a| - |b| is written (a - b).(a + b) / (|a| + |b|): no two numbers near 1000 are subtracted.
+    Computes |a| - |b| as (a - b).(a + b) / (|a| + |b|), so no numbers near 1000 are subtracted.
 
     Args:
-        previous_pos_w: Torso position a step ago [m], shape [N, 3].
+        previous_pos_w: Torso position one step ago [m], shape [N, 3].
         pos_w: Torso position now [m], shape [N, 3].
     """
     before_x, before_y = TARGET[0] - previous_pos_w[:, 0], TARGET[1] - previous_pos_w[:, 1]
@@ -168,16 +176,17 @@ def progress_to_target(previous_pos_w: Tensor, pos_w: Tensor) -> Tensor:
 
 
 def ant_reward(speed: Tensor, observations: Tensor, config: AntConfig) -> Outcome:
-    """Returns the reward of a step, and the falls.
+    """Returns the reward of a step and which ants fell.
 
     Args:
         speed: Mean speed towards the target over the step [m/s], shape [N].
         observations: The Ant's observations after the step, shape [N, 60].
         config: Weights.
     """
-    up, heading = observations[:, UP], observations[:, HEADING]
-    joint_pos, joint_vel = observations[:, JOINT_POS], observations[:, JOINT_VEL]
-    actions = observations[:, -8:]
+    names = ("height", "up", "heading", "joint_pos", "joint_vel", "actions")
+    height, up, heading, joint_pos, joint_vel, actions = (
+        observations[:, OBSERVATION[name]] for name in names
+    )
     heading_reward = config.heading_weight * (heading / 0.8).clamp(max=1.0)
     reward = (
         speed
@@ -188,5 +197,5 @@ def ant_reward(speed: Tensor, observations: Tensor, config: AntConfig) -> Outcom
         - config.energy_cost * (actions * joint_vel).abs().sum(-1)
         - config.joints_at_limit_cost * (joint_pos > 0.99).sum(-1)
     )
-    fell = observations[:, 0] < config.termination_height
+    fell = height < config.termination_height
     return Outcome(torch.where(fell, config.death_cost, reward), fell)

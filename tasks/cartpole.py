@@ -1,6 +1,6 @@
 """Balance a pole on a cart by pushing the cart.
 
-Source: IsaacGymEnvs, tasks/cartpole.py; numbers in cfg/task/Cartpole.yaml.
+Source: IsaacGymEnvs, tasks/cartpole.py; values in cfg/task/Cartpole.yaml.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rlgpu.envs import Outcome, Task, TaskConfig, uniform
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
-from rlgpu.task import Outcome, Task, TaskConfig, uniform
 
 
-@dataclass
+@dataclass(frozen=True)
 class CartpoleConfig(TaskConfig):
-    """Cartpole's values."""
+    """Configuration of Cartpole."""
 
     max_push_effort: float = 400.0
     """Force on the cart for an action of 1 [N]."""
@@ -58,17 +58,17 @@ class Cartpole(Task):
 
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
         """Returns cart position, cart velocity, pole angle and pole velocity, shape [N, 4]."""
-        cart, pole = self._cart, self._pole
-        pos, vel = state.joint_pos, state.joint_vel
-        return torch.stack((pos[:, cart], vel[:, cart], pos[:, pole], vel[:, pole]), dim=-1)
+        return torch.stack(self._read(state), dim=-1)
 
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
         """Returns the reward and whether the cart left the track or the pole fell."""
+        return cartpole_reward(*self._read(state), self.config)
+
+    def _read(self, state: SimState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns position and velocity of the cart, angle and velocity of the pole, each [N]."""
         pos, vel = state.joint_pos, state.joint_vel
-        return cartpole_reward(
-            pos[:, self._cart], vel[:, self._cart], pos[:, self._pole], vel[:, self._pole],
-            self.config,
-        )  # fmt: skip
+        cart, pole = self._cart, self._pole
+        return pos[:, cart], vel[:, cart], pos[:, pole], vel[:, pole]
 
     def reset_state(self, generator: torch.Generator) -> ResetState:
         """Returns small random positions and velocities."""
@@ -80,14 +80,14 @@ class Cartpole(Task):
 def cartpole_reward(
     cart_pos: Tensor, cart_vel: Tensor, pole_angle: Tensor, pole_vel: Tensor, config: CartpoleConfig
 ) -> Outcome:
-    """Returns 1 less penalties for tilt and speed, and the failures.
+    """Returns the reward, 1 minus penalties for tilt and speed, and the failures.
 
     Args:
         cart_pos: Distance of the cart from the middle [m], shape [N].
         cart_vel: Its velocity [m/s], shape [N].
         pole_angle: Angle of the pole from upright [rad], shape [N].
         pole_vel: Its angular velocity [rad/s], shape [N].
-        config: Limits and the failure's reward.
+        config: Limits, and the reward for a failure.
     """
     failed = (cart_pos.abs() > config.reset_dist) | (pole_angle.abs() > math.pi / 2)
     reward = 1.0 - pole_angle.square() - 0.01 * cart_vel.abs() - 0.005 * pole_vel.abs()

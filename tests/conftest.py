@@ -1,4 +1,4 @@
-"""Shared fixtures, and the reason that CUDA tests are skipped with."""
+"""Shared fixtures; skips CUDA tests on machines without a GPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips tests marked ``cuda`` where there is no NVIDIA GPU."""
+    """Skips tests marked ``cuda`` if there is no NVIDIA GPU."""
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="needs an NVIDIA GPU, torch sees none")
@@ -24,5 +24,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 def device(request: pytest.FixtureRequest) -> torch.device:
-    """The CPU, and a GPU where there is one."""
+    """The CPU, and a GPU if there is one."""
     return torch.device(request.param)

@@ -1,4 +1,4 @@
-"""The command line as its user meets it: training, resuming, playing, and every wrong request."""
+"""The command line as a user sees it: training, resuming, playing, and every wrong request."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ def latest(runs: Path, name: str = "last.pth") -> dict:
     return torch.load(runs / "Cartpole" / "latest" / "nn" / name, weights_only=True)
 
 
+def metrics(runs: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((runs / "Cartpole" / "latest" / "metrics.csv").open()))
+
+
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     error = capsys.readouterr().err
     assert error.count("\n") == 1, error
@@ -36,7 +40,9 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
 
 def equal(a: object, b: object) -> bool:
     if isinstance(a, torch.Tensor):
-        return torch.equal(a, b) or bool(a.isnan().any())
+        if not a.is_floating_point():
+            return torch.equal(a, b)
+        return torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num())
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
     return a == b
@@ -61,7 +67,7 @@ def test_a_run_leaves_its_files_and_can_be_played(tmp_path, capsys) -> None:
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path) -> None:
-    """Six iterations, or three, stop, resume, three. Time aside, the checkpoints are equal."""
+    """Six iterations, or three, stop, resume, three more: equal checkpoints, apart from times."""
     assert run(tmp_path / "whole", "max_iterations=6") == 0
     part = ["max_iterations=6", "train.save_interval=3"]
     assert run(tmp_path / "part", *part) == 0
@@ -93,8 +99,8 @@ def stop_after(runs: Path, iterations: int, *words: str) -> None:
         train.Trainer = original
 
 
-def test_ctrl_c_finishes_the_iteration_saves_and_exits_0(tmp_path) -> None:
-    """In a process of its own."""
+def test_ctrl_c_finishes_the_iteration_then_saves_and_exits_with_0(tmp_path) -> None:
+    """In a separate process."""
     command = [sys.executable, "train.py", *SMALL, "max_iterations=100000", f"runs_dir={tmp_path}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     checkpoint = tmp_path / "Cartpole" / "latest" / "nn" / "last.pth"
@@ -121,7 +127,7 @@ def test_ctrl_c_finishes_the_iteration_saves_and_exits_0(tmp_path) -> None:
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_code_2(tmp_path, capsys, words, message) -> None:
-    """And nothing is written."""
+    """Nothing is written."""
     assert run(tmp_path / "runs", *words) == 2
     assert message in refusal(capsys)
     assert not list(tmp_path.iterdir())
@@ -129,14 +135,14 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(tmp_path, capsys, words, me
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """A short run to spoil copies of."""
+    """A short run whose checkpoint the tests load or damage a copy of."""
     runs = tmp_path_factory.mktemp("trained")
     assert run(runs, "max_iterations=2") == 0
     return runs / "Cartpole" / "latest" / "nn" / "last.pth"
 
 
 def test_a_truncated_checkpoint_is_refused(trained, tmp_path, capsys) -> None:
-    """As a full disk or a broken copy leaves it."""
+    """As left behind by a full disk or an interrupted copy."""
     broken = tmp_path / "broken.pth"
     broken.write_bytes(trained.read_bytes()[:5000])
     for words in ([], ["test=True"]):
@@ -146,7 +152,7 @@ def test_a_truncated_checkpoint_is_refused(trained, tmp_path, capsys) -> None:
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
-    """A pickle that would create a file is refused unread."""
+    """A pickle that would create a folder is refused without being run."""
     import pickle
 
     class Attack:
@@ -170,9 +176,13 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
         (["max_iterations=2"], "so nothing is left to do; to train on, use e.g. max_iterations=4"),
         (["num_envs=32"], "it holds 64 environments, this run has num_envs=32"),
         (["train.separate=True"], "train.separate=False"),
+        (
+            ["sim=mujoco_warp", "sim_device=cpu"],
+            "it holds the state of sim=mujoco, this run has sim=mujoco_warp; use sim=mujoco",
+        ),
     ],
 )
-def test_a_checkpoint_of_something_else_is_refused(
+def test_a_checkpoint_of_a_different_setup_is_refused(
     trained, tmp_path, capsys, words, message
 ) -> None:
     """Another task, network or number of environments."""
@@ -182,7 +192,7 @@ def test_a_checkpoint_of_something_else_is_refused(
 
 
 def test_a_runs_folder_that_cannot_be_written_is_refused(tmp_path, capsys) -> None:
-    """A file stands where the folder should be."""
+    """There is a file where the folder should be."""
     (tmp_path / "runs").write_text("")
     assert run(tmp_path / "runs") == 2
     assert "cannot be written" in refusal(capsys)
@@ -191,7 +201,7 @@ def test_a_runs_folder_that_cannot_be_written_is_refused(tmp_path, capsys) -> No
 def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(
     tmp_path, capsys, monkeypatch
 ) -> None:
-    """From the third iteration on, every reward is NaN."""
+    """Every reward is NaN from the third iteration on."""
     original = train.Trainer.collect
 
     def poisoned(self: train.Trainer) -> None:
@@ -202,13 +212,86 @@ def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(
     monkeypatch.setattr(train.Trainer, "collect", poisoned)
     assert run(tmp_path, "max_iterations=9") == 1
     error = refusal(capsys)
-    assert "gradients were not finite" in error
+    assert "iteration 3: none of its 8 gradients was finite" in error
     assert "the last good checkpoint is" in error
     assert latest(tmp_path)["trainer"]["iteration"] == 2
 
 
+def test_training_continues_if_only_some_gradients_are_not_finite(tmp_path, monkeypatch) -> None:
+    """One minibatch per epoch: its step is skipped and counted, the others are taken."""
+    original = train.Trainer.collect
+
+    def poisoned(self: train.Trainer) -> None:
+        original(self)
+        self.storage.actions[0, 0] = torch.nan
+
+    monkeypatch.setattr(train.Trainer, "collect", poisoned)
+    assert run(tmp_path, "max_iterations=2", "train.minibatch_size=256", "train.target_kl=0") == 0
+    rows = metrics(tmp_path)
+    # Eight epochs of four minibatches, of which one holds the broken row.
+    assert [int(row["nonfinite_steps"]) for row in rows] == [8, 16]
+    assert [float(row["epochs"]) for row in rows] == [6.0, 6.0]
+
+
+def test_training_stops_if_too_many_steps_diverge(tmp_path, capsys, monkeypatch) -> None:
+    """More than a tenth of an iteration's 1024 steps; fewer are counted and training continues."""
+    original = train.Trainer.collect
+    added = [100, 101, 103]
+
+    def exploding(self: train.Trainer) -> None:
+        original(self)
+        self.env.counts.diverged.add_(added[self.iteration])
+        self.collector.counts.diverged.copy_(self.env.counts.diverged)
+
+    monkeypatch.setattr(train.Trainer, "collect", exploding)
+    assert run(tmp_path, "max_iterations=9") == 1
+    error = refusal(capsys)
+    assert "iteration 3: 103 of 1024 steps left the simulation non-finite" in error
+    assert "the last good checkpoint is" in error
+    assert [int(row["diverged"]) for row in metrics(tmp_path)] == [100, 201, 304]
+
+
+def test_the_best_is_found_at_any_iteration_and_survives_a_resume(tmp_path, monkeypatch) -> None:
+    """Returns peak at iteration 3, between two saves; a resumed run keeps that checkpoint."""
+    returns = {1: 1.0, 2: 2.0, 3: 9.0, 4: 4.0, 5: 5.0, 6: 6.0}
+    original = train.Trainer._record
+
+    def staged(self: train.Trainer, arrived):
+        record = original(self, arrived)
+        episodes = record.numbers.episodes._replace(mean_return=returns[record.iteration])
+        return record._replace(numbers=record.numbers._replace(episodes=episodes))
+
+    monkeypatch.setattr(train.Trainer, "_record", staged)
+    assert run(tmp_path, "max_iterations=4", "train.save_interval=4") == 0
+    best = latest(tmp_path, "best.pth")
+    assert (best["trainer"]["iteration"], best["trainer"]["best_return"]) == (3, 9.0)
+    assert run(tmp_path, "max_iterations=6", "checkpoint=latest", "train.save_interval=2") == 0
+    assert latest(tmp_path)["trainer"]["iteration"] == 6
+    assert latest(tmp_path, "best.pth")["trainer"]["iteration"] == 3
+    assert latest(tmp_path)["trainer"]["best_return"] == 9.0
+
+
+def test_a_new_learning_rate_takes_effect_when_resuming(tmp_path) -> None:
+    """With a constant schedule, under which nothing else changes the rate."""
+    words = ["train.schedule=constant", "train.save_interval=2"]
+    assert run(tmp_path, *words, "max_iterations=2", "train.learning_rate=1e-3") == 0
+    resumed = [*words, "max_iterations=4", "checkpoint=latest"]
+    assert run(tmp_path, *resumed, "train.learning_rate=2e-4") == 0
+    assert [float(row["learning_rate"]) for row in metrics(tmp_path)] == pytest.approx([2e-4] * 2)
+
+
+def test_every_environment_plays_the_same_number_of_episodes(tmp_path, capsys) -> None:
+    """Ten episodes requested from four environments: three each."""
+    assert run(tmp_path, "max_iterations=1") == 0
+    capsys.readouterr()
+    assert run(tmp_path, "test=True", "num_envs=4", "games=10", "task.episode_length=7") == 0
+    output = capsys.readouterr().out
+    assert "12 episodes, 3 per environment: mean return" in output
+    assert "mean length 7.0" in output
+
+
 def test_both_kernels_train_from_the_command_line(tmp_path) -> None:
-    """And start from the same weights and actions."""
+    """Both start from the same weights and actions."""
     returns = []
     for kernels in ("fused", "torch"):
         assert run(tmp_path / kernels, "max_iterations=3", f"kernels={kernels}") == 0
@@ -219,7 +302,7 @@ def test_both_kernels_train_from_the_command_line(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_cartpole_learns_to_balance(tmp_path) -> None:
-    """The default settings reach a mean return of 480 of 500."""
+    """The default settings reach a mean return of 480 out of 500."""
     assert train.main(["task=Cartpole", "headless=True", f"runs_dir={tmp_path}"]) == 0
     rows = list(csv.DictReader((tmp_path / "Cartpole/latest/metrics.csv").open()))
     assert float(rows[-1]["mean_return"]) >= 480.0

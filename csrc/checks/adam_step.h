@@ -1,4 +1,4 @@
-// What the CPU and the CUDA host function of adam_step check alike.
+// Argument checks shared by the CPU and CUDA host functions of adam_step.
 #pragma once
 
 #include "tensor.h"

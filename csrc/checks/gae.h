@@ -1,4 +1,4 @@
-// What the CPU and the CUDA host function of gae check and prepare alike.
+// Argument checks and preparation shared by the CPU and CUDA host functions of gae.
 #pragma once
 
 #include "../kernels/gae.cuh"
@@ -27,7 +27,7 @@ inline GaeTensors contiguous(const GaeTensors& t) {
           t.truncated.contiguous(), t.final_values.contiguous(), t.last_values.contiguous()};
 }
 
-// The caller keeps the tensors alive.
+// The caller must keep the tensors alive.
 inline GaeInputs inputs(const GaeTensors& t, double gamma, double gae_lambda) {
   return {t.rewards.const_data_ptr<float>(),
           t.values.const_data_ptr<float>(),

@@ -1,4 +1,4 @@
-// What the CPU and the CUDA host function of gather_rows check alike.
+// Argument checks shared by the CPU and CUDA host functions of gather_rows.
 #pragma once
 
 #include <ATen/core/Tensor.h>

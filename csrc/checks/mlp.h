@@ -1,4 +1,4 @@
-// What the CPU and the CUDA host function of mlp check alike.
+// Argument checks shared by the CPU and CUDA host functions of mlp.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,7 +22,7 @@ inline void check_mlp(const char* op, const at::Tensor& x, at::TensorList weight
   check_dim(op, "x", x, 2);
   TORCH_CHECK_VALUE(!weights.empty() && weights.size() == biases.size(), op, ": got ",
                     weights.size(), " weights and ", biases.size(),
-                    " biases, wanted as many of each and at least one");
+                    " biases, wanted equal numbers of each and at least one");
   check_tensor(op, "x", x, x.sizes(), at::kFloat, x.device());
   int64_t width = x.size(1);
   for (size_t layer = 0; layer < weights.size(); ++layer) {

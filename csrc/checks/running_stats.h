@@ -1,4 +1,4 @@
-// What the CPU and the CUDA host functions of running_stats and normalize check alike.
+// Argument checks shared by the CPU and CUDA host functions of running_stats and normalize.
 #pragma once
 
 #include "../kernels/running_stats.cuh"

@@ -1,4 +1,4 @@
-// What the CPU and the CUDA host function of shuffle check alike.
+// Argument checks shared by the CPU and CUDA host functions of shuffle.
 #pragma once
 
 #include "tensor.h"

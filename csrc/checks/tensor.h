@@ -1,4 +1,4 @@
-// Argument checks whose messages name the op, the argument, what it got and what it wanted.
+// Argument checks whose messages name the op, the argument, and the actual and expected values.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,7 +21,7 @@ inline void check_dim(const char* op, const char* name, const at::Tensor& tensor
                     " dimensions, wanted ", dim);
 }
 
-// For tensors that are written: a copy would lose the result.
+// For output tensors: writing to a contiguous copy would lose the result.
 inline void check_contiguous(const char* op, const char* name, const at::Tensor& tensor) {
   TORCH_CHECK_VALUE(tensor.is_contiguous(), op, ": ", name, " is written and must be contiguous, ",
                     "got strides ", tensor.strides());

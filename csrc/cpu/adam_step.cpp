@@ -55,9 +55,10 @@ at::Tensor adam_step_cpu(at::Tensor& params, at::Tensor& exp_avg, at::Tensor& ex
   for (const double partial : partials) total += partial;
   const double grad_norm = std::sqrt(total);
 
-  if (!std::isfinite(grad_norm)) {
+  const bool stopped = *stop.const_data_ptr<bool>();
+  if (!stopped && !std::isfinite(grad_norm)) {
     *nonfinite_steps.mutable_data_ptr<int64_t>() += 1;
-  } else if (!*stop.const_data_ptr<bool>()) {
+  } else if (!stopped) {
     int64_t& steps = *step.mutable_data_ptr<int64_t>();
     steps += 1;
     const AdamHyperparameters h{static_cast<float>(beta1), static_cast<float>(beta2),

@@ -1,4 +1,4 @@
-// gather_rows on the CPU: torch's own gather of each matrix, which is as fast as memory.
+// gather_rows on the CPU: torch's index_select on each matrix, which runs at memory speed.
 #include <ATen/Functions.h>
 #include <torch/library.h>
 

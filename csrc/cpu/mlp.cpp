@@ -1,7 +1,7 @@
 // A multilayer perceptron with ELU on the CPU, forward and backward.
 //
-// The one idea: a thread takes a group of rows through all layers before it takes the next, so
-// activations stay in its cache and the threads meet once a pass instead of once a layer.
+// The one idea: a thread takes a group of rows through all layers before it starts the next group,
+// so activations stay in its cache and threads synchronise once per pass, not once per layer.
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -45,15 +45,15 @@ RLGPU_CPU_CLONES void add_in_place(const float* __restrict__ x_in, int64_t count
 int64_t count_groups(int64_t num_rows) { return (num_rows + kRowsPerGroup - 1) / kRowsPerGroup; }
 
 // Calls body(group, first row, number of rows) for every group, in parallel. Threads take the next
-// group when they are free, so that a core that others also use does not hold the pass up; which
-// thread did a group changes nothing.
+// group when they are free, so that a core shared with other processes does not delay the pass;
+// which thread processes a group does not affect the result.
 template <typename Body>
 void for_each_group(int64_t num_rows, const Body& body) {
   const int64_t num_groups = count_groups(num_rows);
   const int64_t num_workers = std::min<int64_t>(num_groups, at::get_num_threads());
   std::atomic<int64_t> next{0};
   at::parallel_for(0, num_workers, 1, [&](int64_t, int64_t) {
-    // Thread-local: the worker threads would otherwise look for autograd.
+    // Thread-local: ops on the worker threads would otherwise dispatch through autograd.
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     for (int64_t group = next++; group < num_groups; group = next++) {
       const int64_t begin = group * kRowsPerGroup;
@@ -62,8 +62,8 @@ void for_each_group(int64_t num_rows, const Body& body) {
   });
 }
 
-// Operands of matrix products in the precision asked for, kept as float32. TF32 is a GPU's: here it
-// is float32.
+// Rounds operands of matrix products to the given precision, stored as float32. TF32 exists only on
+// GPUs: here it means float32.
 at::Tensor rounded(const at::Tensor& x, Precision precision) {
   return precision == Precision::kBf16 ? x.to(at::kBFloat16).to(at::kFloat) : x;
 }
@@ -98,13 +98,13 @@ std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList give
   return activations;
 }
 
-// Matrix products are slow where rows are no multiple of a vector's 16 floats, as the observations'
-// often are: such a layer's gradient is kept transposed until the groups have been added up.
+// Matrix products are slow if the row length is not a multiple of a vector's 16 floats, as is often
+// the case for observations: such a layer's gradient stays transposed until the groups are summed.
 bool is_transposed(const at::Tensor& weight) {
   return weight.size(1) % 16 != 0 && weight.size(0) % 16 == 0;
 }
 
-// The gradients of one group of rows: every layer's weights and biases, one after the other.
+// Writes the gradients of one group of rows to flat: weights, then biases, layer by layer.
 void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList weights,
                     at::TensorList activations, Precision precision, int64_t begin, int64_t count,
                     at::Tensor flat) {

@@ -16,19 +16,19 @@ namespace {
 constexpr int64_t kRowsPerGroup = 1024;
 
 bool is_finite(const float* x, int64_t width) {
-  // A sum of finite numbers may overflow; a product with zero is NaN just where x is not finite.
+  // A sum of finite numbers may overflow; a product with zero is NaN exactly if x is not finite.
   float nothing = 0.0f;
   for (int64_t i = 0; i < width; ++i) nothing += x[i] * 0.0f;
   return nothing == 0.0f;
 }
 
-RLGPU_CPU_CLONES void add_row(const float* __restrict__ x, const float* __restrict__ shift,
+RLGPU_CPU_CLONES void add_row(const float* __restrict__ x, const StatsRange* __restrict__ ranges,
                               int64_t width, double* __restrict__ sum,
                               double* __restrict__ sum_of_squares) {
   for (int64_t i = 0; i < width; ++i) {
-    const double centred = x[i] - shift[i];
-    sum[i] += centred;
-    sum_of_squares[i] += centred * centred;
+    const double value = centred(x[i], ranges[i]);
+    sum[i] += value;
+    sum_of_squares[i] += value * value;
   }
 }
 
@@ -40,7 +40,11 @@ void running_stats_cpu(const at::Tensor& x, at::Tensor& mean, at::Tensor& var, a
   const int64_t num_rows = x.size(0), width = x.size(1);
   const StatsBuffers out = buffers(tensors);
   const float* x_in = rows.const_data_ptr<float>();
-  const std::vector<float> shift(out.mean, out.mean + width);
+  std::vector<StatsRange> ranges(width);
+  for (int64_t i = 0; i < width; ++i) {
+    const float first = num_rows > 0 ? x_in[i] : 0.0f;
+    ranges[i] = stats_range({out.mean[i], out.var[i], *out.count}, first);
+  }
   const int64_t num_groups = (num_rows + kRowsPerGroup - 1) / kRowsPerGroup;
   std::vector<double> sums(num_groups * 2 * width), counts(num_groups);
   at::parallel_for(0, num_groups, 1, [&](int64_t first, int64_t end) {
@@ -50,7 +54,7 @@ void running_stats_cpu(const at::Tensor& x, at::Tensor& mean, at::Tensor& var, a
       for (int64_t row = group * kRowsPerGroup; row < stop; ++row) {
         if (!is_finite(x_in + row * width, width)) continue;
         counts[group] += 1.0;
-        add_row(x_in + row * width, shift.data(), width, sum, sum + width);
+        add_row(x_in + row * width, ranges.data(), width, sum, sum + width);
       }
     }
   });
@@ -62,7 +66,7 @@ void running_stats_cpu(const at::Tensor& x, at::Tensor& mean, at::Tensor& var, a
       batch.sum += sums[group * 2 * width + i];
       batch.sum_of_squares += sums[(group * 2 + 1) * width + i];
     }
-    const RunningMoments merged = merge({out.mean[i], out.var[i], old_count}, batch, shift[i]);
+    const RunningMoments merged = merge({out.mean[i], out.var[i], old_count}, batch);
     out.mean[i] = merged.mean;
     out.var[i] = merged.var;
     snapshot(merged, out.scale[i], out.offset[i]);

@@ -1,9 +1,9 @@
-// Conditional nodes in a CUDA graph that torch is capturing: work that a replay leaves out when a
-// flag in device memory is set.
+// Conditional nodes in a CUDA graph that torch is capturing: work that a replay skips if a flag in
+// device memory is set.
 //
-// The one idea: the body is captured on a stream of its own, into the graph that the node owns; the
-// parent stream's capture then goes on behind the node. (torch's own wrapper offers the like only
-// from 2.13 on.)
+// The one idea: the body is captured on a separate stream, into the graph that the node owns; the
+// parent stream's capture then continues after the node. (torch's own wrapper offers this only from
+// version 2.13 on.)
 // Source: CUDA C++ Programming Guide, "Conditional Graph Nodes".
 #include "conditional.h"
 
@@ -16,7 +16,7 @@
 namespace rlgpu {
 namespace {
 
-// Conditional nodes came with CUDA 12.4.
+// Conditional nodes were introduced in CUDA 12.4.
 constexpr int kFirstDriver = 12040;
 
 #if CUDART_VERSION >= 12040
@@ -92,7 +92,7 @@ void begin_unless(const at::Tensor& flag, int64_t body_stream) {
                                                node_params.conditional.phGraph_out[0], nullptr,
                                                nullptr, 0, cudaStreamCaptureModeThreadLocal));
 #else
-  TORCH_CHECK(false, "begin_unless: needs CUDA 12.4, built with ", CUDART_VERSION);
+  TORCH_CHECK(false, "begin_unless: needs CUDA 12.4 or newer, built with ", CUDART_VERSION);
 #endif
 }
 

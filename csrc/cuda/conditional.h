@@ -5,11 +5,11 @@
 
 namespace rlgpu {
 
-// Whether toolkit and driver know conditional nodes.
+// Returns whether the toolkit and the driver support conditional nodes.
 bool can_skip();
 
-// What is launched on body_stream from now on, until end_unless, runs in a replay of the graph that
-// the current stream is capturing only if flag is unset then.
+// Adds a conditional node to the graph that the current stream is capturing. Work launched on
+// body_stream until end_unless becomes its body: a replay runs it only if flag is then unset.
 void begin_unless(const at::Tensor& flag, int64_t body_stream);
 void end_unless(int64_t body_stream);
 

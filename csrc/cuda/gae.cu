@@ -25,7 +25,7 @@ std::tuple<at::Tensor, at::Tensor> gae_cuda(const at::Tensor& rewards, const at:
 
   const GaeTensors tensors = contiguous(given);
   const GaeInputs in = inputs(tensors, gamma, gae_lambda);
-  // Two doubles a block; the kernel sees them as Moments.
+  // Two doubles per block; the kernel treats them as Moments.
   const at::Tensor partials = at::empty({kGaeMaxPartials, 2}, rewards.options().dtype(at::kDouble));
   const GaeOutputs out{advantages.mutable_data_ptr<float>(), returns.mutable_data_ptr<float>()};
   check_launch("gae", launch_gae(in, normalize, out,

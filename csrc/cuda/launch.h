@@ -1,5 +1,5 @@
-// What every CUDA host function needs: the current stream, and a launch check that names the op.
-// c10/cuda only: ATen/cuda pulls in cuSPARSE headers that a compile-only machine lacks.
+// Shared by all CUDA host functions: the current stream, and a launch check that names the op.
+// Includes c10/cuda only: ATen/cuda pulls in cuSPARSE headers that a compile-only machine lacks.
 #pragma once
 
 #include <c10/cuda/CUDAGuard.h>

@@ -1,4 +1,4 @@
-// mlp on CUDA: checks, device guard, current stream, a launch a layer, launch checks.
+// mlp on CUDA: checks, device guard, current stream, launches layer by layer, launch checks.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>

@@ -12,11 +12,11 @@ void running_stats_cuda(const at::Tensor& x, at::Tensor& mean, at::Tensor& var, 
                         at::Tensor& scale, at::Tensor& offset) {
   const StatsTensors tensors{mean, var, count, scale, offset};
   check_running_stats(x, tensors);
-  if (x.numel() == 0) return;
+  if (x.size(1) == 0) return;
   const c10::cuda::CUDAGuard guard(x.device());
   const at::Tensor rows = x.contiguous();
   const int width = static_cast<int>(x.size(1));
-  // Three doubles each; the kernels see them as BatchMoments.
+  // Three doubles each; the kernels treat them as BatchMoments.
   const at::Tensor partials =
       at::empty({stats_num_partials(x.size(0)), width, 3}, x.options().dtype(at::kDouble));
   check_launch(

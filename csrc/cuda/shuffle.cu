@@ -13,7 +13,6 @@ at::Tensor shuffle_cuda(at::Tensor& rng_state, int64_t count) {
   check_shuffle(rng_state, count);
   const c10::cuda::CUDAGuard guard(rng_state.device());
   at::Tensor ids = at::empty({count}, rng_state.options());
-  if (count == 0) return ids;
   check_launch("shuffle", launch_shuffle(rng_state.mutable_data_ptr<int64_t>(), count,
                                          ids.mutable_data_ptr<int64_t>(), current_stream()));
   return ids;

@@ -1,11 +1,11 @@
 // Adam over one flat parameter buffer, with global gradient-norm clipping, a device learning rate,
 // a device stop flag and a guard against non-finite gradients.
 //
-// The one idea: whether to step is decided from device memory, so the host never waits to know.
+// The one idea: the device decides whether to take the step, so the host never waits for it.
 // Source: Kingma and Ba 2015, "Adam", algorithm 1 with the bias corrections folded into the rate.
 #pragma once
 
-#include "launch.cuh"
+#include "reduce.cuh"
 
 namespace rlgpu {
 
@@ -16,7 +16,7 @@ struct AdamHyperparameters {
   float max_grad_norm;  // zero or less: no clipping
 };
 
-// What every element of one step shares.
+// Values shared by all elements in one step.
 struct AdamScalars {
   float grad_scale;
   float step_size;
@@ -47,10 +47,10 @@ RLGPU_HD void adam_element(const AdamHyperparameters& h, const AdamScalars& s, f
 #if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
-constexpr int kAdamBlock = 256;
-constexpr int kAdamMaxBlocks = 256;
+constexpr int kAdamBlock = 256;      // hides memory latency; few registers are needed
+constexpr int kAdamMaxBlocks = 256;  // at most kAdamBlock: one block adds all partials
 
-// Device scratch of one step: the norm's partial sums, then what was decided from them.
+// Device scratch for one step: the norm's partial sums, then the decision made from them.
 struct AdamScratch {
   double partials[kAdamMaxBlocks];
   AdamScalars scalars;
@@ -65,19 +65,7 @@ struct AdamBuffers {
   int64_t* __restrict__ nonfinite_steps;
 };
 
-// Sums `mine` over a block in a fixed tree; every thread gets the result.
-__device__ inline double block_total(double mine) {
-  __shared__ double shared[kAdamBlock];
-  shared[threadIdx.x] = mine;
-  __syncthreads();
-  for (int half = kAdamBlock / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
-    __syncthreads();
-  }
-  return shared[0];
-}
-
-// One thread strides over the gradients; one partial a block; coalesced; deterministic.
+// Each thread strides over the gradients; one partial per block; coalesced; deterministic.
 __global__ void __launch_bounds__(kAdamBlock)
     grad_norm_kernel(const float* __restrict__ grads_in, int64_t count,
                      AdamScratch* __restrict__ scratch_out) {
@@ -87,7 +75,7 @@ __global__ void __launch_bounds__(kAdamBlock)
        i += stride) {
     mine += static_cast<double>(grads_in[i]) * grads_in[i];
   }
-  const double total = block_total(mine);
+  const double total = block_sum<kAdamBlock>(mine);
   if (threadIdx.x == 0) scratch_out->partials[blockIdx.x] = total;
 }
 
@@ -98,7 +86,7 @@ __global__ void __launch_bounds__(kAdamBlock)
                        AdamBuffers buffers_out, AdamScratch* __restrict__ scratch_out,
                        float* __restrict__ grad_norm_out) {
   const bool mine = threadIdx.x < num_partials;
-  const double norm = sqrt(block_total(mine ? scratch_out->partials[threadIdx.x] : 0.0));
+  const double norm = sqrt(block_sum<kAdamBlock>(mine ? scratch_out->partials[threadIdx.x] : 0.0));
   if (threadIdx.x != 0) return;
   *grad_norm_out = static_cast<float>(norm);
   const bool finite = isfinite(norm);
@@ -109,7 +97,7 @@ __global__ void __launch_bounds__(kAdamBlock)
   scratch_out->scalars = adam_scalars(h, *learning_rate_in, *buffers_out.step, norm);
 }
 
-// One thread strides over the parameters; coalesced; leaves everything alone if not taken.
+// Each thread strides over the parameters; coalesced; does nothing if the step is not taken.
 __global__ void __launch_bounds__(kAdamBlock)
     adam_apply_kernel(const float* __restrict__ grads_in,
                       const AdamScratch* __restrict__ scratch_in, int64_t count,

@@ -1,23 +1,23 @@
 // Generalised advantage estimation over time-major [T, N] rollouts.
 //
-// The one idea: an environment's T steps are one thread's serial walk back in time, so neighbouring
+// The one idea: one thread walks back in time through an environment's T steps, so neighbouring
 // threads read neighbouring environments (coalesced). A rollout that fits in registers is read and
-// written once: its advantages wait there until all blocks have exchanged their moments. A larger
-// one takes a second pass, in the opposite order, that finds what was written last in the cache.
+// written once: its advantages stay there until all blocks have exchanged their moments. A larger
+// one takes a second pass in the opposite order, which finds the most recent writes in the cache.
 // Moments are double partial sums combined in a fixed order, so two runs give the same bits.
 // Source: Schulman et al. 2016, "High-dimensional continuous control using GAE", eqs. 11-16.
 #pragma once
 
 #include <initializer_list>
 
-#include "launch.cuh"
+#include "reduce.cuh"
 
 namespace rlgpu {
 
 constexpr double kAdvantageEps = 1e-8;
 
-// The advantage of one step, given that of the next. A failure is followed by nothing, a time limit
-// by the value of the true final observation; both cut the trace.
+// The advantage of one step, given that of the next. After a failure the next value is zero, after
+// a time limit that of the true final observation; both cut the trace.
 RLGPU_HD float gae_step(float reward, float value, float next_value, float final_value,
                         bool terminated, bool truncated, float next_advantage, float gamma,
                         float gae_lambda) {
@@ -26,7 +26,7 @@ RLGPU_HD float gae_step(float reward, float value, float next_value, float final
   return reward + gamma * following - value + carried;
 }
 
-// No default values: CUDA's shared memory wants a trivial constructor. Write `Moments m{}`.
+// No default values: CUDA shared memory requires a trivial constructor. Write `Moments m{}`.
 struct Moments {
   double sum;
   double sum_of_squares;
@@ -47,12 +47,12 @@ struct Normalizer {
   float inverse_std;
 };
 
-// Unbiased standard deviation; a single element has none, so it becomes zero.
+// Uses the unbiased standard deviation; a single element has none and is normalised to zero.
 RLGPU_HD Normalizer normalizer(const Moments& moments, int64_t count) {
   const double mean = moments.sum / static_cast<double>(count);
   if (count < 2) return {static_cast<float>(mean), 0.0f};
   const double excess = moments.sum_of_squares - moments.sum * mean;
-  // NaN passes through: only a negative rounding error is lifted to zero.
+  // NaN passes through: only a negative rounding error is raised to zero.
   const double variance = (excess < 0.0 ? 0.0 : excess) / static_cast<double>(count - 1);
   return {static_cast<float>(mean),
           static_cast<float>(1.0 / (std::sqrt(variance) + kAdvantageEps))};
@@ -76,39 +76,15 @@ struct GaeInputs {
 #if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
-constexpr int kGaeSmallBlock = 32;  // spreads few environments over all multiprocessors
-constexpr int kGaeBlock = 256;
-constexpr int kGaeMaxSteps = 32;
+constexpr int kGaeSmallBlock = 32;    // spreads few environments over all multiprocessors
+constexpr int kGaeBlock = 256;        // hides memory latency where there are many
+constexpr int kGaeMaxSteps = 32;      // more would not fit in a thread's registers
 constexpr int kGaeMaxPartials = 528;  // every block reads them all
 
 struct GaeOutputs {
   float* __restrict__ advantages;
   float* __restrict__ returns;
 };
-
-// Sums over a warp by exchanging halves: every lane gets the same bits.
-__device__ inline Moments warp_sum(Moments mine) {
-#pragma unroll
-  for (int mask = 16; mask > 0; mask /= 2) {
-    const Moments other{__shfl_xor_sync(0xffffffffu, mine.sum, mask),
-                        __shfl_xor_sync(0xffffffffu, mine.sum_of_squares, mask)};
-    merge(mine, other);
-  }
-  return mine;
-}
-
-// Sums over a block in a fixed order; every thread gets the result.
-template <int kBlock>
-__device__ Moments block_sum(Moments mine) {
-  __shared__ Moments warps[kBlock / 32];
-  mine = warp_sum(mine);
-  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = mine;
-  __syncthreads();
-  Moments total = warps[0];
-  for (int i = 1; i < kBlock / 32; ++i) merge(total, warps[i]);
-  __syncthreads();
-  return total;
-}
 
 // Every block adds the same partials in the same order.
 template <int kBlock>
@@ -118,14 +94,14 @@ __device__ Normalizer combine(const Moments* partials_in, int num_partials, int6
   return normalizer(block_sum<kBlock>(mine), count);
 }
 
-// A time limit's value is read only where there was one: it is a quarter of the bytes.
+// Reads the final value only where a time limit was reached: these are a quarter of the bytes.
 __device__ inline float final_value(const GaeInputs& in, int64_t i, bool truncated) {
   return truncated ? in.final_values[i] : 0.0f;
 }
 
-// One thread owns one environment of a horizon of at most kSteps, in registers from the first load,
-// all of which are issued before the walk, to the only store. Coalesced along the environments.
-// Cooperative: the grid waits once, between its moments and their use. Deterministic.
+// One thread owns one environment with a horizon of at most kSteps. All loads are issued before the
+// walk, and values stay in registers until the only store. Coalesced along the environments.
+// Cooperative: the grid synchronises once, before it uses the moments. Deterministic.
 template <int kSteps, int kBlock>
 __global__ void __launch_bounds__(kBlock)
     gae_resident_kernel(GaeInputs in, bool normalize, GaeOutputs out, Moments* partials_out) {
@@ -174,8 +150,8 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-// One thread owns one environment at a time, striding over the grid, its steps streamed; coalesced
-// along the environments. Writes one Moments partial a block; deterministic.
+// One thread owns one environment at a time, striding over the grid, and streams its steps;
+// coalesced along the environments. Writes one Moments partial per block; deterministic.
 __global__ void __launch_bounds__(kGaeBlock)
     gae_stream_kernel(GaeInputs in, GaeOutputs out, Moments* __restrict__ partials_out) {
   Moments moments{};
@@ -183,7 +159,7 @@ __global__ void __launch_bounds__(kGaeBlock)
   for (int64_t env = blockIdx.x * static_cast<int64_t>(kGaeBlock) + threadIdx.x; env < in.num_envs;
        env += step) {
     float next_value = in.last_values[env], next_advantage = 0.0f;
-    // Unrolled so that the loads of later steps are under way while a step is computed.
+    // Unrolled so that the loads of later steps are in flight while a step is computed.
 #pragma unroll 8
     for (int64_t t = in.horizon_length - 1; t >= 0; --t) {
       const int64_t i = t * in.num_envs + env;
@@ -202,8 +178,8 @@ __global__ void __launch_bounds__(kGaeBlock)
   if (threadIdx.x == 0) partials_out[blockIdx.x] = total;
 }
 
-// One thread strides over the elements from the front, which the stream, walking back in time,
-// wrote last: that part is still in the second-level cache. No atomics, so no order to get wrong.
+// Each thread strides over the elements from the front, which gae_stream_kernel, walking back in
+// time, wrote last: that part is still in the L2 cache. No atomics, so the order is fixed.
 __global__ void __launch_bounds__(kGaeBlock)
     gae_normalize_kernel(const Moments* __restrict__ partials_in, int num_partials, int64_t count,
                          float* __restrict__ advantages_out) {
@@ -215,7 +191,7 @@ __global__ void __launch_bounds__(kGaeBlock)
   }
 }
 
-// Launches the resident kernel if its grid fits the device; says so in launched_out.
+// Launches the resident kernel if its grid fits on the device, and then sets launched_out.
 template <int kSteps, int kBlock>
 cudaError_t try_resident(const GaeInputs& in, bool normalize, const GaeOutputs& out,
                          Moments* partials, cudaStream_t stream, bool& launched_out) {
@@ -230,7 +206,7 @@ cudaError_t try_resident(const GaeInputs& in, bool normalize, const GaeOutputs& 
                             normalize, out, partials);
 }
 
-// Launches one kernel where the rollout fits in registers, else two. partials: kGaeMaxPartials.
+// Launches one kernel if the rollout fits in registers, otherwise two. partials: kGaeMaxPartials.
 inline cudaError_t launch_gae(const GaeInputs& in, bool normalize, const GaeOutputs& out,
                               Moments* partials, cudaStream_t stream) {
   bool launched = false;

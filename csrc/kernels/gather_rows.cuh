@@ -1,6 +1,6 @@
-// Copies chosen rows of several matrices at once: what a shuffled minibatch is made of.
+// Copies selected rows of several matrices at once, to assemble a shuffled minibatch.
 //
-// The one idea: one launch instead of one a matrix; a thread finds its matrix by its position in
+// The one idea: one launch instead of one per matrix; a thread finds its matrix by its position in
 // the concatenated width.
 #pragma once
 
@@ -24,9 +24,10 @@ struct GatherList {
 namespace rlgpu {
 
 constexpr int kGatherBlock = 256;
+constexpr int kGatherMaxBlocks = 8192;  // beyond that, a thread copies several elements
 
-// One thread owns one number of one chosen row, striding over the grid. Reads are contiguous within
-// a row, writes within a matrix.
+// One thread copies one element of a selected row at a time, striding over the grid. Reads are
+// contiguous within a row, writes within a matrix.
 __global__ void __launch_bounds__(kGatherBlock)
     gather_rows_kernel(GatherList list, const int64_t* __restrict__ ids_in, int64_t num_rows) {
   const int64_t count = num_rows * list.total_width;
@@ -44,8 +45,8 @@ __global__ void __launch_bounds__(kGatherBlock)
 inline cudaError_t launch_gather_rows(const GatherList& list, const int64_t* ids_in,
                                       int64_t num_rows, cudaStream_t stream) {
   const int64_t count = num_rows * list.total_width;
-  return launch(&gather_rows_kernel, dim3(num_blocks(count, kGatherBlock, 8192)), kGatherBlock, 0,
-                stream, list, ids_in, num_rows);
+  return launch(&gather_rows_kernel, dim3(num_blocks(count, kGatherBlock, kGatherMaxBlocks)),
+                kGatherBlock, 0, stream, list, ids_in, num_rows);
 }
 
 }  // namespace rlgpu

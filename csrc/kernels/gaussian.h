@@ -1,5 +1,5 @@
-// The diagonal Gaussian's log-probability, spelled once: acting and training must agree to the last
-// bit, so that the first minibatch of an iteration has ratio exactly 1.
+// Log-probability of a diagonal Gaussian, defined once: acting and training must agree bit for bit,
+// so that the first minibatch of an iteration has a ratio of exactly 1.
 #pragma once
 
 #include "portable.h"
@@ -15,7 +15,7 @@ RLGPU_HD float standardize(float action, float mean, float inverse_std) {
   return (action - mean) * inverse_std;
 }
 
-// What every row shares of one action: the current and the old standard deviation.
+// Per-action values shared by all rows, from the current and the old standard deviation.
 struct ActionScale {
   float log_std;
   float inverse_std;

@@ -1,7 +1,7 @@
-// How kernels are launched, and what the few CUDA words in them mean to a C++ compiler.
+// Kernel launches, and the few CUDA names that kernels use, made available to a C++ compiler.
 //
-// The one idea: launches go through functions instead of <<<>>>, so that tests/cpp can run the very
-// same kernels on a CPU (RLGPU_EMULATE_CUDA), where a bug needs no GPU to be found.
+// The one idea: launches go through functions instead of <<<>>>, so that tests/cpp can run the
+// same kernels on a CPU (RLGPU_EMULATE_CUDA) and find bugs without a GPU.
 #pragma once
 
 #include "portable.h"
@@ -18,7 +18,7 @@
 
 namespace rlgpu {
 
-// How many blocks of a size are wanted for count elements, at most limit.
+// Returns the number of blocks of the given size that cover count elements, at most limit.
 inline unsigned num_blocks(int64_t count, int block, int64_t limit = 0x7fffffff) {
   const int64_t wanted = (count + block - 1) / block;
   return static_cast<unsigned>(wanted < limit ? wanted : limit);
@@ -30,14 +30,16 @@ inline unsigned num_blocks(int64_t count, int block, int64_t limit = 0x7fffffff)
 #if defined(__CUDACC__)
 namespace rlgpu {
 
+// Launches a kernel; CUDA itself refuses an empty grid, which has nothing to do.
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int block, size_t shared_bytes,
                    cudaStream_t stream, const Arguments&... arguments) {
+  if (grid.x == 0 || grid.y == 0) return cudaSuccess;
   kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
   return cudaGetLastError();
 }
 
-// All blocks are resident at once, so that they may wait for each other with sync_grid.
+// Launches with all blocks resident at once, so that they can wait for each other in sync_grid.
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch_cooperative(void (*kernel)(Parameters...), dim3 grid, int block,
                                cudaStream_t stream, const Arguments&... arguments) {
@@ -53,7 +55,7 @@ cudaError_t launch_cooperative(void (*kernel)(Parameters...), dim3 grid, int blo
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
-// How many blocks of a kernel the current device can hold at once.
+// Returns the number of blocks of a kernel that fit on the current device at once.
 template <typename... Parameters>
 int num_resident_blocks(void (*kernel)(Parameters...), int block) {
   int device = 0, multiprocessors = 0, blocks = 0;

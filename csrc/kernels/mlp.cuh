@@ -1,16 +1,16 @@
 // A multilayer perceptron with ELU, forward and backward, one layer at a time.
 //
-// The one idea: bias, activation and its derivative ride on the matrix products that they belong
-// to, so a layer's values are written once and read once. Weight gradients are sums over rows:
-// fixed slices of rows give partial sums, added in order, so that runs repeat bit for bit.
+// The one idea: bias, activation and its derivative are fused into the matrix products that they
+// belong to, so a layer's values are written once and read once. Weight gradients are sums over
+// rows: fixed slices of rows give partial sums, added in order, so runs agree bit for bit.
 #pragma once
 
 #include "tile_gemm.cuh"
 
 namespace rlgpu {
 
-// exp(x) - 1 loses relative precision near zero but is within 1.2e-7 absolute, float32's own step
-// at one, which is the scale the next layer adds it at.
+// exp(x) - 1 loses relative precision near zero, but its absolute error is within 1.2e-7: float32's
+// own spacing at one, the scale at which the next layer adds it.
 RLGPU_HD float elu(float x) {
   const float negative = exp_nonpositive(x < 0.0f ? x : 0.0f) - 1.0f;
   return x <= 0.0f ? negative : x;  // NaN compares false and passes through
@@ -24,7 +24,7 @@ RLGPU_HD float elu_gradient(float grad, float y) { return y > 0.0f ? grad : grad
 #if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
-constexpr int64_t kRowsPerSlice = 512;
+constexpr int64_t kRowsPerSlice = 512;  // fixed, so that sums do not depend on the device
 constexpr int kSumBlock = 256;
 
 inline int64_t mlp_num_slices(int64_t num_rows) {
@@ -59,7 +59,7 @@ __device__ void for_each_result(const TileMemory& memory, int64_t first_row, int
   }
 }
 
-// One block owns a 64 x 64 tile of y; neighbours share rows of x in the cache. Deterministic, and
+// One block owns a 64 x 64 tile of y; neighbours share cached rows of x. Deterministic, and
 // independent of the number of rows.
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kGemmBlock)
@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(kGemmBlock)
   });
 }
 
-// Adds up a thread's four columns of every slice of the gradient, unrounded.
+// Sums a thread's four columns over all slices of the gradient, before rounding.
 struct ColumnSums {
   float* sums;
   template <typename Slice>
@@ -106,8 +106,8 @@ struct ColumnSums {
   }
 };
 
-// One block owns a 64 x 64 tile of grad^T x over one slice of 512 rows (blockIdx.z), and, in the
-// first column of blocks, the bias's sums. Writes partials: weights, then biases, a row a slice.
+// One block owns a 64 x 64 tile of grad^T x over one slice of 512 rows (blockIdx.z); blocks with
+// blockIdx.x == 0 also sum the biases. Writes partials: weights, then biases, one row per slice.
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kGemmBlock)
     mlp_weight_gradient_kernel(const float* __restrict__ grad_in, const float* __restrict__ x_in,
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(kGemmBlock)
   if (blockIdx.x != 0) return;
   for (int k = 0; k < 4; ++k) column_sums[threadIdx.x][k] = sums[k];
   __syncthreads();
-  // Thread t loaded columns 4 * (t % 16) and on, of every eighth row.
+  // Thread t loaded the four columns from 4 * (t % 16) on, of every eighth row.
   if (threadIdx.x < kTile && unit + threadIdx.x < n.units) {
     float total = 0.0f;
     for (int t = threadIdx.x / 4; t < kGemmBlock; t += 16) {
@@ -151,7 +151,7 @@ __global__ void __launch_bounds__(kSumBlock)
   grads_out[i] = total;
 }
 
-// Calls launcher(std::integral_constant<Precision, ...>) for the precision asked for.
+// Calls launcher(std::integral_constant<Precision, ...>) for the given precision.
 template <typename Launcher>
 cudaError_t with_precision(Precision precision, const Launcher& launcher) {
   switch (precision) {
@@ -183,7 +183,8 @@ inline cudaError_t launch_mlp_input_gradient(Precision precision, const float* g
   });
 }
 
-// partials_out: this layer's part of the first of mlp_num_slices rows of partials_stride floats.
+// partials_out: start of this layer's part in the first of mlp_num_slices rows, each of
+// partials_stride floats.
 inline cudaError_t launch_mlp_weight_gradient(Precision precision, const float* grad_in,
                                               const float* x_in, const LayerSizes& n,
                                               int64_t partials_stride, float* partials_out,

@@ -1,5 +1,5 @@
 // Philox 4x32-10: random numbers as a pure function of (seed, call, element), so that any thread
-// can draw its own and a checkpoint needs two integers. Source: Salmon et al. 2011, "Parallel
+// can draw its own and a checkpoint needs only two integers. Source: Salmon et al. 2011, "Parallel
 // random numbers: as easy as 1, 2, 3", section 3.3.
 #pragma once
 
@@ -26,7 +26,7 @@ RLGPU_HD Philox4 philox(uint64_t seed, uint64_t call, uint64_t element) {
   return c;
 }
 
-// Uniform in (0, 1): the upper 24 bits, shifted by half a step so that zero cannot occur.
+// Uniform in (0, 1]: the upper 24 bits, shifted by half a step so that zero cannot occur.
 RLGPU_HD float uniform(uint32_t bits) {
   return static_cast<float>(bits >> 8) * 5.9604644775390625e-8f + 2.98023223876953125e-8f;
 }

@@ -1,5 +1,5 @@
-// Marks the arithmetic that a CPU loop and a CUDA kernel share, and the CPU loops that are worth
-// compiling once for each vector width. Knows nothing of torch.
+// Macros for arithmetic shared by CPU loops and CUDA kernels, and for CPU loops that are worth
+// compiling once per vector width. Independent of torch.
 #pragma once
 
 #include <cmath>
@@ -12,7 +12,7 @@
 #define RLGPU_HD inline __attribute__((always_inline))
 #endif
 
-// One binary serves every x86-64 machine: the loader picks the widest version the processor has.
+// One binary runs on every x86-64 machine: the loader picks the widest version the CPU supports.
 // Contraction to FMA is off for these files (setup.py), so every version gives the same bits.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
 #define RLGPU_CPU_CLONES \
@@ -25,8 +25,8 @@ namespace rlgpu {
 
 constexpr float kHalfLog2Pi = 0.91893853320467274f;
 
-// exp(x) for x <= 0, correct to 2 ulp down to -87 and flat below, without a branch or a table, so
-// that compilers vectorise it. Source: the classic Cephes expf reduction and polynomial.
+// exp(x) for x <= 0, correct to 2 ulp down to -87 and constant below, without a branch or a table,
+// so that compilers can vectorise it. Source: the classic Cephes expf reduction and polynomial.
 RLGPU_HD float exp_nonpositive(float x) {
 #if defined(__CUDA_ARCH__)
   return expf(x);

@@ -1,4 +1,4 @@
-// The state that random ops share: a seed and the number of calls so far, int64 each.
+// State shared by the random ops: a seed and the number of calls so far, int64 each.
 #pragma once
 
 #include "launch.cuh"
@@ -6,7 +6,8 @@
 #if defined(RLGPU_KERNELS)
 namespace rlgpu {
 
-// One thread in all. A launch of its own: no block may raise the number while another reads it.
+// Runs a single thread, in a separate launch: no block may increment the call number while another
+// still reads it.
 static __global__ void advance_call_kernel(int64_t* __restrict__ rng_state_out) {
   rng_state_out[1] += 1;
 }

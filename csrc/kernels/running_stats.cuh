@@ -1,19 +1,23 @@
-// Running mean and variance of observations: a batch's moments, their merge, and what they do to x.
+// Running mean and variance of observations: batch moments, their merge, and normalising x by them.
 //
-// The one idea: values are centred by the running mean in float32, where nothing is lost, and
-// summed in double, so that one pass over the batch is exact enough for any offset. Partial sums
-// are combined in a fixed order. Rows with a non-finite number are left out. Source: Chan, Golub
-// and LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1; epsilon, clip and
-// population variance as in rl_games (algos_torch/running_mean_std.py).
+// The one idea: values are centred by the running mean and summed in double, so that one pass over
+// the batch is accurate for any offset. Partial sums are combined in a fixed order. Rows with a
+// non-finite value are skipped, and a value far beyond all earlier ones is clamped: one row of an
+// exploding simulation would otherwise set the scale for the rest of the run. Source: Chan,
+// Golub and LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1; epsilon, clip
+// and population variance as in rl_games (algos_torch/running_mean_std.py).
 #pragma once
 
-#include "launch.cuh"
+#include "reduce.cuh"
 
 namespace rlgpu {
 
 constexpr double kStatsEps = 1e-5;
+// A value may be at most this many times (|mean| + standard deviation) from zero. Large enough for
+// heavy tails; the bound can grow a hundredfold with every batch, so it adapts to any scale.
+constexpr double kStatsReach = 100.0;
 
-// What a batch says of one feature, around the running mean it was centred by.
+// Moments of one feature over a batch, centred by the running mean.
 struct BatchMoments {
   double count;
   double sum;
@@ -26,12 +30,31 @@ struct RunningMoments {
   double count;
 };
 
-RLGPU_HD RunningMoments merge(const RunningMoments& old, const BatchMoments& batch, float shift) {
+// Per-feature values shared by all rows: the centre, and the largest allowed distance from zero.
+struct StatsRange {
+  double mean;
+  double bound;
+};
+
+// Before the first merge, the batch's first row provides the magnitude of the mean.
+RLGPU_HD StatsRange stats_range(const RunningMoments& old, float first) {
+  const bool known = old.count > 0.0 || first * 0.0f != 0.0f;  // non-finite times zero is NaN
+  const double size = fabs(known ? old.mean : first);
+  return {old.mean, kStatsReach * (size + sqrt(old.var + kStatsEps))};
+}
+
+RLGPU_HD double centred(float x, const StatsRange& range) {
+  const double value = x;
+  const double bounded =
+      value > range.bound ? range.bound : (value < -range.bound ? -range.bound : value);
+  return bounded - range.mean;
+}
+
+RLGPU_HD RunningMoments merge(const RunningMoments& old, const BatchMoments& batch) {
   if (batch.count <= 0.0) return old;
-  const double offset = batch.sum / batch.count;
-  const double squares = batch.sum_of_squares - batch.sum * offset;
+  const double delta = batch.sum / batch.count;
+  const double squares = batch.sum_of_squares - batch.sum * delta;
   const double total = old.count + batch.count;
-  const double delta = static_cast<double>(shift) + offset - old.mean;
   const double between = delta * delta * old.count * batch.count / total;
   return {old.mean + delta * batch.count / total,
           (old.var * old.count + (squares < 0.0 ? 0.0 : squares) + between) / total, total};
@@ -44,7 +67,7 @@ RLGPU_HD void snapshot(const RunningMoments& m, float& scale_out, float& offset_
   offset_out = static_cast<float>(-m.mean * inverse_std);
 }
 
-// NaN passes: both comparisons are false.
+// NaN passes through: both comparisons are false.
 RLGPU_HD float normalize(float x, float scale, float offset, float clip) {
   const float y = offset + x * scale;
   return y > clip ? clip : y < -clip ? -clip : y;
@@ -64,77 +87,74 @@ struct StatsBuffers {
 namespace rlgpu {
 
 constexpr int kStatsBlock = 256;
-constexpr int kStatsWarps = kStatsBlock / 32;
-constexpr int kStatsMaxBlocks = 264;
-constexpr int kStatsLaneColumns = 4;
-constexpr int kStatsColumns = 32 * kStatsLaneColumns;  // of one block
+constexpr int kStatsWarps = kStatsBlock / kWarp;
+constexpr int kStatsMaxBlocks = 264;       // two for each multiprocessor of an H100
+constexpr int kNormalizeMaxBlocks = 4096;  // beyond that, a thread handles several elements
+constexpr int kStatsLaneColumns = 4;       // columns whose moments one lane keeps in registers
+constexpr int kStatsColumns = kWarp * kStatsLaneColumns;  // columns per block
 
-// One warp owns a row at a time, its lanes the columns; one block 128 columns (blockIdx.y). Rows
-// are read whole, to know whether they are finite: coalesced. One partial a block and column.
+// One warp owns a row at a time and its lanes the columns; a block owns 128 columns (blockIdx.y).
+// Whole rows are read to check that they are finite; coalesced. One partial per block and column.
 __global__ void __launch_bounds__(kStatsBlock)
-    stats_moments_kernel(const float* __restrict__ x_in, const double* __restrict__ mean_in,
-                         int64_t num_rows, int width, BatchMoments* __restrict__ partials_out) {
+    stats_moments_kernel(const float* __restrict__ x_in, StatsBuffers old, int64_t num_rows,
+                         int width, BatchMoments* __restrict__ partials_out) {
   __shared__ BatchMoments shared[kStatsWarps][kStatsColumns];
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const int first = blockIdx.y * kStatsColumns + lane;
   BatchMoments moments[kStatsLaneColumns] = {};
+  StatsRange ranges[kStatsLaneColumns];
+#pragma unroll
+  for (int k = 0; k < kStatsLaneColumns; ++k) {
+    const int column = first + kWarp * k;
+    if (column < width) {
+      ranges[k] = stats_range({old.mean[column], old.var[column], *old.count}, x_in[column]);
+    }
+  }
   const int64_t step = static_cast<int64_t>(gridDim.x) * kStatsWarps;
   for (int64_t row = blockIdx.x * static_cast<int64_t>(kStatsWarps) + warp; row < num_rows;
        row += step) {
     const float* x = x_in + row * width;
     bool finite = true;
-    for (int column = lane; column < width; column += 32) finite = finite && isfinite(x[column]);
-    if (!__all_sync(0xffffffffu, finite)) continue;
+    for (int column = lane; column < width; column += kWarp) finite = finite && isfinite(x[column]);
+    if (!__all_sync(kWholeWarp, finite)) continue;
 #pragma unroll
     for (int k = 0; k < kStatsLaneColumns; ++k) {
-      const int column = first + 32 * k;
+      const int column = first + kWarp * k;
       if (column >= width) continue;
-      const double centred = x[column] - static_cast<float>(mean_in[column]);
+      const double value = centred(x[column], ranges[k]);
       moments[k].count += 1.0;
-      moments[k].sum += centred;
-      moments[k].sum_of_squares += centred * centred;
+      moments[k].sum += value;
+      moments[k].sum_of_squares += value * value;
     }
   }
 #pragma unroll
-  for (int k = 0; k < kStatsLaneColumns; ++k) shared[warp][lane + 32 * k] = moments[k];
+  for (int k = 0; k < kStatsLaneColumns; ++k) shared[warp][lane + kWarp * k] = moments[k];
   __syncthreads();
   for (int i = threadIdx.x; i < kStatsColumns; i += kStatsBlock) {
     const int column = blockIdx.y * kStatsColumns + i;
     if (column >= width) continue;
     BatchMoments total = shared[0][i];
-    for (int w = 1; w < kStatsWarps; ++w) {
-      total.count += shared[w][i].count;
-      total.sum += shared[w][i].sum;
-      total.sum_of_squares += shared[w][i].sum_of_squares;
-    }
+    for (int w = 1; w < kStatsWarps; ++w) add_fields(total, shared[w][i]);
     partials_out[blockIdx.x * static_cast<int64_t>(width) + column] = total;
   }
 }
 
 // One warp owns one column: its lanes add the partials in a fixed order. The count is the same for
-// all columns and is written once all have read it. One block.
+// all columns and is written after all threads have read it. One block.
 __global__ void __launch_bounds__(kStatsBlock)
     stats_merge_kernel(const BatchMoments* __restrict__ partials_in, int num_partials, int width,
                        StatsBuffers buffers_out) {
   const double old_count = *buffers_out.count;
-  const int lane = threadIdx.x % 32;
+  const int lane = threadIdx.x % kWarp;
   double count = 0.0;
-  for (int column = threadIdx.x / 32; column < width; column += kStatsWarps) {
+  for (int column = threadIdx.x / kWarp; column < width; column += kStatsWarps) {
     BatchMoments total{};
-    for (int i = lane; i < num_partials; i += 32) {
-      const BatchMoments& partial = partials_in[i * static_cast<int64_t>(width) + column];
-      total.count += partial.count;
-      total.sum += partial.sum;
-      total.sum_of_squares += partial.sum_of_squares;
+    for (int i = lane; i < num_partials; i += kWarp) {
+      add_fields(total, partials_in[i * static_cast<int64_t>(width) + column]);
     }
-#pragma unroll
-    for (int mask = 16; mask > 0; mask /= 2) {
-      total.count += __shfl_xor_sync(0xffffffffu, total.count, mask);
-      total.sum += __shfl_xor_sync(0xffffffffu, total.sum, mask);
-      total.sum_of_squares += __shfl_xor_sync(0xffffffffu, total.sum_of_squares, mask);
-    }
+    total = warp_sum(total);
     const RunningMoments old{buffers_out.mean[column], buffers_out.var[column], old_count};
-    const RunningMoments merged = merge(old, total, static_cast<float>(old.mean));
+    const RunningMoments merged = merge(old, total);
     count = merged.count;
     if (lane != 0) continue;
     buffers_out.mean[column] = merged.mean;
@@ -162,15 +182,15 @@ inline int stats_num_partials(int64_t num_rows) {
   return static_cast<int>(num_blocks(num_rows, kStatsWarps, kStatsMaxBlocks));
 }
 
-// partials: stats_num_partials(num_rows) * width BatchMoments.
+// partials: stats_num_partials(num_rows) * width BatchMoments. With no rows the moments do not
+// change, but scale and offset are recomputed from them, as on the CPU.
 inline cudaError_t launch_running_stats(const float* x_in, int64_t num_rows, int width,
                                         const StatsBuffers& buffers_out, BatchMoments* partials,
                                         cudaStream_t stream) {
   const int blocks = stats_num_partials(num_rows);
   const dim3 grid(blocks, (width + kStatsColumns - 1) / kStatsColumns);
-  if (const cudaError_t error =
-          launch(&stats_moments_kernel, grid, kStatsBlock, 0, stream, x_in,
-                 static_cast<const double*>(buffers_out.mean), num_rows, width, partials);
+  if (const cudaError_t error = launch(&stats_moments_kernel, grid, kStatsBlock, 0, stream, x_in,
+                                       buffers_out, num_rows, width, partials);
       error != cudaSuccess) {
     return error;
   }
@@ -181,8 +201,8 @@ inline cudaError_t launch_running_stats(const float* x_in, int64_t num_rows, int
 inline cudaError_t launch_normalize(const float* x_in, const float* scale_in,
                                     const float* offset_in, int64_t count, int width, float clip,
                                     float* y_out, cudaStream_t stream) {
-  return launch(&normalize_kernel, dim3(num_blocks(count, kStatsBlock, 4096)), kStatsBlock, 0,
-                stream, x_in, scale_in, offset_in, count, width, clip, y_out);
+  return launch(&normalize_kernel, dim3(num_blocks(count, kStatsBlock, kNormalizeMaxBlocks)),
+                kStatsBlock, 0, stream, x_in, scale_in, offset_in, count, width, clip, y_out);
 }
 
 }  // namespace rlgpu

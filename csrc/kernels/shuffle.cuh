@@ -1,8 +1,8 @@
 // A random permutation of rows, one element at a time.
 //
-// The one idea: a Feistel network is a bijection of [0, 4^k) whatever its round function, and
-// walking on until the result is below n makes it one of [0, n). So every element is known without
-// sorting, from the seed and a call number alone, and is the same on every device. Source: Black
+// The one idea: a Feistel network is a bijection of [0, 4^k) for any round function, and repeating
+// it until the result is below n makes it a bijection of [0, n). Every element is thus computed
+// without sorting, from the seed and a call number alone, the same on every device. Source: Black
 // and Rogaway 2002, "Ciphers with arbitrary finite domains", section 3; for shuffling, Mitchell et
 // al. 2021, "Bandwidth-optimal random shuffling for GPUs".
 #pragma once
@@ -13,12 +13,12 @@
 namespace rlgpu {
 
 constexpr int kShuffleRounds = 8;
-// Set apart from the elements that sample_actions draws with the same call number.
+// Distinct from the elements that gaussian_sample draws with the same call number.
 constexpr uint64_t kShuffleElement = ~0ull;
 
 struct ShuffleKeys {
   uint32_t keys[kShuffleRounds];
-  int half_bits;  // of each half of the network's block
+  int half_bits;  // width of each half of the network's block
 };
 
 RLGPU_HD ShuffleKeys shuffle_keys(uint64_t seed, uint64_t call, int64_t count) {
@@ -42,7 +42,7 @@ RLGPU_HD uint32_t mix(uint32_t x) {
   return x ^ (x >> 16);
 }
 
-// Where element i of [0, count) goes.
+// Returns the position that element i of [0, count) moves to.
 RLGPU_HD int64_t shuffled(const ShuffleKeys& keys, int64_t i, int64_t count) {
   const uint32_t mask = static_cast<uint32_t>((1ull << keys.half_bits) - 1);
   uint64_t x = static_cast<uint64_t>(i);

@@ -1,9 +1,9 @@
-// A block's 64 x 64 tile of a matrix product, in float32, TF32 or bfloat16 with float32 sums.
+// One block's 64 x 64 tile of a matrix product, in float32, TF32 or bfloat16 with float32 sums.
 //
-// The one idea: an element's sum runs over the contraction in one fixed order, whatever the number
-// of rows or blocks, so that acting on 4096 rows and training on 32768 give the same bits, which no
-// library's choice of algorithm promises. Loads of the next slice are under way while tensor cores
-// work on the present one.
+// The one idea: each element is summed over the contraction in one fixed order, regardless of the
+// number of rows or blocks, so that acting on 4096 rows and training on 32768 give the same bits;
+// no library's choice of algorithm guarantees this. The next slice is loaded while the tensor
+// cores work on the current one.
 #pragma once
 
 #include <type_traits>
@@ -25,9 +25,9 @@ enum class Precision { kFp32, kTf32, kBf16 };
 namespace rlgpu {
 
 constexpr int kTile = 64;        // rows and columns of a block's tile
-constexpr int kDepth = 32;       // of the contraction, at a time
+constexpr int kDepth = 32;       // elements of the contraction processed at a time
 constexpr int kGemmBlock = 128;  // four warps, each a 32 x 32 quarter of the tile
-constexpr int kTileStride = 72;  // padded, so that fragments start on 32 bytes and banks differ
+constexpr int kTileStride = 72;  // padded: fragments are 32-byte aligned, in different banks
 constexpr int kResultStride = 68;
 constexpr int kPerThread = kTile * kDepth / kGemmBlock;
 
@@ -35,11 +35,12 @@ constexpr int kPerThread = kTile * kDepth / kGemmBlock;
 struct Operand {
   const float* data;
   int64_t outer_size;
-  int64_t depth_end;  // one past the last of this block's part of the contraction
-  int64_t stride;     // of whichever dimension is not contiguous
+  int64_t depth_end;  // one past the end of this block's part of the contraction
+  int64_t stride;     // of the dimension that is not contiguous
 };
 
-// What an operand is in shared memory. kDepthStride: rows start on 16 bytes, in different banks.
+// Element type of operands in shared memory. kDepthStride: rows are 16-byte aligned and start in
+// different banks.
 template <Precision kPrecision>
 struct Element {
   using Type = float;
@@ -55,14 +56,14 @@ struct Element<Precision::kBf16> {
   static __device__ __nv_bfloat16 from(float x) { return __float2bfloat16_rn(x); }
 };
 
-// Both operands' present slice, and later the result, in the same bytes.
+// Holds the current slices of both operands and later, in the same memory, the result.
 union alignas(32) TileMemory {
   float operands[2][kTile * Element<Precision::kFp32>::kDepthStride];
   float result[kTile * kResultStride];
 };
 
-// A slice of an operand, 64 x 32, spread over the block's registers. Four neighbours in the
-// contiguous dimension belong to one thread: one 16-byte load where rows are aligned.
+// A 64 x 32 slice of an operand, spread over the block's registers. Four adjacent elements in the
+// contiguous dimension belong to one thread: a single 16-byte load where rows are aligned.
 template <bool kDepthContiguous>
 struct Slice {
   float values[kPerThread];
@@ -94,7 +95,7 @@ struct Slice {
     }
   }
 
-  // Laid out as in memory: [outer][depth] or [depth][outer].
+  // Stores the slice in the layout of global memory: [outer][depth] or [depth][outer].
   template <Precision kPrecision>
   __device__ void store(typename Element<kPrecision>::Type* tile) const {
     constexpr int kDepthStride = Element<kPrecision>::kDepthStride;
@@ -210,9 +211,9 @@ __device__ inline bool is_aligned(const Operand& operand) {
   return operand.stride % 4 == 0 && reinterpret_cast<uintptr_t>(operand.data) % 16 == 0;
 }
 
-// Leaves the tile of A B at (first_row, first_column), summed from first_depth on, in
-// memory.result. seen(slice of A, depth) is called with every slice of A before rounding. All
-// threads take part.
+// Computes the tile of A B at (first_row, first_column), summed from first_depth on, and leaves it
+// in memory.result. Calls seen(slice) with every slice of A before rounding. All threads of the
+// block must call this.
 template <Precision kPrecision, bool kDepthA, bool kDepthB, typename Seen>
 __device__ void multiply_tile(const Operand& a, const Operand& b, int64_t first_row,
                               int64_t first_column, int64_t first_depth, TileMemory& memory,

@@ -1,5 +1,6 @@
-"""The learner: PPO on tensors, its schedules. Knows nothing of engines or tasks."""
+"""The learner: PPO, its rollout storage and schedules, independent of engines and tasks."""
 
 from rlgpu.learner.ppo import Ppo, UpdateMetrics
+from rlgpu.learner.storage import RolloutStorage
 
-__all__ = ["Ppo", "UpdateMetrics"]
+__all__ = ["Ppo", "RolloutStorage", "UpdateMetrics"]

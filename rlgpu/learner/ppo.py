@@ -1,21 +1,22 @@
-"""PPO: act, compute advantages, update. Sees tensors only.
+"""PPO: acting, advantages and updates, on tensors only.
 
-Nothing between the start of a rollout and the end of the update reads a device tensor on the host:
+On a GPU the host reads no device tensor between the start of a rollout and the end of the update:
 the learning rate, the early-stopping flag and the metrics are tensors.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from rlgpu.config import TrainConfig
-from rlgpu.graphs import Skipping, fuse
-from rlgpu.learner.progress import UpdateProgress, account, judge
+from rlgpu.device import Skipping, compiled, host_may_read
+from rlgpu.learner.progress import UpdateProgress, account, check_kl
 from rlgpu.learner.schedules import linear_learning_rate
+from rlgpu.learner.storage import RolloutStorage
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
 from rlgpu.ops import (
     METRICS,
@@ -26,32 +27,41 @@ from rlgpu.ops import (
     PpoCoefficients,
     Precision,
 )
-from rlgpu.storage import RolloutStorage
+
+Number = TypeVar("Number")
 
 
-class UpdateMetrics(NamedTuple):
-    """What an update reports; every field has shape [] and lives on the device."""
+class UpdateMetrics(NamedTuple, Generic[Number]):
+    """Metrics of an update; on the device, every field has shape [].
 
-    surrogate_loss: Tensor
-    value_loss: Tensor
-    entropy: Tensor
-    bounds_loss: Tensor
-    approx_kl: Tensor
-    """Mean analytic KL(old || new) over the minibatches that led to a step."""
-    clip_fraction: Tensor
-    last_kl: Tensor
-    """KL(old || new) of the last minibatch looked at, which may have stopped the update."""
-    grad_norm: Tensor
-    learning_rate: Tensor
-    epochs: Tensor
-    """Epochs used; fewer than ``num_epochs`` when the KL stopped the update."""
-    explained_variance: Tensor
-    log_std: Tensor
+    To add a metric, add a field here and its value where ``Ppo.update`` returns; log files and
+    plots then include it automatically.
+    """
+
+    surrogate_loss: Number
+    value_loss: Number
+    """Half the squared error, in the critic's normalised units."""
+    entropy: Number
+    bounds_loss: Number
+    approx_kl: Number
+    """Mean analytic KL(old || new) over the minibatches with an optimiser step."""
+    clip_fraction: Number
+    last_kl: Number
+    """KL(old || new) of the last minibatch evaluated, possibly the one that stopped the update."""
+    grad_norm: Number
+    learning_rate: Number
+    epochs: Number
+    """Optimiser steps divided by the minibatches per epoch; less than ``num_epochs`` if the KL
+    stopped the update."""
+    explained_variance: Number
+    log_std: Number
     """Mean log standard deviation of the actions."""
+    nonfinite_steps: Number
+    """Optimiser steps skipped since the start because the gradients were not finite."""
 
 
 class Ppo:
-    """The agent: networks, normalisers, optimiser state and the rules that change them."""
+    """The agent: networks, normalisers, optimiser state, and how they are updated."""
 
     def __init__(
         self,
@@ -65,24 +75,24 @@ class Ppo:
         device: torch.device,
         seed: int,
         precision: Precision = "fp32",
-        compiled: bool = False,
+        use_compile: bool = False,
         skipping: bool = True,
     ) -> None:
         """Builds a fresh agent.
 
         Args:
-            config: Hyper-parameters.
+            config: Hyperparameters.
             num_observations: Width of the observations, O.
             num_actions: Width of the actions, A.
             max_iterations: Length of the run, for the linear schedule.
-            num_minibatches: Minibatches an epoch.
+            num_minibatches: Minibatches per epoch.
             kernels: Implementation of the ops.
-            device: Where everything lives.
+            device: Device of all tensors.
             seed: Seed of the weights, the actions and the minibatch order.
-            precision: Of the networks' matrix products, acting and training alike.
-            compiled: Whether torch.compile fuses the arithmetic on single numbers between the ops.
-            skipping: Whether a captured update leaves out what follows an early stop, where the
-                CUDA driver can; without it those steps run and change nothing.
+            precision: Precision of the networks' matrix products, in acting and in training.
+            use_compile: Whether torch.compile fuses the scalar arithmetic between the ops.
+            skipping: Whether a captured update skips the steps after an early stop, if the CUDA
+                driver supports it; otherwise those steps run without any effect.
         """
         self.config, self.kernels, self.device = config, kernels, device
         self.max_iterations, self.num_minibatches = max_iterations, num_minibatches
@@ -115,31 +125,38 @@ class Ppo:
         )
         self.progress = UpdateProgress.fresh(device)
         self._skipping = Skipping(device, enabled=skipping and config.target_kl > 0)
-        self._judge, self._account = fuse(judge, compiled), fuse(account, compiled)
+        self._check_kl = compiled(check_kl, use_compile)
+        self._account = compiled(account, use_compile)
+        self.host_may_read = host_may_read(device)
 
     @torch.no_grad()
-    def act(self, observations: Tensor, storage: RolloutStorage, t: int) -> Tensor:
-        """Returns sampled actions, [N, O] -> [N, A], and writes slot ``t`` of the rollout."""
-        storage.observations[t].copy_(observations)
-        normalized = self.observation_normalizer.normalize(observations, out=storage.normalized[t])
+    def act(self, storage: RolloutStorage, t: int) -> Tensor:
+        """Samples actions for the observations in slot ``t`` and stores the results in the slot.
+
+        Returns:
+            The unclipped actions, shape [N, A].
+        """
+        normalized = self.observation_normalizer.normalize(
+            storage.observations[t], out=storage.normalized_observations[t]
+        )
         policy = self.network(normalized)
-        self.kernels.sample_actions(
+        self.kernels.gaussian_sample(
             policy.mean, policy.values, self.network.log_std, self.rng_state, storage.slot(t)
         )
         return storage.actions[t]
 
     @torch.no_grad()
     def act_deterministic(self, observations: Tensor) -> Tensor:
-        """Returns the means of the actions, [N, O] -> [N, A], for playing back."""
+        """Returns the means of the actions, [N, O] -> [N, A], for playing back a policy."""
         policy: Tensor = self.network(self.observation_normalizer.normalize(observations)).mean
         return policy
 
     @torch.no_grad()
     def compute_advantages(self, storage: RolloutStorage) -> Tensor:
-        """Fills advantages and returns, and brings the value normaliser up to date.
+        """Computes advantages and returns into the storage and updates the value normaliser.
 
         Returns:
-            The explained variance of the returns by the values, shape [].
+            The explained variance of the values with respect to the returns, shape [].
         """
         config = self.config
         values = self._denormalize(storage.values)
@@ -157,12 +174,15 @@ class Ppo:
         explained_variance = 1.0 - (returns - values).var() / returns.var()
         self.value_normalizer.update(returns[..., None])
         storage.advantages.copy_(advantages)
+        # Returns are normalised by the new statistics. The stored values stay as the network output
+        # them: the clipped value loss compares its output with them, and both must be equal until
+        # the critic changes. (In the new units, 55 to 74 % of the rows lost their gradient in the
+        # first iterations.)
         storage.returns.copy_(self._normalize(returns))
-        storage.values.copy_(self._normalize(values))
         return explained_variance
 
-    def update(self, storage: RolloutStorage) -> UpdateMetrics:
-        """Trains on a finished rollout for ``num_epochs`` epochs, or until the KL says stop."""
+    def update(self, storage: RolloutStorage) -> UpdateMetrics[Tensor]:
+        """Trains on a complete rollout for ``num_epochs`` epochs, or until the KL is too large."""
         config = self.config
         explained_variance = self.compute_advantages(storage)
         if config.schedule == "linear":
@@ -177,8 +197,8 @@ class Ppo:
                 self._step(storage.minibatch(
                     index, self.num_minibatches, ids, self.kernels.gather_rows
                 ))  # fmt: skip
-            # The skipped steps change nothing. Where reading the flag is free, stop in earnest.
-            if self.device.type == "cpu" and bool(self.progress.stop):
+            # Steps after the stop have no effect; skip them where reading the flag is free.
+            if self.host_may_read and bool(self.progress.stop):
                 break
         self.observation_normalizer.update(storage.observations)
         self.iteration += 1
@@ -192,13 +212,14 @@ class Ppo:
             epochs=progress.steps / self.num_minibatches,
             explained_variance=explained_variance,
             log_std=self.network.log_std.detach().mean(),
+            nonfinite_steps=self.adam.nonfinite_steps.clone(),
         )
 
     def _minibatches(self, storage: RolloutStorage) -> list[tuple[int, Tensor | None]]:
-        """Returns the update's minibatches: their index and the permutation they are slices of."""
+        """Returns each minibatch's index and the permutation of rows that it is a slice of."""
         rows = storage.horizon_length * storage.num_envs
         shuffled = self.config.minibatch_order == "shuffled"
-        # All at once: the random numbers used do not depend on when the KL stops the update.
+        # Drawn up front, so that random numbers do not depend on when the KL stops the update.
         orders = [
             self.kernels.shuffle(self.rng_state, rows) if shuffled else None
             for _ in range(self.config.num_epochs)
@@ -206,11 +227,11 @@ class Ppo:
         return [(index, ids) for ids in orders for index in range(self.num_minibatches)]
 
     def _step(self, batch: PpoBatch) -> None:
-        """Takes one optimiser step unless the stop flag is, or now becomes, set."""
+        """Takes one optimiser step unless the stop flag is set before it or by this minibatch."""
         flat = self.flat
         metrics = self._backward(batch)
         with torch.no_grad():
-            self._judge(self.progress, metrics, self.config)
+            self._check_kl(self.progress, metrics, self.config)
             grad_norm = self.kernels.adam_step(
                 flat.params,
                 self.adam,
@@ -225,14 +246,14 @@ class Ppo:
             )
 
     def _backward(self, batch: PpoBatch) -> Tensor:
-        """Leaves the gradients of the minibatch in ``flat.grads``; returns its metrics."""
+        """Writes the gradients of the minibatch to ``flat.grads`` and returns its metrics."""
         if self.config.normalize_advantages == "minibatch":
             advantages = batch.advantages
             centred = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
             batch = batch._replace(advantages=centred)
-        mean, values = self.network(batch.observations)
+        mean, values = self.network(batch.normalized_observations)
         log_std = self.network.log_std
-        gradients = self.kernels.ppo_loss(
+        gradients = self.kernels.gaussian_ppo_loss(
             mean.detach(),
             log_std.detach(),
             values.detach(),
@@ -246,8 +267,8 @@ class Ppo:
         return gradients.metrics
 
     def _final_values(self, storage: RolloutStorage) -> Tensor:
-        """Returns values of the true final observations; right only where truncated, [T, N]."""
-        if self.device.type != "cpu":
+        """Returns values of the final observations, shape [T, N]; valid only where truncated."""
+        if not self.host_may_read:
             return self._value(storage.final_observations.flatten(0, 1)).view_as(storage.values)
         final_values = torch.zeros_like(storage.values)
         ids = storage.truncated.nonzero(as_tuple=True)
@@ -267,29 +288,35 @@ class Ppo:
         return self.value_normalizer.denormalize(values[..., None]).squeeze(-1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything needed to continue bit for bit."""
+        """Returns copies of everything needed to continue training."""
         return {
             "network": {k: v.clone() for k, v in self.network.state_dict().items()},
             "observation_normalizer": self.observation_normalizer.state_dict(),
             "value_normalizer": self.value_normalizer.state_dict(),
             "adam": {k: v.clone() for k, v in self.adam._asdict().items()},
             "learning_rate": self.learning_rate.clone(),
+            "configured_learning_rate": self.config.learning_rate,
             "iteration": self.iteration.clone(),
             "rng_state": self.rng_state.clone(),
         }
 
     def load_policy(self, state: dict[str, Any]) -> None:
-        """Restores what acting needs: weights and the observation normaliser."""
+        """Restores only what acting needs: the weights and the observation normaliser."""
         self.network.load_state_dict(state["network"])
         self.observation_normalizer.load_state_dict(state["observation_normalizer"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what ``state_dict`` returned."""
+        """Restores what ``state_dict`` returned.
+
+        If the configured ``learning_rate`` has changed since, it replaces the saved rate.
+        """
         self.load_policy(state)
         self.value_normalizer.load_state_dict(state["value_normalizer"])
         for name, value in self.adam._asdict().items():
             value.copy_(state["adam"][name])
-        self.learning_rate.copy_(state["learning_rate"])
+        unchanged = state["configured_learning_rate"] == self.config.learning_rate
+        if unchanged:
+            self.learning_rate.copy_(state["learning_rate"])
         self.iteration.copy_(state["iteration"])
         self.rng_state.copy_(state["rng_state"])
 

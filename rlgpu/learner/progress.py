@@ -1,4 +1,4 @@
-"""What an update knows of itself while it runs: all on the device, read by nobody on the host."""
+"""State of one update, on the device: whether the KL stopped it, and sums of its metrics."""
 
 from __future__ import annotations
 
@@ -13,43 +13,50 @@ from rlgpu.ops import METRICS
 
 APPROX_KL = METRICS.index("approx_kl")
 KL_STOP_FACTOR = 1.5
-"""Updates stop once a minibatch's KL exceeds this times ``target_kl``. Source: spinningup, SB3."""
+"""An update stops once a minibatch's KL exceeds this times ``target_kl``.
+
+Source: spinningup, SB3.
+"""
 
 
 class UpdateProgress(NamedTuple):
-    """Overwritten by every minibatch of an update."""
+    """Progress of an update; every minibatch overwrites it."""
 
     stop: Tensor
     """Whether the KL has ended the update, shape [], bool."""
+    stopped_before: Tensor
+    """Whether the KL had ended it before the current minibatch, shape [], bool."""
     steps: Tensor
     """Optimiser steps taken, shape []."""
     sums: Tensor
     """Sums of the metrics over those steps, shape [6]."""
     last_kl: Tensor
-    """KL(old || new) of the last minibatch looked at, shape []."""
+    """KL(old || new) of the last minibatch evaluated, shape []."""
     grad_norm: Tensor
-    """Norm of the last gradients that led to a step, shape []."""
+    """Gradient norm of the last step taken, shape []."""
 
     @classmethod
     def fresh(cls, device: torch.device) -> UpdateProgress:
         """Returns the progress of an update that has not begun."""
+        flags = [torch.zeros((), dtype=torch.bool, device=device) for _ in range(2)]
         zeros = [torch.zeros(shape, device=device) for shape in ((), (len(METRICS),), (), ())]
-        return cls(torch.zeros((), dtype=torch.bool, device=device), *zeros)
+        return cls(*flags, *zeros)
 
     def reset(self) -> None:
-        """Starts over."""
+        """Resets everything to zero for a new update."""
         for value in self:
             value.zero_()
 
 
-def judge(progress: UpdateProgress, metrics: Tensor, config: TrainConfig) -> None:
-    """Raises the stop flag where the minibatch's KL is too large.
+def check_kl(progress: UpdateProgress, metrics: Tensor, config: TrainConfig) -> None:
+    """Sets the stop flag if the minibatch's KL is too large.
 
     Args:
-        progress: Its flag is raised, never lowered; ``last_kl`` is kept once it is.
+        progress: Its flag is set but never cleared; once it is set, ``last_kl`` is kept.
         metrics: The minibatch's metrics, shape [6].
-        config: ``target_kl``; 0 never stops.
+        config: Contains ``target_kl``; 0 disables stopping.
     """
+    progress.stopped_before.copy_(progress.stop)
     progress.last_kl.copy_(torch.where(progress.stop, progress.last_kl, metrics[APPROX_KL]))
     if config.target_kl > 0:
         progress.stop.logical_or_(metrics[APPROX_KL] > KL_STOP_FACTOR * config.target_kl)
@@ -63,23 +70,20 @@ def account(
     log_std: Tensor,
     config: TrainConfig,
 ) -> None:
-    """Adds up a minibatch that led to a step, and applies what follows it.
+    """Adds a minibatch's metrics to the sums, adapts the learning rate and clamps the log-std.
 
-    A skipped minibatch changes nothing.
+    Minibatches after the stop have no effect. The minibatch that set the flag takes no step, but it
+    does lower an adaptive learning rate, since it shows that the rate is too high. Minibatches
+    before the first step do not adapt it: the policy has not changed, so their KL is 0.
 
     Args:
-        progress: Overwritten.
+        progress: Progress of the update, overwritten.
         metrics: The minibatch's metrics, shape [6].
-        grad_norm: Norm of its gradients, shape [].
-        learning_rate: Adapted where the schedule says so, shape [].
-        log_std: Clamped to its bounds, shape [A].
-        config: The schedule and the bounds.
+        grad_norm: Norm of its gradients, shape []; not finite if the step was skipped.
+        learning_rate: Overwritten if the schedule is adaptive, shape [].
+        log_std: Clamped to its bounds in place, shape [A].
+        config: Contains the schedule and the bounds.
     """
-    taken = ~progress.stop
-    progress.sums.add_(torch.where(taken, metrics, 0.0))
-    progress.steps.add_(taken)
-    progress.grad_norm.copy_(torch.where(taken, grad_norm, progress.grad_norm))
-    log_std.clamp_(config.min_log_std, config.max_log_std)
     if config.schedule == "adaptive":
         adapted = adaptive_learning_rate(
             learning_rate,
@@ -88,4 +92,10 @@ def account(
             config.min_learning_rate,
             config.max_learning_rate,
         )
-        learning_rate.copy_(torch.where(taken, adapted, learning_rate))
+        informative = ~progress.stopped_before & (progress.steps > 0)
+        learning_rate.copy_(torch.where(informative, adapted, learning_rate))
+    taken = ~progress.stop & grad_norm.isfinite()
+    progress.sums.add_(torch.where(taken, metrics, 0.0))
+    progress.steps.add_(taken)
+    progress.grad_norm.copy_(torch.where(taken, grad_norm, progress.grad_norm))
+    log_std.clamp_(config.min_log_std, config.max_log_std)

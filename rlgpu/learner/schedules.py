@@ -1,4 +1,4 @@
-"""Learning rates as pure functions of tensors, so that no value is frozen into a graph."""
+"""Learning rates as pure functions of tensors, so that no value is baked into a CUDA graph."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from torch import Tensor
 def linear_learning_rate(
     initial: float, minimum: float, iteration: Tensor, max_iterations: int
 ) -> Tensor:
-    """Returns the rate that falls from ``initial`` to ``minimum`` over the run, shape [].
+    """Returns a rate that decreases linearly from ``initial`` to ``minimum`` over the run.
 
     Args:
         initial: Rate of iteration 0.
         minimum: Rate of the last iteration and any later one.
-        iteration: Iterations done, shape [].
-        max_iterations: Iterations of the whole run.
+        iteration: Iterations completed, shape [].
+        max_iterations: Total iterations of the run.
+
+    Returns:
+        The rate, shape [].
     """
     remaining = (1.0 - iteration / max(max_iterations - 1, 1)).clamp(min=0.0)
     return minimum + (initial - minimum) * remaining
@@ -24,14 +27,14 @@ def linear_learning_rate(
 def adaptive_learning_rate(
     learning_rate: Tensor, approx_kl: Tensor, target_kl: float, low: float, high: float
 ) -> Tensor:
-    """Returns the rate, divided by 1.5 where the policy moved too far and raised where too little.
+    """Returns the rate, divided by 1.5 if the KL is too large, multiplied by 1.5 if too small.
 
     Args:
         learning_rate: Current rate, shape [].
         approx_kl: KL(old || new) of the last minibatch, shape [].
-        target_kl: Divergence aimed at; the band is half to twice of it.
-        low: Smallest rate.
-        high: Largest rate.
+        target_kl: Target KL; from half to twice this value the rate stays unchanged.
+        low: Lower limit of the rate.
+        high: Upper limit of the rate.
 
     Source: rl_games, common/schedulers.py, AdaptiveScheduler.
     """

@@ -1,4 +1,4 @@
-"""Networks and the statistics that normalise what goes in and out of them."""
+"""Networks, and running statistics that normalise their inputs and outputs."""
 
 from rlgpu.nn.actor_critic import ActorCritic, Policy
 from rlgpu.nn.flat_parameters import FlatParameters

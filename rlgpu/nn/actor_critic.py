@@ -1,4 +1,4 @@
-"""The actor-critic: ELU layers, Gaussian means, a value, and a log-std that no state changes."""
+"""The actor-critic: ELU layers, Gaussian means, a value, a state-independent log-std."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Policy(NamedTuple):
-    """What the network says of a batch of observations."""
+    """Outputs of the network for a batch of observations."""
 
     mean: Tensor
     """Means of the actions, shape [B, A]."""
@@ -23,8 +23,8 @@ class Policy(NamedTuple):
 class ActorCritic(nn.Module):
     """Maps normalised observations to action means and values.
 
-    With a shared trunk, one output layer holds the means' rows and the value's; with separate ones
-    the critic is a network of its own.
+    With a shared trunk, a single output layer computes both the means and the value; otherwise the
+    critic is a separate network.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class ActorCritic(nn.Module):
             num_observations: Width of the input, O.
             num_actions: Width of the mean, A.
             hidden_sizes: Units of each hidden layer.
-            separate: Whether the critic has hidden layers of its own.
-            weight_init: ``torch``: its default for linear layers, as rl_games and rsl_rl use;
+            separate: Whether the critic has separate hidden layers.
+            weight_init: ``torch``: torch's default for linear layers, as in rl_games and rsl_rl;
                 ``orthogonal``: gain sqrt(2), 0.01 for the means, 1 for the value, zero biases.
-            initial_log_std: Logarithm of the standard deviation at the start.
+            initial_log_std: Initial log standard deviation.
             mlp: Implementation of the layers, such as ``rlgpu.ops.mlp``.
         """
         super().__init__()
@@ -60,16 +60,16 @@ class ActorCritic(nn.Module):
             self._orthogonal()
 
     def forward(self, observations: Tensor) -> Policy:
-        """Returns means and values of normalised observations, shape [B, O]."""
+        """Returns means and values for normalised observations of shape [B, O]."""
         outputs = self._run(self.actor, observations)
         if self.critic is not None:
             return Policy(outputs, self._run(self.critic, observations).squeeze(-1))
-        # A split joins its gradients in one operation, where slices would each fill a zero tensor.
+        # The backward of split is one operation; each slice would fill a tensor of zeros instead.
         mean, values = outputs.split([self.num_actions, 1], dim=1)  # [B, A + 1] -> [B, A], [B, 1]
         return Policy(mean, values.squeeze(-1))
 
     def value(self, observations: Tensor) -> Tensor:
-        """Returns values alone, [B, O] -> [B]."""
+        """Returns only the values, [B, O] -> [B]."""
         return self._run(self.critic or self.actor, observations)[:, -1]
 
     def _run(self, layers: nn.ModuleList, x: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class ActorCritic(nn.Module):
 
 
 def _output(layers: nn.ModuleList) -> Tensor:
-    """Returns the last layer's weights, a row an output."""
+    """Returns the last layer's weights, one row per output."""
     last = layers[-1]
     assert isinstance(last, nn.Linear)
     return last.weight.detach()

@@ -1,4 +1,4 @@
-"""All parameters of a module in one buffer, and their gradients in another."""
+"""Stores all parameters of a module in one buffer, and their gradients in another."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class FlatParameters:
-    """Moves a module's parameters into one contiguous buffer, which they become views of.
+    """Moves a module's parameters into one contiguous buffer and makes them views of it.
 
-    One fused optimiser step then covers them all.
+    A single fused optimiser step can then update all of them.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        """Rebinds the module's parameters; do this before taking other references to them."""
-        # Those of whole float4s first, so that each begins where a GPU can load four at once.
+        """Rebinds the module's parameters; must run before other references to them are taken."""
+        # Sizes divisible by 4 come first, so that these parameters are aligned for float4 loads.
         self._parameters = sorted(module.parameters(), key=lambda p: p.numel() % 4 != 0)
         self.params = torch.cat([p.detach().reshape(-1) for p in self._parameters])
         """All parameters, shape [P]."""
@@ -32,9 +32,9 @@ class FlatParameters:
         """Overwrites ``grads`` with the gradients of ``sum(outputs * gradients)``.
 
         Args:
-            outputs: What was computed from the parameters; a parameter among them counts as such.
-            gradients: Gradients of the loss for each, of the same shapes.
+            outputs: Tensors computed from the parameters; a parameter itself is allowed.
+            gradients: Gradient of the loss with respect to each output, of the same shape.
         """
         found = torch.autograd.grad(outputs, self._parameters, gradients)
-        # One copy for all, where autograd's own accumulation would launch one for each.
+        # One copy for all; autograd's accumulation would launch one per parameter.
         torch.cat([gradient.reshape(-1) for gradient in found], out=self.grads)

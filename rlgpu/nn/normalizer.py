@@ -1,4 +1,4 @@
-"""Running mean and variance, frozen between updates."""
+"""Normalisation by a running mean and variance that stay fixed between updates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ CLIP = 5.0
 
 
 class RunningNormalizer(nn.Module):
-    """Normalises by the statistics of everything seen up to the last ``update``.
+    """Normalises by the statistics of all data up to the last ``update``.
 
-    Statistics are float64; what is applied is a float32 snapshot, so acting and training see the
-    same numbers.
+    The statistics are float64; a float32 snapshot of them is applied, so that acting and training
+    see the same numbers.
 
     Source: epsilon, clip and population variance as in rl_games' running_mean_std.py.
     """
@@ -29,9 +29,9 @@ class RunningNormalizer(nn.Module):
         """Starts at mean 0 and variance 1.
 
         Args:
-            size: Features of the last dimension.
+            size: Size of the last dimension.
             kernels: Implementation of the ops.
-            enabled: False makes ``normalize`` and ``denormalize`` return their input.
+            enabled: If False, ``normalize`` and ``denormalize`` return their input.
         """
         super().__init__()
         self.enabled, self._kernels = enabled, kernels
@@ -40,7 +40,7 @@ class RunningNormalizer(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("scale", torch.ones(size))
         self.register_buffer("offset", torch.zeros(size))
-        # The snapshot of the start; nothing has been seen.
+        # Sets the initial snapshot from an empty batch.
         kernels.running_stats(torch.zeros(0, size), self._stats())
 
     def _stats(self) -> RunningStats:
@@ -50,8 +50,8 @@ class RunningNormalizer(nn.Module):
         """Returns ``x`` shifted, scaled and clamped to +-5, shape [..., size].
 
         Args:
-            x: What to normalise.
-            out: Where to write the result, if given.
+            x: Tensor to normalise.
+            out: Tensor to write the result to, if given.
         """
         if not self.enabled:
             return x if out is None else out.copy_(x)
@@ -63,13 +63,13 @@ class RunningNormalizer(nn.Module):
         return result
 
     def denormalize(self, x: Tensor) -> Tensor:
-        """Returns what ``normalize`` would have turned into ``x``, clamped to +-5 deviations."""
+        """Returns the inverse of ``normalize``, with ``x`` clamped to +-5 standard deviations."""
         if not self.enabled:
             return x
         return (x.clamp(-CLIP, CLIP) - self.offset) / self.scale
 
     @torch.no_grad()
     def update(self, x: Tensor) -> None:
-        """Merges a batch into the statistics, shape [..., size]; non-finite rows are left out."""
+        """Merges a batch of shape [..., size] into the statistics; skips non-finite rows."""
         if self.enabled:
             self._kernels.running_stats(x.reshape(-1, x.shape[-1]), self._stats())

@@ -1,4 +1,4 @@
-"""The compiled ops: contracts, fake kernels, plain-torch twins, and the choice between them."""
+"""The compiled ops: interfaces, fake kernels, plain-torch versions and their selection."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ import torch
 from rlgpu.ops import adam_step as _adam_step
 from rlgpu.ops import gae as _gae
 from rlgpu.ops import gather_rows as _gather_rows
+from rlgpu.ops import gaussian_ppo_loss as _gaussian_ppo_loss
+from rlgpu.ops import gaussian_sample as _gaussian_sample
 from rlgpu.ops import mlp as _mlp
-from rlgpu.ops import ppo_loss as _ppo_loss
 from rlgpu.ops import reference
 from rlgpu.ops import running_stats as _running_stats
-from rlgpu.ops import sample_actions as _sample_actions
 from rlgpu.ops import shuffle as _shuffle
 from rlgpu.ops.adam_step import AdamHyperparameters, AdamState, adam_step
 from rlgpu.ops.extension import load_extension
 from rlgpu.ops.gae import Gae, gae
 from rlgpu.ops.gather_rows import gather_rows
+from rlgpu.ops.gaussian_ppo_loss import (
+    METRICS,
+    PpoBatch,
+    PpoCoefficients,
+    PpoGradients,
+    gaussian_ppo_loss,
+)
+from rlgpu.ops.gaussian_sample import ActionSlot, gaussian_sample
 from rlgpu.ops.mlp import Precision, mlp
-from rlgpu.ops.ppo_loss import METRICS, PpoBatch, PpoCoefficients, PpoGradients, ppo_loss
 from rlgpu.ops.running_stats import RunningStats, normalize, running_stats
-from rlgpu.ops.sample_actions import ActionSlot, sample_actions
 from rlgpu.ops.shuffle import shuffle
 
 __all__ = [
@@ -43,36 +49,36 @@ __all__ = [
     "adam_step",
     "gae",
     "gather_rows",
+    "gaussian_ppo_loss",
+    "gaussian_sample",
     "mlp",
     "normalize",
-    "ppo_loss",
     "reference",
     "running_stats",
-    "sample_actions",
     "select_kernels",
     "shuffle",
 ]
 
 
 class Kernels(NamedTuple):
-    """One implementation of every op; the learner is handed one and never asks which."""
+    """One implementation of every op; the learner works with any of them."""
 
     adam_step: Callable[..., torch.Tensor]
     gae: Callable[..., Gae]
     gather_rows: Callable[..., list[torch.Tensor]]
     mlp: Callable[..., torch.Tensor]
     normalize: Callable[..., None]
-    ppo_loss: Callable[..., PpoGradients]
+    gaussian_ppo_loss: Callable[..., PpoGradients]
     running_stats: Callable[..., None]
-    sample_actions: Callable[..., None]
+    gaussian_sample: Callable[..., None]
     shuffle: Callable[..., torch.Tensor]
 
 
 def select_kernels(name: Literal["fused", "torch"], device: torch.device) -> Kernels:
-    """Returns the compiled ops, or their plain-torch twins.
+    """Returns the compiled ops, or their plain-torch equivalents.
 
     Raises:
-        RuntimeError: ``fused`` is asked for and the extension is not built for ``device``.
+        RuntimeError: ``fused`` is requested and the extension is not built for ``device``.
     """
     if name == "torch":
         return Kernels(*(getattr(reference, op) for op in Kernels._fields))
@@ -83,17 +89,18 @@ def select_kernels(name: Literal["fused", "torch"], device: torch.device) -> Ker
         gather_rows=gather_rows,
         mlp=mlp,
         normalize=normalize,
-        ppo_loss=ppo_loss,
+        gaussian_ppo_loss=gaussian_ppo_loss,
         running_stats=running_stats,
-        sample_actions=sample_actions,
+        gaussian_sample=gaussian_sample,
         shuffle=shuffle,
     )
 
 
-# Importing the package must work before the extension is built: kernels=torch needs none of it.
+# The package must be importable before the extension is built: kernels=torch does not need it.
 if importlib.util.find_spec("rlgpu._C") is not None:
     importlib.import_module("rlgpu._C")
     for _op in (
-        _adam_step, _gae, _gather_rows, _mlp, _ppo_loss, _running_stats, _sample_actions, _shuffle,
+        _adam_step, _gae, _gather_rows, _gaussian_ppo_loss, _gaussian_sample, _mlp, _running_stats,
+        _shuffle,
     ):  # fmt: skip
         _op.register_fake()

@@ -1,4 +1,4 @@
-"""Adam over one flat parameter buffer, decided and scaled from device memory."""
+"""Adam on one flat parameter buffer, with the learning rate and stop flag on the device."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 
 class AdamState(NamedTuple):
-    """What Adam keeps between steps; all of it goes into a checkpoint."""
+    """State of Adam between steps; all of it is saved in checkpoints."""
 
     exp_avg: Tensor
     """Running mean of the gradients, shape [P]."""
     exp_avg_sq: Tensor
-    """Running mean of their squares, shape [P]."""
+    """Running mean of the squared gradients, shape [P]."""
     step: Tensor
     """Steps taken, shape [], int64."""
     nonfinite_steps: Tensor
-    """Steps skipped because the gradients were not finite, and not told to stop anyway, shape [],
-    int64."""
+    """Steps skipped because the gradients were not finite, not counting those that ``stop``
+    skips anyway, shape [], int64."""
 
     @classmethod
     def fresh(cls, params: Tensor) -> AdamState:
@@ -29,13 +29,13 @@ class AdamState(NamedTuple):
 
 
 class AdamHyperparameters(NamedTuple):
-    """Constants of Adam."""
+    """Constant hyperparameters of Adam."""
 
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
     max_grad_norm: float = 0.0
-    """Largest global gradient norm; 0 does not clip."""
+    """Global gradient norm to clip to; 0 disables clipping."""
 
 
 def adam_step(
@@ -52,16 +52,15 @@ def adam_step(
         params: Parameters, overwritten, shape [P].
         state: Adam's state, overwritten.
         grads: Gradients, shape [P].
-        learning_rate: The rate, shape [].
-        stop: Whether to leave everything as it is, shape [], bool.
+        learning_rate: Learning rate, shape [].
+        stop: Whether to leave everything unchanged, shape [], bool.
         hyperparameters: Constants.
 
     Returns:
         The global norm of the gradients before clipping, shape [].
 
     Raises:
-        ValueError: A tensor has another shape, dtype or device than stated, or a written one is not
-            contiguous.
+        ValueError: A tensor has the wrong shape, dtype or device, or an output is not contiguous.
 
     Source: Kingma and Ba 2015, "Adam", algorithm 1.
     """
@@ -72,7 +71,7 @@ def adam_step(
 
 
 def register_fake() -> None:
-    """Tells torch the shape that the op returns, for tracing without data."""
+    """Registers the op's output shape with torch, for tracing without data."""
 
     @torch.library.register_fake("rlgpu::adam_step")
     def _(params: Tensor, *_rest: object) -> Tensor:

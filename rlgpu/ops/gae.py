@@ -1,4 +1,4 @@
-"""Generalised advantage estimation with truncation, returns and normalisation in one op."""
+"""Generalised advantage estimation: advantages with truncation, returns, normalisation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Gae(NamedTuple):
     """Advantages and returns of one rollout."""
 
     advantages: Tensor
-    """Advantages, normalised if asked, shape [T, N]."""
+    """Advantages, normalised if requested, shape [T, N]."""
     returns: Tensor
     """Targets of the critic: unnormalised advantages plus values, shape [T, N]."""
 
@@ -29,25 +29,25 @@ def gae(
     gae_lambda: float,
     normalize: bool = True,
 ) -> Gae:
-    """Returns advantages and returns of a time-major rollout.
+    """Returns the advantages and returns of a time-major rollout.
 
-    A terminated step is followed by the value 0, a truncated one by its ``final_values``; where
-    both are set the failure wins. Both cut the trace.
+    The next value is 0 after a terminated step, and ``final_values`` after a truncated one; if both
+    flags are set, the step counts as terminated. Either flag cuts the trace.
 
     Args:
         rewards: Rewards, already scaled, shape [T, N].
-        values: Critic's values of the observations acted on, shape [T, N].
+        values: Values of the observations before each step, shape [T, N].
         terminated: Whether the step ended in failure, shape [T, N], bool.
         truncated: Whether the step ended by the time limit, shape [T, N], bool.
-        final_values: Value of the true final observation; read only where truncated, shape [T, N].
-        last_values: Value of the observation after the last step, shape [N].
-        gamma: Discount.
+        final_values: Values of the final observations; read only where truncated, shape [T, N].
+        last_values: Values of the observations after the last step, shape [N].
+        gamma: Discount factor.
         gae_lambda: Trace decay.
-        normalize: Shift and scale the advantages to mean 0 and unbiased standard deviation 1
-            (plus 1e-8) over all T*N elements. A single element becomes 0.
+        normalize: Whether to shift the advantages to mean 0 and divide them by their unbiased
+            standard deviation plus 1e-8, over all T*N elements. A single element becomes 0.
 
     Raises:
-        ValueError: A tensor has another shape, dtype or device than stated.
+        ValueError: A tensor has the wrong shape, dtype or device.
 
     Source: Schulman et al. 2016, "High-dimensional continuous control using GAE", eqs. 11-16.
     """
@@ -67,7 +67,7 @@ def gae(
 
 
 def register_fake() -> None:
-    """Tells torch the shapes that the op returns, for tracing without data."""
+    """Registers the op's output shapes with torch, for tracing without data."""
 
     @torch.library.register_fake("rlgpu::gae")
     def _(

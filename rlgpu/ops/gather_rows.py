@@ -1,4 +1,4 @@
-"""Chosen rows of several matrices at once: a shuffled minibatch."""
+"""Gathers selected rows of several matrices at once, for shuffled minibatches."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from torch import Tensor
 
 
 def gather_rows(sources: Sequence[Tensor], ids: Tensor) -> list[Tensor]:
-    """Returns ``source[ids]`` of every source, in one launch on a GPU.
+    """Returns ``source[ids]`` for every source; a single launch on a GPU.
 
     Args:
         sources: One to eight tensors, shapes [R, W] or [R].
-        ids: Rows, each from 0 to R - 1, shape [B], int64.
+        ids: Row indices from 0 to R - 1, shape [B], int64.
 
     Raises:
-        ValueError: A tensor has another shape, dtype or device than stated.
+        ValueError: A tensor has the wrong shape, dtype or device.
     """
     targets: list[Tensor] = torch.ops.rlgpu.gather_rows(list(sources), ids)
     return targets
 
 
 def register_fake() -> None:
-    """Tells torch the shapes that the op returns, for tracing without data."""
+    """Registers the op's output shapes with torch, for tracing without data."""
 
     @torch.library.register_fake("rlgpu::gather_rows")
     def _(sources: list[Tensor], ids: Tensor) -> list[Tensor]:

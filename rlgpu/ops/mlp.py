@@ -1,4 +1,4 @@
-"""A multilayer perceptron with ELU between its layers, forward and backward in one call each."""
+"""A multilayer perceptron with ELU activations; one call each for forward and backward."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Precision = Literal["fp32", "tf32", "bf16"]
-"""How operands of matrix products are rounded; sums are float32. On the CPU tf32 is float32."""
+"""Rounding of matrix-product operands; sums are float32. On the CPU tf32 means float32."""
 
 
 class _Mlp(torch.autograd.Function):
@@ -27,7 +27,7 @@ class _Mlp(torch.autograd.Function):
         x, *saved = ctx.saved_tensors
         weights, activations = saved[: ctx.num_layers], saved[ctx.num_layers :]
         flat = torch.ops.rlgpu.mlp_backward(grads[0], x, weights, activations, ctx.precision)
-        # Weights before biases, layer after layer.
+        # For each layer, the weights come before the biases.
         shapes = [shape for w in weights for shape in (w.shape, w.shape[:1])]
         parts = flat.split([shape.numel() for shape in shapes])
         return (None, None, *(p.view(shape) for p, shape in zip(parts, shapes, strict=True)))
@@ -36,22 +36,22 @@ class _Mlp(torch.autograd.Function):
 def mlp(
     x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], precision: Precision = "fp32"
 ) -> Tensor:
-    """Returns the output of linear layers with ELU between them, differentiable in its parameters.
+    """Returns the output of linear layers with ELU between them, differentiable in the parameters.
 
-    ``x`` itself gets no gradient: nothing trained lies before it. A row's result does not depend on
-    the rows beside it, so that acting and training agree bit for bit.
+    ``x`` gets no gradient, since nothing before it is trained. The result for a row does not depend
+    on the other rows, so that acting and training agree bit for bit.
 
     Args:
         x: Inputs, shape [B, I].
-        weights: One matrix a layer, shapes [H, I], ..., [O, H].
-        biases: One vector a layer, shapes [H], ..., [O].
-        precision: Of the operands of the matrix products.
+        weights: One matrix per layer, shapes [H, I], ..., [O, H].
+        biases: One vector per layer, shapes [H], ..., [O].
+        precision: Precision of the operands of the matrix products.
 
     Returns:
-        The last layer's output, without activation, shape [B, O].
+        The output of the last layer, without activation, shape [B, O].
 
     Raises:
-        ValueError: A tensor has another shape, dtype or device than stated.
+        ValueError: A tensor has the wrong shape, dtype or device.
     """
     if torch.is_grad_enabled():
         parameters = [p for pair in zip(weights, biases, strict=True) for p in pair]
@@ -64,7 +64,7 @@ def mlp(
 
 
 def register_fake() -> None:
-    """Tells torch the shapes that the ops return, for tracing without data."""
+    """Registers the ops' output shapes with torch, for tracing without data."""
 
     @torch.library.register_fake("rlgpu::mlp_forward")
     def _(x: Tensor, weights: list[Tensor], biases: list[Tensor], precision: str) -> list[Tensor]:

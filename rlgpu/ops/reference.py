@@ -1,7 +1,7 @@
-"""Every op again in plain torch: the oracle of the tests in float64, and ``kernels=torch``.
+"""Every op in plain torch: the float64 reference for the tests, and ``kernels=torch``.
 
-Written from the formulas, not from the kernels: nothing here is fused, and gradients come from
-autograd where the kernels have them by hand.
+Written from the formulas, independently of the kernels: nothing here is fused, and gradients come
+from autograd where the kernels compute them explicitly.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from torch import Tensor
 
 from rlgpu.ops.adam_step import AdamHyperparameters, AdamState
 from rlgpu.ops.gae import Gae
+from rlgpu.ops.gaussian_ppo_loss import PpoBatch, PpoGradients
+from rlgpu.ops.gaussian_sample import ActionSlot
 from rlgpu.ops.mlp import Precision
-from rlgpu.ops.ppo_loss import PpoBatch, PpoGradients
 from rlgpu.ops.running_stats import RunningStats
-from rlgpu.ops.sample_actions import ActionSlot
 
 SOFT_BOUND = 1.1
+STATS_REACH = 100.0
 MASK32 = 0xFFFFFFFF
 
 
@@ -35,7 +36,7 @@ def gae(
     gae_lambda: float,
     normalize: bool = True,
 ) -> Gae:
-    """Returns what ``rlgpu.ops.gae`` does, in the dtype of its inputs."""
+    """Returns the same as ``rlgpu.ops.gae``, in the dtype of its inputs."""
     advantages = torch.empty_like(values)
     next_values = torch.cat([values[1:], last_values[None]])
     following = torch.where(truncated, final_values, next_values).masked_fill(terminated, 0.0)
@@ -57,10 +58,11 @@ def gae(
 def mlp(
     x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], precision: Precision = "fp32"
 ) -> Tensor:
-    """Returns what ``rlgpu.ops.mlp`` does, with torch's own autograd and matrix products.
+    """Returns the same as ``rlgpu.ops.mlp``, with torch's autograd and matrix products.
 
-    TF32 is torch's own setting (``torch.backends.cuda.matmul.allow_tf32``); bf16 rounds the
-    operands. On a GPU a row's bits may depend on the number of rows: libraries choose algorithms.
+    TF32 follows torch's setting (``torch.backends.cuda.matmul.allow_tf32``); bf16 rounds the
+    operands. On a GPU a row's result may depend in its last bits on the number of rows, since
+    libraries choose algorithms by size.
     """
     last = len(weights) - 1
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
@@ -77,7 +79,7 @@ def philox(rng_state: Tensor, element: Tensor) -> list[Tensor]:
 
     Args:
         rng_state: Seed and call number, shape [2], int64.
-        element: What to draw for, int64.
+        element: Indices of the elements to draw for, int64.
     """
     call = rng_state[1].expand_as(element)
     words = [element & MASK32, (element >> 32) & MASK32, call & MASK32, (call >> 32) & MASK32]
@@ -91,12 +93,12 @@ def philox(rng_state: Tensor, element: Tensor) -> list[Tensor]:
 
 
 def philox_normals(rng_state: Tensor, rows: int, num_actions: int) -> Tensor:
-    """Returns the standard normals of one call of ``sample_actions``, shape [rows, num_actions].
+    """Returns the standard normals of one call of ``gaussian_sample``, shape [rows, num_actions].
 
     Args:
         rng_state: Seed and call number, shape [2], int64.
         rows: Number of rows.
-        num_actions: Normals a row.
+        num_actions: Normals per row.
     """
     device = rng_state.device
     groups = (num_actions + 3) // 4
@@ -111,22 +113,22 @@ def philox_normals(rng_state: Tensor, rows: int, num_actions: int) -> Tensor:
 
 
 def _multiply32(constant: int, word: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the upper and lower 32 bits of a product that would overflow int64's sign."""
+    """Returns the upper and lower 32 bits of a product too large for a signed int64."""
     low = constant * (word & 0xFFFF)
     high = constant * (word >> 16) + (low >> 16)
     return (high >> 16) & MASK32, ((high & 0xFFFF) << 16) | (low & 0xFFFF)
 
 
 def log_prob(actions: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """Returns the log-probabilities of a diagonal Gaussian, [N, A] -> [N]."""
+    """Returns log-probabilities under a diagonal Gaussian, [N, A] -> [N]."""
     z = (actions - mean) * torch.exp(-log_std)
     return (-0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
-def sample_actions(
+def gaussian_sample(
     mean: Tensor, values: Tensor, log_std: Tensor, rng_state: Tensor, slot: ActionSlot
 ) -> None:
-    """Does what ``rlgpu.ops.sample_actions`` does."""
+    """Does the same as ``rlgpu.ops.gaussian_sample``."""
     noise = philox_normals(rng_state, *mean.shape).to(mean.dtype)
     slot.actions.copy_(mean + log_std.exp() * noise)
     slot.log_probs.copy_(log_prob(slot.actions, mean, log_std))
@@ -136,14 +138,15 @@ def sample_actions(
 
 
 def shuffle(rng_state: Tensor, count: int) -> Tensor:
-    """Returns what ``rlgpu.ops.shuffle`` does."""
+    """Returns the same as ``rlgpu.ops.shuffle``."""
     device = rng_state.device
     words = [philox(rng_state, rng_state.new_full((), element)) for element in (-1, -2)]
     keys = [word for four in words for word in four]
     bits = next(bits for bits in range(1, 32) if 4**bits >= count)
     mask = 2**bits - 1
     x = torch.arange(count, device=device)
-    # Three of four fall outside at worst: after 160 walks, none of any number that fits memory.
+    # At worst 3 of 4 elements fall outside; after 160 walks none is left, for any count that fits
+    # in memory.
     for walk in range(1 if 4**bits == count else 160):
         left, right = x >> bits, x & mask
         for key in keys:
@@ -161,35 +164,39 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def gather_rows(sources: Sequence[Tensor], ids: Tensor) -> list[Tensor]:
-    """Returns what ``rlgpu.ops.gather_rows`` does."""
+    """Returns the same as ``rlgpu.ops.gather_rows``."""
     return [source.index_select(0, ids) for source in sources]
 
 
 def running_stats(x: Tensor, stats: RunningStats) -> None:
-    """Does what ``rlgpu.ops.running_stats`` does, all in float64."""
+    """Does the same as ``rlgpu.ops.running_stats``, entirely in float64."""
     finite = torch.isfinite(x).all(dim=1, keepdim=True)
-    rows = torch.where(finite, x, 0.0).double()
+    # Before anything has been merged, the batch's first row stands in for the mean.
+    first = x[:1].nan_to_num(0.0, 0.0, 0.0).double().sum(0)
+    size = torch.where(stats.num_rows > 0, stats.mean, first).abs()
+    bound = STATS_REACH * (size + (stats.var + 1e-5).sqrt())
+    rows = torch.where(finite, x, 0.0).double().clamp(-bound, bound)
     count = finite.sum()
     mean = rows.sum(0) / count.clamp(min=1)
     squares = torch.where(finite, rows - mean, 0.0).square().sum(0)
-    total = stats.seen + count
+    total = stats.num_rows + count
     delta = mean - stats.mean
-    between = delta.square() * stats.seen * count / total.clamp(min=1)
-    var = (stats.var * stats.seen + squares + between) / total.clamp(min=1)
+    between = delta.square() * stats.num_rows * count / total.clamp(min=1)
+    var = (stats.var * stats.num_rows + squares + between) / total.clamp(min=1)
     stats.var.copy_(torch.where(count > 0, var, stats.var))
     stats.mean.add_(delta * count / total.clamp(min=1))
-    stats.seen.copy_(total)
+    stats.num_rows.copy_(total)
     inverse_std = (stats.var + 1e-5).rsqrt()
     stats.scale.copy_(inverse_std)
     stats.offset.copy_(-stats.mean * inverse_std)
 
 
 def normalize(x: Tensor, scale: Tensor, offset: Tensor, clip: float, *, out: Tensor) -> None:
-    """Does what ``rlgpu.ops.normalize`` does."""
+    """Does the same as ``rlgpu.ops.normalize``."""
     out.copy_((offset + x * scale).clamp(-clip, clip))
 
 
-def ppo_loss(
+def gaussian_ppo_loss(
     mean: Tensor,
     log_std: Tensor,
     values: Tensor,
@@ -197,7 +204,7 @@ def ppo_loss(
     old_log_std: Tensor,
     coefficients: Tensor,
 ) -> PpoGradients:
-    """Returns what ``rlgpu.ops.ppo_loss`` does, its gradients from autograd."""
+    """Returns the same as ``rlgpu.ops.gaussian_ppo_loss``, with gradients from autograd."""
     clip_ratio, value_loss_coef, clip_value, entropy_coef, bounds_loss_coef = coefficients
     leaves = [x.detach().requires_grad_() for x in (mean, log_std, values)]
     with torch.enable_grad():
@@ -240,7 +247,7 @@ def adam_step(
     stop: Tensor,
     hyperparameters: AdamHyperparameters,
 ) -> Tensor:
-    """Does what ``rlgpu.ops.adam_step`` does, without reading the device."""
+    """Does the same as ``rlgpu.ops.adam_step``, without reading device tensors on the host."""
     h = hyperparameters
     grad_norm = torch.linalg.vector_norm(grads.double())
     finite = torch.isfinite(grad_norm)

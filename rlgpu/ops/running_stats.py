@@ -1,4 +1,4 @@
-"""Running mean and variance, and what they do to observations."""
+"""Running mean and variance, and the normalisation of observations by them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class RunningStats(NamedTuple):
-    """Statistics of everything seen, and the float32 snapshot that is applied."""
+    """Statistics of all merged batches, and the float32 snapshot used to normalise."""
 
     mean: Tensor
     """Means, shape [O], float64."""
     var: Tensor
     """Population variances, shape [O], float64."""
-    seen: Tensor
-    """Rows seen, shape [], float64."""
+    num_rows: Tensor
+    """Rows merged so far, shape [], float64."""
     scale: Tensor
     """``1 / sqrt(var + 1e-5)``, shape [O]."""
     offset: Tensor
@@ -24,15 +24,17 @@ class RunningStats(NamedTuple):
 
 
 def running_stats(x: Tensor, stats: RunningStats) -> None:
-    """Merges a batch into the statistics, in place; rows with a non-finite number are left out.
+    """Merges a batch into the statistics in place; skips rows with a non-finite number.
+
+    Values are clamped to 100 times ``abs(mean) + std`` of the rows merged before, so that one row
+    of a diverging simulation does not set the scale for the rest of a run. Sums are float64.
 
     Args:
         x: Observations, shape [B, O].
-        stats: Overwritten.
+        stats: Statistics, overwritten.
 
     Raises:
-        ValueError: A tensor has another shape, dtype or device than stated, or a written one is not
-            contiguous.
+        ValueError: A tensor has the wrong shape, dtype or device, or an output is not contiguous.
 
     Source: Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1.
     """
@@ -45,19 +47,18 @@ def normalize(x: Tensor, scale: Tensor, offset: Tensor, clip: float, *, out: Ten
     Args:
         x: Observations, shape [B, O].
         scale: Factors, shape [O].
-        offset: Summands, shape [O].
+        offset: Offsets, shape [O].
         clip: Largest absolute value.
-        out: Overwritten, shape [B, O].
+        out: Result, overwritten, shape [B, O].
 
     Raises:
-        ValueError: A tensor has another shape, dtype or device than stated, or ``out`` is not
-            contiguous.
+        ValueError: A tensor has the wrong shape, dtype or device, or ``out`` is not contiguous.
     """
     torch.ops.rlgpu.normalize(x, scale, offset, clip, out)
 
 
 def register_fake() -> None:
-    """Tells torch that the ops return nothing."""
+    """Registers fake kernels for the ops, which return nothing."""
 
     @torch.library.register_fake("rlgpu::running_stats")
     def _(x: Tensor, *_rest: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""A random permutation, from counter-based random numbers."""
+"""Random permutations from counter-based random numbers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 def shuffle(rng_state: Tensor, count: int) -> Tensor:
     """Returns a random permutation of ``0 .. count - 1``, shape [count], int64.
 
-    It is a function of the seed and the call number, the same on every device.
+    It depends only on the seed and the call number, and is the same on every device.
 
     Args:
-        rng_state: Seed and number of calls so far, shape [2], int64; the call number is raised.
-        count: Elements.
+        rng_state: Seed and number of calls so far, shape [2], int64; the latter is incremented.
+        count: Number of elements.
 
     Raises:
-        ValueError: ``rng_state`` has another shape or dtype than stated, or ``count`` is negative.
+        ValueError: ``rng_state`` has the wrong shape or dtype, or ``count`` is negative.
 
     Source: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", section 3.
     """
@@ -25,7 +25,7 @@ def shuffle(rng_state: Tensor, count: int) -> Tensor:
 
 
 def register_fake() -> None:
-    """Tells torch the shape that the op returns, for tracing without data."""
+    """Registers the op's output shape with torch, for tracing without data."""
 
     @torch.library.register_fake("rlgpu::shuffle")
     def _(rng_state: Tensor, count: int) -> Tensor:

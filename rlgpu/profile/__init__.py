@@ -1,1 +1,1 @@
-"""Where the time of an iteration goes: ``python -m rlgpu.profile task=Ant``."""
+"""Profiles the time of an iteration: ``python -m rlgpu.profile task=Ant``."""

@@ -1,42 +1,41 @@
 """The profiler's command line.
 
     python -m rlgpu.profile task=Ant              phases and kernels of an iteration
-    python -m rlgpu.profile task=Ant --trace      and a Chrome trace, to open in ui.perfetto.dev
-    python -m rlgpu.profile kernels               every op over many sizes
+    python -m rlgpu.profile task=Ant --trace      also a Chrome trace, for ui.perfetto.dev
+    python -m rlgpu.profile kernels               every op at several sizes
 
-Words are those of train.py; run it where train.py is. Every epoch is trained (train.target_kl=0)
-unless they say otherwise.
+It takes the arguments of train.py and runs in the folder of train.py. By default updates do not
+stop early (train.target_kl=0), so that all epochs are measured.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlgpu.assemble import make_agent, make_env, seed_everything
-from rlgpu.compose import compose
+from rlgpu.config import compose
+from rlgpu.device import working_stream
 from rlgpu.errors import UsageError
-from rlgpu.graphs import working_stream
 from rlgpu.ops import select_kernels
 from rlgpu.profile.kernels import KernelTime, time_kernels
 from rlgpu.profile.phases import PhaseTime, time_phases
 from rlgpu.profile.sweep import sweep
 from rlgpu.profile.timing import copy_bandwidth
-from rlgpu.trainer import Trainer
+from rlgpu.sim import ENGINES
+from rlgpu.training import Trainer, make_agent, make_env, seed_everything
 
 WARM_UP = 3
 SHOWN = 30
-"""Rows of the table of kernels; the rest is summed up."""
+"""Rows in the table of kernels; the remaining kernels are summed in one more row."""
 
 
 def main(words: list[str]) -> int:
-    """Prints what is asked for; returns the exit code: 0, or 2 for a wrong request."""
+    """Runs the profiler and returns the exit code: 0, or 2 for invalid arguments."""
     console = Console(soft_wrap=True)
     try:
         if words and words[0] == "kernels":
@@ -53,17 +52,19 @@ def _profile(words: list[str], console: Console) -> None:
     trace = Path("trace.json") if "--trace" in words else None
     folder = Path.cwd()
     if not (folder / "cfg").is_dir():
-        raise UsageError(f"{folder} has no folder cfg; run the profiler where train.py is")
+        raise UsageError(f"{folder} has no folder cfg; run the profiler in the folder of train.py")
     sys.path.insert(0, str(folder))
-    tasks = importlib.import_module("tasks").TASKS  # the user's own; this package imports none
+    tasks = importlib.import_module("tasks").TASKS  # the user's tasks; this package imports none
     words = [word for word in words if word != "--trace"]
-    composed = compose(["headless=True", "train.target_kl=0", *words], tasks, folder / "cfg")
+    composed = compose(
+        ["headless=True", "train.target_kl=0", *words], tasks, ENGINES, folder / "cfg"
+    )
     config = composed.config
     seed_everything(config)
     env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
-    with tempfile.TemporaryDirectory() as scratch, working_stream(agent.device):
-        trainer = Trainer(config, env, agent, Path(scratch))
+    with working_stream(agent.device):
+        trainer = Trainer(config, env, agent)
         for _ in range(WARM_UP):
             trainer.collect()
             trainer.update()
@@ -82,8 +83,8 @@ def _profile(words: list[str], console: Console) -> None:
 
 def _phase_table(phases: list[PhaseTime], rows: int) -> Table:
     whole = phases[-1].seconds
-    table = Table(title="Phases of an iteration, each timed on its own (medians)")
-    for name in ("phase", "ms", "of the iteration", "environment steps/s"):
+    table = Table(title="Phases of an iteration, timed separately (medians)")
+    for name in ("phase", "ms", "share", "environment steps/s"):
         table.add_column(name, justify="left" if name == "phase" else "right")
     for phase in phases:
         table.add_row(
@@ -96,14 +97,14 @@ def _phase_table(phases: list[PhaseTime], rows: int) -> Table:
 
 
 def _kernel_table(kernels: list[KernelTime], bandwidth: float, device: torch.device) -> Table:
-    """Lists kernels; floor is the time that a copy of the kernel's bytes would take."""
+    """Lists the kernels; "x floor" is the time relative to copying the kernel's bytes."""
     on_gpu = device.type == "cuda"
     kind = "kernels" if on_gpu else "operations"
     total = sum(kernel.seconds for kernel in kernels)
     launches = sum(kernel.launches for kernel in kernels)
     table = Table(
-        title=f"{launches:.0f} {kind} of an iteration, {1e3 * total:.3f} ms in all; a copy within "
-        f"the device moves {bandwidth / 1e9:,.0f} GB/s"
+        title=f"{launches:.0f} {kind} of an iteration, {1e3 * total:.3f} ms in total; a copy "
+        f"within the device moves {bandwidth / 1e9:,.0f} GB/s"
     )
     for name in (kind, "us", "share", "launches", "MB", "GB/s", "x floor"):
         table.add_column(name, justify="left" if name == kind else "right", overflow="ellipsis")
@@ -130,7 +131,7 @@ def _kernel_row(kernel: KernelTime, total: float, bandwidth: float) -> list[str]
 
 def _sweep(words: list[str], console: Console) -> None:
     if words:
-        raise UsageError(f"{words[0]!r}: `python -m rlgpu.profile kernels` takes no more words")
+        raise UsageError(f"{words[0]!r}: `python -m rlgpu.profile kernels` takes no arguments")
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
         kernels = select_kernels("fused", device)

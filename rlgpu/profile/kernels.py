@@ -1,35 +1,35 @@
-"""What runs in an iteration: every kernel on a GPU, every torch operation on the CPU."""
+"""Times of all kernels of an iteration on a GPU, or of all torch operations on the CPU."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from rlgpu.trainer import Trainer
+from rlgpu.profile import least_bytes as least
+from rlgpu.training import Trainer
 
 ITERATIONS = 3
 
 
 class KernelTime(NamedTuple):
-    """One row of the table of kernels; all numbers are of one iteration."""
+    """One row of the table of kernels; all numbers are per iteration."""
 
     name: str
     seconds: float
     launches: float
     num_bytes: float | None
-    """The least the kernel must move; None where that is not known."""
+    """Minimum number of bytes that the kernel must move, or None if unknown."""
 
 
 def time_kernels(trainer: Trainer, trace: Path | None) -> list[KernelTime]:
     """Returns all kernels of an iteration, the slowest first.
 
     Args:
-        trainer: Training whose phases have been captured already.
-        trace: Where to write a Chrome trace, if anywhere.
+        trainer: A trainer whose phases have already been captured.
+        trace: File to write a Chrome trace to, or None.
     """
     on_gpu = trainer.agent.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
@@ -56,10 +56,9 @@ def time_kernels(trainer: Trainer, trace: Path | None) -> list[KernelTime]:
 
 
 def least_bytes(trainer: Trainer) -> dict[str, float]:
-    """Returns the bytes that each of our kernels must move in one iteration, every tensor once.
+    """Returns the minimum number of bytes that each of our kernels moves in one iteration.
 
-    Derived from the sizes: [T, N] rows of O observations and A actions, P parameters, E epochs of M
-    minibatches of B rows; four bytes a number.
+    Computed by ``rlgpu.profile.least_bytes`` from the sizes of the rollout and the networks.
     """
     config, env, storage = trainer.config.train, trainer.env, trainer.storage
     rows = storage.horizon_length * storage.num_envs
@@ -68,27 +67,25 @@ def least_bytes(trainer: Trainer) -> dict[str, float]:
     trained = rows * config.num_epochs
     parameters = trainer.agent.flat.params.numel()
     widths = [o, *config.hidden_sizes, a + (0 if config.separate else 1)]
-    layers = sum(x + y for x, y in pairwise(widths))
-    hidden = sum(x + 2 * y for y, x in pairwise(widths[1:]))
-    # Acted on once, valued once more where episodes end, trained on in every epoch.
-    forward_rows = 2 * rows + storage.num_envs + trained
-    numbers = {
-        "gae_resident_kernel": rows * 4.5,
-        "gae_stream_kernel": rows * 4.5,
-        "gae_normalize_kernel": rows * 2.0,
-        "normalize_kernel": (2 * rows + storage.num_envs) * 2.0 * o,
-        "stats_moments_kernel": rows * (o + 1.0),
-        "sample_actions_kernel": rows * (3.0 * a + 3),
-        "gather_rows_kernel": trained * 2.0 * (o + 2 * a + 4),
-        "shuffle_kernel": 2.0 * trained,
-        "mlp_layer_kernel": forward_rows * float(layers),
-        "mlp_weight_gradient_kernel": trained * float(layers),
-        "mlp_input_gradient_kernel": trained * float(hidden),
-        "ppo_loss_kernel": trained * (4.0 * a + 6),
-        "grad_norm_kernel": steps * float(parameters),
-        "adam_apply_kernel": steps * 7.0 * parameters,
+    # One pass for acting, one for the values of final observations, and one per epoch of training.
+    evaluated = 2 * rows + storage.num_envs
+    statistics = least.running_stats(rows, o) + least.running_stats(rows, 1)
+    return {
+        "gae_resident_kernel": least.gae(rows),
+        "gae_stream_kernel": least.gae(rows),
+        "gae_normalize_kernel": 8.0 * rows,
+        "normalize_kernel": least.normalize(evaluated, o),
+        "stats_moments_kernel": statistics,
+        "gaussian_sample_kernel": least.gaussian_sample(rows, a),
+        "gather_rows_kernel": least.gather_rows(trained, o + 2 * a + 4),
+        "shuffle_kernel": least.shuffle(trained),
+        "mlp_layer_kernel": least.mlp_forward(evaluated + trained, widths),
+        "mlp_weight_gradient_kernel": least.mlp_forward(trained, widths),
+        "mlp_input_gradient_kernel": least.mlp_input_gradient(trained, widths),
+        "gaussian_ppo_loss_kernel": least.gaussian_ppo_loss(trained, a),
+        "grad_norm_kernel": steps * least.grad_norm(parameters),
+        "adam_apply_kernel": steps * least.adam(parameters),
     }
-    return {name: 4.0 * count for name, count in numbers.items()}
 
 
 def _is_kernel(event: Any) -> bool:
@@ -96,7 +93,7 @@ def _is_kernel(event: Any) -> bool:
 
 
 def _short(name: str) -> str:
-    """Returns a kernel's own name, without namespaces, template and parameter lists."""
+    """Returns the bare name of our kernels; shortens other names to at most 70 characters."""
     name = name.split("(", maxsplit=1)[0] if not name.startswith("(") else name
     bare = name.split("<")[0].removeprefix("void ")
     return bare.rsplit("::", 1)[-1] if bare.startswith(("rlgpu::", "void rlgpu::")) else name[:70]

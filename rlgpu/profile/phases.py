@@ -1,4 +1,4 @@
-"""The phases of an iteration, each timed on its own."""
+"""Times of the phases of an iteration, measured separately."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rlgpu.graphs import Phase
+from rlgpu.device import Phase
 from rlgpu.profile.timing import seconds_of
-from rlgpu.trainer import Trainer
+from rlgpu.training import Trainer
 
 
 class PhaseTime(NamedTuple):
@@ -19,17 +19,17 @@ class PhaseTime(NamedTuple):
     seconds: float
     """Time of the phase in one iteration."""
     is_part: bool
-    """Whether it is contained in the row above that is no part."""
+    """Whether it is part of the phase in the nearest row above whose ``is_part`` is False."""
 
 
 def time_phases(trainer: Trainer) -> list[PhaseTime]:
-    """Returns the time of each phase of one iteration, every one repeated on its own.
+    """Returns the time of each phase of an iteration, each measured separately.
 
-    The parts of a rollout are timed apart from each other, so that on a GPU, where they are graphs
-    of their own, they need not add up to the whole.
+    The parts of a rollout are also timed separately. On a GPU they are then separate graphs, so
+    their times need not add up to the time of the rollout.
 
     Args:
-        trainer: Training about to begin; its environments and agent move on.
+        trainer: A trainer before training; its environments are stepped and its agent trained.
     """
     agent, storage = trainer.agent, trainer.storage
 
@@ -52,7 +52,7 @@ def time_phases(trainer: Trainer) -> list[PhaseTime]:
         timed("collect", trainer.collect),
         *_time_parts(trainer),
         timed("advantages", advantages),
-        # Each on a rollout of its own: trained on twice, one would be far from its policy.
+        # Each update gets a new rollout: a second update would start far from the old policy.
         timed("update, advantages included", trainer.update, before=trainer.collect),
         timed("iteration", iterate),
     ]
@@ -63,12 +63,11 @@ def _time_parts(trainer: Trainer) -> list[PhaseTime]:
     env, agent, storage = trainer.env, trainer.agent, trainer.storage
     steps = range(storage.horizon_length)
     actions = torch.zeros(env.num_envs, env.num_actions, device=env.device)
-    observations = torch.zeros(env.num_envs, env.num_observations, device=agent.device)
     captured = trainer.config.cuda_graphs
 
     def policy() -> None:
         for t in steps:
-            agent.act(observations, storage, t)
+            agent.act(storage, t)
 
     def physics() -> None:
         for _ in steps:

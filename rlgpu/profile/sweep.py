@@ -1,4 +1,4 @@
-"""The compiled ops over many sizes: ``python -m rlgpu.profile kernels``."""
+"""Times of the compiled ops at several sizes: ``python -m rlgpu.profile kernels``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rlgpu.graphs import Phase
+from rlgpu.device import Phase
 from rlgpu.ops import (
     ActionSlot,
     AdamHyperparameters,
@@ -19,11 +19,12 @@ from rlgpu.ops import (
     PpoCoefficients,
     RunningStats,
 )
+from rlgpu.profile import least_bytes as least
 from rlgpu.profile.timing import repeated, seconds_of
 
 OBSERVATIONS, ACTIONS, HIDDEN = 60, 8, (256, 128, 64)
 LAUNCHES = {"cpu": 1, "cuda": 20}
-"""Calls in one graph, so that a launch costs what it costs within an iteration."""
+"""Calls per graph, so that a launch costs the same as within an iteration."""
 
 
 class OpTime(NamedTuple):
@@ -33,7 +34,7 @@ class OpTime(NamedTuple):
     size: str
     seconds: float
     num_bytes: float
-    """The least the op must move, every tensor once."""
+    """Minimum number of bytes that the op must move."""
 
 
 class _Case(NamedTuple):
@@ -60,9 +61,9 @@ def _cases(kernels: Kernels, device: torch.device) -> Iterator[_Case]:
     for rows in (4096, 65536):
         yield from _observations(kernels, device, rows)
     for rows in (512, 4096, *((32768,) if large else ())):
-        yield _sample_actions(kernels, device, rows)
+        yield _gaussian_sample(kernels, device, rows)
     for rows in (2048, 32768):
-        yield _ppo_loss(kernels, device, rows)
+        yield _gaussian_ppo_loss(kernels, device, rows)
         yield from _minibatch(kernels, device, rows)
         for precision in ("fp32", "tf32", "bf16") if large else ("fp32",):
             yield from _mlp(kernels, device, rows, precision)
@@ -84,8 +85,7 @@ def _gae(kernels: Kernels, device: torch.device, t: int, n: int) -> _Case:
             rewards, values, ends[0], ends[1], final_values, last, gamma=0.99, gae_lambda=0.95
         )
 
-    # Rewards, values and two flags in, advantages and returns out.
-    return _Case("gae", f"{t} x {n}", 18.0 * t * n, call)
+    return _Case("gae", f"{t} x {n}", least.gae(t * n), call)
 
 
 def _observations(kernels: Kernels, device: torch.device, rows: int) -> Iterator[_Case]:
@@ -95,23 +95,27 @@ def _observations(kernels: Kernels, device: torch.device, rows: int) -> Iterator
         zeros.double(), zeros.double() + 1, zeros[0].double(), zeros + 1, zeros.clone()
     )
     out, size = torch.empty_like(x), f"{rows} x {OBSERVATIONS}"
-    moved = 4.0 * x.numel()
-    yield _Case("running_stats", size, moved, lambda: kernels.running_stats(x, stats))
     yield _Case(
-        "normalize", size, 2 * moved, lambda: kernels.normalize(x, zeros + 1, zeros, 5.0, out=out)
-    )
+        "running_stats", size, least.running_stats(rows, OBSERVATIONS),
+        lambda: kernels.running_stats(x, stats),
+    )  # fmt: skip
+    ones = zeros + 1
+    yield _Case(
+        "normalize", size, least.normalize(rows, OBSERVATIONS),
+        lambda: kernels.normalize(x, ones, zeros, 5.0, out=out),
+    )  # fmt: skip
 
 
-def _sample_actions(kernels: Kernels, device: torch.device, rows: int) -> _Case:
+def _gaussian_sample(kernels: Kernels, device: torch.device, rows: int) -> _Case:
     outputs = _random(device, rows, ACTIONS + 1)
     mean, values = outputs[:, :ACTIONS], outputs[:, ACTIONS]
     log_std, state = torch.zeros(ACTIONS, device=device), torch.tensor([1, 0], device=device)
     slot = ActionSlot(*(torch.empty(x.shape, device=device) for x in (mean, values) * 2))
     return _Case(
-        "sample_actions",
+        "gaussian_sample",
         f"{rows} x {ACTIONS}",
-        4.0 * rows * (3 * ACTIONS + 3),
-        lambda: kernels.sample_actions(mean, values, log_std, state, slot),
+        least.gaussian_sample(rows, ACTIONS),
+        lambda: kernels.gaussian_sample(mean, values, log_std, state, slot),
     )
 
 
@@ -119,30 +123,34 @@ def _batch(device: torch.device, rows: int) -> PpoBatch:
     column = [_random(device, rows) for _ in range(4)]
     matrix = [_random(device, rows, ACTIONS) for _ in range(2)]
     return PpoBatch(
-        observations=_random(device, rows, OBSERVATIONS), actions=matrix[0], mean=matrix[1],
+        normalized_observations=_random(device, rows, OBSERVATIONS),
+        actions=matrix[0], mean=matrix[1],
         log_probs=column[0], values=column[1], advantages=column[2], returns=column[3],
     )  # fmt: skip
 
 
-def _ppo_loss(kernels: Kernels, device: torch.device, rows: int) -> _Case:
+def _gaussian_ppo_loss(kernels: Kernels, device: torch.device, rows: int) -> _Case:
     batch, log_std = _batch(device, rows), torch.zeros(ACTIONS, device=device)
     coefficients = PpoCoefficients(0.2, 2.0, True, 0.0, 1e-4).tensor(device)
     mean, values = batch.mean.clone(), batch.values.clone()
     return _Case(
-        "ppo_loss",
+        "gaussian_ppo_loss",
         f"{rows} x {ACTIONS}",
-        4.0 * rows * (4 * ACTIONS + 6),
-        lambda: kernels.ppo_loss(mean, log_std, values, batch, log_std, coefficients),
+        least.gaussian_ppo_loss(rows, ACTIONS),
+        lambda: kernels.gaussian_ppo_loss(mean, log_std, values, batch, log_std, coefficients),
     )
 
 
 def _minibatch(kernels: Kernels, device: torch.device, rows: int) -> Iterator[_Case]:
     state, batch = torch.tensor([1, 0], device=device), _batch(device, 2 * rows)
     ids = kernels.shuffle(state, 2 * rows)[:rows]
-    yield _Case("shuffle", f"{2 * rows}", 16.0 * rows, lambda: kernels.shuffle(state, 2 * rows))
+    yield _Case(
+        "shuffle", f"{2 * rows}", least.shuffle(2 * rows),
+        lambda: kernels.shuffle(state, 2 * rows),
+    )  # fmt: skip
     width = OBSERVATIONS + 2 * ACTIONS + 4
     yield _Case(
-        "gather_rows", f"{rows} x {width}", 8.0 * rows * width,
+        "gather_rows", f"{rows} x {width}", least.gather_rows(rows, width),
         lambda: kernels.gather_rows(batch, ids),
     )  # fmt: skip
 
@@ -154,7 +162,7 @@ def _mlp(kernels: Kernels, device: torch.device, rows: int, precision: str) -> I
     biases = [torch.zeros(y, device=device, requires_grad=True) for _, y in pairs]
     x, grad = _random(device, rows, OBSERVATIONS), _random(device, rows, ACTIONS + 1)
     size = f"{rows} x {'-'.join(map(str, widths))} {precision}"
-    layers = sum(a + b for a, b in pairs)
+    layers = least.mlp_forward(rows, widths)
 
     def forward() -> object:
         with torch.no_grad():
@@ -164,8 +172,8 @@ def _mlp(kernels: Kernels, device: torch.device, rows: int, precision: str) -> I
         output = kernels.mlp(x, weights, biases, precision)
         return torch.autograd.grad(output, [*weights, *biases], grad)
 
-    yield _Case("mlp", size, 4.0 * rows * layers, forward)
-    yield _Case("mlp and gradients", size, 4.0 * rows * 3 * layers, both)
+    yield _Case("mlp", size, layers, forward)
+    yield _Case("mlp and gradients", size, 3 * layers, both)
 
 
 def _adam_step(kernels: Kernels, device: torch.device, count: int) -> _Case:
@@ -174,6 +182,6 @@ def _adam_step(kernels: Kernels, device: torch.device, count: int) -> _Case:
     state, rate = AdamState.fresh(params), torch.tensor(1e-4, device=device)
     stop, constants = torch.tensor(False, device=device), AdamHyperparameters(max_grad_norm=1.0)
     return _Case(
-        "adam_step", f"{count}", 32.0 * count,
+        "adam_step", f"{count}", least.grad_norm(count) + least.adam(count),
         lambda: kernels.adam_step(params, state, grads, rate, stop, constants),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Times functions on any device, and what memory can do at best."""
+"""Timing of functions on any device, and the memory bandwidth of a copy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,28 @@ from typing import Any
 
 import torch
 
-from rlgpu.graphs import Phase
+from rlgpu.device import Phase
 
 ROUNDS = 7
 COPY_BYTES = {"cpu": 64 << 20, "cuda": 1 << 30}
+
+
+def seconds_once(function: Callable[[], object], device: torch.device, calls: int = 1) -> float:
+    """Returns the mean time of a call, over one round of ``calls`` calls.
+
+    Args:
+        function: What to time.
+        device: Where it runs; a GPU is waited for before and after.
+        calls: Calls in the round.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    begun = time.perf_counter()
+    for _ in range(calls):
+        function()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return (time.perf_counter() - begun) / calls
 
 
 def seconds_of(
@@ -22,13 +40,13 @@ def seconds_of(
     calls: int = 1,
     before: Callable[[], object] = lambda: None,
 ) -> float:
-    """Returns the median time of a call, over several rounds of ``calls`` calls.
+    """Returns the median time per call in seconds, over several rounds of ``calls`` calls.
 
     Args:
-        phase: What to time; two calls warm it up and capture it.
-        device: Where it runs; on a GPU, events on its stream are read.
-        calls: Calls a round.
-        before: Called before each round, outside the time.
+        phase: Function to time; two initial calls warm it up and capture it.
+        device: Device that it runs on; on a GPU, times come from CUDA events.
+        calls: Calls per round.
+        before: Called before each round, not included in the time.
     """
     for _ in range(2):
         before()
@@ -45,15 +63,12 @@ def seconds_of(
             end.synchronize()
             times.append(begin.elapsed_time(end) / 1e3 / calls)
         else:
-            begun = time.perf_counter()
-            for _ in range(calls):
-                phase()
-            times.append((time.perf_counter() - begun) / calls)
+            times.append(seconds_once(phase, device, calls))
     return statistics.median(times)
 
 
 def repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
-    """Returns a function that calls another several times, to be captured as one graph."""
+    """Returns a function that calls ``function`` several times, to be captured as one graph."""
 
     def run() -> None:
         for _ in range(times):
@@ -63,7 +78,7 @@ def repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
 
 
 def copy_bandwidth(device: torch.device) -> float:
-    """Returns the bytes a second, read and written, of a large copy within the device."""
+    """Returns the bytes read and written per second by a large copy within the device."""
     size = COPY_BYTES[device.type]
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)

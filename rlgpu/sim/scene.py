@@ -1,4 +1,4 @@
-"""What a task asks of any engine: a robot, how its joints are driven, what is measured."""
+"""What a task requires from an engine: a robot, its joint drives and the measured quantities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARAMETERS = (
     "drive_damping",
     "gravity",
 )
-"""Physical parameters that may differ between environments; ``Simulator.parameters`` says more."""
+"""Physical parameters that may differ between environments; see ``Simulator.parameters``."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class SceneSpec:
     body_states: bool = False
     """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
     parameters: tuple[str, ...] = ()
-    """Physical parameters, out of ``PARAMETERS``, that every environment has a value of its own
-    for."""
+    """Physical parameters, from ``PARAMETERS``, that have a separate value in every environment."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,11 @@ class Timing:
     """How control steps divide into physics steps."""
 
     physics_dt: float
-    """Seconds a physics step advances."""
+    """Duration of a physics step [s]."""
     decimation: int
-    """Physics steps a control step takes, under one held target."""
+    """Physics steps per control step; the targets are held constant."""
     step_dt: float = field(init=False)
-    """Seconds a control step advances."""
+    """Duration of a control step [s]."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "step_dt", self.physics_dt * self.decimation)

@@ -1,11 +1,11 @@
-"""The seam between tasks and engines. Units, frames and orders are stated here, once.
+"""The interface between tasks and engines. Defines units, frames and orders for both.
 
-SI units. Every tensor is float32 on ``device`` unless said. World axes ``_w`` have z up; every
+SI units. Every tensor is float32 on ``device`` unless noted. World axes ``_w`` have z up; every
 environment has its own world, so positions are relative to the environment's own origin. Body axes
 ``_b``. Quaternions are (x, y, z, w). Linear velocities are those of a body frame's origin (not of
 its centre of mass). Joints and bodies are listed in the asset's order and addressed by name.
 
-The limiting engine is Isaac Gym: what it cannot offer is absent here.
+Isaac Gym is the limiting engine: this interface omits whatever it cannot provide.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class SimState(NamedTuple):
     body_ang_vel_w: Tensor
     """Angular velocities of all bodies [rad/s], shape [N, B, 3]."""
     diverged: Tensor
-    """Whether the last step met a non-finite state and started that world anew, shape [N], bool."""
+    """Whether the last step hit a non-finite state and restarted that world, shape [N], bool."""
     overflowed: Tensor
-    """Whether the last step ran out of room for contacts or constraints, so that some were left
-    out, shape [N], bool."""
+    """Whether the last step exceeded the capacity for contacts or constraints and dropped some,
+    shape [N], bool."""
 
 
 class ResetState(NamedTuple):
-    """Where a reset puts environments; rows outside the mask are ignored."""
+    """State that a reset gives environments; rows outside the mask are ignored."""
 
     joint_pos: Tensor
     """Joint positions [rad or m], shape [N, J]."""
@@ -72,10 +72,21 @@ class ResetState(NamedTuple):
     root_ang_vel_w: Tensor | None = None
     """Angular velocity of the root [rad/s], shape [N, 3]; None is zero."""
 
-    def rows(self, ids: Tensor, dtype: torch.dtype) -> ResetState:
-        """Returns the chosen environments' states alone, in another dtype."""
-        rest = (None if value is None else value[ids].to(dtype) for value in self[2:])
-        return ResetState(self.joint_pos[ids].to(dtype), self.joint_vel[ids].to(dtype), *rest)
+    def to(self, dtype: torch.dtype) -> ResetState:
+        """Returns the same states in another dtype."""
+        return ResetState(*(None if value is None else value.to(dtype) for value in self))  # type: ignore[arg-type]
+
+
+class Mirror(Protocol):
+    """Shows one environment at a time to MuJoCo's viewer and renderer."""
+
+    model: Any
+    """A ``mujoco.MjModel`` of the scene."""
+    data: Any
+    """A ``mujoco.MjData`` with the pose last shown."""
+
+    def show(self, env_id: int) -> None:
+        """Copies an environment's pose into ``data``."""
 
 
 class Simulator(Protocol):
@@ -99,38 +110,38 @@ class Simulator(Protocol):
     description: str
     """The engine, its version and its sizes, for the console."""
     parameters: Mapping[str, Tensor]
-    """Current values of the parameters that the scene lets vary, float32; read only:
-    ``body_mass`` [kg] of each body, its inertia scaling along, shape [N, B]; ``friction`` of each
-    geom, sliding, the larger of two touching ones counts, shape [N, G]; ``joint_damping``
+    """Current values of the parameters that the scene lets vary, float32; read-only:
+    ``body_mass`` [kg] of each body, with its inertia scaled in proportion, shape [N, B]; sliding
+    ``friction`` of each geom, the larger of two in contact applies, shape [N, G]; ``joint_damping``
     [N m s/rad] and ``joint_armature`` [kg m^2], shape [N, J]; ``drive_stiffness`` [N m/rad] and
-    ``drive_damping`` [N m s/rad] of ``position`` drives, shape [N, J]; ``gravity`` [m/s^2],
-    shape [N, 3]."""
+    ``drive_damping`` [N m s/rad] of ``position`` drives, 0 for every other joint, shape [N, J];
+    ``gravity`` [m/s^2], shape [N, 3]."""
 
     def set_targets(self, targets: Tensor) -> None:
         """Sets every joint's drive target; read by the next ``step``.
 
         Args:
             targets: Torque [N m], force [N], angle [rad] or displacement [m] as each joint's drive
-                says; ignored for passive joints, shape [N, J].
+                defines; ignored for passive joints, shape [N, J].
         """
 
     def step(self) -> None:
-        """Advances all environments by one control step; only ``refresh`` makes it visible."""
+        """Advances all environments by one control step; call ``refresh`` to read the result."""
 
     def refresh(self) -> None:
-        """Brings ``state`` up to date after ``step``, with tensor operations alone.
+        """Brings ``state`` up to date after ``step``, using tensor operations only.
 
-        Apart from ``step``, so that it can be compiled together with a task's own.
+        Separate from ``step`` so that it can be compiled together with a task's own operations.
         """
 
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that lets ``step`` join the CUDA graph torch is capturing.
 
-        Entered only where ``capturable``.
+        Valid only if ``capturable``.
         """
 
     def reset(self, mask: Tensor, to: ResetState) -> None:
-        """Puts the masked environments into a state at rest with no history.
+        """Puts the masked environments into the given state, without contacts or history.
 
         Args:
             mask: Environments to reset, shape [N], bool.
@@ -142,20 +153,25 @@ class Simulator(Protocol):
 
         Args:
             name: One of the scene's ``parameters``.
-            values: Values in the shape of ``parameters[name]``.
+            values: Values in the shape of ``parameters[name]``. Gains of joints without a
+                ``position`` drive are ignored.
 
         Raises:
-            ValueError: ``values`` has another shape.
+            ValueError: ``values`` has the wrong shape.
         """
 
+    def mirror(self) -> Mirror:
+        """Returns a mirror that shows one environment at a time."""
+
     def state_dict(self) -> dict[str, Tensor]:
-        """Returns everything needed to continue the simulation bit for bit."""
+        """Returns everything needed to continue the simulation, as copies."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned.
 
         Raises:
-            ValueError: The state belongs to another scene or number of environments.
+            ValueError: The state belongs to another scene, engine or number of environments;
+                nothing has been changed.
         """
 
     def close(self) -> None:

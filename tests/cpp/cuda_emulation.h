@@ -1,12 +1,12 @@
 // Runs CUDA kernels on the CPU, thread by thread, for tests without a GPU.
 //
-// The one idea: a CUDA thread is a fiber that runs until it meets a barrier. A block's fibers are
+// Each CUDA thread is a fiber that runs until it reaches a barrier. A block's fibers are
 // resumed in turn until all of them wait at the same barrier (or have returned), which then opens.
 // Barriers: a block (__syncthreads), a warp (shuffles, votes), the grid (sync_grid).
 //
 // What is not emulated: races that need real concurrency, memory ordering, speed.
-// __shared__ variables are static, so those of one block are alive at a time; a kernel that calls
-// sync_grid must not keep anything in them across it.
+// __shared__ variables are static, so only one block's are valid at a time; a kernel that calls
+// sync_grid must not keep anything in them across that call.
 #pragma once
 
 #include <ucontext.h>
@@ -64,7 +64,7 @@ struct State {
   ucontext_t scheduler;
   Fiber* current = nullptr;
   std::function<void()> body;
-  std::vector<uint64_t> lanes;  // what each thread of the block offers to a shuffle
+  std::vector<uint64_t> lanes;  // what each thread of the block passes to a shuffle
 };
 
 inline State state;
@@ -107,7 +107,7 @@ inline void fail(const char* what) {
   std::abort();
 }
 
-// Resumes a range of fibers that must all have come to the same barrier, or have returned.
+// Resumes a range of fibers, all of which must then reach the same barrier or return.
 inline Wait run_to_barrier(Fiber* fibers, unsigned count, Wait opened) {
   Wait reached = Wait::kReturned;
   for (unsigned i = 0; i < count; ++i) {
@@ -149,7 +149,7 @@ inline void run(dim3 grid, unsigned block, bool cooperative, std::function<void(
     for (unsigned b = 0; b < blocks; ++b) {
       for (unsigned t = 0; t < block; ++t) prepare(fibers[t], b, t);
       if (run_block(fibers.data(), block, Wait::kNothing) != Wait::kReturned) {
-        fail("a kernel waits for the grid and was not launched cooperatively");
+        fail("a kernel waits for the grid but was not launched cooperatively");
       }
     }
     return;
@@ -207,7 +207,8 @@ namespace rlgpu {
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int block, size_t shared_bytes,
                    cudaStream_t, const Arguments&... arguments) {
-  if (shared_bytes > cuda_emulation::kMaxSharedBytes || grid.x == 0) return cudaErrorInvalidValue;
+  if (shared_bytes > cuda_emulation::kMaxSharedBytes) return cudaErrorInvalidValue;
+  if (grid.x == 0 || grid.y == 0) return cudaSuccess;
   cuda_emulation::run(grid, block, false, [&] { kernel(arguments...); });
   return cudaSuccess;
 }

@@ -1,4 +1,4 @@
-// The few words that the C++ tests are written with.
+// Helpers for the C++ tests.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Memory that a kernel under test can reach: plain on the emulation, pinned and mapped on a GPU.
+// Memory that a kernel under test can access: plain under emulation, pinned and mapped on a GPU.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ using Vector = std::vector<T, Reachable<T>>;
 
 constexpr int kSkipped = 77;  // ctest's SKIP_RETURN_CODE
 
-// Whether there is something to run kernels on; says so if not.
+// Returns whether there is a device to run kernels on; prints a message if not.
 inline bool has_device() {
 #if defined(__CUDACC__)
   int devices = 0;
@@ -54,7 +54,7 @@ inline bool has_device() {
   return true;
 }
 
-// Waits for what was launched; returns whether all of it went well.
+// Waits for the launch to finish; returns whether it succeeded.
 inline bool finished(cudaError_t launched) {
 #if defined(__CUDACC__)
   return launched == cudaSuccess && cudaDeviceSynchronize() == cudaSuccess;

@@ -1,4 +1,4 @@
-// What the kernels under test are fed with, and how far off they are.
+// Input data for the kernels under test, and the largest error of their results.
 #pragma once
 
 #include <cmath>
@@ -11,7 +11,7 @@
 
 using Floats = Vector<float>;
 
-// Repeatable numbers around zero, of size one.
+// Repeatable numbers around zero, of magnitude one.
 inline Floats numbers(int64_t count, uint32_t seed) {
   Floats result(count);
   for (int64_t i = 0; i < count; ++i) {

@@ -1,5 +1,5 @@
-// The network's CUDA kernels, in every precision, against plain loops in double precision; as
-// test_cuda_kernels.cpp does for the others.
+// The network's CUDA kernels, in every precision, against plain loops in double precision, like
+// test_cuda_kernels.cpp for the other kernels.
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -13,9 +13,10 @@ namespace {
 
 #if defined(RLGPU_EMULATE_CUDA)
 void test_rounding() {
-  // TF32 keeps 10 bits of the mantissa, bfloat16 7; ties go away from zero, or to even.
+  // TF32 keeps 10 mantissa bits, ties away from zero; bfloat16 keeps 7, ties to even.
   const auto bf16 = [](float x) { return nvcuda::wmma::to_float(__float2bfloat16_rn(x)); };
-  expect(nvcuda::wmma::__float_to_tf32(1.0f + 0x1p-11f) == 1.0f + 0x1p-10f, "TF32 ties go away");
+  expect(nvcuda::wmma::__float_to_tf32(1.0f + 0x1p-11f) == 1.0f + 0x1p-10f,
+         "TF32 ties go away from zero");
   expect(nvcuda::wmma::__float_to_tf32(1.0f + 0x1p-12f) == 1.0f, "TF32 rounds to nearest");
   expect(bf16(1.0f + 0x1p-8f) == 1.0f, "bfloat16 ties go to even");
   expect(bf16(1.0f + 0x1.8p-8f) == 1.0f + 0x1p-7f, "bfloat16 rounds to nearest");
@@ -23,7 +24,7 @@ void test_rounding() {
 #endif
 
 double tolerance(rlgpu::Precision precision) {
-  // Relative steps of the inputs: 2^-24, 2^-11, 2^-8; sums of a few hundred products of size one.
+  // Relative rounding of inputs: 2^-24, 2^-11, 2^-8; sums of a few hundred products of size one.
   return precision == rlgpu::Precision::kFp32   ? 1e-4
          : precision == rlgpu::Precision::kTf32 ? 3e-2
                                                 : 3e-1;
@@ -63,8 +64,8 @@ void test_mlp(rlgpu::Precision precision, const rlgpu::LayerSizes& n) {
   expect(finished(rlgpu::launch_mlp_input_gradient(precision, grad.data(), w.data(), x.data(), n,
                                                    got_x.data(), nullptr)),
          "mlp_input_gradient runs");
-  expect(worst(got_x, grad_x) < allowed * 2, "mlp gradient for its inputs");
-  // The layer's part starts at an odd place of a wider row.
+  expect(worst(got_x, grad_x) < allowed * 2, "mlp gradient of its inputs");
+  // The layer's part starts at an odd offset in a wider row.
   const int64_t slices = rlgpu::mlp_num_slices(n.rows), stride = grad_w.size() + 3;
   Floats partials(slices * stride, 0.0f), sums(stride);
   expect(finished(rlgpu::launch_mlp_weight_gradient(precision, grad.data(), x.data(), n, stride,
@@ -74,7 +75,7 @@ void test_mlp(rlgpu::Precision precision, const rlgpu::LayerSizes& n) {
       finished(rlgpu::launch_mlp_sum_slices(partials.data(), slices, stride, sums.data(), nullptr)),
       "mlp_sum_slices runs");
   expect(worst(Floats(sums.begin() + 1, sums.end()), grad_w) < allowed * 10,
-         "mlp gradient for its parameters");
+         "mlp gradient of its parameters");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "kernels/gae.cuh"
 #include "kernels/mlp.cuh"
 #include "kernels/philox.h"
-#include "kernels/ppo_loss.cuh"
+#include "kernels/gaussian_ppo_loss.cuh"
 #include "kernels/running_stats.cuh"
 #include "kernels/shuffle.cuh"
 
@@ -32,7 +32,7 @@ void test_philox() {
 
 void test_gae() {
   // 1 + 0.5 * 8 - 2 + 0.25 * 3 = 3.75
-  expect(rlgpu::gae_step(1, 2, 8, 100, false, false, 3, 0.5f, 0.5f) == 3.75f, "a step going on");
+  expect(rlgpu::gae_step(1, 2, 8, 100, false, false, 3, 0.5f, 0.5f) == 3.75f, "an ordinary step");
   expect(rlgpu::gae_step(1, 2, 8, 100, true, false, 3, 0.5f, 0.5f) == -1.0f, "a failure");
   expect(rlgpu::gae_step(1, 2, 8, 10, false, true, 3, 0.5f, 0.5f) == 4.0f, "a time limit");
   expect(rlgpu::gae_step(1, 2, 8, 10, true, true, 3, 0.5f, 0.5f) == -1.0f, "both: a failure");
@@ -48,7 +48,7 @@ void test_elu() {
   for (float x = -90.0f; x < 5.0f; x += 0.00037f) {
     worst = std::fmax(worst, std::fabs(rlgpu::elu(x) - (x > 0 ? x : std::expm1(double(x)))));
   }
-  expect(worst < 1.3e-7, "elu is right to float32's step at one");
+  expect(worst < 1.3e-7, "elu is accurate to float32's step at one");
   expect(std::isnan(rlgpu::elu(std::numeric_limits<float>::quiet_NaN())), "elu keeps NaN");
 }
 
@@ -65,7 +65,7 @@ void test_gaussian() {
 void test_value_loss() {
   const rlgpu::PpoCoefficients c{0.2f, 1.0f, 1.0f, 0.0f, 0.0f};
   float grad = 0.0f;
-  // Moved from 0 to 1 towards the target 1: the clipped value 0.2 is worse, and flat.
+  // Moved from 0 to the target 1: the clipped value 0.2 has the larger error and no gradient.
   expect(near(rlgpu::value_term(1.0f, 0.0f, 1.0f, c, grad), 0.32, 1e-6) && grad == 0.0f,
          "a value clipped on its way to the target gets no gradient");
   expect(near(rlgpu::value_term(0.1f, 0.0f, 1.0f, c, grad), 0.405, 1e-6) && near(grad, -0.9, 1e-6),

@@ -1,14 +1,14 @@
-// The tensor-core words of CUDA (nvcuda::wmma) on the CPU; a part of cuda_emulation.h.
+// CUDA's tensor-core API (nvcuda::wmma) on the CPU; part of cuda_emulation.h.
 //
-// The one idea: a warp's operation is collective, so its first lane does all of it. Addresses and
-// strides are held to the rules of the hardware.
+// A warp's operation is collective, so its first lane does all of it. Addresses and strides are
+// checked against the hardware's rules.
 #pragma once
 
 struct __nv_bfloat16 {
   uint16_t bits;
 };
 
-// To nearest, ties to even. NaN need not be exact here.
+// Rounds to nearest, ties to even. NaN need not be exact here.
 inline __nv_bfloat16 __float2bfloat16_rn(float x) {
   uint32_t bits;
   __builtin_memcpy(&bits, &x, sizeof(bits));
@@ -28,7 +28,7 @@ struct tf32 {};
 }  // namespace precision
 enum layout_t { mem_row_major, mem_col_major };
 
-// To nearest, ties away from zero: ten bits of mantissa.
+// Rounds to nearest, ties away from zero: ten bits of mantissa.
 inline float __float_to_tf32(float x) {
   uint32_t bits;
   __builtin_memcpy(&bits, &x, sizeof(bits));
@@ -61,7 +61,7 @@ inline bool is_first_lane() {
 template <typename T>
 void check_address(const T* memory, unsigned stride) {
   if (reinterpret_cast<uintptr_t>(memory) % 32 != 0 || stride * sizeof(T) % 16 != 0) {
-    cuda_emulation::fail("a fragment's address is not on 32 bytes, or its stride not on 16");
+    cuda_emulation::fail("a fragment's address is not 32-byte aligned, or its stride not 16-byte");
   }
 }
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules, by numbers worked by hand."""
+"""Learning-rate schedules, against numbers worked by hand."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_the_adaptive_rate_follows_the_kl_band(kl, wanted) -> None:
     assert rate.item() == pytest.approx(wanted)
 
 
-def test_the_adaptive_rate_keeps_its_bounds() -> None:
-    """No further than floor and ceiling."""
+def test_the_adaptive_rate_stays_within_its_bounds() -> None:
+    """It stops at the minimum and at the maximum."""
     low = adaptive_learning_rate(torch.tensor(1e-6), torch.tensor(1.0), 0.008, 1e-6, 1e-2)
     high = adaptive_learning_rate(torch.tensor(1e-2), torch.tensor(0.0), 0.008, 1e-6, 1e-2)
     assert low.item() == pytest.approx(1e-6)

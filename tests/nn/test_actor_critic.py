@@ -19,7 +19,7 @@ def network(separate: bool = False, weight_init="torch", implementation=mlp) -> 
 
 @pytest.mark.parametrize("separate", [False, True])
 def test_means_and_values_have_their_shapes_and_agree_with_torch(separate) -> None:
-    """[B, A] and [B]; the plain-torch twin gives the same to rounding."""
+    """[B, A] and [B]; the plain-torch reference gives the same up to rounding."""
     x = torch.randn(7, 5)
     ours, theirs = network(separate)(x), network(separate, implementation=reference.mlp)(x)
     assert ours.mean.shape == (7, 2)
@@ -31,7 +31,7 @@ def test_means_and_values_have_their_shapes_and_agree_with_torch(separate) -> No
 
 @pytest.mark.parametrize("separate", [False, True])
 def test_only_a_shared_trunk_lets_the_value_reach_the_actors_layers(separate) -> None:
-    """The gradient of the value stops at the critic when that is separate."""
+    """With a separate critic, the value's gradient does not reach the actor."""
     net = network(separate)
     net(torch.randn(7, 5)).values.sum().backward()
     grad = net.actor[0].weight.grad
@@ -48,7 +48,7 @@ def test_orthogonal_initialisation_makes_small_means() -> None:
 
 
 def test_flat_parameters_are_the_modules_parameters() -> None:
-    """A write to the buffer moves the network; gradients land in the other."""
+    """The network uses the parameter buffer; gradients are written to the gradient buffer."""
     net = network()
     before = net(torch.ones(1, 5)).mean.clone()
     flat = FlatParameters(net)
@@ -57,13 +57,13 @@ def test_flat_parameters_are_the_modules_parameters() -> None:
     gradients = [torch.ones_like(x) for x in (*policy, net.log_std)]
     flat.backward((*policy, net.log_std), gradients)
     assert flat.grads.abs().sum() > 0
-    # log_std's gradient is what was given, where its values are.
+    # log_std's gradient is the given one, at the same offset as its values.
     start = (net.log_std.data_ptr() - flat.params.data_ptr()) // 4
     assert flat.grads[start : start + len(net.log_std)].eq(1.0).all()
 
 
-def test_matrices_begin_where_a_gpu_can_load_four_numbers_at_once() -> None:
-    """Odd sizes, such as three standard deviations, come last."""
+def test_matrices_are_aligned_so_that_a_gpu_can_load_four_numbers_at_once() -> None:
+    """Parameters of odd size, such as three standard deviations, come last."""
     net = network()
     flat = FlatParameters(net)
     for parameter in net.parameters():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from rlgpu.nn import RunningNormalizer
@@ -33,7 +34,7 @@ def test_normalising_shifts_scales_and_clips() -> None:
 
 
 def test_statistics_change_only_by_update() -> None:
-    """Normalising is pure, as a frozen iteration needs."""
+    """Normalising has no side effects, so the statistics stay frozen within an iteration."""
     normalizer = RunningNormalizer(2, KERNELS)
     x = torch.randn(5, 2)
     before = normalizer.normalize(x)
@@ -65,3 +66,46 @@ def test_a_disabled_normaliser_passes_through() -> None:
     normalizer.update(x)
     assert normalizer.normalize(x) is x
     assert normalizer.denormalize(x) is x
+
+
+@pytest.mark.parametrize("kernels", ["fused", "torch"])
+@pytest.mark.parametrize("at", [0, 5])
+def test_one_outlier_row_of_a_diverging_simulation_does_not_set_the_scale(kernels, at) -> None:
+    """1e8 in one of 8192 rows of deviation 1, in the first batch or a later one.
+
+    Bounded to 100 times |mean| + deviation, it adds at most (200^2 / 8192) to the variance.
+    """
+    g = torch.Generator().manual_seed(0)
+    normalizer = RunningNormalizer(2, select_kernels(kernels, torch.device("cpu")))
+    for i in range(10):
+        x = torch.randn(8192, 2, generator=g)
+        if i == at:
+            x[4000, 0], x[4001, 0] = 1e8, -3e9
+        normalizer.update(x)
+    assert normalizer.scale[0].item() > 0.6
+    assert normalizer.scale[1].item() == pytest.approx(1.0, abs=0.02)
+
+
+def test_features_of_any_scale_and_offset_are_learned() -> None:
+    """Scales of 0.01 and a million, an offset of a million, and a feature that is zero at first."""
+    g = torch.Generator().manual_seed(0)
+    normalizer = RunningNormalizer(4, KERNELS)
+    scale = torch.tensor([1e-2, 1e6, 1.0, 1.0])
+    for i in range(40):
+        x = torch.randn(1000, 4, generator=g) * scale + torch.tensor([0.0, 0.0, 1e6, 0.0])
+        if i == 0:
+            x[:, 3] = 0.0
+        normalizer.update(x)
+    x = torch.randn(20_000, 4, generator=g) * scale + torch.tensor([0.0, 0.0, 1e6, 0.0])
+    out = normalizer.normalize(x)
+    torch.testing.assert_close(out.std(0), torch.ones(4), rtol=0.1, atol=0)
+    torch.testing.assert_close(out.mean(0), torch.zeros(4), rtol=0, atol=0.15)
+
+
+def test_float64_sums_lose_nothing() -> None:
+    """Two million rows of 1e7 + 1: a float32 sum is exact only up to 2^24."""
+    normalizer = RunningNormalizer(1, KERNELS)
+    for _ in range(20):
+        normalizer.update(torch.full((100_000, 1), 1e7 + 1))
+    assert normalizer.mean.item() == 1e7 + 1
+    assert normalizer.var.item() < 1e-6

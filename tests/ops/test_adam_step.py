@@ -1,4 +1,4 @@
-"""adam_step: torch.optim.Adam, clipping, the stop flag, the finite guard."""
+"""adam_step: torch.optim.Adam, clipping, the stop flag, non-finite gradients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def gradients(count: int, steps: int, device) -> torch.Tensor:
 @pytest.mark.parametrize("count", [1, 31, 33, 4096, 57_000])
 @pytest.mark.parametrize("step", [adam_step, reference.adam_step])
 def test_five_steps_agree_with_torch_adam_in_float64(count, step, device) -> None:
-    """The op and its twin, against an independent implementation."""
+    """The op and its reference, against an independent implementation."""
     params, state = fresh(count, device)
     theirs = params.double().clone().requires_grad_()
     optimizer = torch.optim.Adam([theirs], lr=1e-2)
@@ -52,7 +52,7 @@ def test_the_norm_is_clipped_globally(step, device) -> None:
 
 
 @pytest.mark.parametrize("step", [adam_step, reference.adam_step])
-def test_a_set_stop_flag_leaves_everything_as_it_is(step, device) -> None:
+def test_a_set_stop_flag_leaves_everything_unchanged(step, device) -> None:
     """Parameters, moments and the step count."""
     params, state = fresh(100, device)
     before = params.clone()
@@ -65,7 +65,7 @@ def test_a_set_stop_flag_leaves_everything_as_it_is(step, device) -> None:
 @pytest.mark.parametrize("step", [adam_step, reference.adam_step])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_non_finite_gradients_skip_the_step_and_are_counted(step, bad, device) -> None:
-    """One bad number among many."""
+    """One non-finite value among many finite ones."""
     params, state = fresh(100, device)
     before, grads = params.clone(), gradients(100, 1, device)[0]
     grads[42] = bad
@@ -75,8 +75,8 @@ def test_non_finite_gradients_skip_the_step_and_are_counted(step, bad, device) -
     assert state.nonfinite_steps.item() == 1
 
 
-def test_no_parameters_is_fine(device) -> None:
-    """Zero sizes pass."""
+def test_no_parameters_are_accepted(device) -> None:
+    """Zero sizes are accepted."""
     params, state = fresh(0, device)
     adam_step(params, state, torch.zeros(0, device=device), *scalars(device), AdamHyperparameters())
 

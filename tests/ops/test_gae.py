@@ -1,4 +1,4 @@
-"""gae: worked numbers, the float64 reference over odd shapes, refusals, repeatability."""
+"""gae: numbers worked by hand, the float64 reference over odd shapes, errors, repeatability."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_advantages_of_a_two_step_rollout_match_numbers_worked_by_hand(device) -
     assert result.returns[:, 0].tolist() == [3.25, 6.0]
 
 
-def test_a_failure_is_worth_nothing_after_and_cuts_the_trace(device) -> None:
-    """Three environments end in step 0: by failure, by time limit, by both."""
+def test_a_failure_has_no_future_value_and_cuts_the_trace(device) -> None:
+    """Three environments end at step 0: by failure, by time limit, by both."""
     # failure:    1 + 0 - 2 = -1.  time limit: 1 + 0.5 * 10 - 2 = 4.  both: as a failure.
     rewards = torch.ones(2, 3, device=device)
     values = torch.full((2, 3), 2.0, device=device)
@@ -78,7 +78,7 @@ def test_gae_agrees_when_every_step_ends(flag, device) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0)])
-def test_gae_of_nothing_is_nothing(shape, device) -> None:
+def test_gae_of_an_empty_rollout_is_empty(shape, device) -> None:
     """Zero steps or zero environments."""
     result = gae(*rollout(*shape, device), gamma=0.99, gae_lambda=0.95)
     assert result.advantages.shape == shape
@@ -91,7 +91,7 @@ def test_a_single_normalised_advantage_is_zero(device) -> None:
     assert result.advantages.item() == 0.0
 
 
-def test_gae_reads_views_as_it_reads_copies(device) -> None:
+def test_gae_gives_the_same_result_for_views_and_copies(device) -> None:
     """Environment-major storage seen through a transpose."""
     tensors = rollout(9, 70, device)
     views = [x.t().contiguous().t() if x.dim() == 2 else x for x in tensors]
@@ -101,7 +101,7 @@ def test_gae_reads_views_as_it_reads_copies(device) -> None:
 
 
 def test_nan_spreads_only_within_its_environment(device) -> None:
-    """Without normalisation a NaN reward leaves the neighbours alone."""
+    """Without normalisation, a NaN reward does not affect the other environments."""
     tensors = rollout(8, 5, device)
     tensors[0][3, 2] = math.nan
     advantages = gae(*tensors, gamma=0.99, gae_lambda=0.95, normalize=False).advantages
@@ -110,7 +110,7 @@ def test_nan_spreads_only_within_its_environment(device) -> None:
 
 
 def test_final_values_are_read_only_where_truncated(device) -> None:
-    """NaN elsewhere does no harm."""
+    """NaN elsewhere has no effect."""
     tensors = rollout(8, 33, device)
     clean = gae(*tensors, gamma=0.99, gae_lambda=0.95)
     tensors[4] = torch.where(tensors[3], tensors[4], math.nan)
@@ -158,7 +158,7 @@ def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
 @pytest.mark.cuda
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs a second GPU")
 def test_gae_runs_on_the_second_gpu() -> None:
-    """A missing device guard would launch on the first."""
+    """A missing device guard would launch on the first GPU."""
     tensors = rollout(16, 100, torch.device("cuda:1"))
     result = gae(*tensors, gamma=0.99, gae_lambda=0.95)
     wanted = reference.gae(*in_float64(tensors), gamma=0.99, gae_lambda=0.95)

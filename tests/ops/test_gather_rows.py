@@ -1,4 +1,4 @@
-"""gather_rows: torch's own indexing, odd shapes, refusals."""
+"""gather_rows: agreement with torch's indexing, odd shapes, errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlgpu.ops import gather_rows
 
 @pytest.mark.parametrize("rows", [1, 31, 4096])
 @pytest.mark.parametrize("chosen", [0, 1, 33, 5000])
-def test_rows_are_those_of_torchs_indexing(rows, chosen, device) -> None:
+def test_rows_match_torch_indexing(rows, chosen, device) -> None:
     """Matrices, vectors and a view, in one call."""
     g = torch.Generator().manual_seed(0)
     sources = [torch.randn(rows, 60, generator=g), torch.randn(rows, generator=g)]
@@ -31,7 +31,7 @@ def test_rows_are_those_of_torchs_indexing(rows, chosen, device) -> None:
     ],
 )
 def test_a_wrong_argument_is_refused(sources, ids, message) -> None:
-    """By name."""
+    """The message names the op and the problem."""
     with pytest.raises(ValueError, match=f"gather_rows: .*{message}"):
         gather_rows(sources, ids)
 

@@ -1,4 +1,4 @@
-"""mlp: the float64 reference with autograd, over odd shapes and depths."""
+"""mlp: agreement with the float64 reference and autograd, over odd shapes and depths."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_output_and_gradients_agree_with_the_float64_reference(rows, sizes, devi
 
 
 @pytest.mark.parametrize(("precision", "step"), [("tf32", 2.0**-11), ("bf16", 2.0**-8)])
-def test_less_precision_rounds_operands_alone(precision, step, device) -> None:
+def test_lower_precision_rounds_only_the_operands(precision, step, device) -> None:
     """Output and gradients stay within a few rounding steps of the operands."""
     g = torch.Generator().manual_seed(2)
     x = torch.randn(300, 60, generator=g).to(device)
@@ -69,14 +69,14 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(precision, device) -> None:
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    """The message lists what there is."""
+    """The message lists the allowed precisions."""
     weights, biases = layers([3, 2], torch.device("cpu"))
     with pytest.raises(ValueError, match="precision is fp8, wanted fp32, tf32 or bf16"):
         mlp(torch.zeros(2, 3), weights, biases, "fp8")
 
 
-def test_elu_is_right_from_minus_infinity_to_infinity(device) -> None:
-    """A single unit of weight 1: ELU itself, at its edges."""
+def test_elu_is_correct_from_minus_infinity_to_infinity(device) -> None:
+    """A single unit of weight 1 computes ELU itself, here at its edge cases."""
     x = torch.tensor([-torch.inf, -100.0, -1.0, -1e-6, 0.0, 2.0, torch.inf], device=device)
     one, zero = torch.ones(1, 1, device=device), torch.zeros(1, device=device)
     y = mlp(x[:, None], [one, one], [zero, zero])[:, 0]

@@ -1,4 +1,4 @@
-"""running_stats and normalize: the float64 reference, offsets, non-finite rows, refusals."""
+"""running_stats and normalize: the float64 reference, offsets, non-finite rows, errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rlgpu.ops import RunningStats, normalize, reference, running_stats
 
 def fresh(width: int, device: torch.device) -> RunningStats:
     mean = torch.zeros(width, dtype=torch.float64, device=device)
-    seen = torch.zeros((), dtype=torch.float64, device=device)
-    return RunningStats(mean, mean + 1, seen, mean.float() + 1, mean.float())
+    num_rows = torch.zeros((), dtype=torch.float64, device=device)
+    return RunningStats(mean, mean + 1, num_rows, mean.float() + 1, mean.float())
 
 
 def batches(width: int, device: torch.device) -> list[torch.Tensor]:
@@ -23,14 +23,14 @@ def batches(width: int, device: torch.device) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("width", [1, 4, 60, 200])
 def test_moments_of_several_batches_agree_with_the_reference(width, device) -> None:
-    """Far from zero, with rows left out."""
+    """Data far from zero, with non-finite rows left out."""
     ours, twin = fresh(width, device), fresh(width, device)
     for x in batches(width, device):
         if len(x) > 10:
             x[3, 0], x[5, width - 1] = torch.nan, torch.inf
         running_stats(x, ours)
         reference.running_stats(x, twin)
-    assert ours.seen.item() == 1 + 33 + 4096 + 700 - 3 * 2
+    assert ours.num_rows.item() == 1 + 33 + 4096 + 700 - 3 * 2
     torch.testing.assert_close(ours.mean, twin.mean, rtol=1e-9, atol=0)
     torch.testing.assert_close(ours.var, twin.var, rtol=1e-6, atol=0)
     torch.testing.assert_close(ours.scale, twin.scale, rtol=1e-5, atol=0)
@@ -48,8 +48,8 @@ def test_moments_worked_by_hand(device) -> None:
     assert stats.offset.item() == pytest.approx(-4.0 * 5.00001**-0.5)
 
 
-def test_nothing_finite_changes_nothing(device) -> None:
-    """No rows, and rows of NaN."""
+def test_a_batch_without_finite_rows_changes_nothing(device) -> None:
+    """An empty batch, and a batch of NaN rows."""
     stats = fresh(3, device)
     running_stats(torch.randn(10, 3, device=device), stats)
     before = [x.clone() for x in stats]
@@ -85,7 +85,7 @@ def test_normalising_scales_shifts_and_clamps(device) -> None:
 
 
 def test_a_wrong_argument_is_refused() -> None:
-    """By name."""
+    """The message names the op and the argument."""
     cpu = torch.device("cpu")
     with pytest.raises(ValueError, match=r"running_stats: mean has shape \[3\], wanted \[4\]"):
         running_stats(torch.zeros(2, 4), fresh(3, cpu))

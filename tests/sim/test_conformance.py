@@ -1,4 +1,4 @@
-"""What every engine must do. A new engine adds its name to ``ENGINES`` and passes this file.
+"""Behaviour required of every engine: a new engine is added to ``ENGINES`` and must pass this file.
 
 Poses and velocities are worked by hand; see each test. Gravity is 9.81 m/s^2 downwards.
 """
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rlgpu.rotations import quat_rotate
-from rlgpu.sim import ENGINES, GPU_ENGINES, Drive, ResetState, SceneSpec, Timing, make_simulator
+from rlgpu.sim import ENGINES, Drive, ResetState, SceneSpec, Timing, make_simulator
 
 FINE = Timing(physics_dt=0.001, decimation=1)
 G = 9.81
@@ -46,7 +46,11 @@ FOOT = """<mujoco><worldbody>
 
 
 ON_CPU = [(engine, "cpu") for engine in ENGINES]
-ON_GPU = [pytest.param((engine, "cuda:0"), marks=pytest.mark.cuda) for engine in GPU_ENGINES]
+ON_GPU = [
+    pytest.param((engine, "cuda:0"), marks=pytest.mark.cuda)
+    for engine, entry in ENGINES.items()
+    if entry.on_gpu
+]
 
 
 @pytest.fixture(params=[*ON_CPU, *ON_GPU], ids=lambda where: f"{where[0]}-{where[1]}")
@@ -84,7 +88,7 @@ def rows(sim, *values: float) -> torch.Tensor:
 
 
 def test_joints_and_bodies_are_named_in_the_assets_order(make) -> None:
-    """The free joint and the world are no joints and bodies of the robot."""
+    """The free joint and the world do not count as a joint and a body of the robot."""
     sim = make(ARM)
     assert sim.joint_names == ("shoulder", "elbow")
     assert sim.body_names == ("base", "upper", "lower")
@@ -94,7 +98,7 @@ def test_joints_and_bodies_are_named_in_the_assets_order(make) -> None:
 
 
 def test_a_reset_state_is_read_back(make) -> None:
-    """Position, unnormalised quaternion, velocities in world axes, of a body with offset mass."""
+    """Position, unnormalised quaternion and world-axis velocities of a body with offset mass."""
     sim = make(FREE_BODY.format(gravity=0, com=0.2))
     quat = rows(sim, 0.1, 0.2, 0.3, 0.9)
     to = at_rest(
@@ -110,7 +114,7 @@ def test_a_reset_state_is_read_back(make) -> None:
 
 
 def test_only_masked_environments_are_reset(make) -> None:
-    """The others keep position, velocity and their tensors' identity."""
+    """The others keep their positions and velocities; the state tensors stay the same objects."""
     sim = make(ARM)
     sim.reset(everyone(sim), ResetState(rows(sim, 0.5, 0.6), rows(sim, 1.0, 2.0)))
     joint_pos = sim.state.joint_pos
@@ -151,9 +155,9 @@ def test_angular_velocity_is_in_world_axes(make) -> None:
     )
 
 
-def test_linear_velocity_is_that_of_the_origin(make) -> None:
+def test_linear_velocity_is_that_of_the_bodys_origin(make) -> None:
     """Mass 0.2 m beside the origin, origin at rest, spin 1 rad/s about z."""
-    # The centre of mass moves at w x r = (0, 0.2, 0) and goes on so; after half a turn (pi s) the
+    # The centre of mass keeps moving at w x r = (0, 0.2, 0); after half a turn (pi s) the
     # origin, 0.2 m on its other side, moves at v_com - w x r' = (0, 0.2 + 0.2, 0).
     sim = make(FREE_BODY.format(gravity=0, com=0.2))
     sim.reset(everyone(sim), at_rest(sim, root_ang_vel_w=rows(sim, 0, 0, 1)))
@@ -163,7 +167,7 @@ def test_linear_velocity_is_that_of_the_origin(make) -> None:
     torch.testing.assert_close(sim.state.root_lin_vel_w, rows(sim, 0, 0.4, 0), atol=2e-3, rtol=0)
 
 
-def test_bodies_are_where_geometry_puts_them(make) -> None:
+def test_body_states_match_the_geometry(make) -> None:
     """Shoulder at 90 degrees, elbow at -90: the lower arm is at (0, 1, 1) and points along x."""
     sim = make(ARM, body_states=True)
     quarter = math.pi / 2
@@ -184,7 +188,7 @@ def test_bodies_are_where_geometry_puts_them(make) -> None:
 
 
 def test_body_states_are_current_after_a_step(make) -> None:
-    """Not those of the step before: the tip follows the joint just read."""
+    """Not those of the previous step: the elbow is where the joint angle just read puts it."""
     sim = make(ARM, body_states=True)
     sim.reset(everyone(sim), ResetState(rows(sim, 0, 0), rows(sim, 1.0, 0.0)))
     for _ in range(10):
@@ -194,7 +198,7 @@ def test_body_states_are_current_after_a_step(make) -> None:
     torch.testing.assert_close(sim.state.body_pos_w[0, 2, :2], wanted, atol=1e-6, rtol=0)
 
 
-def test_an_effort_drive_accelerates_its_joint_alone(make) -> None:
+def test_an_effort_drive_accelerates_only_its_own_joint(make) -> None:
     """6 N on 2 kg for 10 ms: 0.03 m/s."""
     sim = make(SLIDERS, drives={"slide_b": Drive("effort")}, timing=Timing(0.001, 10))
     sim.set_targets(rows(sim, 100.0, 6.0))
@@ -240,8 +244,8 @@ def test_a_standing_foot_measures_its_weight(make, quat, axis, force_b, torque_b
     torch.testing.assert_close(sim.state.contact_force_w[0, 0], wanted, atol=0.05, rtol=0)
 
 
-def test_contact_quantities_vanish_with_a_reset(make) -> None:
-    """Nothing of the old episode is left for the first observation."""
+def test_a_reset_clears_the_contact_quantities(make) -> None:
+    """The first observation contains nothing from the old episode."""
     sim = make(
         FOOT.format(quat="1 0 0 0", axis="0 0 1"), timing=Timing(0.002, 5),
         wrench_bodies=("foot",), contact_forces=True,
@@ -254,8 +258,8 @@ def test_contact_quantities_vanish_with_a_reset(make) -> None:
     assert not sim.state.contact_force_w[0].any()
 
 
-def test_a_saved_state_continues_to_the_same_bits(make) -> None:
-    """The second half of a run, again."""
+def test_a_restored_state_continues_bit_for_bit(make) -> None:
+    """The second half of a run is repeated."""
     sim = make(FOOT.format(quat="1 0 0 0", axis="0 0 1"), wrench_bodies=("foot",))
     for _ in range(150):
         advance(sim)
@@ -319,7 +323,7 @@ def test_worlds_may_differ_in_their_parameters(make) -> None:
 
 
 def test_drives_and_joints_may_differ_between_worlds(make) -> None:
-    """Stiffness 0, 100 and 200 N/m pull 2 kg towards 1 m for 10 ms; then damping brakes."""
+    """Stiffness 0, 100 and 200 N/m pull 2 kg towards 1 m for 10 ms; then damping slows it down."""
     drive = Drive("position", stiffness=200, damping=0)
     sim = make(
         SLIDERS, drives={"slide_b": drive}, timing=Timing(0.0001, 100),
@@ -344,7 +348,7 @@ def test_drives_and_joints_may_differ_between_worlds(make) -> None:
 
 
 def test_friction_may_differ_between_worlds(make) -> None:
-    """A sled on friction 0.05, 0.2 and 0.8 loses mu g t of its speed in 0.1 s."""
+    """A sled with friction 0.05, 0.2 and 0.8 loses a speed of mu g t in 0.1 s."""
     mjcf = """<mujoco><worldbody><geom type="plane" size="5 5 1" conaffinity="1" contype="0"/>
       <body name="sled" pos="0 0 0.1"><freejoint name="root"/>
         <geom type="sphere" size="0.1" pos="0.3 0.3 0" mass="1" contype="1" conaffinity="0"/>
@@ -372,8 +376,8 @@ def test_friction_may_differ_between_worlds(make) -> None:
         {"parameters": ("colour",)},
     ],
 )
-def test_a_name_the_asset_lacks_is_refused(make, scene) -> None:
-    """The message lists the names there are."""
+def test_a_name_that_is_not_in_the_asset_is_refused(make, scene) -> None:
+    """The message lists the names that exist."""
     with pytest.raises(ValueError, match=r"'(knee|hand|colour)' is not in .*; it has \["):
         make(ARM, **scene)
 

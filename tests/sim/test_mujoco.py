@@ -1,18 +1,24 @@
-"""What is particular to the CPU engine."""
+"""Tests specific to the CPU engine."""
 
 from __future__ import annotations
 
 import torch
 
-from rlgpu.sim import make_simulator
-from rlgpu.vec_env import VecEnv
+from rlgpu.envs import VecEnv
+from rlgpu.sim import MujocoSettings, make_simulator
 from tasks.ant import Ant, AntConfig
 
 
 def run(num_threads: int) -> torch.Tensor:
     config = AntConfig(name="Ant")
     task = Ant(config)
-    sim = make_simulator("mujoco", task.scene(), config.timing(), 37, num_threads=num_threads)
+    sim = make_simulator(
+        "mujoco",
+        task.scene(),
+        config.timing(),
+        37,
+        settings=MujocoSettings(num_threads=num_threads),
+    )
     env = VecEnv(task, sim, seed=3)
     g = torch.Generator().manual_seed(4)
     for _ in range(120):
@@ -28,8 +34,8 @@ def test_trajectories_do_not_depend_on_the_number_of_threads() -> None:
 
 
 def test_state_rows_are_aliased_without_copies() -> None:
-    """A write through torch is MuJoCo's own state."""
+    """A write through torch changes MuJoCo's own state."""
     config = AntConfig(name="Ant")
     sim = make_simulator("mujoco", Ant(config).scene(), config.timing(), 2)
-    sim._qpos[1, 2] = 7.0
-    assert sim._batch.bind("qpos")[1, 2] == 7.0
+    sim.worlds.array("qpos")[1, 2] = 7.0
+    assert sim.worlds._batch.bind("qpos")[1, 2] == 7.0

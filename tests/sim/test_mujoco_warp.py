@@ -1,4 +1,4 @@
-"""What is particular to MuJoCo Warp: agreement with MuJoCo C, aliasing, room, restarts, resets."""
+"""Tests specific to MuJoCo Warp: agreement with MuJoCo C, aliasing, overflow, restarts, resets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ import mujoco
 import pytest
 import torch
 
-from rlgpu.sim import ResetState, SceneSpec, Simulator, Timing, make_simulator
-from rlgpu.sim.mjcf import bounds
-from rlgpu.vec_env import VecEnv
+from rlgpu.envs import VecEnv
+from rlgpu.sim import (
+    MujocoWarpSettings,
+    ResetState,
+    SceneSpec,
+    Simulator,
+    Timing,
+    make_simulator,
+)
+from rlgpu.sim.mujoco.contacts import bounds
 from tasks.ant import Ant, AntConfig
 from tasks.cartpole import Cartpole, CartpoleConfig
 
@@ -44,7 +51,7 @@ def advance(*sims: Simulator) -> None:
 
 
 def copy_state(source: Simulator, target: Simulator) -> None:
-    """Puts every world of one engine where the other's is, without history in either."""
+    """Copies the state of every world to the other engine; neither engine keeps any history."""
     s = source.state
     everyone = torch.ones(source.num_envs, dtype=torch.bool)
     now = ResetState(
@@ -63,12 +70,12 @@ def largest_difference(a: Simulator, b: Simulator) -> float:
 
 
 def test_ants_move_alike_on_both_engines_for_300_steps() -> None:
-    """Random torques; every 20 control steps both engines start from the same state again.
+    """Random torques; every 20 control steps both engines restart from the same state.
 
-    MuJoCo C computes in float64 and MuJoCo Warp in float32, whose solver stops at a tolerance of
-    1e-6. Contacts with the ground double such a difference within about 15 physics steps, so the 40
-    of a window let 1e-6 grow by less than a thousand; without starting again, two correct engines
-    would be apart by a robot's length after a few seconds.
+    MuJoCo C computes in float64; MuJoCo Warp computes in float32 and its solver stops at a
+    tolerance of 1e-6. Ground contacts double such a difference within about 15 physics steps, so
+    over a window of 40 physics steps 1e-6 grows by a factor of less than a thousand; without the
+    restarts, two correct engines would be a robot's length apart after a few seconds.
     """
     g = torch.Generator().manual_seed(0)
     ours, theirs = both(Ant, ANT, g)
@@ -92,7 +99,7 @@ def test_ants_move_alike_on_both_engines_for_300_steps() -> None:
 
 
 def test_a_standing_ant_and_a_falling_pole_stay_together_for_300_steps() -> None:
-    """Nothing is chaotic here, so no fresh starts: float32 against float64 alone."""
+    """Nothing is chaotic here, so no restarts are needed: only float32 and float64 differ."""
     for task_class, config, tolerance in ((Ant, ANT, 2e-3), (Cartpole, CARTPOLE, 2e-2)):
         ours, theirs = both(task_class, config, torch.Generator().manual_seed(1))
         copy_state(ours, theirs)
@@ -103,49 +110,49 @@ def test_a_standing_ant_and_a_falling_pole_stay_together_for_300_steps() -> None
 
 
 def test_warps_arrays_are_aliased_without_copies() -> None:
-    """A write through the state's tensors is the engine's own state."""
+    """A write to the state's tensors changes the engine's own state."""
     sim = make_simulator("mujoco_warp", Ant(ANT).scene(), ANT.timing(), 2)
-    assert sim.state.joint_pos.data_ptr() == sim._d.qpos.ptr + 7 * 4
+    assert sim.state.joint_pos.data_ptr() == sim.worlds._d.qpos.ptr + 7 * 4
     sim.state.root_pos_w[1, 2] = 7.0
-    assert sim._d.qpos.numpy()[1, 2] == 7.0
-    assert sim._d.qpos.numpy()[0, 2] == pytest.approx(0.44)
+    assert sim.worlds._d.qpos.numpy()[1, 2] == 7.0
+    assert sim.worlds._d.qpos.numpy()[0, 2] == pytest.approx(0.44)
 
 
-def test_there_is_room_for_every_contact_the_ant_can_have() -> None:
-    """13 spheres on the ground, four pyramid edges each, and 8 joint limits; none is left out."""
+def test_the_contact_budget_covers_every_contact_the_ant_can_have() -> None:
+    """13 spheres on the ground, four pyramid edges each, and 8 joint limits; none is dropped."""
     sim = make_simulator("mujoco_warp", Ant(ANT).scene(), ANT.timing(), 4)
-    assert bounds(sim.model) == (13, 13 * 4, 8)
-    assert "13 contacts (nconmax) and 60 constraint rows (njmax)" in sim.description
+    assert bounds(sim.worlds.model) == (13, 13 * 4, 8)
+    assert "at most 13 contacts (nconmax) and 60 constraint rows (njmax)" in sim.description
     env = VecEnv(Ant(ANT), sim, seed=0)
     g = torch.Generator().manual_seed(0)
     for _ in range(200):
         env.step(torch.rand(4, 8, generator=g) * 2 - 1)
-    assert env.overflow_count.item() == 0
+    assert env.counts.overflowed.item() == 0
 
 
-def test_running_out_of_room_is_reported_not_hidden(tmp_path: Path) -> None:
-    """Three balls touch the ground and there is room for one row: counted in every world."""
+def test_a_contact_overflow_is_reported_not_hidden(tmp_path: Path) -> None:
+    """Three balls touch the ground and the budget is one constraint row: every world reports it."""
     asset = tmp_path / "balls.xml"
     asset.write_text(BALLS)
     scene, timing = SceneSpec(asset, {}), Timing(0.002, 2)
-    sim = make_simulator("mujoco_warp", scene, timing, 3, njmax=1)
+    sim = make_simulator("mujoco_warp", scene, timing, 3, settings=MujocoWarpSettings(njmax=1))
     roomy = make_simulator("mujoco_warp", scene, timing, 3)
     advance(sim, roomy)
     assert sim.state.overflowed.all()
     assert not roomy.state.overflowed.any()
 
 
-def test_bounds_count_what_may_touch(tmp_path: Path) -> None:
-    """Three of four balls and the ground, those of the parent not each other nor the child's."""
+def test_bounds_count_the_contacts_that_may_occur(tmp_path: Path) -> None:
+    """Each of the four balls may touch the ground; no two balls may touch each other."""
     asset = tmp_path / "balls.xml"
     asset.write_text(BALLS)
     model = mujoco.MjModel.from_xml_path(str(asset))
-    # The child's ball may meet the ground; with its parent it does not collide.
+    # The child's ball may touch the ground but does not collide with its parent.
     assert bounds(model) == (4, 4 * 4, 0)
 
 
-def test_a_non_finite_world_is_restarted_alone_and_forgets() -> None:
-    """NaN in world 1's velocity: reported once, at the asset's pose, the others undisturbed."""
+def test_a_non_finite_world_is_restarted_alone_and_keeps_no_history() -> None:
+    """NaN in world 1's velocity: reported once, reset to the asset's pose, others unaffected."""
     config = ANT
     sim = make_simulator("mujoco_warp", Ant(config).scene(), config.timing(), 3)
     twin = make_simulator("mujoco_warp", Ant(config).scene(), config.timing(), 3)
@@ -153,7 +160,7 @@ def test_a_non_finite_world_is_restarted_alone_and_forgets() -> None:
         for _ in range(20):
             each.step()
             each.refresh()
-    sim._qvel[1, 3] = torch.nan
+    sim.worlds.array("qvel")[1, 3] = torch.nan
     advance(sim, twin)
     assert sim.state.diverged.tolist() == [False, True, False]
     assert sim.state.root_pos_w[1].tolist() == pytest.approx([0, 0, 0.44])
@@ -162,11 +169,11 @@ def test_a_non_finite_world_is_restarted_alone_and_forgets() -> None:
         advance(sim, twin)
     assert not sim.state.diverged.any()
     for world in (0, 2):
-        assert torch.equal(sim._qpos[world], twin._qpos[world])
+        assert torch.equal(sim.worlds.array("qpos")[world], twin.worlds.array("qpos")[world])
 
 
-def test_a_reset_of_nobody_changes_nothing() -> None:
-    """An empty mask, and NaN in the rows that are not taken."""
+def test_a_reset_with_an_empty_mask_changes_nothing() -> None:
+    """The mask selects no world, and the unused rows hold NaN."""
     config = ANT
     sim = make_simulator("mujoco_warp", Ant(config).scene(), config.timing(), 3)
     advance(sim)

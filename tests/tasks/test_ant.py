@@ -1,4 +1,4 @@
-"""Ant: model, observation columns, rewards, failures, resets, against IsaacGymEnvs' figures."""
+"""Ant: model, observation columns, rewards, failures and resets, against IsaacGymEnvs' values."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from rlgpu.envs import VecEnv
 from rlgpu.sim import ResetState, make_simulator
-from rlgpu.vec_env import VecEnv
 from tasks.ant import FEET, JOINTS, Ant, AntConfig, ant_reward, progress_to_target
 
 
@@ -19,7 +19,7 @@ def make_env(n: int = 2, **changes) -> VecEnv:
 
 
 def place(env: VecEnv, **root) -> torch.Tensor:
-    """Returns the observations of every ant at one state."""
+    """Puts every ant into one state and returns the observations."""
     n = env.num_envs
     values = {k: torch.tensor(v, dtype=torch.float32).expand(n, -1) for k, v in root.items()}
     values.setdefault("joint_pos", env.task._initial_joint_pos.expand(n, -1))
@@ -31,7 +31,7 @@ def place(env: VecEnv, **root) -> torch.Tensor:
 def test_the_model_has_the_ants_mass_joints_and_limits() -> None:
     """0.91 kg; hips +-40 degrees; ankles 30..100 on legs 1 and 4, -100..-30 on 2 and 3."""
     env = make_env()
-    assert env.sim.model.body_mass.sum() == pytest.approx(0.911, abs=1e-3)
+    assert env.sim.worlds.model.body_mass.sum() == pytest.approx(0.911, abs=1e-3)
     assert env.sim.joint_names == JOINTS
     assert set(FEET) <= set(env.sim.body_names)
     degrees = torch.rad2deg(torch.stack((env.sim.joint_lower, env.sim.joint_upper), -1)).round()
@@ -40,7 +40,7 @@ def test_the_model_has_the_ants_mass_joints_and_limits() -> None:
     assert degrees.tolist() == [hip, high, hip, low, hip, low, hip, high]
 
 
-def test_the_standing_ant_observes_what_geometry_says() -> None:
+def test_the_standing_ants_observations_match_the_geometry() -> None:
     """Upright at the start: height .44, heading straight at the target, ankles at a limit."""
     row = place(make_env(), root_pos_w=[0, 0, 0.44], root_quat_w=[0, 0, 0, 1])[0]
     assert row[0].item() == pytest.approx(0.44)
@@ -54,7 +54,7 @@ def test_the_standing_ant_observes_what_geometry_says() -> None:
 
 
 def test_a_turned_ant_observes_velocities_in_its_own_axes() -> None:
-    """Yaw 90 degrees: moving along world y is forward, and the target is at the right."""
+    """Yaw 90 degrees: moving along world y is forward, and the target is to the right."""
     half = math.sqrt(0.5)
     row = place(
         make_env(), root_pos_w=[0, 0, 0.44], root_quat_w=[0, 0, half, half],
@@ -86,7 +86,7 @@ def test_roll_runs_from_zero_to_a_full_turn(degrees, wanted) -> None:
 
 
 def test_standing_feet_carry_the_ants_weight() -> None:
-    """0.911 kg on four feet: their world forces sum to 8.94 N; observed at a tenth."""
+    """0.911 kg on four feet: the forces sum to 8.94 N; observations are scaled by a tenth."""
     env = make_env(1)
     place(env, root_pos_w=[0, 0, 0.5], root_quat_w=[0, 0, 0, 1])
     for _ in range(240):  # four seconds without torque, resets switched off
@@ -125,13 +125,13 @@ def observation(**columns) -> torch.Tensor:
     ],
 )
 def test_the_reward_matches_the_formula(speed, columns, reward) -> None:
-    """Each term alone, worked by hand."""
+    """Each term on its own, worked by hand."""
     outcome = ant_reward(torch.tensor([speed]), observation(**columns), AntConfig())
     assert outcome.rewards.item() == pytest.approx(reward, abs=1e-5)
     assert outcome.terminated.item() == ("c0" in columns)
 
 
-def test_progress_is_the_distance_gained_exactly() -> None:
+def test_progress_is_exactly_the_distance_gained() -> None:
     """2 mm forward, 3 m sideways: |(1000, 0)| - |(999.998, 3)| worked in float64."""
     before = torch.tensor([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5]])
     after = torch.tensor([[0.002, 0.0, 0.4], [0.002, 3.0, 0.6]])
@@ -139,7 +139,7 @@ def test_progress_is_the_distance_gained_exactly() -> None:
     assert progress_to_target(before, after).tolist() == pytest.approx(wanted, rel=1e-4)
 
 
-def test_a_reset_jitters_joints_within_their_limits_and_moves_the_root_nowhere() -> None:
+def test_a_reset_jitters_joints_within_their_limits_but_not_the_root() -> None:
     """+-0.2 rad around the start, clamped; +-0.1 rad/s; height 0.44."""
     env = make_env(500)
     state = env.sim.state
@@ -151,8 +151,8 @@ def test_a_reset_jitters_joints_within_their_limits_and_moves_the_root_nowhere()
     assert torch.equal(state.root_pos_w, torch.tensor([0.0, 0.0, 0.44]).expand(500, 3))
 
 
-def test_the_first_reward_after_a_reset_counts_no_jump() -> None:
-    """An ant 50 m down the track that falls starts at 0 without 50 m of regress."""
+def test_the_first_reward_after_a_reset_ignores_the_jump() -> None:
+    """An ant that falls 50 m down the track restarts at 0 without losing 50 m of progress."""
     env = make_env(2)
     place(env, root_pos_w=[50.0, 0, 0.1], root_quat_w=[0, 0, 0, 1])
     env.task.after_reset(env.sim.state, torch.ones(2, dtype=torch.bool))

@@ -1,4 +1,4 @@
-"""Cartpole: rewards, failures, observations, resets, against IsaacGymEnvs' figures."""
+"""Cartpole: rewards, failures, observations and resets, against IsaacGymEnvs' values."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from rlgpu.envs import VecEnv
 from rlgpu.sim import make_simulator
-from rlgpu.vec_env import VecEnv
 from tasks.cartpole import Cartpole, CartpoleConfig, cartpole_reward
 
 
@@ -38,10 +38,10 @@ def test_reward_and_failure_match_the_formula(state, reward, failed) -> None:
 
 
 def test_the_force_accelerates_cart_and_pole_as_rigid_bodies_do() -> None:
-    """400 N on two 1 kg bodies, the pole upright and at rest, for one control step of 1/60 s."""
+    """400 N on two 1 kg bodies, the pole upright and at rest, for one control step of 0.1 ms."""
     # Upright pole (COM at l = 0.47, I = (0.06^2 + 1^2) / 12 about it), cart acceleration a:
-    # a = F / (m_c + m_p - m_p^2 l^2 / (I + m_p l^2)), pole: -m_p l a / (I + m_p l^2) about +x
-    # for a push along +y is  +: the hinge axis is x and the tip lags towards -y.
+    # a = F / (m_c + m_p - m_p^2 l^2 / (I + m_p l^2)), pole: m_p l a / (I + m_p l^2) about +x
+    # for a push along +y: the hinge axis is x and the tip lags towards -y, a positive angle.
     inertia, arm = (0.06**2 + 1.0) / 12, 0.47
     total = inertia + arm**2
     cart = 400.0 / (2.0 - arm**2 / total)
@@ -66,14 +66,14 @@ def test_observations_are_positions_and_velocities_clipped_at_five() -> None:
 
 
 def test_an_episode_is_truncated_after_500_steps() -> None:
-    """Without gravity's help: a pole that hangs cannot fall, so failures are switched off."""
+    """The limit on the cart's position is switched off, so the cart cannot fail first."""
     env = make_env(reset_dist=math.inf)
-    env.progress.fill_(498)
+    env.episode_step.fill_(498)
     assert not env.step(torch.zeros(4, 1)).truncated.any()
     step = env.step(torch.zeros(4, 1))
     assert step.truncated.all()
     assert not step.terminated.any()
-    assert env.progress.tolist() == [0] * 4
+    assert env.episode_step.tolist() == [0] * 4
     # The next action is chosen from the new episode; the final observation is the old one's.
     assert not torch.equal(step.observations, step.final_observations)
     assert step.observations[:, 0].abs().max() <= 0.1

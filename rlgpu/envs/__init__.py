@@ -1,0 +1,7 @@
+"""Environments: the task interface, and N parallel environments stepped by an engine."""
+
+from rlgpu.envs.columns import Columns
+from rlgpu.envs.task import Outcome, Task, TaskConfig, uniform
+from rlgpu.envs.vec_env import Step, VecEnv, WorldCounts
+
+__all__ = ["Columns", "Outcome", "Step", "Task", "TaskConfig", "VecEnv", "WorldCounts", "uniform"]

@@ -1,0 +1,109 @@
+"""The interface that every task implements, in one file in ``tasks/`` or anywhere else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator, Timing
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """Settings common to all tasks; a task's ``Config``, also frozen, extends it. SI units."""
+
+    name: str = "???"
+    """Name of the task, as in ``task=``."""
+    num_envs: int = 4096
+    """Default number of environments; ``num_envs`` on the command line overrides it."""
+    episode_length: int = 1000
+    """Control steps after which an episode is truncated."""
+    physics_dt: float = 1 / 120
+    """Duration of a physics step in seconds."""
+    decimation: int = 2
+    """Physics steps per control step."""
+    clip_actions: float = 1.0
+    """Limit of the actions: they are clamped to +- this before the task sees them."""
+    clip_observations: float = float("inf")
+    """Limit of the observations: they are clamped to +- this."""
+
+    def timing(self) -> Timing:
+        """Returns the length and number of physics steps in a control step."""
+        return Timing(self.physics_dt, self.decimation)
+
+
+class Outcome(NamedTuple):
+    """Result of a control step, before any reset."""
+
+    rewards: Tensor
+    """Rewards, shape [N]."""
+    terminated: Tensor
+    """Whether the episode ended in failure (not by the time limit), shape [N], bool."""
+
+
+class Task(ABC):
+    """Observations, rewards, failures and resets of one robot, computed from tensors only.
+
+    A task never steps the engine and does not depend on which engine is used.
+    """
+
+    Config: ClassVar[type[TaskConfig]]
+    """The task's configuration; its values come from ``cfg/task/<Task>.yaml``."""
+    num_observations: ClassVar[int]
+    num_actions: ClassVar[int]
+
+    def __init__(self, config: Any) -> None:
+        """Stores the configuration, an instance of ``Config``."""
+        self.config = config
+
+    @abstractmethod
+    def scene(self) -> SceneSpec:
+        """Returns the robot, its drives and its sensors."""
+
+    def bind(self, sim: Simulator) -> None:
+        """Looks up joints by name and allocates the task's tensors.
+
+        Tensors that must be saved in checkpoints go into ``buffers``.
+        """
+        self.num_envs = sim.num_envs
+        self.buffers: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def targets(self, actions: Tensor) -> Tensor:
+        """Returns the drive targets for clamped actions, [N, A] -> [N, J]."""
+
+    @abstractmethod
+    def observe(self, state: SimState, actions: Tensor) -> Tensor:
+        """Returns the observations, shape [N, O].
+
+        Args:
+            state: The engine's tensors.
+            actions: The clamped actions just applied, zero after a reset, shape [N, A].
+        """
+
+    @abstractmethod
+    def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
+        """Returns the rewards and failures of the step just taken, before any reset."""
+
+    @abstractmethod
+    def reset_state(self, generator: torch.Generator) -> ResetState:
+        """Returns an initial state for every environment; only those being reset use it."""
+
+    def after_reset(  # noqa: B027  (most tasks keep no state)
+        self, state: SimState, mask: Tensor
+    ) -> None:
+        """Updates the task's tensors for environments that have just been reset.
+
+        Args:
+            state: The engine's tensors after the reset.
+            mask: Environments that were reset, shape [N], bool.
+        """
+
+
+def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Returns uniform random numbers in [low, high) on the generator's device."""
+    return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low

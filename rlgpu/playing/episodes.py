@@ -1,0 +1,47 @@
+"""Playing back without rendering: returns and lengths of finished episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from rlgpu.envs import Step, VecEnv
+from rlgpu.learner import Ppo
+
+
+def act_and_step(env: VecEnv, agent: Ppo) -> Step:
+    """Steps the environments with the policy's mean actions."""
+    actions = agent.act_deterministic(env.observations.to(agent.device))
+    return env.step(actions.to(env.device))
+
+
+def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], None]) -> None:
+    """Plays the same number of episodes in every environment and reports mean return and length.
+
+    Taking the first episodes to finish instead would favour short ones and bias the means low.
+
+    Args:
+        env: The environments, freshly reset.
+        agent: The policy; its means are the actions.
+        games: Total episodes to play, rounded up to a multiple of the number of environments.
+        note: Called with the line to print.
+    """
+    per_env = -(-games // env.num_envs)
+    played = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+    returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
+    steps = torch.zeros_like(played)
+    # Every episode ends by the time limit at the latest.
+    for _ in range(per_env * env.task.config.episode_length):
+        step = act_and_step(env, agent)
+        counted = played < per_env
+        returns += torch.where(counted, step.rewards, 0.0)
+        steps += counted
+        played += step.terminated | step.truncated
+        if bool((played >= per_env).all()):
+            break
+    episodes = per_env * env.num_envs
+    note(
+        f"{episodes} episodes, {per_env} per environment: mean return "
+        f"{returns.sum().item() / episodes:.1f}, mean length {steps.sum().item() / episodes:.1f}"
+    )

@@ -1,0 +1,139 @@
+"""Registry of engines: their settings, where they run, and how to install and build them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from rlgpu.sim.scene import SceneSpec, Timing
+from rlgpu.sim.simulator import Simulator
+
+
+@dataclass(frozen=True)
+class MujocoSettings:
+    """MuJoCo C on the CPU; ``sim.*`` on the command line."""
+
+    engine: str = "mujoco"
+    """Name of the engine."""
+    num_threads: int = 0
+    """Threads that step the worlds; 0 is one per core. Results do not depend on it."""
+
+
+@dataclass(frozen=True)
+class MujocoWarpSettings:
+    """MuJoCo Warp on an NVIDIA GPU; ``sim.*`` on the command line."""
+
+    engine: str = "mujoco_warp"
+    """Name of the engine."""
+    nconmax: int = 0
+    """Contact budget per world; 0 derives it from the model."""
+    njmax: int = 0
+    """Constraint rows per world; 0 derives it from the model."""
+
+
+class Engine(NamedTuple):
+    """Registry entry of an engine; creating it does not import the engine."""
+
+    settings: type
+    """Dataclass of its settings; every field has a usable default."""
+    on_gpu: bool
+    """Whether it runs on an NVIDIA GPU."""
+    install: str
+    """The command that installs it."""
+    build: Callable[[SceneSpec, Timing, int, torch.device, Any, bool], Simulator]
+    """Imports and builds it from scene, timing, num_envs, device, settings and deterministic."""
+
+
+def make_simulator(
+    engine: str,
+    scene: SceneSpec,
+    timing: Timing,
+    num_envs: int,
+    *,
+    device: torch.device | None = None,
+    settings: Any = None,
+    deterministic: bool = False,
+) -> Simulator:
+    """Builds a simulator by engine name; imports only that engine.
+
+    Args:
+        engine: One of ``ENGINES``.
+        scene: What to simulate and measure.
+        timing: Physics and control steps.
+        num_envs: Number of worlds.
+        device: Where to simulate; the CPU if None.
+        settings: The engine's settings; its defaults if None.
+        deterministic: Whether repeated runs must agree bit for bit, at some cost in speed.
+
+    Raises:
+        ValueError: No engine has that name, or the scene uses a name that the asset lacks.
+        ImportError: The engine is not installed.
+        RuntimeError: The engine cannot use the device.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"sim={engine} is not an engine; allowed: {', '.join(ENGINES)}")
+    entry = ENGINES[engine]
+    where = device or torch.device("cpu")
+    return entry.build(scene, timing, num_envs, where, settings or entry.settings(), deterministic)
+
+
+def _mujoco(
+    scene: SceneSpec,
+    timing: Timing,
+    num_envs: int,
+    device: torch.device,
+    settings: MujocoSettings,
+    deterministic: bool,
+) -> Simulator:
+    from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: PLC0415
+    from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
+    from rlgpu.sim.mujoco.parameters import fields_of  # noqa: PLC0415
+    from rlgpu.sim.mujoco.simulator import MujocoSimulator  # noqa: PLC0415
+
+    worlds = BatchWorlds(
+        build_model(scene, timing),
+        num_envs,
+        fields=fields_of(scene.parameters),
+        num_threads=settings.num_threads,
+    )
+    return MujocoSimulator(worlds, scene, timing)
+
+
+def _mujoco_warp(
+    scene: SceneSpec,
+    timing: Timing,
+    num_envs: int,
+    device: torch.device,
+    settings: MujocoWarpSettings,
+    deterministic: bool,
+) -> Simulator:
+    from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
+    from rlgpu.sim.mujoco.parameters import fields_of  # noqa: PLC0415
+    from rlgpu.sim.mujoco.simulator import MujocoSimulator  # noqa: PLC0415
+    from rlgpu.sim.mujoco.warp import WarpWorlds  # noqa: PLC0415
+
+    worlds = WarpWorlds(
+        build_model(scene, timing),
+        num_envs,
+        device=device,
+        fields=fields_of(scene.parameters),
+        nconmax=settings.nconmax,
+        njmax=settings.njmax,
+        deterministic=deterministic,
+    )
+    return MujocoSimulator(worlds, scene, timing)
+
+
+ENGINES: Mapping[str, Engine] = {
+    "mujoco": Engine(MujocoSettings, False, "pip install mujoco==4.0.0", _mujoco),
+    "mujoco_warp": Engine(
+        MujocoWarpSettings,
+        True,
+        "pip install mujoco-warp==4.0.0 warp-lang==1.19.0",
+        _mujoco_warp,
+    ),
+}
+"""Engines by the name that ``sim=`` accepts."""

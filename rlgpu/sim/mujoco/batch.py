@@ -1,0 +1,141 @@
+"""MuJoCo C on the CPU, through MuJoCo's own batch stepper, which has its own threads.
+
+Torch tensors alias MuJoCo's float64 state rows without copies. MuJoCo itself restarts a world whose
+state is not finite and increments a warning counter, by which the restart is detected.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.batch import Batch, SimulationError
+from torch import Tensor
+
+from rlgpu.sim.mujoco.worlds import check_saved
+
+_BAD_STATE = [
+    int(mujoco.mjtWarning.mjWARN_BADQPOS),
+    int(mujoco.mjtWarning.mjWARN_BADQVEL),
+    int(mujoco.mjtWarning.mjWARN_BADQACC),
+    int(mujoco.mjtWarning.mjWARN_BADCTRL),
+]
+_FULL = [int(mujoco.mjtWarning.mjWARN_CONTACTFULL), int(mujoco.mjtWarning.mjWARN_CNSTRFULL)]
+_POSES = mujoco.mjtStage.mjSTAGE_VEL
+_NOTHING = mujoco.mjtStage.mjSTAGE_NONE
+
+
+class BatchWorlds:
+    """``Worlds`` on MuJoCo C."""
+
+    capturable = False
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        num_worlds: int,
+        *,
+        fields: Sequence[str] = (),
+        num_threads: int = 0,
+    ) -> None:
+        """Builds N worlds at the model's own pose.
+
+        Args:
+            model: The compiled model.
+            num_worlds: Number of worlds, N.
+            fields: Model fields that differ between worlds.
+            num_threads: Threads that step them; 0 is one per core. Results do not depend on it.
+        """
+        # We count and report warnings; MuJoCo would also print them and write a log file.
+        mujoco.set_mju_user_warning(lambda _text: None)
+        self.num_worlds, self.device, self.model = num_worlds, torch.device("cpu"), model
+        self.description = f"MuJoCo {mujoco.__version__} on the CPU"
+        self._batch = Batch(model, num_worlds, num_threads)
+        self._rows = torch.from_numpy(self._batch.state)
+        self._warning: np.ndarray = self._batch.warning
+        self._fields = {name: torch.from_numpy(self._batch.expand(name)) for name in fields}
+        self._arrays: dict[str, Tensor] = {}
+        self._qpos, self._qvel = self.array("qpos"), self.array("qvel")
+        self.diverged = torch.zeros(num_worlds, dtype=torch.bool)
+        self.overflowed = torch.zeros(num_worlds, dtype=torch.bool)
+        self._warnings_before = self._warnings(_BAD_STATE), self._warnings(_FULL)
+
+    def array(self, name: str) -> Tensor:
+        """Returns a live tensor of an ``MjData`` field, shape [N, ...], float64."""
+        if name in self._arrays:
+            return self._arrays[name]
+        with warnings.catch_warnings():
+            # Outputs are read-only in NumPy, which torch cannot express and warns about.
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            self._arrays[name] = torch.from_numpy(self._batch.bind(name))
+        return self._arrays[name]
+
+    def field(self, name: str) -> Tensor:
+        """Returns a live tensor of a model field, shape [N, ...], float64."""
+        return self._fields[name]
+
+    def prepare(self, num_steps: int) -> None:
+        """Does nothing: MuJoCo C is compiled already."""
+
+    def step(self, num_steps: int) -> None:
+        """Advances every world by physics steps under one held ``ctrl``."""
+        failed: np.ndarray | None = None
+        try:
+            self._batch.step(nstep=num_steps, stage=_NOTHING)
+        except SimulationError as error:
+            failed = np.asarray(error.ids)
+        bad, full = self._warnings_before
+        self._warnings_before = self._warnings(_BAD_STATE), self._warnings(_FULL)
+        self.diverged.copy_(torch.from_numpy(self._warnings_before[0] != bad))
+        self.overflowed.copy_(torch.from_numpy(self._warnings_before[1] != full))
+        if failed is not None:
+            self.diverged[torch.from_numpy(failed)] = True
+
+    def check(self) -> None:
+        """Does nothing: ``step`` reads MuJoCo's warnings, and MuJoCo restarts worlds itself."""
+
+    def forward(self, mask: Tensor | None = None) -> None:
+        """Brings poses and velocities of bodies in line with ``qpos`` and ``qvel``."""
+        ids = None if mask is None else mask.nonzero().squeeze(-1).numpy()
+        if ids is None or len(ids) > 0:
+            self._batch.forward(ids, stage=_POSES)
+
+    def reset(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """Gives the masked worlds a state without history."""
+        ids = mask.nonzero().squeeze(-1)
+        if ids.numel() == 0:
+            return
+        self._batch.reset(ids.numpy(), stage=_NOTHING)
+        self._qpos[ids], self._qvel[ids] = qpos[ids], qvel[ids]
+        self._warnings_before = self._warnings(_BAD_STATE), self._warnings(_FULL)
+
+    def refresh_constants(self) -> None:
+        """Recomputes the constants that MuJoCo derives from model fields."""
+        self._batch.set_const()
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Returns a context that does nothing: this engine is not capturable."""
+        return nullcontext()
+
+    def _warnings(self, kinds: list[int]) -> np.ndarray:
+        """Returns the number of warnings for each world so far, shape [N]."""
+        counts: np.ndarray = self._warning[:, kinds, 1].sum(axis=1)
+        return counts
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns MuJoCo's state rows."""
+        return {"rows": self._rows.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""
+        check_saved(state, {"rows": self._rows})
+        self._rows.copy_(state["rows"])
+
+    def close(self) -> None:
+        """Frees MuJoCo's threads and memory."""
+        del self._batch

@@ -1,0 +1,82 @@
+"""Locates a scene's joints and bodies in MuJoCo's arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.sim.scene import SceneSpec
+
+SCALAR_JOINTS = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+_NO_BIAS = int(mujoco.mjtBias.mjBIAS_NONE)
+
+
+class Layout(NamedTuple):
+    """Locations of the scene's joints and bodies in the model's arrays."""
+
+    joint_names: tuple[str, ...]
+    body_names: tuple[str, ...]
+    joint_lower: Tensor
+    joint_upper: Tensor
+    floating: bool
+    """Whether the first joint is free."""
+    qpos: slice
+    """Range of the joints in ``qpos``."""
+    dofs: slice
+    """Range of the joints in ``qvel``."""
+    driven: Tensor
+    """Joint of each actuator, shape [U], int64."""
+    position_drives: Tensor
+    """Actuators whose target is a position, shape [P], int64."""
+    wrenches: slice | Tensor
+    """Bodies of the measured wrenches, S of them: a slice where they are evenly spaced, which reads
+    without gathering, else shape [S], int64."""
+    qpos0: Tensor
+    """The asset's own pose, shape [nq]."""
+
+
+def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Layout:
+    """Returns the layout of a compiled scene, its tensors on ``device``."""
+    joints = [model.joint(i) for i in range(model.njnt)]
+    scalar = [joint for joint in joints if mujoco.mjtJoint(joint.type[0]) in SCALAR_JOINTS]
+    names = tuple(joint.name for joint in scalar)
+    limited = [bool(joint.limited[0]) for joint in scalar]
+    low = [j.range[0] if on else -np.inf for j, on in zip(scalar, limited, strict=True)]
+    high = [j.range[1] if on else np.inf for j, on in zip(scalar, limited, strict=True)]
+    driven = [names.index(model.actuator(i).name) for i in range(model.nu)]
+    tracking = [i for i in range(model.nu) if model.actuator_biastype[i] != _NO_BIAS]
+    wrenches = [model.body(name).id for name in scene.wrench_bodies]
+    return Layout(
+        joint_names=names,
+        body_names=tuple(model.body(i).name for i in range(1, model.nbody)),
+        joint_lower=torch.tensor(low, dtype=torch.float32, device=device),
+        joint_upper=torch.tensor(high, dtype=torch.float32, device=device),
+        floating=model.njnt > 0 and joints[0].type[0] == mujoco.mjtJoint.mjJNT_FREE,
+        # Joints follow the base without gaps, so slices suffice and no gather is needed.
+        qpos=_contiguous([int(joint.qposadr[0]) for joint in scalar]),
+        dofs=_contiguous([int(joint.dofadr[0]) for joint in scalar]),
+        driven=torch.tensor(driven, dtype=torch.int64, device=device),
+        position_drives=torch.tensor(tracking, dtype=torch.int64, device=device),
+        wrenches=_evenly_spaced(wrenches)
+        or torch.tensor(wrenches, dtype=torch.int64, device=device),
+        qpos0=torch.tensor(model.qpos0, dtype=torch.float32, device=device),
+    )
+
+
+def _evenly_spaced(ids: list[int]) -> slice | None:
+    """Returns a slice of just these indices, or None if there is none."""
+    step = ids[1] - ids[0] if len(ids) > 1 else 1
+    if not ids or step < 1 or ids != list(range(ids[0], ids[0] + step * len(ids), step)):
+        return None
+    return slice(ids[0], ids[-1] + 1, step)
+
+
+def _contiguous(ids: list[int]) -> slice:
+    first = ids[0] if ids else 0
+    if ids != list(range(first, first + len(ids))):
+        raise ValueError(f"joints must be contiguous in MuJoCo's arrays, got addresses {ids}")
+    return slice(first, first + len(ids))

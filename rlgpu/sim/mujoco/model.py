@@ -1,0 +1,55 @@
+"""Builds the compiled model: the asset with the scene's actuators and the engine's options."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
+from rlgpu.sim.scene import PARAMETERS, Drive, SceneSpec, Timing
+
+
+def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
+    """Compiles a scene into a MuJoCo model.
+
+    Raises:
+        ValueError: A drive, wrench body or parameter has an unknown name.
+    """
+    spec = mujoco.MjSpec.from_file(str(scene.asset))
+    spec.option.timestep = timing.physics_dt
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    joints = [joint.name for joint in spec.joints if joint.type in SCALAR_JOINTS]
+    bodies = [body.name for body in spec.bodies[1:]]
+    for kind, wanted, known, where in (
+        ("drives", scene.drives, joints, scene.asset),
+        ("wrench_bodies", scene.wrench_bodies, bodies, scene.asset),
+        ("parameters", scene.parameters, list(PARAMETERS), "the supported parameters"),
+    ):
+        for name in wanted:
+            if name not in known:
+                raise ValueError(f"{kind}: {name!r} is not in {where}; it has {known}")
+    for joint in joints:
+        if joint in scene.drives:
+            _add_actuator(spec, joint, scene.drives[joint])
+    if scene.wrench_bodies or scene.contact_forces:
+        # MuJoCo computes contact wrenches per body only if a sensor needs accelerations.
+        spec.bodies[1].add_site(name="rlgpu_accelerometer")
+        spec.add_sensor(
+            type=mujoco.mjtSensor.mjSENS_ACCELEROMETER,
+            objtype=mujoco.mjtObj.mjOBJ_SITE,
+            objname="rlgpu_accelerometer",
+        )
+    return spec.compile()
+
+
+def _add_actuator(spec: mujoco.MjSpec, joint: str, drive: Drive) -> None:
+    actuator = spec.add_actuator(
+        name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT, gear=[1, 0, 0, 0, 0, 0]
+    )
+    if drive.mode == "effort":
+        actuator.set_to_motor()
+    else:
+        actuator.set_to_position(kp=drive.stiffness, kv=drive.damping)
+    if np.isfinite(drive.effort_limit):
+        actuator.forcelimited = True
+        actuator.forcerange = [-drive.effort_limit, drive.effort_limit]

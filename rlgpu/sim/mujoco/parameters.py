@@ -1,0 +1,137 @@
+"""Physical parameters that differ between environments, in MuJoCo's model fields.
+
+A parameter is addressed by the engine-neutral names of ``rlgpu.sim.PARAMETERS`` and indexed as in
+``Simulator``: bodies without the world, joints in the asset's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from rlgpu.sim.mujoco.layout import Layout
+from rlgpu.sim.mujoco.worlds import Worlds
+
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "body_mass": ("body_mass", "body_inertia"),
+    "friction": ("geom_friction",),
+    "joint_damping": ("dof_damping",),
+    "joint_armature": ("dof_armature",),
+    "drive_stiffness": ("actuator_gainprm", "actuator_biasprm"),
+    "drive_damping": ("actuator_biasprm",),
+    "gravity": ("opt.gravity",),
+}
+"""MuJoCo's fields behind each parameter."""
+_DERIVING = frozenset({"body_mass", "joint_armature"})
+"""Parameters from which MuJoCo derives constants of the model."""
+# A position actuator's force is kp * target - kp * q - kd * qd: biasprm is (0, -kp, -kd).
+_BIAS_COLUMN = {"drive_stiffness": 1, "drive_damping": 2}
+
+
+def fields_of(names: Iterable[str]) -> list[str]:
+    """Returns the model fields that need a value per world for the given parameters to vary."""
+    return sorted({field for name in names for field in _FIELDS[name]})
+
+
+class Parameters:
+    """The scene's varying parameters: holds their current values and writes new ones."""
+
+    def __init__(self, worlds: Worlds, names: Iterable[str], where: Layout) -> None:
+        """Reads the asset's own values.
+
+        Args:
+            worlds: Built with ``fields_of(names)``.
+            names: Names from ``rlgpu.sim.PARAMETERS``.
+            where: The scene's layout.
+        """
+        self._worlds, self._where = worlds, where
+        self._fields = {field: worlds.field(field) for field in fields_of(names)}
+        # Inertias are scaled from these, so that they do not depend on earlier writes.
+        self._originals = {
+            field: self._fields[field].clone()
+            for field in ("body_mass", "body_inertia")
+            if field in self._fields
+        }
+        self.values: Mapping[str, Tensor] = {name: self._read(name) for name in names}
+        """Current values by name, as ``Simulator.parameters`` describes them."""
+
+    def write(self, name: str, values: Tensor) -> None:
+        """Gives every world its own value of a parameter.
+
+        Raises:
+            ValueError: ``values`` does not have the parameter's shape.
+        """
+        current = self.values[name]
+        if values.shape != current.shape:
+            raise ValueError(
+                f"parameter {name} has shape {tuple(current.shape)}, got {tuple(values.shape)}"
+            )
+        fields, where = self._fields, self._where
+        if name == "body_mass":
+            self._write_mass(values)
+        elif name == "friction":
+            fields["geom_friction"][..., 0] = values
+        elif name == "joint_damping":
+            fields["dof_damping"][:, where.dofs] = values
+        elif name == "joint_armature":
+            fields["dof_armature"][:, where.dofs] = values
+        elif name == "gravity":
+            fields["opt.gravity"].copy_(values)
+        else:
+            self._write_gain(name, values)
+        current.copy_(self._read(name))
+        if name in _DERIVING:
+            self._worlds.refresh_constants()
+
+    def _write_mass(self, values: Tensor) -> None:
+        """Sets masses; a body keeps its shape, so its inertia is scaled from the asset's."""
+        original = self._originals["body_mass"][:, 1:]
+        mass = values.to(original.dtype)
+        # A body without mass in the asset has no inertia to scale either: it becomes a point mass.
+        ratio = (mass / original).where(original > 0.0, 1.0)
+        inertia = self._originals["body_inertia"][:, 1:] * ratio[..., None]
+        self._fields["body_inertia"][:, 1:] = inertia
+        self._fields["body_mass"][:, 1:] = mass
+
+    def _write_gain(self, name: str, values: Tensor) -> None:
+        """Sets a gain of the position drives; effort drives have none and are unchanged."""
+        ids = self._where.position_drives
+        gains = values.index_select(1, self._where.driven.index_select(0, ids))
+        bias = self._fields["actuator_biasprm"]
+        gains = gains.to(bias.dtype)
+        if name == "drive_stiffness":
+            self._fields["actuator_gainprm"][:, ids, 0] = gains
+        bias[:, ids, _BIAS_COLUMN[name]] = -gains
+
+    def _read(self, name: str) -> Tensor:
+        """Returns a parameter's values, as a float32 copy."""
+        fields, where = self._fields, self._where
+        if name == "body_mass":
+            values = fields["body_mass"][:, 1:]
+        elif name == "friction":
+            values = fields["geom_friction"][..., 0]
+        elif name in ("joint_damping", "joint_armature"):
+            values = fields[_FIELDS[name][0]][:, where.dofs]
+        elif name == "gravity":
+            values = fields["opt.gravity"]
+        else:
+            bias = fields["actuator_biasprm"][..., _BIAS_COLUMN[name]]
+            values = bias.new_zeros(len(bias), len(where.joint_names))
+            ids = where.position_drives
+            values[:, where.driven[ids]] = -bias[:, ids]
+        return values.float().clone()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns the model fields behind the parameters, in the engine's own precision."""
+        return {f"field.{name}": field.clone() for name, field in self._fields.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned, bit for bit."""
+        for name, field in self._fields.items():
+            field.copy_(state[f"field.{name}"])
+        for name, values in self.values.items():
+            values.copy_(self._read(name))
+        if _DERIVING & set(self.values):
+            self._worlds.refresh_constants()

@@ -1,0 +1,160 @@
+"""Implements ``Simulator`` on any ``Worlds``: one robot per world, drives, sensors, resets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlgpu.sim.mujoco import readout
+from rlgpu.sim.mujoco.layout import layout
+from rlgpu.sim.mujoco.mirror import Mirror
+from rlgpu.sim.mujoco.parameters import Parameters
+from rlgpu.sim.mujoco.worlds import Worlds, check_saved
+from rlgpu.sim.scene import SceneSpec, Timing
+from rlgpu.sim.simulator import ResetState, SimState
+
+_WRENCH_ARRAYS = ("cfrc_ext", "subtree_com", "xpos", "xmat")
+_BODY_ARRAYS = ("subtree_com", "xpos", "xquat", "cvel")
+
+
+class MujocoSimulator:
+    """``Simulator`` on the worlds of MuJoCo C or MuJoCo Warp.
+
+    Contact quantities are read with the poses at which their contacts were solved, at the start of
+    the last physics step; poses are brought up to date only afterwards.
+    """
+
+    def __init__(self, worlds: Worlds, scene: SceneSpec, timing: Timing) -> None:
+        """Binds a scene to worlds built from its model.
+
+        Args:
+            worlds: Built from ``build_model(scene, timing)`` with ``fields_of(scene.parameters)``.
+            scene: What to simulate and measure.
+            timing: Physics and control steps.
+        """
+        self.worlds, self.timing = worlds, timing
+        self.num_envs, self.device = worlds.num_worlds, worlds.device
+        self.capturable, self.description = worlds.capturable, worlds.description
+        self._contact_forces, self._body_states = scene.contact_forces, scene.body_states
+        self._where = where = layout(worlds.model, scene, self.device)
+        self.joint_names, self.body_names = where.joint_names, where.body_names
+        self.joint_lower, self.joint_upper = where.joint_lower, where.joint_upper
+        self._qpos, self._qvel = worlds.array("qpos"), worlds.array("qvel")
+        self._ctrl = worlds.array("ctrl")
+        self._parameters = Parameters(worlds, scene.parameters, where)
+        self.parameters: Mapping[str, Tensor] = self._parameters.values
+        self._bind_state(scene)
+        worlds.prepare(timing.decimation)
+        self._read_joints_and_root()
+        self._refresh_bodies()
+
+    def _bind_state(self, scene: SceneSpec) -> None:
+        """Looks up the arrays to read; those of the right dtype are used directly as the state."""
+        arrays: set[str] = set()
+        if scene.wrench_bodies:
+            arrays |= set(_WRENCH_ARRAYS)
+        if scene.contact_forces:
+            arrays |= {"cfrc_ext"}
+        if scene.body_states:
+            arrays |= set(_BODY_ARRAYS)
+        self._derived = {name: self.worlds.array(name) for name in sorted(arrays)}
+        state = readout.empty_state(self.worlds.model, scene, self.num_envs, self.device)
+        aliases = {"diverged": self.worlds.diverged, "overflowed": self.worlds.overflowed}
+        self._copies_joints = self._qpos.dtype != torch.float32
+        if not self._copies_joints:
+            aliases["joint_pos"] = self._qpos[:, self._where.qpos]
+            aliases["joint_vel"] = self._qvel[:, self._where.dofs]
+            if self._where.floating:
+                aliases["root_pos_w"] = self._qpos[:, :3]
+                aliases["root_lin_vel_w"] = self._qvel[:, :3]
+        self.state: SimState = state._replace(**aliases)
+
+    def set_targets(self, targets: Tensor) -> None:
+        """Sets every joint's drive target, shape [N, J]."""
+        self._ctrl.copy_(targets.index_select(1, self._where.driven))
+
+    def step(self) -> None:
+        """Advances all environments by one control step; ``refresh`` then reads the result."""
+        self.worlds.step(self.timing.decimation)
+
+    def refresh(self) -> None:
+        """Brings ``state`` up to date after ``step``."""
+        self.worlds.check()
+        diverged = self.state.diverged[:, None, None]
+        if self._contact_forces:
+            forces_w = self._derived["cfrc_ext"][:, 1:, 3:]
+            self.state.contact_force_w.copy_(forces_w.masked_fill(diverged, 0.0))
+        if self.state.contact_wrench_b.shape[1] > 0:
+            readout.read_wrenches(self.state, self._derived, self._where.wrenches)
+            self.state.contact_wrench_b.masked_fill_(diverged, 0.0)
+        self._read_joints_and_root()
+        self._refresh_bodies()
+
+    def _read_joints_and_root(self) -> None:
+        if self._copies_joints:
+            self.state.joint_pos.copy_(self._qpos[:, self._where.qpos])
+            self.state.joint_vel.copy_(self._qvel[:, self._where.dofs])
+        if self._where.floating:
+            readout.read_root(self.state, self._qpos, self._qvel)
+
+    def _refresh_bodies(self, mask: Tensor | None = None) -> None:
+        if self._body_states:
+            self.worlds.forward(mask)
+            readout.read_bodies(self.state, self._derived)
+
+    def reset(self, mask: Tensor, to: ResetState) -> None:
+        """Puts the masked environments into the given state, without contacts or history."""
+        to = to.to(self._qpos.dtype)
+        qpos = readout.reset_positions(self._where, to)
+        qvel = readout.reset_velocities(self._where, to, qpos, self._qvel.shape[1])
+        self.worlds.reset(mask, qpos, qvel)
+        self.state.contact_wrench_b.masked_fill_(mask[:, None, None], 0.0)
+        self.state.contact_force_w.masked_fill_(mask[:, None, None], 0.0)
+        self._read_joints_and_root()
+        self._refresh_bodies(mask)
+
+    def set_parameter(self, name: str, values: Tensor) -> None:
+        """Gives every environment its own value of a physical parameter."""
+        self._parameters.write(name, values)
+
+    def mirror(self) -> Mirror:
+        """Returns a mirror that shows one environment at a time."""
+        return Mirror(self.worlds)
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Returns a context that lets ``step`` join the CUDA graph torch is capturing."""
+        return self.worlds.capturing()
+
+    def _contacts(self) -> dict[str, Tensor]:
+        return {
+            "contact_wrench_b": self.state.contact_wrench_b,
+            "contact_force_w": self.state.contact_force_w,
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns the worlds' state, their parameters, and the contact quantities."""
+        contacts = {name: value.clone() for name, value in self._contacts().items()}
+        return {**self.worlds.state_dict(), **contacts, **self._parameters.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned.
+
+        Raises:
+            ValueError: The state belongs to another scene, engine or number of environments;
+                nothing has been changed.
+        """
+        check_saved(state, self.state_dict())
+        self._parameters.load_state_dict(state)
+        self.worlds.load_state_dict(state)
+        self._read_joints_and_root()
+        self._refresh_bodies()
+        for name, value in self._contacts().items():
+            value.copy_(state[name])
+
+    def close(self) -> None:
+        """Frees the engine's memory and threads."""
+        self.worlds.close()

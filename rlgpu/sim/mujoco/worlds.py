@@ -1,0 +1,126 @@
+"""The layer below the MuJoCo simulator: N worlds of one model, with their arrays as tensors.
+
+Uses MuJoCo's names and layouts and is independent of robots, drives and tasks. ``BatchWorlds`` runs
+on MuJoCo C, ``WarpWorlds`` on MuJoCo Warp; code written against this protocol runs on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import mujoco
+import torch
+from torch import Tensor
+
+
+class Worlds(Protocol):
+    """N copies of one ``MjModel``, stepped together.
+
+    Arrays keep MuJoCo's own layout: quaternions (w, x, y, z), body 0 is the world, a free joint's
+    velocity is (linear in world axes, angular in body axes). Their dtype is the engine's: float64
+    on MuJoCo C, float32 on MuJoCo Warp.
+    """
+
+    num_worlds: int
+    device: torch.device
+    model: mujoco.MjModel
+    """The compiled model that every world is a copy of."""
+    description: str
+    """The engine, its version and its sizes, for the console."""
+    capturable: bool
+    """Whether ``step``, ``check`` and ``reset`` may run inside a CUDA graph."""
+    diverged: Tensor
+    """Whether the last step reached a non-finite state, shape [N], bool. Such a world restarts in
+    the model's own pose."""
+    overflowed: Tensor
+    """Whether the last step dropped contacts or constraints for lack of space, shape [N], bool."""
+
+    def array(self, name: str) -> Tensor:
+        """Returns a live tensor of an ``MjData`` field, such as ``qpos``, shape [N, ...].
+
+        State fields (``qpos``, ``qvel``, ``ctrl``, ...) may be written. Derived fields (``xpos``,
+        ``cfrc_ext``, ...) hold values from the start of the last physics step, when contacts were
+        solved, until ``forward`` brings poses and velocities up to date. Call this before the first
+        step; every call returns the same tensor.
+        """
+
+    def field(self, name: str) -> Tensor:
+        """Returns a live tensor of a model field that differs between worlds, shape [N, ...].
+
+        Args:
+            name: One of the ``fields`` the worlds were built with; options are ``opt.<name>``.
+        """
+
+    def prepare(self, num_steps: int) -> None:
+        """Compiles and captures what ``step(num_steps)`` runs, so that no later call has to."""
+
+    def step(self, num_steps: int) -> None:
+        """Advances every world by physics steps under one held ``ctrl``.
+
+        Args:
+            num_steps: Physics steps.
+        """
+
+    def check(self) -> None:
+        """Updates ``diverged`` and ``overflowed`` after a ``step`` and restarts diverged worlds.
+
+        Uses tensor operations only, so that they compile together with the code that follows.
+        """
+
+    def forward(self, mask: Tensor | None = None) -> None:
+        """Brings poses and velocities of bodies in line with ``qpos`` and ``qvel``.
+
+        Args:
+            mask: Worlds that must be brought up to date, shape [N], bool; all if None. Engines may
+                update more.
+        """
+
+    def reset(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """Gives worlds a state without history: no contacts, no warm start.
+
+        Args:
+            mask: Worlds to reset, shape [N], bool.
+            qpos: Positions, shape [N, nq]; rows outside the mask are ignored.
+            qvel: Velocities, shape [N, nv]; likewise.
+        """
+
+    def refresh_constants(self) -> None:
+        """Recomputes the constants derived from model fields, after masses or armatures change."""
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Returns a context that lets ``step`` join the CUDA graph torch is capturing."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns all state that carries over from step to step, as copies."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned.
+
+        Raises:
+            ValueError: The state belongs to another model, engine or number of worlds; nothing has
+                been changed.
+        """
+
+    def close(self) -> None:
+        """Frees the engine's memory and threads."""
+
+
+def check_saved(saved: Mapping[str, Any], current: Mapping[str, Tensor]) -> None:
+    """Rejects a saved state that does not fit, before anything is overwritten.
+
+    Args:
+        saved: What a checkpoint holds.
+        current: What this simulation would save now.
+
+    Raises:
+        ValueError: A tensor is missing or has another shape.
+    """
+    for name, tensor in current.items():
+        shape = tuple(saved[name].shape) if name in saved else None
+        if shape != tuple(tensor.shape):
+            raise ValueError(
+                f"the saved engine state has {name} of shape {shape}, but this "
+                f"simulation has {tuple(tensor.shape)}; use the same task, sim and num_envs"
+            )

@@ -1,0 +1,88 @@
+"""Builds the environments and the agent from a configuration."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+
+from rlgpu.config import Config
+from rlgpu.envs import Task, VecEnv
+from rlgpu.errors import UsageError
+from rlgpu.learner import Ppo
+from rlgpu.ops import select_kernels
+from rlgpu.sim import ENGINES, make_simulator
+
+
+def make_env(
+    config: Config, task_class: type[Task], num_envs: int, seed: int, *, training: bool = False
+) -> VecEnv:
+    """Returns environments of a task on the configured engine.
+
+    Args:
+        config: The run's configuration.
+        task_class: The task.
+        num_envs: Number of environments.
+        seed: Seed of the resets.
+        training: Whether they are used for training, so that compiling their code pays off.
+
+    Raises:
+        UsageError: The engine is not installed, or cannot use the device.
+    """
+    task = task_class(config.task)
+    device = torch.device(config.sim_device)
+    try:
+        sim = make_simulator(
+            config.sim.engine,
+            task.scene(),
+            config.task.timing(),
+            num_envs,
+            device=device,
+            settings=config.sim,
+            deterministic=config.torch_deterministic,
+        )
+    except ImportError as error:
+        install = ENGINES[config.sim.engine].install
+        raise UsageError(f"sim={config.sim.engine}: {error}; {install}") from error
+    except RuntimeError as error:
+        raise UsageError(f"sim={config.sim.engine}: {error}") from error
+    use_compile = training and config.compile and device.type == "cuda"
+    return VecEnv(task, sim, seed=seed, use_compile=use_compile)
+
+
+def make_agent(config: Config, env: VecEnv) -> Ppo:
+    """Returns a fresh agent for the environments.
+
+    Raises:
+        UsageError: The compiled kernels are requested but not available.
+    """
+    device = torch.device(config.rl_device)
+    try:
+        kernels = select_kernels(config.kernels, device)
+    except RuntimeError as error:
+        raise UsageError(f"kernels={config.kernels}: {error}") from error
+    batch_size = config.train.horizon_length * config.num_envs
+    return Ppo(
+        config.train,
+        env.num_observations,
+        env.num_actions,
+        max_iterations=config.max_iterations,
+        num_minibatches=max(batch_size // config.train.minibatch_size, 1),
+        kernels=kernels,
+        device=device,
+        seed=config.seed,
+        precision=config.precision,
+        use_compile=config.compile and device.type == "cuda",
+    )
+
+
+def seed_everything(config: Config) -> None:
+    """Seeds the global random generators; those of rlgpu take the seed explicitly."""
+    torch.manual_seed(config.seed)
+    np.random.seed(config.seed)
+    torch.use_deterministic_algorithms(config.torch_deterministic)
+    if config.torch_deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by torch
+    # For kernels=torch and matrix products in tasks; the compiled ops get the precision directly.
+    torch.set_float32_matmul_precision("highest" if config.precision == "fp32" else "high")

@@ -1,0 +1,144 @@
+"""Progress on the console: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from rlgpu.training.metrics import IterationRecord
+
+LINE_SECONDS = 5.0
+"""Minimum time between two plain lines, in seconds."""
+
+
+class Display:
+    """Shows the numbers of each iteration; used as a context manager around training."""
+
+    def __init__(self, console: Console, title: str, max_iterations: int, folder: Path) -> None:
+        """Prepares a display.
+
+        Args:
+            console: The console to write to.
+            title: Title of the table.
+            max_iterations: Length of the run.
+            folder: The run's folder, shown below the table.
+        """
+        self._console, self._title, self._folder = console, title, folder
+        self._max_iterations = max_iterations
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._first: IterationRecord | None = None
+        self._last_line = -math.inf
+
+    def __enter__(self) -> Display:
+        """Starts the live table if the console is a terminal."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stops the live table and leaves its last state on the screen."""
+        if self._live:
+            self._live.stop()
+
+    def note(self, text: str) -> None:
+        """Prints a permanent line."""
+        self._console.print(text, highlight=False, markup=False)
+
+    def update(self, record: IterationRecord) -> None:
+        """Shows the numbers of an iteration."""
+        self._first = self._first or record
+        if self._live:
+            self._live.update(self._table(record), refresh=True)
+            return
+        now = time.monotonic()
+        last = record.iteration == self._max_iterations
+        if now - self._last_line >= LINE_SECONDS or last:
+            self._last_line = now
+            self.note(self._line(record))
+
+    def _eta(self, record: IterationRecord) -> str:
+        assert self._first is not None
+        done = record.iteration - self._first.iteration
+        if done == 0:
+            return "-"
+        rate = (record.wall_time - self._first.wall_time) / done
+        return duration(rate * (self._max_iterations - record.iteration))
+
+    def _line(self, record: IterationRecord) -> str:
+        r, episodes, update = record, record.numbers.episodes, record.numbers.update
+        return (
+            f"iteration {r.iteration}/{self._max_iterations}  steps {count(r.env_steps)}  "
+            f"steps/s {count(r.steps_per_second)} (rollout {count(r.collect_steps_per_second)})  "
+            f"return {number(episodes.mean_return)}  length {number(episodes.mean_length)}  "
+            f"kl {max(update.approx_kl, 0.0):.4f}  epochs {update.epochs:.1f}  "
+            f"lr {update.learning_rate:.1e}  entropy {update.entropy:.2f}  "
+            f"ev {update.explained_variance:.2f}  clip {update.clip_fraction:.2f}  "
+            f"time {duration(r.wall_time)}  eta {self._eta(r)}"
+        )
+
+    def _table(self, record: IterationRecord) -> Table:
+        r, episodes = record, record.numbers.episodes
+        worlds, update = record.numbers.worlds, record.numbers.update
+        rows = [
+            ("iteration", f"{r.iteration} / {self._max_iterations}"),
+            ("environment steps", count(r.env_steps)),
+            ("steps/s total", count(r.steps_per_second)),
+            ("steps/s rollout", count(r.collect_steps_per_second)),
+            ("elapsed, remaining", f"{duration(r.wall_time)}, {self._eta(r)}"),
+            ("mean return", f"[bold]{number(episodes.mean_return)}[/bold]"),
+            ("mean length", number(episodes.mean_length)),
+            ("KL, epochs used", f"{max(update.approx_kl, 0.0):.4f}, {update.epochs:.1f}"),
+            ("learning rate", f"{update.learning_rate:.2e}"),
+            ("entropy", f"{update.entropy:.2f}"),
+            ("explained variance", f"{update.explained_variance:.2f}"),
+            ("clip fraction", f"{update.clip_fraction:.2f}"),
+        ]
+        for name, trouble in (
+            ("worlds restarted", worlds.diverged),
+            ("contact overflows", worlds.overflowed),
+            ("updates skipped", update.nonfinite_steps),
+        ):
+            if trouble:
+                rows.append((f"[red]{name}[/red]", f"{trouble:.0f}"))
+        table = Table(title=self._title, caption=str(self._folder), show_header=False, width=58)
+        table.add_column(style="dim")
+        table.add_column(justify="right")
+        for row in rows:
+            table.add_row(*row)
+        table.add_row("", ProgressBar(self._max_iterations, r.iteration, width=32))
+        return table
+
+
+def count(value: float) -> str:
+    """Returns a number with a suffix, such as 12.3k or 4.56M."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.{2 if unit == 'M' else 1}f}{unit}"
+    return f"{value:.0f}"
+
+
+def number(value: float) -> str:
+    """Returns a mean with one decimal, or a dash for NaN."""
+    return "-" if math.isnan(value) else f"{value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Returns a duration such as 45s, 3m05s or 1h02m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole // 60 % 60:02d}m"

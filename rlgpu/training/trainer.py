@@ -1,0 +1,234 @@
+"""The training loop: collect, update, log, checkpoint."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from rlgpu.config import Config
+from rlgpu.device import Phase, working_stream
+from rlgpu.envs import VecEnv
+from rlgpu.learner import Ppo, RolloutStorage
+from rlgpu.training.checkpoint import save_checkpoint
+from rlgpu.training.collectors import make_collector
+from rlgpu.training.console import Display
+from rlgpu.training.episodes import EpisodeStatistics
+from rlgpu.training.metrics import IterationRecord, MetricsWriter
+from rlgpu.training.numbers import IterationNumbers
+from rlgpu.training.report import Arrived, Report
+
+MAX_DIVERGED = 0.1
+"""Fraction of an iteration's environment steps that may diverge before training stops."""
+
+
+class TrainingFailed(Exception):
+    """Training cannot continue; the message names the last good checkpoint."""
+
+
+class Trainer:
+    """Alternates rollouts and updates, and logs them.
+
+    On a GPU the rollout and the update are one CUDA graph each; the host does not wait for the
+    current iteration, and the console shows the numbers of the previous one.
+    """
+
+    def __init__(self, config: Config, env: VecEnv, agent: Ppo) -> None:
+        """Prepares training without writing any files.
+
+        Args:
+            config: The resolved configuration.
+            env: The environments.
+            agent: The agent, fresh or restored.
+        """
+        self.config, self.env, self.agent = config, env, agent
+        train = config.train
+        self.storage = RolloutStorage(
+            train.horizon_length, env.num_envs, env.num_observations, env.num_actions, agent.device
+        )
+        self.statistics = EpisodeStatistics(
+            env.num_envs,
+            train.horizon_length,
+            agent.device,
+            random_ages=train.init_at_random_ep_len,
+        )
+        if train.init_at_random_ep_len:
+            env.randomize_ages()
+        self.collector = make_collector(env, agent, self.storage, cuda_graphs=config.cuda_graphs)
+        self._updating: Phase[Tensor] = Phase(
+            self._update, agent.device, name="update", enabled=config.cuda_graphs
+        )
+        self.iteration = 0
+        self.wall_time = 0.0
+        self.best_return = float("-inf")
+        self._best: dict[str, Any] | None = None
+        self._reported_trouble = (0.0, 0.0)
+        self._stop = False
+
+    def train(
+        self,
+        folder: Path,
+        display: Display,
+        record_video: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Trains until iteration ``max_iterations``, or the end of the current one after Ctrl-C.
+
+        Args:
+            folder: The run's folder, which must exist.
+            display: Shows every iteration.
+            record_video: Writes a video of the policy to a path; None records no videos.
+
+        Raises:
+            TrainingFailed: Too many worlds diverged, or no gradient was finite.
+        """
+        writer = MetricsWriter(folder)
+        earlier, started = self.wall_time, time.perf_counter()
+        report = Report(self.agent.device, started)
+        with closing(writer), self._interruptible(), display, working_stream(self.agent.device):
+            finished = False
+            while not finished:
+                report.begin()
+                self.collect()
+                report.end_of_rollout()
+                numbers = self.update()
+                self.iteration += 1
+                report.send(self.iteration, numbers)
+                finished = self._stop or self.iteration == self.config.max_iterations
+                saving = finished or self.iteration % self.config.train.save_interval == 0
+                for arrived in report.receive(everything=saving):
+                    self.wall_time = earlier + arrived.at - started
+                    record = self._record(arrived)
+                    writer.write(record)
+                    display.update(record)
+                    self._check_health(record, folder)
+                    self._keep_if_best(record)
+                if saving:
+                    self._save_all(folder)
+                    writer.draw(f"{self.config.task.name}, {self.env.num_envs} environments")
+                if record_video and self.iteration % self._video_interval() == 0:
+                    path = folder / "videos" / f"{self.iteration * self.storage.horizon_length}.mp4"
+                    record_video(path)
+                    display.note(f"wrote {path}")
+
+    def collect(self) -> None:
+        """Fills the storage with one rollout of ``horizon_length`` steps."""
+        self.collector.collect()
+
+    def update(self) -> Tensor:
+        """Trains on the collected rollout.
+
+        Returns:
+            The iteration's numbers, packed by ``IterationNumbers.pack``, on the device.
+        """
+        return self._updating()
+
+    def _update(self) -> Tensor:
+        storage = self.storage
+        self.statistics.update(storage.rewards, storage.terminated | storage.truncated)
+        metrics = self.agent.update(storage)
+        numbers = IterationNumbers(self.statistics.means(), self.collector.counts, metrics)
+        return IterationNumbers.pack(numbers)
+
+    def _record(self, arrived: Arrived) -> IterationRecord:
+        batch = self.storage.horizon_length * self.storage.num_envs
+        return IterationRecord(
+            iteration=arrived.iteration,
+            env_steps=arrived.iteration * batch,
+            wall_time=self.wall_time,
+            steps_per_second=batch / arrived.seconds,
+            collect_steps_per_second=batch / arrived.rollout_seconds,
+            numbers=IterationNumbers.unpack(arrived.numbers),
+        )
+
+    def _check_health(self, record: IterationRecord, folder: Path) -> None:
+        numbers = record.numbers
+        trouble = (numbers.worlds.diverged, numbers.update.nonfinite_steps)
+        diverged, nonfinite = (
+            now - before for now, before in zip(trouble, self._reported_trouble, strict=True)
+        )
+        self._reported_trouble = trouble
+        batch = self.storage.horizon_length * self.storage.num_envs
+        last = folder / "nn" / "last.pth"
+        kept = (
+            f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
+        )
+        if diverged > MAX_DIVERGED * batch:
+            raise TrainingFailed(
+                f"iteration {record.iteration}: {diverged:.0f} of {batch} steps left the "
+                f"simulation non-finite; use a smaller task.physics_dt or softer drives; {kept}"
+            )
+        if nonfinite > 0 and numbers.update.epochs == 0:
+            raise TrainingFailed(
+                f"iteration {record.iteration}: none of its {nonfinite:.0f} gradients was finite; "
+                f"check rewards and observations for NaN; {kept}"
+            )
+
+    def _keep_if_best(self, record: IterationRecord) -> None:
+        """Keeps a copy of the training state whenever the mean return reaches a new maximum.
+
+        On a GPU the number arrives one iteration late, so the copy holds that later iteration.
+        """
+        mean_return = record.numbers.episodes.mean_return
+        if mean_return > self.best_return:  # false for NaN, which means no finished episode
+            self.best_return = mean_return
+            self._best = self._content()
+
+    def _save_all(self, folder: Path) -> None:
+        if self._best is not None:
+            save_checkpoint(folder / "nn" / "best.pth", self._best, self.config)
+            self._best = None
+        save_checkpoint(folder / "nn" / "last.pth", self._content(), self.config)
+
+    def _video_interval(self) -> int:
+        """Returns the number of iterations that ``capture_video_freq`` control steps take."""
+        return max(self.config.capture_video_freq // self.storage.horizon_length, 1)
+
+    def _content(self) -> dict[str, Any]:
+        """Returns copies of everything needed to continue training."""
+        return {
+            "agent": self.agent.state_dict(),
+            "env": self.env.state_dict(),
+            "trainer": {
+                "iteration": self.iteration,
+                "wall_time": self.wall_time,
+                "best_return": self.best_return,
+                "statistics": self.statistics.state_dict(),
+            },
+            "joint_names": list(self.env.sim.joint_names),
+        }
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Restores the content of a checkpoint.
+
+        Raises:
+            ValueError: It is from another scene, engine or number of environments.
+        """
+        self.env.load_state_dict(content["env"])
+        self.agent.load_state_dict(content["agent"])
+        trainer = content["trainer"]
+        self.iteration = trainer["iteration"]
+        self.wall_time = trainer["wall_time"]
+        self.best_return = trainer["best_return"]
+        self.statistics.load_state_dict(trainer["statistics"])
+        diverged, nonfinite = self.env.counts.diverged, self.agent.adam.nonfinite_steps
+        self._reported_trouble = (float(diverged), float(nonfinite))
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Lets the first Ctrl-C stop after the current iteration; a second interrupts as usual."""
+
+        def stop(*_: object) -> None:
+            self._stop = True
+            signal.signal(signal.SIGINT, previous)
+
+        previous = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,165 @@
+"""Composition of the configuration, and every input that it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlgpu.config import compose
+from rlgpu.errors import UsageError
+from rlgpu.sim import ENGINES
+from tasks import TASKS
+
+CFG = Path(__file__).parents[2] / "cfg"
+
+
+def composed(*words: str):
+    return compose(words, TASKS, ENGINES, CFG)
+
+
+def test_files_and_command_line_are_merged_in_order() -> None:
+    """Task and train files, then the engine's values, then the command line."""
+    config = composed("task=Cartpole", "train.gamma=0.5", "num_envs=64", "seed=7").config
+    assert config.task.name == "Cartpole"
+    assert config.task.max_push_effort == 400.0
+    assert config.train.hidden_sizes == [32, 32]
+    assert (config.train.gamma, config.num_envs, config.seed) == (0.5, 64, 7)
+
+
+def test_every_task_composes_with_its_defaults() -> None:
+    """Only the task's name is needed."""
+    for name in TASKS:
+        config = composed(f"task={name}").config
+        assert config.task.name == name
+        assert config.max_iterations == config.train.max_iterations
+
+
+def test_numbers_are_read_as_people_write_them() -> None:
+    """1e-4 is read as a number; lists and booleans work too."""
+    train = composed("train.learning_rate=1e-4", "train.hidden_sizes=[8,4]", "headless=True").config
+    assert train.train.learning_rate == 1e-4
+    assert train.train.hidden_sizes == [8, 4]
+    assert train.headless is True
+
+
+def test_an_odd_number_of_environments_adapts_the_minibatch_size_and_adds_a_note() -> None:
+    """16 x 37 = 592 rows."""
+    result = composed("num_envs=37")
+    size = result.config.train.minibatch_size
+    assert 592 % size == 0
+    assert "a divisor of 592 rows" in result.notes[0]
+
+
+def test_playing_uses_few_environments() -> None:
+    """Sixteen, unless num_envs is given."""
+    assert composed("test=True").config.num_envs == 16
+    assert composed("test=True", "num_envs=5").config.num_envs == 5
+
+
+def test_a_seed_of_minus_one_is_drawn_and_recorded() -> None:
+    """So that the run can be repeated."""
+    assert 0 <= composed("seed=-1").config.seed < 10000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["num_env=4"], "num_env is not a key of the configuration; did you mean num_envs"),
+        (["train.gama=0.9"], "did you mean train.gamma"),
+        (["gamma=0.9"], "did you mean train.gamma"),
+        (["task=Antt"], "task=Antt is not a task; allowed: Ant, Cartpole.*did you mean Ant"),
+        (["train=AntPPQ"], "train=AntPPQ: there is no file .*did you mean AntPPO"),
+        (
+            ["sim=mujoko"],
+            "sim=mujoko is not an engine; allowed: auto, mujoco, mujoco_warp.*did you mean mujoco",
+        ),
+        (["num_envs=many"], "num_envs=many: Value 'many'"),
+        (["train.schedule=cosine"], "expected one of .*linear"),
+        (["train.gamma=1.5"], "train.gamma=1.5: must be from 0 to 1"),
+        (["train.params.config.gamma=0.9"], "IsaacGymEnvs' name: use train.gamma"),
+        (["train.params.config.e_clip=0.1"], "use train.clip_ratio"),
+        (["task.env.numEnvs=8"], "use num_envs"),
+        (["task.env.episodeLength=8"], "use task.episode_length"),
+        (["pipeline=gpu"], "IsaacGymEnvs' name: use sim_device"),
+        (["multi_gpu=True"], "not available yet"),
+        (["num_envs=0"], "num_envs=0: must be at least 1"),
+        (["max_iterations=-3"], "max_iterations=-3: must be at least 1"),
+        (["train.minibatch_size=999999"], "train.minibatch_size=999999 is larger than the batch"),
+        (["--task=Ant"], "options have no dashes here; write task=Ant"),
+        (["headless"], "'headless' is not of the form key=value"),
+        (["--headless"], "did you mean headless="),
+        (["rl_device=gpu"], "rl_device=gpu: wanted auto, cpu or cuda:N"),
+        (["task.reward=[1"], "cannot be read as YAML"),
+        (["task=missing.py:Task"], "wanted an existing file.py:ClassName"),
+    ],
+)
+def test_a_wrong_argument_is_refused_with_a_remedy(words, message) -> None:
+    """The message states what was given, what is allowed and what to do."""
+    with pytest.raises(UsageError, match=message):
+        composed(*words)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("key", ["rl_device", "sim_device"])
+def test_a_cuda_device_on_a_machine_without_a_gpu_is_refused(key) -> None:
+    """Before anything is built."""
+    with pytest.raises(UsageError, match=f"{key}=cuda:0: torch sees 0 CUDA devices"):
+        composed(f"{key}=cuda:0")
+
+
+@pytest.fixture
+def with_gpu(monkeypatch) -> None:
+    """A machine whose torch sees one GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "engine", "sim_device", "rl_device", "num_envs"),
+    [
+        ((), "mujoco_warp", "cuda:0", "cuda:0", 4096),
+        (("sim_device=cuda",), "mujoco_warp", "cuda:0", "cuda:0", 4096),
+        (("sim=mujoco",), "mujoco", "cpu", "cpu", 512),
+        (("sim_device=cpu",), "mujoco", "cpu", "cpu", 512),
+        (("sim=mujoco", "rl_device=cuda:0"), "mujoco", "cpu", "cuda:0", 512),
+        (("sim=mujoco_warp", "sim_device=cpu"), "mujoco_warp", "cpu", "cpu", 4096),
+    ],
+)
+def test_the_engine_follows_the_device(
+    with_gpu, words, engine, sim_device, rl_device, num_envs
+) -> None:
+    """For the Ant: MuJoCo Warp on a GPU, MuJoCo on the CPU, unless other settings are given."""
+    config = composed("task=Ant", *words).config
+    assert (config.sim.engine, config.sim_device) == (engine, sim_device)
+    assert (config.rl_device, config.num_envs) == (rl_device, num_envs)
+
+
+def test_an_engine_on_a_device_it_cannot_use_is_refused(with_gpu) -> None:
+    """The CPU engine on a GPU, and a GPU that does not exist."""
+    with pytest.raises(UsageError, match="sim=mujoco runs on the CPU; use sim_device=cpu"):
+        composed("sim=mujoco", "sim_device=cuda:0")
+    with pytest.raises(UsageError, match="torch sees 1 CUDA devices"):
+        composed("sim_device=cuda:1")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_the_gpu_engine_without_a_gpu_is_refused() -> None:
+    """It could run on Warp's CPU device, but that is rarely intended."""
+    with pytest.raises(UsageError, match=r"torch sees none .* use sim=mujoco, or sim_device=cpu"):
+        composed("sim=mujoco_warp")
+
+
+def test_a_task_outside_the_tree_brings_its_own_files(tmp_path) -> None:
+    """task=path/to/file.py:Class, with its YAML files in the same folder."""
+    source = (CFG.parent / "tasks" / "cartpole.py").read_text()
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "my_task.py").write_text(source.replace("class Cartpole(Task)", "class Mine(Task)"))
+    (tmp_path / "Mine.yaml").write_text("name: Mine\nepisode_length: 77\n")
+    (tmp_path / "MinePPO.yaml").write_text("gamma: 0.25\n")
+    result = composed(f"task={tmp_path / 'my_task.py'}:Mine")
+    assert result.task_class.__name__ == "Mine"
+    assert (result.config.task.episode_length, result.config.train.gamma) == (77, 0.25)
+    with pytest.raises(UsageError, match="has no class Other"):
+        composed(f"task={tmp_path / 'my_task.py'}:Other")

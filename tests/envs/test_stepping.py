@@ -1,0 +1,86 @@
+"""VecEnv: diverged worlds, random ages, clamped actions, time limits, restored state."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from rlgpu.envs import VecEnv
+from rlgpu.sim import ENGINES, make_simulator
+from tasks.cartpole import Cartpole, CartpoleConfig
+
+
+def make(engine: str = "mujoco", n: int = 4, **changes) -> VecEnv:
+    config = CartpoleConfig(name="Cartpole", **changes)
+    task = Cartpole(config)
+    sim = make_simulator(engine, task.scene(), config.timing(), n)
+    return VecEnv(task, sim, seed=0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_diverged_world_ends_its_episode_with_reward_zero_and_is_counted(engine) -> None:
+    """An infinite push in world 2: the other worlds continue, and world 2 restarts."""
+    env = make(engine, clip_actions=math.inf)
+    env.step(torch.zeros(4, 1))
+    actions = torch.zeros(4, 1)
+    actions[2] = math.inf
+    step = env.step(actions)
+    assert step.terminated.tolist() == [False, False, True, False]
+    assert not step.truncated.any()
+    assert step.rewards[2] == 0.0
+    assert (step.rewards[[0, 1, 3]] > 0.5).all()
+    assert step.observations.isfinite().all()
+    assert env.episode_step.tolist() == [2, 2, 0, 2]
+    assert env.counts.diverged.item() == 1
+    env.step(torch.zeros(4, 1))
+    assert env.counts.diverged.item() == 1
+
+
+def test_random_ages_spread_out_the_time_limits() -> None:
+    """Ages lie between 0 and the episode length; the first episodes to end are truncated."""
+    env = make(n=400, episode_length=50)
+    env.randomize_ages()
+    assert env.episode_step.min() < 5
+    assert 45 <= env.episode_step.max() < 50
+    ended = [int(env.step(torch.zeros(400, 1)).truncated.sum()) for _ in range(10)]
+    assert 0 < max(ended) < 30
+
+
+def test_actions_beyond_the_limit_act_like_the_limit() -> None:
+    """Clamped to +-1 before the task sees them."""
+    wild, tame = make(), make()
+    a = wild.step(torch.tensor([[5.0], [-5.0], [0.5], [1.0]]))
+    b = tame.step(torch.tensor([[1.0], [-1.0], [0.5], [1.0]]))
+    assert torch.equal(a.observations, b.observations)
+
+
+def test_a_time_limit_is_not_a_failure_but_a_failure_at_the_limit_is() -> None:
+    """After the last step: truncated if the pole still stands, terminated if it fell."""
+    env = make(n=2, episode_length=3)
+    env.step(torch.zeros(2, 1))
+    env.step(torch.zeros(2, 1))
+    env.sim.worlds.array("qpos")[1, 1] = 3.0
+    step = env.step(torch.zeros(2, 1))
+    assert step.terminated.tolist() == [False, True]
+    assert step.truncated.tolist() == [True, False]
+    assert step.rewards[1].item() == -2.0
+    assert env.episode_step.tolist() == [0, 0]
+
+
+def test_a_restored_environment_continues_like_the_saved_one() -> None:
+    """Physics, ages, counts, last actions and the random numbers of later resets."""
+    first, second = make(n=30, episode_length=9), make(n=30, episode_length=9)
+    g = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        first.step(torch.rand(30, 1, generator=g) * 2 - 1)
+    first.counts.overflowed.fill_(5)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first.observations, second.observations)
+    assert second.counts.overflowed.item() == 5
+    for _ in range(20):
+        actions = torch.rand(30, 1, generator=g) * 2 - 1
+        ours, theirs = first.step(actions), second.step(actions)
+        for a, b in zip(ours, theirs, strict=True):
+            assert torch.equal(a, b)

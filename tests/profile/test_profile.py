@@ -1,0 +1,63 @@
+"""The profiler, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlgpu.profile.__main__ import main
+from rlgpu.profile.kernels import least_bytes
+from rlgpu.profile.timing import copy_bandwidth
+from tests.device.test_graphs import trainer
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def in_root(monkeypatch, tmp_path):
+    """Runs in a folder that looks like train.py's; traces stay out of the repository."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("cfg", "tasks"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def test_phases_and_operations_are_listed_and_traced(in_root, capfd) -> None:
+    """Every phase has a row, the learner's kernels are found, and the trace can be read."""
+    words = ["task=Cartpole", "num_envs=64", "sim=mujoco", "sim_device=cpu", "--trace"]
+    assert main(words) == 0
+    output = capfd.readouterr().out
+    for row in ("collect", "policy", "physics", "task", "advantages", "update", "iteration"):
+        assert row in output
+    for operation in ("mlp_forward", "gaussian_ppo_loss", "GB/s"):
+        assert operation in output
+    assert len(json.loads((in_root / "trace.json").read_text())["traceEvents"]) > 100
+
+
+def test_a_wrong_request_is_one_line_and_exit_code_2(in_root, tmp_path, monkeypatch, capfd) -> None:
+    """As on train.py's command line."""
+    assert main(["task=Cartpool"]) == 2
+    assert "did you mean Cartpole" in capfd.readouterr().err
+    assert main(["kernels", "gae"]) == 2
+    assert "takes no arguments" in capfd.readouterr().err
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert main(["task=Ant"]) == 2
+    assert "run the profiler in the folder of train.py" in capfd.readouterr().err
+
+
+def test_the_least_bytes_match_numbers_worked_by_hand(tmp_path) -> None:
+    """Cartpole, 64 environments x 16 steps, 4 observations, 1 action, 8 epochs of 4 minibatches."""
+    known = least_bytes(trainer(tmp_path, "task=Cartpole", "sim=mujoco"))
+    # 1024 rows of a reward, a value, two one-byte flags, an advantage and a return.
+    assert known["gae_resident_kernel"] == 1024 * (4 + 4 + 1 + 1 + 4 + 4)
+    # Read and written: 4 + 1 + 1 + 1 + 1 + 1 + 1 numbers per row.
+    assert known["gather_rows_kernel"] == 8 * 1024 * 2 * 4 * 10
+
+
+def test_a_copys_bandwidth_is_plausible() -> None:
+    """Between 0.1 GB/s and 10 TB/s."""
+    assert 1e8 < copy_bandwidth(torch.device("cpu")) < 1e13
