@@ -40,9 +40,8 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
 
 def equal(a: object, b: object) -> bool:
     if isinstance(a, torch.Tensor):
-        if not a.is_floating_point():
-            return torch.equal(a, b)
-        return torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num())
+        # As bytes: NaN equals the same NaN only, and infinity nothing else.
+        return a.dtype == b.dtype and a.numpy().tobytes() == b.numpy().tobytes()
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
     return a == b
@@ -70,7 +69,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path) -> No
     """Six iterations, or three, stop, resume, three more: equal checkpoints, apart from times."""
     assert run(tmp_path / "whole", "max_iterations=6") == 0
     part = ["max_iterations=6", "train.save_interval=3"]
-    assert run(tmp_path / "part", *part) == 0
     # The checkpoint after iteration 3 of a run meant for 6, as a crash would leave it.
     stop_after(tmp_path / "stopped", 3, *part)
     assert latest(tmp_path / "stopped")["trainer"]["iteration"] == 3

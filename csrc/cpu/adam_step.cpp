@@ -1,6 +1,6 @@
 // adam_step on the CPU: the norm over fixed groups, then one vectorised update.
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <torch/library.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // gae on the CPU: blocks of environments in parallel, the walk back in time inside each block.
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // gather_rows on the CPU: torch's index_select on each matrix, which runs at memory speed.
-#include <ATen/Functions.h>
+#include <ATen/ops/index_select.h>
 #include <torch/library.h>
 
 #include <vector>

@@ -1,6 +1,7 @@
 // gaussian_ppo_loss on the CPU: fixed groups of rows in parallel, their sums combined in order.
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include <algorithm>

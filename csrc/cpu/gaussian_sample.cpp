@@ -1,5 +1,4 @@
 // gaussian_sample on the CPU: rows in parallel.
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 

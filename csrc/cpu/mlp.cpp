@@ -2,9 +2,11 @@
 //
 // The one idea: a thread takes a group of rows through all layers before it starts the next group,
 // so activations stay in its cache and threads synchronise once per pass, not once per layer.
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
 #include <torch/library.h>
 
 #include <algorithm>

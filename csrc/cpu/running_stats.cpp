@@ -1,5 +1,4 @@
 // running_stats and normalize on the CPU: fixed groups of rows in parallel, combined in order.
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 

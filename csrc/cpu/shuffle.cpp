@@ -1,6 +1,6 @@
 // shuffle on the CPU: elements in parallel.
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include "../checks/shuffle.h"

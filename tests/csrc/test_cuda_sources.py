@@ -29,7 +29,8 @@ FLAGS = (
 
 def compile_once(source: Path) -> str:
     """Returns the compiler's complaints; unchanged sources that compiled before are skipped."""
-    digest = hashlib.sha256(repr((FLAGS, torch.__version__)).encode())
+    compiler = subprocess.run(["nvcc", "--version"], capture_output=True, check=True).stdout
+    digest = hashlib.sha256(repr((FLAGS, torch.__version__)).encode() + compiler)
     for path in (source, *HEADERS):
         digest.update(path.read_bytes())
     compiled = CACHE / f"{source.stem}-{digest.hexdigest()[:16]}"

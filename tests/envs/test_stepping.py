@@ -9,6 +9,7 @@ import torch
 
 from rlgpu.envs import VecEnv
 from rlgpu.sim import ENGINES, make_simulator
+from tasks.ant import Ant, AntConfig
 from tasks.cartpole import Cartpole, CartpoleConfig
 
 
@@ -84,3 +85,70 @@ def test_a_restored_environment_continues_like_the_saved_one() -> None:
         ours, theirs = first.step(actions), second.step(actions)
         for a, b in zip(ours, theirs, strict=True):
             assert torch.equal(a, b)
+
+
+def ants(seed: int = 0) -> VecEnv:
+    config = AntConfig(name="Ant", episode_length=11)
+    task = Ant(config)
+    return VecEnv(task, make_simulator("mujoco", task.scene(), config.timing(), 20), seed=seed)
+
+
+def test_the_gpu_code_path_steps_to_the_same_bits() -> None:
+    """Without branches on the host every step resets by mask; 30 steps, two time limits."""
+    plain, branchless = ants(), ants()
+    branchless.host_may_read = False
+    g = torch.Generator().manual_seed(0)
+    ended = 0
+    for _ in range(30):
+        actions = torch.rand(20, 8, generator=g) * 2 - 1
+        ours, theirs = plain.step(actions), branchless.step(actions)
+        for a, b in zip(ours, theirs, strict=True):
+            assert torch.equal(a, b)
+        ended += int((ours.terminated | ours.truncated).sum())
+        # Without branches, every step draws reset states.
+        branchless.generator.set_state(plain.generator.get_state())
+    assert ended >= 40
+
+
+def test_a_restored_ant_goes_on_with_its_own_buffers() -> None:
+    """The reward of the first step depends on the position before it."""
+    first, second = ants(), ants(seed=5)
+    g = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        first.step(torch.rand(20, 8, generator=g) * 2 - 1)
+    second.load_state_dict(first.state_dict())
+    actions = torch.rand(20, 8, generator=g) * 2 - 1
+    for a, b in zip(first.step(actions), second.step(actions), strict=True):
+        assert torch.equal(a, b)
+    assert set(first.state_dict()) == {
+        "sim", "task", "episode_step", "actions", "observations", "counts", "generator",
+    }  # fmt: skip
+
+
+def test_evaluating_a_step_leaves_the_physics_alone() -> None:
+    """The engine's positions stay, the episode goes on."""
+    env = make()
+    before = env.sim.worlds.array("qpos").clone()
+    step = env.evaluate_step(torch.ones(4, 1))
+    assert torch.equal(env.sim.worlds.array("qpos"), before)
+    assert env.episode_step.tolist() == [1] * 4
+    assert step.observations[:, 0].tolist() == before[:, 0].float().tolist()
+
+
+def test_random_ages_depend_on_the_seed_alone() -> None:
+    """Not on torch's global generator."""
+    ages = []
+    for _ in range(2):
+        env = make(n=50)
+        torch.rand(3)
+        env.randomize_ages()
+        ages.append(env.episode_step.clone())
+    assert torch.equal(*ages)
+
+
+def test_observations_keep_their_limit() -> None:
+    """Clamped to +-0.05 on both sides, in the final observations, too."""
+    env = make(n=50, clip_observations=0.05)
+    step = env.step(torch.zeros(50, 1))
+    assert step.observations.abs().max().item() == pytest.approx(0.05)
+    assert step.final_observations.min().item() == pytest.approx(-0.05)

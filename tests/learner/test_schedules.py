@@ -30,3 +30,16 @@ def test_the_adaptive_rate_stays_within_its_bounds() -> None:
     high = adaptive_learning_rate(torch.tensor(1e-2), torch.tensor(0.0), 0.008, 1e-6, 1e-2)
     assert low.item() == pytest.approx(1e-6)
     assert high.item() == pytest.approx(1e-2)
+
+
+@pytest.mark.parametrize("kl", [0.125, 0.25, 0.5])
+def test_the_ends_of_the_band_belong_to_it(kl) -> None:
+    """Exactly half and exactly twice the target change nothing."""
+    rate = adaptive_learning_rate(torch.tensor(1e-3), torch.tensor(kl), 0.25, 1e-6, 1e-2)
+    assert rate.item() == pytest.approx(1e-3)
+
+
+def test_a_run_of_one_iteration_has_the_initial_rate() -> None:
+    """Nothing to fall over, and no division by zero; two iterations end at the minimum."""
+    assert linear_learning_rate(1.0, 0.1, torch.tensor(0), 1).item() == 1.0
+    assert linear_learning_rate(1.0, 0.1, torch.tensor(1), 2).item() == pytest.approx(0.1)

@@ -38,11 +38,15 @@ def test_only_a_shared_trunk_lets_the_value_reach_the_actors_layers(separate) ->
     assert (grad is None or not grad.any()) == separate
 
 
-def test_orthogonal_initialisation_makes_small_means() -> None:
-    """Gain 0.01 for the means' rows, zero biases."""
-    net = network(weight_init="orthogonal")
-    assert net(torch.randn(100, 5)).mean.abs().max() < 0.2
-    assert not net.actor[-1].bias.any()
+@pytest.mark.parametrize("separate", [False, True])
+def test_orthogonal_initialisation_has_its_gains(separate) -> None:
+    """0.01 for the means' rows, 1 for the value's, sqrt(2) for the rest; zero biases."""
+    net = network(separate, weight_init="orthogonal")
+    value = (net.critic or net.actor)[-1].weight[-1]
+    means = net.actor[-1].weight[:2]
+    assert value.norm().item() == pytest.approx(1.0, rel=1e-5)
+    torch.testing.assert_close(means @ means.t(), 1e-4 * torch.eye(2), atol=1e-8, rtol=0)
+    assert not any(layer.bias.any() for layer in net.modules() if hasattr(layer, "bias"))
     w = net.actor[1].weight
     torch.testing.assert_close(w @ w.t(), 2 * torch.eye(8), atol=1e-5, rtol=0)
 

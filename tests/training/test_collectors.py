@@ -32,8 +32,12 @@ def test_an_update_reads_nothing_that_a_cpu_engine_owns(tmp_path) -> None:
     owned = [env.observations, env.episode_step, *env.counts, *env.sim.state, env._actions]
     assert isinstance(trained.collector, StepwiseCollector)
     trained.collect()
-    with ReadsNothingOf([x for x in owned if x.numel() > 0]):
+    owned = [x for x in owned if x.numel() > 0]
+    with ReadsNothingOf(owned):
         trained.update()
+    for tensor in owned:  # the guard itself notices a read
+        with pytest.raises(AssertionError), ReadsNothingOf(owned):
+            tensor.clone()
 
 
 def test_counts_arrive_with_the_rollout(tmp_path) -> None:
