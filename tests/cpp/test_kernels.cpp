@@ -82,9 +82,18 @@ void test_adam() {
 
 void test_running_moments() {
   // {1, 3} seen, {5, 7} new: mean 4, variance 5. The batch is centred by 2: sums 3 + 5, 9 + 25.
-  const rlgpu::RunningMoments m = rlgpu::merge({2.0, 1.0, 2.0}, {2.0, 8.0, 34.0}, 2.0f);
+  const rlgpu::RunningMoments old{2.0, 1.0, 2.0};
+  const rlgpu::RunningMoments m = rlgpu::merge(old, rlgpu::BatchMoments{2.0, 8.0, 34.0});
   expect(near(m.mean, 4.0, 1e-12) && near(m.var, 5.0, 1e-12) && m.count == 4.0,
          "moments merge as worked by hand");
+  // Values are bounded to 100 times the mean of 2 plus the deviation of 1, then centred.
+  const rlgpu::StatsRange range = rlgpu::stats_range(old, 1e6f);
+  expect(near(rlgpu::centred(5.0f, range), 3.0, 1e-12) &&
+             near(rlgpu::centred(1e8f, range), 300.0 - 2.0, 1e-2) &&
+             near(rlgpu::centred(-1e8f, range), -300.0 - 2.0, 1e-2),
+         "a value far beyond anything before it is bounded");
+  const rlgpu::StatsRange fresh = rlgpu::stats_range({0.0, 1.0, 0.0}, 1e6f);
+  expect(near(rlgpu::centred(3e6f, fresh), 3e6, 1e-6), "the first row sets the first bound");
 }
 
 void test_shuffle() {
