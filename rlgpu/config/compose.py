@@ -11,7 +11,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -87,6 +87,7 @@ def compose(
         for key, value in values.items():
             _set(base, f"{prefix}.{key}" if prefix else key, value)
     for key, value in given.items():
+        _check_engine_key(key, engine, engines)
         _set(base, key, value)
     try:
         config = cast(Config, OmegaConf.to_object(base))
@@ -94,6 +95,17 @@ def compose(
         raise UsageError(f"the configuration is incomplete: {error}") from error
     config, notes = resolve(config, given, on_gpu=engines[engine].on_gpu)
     return Composed(config, task_class, chosen["task"], notes)
+
+
+def _check_engine_key(key: str, engine: str, engines: Mapping[str, EngineSettings]) -> None:
+    """Rejects a setting that only other engines have."""
+    having = [
+        name
+        for name, entry in engines.items()
+        if key in {f"sim.{field.name}" for field in fields(entry.settings)}
+    ]
+    if having and engine not in having:
+        raise UsageError(f"{key} is a setting of sim={' and '.join(having)}; this is sim={engine}")
 
 
 def _writable(schema: type) -> DictConfig:

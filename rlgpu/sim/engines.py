@@ -89,17 +89,11 @@ def _mujoco(
     deterministic: bool,
 ) -> Simulator:
     from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: PLC0415
-    from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
-    from rlgpu.sim.mujoco.parameters import fields_of  # noqa: PLC0415
-    from rlgpu.sim.mujoco.simulator import MujocoSimulator  # noqa: PLC0415
 
-    worlds = BatchWorlds(
-        build_model(scene, timing),
-        num_envs,
-        fields=fields_of(scene.parameters),
-        num_threads=settings.num_threads,
-    )
-    return MujocoSimulator(worlds, scene, timing)
+    def build(model: Any, fields: list[str]) -> BatchWorlds:
+        return BatchWorlds(model, num_envs, fields=fields, num_threads=settings.num_threads)
+
+    return _on_worlds(scene, timing, build)
 
 
 def _mujoco_warp(
@@ -110,20 +104,31 @@ def _mujoco_warp(
     settings: MujocoWarpSettings,
     deterministic: bool,
 ) -> Simulator:
+    from rlgpu.sim.mujoco.warp import WarpWorlds  # noqa: PLC0415
+
+    def build(model: Any, fields: list[str]) -> WarpWorlds:
+        return WarpWorlds(
+            model,
+            num_envs,
+            device=device,
+            fields=fields,
+            nconmax=settings.nconmax,
+            njmax=settings.njmax,
+            deterministic=deterministic,
+        )
+
+    return _on_worlds(scene, timing, build)
+
+
+def _on_worlds(
+    scene: SceneSpec, timing: Timing, build: Callable[[Any, list[str]], Any]
+) -> Simulator:
+    """Returns the MuJoCo simulator on the worlds that ``build(model, fields)`` returns."""
     from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
     from rlgpu.sim.mujoco.parameters import fields_of  # noqa: PLC0415
     from rlgpu.sim.mujoco.simulator import MujocoSimulator  # noqa: PLC0415
-    from rlgpu.sim.mujoco.warp import WarpWorlds  # noqa: PLC0415
 
-    worlds = WarpWorlds(
-        build_model(scene, timing),
-        num_envs,
-        device=device,
-        fields=fields_of(scene.parameters),
-        nconmax=settings.nconmax,
-        njmax=settings.njmax,
-        deterministic=deterministic,
-    )
+    worlds = build(build_model(scene, timing), fields_of(scene.parameters))
     return MujocoSimulator(worlds, scene, timing)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,8 @@ def test_a_seed_of_minus_one_is_drawn_and_recorded() -> None:
             ["sim=mujoko"],
             "sim=mujoko is not an engine; allowed: auto, mujoco, mujoco_warp.*did you mean mujoco",
         ),
+        (["sim=mujoco", "sim.njmax=9"], "is a setting of sim=mujoco_warp; this is sim=mujoco"),
+        (["sim.num_threads=-1"], "sim.num_threads=-1: must be at least 0"),
         (["num_envs=many"], "num_envs=many: Value 'many'"),
         (["train.schedule=cosine"], "expected one of .*linear"),
         (["train.gamma=1.5"], "train.gamma=1.5: must be from 0 to 1"),
@@ -163,3 +166,12 @@ def test_a_task_outside_the_tree_brings_its_own_files(tmp_path) -> None:
     assert (result.config.task.episode_length, result.config.train.gamma) == (77, 0.25)
     with pytest.raises(UsageError, match="has no class Other"):
         composed(f"task={tmp_path / 'my_task.py'}:Other")
+
+
+def test_a_resolved_configuration_cannot_be_changed() -> None:
+    """Frozen all the way down, a task's and an engine's values included."""
+    config = composed("task=Ant", "sim=mujoco").config
+    for part, name in ((config, "seed"), (config.train, "gamma"), (config.task, "gear"),
+                       (config.sim, "num_threads")):  # fmt: skip
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(part, name, 1)
