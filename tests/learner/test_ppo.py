@@ -344,3 +344,32 @@ def test_the_learning_rate_follows_the_schedule() -> None:
     constant = agent(schedule="constant")
     constant.update(rollout(constant))
     assert constant.learning_rate.item() == pytest.approx(1e-3)
+
+
+def test_every_epoch_has_a_permutation_of_its_own_unless_rows_stay_in_order() -> None:
+    """Three epochs of four minibatches; the random state moves by one call per epoch."""
+    shuffled, ordered = agent(), agent(minibatch_order="contiguous")
+    calls = [int(each.rng_state[1]) for each in (shuffled, ordered)]
+    rows = torch.arange(T * N)
+    minibatches = shuffled._minibatches(RolloutStorage(T, N, O, A, CPU))
+    assert [index for index, _ in minibatches] == [0, 1, 2, 3] * 3
+    epochs = [minibatches[first][1] for first in (0, 4, 8)]
+    for ids in epochs:
+        assert torch.equal(ids.sort().values, rows)
+        assert not torch.equal(ids, rows)
+    assert not torch.equal(epochs[0], epochs[1])
+    in_order = ordered._minibatches(RolloutStorage(T, N, O, A, CPU))
+    assert in_order == [(index, None) for index in (0, 1, 2, 3)] * 3
+    moved = [int(each.rng_state[1]) for each in (shuffled, ordered)]
+    assert [after - before for before, after in zip(calls, moved, strict=True)] == [3, 0]
+
+
+def test_metrics_of_a_single_step_are_those_of_its_minibatch() -> None:
+    """One epoch of one minibatch: entropy of three unit Gaussians, ratio 1, KL 0."""
+    ppo = agent(num_minibatches=1, num_epochs=1)
+    metrics = ppo.update(rollout(ppo))
+    assert metrics.epochs.item() == 1.0
+    assert metrics.entropy.item() == pytest.approx(4.2568, abs=1e-4)
+    assert metrics.approx_kl.item() == metrics.last_kl.item() == 0.0
+    # The surrogate of normalised advantages at ratio 1 is minus their mean, 0.
+    assert metrics.surrogate_loss.item() == pytest.approx(0.0, abs=1e-5)

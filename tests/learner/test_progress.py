@@ -111,3 +111,12 @@ def test_only_the_adaptive_schedule_follows_the_kl(schedule) -> None:
     for kl in (0.0, 0.001, 0.05):
         update.minibatch(kl)
     assert update.rate.item() == pytest.approx(1e-3)
+
+
+def test_the_adaptive_rate_keeps_the_configured_bounds() -> None:
+    """From 1e-3 up to 1.2e-3 at most, and down to 0.9e-3 at least."""
+    for kl, wanted in ((0.001, 1.2e-3), (0.025, 0.9e-3)):
+        update = Update(min_learning_rate=0.9e-3, max_learning_rate=1.2e-3)
+        update.minibatch(kl=0.0)
+        update.minibatch(kl)
+        assert update.rate.item() == pytest.approx(wanted)
