@@ -65,13 +65,14 @@ def train(composed: Composed, console: Console) -> None:
     seed_everything(config)
     path = find_checkpoint(config.checkpoint, task_folder(config)) if config.checkpoint else None
     content = load_checkpoint(path) if path else None
+    if path and content:
+        check_resumable(path, content, config)
     announce(composed, console)
     env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
     trainer = Trainer(config, env, agent)
     if path and content:
         check_compatible(path, content, config, env.sim.joint_names)
-        check_resumable(path, content, config)
         resume(trainer, path, content)
     # Write nothing until everything has been checked.
     folder = create_run_folder(config)

@@ -85,6 +85,7 @@ class WarpWorlds:
         with wp.ScopedDevice(self._wp_device):
             self._m = _put_model(model, fields, num_worlds, deterministic)
             self._d = mjw.make_data(model, num_worlds, nconmax=nconmax, njmax=njmax)
+            wp.synchronize_device()
         self._field_names = set(fields)
         self._arrays: dict[str, Tensor] = {}
         self._qpos, self._qvel = self.array("qpos"), self.array("qvel")
@@ -116,11 +117,12 @@ class WarpWorlds:
         """Compiles all kernels and records ``step(num_steps)`` as a Warp graph."""
         before = self.state_dict()
         with wp.ScopedDevice(self._wp_device):
+            # Warp's own stream and torch's do not wait for each other.
+            wp.synchronize_device()
             self._physics(num_steps)
             with wp.ScopedCapture() as capture:
                 self._physics(num_steps)
             self._kinematics()
-            # The work above ran on Warp's own stream, which torch's stream does not wait for.
             wp.synchronize_device()
         self._graphs[num_steps] = capture.graph
         self.load_state_dict(before)
@@ -141,13 +143,13 @@ class WarpWorlds:
 
     def step(self, num_steps: int) -> None:
         """Advances every world by physics steps under one held ``ctrl``."""
+        if not self._in_capture and num_steps not in self._graphs:
+            self.prepare(num_steps)
         with self._on_torch_stream():
             if self._in_capture:
                 self._physics(num_steps)
-                return
-            if num_steps not in self._graphs:
-                self.prepare(num_steps)
-            wp.capture_launch(self._graphs[num_steps])
+            else:
+                wp.capture_launch(self._graphs[num_steps])
 
     def check(self) -> None:
         """Brings the flags up to date, and restarts worlds whose state is not finite."""
