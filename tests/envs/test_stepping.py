@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from rlgpu.envs import VecEnv
+from rlgpu.envs import VecEnv, uniform
 from rlgpu.sim import ENGINES, make_simulator
 from tasks.ant import Ant, AntConfig
 from tasks.cartpole import Cartpole, CartpoleConfig
@@ -43,7 +43,7 @@ def test_random_ages_spread_out_the_time_limits() -> None:
     """Ages lie between 0 and the episode length; the first episodes to end are truncated."""
     env = make(n=400, episode_length=50)
     env.randomize_ages()
-    assert env.episode_step.min() < 5
+    assert env.episode_step.min() == 0
     assert 45 <= env.episode_step.max() < 50
     ended = [int(env.step(torch.zeros(400, 1)).truncated.sum()) for _ in range(10)]
     assert 0 < max(ended) < 30
@@ -152,3 +152,19 @@ def test_observations_keep_their_limit() -> None:
     step = env.step(torch.zeros(50, 1))
     assert step.observations.abs().max().item() == pytest.approx(0.05)
     assert step.final_observations.min().item() == pytest.approx(-0.05)
+
+
+def test_steps_and_counts_are_whole_numbers() -> None:
+    """Float32 would stop counting at 16.8 million."""
+    env = make()
+    env.step(torch.zeros(4, 1))
+    for number in (env.episode_step, *env.counts):
+        assert number.dtype == torch.int64
+
+
+def test_uniform_numbers_fill_their_range() -> None:
+    """10 000 numbers from 2 to 3, with the generator's own seed."""
+    x, again = (uniform((10_000,), 2.0, 3.0, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert 2.0 <= x.min() < 2.01
+    assert 2.99 < x.max() < 3.0
+    assert torch.equal(x, again)
