@@ -373,3 +373,26 @@ def test_metrics_of_a_single_step_are_those_of_its_minibatch() -> None:
     assert metrics.approx_kl.item() == metrics.last_kl.item() == 0.0
     # The surrogate of normalised advantages at ratio 1 is minus their mean, 0.
     assert metrics.surrogate_loss.item() == pytest.approx(0.0, abs=1e-5)
+
+
+def test_the_configuration_reaches_network_and_optimiser() -> None:
+    """Separate critic, initialisation, precision, Adam's epsilon and the gradient clip."""
+    plain, other = agent(), agent(separate=True, weight_init="orthogonal", initial_log_std=-0.5)
+    assert plain.network.critic is None
+    assert other.network.critic is not None
+    assert plain.network.actor[0].bias.any()
+    assert not other.network.actor[0].bias.any()
+    assert other.network.log_std.tolist() == [-0.5] * A
+    x = torch.randn(100, O)
+    rounded = agent(precision="bf16").act_deterministic(x)
+    assert not torch.equal(rounded, plain.act_deterministic(x))
+    torch.testing.assert_close(rounded, plain.act_deterministic(x), atol=0.02, rtol=0)
+    # Clipped to a norm of 1e-3, the first moment is a tenth of that at most.
+    clipped = agent(max_grad_norm=1e-3, num_epochs=1, num_minibatches=1)
+    clipped.update(rollout(clipped))
+    assert clipped.adam.exp_avg.norm().item() == pytest.approx(1e-4, rel=1e-3)
+    # An epsilon far above the gradients makes the step as small.
+    start = agent(adam_eps=1e6).flat.params.clone()
+    slow = agent(adam_eps=1e6)
+    slow.update(rollout(slow))
+    assert 0 < (slow.flat.params - start).abs().max() < 1e-6
