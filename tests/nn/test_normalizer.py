@@ -109,3 +109,13 @@ def test_float64_sums_lose_nothing() -> None:
         normalizer.update(torch.full((100_000, 1), 1e7 + 1))
     assert normalizer.mean.item() == 1e7 + 1
     assert normalizer.var.item() < 1e-6
+
+
+def test_denormalising_keeps_to_five_deviations() -> None:
+    """What no normalised number can be is taken for the nearest that can."""
+    normalizer = RunningNormalizer(1, KERNELS)
+    normalizer.update(torch.tensor([[-1.0], [3.0]]))
+    back = normalizer.denormalize(torch.tensor([[5.0], [50.0], [-5.0], [-50.0]]))
+    torch.testing.assert_close(
+        back, torch.tensor([[11.0], [11.0], [-9.0], [-9.0]]), atol=1e-3, rtol=0
+    )
