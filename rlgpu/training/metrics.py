@@ -67,8 +67,9 @@ class MetricsWriter:
         self._csv.writerow({name: _shown(value) for name, value in row.items()})
         self._file.flush()
         steps = record.env_steps
-        for name in row.keys() - _OWN_TAGS:
-            self._events.add_scalar(_TAGS.get(name, f"info/{name}"), row[name], steps)
+        for name, value in row.items():
+            if name not in _OWN_TAGS:
+                self._events.add_scalar(_TAGS.get(name, f"info/{name}"), value, steps)
         if episodes.episodes > 0:
             self._curve.append((steps, record.wall_time, episodes.mean_return))
             axes = (("step", steps), ("iter", record.iteration), ("time", int(record.wall_time)))

@@ -47,6 +47,7 @@ class Parameters:
             where: The scene's layout.
         """
         self._worlds, self._where = worlds, where
+        self._position_joints = where.driven[where.position_drives]
         self._fields = {field: worlds.field(field) for field in fields_of(names)}
         # Inertias are scaled from these, so that they do not depend on earlier writes.
         self._originals = {
@@ -98,9 +99,8 @@ class Parameters:
     def _write_gain(self, name: str, values: Tensor) -> None:
         """Sets a gain of the position drives; effort drives have none and are unchanged."""
         ids = self._where.position_drives
-        gains = values.index_select(1, self._where.driven.index_select(0, ids))
         bias = self._fields["actuator_biasprm"]
-        gains = gains.to(bias.dtype)
+        gains = values[:, self._position_joints].to(bias.dtype)
         if name == "drive_stiffness":
             self._fields["actuator_gainprm"][:, ids, 0] = gains
         bias[:, ids, _BIAS_COLUMN[name]] = -gains
@@ -119,8 +119,7 @@ class Parameters:
         else:
             bias = fields["actuator_biasprm"][..., _BIAS_COLUMN[name]]
             values = bias.new_zeros(len(bias), len(where.joint_names))
-            ids = where.position_drives
-            values[:, where.driven[ids]] = -bias[:, ids]
+            values[:, self._position_joints] = -bias[:, where.position_drives]
         return values.float().clone()
 
     def state_dict(self) -> dict[str, Tensor]:
