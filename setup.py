@@ -62,7 +62,7 @@ def extension() -> CppExtension | CUDAExtension:
     """Returns the extension that this machine can build, and prints which one."""
     sources = [
         "csrc/ops.cpp",
-        *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/cpu/*.cpp")),
+        *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/cpu/**/*.cpp")),
     ]
     home = cuda_home()
     if torch.version.cuda is None or home is None:

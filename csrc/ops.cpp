@@ -1,7 +1,10 @@
 // Schemas of all ops: the extension's table of contents. Implementations register themselves in
 // cpu/<op>.cpp and cuda/<op>.cu; contracts and fake kernels are in rlgpu/ops/<op>.py.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 #include <torch/library.h>
+
+#include "kernels/physics/tables.h"
 
 #if defined(RLGPU_WITH_CUDA)
 #include <torch/csrc/utils/pybind.h>
@@ -33,6 +36,12 @@ TORCH_LIBRARY(rlgpu, m) {
       "gaussian_sample(Tensor mean, Tensor values, Tensor log_std, Tensor(a!) rng_state, "
       "Tensor(b!) actions, Tensor(c!) log_probs, Tensor(d!) mean_out, Tensor(e!) values_out) "
       "-> ()");
+  m.def(
+      "physics_step(Tensor ints, Tensor constants, Tensor parameters, Tensor ctrl, "
+      "Tensor(a!) qpos, Tensor(b!) qvel, Tensor(c!) qacc, Tensor(d!) diverged, "
+      "Tensor(e!)? wrenches, Tensor(f!)? xpos, Tensor(g!)? xquat, Tensor(h!)? xmat, "
+      "Tensor(i!)? subtree_com, Tensor(j!)? cvel, Tensor(k!)? cfrc_ext, int num_steps, "
+      "int num_threads, int lanes) -> ()");
   m.def("shuffle(Tensor(a!) rng_state, int count) -> Tensor ids");
   m.def(
       "gaussian_ppo_loss(Tensor mean, Tensor log_std, Tensor values, Tensor actions, Tensor "
@@ -60,11 +69,22 @@ bool keep_freed_memory() {
 #endif
 }
 
+// Names of the tables of a physics model, in the order in which kernels expect them.
+std::map<std::string, std::vector<std::string>> physics_tables() {
+#define RLGPU_NAME(name) #name,
+  return {{"sizes", {RLGPU_PHYSICS_SIZES(RLGPU_NAME)}},
+          {"ints", {RLGPU_PHYSICS_INTS(RLGPU_NAME)}},
+          {"constants", {RLGPU_PHYSICS_CONSTANTS(RLGPU_NAME)}},
+          {"parameters", {RLGPU_PHYSICS_PARAMETERS(RLGPU_NAME)}}};
+#undef RLGPU_NAME
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
   m.def("keep_freed_memory", &keep_freed_memory,
         "Makes this process reuse freed memory; returns whether the C library supports it.");
+  m.def("physics_tables", &physics_tables, "Returns the names of the tables of a physics model.");
   m.doc() = "rlgpu's compiled ops, reached through torch.ops.rlgpu.";
 #if defined(RLGPU_WITH_CUDA)
   m.attr("with_cuda") = true;

@@ -176,7 +176,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
         (["train.separate=True"], "train.separate=False"),
         (
             ["sim=mujoco_warp", "sim_device=cpu"],
-            "it holds the state of sim=mujoco, this run has sim=mujoco_warp; use sim=mujoco",
+            "it holds the state of sim=fused, this run has sim=mujoco_warp; use sim=fused",
         ),
     ],
 )

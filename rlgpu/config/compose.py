@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 import yaml
@@ -37,6 +37,10 @@ class EngineSettings(Protocol):
     def on_gpu(self) -> bool:
         """Whether it runs on an NVIDIA GPU."""
 
+    @property
+    def accept(self) -> Callable[[Any, Any], list[str]]:
+        """Returns why it cannot simulate a scene, given the timing; empty if it can."""
+
 
 @dataclass(frozen=True)
 class Composed:
@@ -48,6 +52,20 @@ class Composed:
     """The value of ``task=`` as given, for showing commands to the user."""
     notes: list[str] = field(default_factory=list)
     """Messages for the user about values that were adjusted."""
+
+
+class _Request(NamedTuple):
+    """What the user asked for, and where to find it."""
+
+    given: Mapping[str, Any]
+    """Keys and values of the command line."""
+    tree: Mapping[str, Any]
+    """Contents of ``cfg/config.yaml``."""
+    chosen: Mapping[str, str]
+    """The words given for ``task`` and ``train``."""
+    tasks: Mapping[str, Any]
+    engines: Mapping[str, EngineSettings]
+    cfg: Path
 
 
 def compose(
@@ -70,15 +88,35 @@ def compose(
     given = _parse(arguments)
     tree = _load(cfg / "config.yaml")
     chosen = {name: str(given.pop(name, tree.pop(name, ""))) for name in ("task", "train", "sim")}
-    task_name, task_class, folders = _find_task(chosen["task"], tasks, cfg)
-    engine = _choose_engine(chosen["sim"], str(given.get("sim_device", "auto")), engines)
-    train_name = chosen["train"] or f"{task_name}PPO"
+    candidates = _candidates(chosen["sim"], str(given.get("sim_device", "auto")), engines)
+    request = _Request(given, tree, chosen, tasks, engines, cfg)
+    notes: list[str] = []
+    for engine in candidates:
+        composed = _compose(request, engine)
+        if engine == candidates[-1]:
+            break
+        config = composed.config
+        scene = composed.task_class(config.task).scene()
+        try:
+            reasons = engines[engine].accept(scene, config.task.timing())
+        except (OSError, ValueError) as error:
+            raise UsageError(f"task={composed.task_word}: no scene: {error}") from error
+        if not reasons:
+            break
+        notes.append(f"sim=auto: not {engine}, because {'; '.join(reasons)}")
+    return replace(composed, notes=notes + composed.notes)
 
+
+def _compose(request: _Request, engine: str) -> Composed:
+    """Returns the configuration for one engine."""
+    given, engines, cfg = request.given, request.engines, request.cfg
+    task_name, task_class, folders = _find_task(request.chosen["task"], request.tasks, cfg)
+    train_name = request.chosen["train"] or f"{task_name}PPO"
     base = _writable(Config)
     base.task = _writable(task_class.Config)
     base.sim = _writable(engines[engine].settings)
     layers = [
-        ("", tree),
+        ("", request.tree),
         ("task", _for_engine(_load(folders["task"] / f"{task_name}.yaml"), engine)),
         ("train", _for_engine(_load(folders["train"] / f"{train_name}.yaml", "train"), engine)),
         ("sim", _load(cfg / "sim" / f"{engine}.yaml")),
@@ -94,7 +132,7 @@ def compose(
     except OmegaConfBaseException as error:
         raise UsageError(f"the configuration is incomplete: {error}") from error
     config, notes = resolve(config, given, on_gpu=engines[engine].on_gpu)
-    return Composed(config, task_class, chosen["task"], notes)
+    return Composed(config, task_class, request.chosen["task"], notes)
 
 
 def _check_engine_key(key: str, engine: str, engines: Mapping[str, EngineSettings]) -> None:
@@ -117,19 +155,21 @@ def _writable(schema: type) -> DictConfig:
     return tree
 
 
-def _choose_engine(wanted: str, sim_device: str, engines: Mapping[str, EngineSettings]) -> str:
-    """Returns the requested engine, or, for ``auto``, the default engine for the device."""
+def _candidates(
+    wanted: str, sim_device: str, engines: Mapping[str, EngineSettings]
+) -> tuple[str, ...]:
+    """Returns the requested engine, or, for ``auto``, those to try; the last takes every model."""
     if wanted == "auto":
         on_gpu = sim_device.startswith("cuda") or (
             sim_device == "auto" and torch.cuda.is_available()
         )
-        return "mujoco_warp" if on_gpu else "mujoco"
+        return ("mujoco_warp",) if on_gpu else ("fused", "mujoco")
     if wanted not in engines:
         known = ", ".join(("auto", *engines))
         raise UsageError(
             f"sim={wanted} is not an engine; allowed: {known}{nearest(wanted, engines)}"
         )
-    return wanted
+    return (wanted,)
 
 
 def _parse(arguments: Sequence[str]) -> dict[str, Any]:

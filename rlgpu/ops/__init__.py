@@ -15,6 +15,7 @@ from rlgpu.ops import gather_rows as _gather_rows
 from rlgpu.ops import gaussian_ppo_loss as _gaussian_ppo_loss
 from rlgpu.ops import gaussian_sample as _gaussian_sample
 from rlgpu.ops import mlp as _mlp
+from rlgpu.ops import physics as _physics
 from rlgpu.ops import reference
 from rlgpu.ops import running_stats as _running_stats
 from rlgpu.ops import shuffle as _shuffle
@@ -31,6 +32,13 @@ from rlgpu.ops.gaussian_ppo_loss import (
 )
 from rlgpu.ops.gaussian_sample import ActionSlot, gaussian_sample
 from rlgpu.ops.mlp import Precision, mlp
+from rlgpu.ops.physics import (
+    PhysicsModel,
+    PhysicsOutputs,
+    PhysicsState,
+    physics_step,
+    physics_tables,
+)
 from rlgpu.ops.running_stats import RunningStats, normalize, running_stats
 from rlgpu.ops.shuffle import shuffle
 
@@ -41,6 +49,9 @@ __all__ = [
     "AdamState",
     "Gae",
     "Kernels",
+    "PhysicsModel",
+    "PhysicsOutputs",
+    "PhysicsState",
     "PpoBatch",
     "PpoCoefficients",
     "PpoGradients",
@@ -53,6 +64,8 @@ __all__ = [
     "gaussian_sample",
     "mlp",
     "normalize",
+    "physics_step",
+    "physics_tables",
     "reference",
     "running_stats",
     "select_kernels",
@@ -100,7 +113,7 @@ def select_kernels(name: Literal["fused", "torch"], device: torch.device) -> Ker
 if importlib.util.find_spec("rlgpu._C") is not None:
     importlib.import_module("rlgpu._C")
     for _op in (
-        _adam_step, _gae, _gather_rows, _gaussian_ppo_loss, _gaussian_sample, _mlp, _running_stats,
-        _shuffle,
+        _adam_step, _gae, _gather_rows, _gaussian_ppo_loss, _gaussian_sample, _mlp, _physics,
+        _running_stats, _shuffle,
     ):  # fmt: skip
         _op.register_fake()

@@ -3,6 +3,7 @@
 from rlgpu.sim.engines import (
     ENGINES,
     Engine,
+    FusedSettings,
     MujocoSettings,
     MujocoWarpSettings,
     make_simulator,
@@ -15,6 +16,7 @@ __all__ = [
     "PARAMETERS",
     "Drive",
     "Engine",
+    "FusedSettings",
     "Mirror",
     "MujocoSettings",
     "MujocoWarpSettings",

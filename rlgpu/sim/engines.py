@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,6 +11,16 @@ import torch
 
 from rlgpu.sim.scene import SceneSpec, Timing
 from rlgpu.sim.simulator import Simulator
+
+
+@dataclass(frozen=True)
+class FusedSettings:
+    """rlgpu's own kernels; ``sim.*`` on the command line."""
+
+    engine: str = "fused"
+    """Name of the engine."""
+    num_threads: int = 0
+    """Threads that step the worlds; 0 is one per core. Results do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,8 @@ class Engine(NamedTuple):
     """The command that installs it."""
     build: Callable[[SceneSpec, Timing, int, torch.device, Any, bool], Simulator]
     """Imports and builds it from scene, timing, num_envs, device, settings and deterministic."""
+    accept: Callable[[SceneSpec, Timing], list[str]]
+    """Returns why it cannot simulate a scene; empty if it can."""
 
 
 def make_simulator(
@@ -78,6 +91,39 @@ def make_simulator(
     entry = ENGINES[engine]
     where = device or torch.device("cpu")
     return entry.build(scene, timing, num_envs, where, settings or entry.settings(), deterministic)
+
+
+def _fused(
+    scene: SceneSpec,
+    timing: Timing,
+    num_envs: int,
+    device: torch.device,
+    settings: FusedSettings,
+    deterministic: bool,
+) -> Simulator:
+    from rlgpu.sim.mujoco.fused.worlds import FusedWorlds  # noqa: PLC0415
+
+    def build(model: Any, fields: list[str]) -> FusedWorlds:
+        return FusedWorlds(model, num_envs, fields=fields, num_threads=settings.num_threads)
+
+    return _on_worlds(scene, timing, build)
+
+
+def _accept_fused(scene: SceneSpec, timing: Timing) -> list[str]:
+    """Returns what in a scene's model the fused engine does not simulate."""
+    if importlib.util.find_spec("rlgpu._C") is None:
+        return ["rlgpu's compiled extension is not built"]
+    try:
+        from rlgpu.sim.mujoco.fused.coverage import accept  # noqa: PLC0415
+        from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
+    except ImportError:
+        return []  # building it reports what is missing, and how to install it
+    return accept(build_model(scene, timing))
+
+
+def _accept_all(scene: SceneSpec, timing: Timing) -> list[str]:
+    """Returns nothing: MuJoCo's own engines simulate every model."""
+    return []
 
 
 def _mujoco(
@@ -132,13 +178,17 @@ def _on_worlds(
     return MujocoSimulator(worlds, scene, timing)
 
 
+_INSTALL_MUJOCO = "pip install mujoco==4.0.0"
+
 ENGINES: Mapping[str, Engine] = {
-    "mujoco": Engine(MujocoSettings, False, "pip install mujoco==4.0.0", _mujoco),
+    "fused": Engine(FusedSettings, False, _INSTALL_MUJOCO, _fused, _accept_fused),
+    "mujoco": Engine(MujocoSettings, False, _INSTALL_MUJOCO, _mujoco, _accept_all),
     "mujoco_warp": Engine(
         MujocoWarpSettings,
         True,
         "pip install mujoco-warp==4.0.0 warp-lang==1.19.0",
         _mujoco_warp,
+        _accept_all,
     ),
 }
 """Engines by the name that ``sim=`` accepts."""

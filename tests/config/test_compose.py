@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_seed_of_minus_one_is_drawn_and_recorded() -> None:
         (["train=AntPPQ"], "train=AntPPQ: there is no file .*did you mean AntPPO"),
         (
             ["sim=mujoko"],
-            "sim=mujoko is not an engine; allowed: auto, mujoco, mujoco_warp.*did you mean mujoco",
+            "sim=mujoko is not an engine; allowed: auto, fused, mujoco, .*did you mean mujoco",
         ),
         (["sim=mujoco", "sim.njmax=9"], "is a setting of sim=mujoco_warp; this is sim=mujoco"),
         (["sim.num_threads=-1"], "sim.num_threads=-1: must be at least 0"),
@@ -125,7 +126,7 @@ def with_gpu(monkeypatch) -> None:
         ((), "mujoco_warp", "cuda:0", "cuda:0", 4096),
         (("sim_device=cuda",), "mujoco_warp", "cuda:0", "cuda:0", 4096),
         (("sim=mujoco",), "mujoco", "cpu", "cpu", 512),
-        (("sim_device=cpu",), "mujoco", "cpu", "cpu", 512),
+        (("sim_device=cpu",), "fused", "cpu", "cpu", 512),
         (("sim=mujoco", "rl_device=cuda:0"), "mujoco", "cpu", "cuda:0", 512),
         (("sim=mujoco_warp", "sim_device=cpu"), "mujoco_warp", "cpu", "cpu", 4096),
     ],
@@ -157,7 +158,7 @@ def test_the_gpu_engine_without_a_gpu_is_refused() -> None:
 def test_a_task_outside_the_tree_brings_its_own_files(tmp_path) -> None:
     """task=path/to/file.py:Class, with its YAML files in the same folder."""
     source = (CFG.parent / "tasks" / "cartpole.py").read_text()
-    (tmp_path / "assets").mkdir()
+    shutil.copytree(CFG.parent / "tasks" / "assets", tmp_path / "assets")
     (tmp_path / "my_task.py").write_text(source.replace("class Cartpole(Task)", "class Mine(Task)"))
     (tmp_path / "Mine.yaml").write_text("name: Mine\nepisode_length: 77\n")
     (tmp_path / "MinePPO.yaml").write_text("gamma: 0.25\n")

@@ -23,7 +23,8 @@ FREE_BODY = """<mujoco><option gravity="0 0 {gravity}"/><worldbody>
     <geom type="sphere" size="0.1" pos="{com} 0 0" mass="2" contype="1" conaffinity="0"/>
   </body></worldbody></mujoco>"""
 
-ARM = """<mujoco><compiler angle="radian"/><option gravity="0 0 0"/><worldbody>
+ARM = """<mujoco><compiler angle="radian"/><option gravity="0 0 0"/>
+  <default><geom contype="0" conaffinity="0"/></default><worldbody>
   <body name="base" pos="0 0 1"><geom type="box" size=".05 .05 .05"/>
     <body name="upper" pos="0 0 0"><joint name="shoulder" axis="0 0 1" range="-2 2" limited="true"/>
       <geom type="capsule" fromto="0 0 0 1 0 0" size=".02" mass="1"/>
@@ -31,7 +32,8 @@ ARM = """<mujoco><compiler angle="radian"/><option gravity="0 0 0"/><worldbody>
         <geom type="capsule" fromto="0 0 0 1 0 0" size=".02" mass="1"/>
       </body></body></body></worldbody></mujoco>"""
 
-SLIDERS = """<mujoco><option gravity="0 0 0"/><worldbody>
+SLIDERS = """<mujoco><option gravity="0 0 0"/>
+  <default><geom contype="0" conaffinity="0"/></default><worldbody>
   <body name="a"><joint name="slide_a" type="slide" axis="1 0 0"/>
     <geom type="box" size=".1 .1 .1" mass="2"/></body>
   <body name="b" pos="0 1 0"><joint name="slide_b" type="slide" axis="1 0 0"/>
@@ -384,5 +386,5 @@ def test_a_name_that_is_not_in_the_asset_is_refused(make, scene) -> None:
 
 def test_an_unknown_engine_is_refused(tmp_path) -> None:
     """The message lists the engines."""
-    with pytest.raises(ValueError, match="sim=bullet is not an engine; allowed: mujoco"):
+    with pytest.raises(ValueError, match="sim=bullet is not an engine; allowed: fused, mujoco"):
         make_simulator("bullet", SceneSpec(tmp_path, {}), FINE, 1)

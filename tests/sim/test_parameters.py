@@ -10,7 +10,8 @@ import torch
 from rlgpu.sim import ENGINES, Drive, SceneSpec, Simulator, Timing, make_simulator
 
 # A slider driven by a force, a hinge driven to an angle, and a massless frame on the hinge.
-MIXED = """<mujoco><option gravity="0 0 -9.81"/><worldbody>
+MIXED = """<mujoco><option gravity="0 0 -9.81"/>
+  <default><geom contype="0" conaffinity="0"/></default><worldbody>
   <body name="cart"><joint name="push" type="slide" axis="1 0 0"/>
     <geom type="box" size=".1 .1 .1" mass="2.1"/></body>
   <body name="arm" pos="0 1 0"><joint name="turn" axis="0 1 0"/>

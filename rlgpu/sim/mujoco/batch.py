@@ -7,7 +7,7 @@ state is not finite and increments a warning counter, by which the restart is de
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -17,7 +17,8 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-from rlgpu.sim.mujoco.worlds import check_saved
+from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
+from rlgpu.sim.mujoco.wrenches import WrenchReader
 
 _BAD_STATE = [
     int(mujoco.mjtWarning.mjWARN_BADQPOS),
@@ -60,6 +61,7 @@ class BatchWorlds:
         self._warning: np.ndarray = self._batch.warning
         self._fields = {name: torch.from_numpy(self._batch.expand(name)) for name in fields}
         self._arrays: dict[str, Tensor] = {}
+        self._wrench_reader: WrenchReader | None = None
         self._qpos, self._qvel = self.array("qpos"), self.array("qvel")
         self.diverged = torch.zeros(num_worlds, dtype=torch.bool)
         self.overflowed = torch.zeros(num_worlds, dtype=torch.bool)
@@ -79,6 +81,11 @@ class BatchWorlds:
         """Returns a live tensor of a model field, shape [N, ...], float64."""
         return self._fields[name]
 
+    def wrenches(self, bodies: Sequence[int]) -> Tensor:
+        """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6], float32."""
+        self._wrench_reader = WrenchReader(self.array, bodies)
+        return self._wrench_reader.wrenches
+
     def prepare(self, num_steps: int) -> None:
         """Does nothing: MuJoCo C is compiled already."""
 
@@ -97,7 +104,9 @@ class BatchWorlds:
             self.diverged[torch.from_numpy(failed)] = True
 
     def check(self) -> None:
-        """Does nothing: ``step`` reads MuJoCo's warnings, and MuJoCo restarts worlds itself."""
+        """Updates the wrenches; ``step`` updates the flags, and MuJoCo restarts worlds itself."""
+        if self._wrench_reader is not None:
+            self._wrench_reader.read()
 
     def forward(self, mask: Tensor | None = None) -> None:
         """Brings poses and velocities of bodies in line with ``qpos`` and ``qvel``."""
@@ -114,9 +123,10 @@ class BatchWorlds:
         self._qpos[ids], self._qvel[ids] = qpos[ids], qvel[ids]
         self._warnings_before = self._warnings(_BAD_STATE), self._warnings(_FULL)
 
-    def refresh_constants(self) -> None:
+    def fields_written(self, names: Collection[str]) -> None:
         """Recomputes the constants that MuJoCo derives from model fields."""
-        self._batch.set_const()
+        if DERIVING_FIELDS & set(names):
+            self._batch.set_const()
 
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that does nothing: this engine is not capturable."""

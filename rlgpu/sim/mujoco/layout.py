@@ -32,9 +32,6 @@ class Layout(NamedTuple):
     """Joint of each actuator, shape [U], int64."""
     position_drives: Tensor
     """Actuators whose target is a position, shape [P], int64."""
-    wrenches: slice | Tensor
-    """Bodies of the measured wrenches, S of them: a slice where they are evenly spaced, which reads
-    without gathering, else shape [S], int64."""
     qpos0: Tensor
     """The asset's own pose, shape [nq]."""
 
@@ -49,7 +46,6 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
     high = [j.range[1] if on else np.inf for j, on in zip(scalar, limited, strict=True)]
     driven = [names.index(model.actuator(i).name) for i in range(model.nu)]
     tracking = [i for i in range(model.nu) if model.actuator_biastype[i] != _NO_BIAS]
-    wrenches = [model.body(name).id for name in scene.wrench_bodies]
     return Layout(
         joint_names=names,
         body_names=tuple(model.body(i).name for i in range(1, model.nbody)),
@@ -61,18 +57,8 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
         dofs=_contiguous([int(joint.dofadr[0]) for joint in scalar]),
         driven=torch.tensor(driven, dtype=torch.int64, device=device),
         position_drives=torch.tensor(tracking, dtype=torch.int64, device=device),
-        wrenches=_evenly_spaced(wrenches)
-        or torch.tensor(wrenches, dtype=torch.int64, device=device),
         qpos0=torch.tensor(model.qpos0, dtype=torch.float32, device=device),
     )
-
-
-def _evenly_spaced(ids: list[int]) -> slice | None:
-    """Returns a slice of just these indices, or None if there is none."""
-    step = ids[1] - ids[0] if len(ids) > 1 else 1
-    if not ids or step < 1 or ids != list(range(ids[0], ids[0] + step * len(ids), step)):
-        return None
-    return slice(ids[0], ids[-1] + 1, step)
 
 
 def _contiguous(ids: list[int]) -> slice:

@@ -24,8 +24,6 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "gravity": ("opt.gravity",),
 }
 """MuJoCo's fields behind each parameter."""
-_DERIVING = frozenset({"body_mass", "joint_armature"})
-"""Parameters from which MuJoCo derives constants of the model."""
 # A position actuator's force is kp * target - kp * q - kd * qd: biasprm is (0, -kp, -kd).
 _BIAS_COLUMN = {"drive_stiffness": 1, "drive_damping": 2}
 
@@ -83,8 +81,7 @@ class Parameters:
         else:
             self._write_gain(name, values)
         current.copy_(self._read(name))
-        if name in _DERIVING:
-            self._worlds.refresh_constants()
+        self._worlds.fields_written(_FIELDS[name])
 
     def _write_mass(self, values: Tensor) -> None:
         """Sets masses; a body keeps its shape, so its inertia is scaled from the asset's."""
@@ -132,5 +129,5 @@ class Parameters:
             field.copy_(state[f"field.{name}"])
         for name, values in self.values.items():
             values.copy_(self._read(name))
-        if _DERIVING & set(self.values):
-            self._worlds.refresh_constants()
+        if self._fields:
+            self._worlds.fields_written(self._fields.keys())

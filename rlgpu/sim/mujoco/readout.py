@@ -63,30 +63,6 @@ def read_root(state: SimState, qpos: Tensor, qvel: Tensor) -> None:
     state.root_ang_vel_w.copy_(quat_rotate(state.root_quat_w, qvel[:, 3:6].float()))
 
 
-def read_wrenches(state: SimState, derived: Mapping[str, Tensor], bodies: slice | Tensor) -> None:
-    """Writes contact wrenches of bodies, about their origins and in their axes.
-
-    Args:
-        state: Updated in place.
-        derived: ``cfrc_ext`` [N, nbody, 6], ``subtree_com`` and ``xpos`` [N, nbody, 3], ``xmat``
-            [N, nbody, 9] or [N, nbody, 3, 3].
-        bodies: Which, S of them, as ``Layout.wrenches`` says.
-    """
-    wrench_w = derived["cfrc_ext"][:, bodies].float()
-    torque_w, force_w = wrench_w[..., :3], wrench_w[..., 3:]
-    arm_w = (derived["subtree_com"][:, 1:2] - derived["xpos"][:, bodies]).float()
-    torque_w = torque_w + torch.linalg.cross(arm_w, force_w)
-    to_body = derived["xmat"][:, bodies].float().reshape(-1, 3, 3)
-    both_w = torch.stack((force_w, torque_w), dim=-2).flatten(0, 1)  # [N*S, 2, 3]
-    # Columns of to_body are the body's axes. A batched product is fastest on the CPU; elsewhere the
-    # sum is fused with the surrounding operations.
-    if to_body.device.type == "cpu":
-        both_b = torch.bmm(both_w, to_body)
-    else:
-        both_b = (both_w[..., None] * to_body[:, None]).sum(-2)
-    state.contact_wrench_b.copy_(both_b.view(state.contact_wrench_b.shape))
-
-
 def read_bodies(state: SimState, derived: Mapping[str, Tensor]) -> None:
     """Writes poses and velocities of all bodies.
 

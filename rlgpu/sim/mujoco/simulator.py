@@ -17,12 +17,11 @@ from rlgpu.sim.mujoco.worlds import Worlds, check_saved
 from rlgpu.sim.scene import SceneSpec, Timing
 from rlgpu.sim.simulator import ResetState, SimState
 
-_WRENCH_ARRAYS = ("cfrc_ext", "subtree_com", "xpos", "xmat")
 _BODY_ARRAYS = ("subtree_com", "xpos", "xquat", "cvel")
 
 
 class MujocoSimulator:
-    """``Simulator`` on the worlds of MuJoCo C or MuJoCo Warp.
+    """``Simulator`` on the worlds of any MuJoCo engine.
 
     Contact quantities are read with the poses at which their contacts were solved, at the start of
     the last physics step; poses are brought up to date only afterwards.
@@ -55,8 +54,6 @@ class MujocoSimulator:
     def _bind_state(self, scene: SceneSpec) -> None:
         """Looks up the arrays to read; those of the right dtype are used directly as the state."""
         arrays: set[str] = set()
-        if scene.wrench_bodies:
-            arrays |= set(_WRENCH_ARRAYS)
         if scene.contact_forces:
             arrays |= {"cfrc_ext"}
         if scene.body_states:
@@ -64,6 +61,9 @@ class MujocoSimulator:
         self._derived = {name: self.worlds.array(name) for name in sorted(arrays)}
         state = readout.empty_state(self.worlds.model, scene, self.num_envs, self.device)
         aliases = {"diverged": self.worlds.diverged, "overflowed": self.worlds.overflowed}
+        if scene.wrench_bodies:
+            bodies = [self.worlds.model.body(name).id for name in scene.wrench_bodies]
+            aliases["contact_wrench_b"] = self.worlds.wrenches(bodies)
         self._copies_joints = self._qpos.dtype != torch.float32
         if not self._copies_joints:
             aliases["joint_pos"] = self._qpos[:, self._where.qpos]
@@ -89,7 +89,6 @@ class MujocoSimulator:
             forces_w = self._derived["cfrc_ext"][:, 1:, 3:]
             self.state.contact_force_w.copy_(forces_w.masked_fill(diverged, 0.0))
         if self.state.contact_wrench_b.shape[1] > 0:
-            readout.read_wrenches(self.state, self._derived, self._where.wrenches)
             self.state.contact_wrench_b.masked_fill_(diverged, 0.0)
         self._read_joints_and_root()
         self._refresh_bodies()

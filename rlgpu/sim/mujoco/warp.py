@@ -12,7 +12,7 @@ events are reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -24,7 +24,8 @@ import warp as wp
 from torch import Tensor
 
 from rlgpu.sim.mujoco.contacts import bounds
-from rlgpu.sim.mujoco.worlds import check_saved
+from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
+from rlgpu.sim.mujoco.wrenches import WrenchReader
 
 # MuJoCo C also treats a state beyond this as bad. Source: mjMAXVAL, mujoco.h.
 _MAX_VALUE = 1e10
@@ -34,7 +35,6 @@ _MAX_CONTACTS = 64
 """Default contact budget per world if the geometry allows more."""
 # Fields that MuJoCo derives from masses and inertias also need one row per world.
 _DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "tendon_invweight0")
-_DERIVING = {"body_mass", "body_inertia", "dof_armature"}
 _STATE = (
     "qpos", "qvel", "act", "ctrl", "qacc_warmstart", "qfrc_applied", "xfrc_applied", "mocap_pos",
     "mocap_quat", "time",
@@ -88,6 +88,7 @@ class WarpWorlds:
             wp.synchronize_device()
         self._field_names = set(fields)
         self._arrays: dict[str, Tensor] = {}
+        self._wrench_reader: WrenchReader | None = None
         self._qpos, self._qvel = self.array("qpos"), self.array("qvel")
         self._warm_start, self._overflow = self.array("qacc_warmstart"), self.array("overflow")
         self._qpos0 = torch.tensor(model.qpos0, dtype=torch.float32, device=device)
@@ -112,6 +113,11 @@ class WarpWorlds:
         holder = self._m.opt if name.startswith("opt.") else self._m
         view: Tensor = wp.to_torch(getattr(holder, name.removeprefix("opt.")))
         return view
+
+    def wrenches(self, bodies: Sequence[int]) -> Tensor:
+        """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6], float32."""
+        self._wrench_reader = WrenchReader(self.array, bodies)
+        return self._wrench_reader.wrenches
 
     def prepare(self, num_steps: int) -> None:
         """Compiles all kernels and records ``step(num_steps)`` as a Warp graph."""
@@ -158,6 +164,8 @@ class WarpWorlds:
         self.overflowed.copy_((self._overflow & int(_LEFT_OUT)) != 0)
         self._overflow.zero_()
         self.reset(bad, self._qpos0, torch.zeros_like(self._qvel))
+        if self._wrench_reader is not None:
+            self._wrench_reader.read()
 
     def reset(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Gives the masked worlds a state without history."""
@@ -172,8 +180,10 @@ class WarpWorlds:
         with self._on_torch_stream(), wp.ScopedDevice(self._wp_device):
             self._kinematics()
 
-    def refresh_constants(self) -> None:
+    def fields_written(self, names: Collection[str]) -> None:
         """Recomputes the constants that MuJoCo derives from model fields."""
+        if not DERIVING_FIELDS & set(names):
+            return
         with self._on_torch_stream(), wp.ScopedDevice(self._wp_device):
             mjw.set_const(self._m, self._d, restore=False)
             if not self._in_capture:
@@ -250,7 +260,7 @@ def _budget(model: mujoco.MjModel, nconmax: int, njmax: int) -> tuple[int, int]:
 def _put_model(
     model: mujoco.MjModel, fields: Sequence[str], num_worlds: int, deterministic: bool
 ) -> Any:
-    wanted = {*fields, *(_DERIVED if _DERIVING & set(fields) else ())}
+    wanted = {*fields, *(_DERIVED if DERIVING_FIELDS & set(fields) else ())}
     batched = {name: num_worlds for name in wanted if not name.startswith("opt.")}
     m = mjw.put_model(model, batch_sizes=batched)
     # Both are compiled into the kernels, so they are set first. Overflows are reported by us; the

@@ -1,12 +1,13 @@
 """The layer below the MuJoCo simulator: N worlds of one model, with their arrays as tensors.
 
 Uses MuJoCo's names and layouts and is independent of robots, drives and tasks. ``BatchWorlds`` runs
-on MuJoCo C, ``WarpWorlds`` on MuJoCo Warp; code written against this protocol runs on both.
+on MuJoCo C, ``WarpWorlds`` on MuJoCo Warp, ``FusedWorlds`` on rlgpu's own kernels; code written
+against this protocol runs on all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -14,13 +15,16 @@ import mujoco
 import torch
 from torch import Tensor
 
+DERIVING_FIELDS = frozenset({"body_mass", "body_inertia", "dof_armature"})
+"""Model fields from which MuJoCo derives constants of the model."""
+
 
 class Worlds(Protocol):
     """N copies of one ``MjModel``, stepped together.
 
     Arrays keep MuJoCo's own layout: quaternions (w, x, y, z), body 0 is the world, a free joint's
     velocity is (linear in world axes, angular in body axes). Their dtype is the engine's: float64
-    on MuJoCo C, float32 on MuJoCo Warp.
+    on MuJoCo C, else float32.
     """
 
     num_worlds: int
@@ -53,6 +57,16 @@ class Worlds(Protocol):
             name: One of the ``fields`` the worlds were built with; options are ``opt.<name>``.
         """
 
+    def wrenches(self, bodies: Sequence[int]) -> Tensor:
+        """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6], float32.
+
+        Force [N] and torque about the body's origin [N m], in the body's axes, at the start of the
+        last physics step. ``check`` updates it. Call this once, before the first step.
+
+        Args:
+            bodies: Ids of the bodies, S of them.
+        """
+
     def prepare(self, num_steps: int) -> None:
         """Compiles and captures what ``step(num_steps)`` runs, so that no later call has to."""
 
@@ -64,7 +78,7 @@ class Worlds(Protocol):
         """
 
     def check(self) -> None:
-        """Updates ``diverged`` and ``overflowed`` after a ``step`` and restarts diverged worlds.
+        """Updates flags and wrenches after a ``step`` and restarts diverged worlds.
 
         Uses tensor operations only, so that they compile together with the code that follows.
         """
@@ -86,8 +100,12 @@ class Worlds(Protocol):
             qvel: Velocities, shape [N, nv]; likewise.
         """
 
-    def refresh_constants(self) -> None:
-        """Recomputes the constants derived from model fields, after masses or armatures change."""
+    def fields_written(self, names: Collection[str]) -> None:
+        """Brings what is derived from model fields up to date; call it after writing to them.
+
+        Args:
+            names: The fields that were written.
+        """
 
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that lets ``step`` join the CUDA graph torch is capturing."""

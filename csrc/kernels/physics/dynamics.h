@@ -1,0 +1,87 @@
+// The mass matrix, and all forces that do not come from constraints.
+//
+// Source: MuJoCo, mj_crb and mj_rne (engine_core_smooth.c), mj_passive, mj_fwdActuation; the
+// derivatives by velocity are those of its implicitfast integrator (engine_derivative.c).
+#pragma once
+
+#include "factor.h"
+
+namespace rlgpu::physics {
+inline namespace RLGPU_PHYSICS_BUILD {
+
+// Composite rigid bodies: M(i, j) = cdof_j . (inertia of everything beyond i) cdof_i.
+template <typename V>
+inline void mass_matrix(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+  for (int b = 1; b < t.nbody; ++b)
+    if (t.body_moves[b]) w.crb[b] = w.cinert[b];
+  for (int b = t.nbody - 1; b > 0; --b) {
+    const int parent = t.body_parent[b];
+    if (t.body_moves[b] && t.body_moves[parent]) add_to(w.crb[parent], w.crb[b]);
+  }
+  for (int i = 0; i < t.nv; ++i) {
+    const Spatial<V> force = w.crb[t.dof_body[i]] * w.cdof[i];
+    V* const row = w.m + t.m_adr[i];
+    const int32_t* const col = t.m_col + t.m_adr[i];
+    for (int k = 0; k < t.m_depth[i]; ++k) row[k] = dot(w.cdof[col[k]], force);
+    row[0] += p[t.dof_armature + i];
+  }
+}
+
+// Forces of the actuators, into qfrc_smooth; their derivatives, into implicit_damping.
+template <typename V>
+inline void actuation(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+  for (int a = 0; a < t.nu; ++a) {
+    const int dof = t.actuator_dof[a], adr = t.dof_qpos[dof], bias = t.actuator_bias + 3 * a;
+    const V gear = splat<V>(t.actuator_gear[a]);
+    const V ctrl =
+        clamp(w.ctrl[a], splat<V>(t.actuator_ctrl_low[a]), splat<V>(t.actuator_ctrl_high[a]));
+    const V wanted = p[t.actuator_gain + a] * ctrl + p[bias] + p[bias + 1] * (gear * w.qpos[adr]) +
+                     p[bias + 2] * (gear * w.qvel[dof]);
+    const V low = splat<V>(t.actuator_force_low[a]), high = splat<V>(t.actuator_force_high[a]);
+    // A saturated actuator does not react to velocity.
+    const Mask<V> reacts = (wanted > low) & (wanted < high);
+    w.qfrc_smooth[dof] += gear * clamp(wanted, low, high);
+    w.implicit_damping[dof] -= keep<V>(reacts, gear * gear * p[bias + 2]);
+  }
+  for (int i = 0; i < t.nv; ++i) {
+    const V low = splat<V>(t.dof_force_low[i]), high = splat<V>(t.dof_force_high[i]);
+    const Mask<V> reacts = (w.qfrc_smooth[i] > low) & (w.qfrc_smooth[i] < high);
+    w.qfrc_smooth[i] = clamp(w.qfrc_smooth[i], low, high);
+    w.implicit_damping[i] = keep<V>(reacts, w.implicit_damping[i]);
+  }
+}
+
+// qfrc_smooth = actuators + springs + dampers - (gravity, Coriolis and gyroscopic forces).
+template <typename V>
+inline void smooth_forces(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+  for (int i = 0; i < t.nv; ++i) w.qfrc_smooth[i] = V{}, w.implicit_damping[i] = V{};
+  actuation(t, p, w);
+  // Recursive Newton-Euler with zero joint accelerations; gravity accelerates the world upwards.
+  w.cacc[0] = {Vec3<V>{}, -p.vec3(t.gravity)};
+  for (int b = 1; b < t.nbody; ++b) {
+    Spatial<V> acceleration = w.cacc[t.body_parent[b]];
+    for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
+      const int dof = t.joint_dof[j], free = t.joint_type[j] == kFree;
+      for (int k = dof + 3 * free; k < dof + 1 + 5 * free; ++k)
+        acceleration = acceleration + w.qvel[k] * w.cdof_dot[k];
+    }
+    w.cacc[b] = acceleration;
+    if (t.body_moves[b])
+      w.cfrc[b] = w.cinert[b] * acceleration + cross_force(w.cvel[b], w.cinert[b] * w.cvel[b]);
+  }
+  for (int b = t.nbody - 1; b > 0; --b) {
+    const int parent = t.body_parent[b];
+    if (t.body_moves[b] && t.body_moves[parent]) w.cfrc[parent] = w.cfrc[parent] + w.cfrc[b];
+  }
+  for (int i = 0; i < t.nv; ++i) {
+    const V damping = p[t.dof_damping + i];
+    V force = w.qfrc_smooth[i] - dot(w.cdof[i], w.cfrc[t.dof_body[i]]) - damping * w.qvel[i];
+    if (t.dof_stiffness[i] != 0)
+      force -= t.dof_stiffness[i] * (w.qpos[t.dof_qpos[i]] - t.dof_spring_ref[i]);
+    w.qfrc_smooth[i] = force;
+    w.implicit_damping[i] += damping;
+  }
+}
+
+}  // namespace RLGPU_PHYSICS_BUILD
+}  // namespace rlgpu::physics

@@ -1,0 +1,102 @@
+// Velocities and positions of the next step: MuJoCo's implicitfast integrator.
+//
+// Dampers and actuators react to the velocity at the end of the step; gyroscopic forces do so only
+// for free bodies without limbs. Source: MuJoCo, mj_implicitSkip, mjd_freeMhat, mj_advance.
+#pragma once
+
+#include "factor.h"
+
+namespace rlgpu::physics {
+inline namespace RLGPU_PHYSICS_BUILD {
+
+// Solves A x = b for 6x6 A by elimination. No pivoting: A is nearly symmetric positive definite.
+template <typename V>
+inline void solve6(V a[6][6], V* x) {
+  for (int k = 0; k < 6; ++k) {
+    const V inverse = reciprocal(a[k][k]);
+    for (int i = k + 1; i < 6; ++i) {
+      const V scale = a[i][k] * inverse;
+      for (int j = k + 1; j < 6; ++j) a[i][j] -= scale * a[k][j];
+      x[i] -= scale * x[k];
+    }
+  }
+  for (int k = 5; k >= 0; --k) {
+    for (int j = k + 1; j < 6; ++j) x[k] -= a[k][j] * x[j];
+    x[k] = x[k] * reciprocal(a[k][k]);
+  }
+}
+
+// Acceleration of a free body without joints beyond its own, with the derivative of its gyroscopic
+// force; x holds the force before and the acceleration after. With w the angular velocity, s the
+// offset of the centre of mass and I the inertia about it, the bias force is m w x (w x s) and the
+// bias torque s x that + w x I w.
+template <typename V>
+inline void free_body_acceleration(const Tables<Real<V>>& t, const Work<V>& w, int dof, V* x) {
+  const int b = t.dof_body[dof];
+  const V h = splat<V>(t.timestep[0]), mass = w.crb[b].mass;
+  const Mat3<V>& r = w.xmat[b];
+  const Vec3<V> s = w.com[b] - w.xpos[b];
+  const Vec3<V> omega = r * Vec3<V>{w.qvel[dof + 3], w.qvel[dof + 4], w.qvel[dof + 5]};
+  const Vec3<V> momentum = w.crb[b].about * omega;
+  V a[6][6];
+  for (int i = 0; i < 6; ++i)
+    for (int k = 0; k <= i; ++k) a[i][k] = a[k][i] = w.m[t.m_adr[dof + i] + i - k];
+  for (int i = 0; i < 6; ++i) a[i][i] += h * w.implicit_damping[dof + i];
+  for (int k = 0; k < 3; ++k) {
+    // Derivatives in the direction of the body's axis k.
+    const Vec3<V> axis = column(r, k);
+    const Vec3<V> force = mass * (cross(axis, cross(omega, s)) + cross(omega, cross(axis, s)));
+    const Vec3<V> torque =
+        cross(s, force) + cross(axis, momentum) + cross(omega, w.crb[b].about * axis);
+    const Vec3<V> torque_b = transposed_times(r, torque);
+    a[0][3 + k] += h * force.x, a[1][3 + k] += h * force.y, a[2][3 + k] += h * force.z;
+    a[3][3 + k] += h * torque_b.x, a[4][3 + k] += h * torque_b.y, a[5][3 + k] += h * torque_b.z;
+  }
+  solve6(a, x);
+}
+
+// Moves the joints of all bodies by their velocities.
+template <typename V>
+inline void move_joints(const Tables<Real<V>>& t, Work<V>& w) {
+  const V h = splat<V>(t.timestep[0]);
+  for (int b = 1; b < t.nbody; ++b) {
+    for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
+      V* const q = w.qpos + t.joint_qpos[j];
+      const V* const v = w.qvel + t.joint_dof[j];
+      if (t.joint_type[j] != kFree) {
+        q[0] += h * v[0];
+        continue;
+      }
+      for (int k = 0; k < 3; ++k) q[k] += h * v[k];
+      const Vec3<V> omega{v[3], v[4], v[5]};
+      const V speed = square_root(dot(omega, omega));
+      const Mask<V> turns = speed > Real<V>(1e-10);
+      const Vec3<V> axis = reciprocal(select<V>(turns, speed, splat<V>(1))) * omega;
+      const Quat<V> turned = Quat<V>{q[3], q[4], q[5], q[6]} * rotation_about(axis, V(h * speed));
+      q[3] = turned.w, q[4] = turned.x, q[5] = turned.y, q[6] = turned.z;
+    }
+  }
+}
+
+// Advances qpos and qvel. Overwrites the mass matrix with the factor of the implicit one.
+template <typename V>
+inline void integrate(const Tables<Real<V>>& t, Work<V>& w) {
+  const V h = splat<V>(t.timestep[0]);
+  V* const acceleration = w.direction;
+  for (int i = 0; i < t.nv; ++i) acceleration[i] = w.qfrc_smooth[i] + w.qfrc_constraint[i];
+  for (int i = 0; i < t.num_standalone; ++i) {
+    V* const block = w.gradient + 6 * i;
+    for (int k = 0; k < 6; ++k) block[k] = acceleration[t.standalone_dof[i] + k];
+    free_body_acceleration(t, w, t.standalone_dof[i], block);
+  }
+  for (int i = 0; i < t.nv; ++i) w.m[t.m_adr[i]] += h * w.implicit_damping[i];
+  factor(mass_rows(t), w.m, w.h_inv);
+  solve(mass_rows(t), w.m, w.h_inv, acceleration);
+  for (int i = 0; i < t.num_standalone; ++i)
+    for (int k = 0; k < 6; ++k) acceleration[t.standalone_dof[i] + k] = w.gradient[6 * i + k];
+  for (int i = 0; i < t.nv; ++i) w.qvel[i] += h * acceleration[i];
+  move_joints(t, w);
+}
+
+}  // namespace RLGPU_PHYSICS_BUILD
+}  // namespace rlgpu::physics

@@ -1,0 +1,148 @@
+// Number types of the fused engine: one float holds one world, a vector of floats holds many.
+//
+// The one idea: every routine is a template over V. With V = Floats a CPU core steps up to sixteen
+// worlds at once, each in its own lane; with V = float the same text is a CUDA thread that steps
+// one world; with V = double it is the reading that tests compare with MuJoCo to the last digits.
+// Comparisons of two V give a mask; select() chooses per lane, so no lane can disturb another.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "../portable.h"
+
+// Each vector width is compiled separately (csrc/cpu/physics/*.cpp) with its own instruction set.
+// The namespace keeps the linker from merging their functions.
+#if !defined(RLGPU_PHYSICS_BUILD)
+#define RLGPU_PHYSICS_BUILD one_lane
+#endif
+
+namespace rlgpu::physics {
+inline namespace RLGPU_PHYSICS_BUILD {
+
+// Real: the type of one lane. Mask: the type of a comparison. kWidth: worlds per value.
+template <typename V>
+struct Lanes;
+
+template <>
+struct Lanes<float> {
+  using Real = float;
+  using Mask = bool;
+  static constexpr int kWidth = 1;
+};
+
+template <>
+struct Lanes<double> {
+  using Real = double;
+  using Mask = bool;
+  static constexpr int kWidth = 1;
+};
+
+template <typename V>
+using Real = typename Lanes<V>::Real;
+template <typename V>
+using Mask = typename Lanes<V>::Mask;
+
+RLGPU_HD bool any(bool mask) { return mask; }
+RLGPU_HD float square_root(float x) { return sqrtf(x); }
+RLGPU_HD double square_root(double x) { return sqrt(x); }
+
+#if defined(RLGPU_PHYSICS_LANES)
+typedef float Floats __attribute__((vector_size(4 * RLGPU_PHYSICS_LANES)));
+typedef int32_t FloatsMask __attribute__((vector_size(4 * RLGPU_PHYSICS_LANES)));
+
+template <>
+struct Lanes<Floats> {
+  using Real = float;
+  using Mask = FloatsMask;
+  static constexpr int kWidth = RLGPU_PHYSICS_LANES;
+};
+
+RLGPU_HD bool any(FloatsMask mask) {
+  int32_t found = 0;
+  for (int i = 0; i < RLGPU_PHYSICS_LANES; ++i) found |= mask[i];
+  return found != 0;
+}
+
+RLGPU_HD Floats square_root(Floats x) {
+  Floats root;
+  for (int i = 0; i < RLGPU_PHYSICS_LANES; ++i) root[i] = __builtin_sqrtf(x[i]);
+  return root;
+}
+#endif
+
+// The same number in every lane.
+template <typename V>
+RLGPU_HD V splat(Real<V> x) {
+  return V{} + x;
+}
+
+// Per lane: a where the mask is set, else b.
+template <typename V>
+RLGPU_HD V select(Mask<V> mask, V a, V b) {
+  return mask ? a : b;
+}
+
+// Per lane: a where the mask is set, else zero; unlike a product with 0, it also drops a NaN.
+template <typename V>
+RLGPU_HD V keep(Mask<V> mask, V a) {
+  return mask ? a : V{};
+}
+
+template <typename V>
+RLGPU_HD V minimum(V a, V b) {
+  return a < b ? a : b;
+}
+
+template <typename V>
+RLGPU_HD V maximum(V a, V b) {
+  return a > b ? a : b;
+}
+
+template <typename V>
+RLGPU_HD V magnitude(V a) {
+  return a < V{} ? -a : a;
+}
+
+template <typename V>
+RLGPU_HD V clamp(V x, V low, V high) {
+  return minimum(maximum(x, low), high);
+}
+
+template <typename V>
+RLGPU_HD V reciprocal(V x) {
+  return Real<V>(1) / x;
+}
+
+// Sine and cosine, correct to 2 ulp for |x| < 1000. Source: the Cephes polynomials on [-pi/4, pi/4]
+// after subtracting multiples of pi/2 in two parts.
+template <typename V>
+RLGPU_HD void sine_cosine(V x, V& sine, V& cosine) {
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  const V k = (x * 0.63661977236758f + kRound) - kRound;
+  const V r = (x - k * 1.5707963705062866f) + k * 4.371139000186241e-8f;
+  const V r2 = r * r;
+  const V s = r + r * r2 * (-1.6666654611e-1f + r2 * (8.3321608736e-3f + r2 * -1.9515295891e-4f));
+  const V c =
+      1.0f - 0.5f * r2 +
+      r2 * r2 *
+          (4.166664568298827e-2f + r2 * (-1.388731625493765e-3f + r2 * 2.443315711809948e-5f));
+  // The quadrant, k modulo 4, is one of -2, -1, 0, 1, 2.
+  const V quadrant = k - 4.0f * ((k * 0.25f + kRound) - kRound);
+  const Mask<V> even = magnitude(magnitude(quadrant) - 1.0f) > 0.5f;
+  const Mask<V> opposite = magnitude(quadrant) > 1.5f;
+  const Mask<V> sine_negative = opposite | (quadrant == -1.0f);
+  const Mask<V> cosine_negative = opposite | (quadrant == 1.0f);
+  const V s_or_c = select<V>(even, s, c), c_or_s = select<V>(even, c, s);
+  sine = select<V>(sine_negative, -s_or_c, s_or_c);
+  cosine = select<V>(cosine_negative, -c_or_s, c_or_s);
+}
+
+template <>
+RLGPU_HD void sine_cosine<double>(double x, double& sine, double& cosine) {
+  sine = sin(x);
+  cosine = cos(x);
+}
+
+}  // namespace RLGPU_PHYSICS_BUILD
+}  // namespace rlgpu::physics

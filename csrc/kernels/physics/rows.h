@@ -1,0 +1,106 @@
+// Constraint rows: joint limits, dry friction in joints, and contacts.
+//
+// Each row has a residual J a - aref and a weight D; the solver lets residuals be positive and
+// charges D / 2 times the square of negative ones. Source: MuJoCo, engine_core_constraint.c:
+// getimpedance, mj_makeImpedance, mj_referenceConstraint.
+#pragma once
+
+#include "factor.h"
+
+namespace rlgpu::physics {
+inline namespace RLGPU_PHYSICS_BUILD {
+
+// d(r): how much of a constraint's force is regularised away, from its penetration.
+template <typename V>
+RLGPU_HD V impedance_at(const Real<V>* table, V penetration) {
+  using R = Real<V>;
+  const R least = table[2], most = table[3], midpoint = table[5];
+  const V one = splat<V>(1), x = minimum(magnitude(penetration) * table[4], one);
+  V y = x;
+  if (table[6] == R(2)) {
+    const V rest = one - x;
+    y = select<V>(x <= midpoint, x * x * (R(1) / midpoint),
+                  one - rest * rest * (R(1) / (R(1) - midpoint)));
+  }
+  return least + y * (most - least);
+}
+
+// D of a row whose inverse inertia is approximately inverse_weight.
+template <typename V>
+RLGPU_HD V row_weight(V impedance, V inverse_weight) {
+  return impedance * reciprocal((Real<V>(1) - impedance) * inverse_weight);
+}
+
+template <typename V>
+inline void limit_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+  for (int i = 0; i < t.num_limits; ++i) {
+    const Real<V>* table = t.limit_impedance + kImpedance * i;
+    const int dof = t.limit_dof[i];
+    const V q = w.qpos[t.dof_qpos[dof]], margin = splat<V>(t.limit_margin[i]);
+    const V above_low = q - t.limit_low[i], below_high = t.limit_high[i] - q;
+    const Mask<V> low = above_low < below_high;
+    const V distance = select<V>(low, above_low, below_high) - margin;
+    const V impedance = impedance_at(table, distance);
+    Limit<V>& row = w.limits[i];
+    row.sign = select<V>(low, splat<V>(1), splat<V>(-1));
+    row.weight = keep<V>(distance < V{}, row_weight(impedance, p[t.dof_invweight + dof]));
+    row.reference = -table[1] * row.sign * w.qvel[dof] - table[0] * impedance * distance;
+  }
+}
+
+template <typename V>
+inline void loss_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+  for (int i = 0; i < t.num_losses; ++i) {
+    const Real<V>* table = t.loss_impedance + kImpedance * i;
+    const int dof = t.loss_dof[i];
+    const V impedance = impedance_at(table, V{});
+    w.losses[i].weight = row_weight(impedance, p[t.dof_invweight + dof]);
+    w.losses[i].reference = -table[1] * w.qvel[dof];
+  }
+}
+
+// (normal, tangent, tangent) of a slot's Jacobian times a vector over the dofs.
+template <typename V>
+inline Vec3<V> jacobian_times(const Tables<Real<V>>& t, const Work<V>& w, int slot, const V* x) {
+  const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
+  Vec3<V> sum{};
+  for (int k = first; k < first + count; ++k) sum = sum + x[t.column_dof[k]] * w.columns[k];
+  return sum;
+}
+
+// Jacobians of the live contacts, and the part of their residuals that no acceleration changes.
+template <typename V>
+inline void contact_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+  using R = Real<V>;
+  for (int i = 0; i < w.num_live; ++i) {
+    const int slot = w.live[i], pair = t.slot_pair[slot];
+    const R* table = t.pair_impedance + kImpedance * pair;
+    const V inverse_weight = p[t.pair_invweight + pair];
+    Contact<V>& c = w.contacts[slot];
+    const V distance = c.distance - t.pair_margin[pair];
+    const V impedance = impedance_at(table, distance);
+    // All edges get the same R. Without friction the four edges are one, a quarter each.
+    V edge = R(4) * inverse_weight;
+    c.friction = V{};
+    if (!t.pair_frictionless[pair]) {
+      c.friction = p[t.pair_friction + pair];
+      const V mu2 = c.friction * c.friction;
+      edge = (R(2) * t.inverse_impratio[0] * mu2) * (inverse_weight * (R(1) + mu2));
+    }
+    c.weight = keep<V>(c.active, row_weight(impedance, edge));
+    const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
+    for (int k = first; k < first + count; ++k) {
+      const int dof = t.column_dof[k];
+      const Spatial<V>& axis = w.cdof[dof];
+      const Vec3<V> arm = c.point - w.com[t.dof_body[dof]];
+      w.columns[k] = splat<V>(t.column_sign[k]) * (c.frame * (axis.lin + cross(axis.ang, arm)));
+    }
+    const Vec3<V> velocity = jacobian_times(t, w, slot, w.qvel);
+    const V scale = table[1] * c.friction;
+    c.residual = {table[1] * velocity.x + table[0] * impedance * distance, scale * velocity.y,
+                  scale * velocity.z};
+  }
+}
+
+}  // namespace RLGPU_PHYSICS_BUILD
+}  // namespace rlgpu::physics

@@ -1,0 +1,107 @@
+// A compiled model as flat tables: what rlgpu/sim/mujoco/fused/tables.py writes and kernels read.
+//
+// The one idea: loops over tables instead of code generated for a robot, so that one build serves
+// every model. The lists below name the tables once; Python asks for them by these names, so the
+// two sides cannot disagree about an order.
+#pragma once
+
+#include "spatial.h"
+
+// clang-format off
+// Number of: positions, dofs, actuators, bodies (the world included), entries of the mass matrix
+// and of the solver's matrix, joint limits, dofs with friction loss, geoms, pairs of geoms,
+// possible contacts (slots), all their Jacobian columns, bodies whose wrench is measured, physical
+// parameters, and free bodies whose tree has no other joint.
+#define RLGPU_PHYSICS_SIZES(X)                                                               \
+  X(nq) X(nv) X(nu) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses) X(num_geoms)      \
+  X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone)
+
+// Indices and flags.
+#define RLGPU_PHYSICS_INTS(X)                                                                \
+  X(body_parent) X(body_root) X(body_joint) X(body_num_joints) X(body_moves) X(body_turned)  \
+  X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \
+  X(dof_body) X(dof_qpos) X(m_adr) X(m_depth) X(m_col) X(m_in_h) X(h_adr) X(h_depth)         \
+  X(h_col) X(limit_dof) X(loss_dof) X(actuator_dof) X(geom_body)                             \
+  X(pair_kind) X(pair_geom1) X(pair_geom2) X(pair_slot) X(pair_frictionless)                 \
+  X(slot_pair) X(slot_columns) X(slot_num_columns) X(column_dof)                             \
+  X(watched_body) X(standalone_dof)
+
+// Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
+// 1 / width, midpoint, power), see rows.h.
+#define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
+  X(timestep) X(qpos0) X(body_pos) X(body_quat) X(body_ipos) X(joint_pos) X(joint_axis)      \
+  X(dof_stiffness) X(dof_spring_ref) X(dof_force_low) X(dof_force_high)                      \
+  X(limit_low) X(limit_high) X(limit_margin) X(limit_impedance)                              \
+  X(loss_force) X(loss_impedance)                                                            \
+  X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high) X(actuator_force_low)          \
+  X(actuator_force_high) X(geom_pos) X(geom_mat) X(geom_size)                                \
+  X(pair_margin) X(pair_impedance) X(column_sign) X(inverse_impratio)
+
+// Numbers that may differ between worlds.
+#define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
+  X(body_mass) X(body_inertia) X(dof_armature) X(dof_damping) X(dof_invweight)               \
+  X(pair_friction) X(pair_invweight) X(actuator_gain) X(actuator_bias) X(gravity)
+// clang-format on
+
+namespace rlgpu::physics {
+
+enum JointType : int { kFree = 0, kSlide = 2, kHinge = 3 };  // MuJoCo's mjtJoint
+enum PairKind : int {
+  kPlaneSphere,
+  kPlaneCapsule,
+  kPlaneBox,
+  kSphereSphere,
+  kSphereCapsule,
+  kCapsuleCapsule
+};
+
+constexpr int kImpedance = 7;  // numbers of an impedance
+
+inline namespace RLGPU_PHYSICS_BUILD {
+
+// Pointers into the two arrays that Python packs: sizes, offsets of all tables and the integer
+// tables in one, the constants in the other. Parameter tables are offsets into a row of parameters.
+template <typename R>
+struct Tables {
+#define RLGPU_FIELD(name) int name;
+  RLGPU_PHYSICS_SIZES(RLGPU_FIELD)
+#undef RLGPU_FIELD
+#define RLGPU_FIELD(name) const int32_t* name;
+  RLGPU_PHYSICS_INTS(RLGPU_FIELD)
+#undef RLGPU_FIELD
+#define RLGPU_FIELD(name) const R* name;
+  RLGPU_PHYSICS_CONSTANTS(RLGPU_FIELD)
+#undef RLGPU_FIELD
+#define RLGPU_FIELD(name) int name;
+  RLGPU_PHYSICS_PARAMETERS(RLGPU_FIELD)
+#undef RLGPU_FIELD
+
+  RLGPU_HD Tables(const int32_t* ints, const R* constants) {
+    const int32_t* next = ints;
+#define RLGPU_FIELD(name) name = *next++;
+    RLGPU_PHYSICS_SIZES(RLGPU_FIELD)
+#undef RLGPU_FIELD
+#define RLGPU_FIELD(name) name = ints + *next++;
+    RLGPU_PHYSICS_INTS(RLGPU_FIELD)
+#undef RLGPU_FIELD
+#define RLGPU_FIELD(name) name = constants + *next++;
+    RLGPU_PHYSICS_CONSTANTS(RLGPU_FIELD)
+#undef RLGPU_FIELD
+#define RLGPU_FIELD(name) name = *next++;
+    RLGPU_PHYSICS_PARAMETERS(RLGPU_FIELD)
+#undef RLGPU_FIELD
+  }
+};
+
+// One row of parameters for all worlds, or each world's own row, transposed into lanes.
+template <typename V>
+struct Parameters {
+  const Real<V>* shared;
+  const V* own;  // null if shared
+
+  RLGPU_HD V operator[](int i) const { return own ? own[i] : splat<V>(shared[i]); }
+  RLGPU_HD Vec3<V> vec3(int i) const { return {(*this)[i], (*this)[i + 1], (*this)[i + 2]}; }
+};
+
+}  // namespace RLGPU_PHYSICS_BUILD
+}  // namespace rlgpu::physics

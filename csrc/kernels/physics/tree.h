@@ -1,0 +1,137 @@
+// Poses, inertias and velocities of the bodies of all trees.
+//
+// Source: MuJoCo, engine_core_smooth.c: mj_kinematics, mj_comPos, mj_comVel. As there, everything
+// spatial is in world axes about the centre of mass of the body's whole tree.
+#pragma once
+
+#include "work.h"
+
+namespace rlgpu::physics {
+inline namespace RLGPU_PHYSICS_BUILD {
+
+// Turns or moves a body by one joint, and notes the joint's axis (in cdof) and anchor.
+template <typename V>
+inline void apply_joint(const Tables<Real<V>>& t, Work<V>& w, int joint, Vec3<V>& pos,
+                        Quat<V>& quat) {
+  const int dof = t.joint_dof[joint], adr = t.joint_qpos[joint];
+  const Vec3<V> axis_b = splat3<V>(t.joint_axis + 3 * joint);
+  const Mat3<V> mat = matrix_of(quat);
+  const Vec3<V> axis = mat * axis_b;
+  const V moved = w.qpos[adr] - t.qpos0[adr];
+  w.cdof[dof].ang = axis;
+  w.anchor[dof] = pos;
+  if (t.joint_type[joint] == kSlide) {
+    pos = pos + moved * axis;
+    return;
+  }
+  quat = quat * rotation_about(axis_b, moved);
+  if (t.joint_offset[joint]) {
+    const Vec3<V> offset = splat3<V>(t.joint_pos + 3 * joint);
+    w.anchor[dof] = pos + mat * offset;
+    pos = w.anchor[dof] - matrix_of(quat) * offset;
+  }
+}
+
+// xpos, xquat, xmat of every body from qpos; normalises the quaternions of free joints in qpos.
+template <typename V>
+inline void kinematics(const Tables<Real<V>>& t, Work<V>& w) {
+  const V zero{}, one = splat<V>(1);
+  w.xpos[0] = {zero, zero, zero}, w.xquat[0] = {one, zero, zero, zero};
+  w.xmat[0] = matrix_of(w.xquat[0]);
+  for (int b = 1; b < t.nbody; ++b) {
+    const int parent = t.body_parent[b], first = t.body_joint[b];
+    Vec3<V> pos;
+    Quat<V> quat;
+    if (t.body_num_joints[b] > 0 && t.joint_type[first] == kFree) {
+      V* q = w.qpos + t.joint_qpos[first];
+      pos = {q[0], q[1], q[2]};
+      quat = normalized(Quat<V>{q[3], q[4], q[5], q[6]});
+      q[3] = quat.w, q[4] = quat.x, q[5] = quat.y, q[6] = quat.z;
+    } else {
+      pos = w.xpos[parent] + w.xmat[parent] * splat3<V>(t.body_pos + 3 * b);
+      quat = w.xquat[parent];
+      if (t.body_turned[b]) {
+        const Real<V>* own = t.body_quat + 4 * b;
+        quat =
+            quat * Quat<V>{splat<V>(own[0]), splat<V>(own[1]), splat<V>(own[2]), splat<V>(own[3])};
+      }
+      for (int j = 0; j < t.body_num_joints[b]; ++j) apply_joint(t, w, first + j, pos, quat);
+    }
+    w.xpos[b] = pos, w.xquat[b] = quat, w.xmat[b] = matrix_of(quat);
+  }
+}
+
+// Centres of mass of the trees, spatial inertias of the bodies, motion axes of the dofs.
+template <typename V>
+inline void inertias(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+  for (int b = 0; b < t.nbody; ++b) w.com[b] = Vec3<V>{}, w.tree_mass[b] = V{};
+  for (int b = 1; b < t.nbody; ++b) {
+    const V mass = p[t.body_mass + b];
+    const int root = t.body_root[b];
+    w.xipos[b] = w.xpos[b] + w.xmat[b] * splat3<V>(t.body_ipos + 3 * b);
+    w.com[root] = w.com[root] + mass * w.xipos[b];
+    w.tree_mass[root] += mass;
+  }
+  for (int b = 1; b < t.nbody; ++b) {
+    const int root = t.body_root[b];
+    if (root == b) {
+      const Mask<V> massive = w.tree_mass[b] > Real<V>(1e-15);
+      w.com[b] = select(massive, reciprocal(w.tree_mass[b]) * w.com[b], w.xipos[b]);
+    } else {
+      w.com[b] = w.com[root];
+    }
+    if (!t.body_moves[b]) continue;
+    const int i = t.body_inertia + 6 * b;
+    const Sym3<V> own{p[i], p[i + 1], p[i + 2], p[i + 3], p[i + 4], p[i + 5]};
+    w.cinert[b] = inertia_at(turned(w.xmat[b], own), p[t.body_mass + b], w.xipos[b] - w.com[b]);
+  }
+}
+
+// Motion axes of the dofs, from the joints' axes and anchors.
+template <typename V>
+inline void motion_axes(const Tables<Real<V>>& t, Work<V>& w) {
+  const V zero{}, one = splat<V>(1);
+  const Vec3<V> none{};
+  for (int b = 1; b < t.nbody; ++b) {
+    for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
+      Spatial<V>* axis = w.cdof + t.joint_dof[j];
+      if (t.joint_type[j] == kFree) {
+        axis[0] = {none, {one, zero, zero}};
+        axis[1] = {none, {zero, one, zero}};
+        axis[2] = {none, {zero, zero, one}};
+        for (int k = 0; k < 3; ++k) {
+          const Vec3<V> ang = column(w.xmat[b], k);
+          axis[3 + k] = {ang, cross(ang, w.com[b] - w.xpos[b])};
+        }
+      } else if (t.joint_type[j] == kSlide) {
+        *axis = {none, axis->ang};
+      } else {
+        axis->lin = cross(axis->ang, w.com[b] - w.anchor[t.joint_dof[j]]);
+      }
+    }
+  }
+}
+
+// Velocities of the bodies, and rates of change of the motion axes.
+template <typename V>
+inline void velocities(const Tables<Real<V>>& t, Work<V>& w) {
+  w.cvel[0] = Spatial<V>{};
+  for (int b = 1; b < t.nbody; ++b) {
+    Spatial<V> velocity = w.cvel[t.body_parent[b]];
+    for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
+      int dof = t.joint_dof[j], last = dof + 1;
+      if (t.joint_type[j] == kFree) {
+        // The axes of rotation move with the body's origin; those of translation stay.
+        for (int k = 0; k < 3; ++k) w.cdof_dot[dof + k] = Spatial<V>{};
+        velocity.lin = velocity.lin + Vec3<V>{w.qvel[dof], w.qvel[dof + 1], w.qvel[dof + 2]};
+        dof += 3, last += 5;
+      }
+      for (int k = dof; k < last; ++k) w.cdof_dot[k] = cross_motion(velocity, w.cdof[k]);
+      for (int k = dof; k < last; ++k) velocity = velocity + w.qvel[k] * w.cdof[k];
+    }
+    w.cvel[b] = velocity;
+  }
+}
+
+}  // namespace RLGPU_PHYSICS_BUILD
+}  // namespace rlgpu::physics

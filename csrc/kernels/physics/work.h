@@ -1,0 +1,85 @@
+// Everything that one group of worlds computes in a step: a flat block of values on the thread's
+// own memory, carved into named arrays. MuJoCo's names where MuJoCo has the quantity.
+#pragma once
+
+#include "tables.h"
+
+namespace rlgpu::physics {
+inline namespace RLGPU_PHYSICS_BUILD {
+
+// A possible contact. Its pyramid's edges are normal + tangent and normal - tangent, for two
+// tangents scaled by the friction coefficient; a frictionless contact has the normal alone.
+template <typename V>
+struct Contact {
+  Mask<V> active;    // worlds in which it exists; the other fields are only valid there
+  V distance;        // negative in penetration
+  V weight;          // D of each edge, 0 where inactive
+  V friction;        // mu
+  Vec3<V> point;     // in world axes
+  Mat3<V> frame;     // rows: normal from geom 1 to geom 2, two tangents
+  Vec3<V> residual;  // of the normal and the scaled tangents: J a - aref
+  Vec3<V> change;    // of the residual along the search direction
+  Vec3<V> force;     // on geom 2, in the frame's axes
+};
+
+// A joint limit: the side that is nearer.
+template <typename V>
+struct Limit {
+  V sign, weight, reference, residual, change;
+};
+
+// Dry friction in a joint: a force that opposes motion, bounded by the loss.
+template <typename V>
+struct Loss {
+  V weight, reference, residual, change;
+};
+
+template <typename V>
+struct Work {
+  V *qpos, *qvel, *ctrl, *own_parameters;
+  V* qacc;  // in: warm start; out: the solver's acceleration
+  Vec3<V>*xpos, *xipos, *anchor, *geom_center;
+  Vec3<V>* com;  // of each body's whole tree
+  V* tree_mass;  // at the trees' roots
+  Quat<V>* xquat;
+  Mat3<V>*xmat, *geom_frame;
+  Inertia<V>*cinert, *crb;
+  Spatial<V>*cdof, *cdof_dot, *cvel, *cacc, *cfrc;
+  V *m, *h, *h_inv;  // rows of the mass matrix and of the solver's matrix, see factor.h
+  V *qfrc_smooth, *qfrc_constraint, *implicit_damping;
+  V *gradient, *smooth_gradient, *direction;
+  Limit<V>* limits;
+  Loss<V>* losses;
+  Contact<V>* contacts;
+  Vec3<V>* columns;  // Jacobians: (normal, tangent, tangent) of each column
+  int* live;         // slots that are active in any world of the group
+  int num_live;
+
+  // Returns the bytes that the arrays need, and places them at memory unless it is null.
+  RLGPU_HD size_t place(const Tables<Real<V>>& t, void* memory) {
+    char* const start = static_cast<char*>(memory);
+    size_t used = 0;
+    const auto take = [&](auto*& array, int count) {
+      using T = std::remove_reference_t<decltype(*array)>;
+      array = reinterpret_cast<T*>(start + used);
+      constexpr size_t kAlign = sizeof(V);
+      used += (sizeof(T) * static_cast<size_t>(count) + kAlign - 1) / kAlign * kAlign;
+    };
+    take(qpos, t.nq), take(qvel, t.nv), take(ctrl, t.nu), take(qacc, t.nv);
+    take(xpos, t.nbody), take(xipos, t.nbody), take(com, t.nbody);
+    take(tree_mass, t.nbody), take(anchor, t.nv);
+    take(xquat, t.nbody), take(xmat, t.nbody), take(cinert, t.nbody), take(crb, t.nbody);
+    take(cdof, t.nv), take(cdof_dot, t.nv), take(cvel, t.nbody), take(cacc, t.nbody);
+    take(cfrc, t.nbody), take(m, t.num_m), take(h, t.num_h), take(h_inv, t.nv);
+    take(qfrc_smooth, t.nv), take(qfrc_constraint, t.nv), take(implicit_damping, t.nv);
+    take(gradient, t.nv), take(smooth_gradient, t.nv), take(direction, t.nv);
+    take(limits, t.num_limits), take(losses, t.num_losses), take(contacts, t.num_slots);
+    take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
+    take(own_parameters, t.num_parameters), take(live, t.num_slots);
+    num_live = 0;
+    return used;
+  }
+};
+
+}  // namespace RLGPU_PHYSICS_BUILD
+}  // namespace rlgpu::physics

@@ -1,0 +1,102 @@
+"""Steps worlds of one model with the fused engine's kernels. The reference is MuJoCo C itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rlgpu.ops.extension import load_extension
+
+
+class PhysicsModel(NamedTuple):
+    """A model as flat tables; ``rlgpu/sim/mujoco/fused/tables.py`` writes them."""
+
+    ints: Tensor
+    """Sizes, offsets and indices, int32."""
+    constants: Tensor
+    """Numbers that all worlds share; float32, or float64 for the exact variant."""
+    parameters: Tensor
+    """Numbers that may differ between worlds, shape [1, P], or [N, P], of the constants' dtype."""
+
+
+class PhysicsState(NamedTuple):
+    """State of N worlds, updated in place; MuJoCo's layouts, in the model's dtype."""
+
+    qpos: Tensor
+    """Positions, shape [N, nq]."""
+    qvel: Tensor
+    """Velocities, shape [N, nv]."""
+    qacc: Tensor
+    """The solver's accelerations: in, its start; out, its result, shape [N, nv]."""
+    diverged: Tensor
+    """Whether the last step met a non-finite state and restarted that world, shape [N], bool."""
+
+
+class PhysicsOutputs(NamedTuple):
+    """What to report about the start of the last physics step; None where it is not needed."""
+
+    wrenches: Tensor | None = None
+    """Contact force and torque on the watched bodies, about their origins in their axes,
+    shape [N, S, 6]."""
+    xpos: Tensor | None = None
+    """Positions of the bodies, shape [N, nbody, 3]."""
+    xquat: Tensor | None = None
+    """Orientations (w, x, y, z), shape [N, nbody, 4]."""
+    xmat: Tensor | None = None
+    """Orientations as matrices, shape [N, nbody, 9]."""
+    subtree_com: Tensor | None = None
+    """Centre of mass of each body's whole tree, shape [N, nbody, 3]."""
+    cvel: Tensor | None = None
+    """Velocities (angular, linear) about those centres, shape [N, nbody, 6]."""
+    cfrc_ext: Tensor | None = None
+    """Contact wrenches (torque, force) about those centres, shape [N, nbody, 6]."""
+
+
+def physics_tables() -> dict[str, list[str]]:
+    """Returns the names of the tables in their order: sizes, ints, constants, parameters.
+
+    Raises:
+        RuntimeError: The extension is not built.
+    """
+    names: dict[str, list[str]] = load_extension(torch.device("cpu")).physics_tables()
+    return names
+
+
+def physics_step(
+    model: PhysicsModel,
+    ctrl: Tensor,
+    state: PhysicsState,
+    outputs: PhysicsOutputs,
+    *,
+    num_steps: int,
+    num_threads: int,
+    lanes: int = 0,
+) -> None:
+    """Advances every world by physics steps under held controls.
+
+    Results depend neither on the number of threads nor on the other worlds.
+
+    Args:
+        model: The model.
+        ctrl: Controls, shape [N, nu].
+        state: Updated in place.
+        outputs: Tensors to fill.
+        num_steps: Physics steps; with 0 only the poses and velocities of the bodies are computed,
+            for the state as it is, and ``state`` is left alone.
+        num_threads: Threads to use.
+        lanes: Worlds per vector: 4, 8 (AVX2) or 16 (AVX-512); 0 is the most that the CPU has.
+
+    Raises:
+        ValueError: A tensor has the wrong shape, dtype or device, or the CPU lacks such vectors.
+    """
+    torch.ops.rlgpu.physics_step(*model, ctrl, *state, *outputs, num_steps, num_threads, lanes)
+
+
+def register_fake() -> None:
+    """Registers that the op returns nothing, for tracing without data."""
+
+    @torch.library.register_fake("rlgpu::physics_step")
+    def _(*arguments: object) -> None:
+        return None

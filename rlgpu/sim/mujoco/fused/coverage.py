@@ -1,0 +1,150 @@
+"""Which models the fused engine simulates: the reasons against a model, all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+
+from rlgpu.sim.mujoco.pairs import colliding_pairs
+
+_GEOM = mujoco.mjtGeom
+KINDS = (
+    (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_SPHERE),
+    (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_CAPSULE),
+    (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_BOX),
+    (_GEOM.mjGEOM_SPHERE, _GEOM.mjGEOM_SPHERE),
+    (_GEOM.mjGEOM_SPHERE, _GEOM.mjGEOM_CAPSULE),
+    (_GEOM.mjGEOM_CAPSULE, _GEOM.mjGEOM_CAPSULE),
+)
+"""Pairs of geom types that can touch, in the order of ``PairKind`` in csrc."""
+SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+_ELEMENTS = {
+    "neq": "equality constraints",
+    "ntendon": "tendons",
+    "nflex": "flexible bodies",
+    "nmocap": "mocap bodies",
+    "npair": "explicit contact pairs",
+    "nplugin": "plugins",
+    "na": "actuators with internal state",
+    "nhistory": "actuators or sensors with delay",
+    "nplastic": "plastic joints",
+}
+_DISABLE, _ENABLE = mujoco.mjtDisableBit, mujoco.mjtEnableBit
+# Flags that change speed or diagnostics, not the motion.
+_HARMLESS_DISABLED = (
+    _DISABLE.mjDSBL_WARMSTART | _DISABLE.mjDSBL_SENSOR | _DISABLE.mjDSBL_MIDPHASE
+    | _DISABLE.mjDSBL_EULERDAMP | _DISABLE.mjDSBL_NATIVECCD | _DISABLE.mjDSBL_ISLAND
+    | _DISABLE.mjDSBL_MULTICCD
+)  # fmt: skip
+_HARMLESS_ENABLED = _ENABLE.mjENBL_ENERGY | _ENABLE.mjENBL_FWDINV
+_SUPPORTED_POWERS = (1.0, 2.0)
+_BIASES = (mujoco.mjtBias.mjBIAS_NONE, mujoco.mjtBias.mjBIAS_AFFINE)
+
+
+def accept(model: mujoco.MjModel) -> list[str]:
+    """Returns why the fused engine cannot simulate a model; empty if it can.
+
+    Args:
+        model: A compiled model.
+    """
+    return [*_elements(model), *_options(model), *_joints(model), *_actuators(model),
+            *_contacts(model)]  # fmt: skip
+
+
+def _elements(model: mujoco.MjModel) -> Iterator[str]:
+    for count, name in _ELEMENTS.items():
+        if getattr(model, count) > 0:
+            yield f"it has {name} ({getattr(model, count)})"
+    if model.nv == 0:
+        yield "nothing in it can move"
+    if model.body_gravcomp.any():
+        yield "it has gravity compensation"
+    if model.geom_adhesion.any() or model.geom_surfacevel.any():
+        yield "it has geoms with adhesion or surface velocity"
+
+
+def _options(model: mujoco.MjModel) -> Iterator[str]:
+    option = model.opt
+    if option.integrator != mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
+        yield f"its integrator is not implicitfast but {_name(option.integrator, 'Integrator')}"
+    if option.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL:
+        yield "its friction cones are elliptic, not pyramidal"
+    if option.density > 0 or option.viscosity > 0 or np.any(option.wind):
+        yield "it has a fluid (density, viscosity or wind)"
+    if option.noslip_iterations > 0:
+        yield "it uses the noslip solver"
+    disabled = option.disableflags & ~int(_HARMLESS_DISABLED)
+    enabled = option.enableflags & ~int(_HARMLESS_ENABLED)
+    for flags, kinds in ((disabled, _DISABLE), (enabled, _ENABLE)):
+        for kind in kinds.__members__.values():
+            if int(kind) & flags and int(kind).bit_count() == 1:
+                verb = "disables" if kinds is _DISABLE else "enables"
+                yield f"it {verb} {kind.name.split('_')[1].lower()}"
+
+
+def _joints(model: mujoco.MjModel) -> Iterator[str]:
+    for i in range(model.njnt):
+        joint = model.joint(i)
+        kind = mujoco.mjtJoint(joint.type[0])
+        if kind == mujoco.mjtJoint.mjJNT_BALL:
+            yield f"joint {joint.name!r} is a ball joint"
+        if kind not in SCALAR:
+            if joint.stiffness.any():
+                yield f"free joint {joint.name!r} has a spring"
+            if model.body_jntnum[joint.bodyid[0]] > 1:
+                yield f"the body of free joint {joint.name!r} has further joints"
+            continue
+        if model.jnt_limited[i] and np.ptp(model.jnt_range[i]) <= 2 * model.jnt_margin[i]:
+            yield f"the margin of joint {joint.name!r} reaches both of its limits at once"
+        if model.jnt_limited[i] and model.jnt_solimp[i, 4] not in _SUPPORTED_POWERS:
+            yield f"joint {joint.name!r} has a solimp power other than 1 or 2"
+    if model.jnt_stiffnesspoly.any() or model.dof_dampingpoly.any():
+        yield "it has joints with polynomial stiffness or damping"
+    free = np.isin(
+        model.dof_jntid, np.flatnonzero(~np.isin(model.jnt_type, list(map(int, SCALAR))))
+    )
+    if model.dof_frictionloss[free].any():
+        yield "it has friction loss in free joints"
+
+
+def _actuators(model: mujoco.MjModel) -> Iterator[str]:
+    for i in range(model.nu):
+        name = model.actuator(i).name
+        joint = int(model.actuator_trnid[i, 0])
+        if mujoco.mjtTrn(model.actuator_trntype[i]) != mujoco.mjtTrn.mjTRN_JOINT:
+            yield f"actuator {name!r} does not act on a joint"
+        elif mujoco.mjtJoint(model.jnt_type[joint]) not in SCALAR:
+            yield f"actuator {name!r} acts on a joint that is neither a hinge nor a slide"
+        if mujoco.mjtGain(model.actuator_gaintype[i]) != mujoco.mjtGain.mjGAIN_FIXED:
+            yield f"actuator {name!r} has a gain that is not fixed"
+        if mujoco.mjtBias(model.actuator_biastype[i]) not in _BIASES:
+            yield f"actuator {name!r} has a bias that is not affine"
+    if model.actuator_armature.any() or model.actuator_damping.any():
+        yield "it has actuators with armature or damping"
+    if model.actuator_dampingpoly.any():
+        yield "it has actuators with polynomial damping"
+
+
+def _contacts(model: mujoco.MjModel) -> Iterator[str]:
+    for pair in colliding_pairs(model):
+        names = " and ".join(repr(_geom_name(model, g)) for g in (pair.geom1, pair.geom2))
+        if pair.kind not in KINDS:
+            first, second = (kind.name.removeprefix("mjGEOM_").lower() for kind in pair.kind)
+            yield f"geoms {names} may collide: {first} against {second}"
+        geoms = [pair.geom1, pair.geom2]
+        if max(model.geom_condim[geoms]) > 3:
+            yield f"geoms {names} may collide with torsional or rolling friction (condim above 3)"
+        powers = model.geom_solimp[geoms, 4]
+        if powers[0] not in _SUPPORTED_POWERS or powers[0] != powers[1]:
+            yield f"geoms {names} have solimp powers other than 1 or 2"
+
+
+def _geom_name(model: mujoco.MjModel, geom: int) -> str:
+    body = model.body(model.geom_bodyid[geom]).name
+    return model.geom(geom).name or f"{body} #{geom - model.body_geomadr[model.geom_bodyid[geom]]}"
+
+
+def _name(value: int, kind: str) -> str:
+    return str(getattr(mujoco, f"mjt{kind}")(value).name.split("_")[1].lower())

@@ -1,0 +1,78 @@
+"""Where the entries of symmetric matrices over the dofs are: rows that follow a tree's chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import mujoco
+
+
+class Pattern(NamedTuple):
+    """Rows of a matrix: the diagonal, then the ancestors in a tree of the dofs, nearest first."""
+
+    adr: list[int]
+    """First entry of each row."""
+    depth: list[int]
+    """Entries of each row; at the root one."""
+    col: list[int]
+    """Dof of each entry."""
+
+
+def chain_of(model: mujoco.MjModel, body: int) -> list[int]:
+    """Returns the dofs that move a body, from the nearest to the root's."""
+    while body > 0 and model.body_dofnum[body] == 0:
+        body = int(model.body_parentid[body])
+    chain = []
+    dof = int(model.body_dofadr[body] + model.body_dofnum[body]) - 1 if body > 0 else -1
+    while dof >= 0:
+        chain.append(dof)
+        dof = int(model.dof_parentid[dof])
+    return chain
+
+
+def tree_pattern(model: mujoco.MjModel) -> Pattern:
+    """Returns the pattern of the mass matrix: the kinematic tree."""
+    return _chains([int(parent) for parent in model.dof_parentid])
+
+
+def elimination_pattern(model: mujoco.MjModel, couplings: Iterable[list[int]]) -> Pattern:
+    """Returns a pattern that holds the mass matrix, coupled dofs, and the factor of their sum.
+
+    Eliminating a dof couples its remaining neighbours. With each dof's parent the largest smaller
+    neighbour, they all lie on the chain from the dof to the root, so these chains are enough.
+    Source: J. Liu, The role of elimination trees in sparse factorization, 1990.
+
+    Args:
+        model: The compiled model.
+        couplings: Sets of dofs that a contact couples with each other.
+    """
+    smaller: list[set[int]] = [set() for _ in range(model.nv)]
+    for dof in range(model.nv):
+        parent = int(model.dof_parentid[dof])
+        # Parents come first, so their own sets are complete already.
+        smaller[dof] |= {parent, *smaller[parent]} if parent >= 0 else set()
+    for dofs in couplings:
+        for dof in dofs:
+            smaller[dof] |= {other for other in dofs if other < dof}
+    parents = []
+    for dof in reversed(range(model.nv)):
+        parent = max(smaller[dof], default=-1)
+        if parent >= 0:
+            smaller[parent] |= smaller[dof] - {parent}
+        parents.append(parent)
+    return _chains(parents[::-1])
+
+
+def _chains(parents: list[int]) -> Pattern:
+    adr: list[int] = []
+    depth: list[int] = []
+    col: list[int] = []
+    for dof in range(len(parents)):
+        adr.append(len(col))
+        ancestor = dof
+        while ancestor >= 0:
+            col.append(ancestor)
+            ancestor = parents[ancestor]
+        depth.append(len(col) - adr[-1])
+    return Pattern(adr, depth, col)

@@ -1,0 +1,338 @@
+"""Flattens a compiled model into the tables that the kernels read (csrc/kernels/physics/tables.h).
+
+Everything that a step would compute anew from constants is computed here once: which dofs a contact
+moves, which rows of the solver's matrix it couples, the curves of constraint impedances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.ops import PhysicsModel, physics_tables
+from rlgpu.sim.mujoco.fused.coverage import KINDS, SCALAR
+from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
+from rlgpu.sim.mujoco.pairs import colliding_pairs
+
+_SLOTS = (1, 2, 8, 1, 1, 2)
+"""Possible contacts of a pair, by its index in ``KINDS``."""
+_MIN_VALUE = 1e-15
+_MIN_FRICTION = 1e-5
+_IMPEDANCE_RANGE = (0.0001, 0.9999)
+PARAMETER_FIELDS = (
+    "body_mass", "body_inertia", "dof_armature", "dof_damping", "geom_friction",
+    "actuator_gainprm", "actuator_biasprm", "dof_invweight0", "body_invweight0", "opt.gravity",
+)  # fmt: skip
+"""Fields of a model behind the physical parameters."""
+
+
+class Tables:
+    """Named arrays of one model, before they are packed."""
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        """Computes all tables of a model that ``accept`` accepts; no wrenches are reported yet."""
+        self.model = model
+        self._pairs = colliding_pairs(model)
+        self._joint_of_body = [int(adr) if adr >= 0 else 0 for adr in model.body_jntadr]
+        self.ints: dict[str, Any] = {}
+        self.constants: dict[str, Any] = {}
+        self._tree()
+        self._joints()
+        self._actuators()
+        self._contacts()
+        self.ints["watched_body"] = []
+        standalone = [j for j in range(model.njnt) if _is_standalone(model, j)]
+        self.ints["standalone_dof"] = [model.jnt_dofadr[j] for j in standalone]
+        self.constants["timestep"] = [model.opt.timestep]
+        self.constants["inverse_impratio"] = [1.0 / max(model.opt.impratio, _MIN_VALUE)]
+
+    def _tree(self) -> None:
+        model = self.model
+        moves = [bool(chain_of(model, body)) for body in range(model.nbody)]
+        self.ints |= {
+            "body_parent": model.body_parentid,
+            "body_root": model.body_rootid,
+            "body_joint": self._joint_of_body,
+            "body_num_joints": model.body_jntnum,
+            "body_moves": moves,
+            "body_turned": np.abs(model.body_quat - [1, 0, 0, 0]).max(axis=1) > 0,
+        }
+        self.constants |= {
+            "qpos0": model.qpos0,
+            "body_pos": model.body_pos,
+            "body_quat": model.body_quat,
+            "body_ipos": model.body_ipos,
+        }
+
+    def _joints(self) -> None:
+        model = self.model
+        scalar = [i for i in range(model.njnt) if mujoco.mjtJoint(model.jnt_type[i]) in SCALAR]
+        limited = [i for i in scalar if model.jnt_limited[i]]
+        lossy = [int(i) for i in np.flatnonzero(model.dof_frictionloss > 0)]
+        dofs = [int(model.jnt_dofadr[i]) for i in scalar]
+        addresses = [int(model.jnt_qposadr[i]) for i in scalar]
+        clamped = [i for i in scalar if model.jnt_actfrclimited[i]]
+        clamped_dofs = [int(model.jnt_dofadr[i]) for i in clamped]
+        self.ints |= {
+            "joint_type": model.jnt_type,
+            "joint_qpos": model.jnt_qposadr,
+            "joint_dof": model.jnt_dofadr,
+            "joint_offset": np.abs(model.jnt_pos).max(axis=1, initial=0) > 0,
+            "dof_body": model.dof_bodyid,
+            "dof_qpos": _scattered(model.nv, dofs, addresses, 0),
+            "limit_dof": [model.jnt_dofadr[i] for i in limited],
+            "loss_dof": lossy,
+        }
+        timestep = model.opt.timestep
+        self.constants |= {
+            "joint_pos": model.jnt_pos,
+            "joint_axis": model.jnt_axis,
+            "dof_stiffness": _scattered(model.nv, dofs, model.jnt_stiffness[scalar], 0.0),
+            "dof_spring_ref": _scattered(model.nv, dofs, model.qpos_spring[addresses], 0.0),
+            "dof_force_low": _scattered(
+                model.nv, clamped_dofs, model.jnt_actfrcrange[clamped, 0], -np.inf
+            ),
+            "dof_force_high": _scattered(
+                model.nv, clamped_dofs, model.jnt_actfrcrange[clamped, 1], np.inf
+            ),
+            "limit_low": model.jnt_range[limited, 0],
+            "limit_high": model.jnt_range[limited, 1],
+            "limit_margin": model.jnt_margin[limited],
+            "limit_impedance": [
+                impedance(model.jnt_solref[i], model.jnt_solimp[i], timestep) for i in limited
+            ],
+            "loss_force": model.dof_frictionloss[lossy],
+            "loss_impedance": [
+                impedance(model.dof_solref[i], model.dof_solimp[i], timestep) for i in lossy
+            ],
+        }
+
+    def _actuators(self) -> None:
+        model = self.model
+        self.ints["actuator_dof"] = [
+            model.jnt_dofadr[model.actuator_trnid[i, 0]] for i in range(model.nu)
+        ]
+        ctrl = _range_or_infinite(model.actuator_ctrllimited, model.actuator_ctrlrange)
+        force = _range_or_infinite(model.actuator_forcelimited, model.actuator_forcerange)
+        self.constants |= {
+            "actuator_gear": model.actuator_gear[:, 0],
+            "actuator_ctrl_low": ctrl[:, 0],
+            "actuator_ctrl_high": ctrl[:, 1],
+            "actuator_force_low": force[:, 0],
+            "actuator_force_high": force[:, 1],
+        }
+
+    def _contacts(self) -> None:
+        """Lists the geoms, pairs and slots, the dofs that each slot moves, and the matrices."""
+        model = self.model
+        geoms = sorted({g for pair in self._pairs for g in (pair.geom1, pair.geom2)})
+        index = {geom: i for i, geom in enumerate(geoms)}
+        kinds = [KINDS.index(pair.kind) for pair in self._pairs]
+        columns = [self._columns(pair.geom1, pair.geom2) for pair in self._pairs]
+        mass = tree_pattern(model)
+        solver = elimination_pattern(model, [list(signs) for signs in columns])
+        slot_pair = [pair for pair, kind in enumerate(kinds) for _ in range(_SLOTS[kind])]
+        counts = [len(columns[pair]) for pair in slot_pair]
+        first_slots = np.cumsum([0] + [_SLOTS[kind] for kind in kinds])
+        self.ints |= {
+            "m_adr": mass.adr, "m_depth": mass.depth, "m_col": mass.col,
+            "h_adr": solver.adr, "h_depth": solver.depth, "h_col": solver.col,
+            "m_in_h": _positions(mass, solver),
+            "geom_body": model.geom_bodyid[geoms],
+            "pair_kind": kinds,
+            "pair_geom1": [index[pair.geom1] for pair in self._pairs],
+            "pair_geom2": [index[pair.geom2] for pair in self._pairs],
+            "pair_slot": first_slots[:-1],
+            "pair_frictionless": [
+                model.geom_condim[self._decisive(g1, g2)].max() == 1 for g1, g2, _ in self._pairs
+            ],
+            "slot_pair": slot_pair,
+            "slot_columns": np.cumsum([0, *counts])[:-1],
+            "slot_num_columns": counts,
+            "column_dof": [dof for pair in slot_pair for dof in columns[pair]],
+        }  # fmt: skip
+        mixed = [_mixed(model, g1, g2) for g1, g2, _ in self._pairs]
+        self.constants |= {
+            "geom_pos": model.geom_pos[geoms],
+            "geom_mat": [_matrix(model.geom_quat[g]) for g in geoms],
+            "geom_size": model.geom_size[geoms],
+            "pair_margin": [model.geom_margin[[g1, g2]].sum() for g1, g2, _ in self._pairs],
+            "pair_impedance": [impedance(*mix, model.opt.timestep) for mix in mixed],
+            "column_sign": [sign for pair in slot_pair for sign in columns[pair].values()],
+        }
+
+    def _columns(self, geom1: int, geom2: int) -> dict[int, float]:
+        """Returns the sign with which each dof moves geom 2 relative to geom 1, leaves first."""
+        first, second = (chain_of(self.model, self.model.geom_bodyid[g]) for g in (geom1, geom2))
+        signs = {dof: -1.0 for dof in first if dof not in second}
+        signs |= {dof: 1.0 for dof in second if dof not in first}
+        return {dof: signs[dof] for dof in sorted(signs, reverse=True)}
+
+    def _decisive(self, geom1: int, geom2: int) -> list[int]:
+        """Returns the geoms whose contact parameters count: both, or the one of higher priority."""
+        return _decisive(self.model, geom1, geom2)
+
+    def parameters(self, fields: Mapping[str, Tensor]) -> Tensor:
+        """Returns rows of physical parameters, shape [1 or N, P], float64.
+
+        Args:
+            fields: All of ``PARAMETER_FIELDS``, each of shape [1 or N, ...], float64.
+        """
+        tables = self._parameter_tables(fields)
+        rows = max(len(table) for table in tables.values())
+        names = physics_tables()["parameters"]
+        return torch.cat([tables[name].expand(rows, -1) for name in names], dim=1)
+
+    def _parameter_tables(self, fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        model = self.model
+        turned = torch.from_numpy(np.array([_matrix(q) for q in model.body_iquat]))
+        turned = turned.view(-1, 3, 3)
+        inertia = (turned * fields["body_inertia"][..., None, :]) @ turned.mT
+        unique = inertia[..., [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+        bodies = torch.tensor(
+            np.array([model.geom_bodyid[[g1, g2]] for g1, g2, _ in self._pairs]), dtype=torch.int64
+        ).view(-1, 2)
+        decisive = [self._decisive(g1, g2) for g1, g2, _ in self._pairs]
+        first = torch.tensor([geoms[0] for geoms in decisive], dtype=torch.int64)
+        last = torch.tensor([geoms[-1] for geoms in decisive], dtype=torch.int64)
+        sliding = fields["geom_friction"][..., 0]
+        friction = torch.maximum(sliding[:, first], sliding[:, last]).clamp(min=_MIN_FRICTION)
+        return {
+            "body_mass": fields["body_mass"],
+            "body_inertia": unique.flatten(1),
+            "dof_armature": fields["dof_armature"],
+            "dof_damping": fields["dof_damping"],
+            "dof_invweight": fields["dof_invweight0"],
+            "pair_friction": friction,
+            "pair_invweight": fields["body_invweight0"][..., 0][:, bodies].sum(-1),
+            "actuator_gain": fields["actuator_gainprm"][..., 0],
+            "actuator_bias": fields["actuator_biasprm"][..., :3].flatten(1),
+            "gravity": fields["opt.gravity"],
+        }
+
+    def pack(self, dtype: torch.dtype = torch.float32) -> PhysicsModel:
+        """Returns the tables as the kernels read them, with one row of parameters for all worlds.
+
+        Args:
+            dtype: float32, or float64 for the exact variant that tests use.
+        """
+        names, model = physics_tables(), self.model
+        ints = {name: np.asarray(self.ints[name], np.int32).ravel() for name in names["ints"]}
+        constants = {
+            name: np.asarray(self.constants[name], np.float64).ravel()
+            for name in names["constants"]
+        }
+        fields = {name: model_field(model, name) for name in PARAMETER_FIELDS}
+        parameters = self._parameter_tables(fields)
+        widths = [parameters[name].shape[1] for name in names["parameters"]]
+        sizes = {
+            "nq": model.nq, "nv": model.nv, "nu": model.nu, "nbody": model.nbody,
+            "num_m": len(ints["m_col"]), "num_h": len(ints["h_col"]),
+            "num_limits": len(ints["limit_dof"]), "num_losses": len(ints["loss_dof"]),
+            "num_geoms": len(ints["geom_body"]), "num_pairs": len(ints["pair_kind"]),
+            "num_slots": len(ints["slot_pair"]), "num_columns": len(ints["column_dof"]),
+            "num_watched": len(ints["watched_body"]), "num_parameters": sum(widths),
+            "num_standalone": len(ints["standalone_dof"]),
+        }  # fmt: skip
+        lengths = [len(table) for table in ints.values()]
+        header = len(sizes) + len(ints) + len(constants) + len(widths)
+        offsets = [
+            *(header + np.cumsum([0, *lengths])[:-1]),
+            *np.cumsum([0, *(len(table) for table in constants.values())])[:-1],
+            *np.cumsum([0, *widths])[:-1],
+        ]
+        head = [*(sizes[name] for name in names["sizes"]), *offsets]
+        return PhysicsModel(
+            ints=torch.from_numpy(np.concatenate([np.asarray(head, np.int32), *ints.values()])),
+            constants=torch.from_numpy(np.concatenate(list(constants.values()))).to(dtype),
+            parameters=self.parameters(fields).to(dtype),
+        )
+
+
+def model_field(model: mujoco.MjModel, name: str) -> Tensor:
+    """Returns a field of a model as one row, shape [1, ...], float64; options as ``opt.<name>``."""
+    holder = model.opt if name.startswith("opt.") else model
+    return torch.from_numpy(np.array(getattr(holder, name.removeprefix("opt."))))[None].double()
+
+
+def impedance(solref: np.ndarray, solimp: np.ndarray, timestep: float) -> list[float]:
+    """Returns (stiffness, damping, least, most, 1 / width, midpoint, power) of a constraint.
+
+    Source: MuJoCo, getsolparam and mj_makeImpedance in engine_core_constraint.c.
+    """
+    least, most = (float(x) for x in np.clip(solimp[:2], *_IMPEDANCE_RANGE))
+    width, midpoint = max(0.0, float(solimp[2])), float(np.clip(solimp[3], *_IMPEDANCE_RANGE))
+    first, second = (float(x) for x in solref)
+    if (first > 0) != (second > 0):
+        first, second = 0.02, 1.0  # mixed formats: MuJoCo takes its default
+    if first > 0:
+        constant = max(first, 2 * timestep)
+        stiffness = 1.0 / max(_MIN_VALUE, (most * constant * second) ** 2)
+        damping = 2.0 / max(_MIN_VALUE, most * constant)
+    else:
+        stiffness, damping = -first / max(_MIN_VALUE, most * most), -second / max(_MIN_VALUE, most)
+    if least == most or width <= _MIN_VALUE:
+        least = most = 0.5 * (least + most)
+        width = 1.0
+    return [stiffness, damping, least, most, 1.0 / width, midpoint, max(1.0, float(solimp[4]))]
+
+
+def _decisive(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
+    first, second = model.geom_priority[[geom1, geom2]]
+    return [geom1] if first > second else [geom2] if second > first else [geom1, geom2]
+
+
+def _mixed(model: mujoco.MjModel, geom1: int, geom2: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns solref and solimp of a pair. Source: MuJoCo, mj_contactParam."""
+    decisive = _decisive(model, geom1, geom2)
+    if len(decisive) == 1:
+        return model.geom_solref[decisive[0]], model.geom_solimp[decisive[0]]
+    weights = model.geom_solmix[decisive]
+    small = weights < _MIN_VALUE
+    if small.all():
+        weights = np.ones(2)
+    elif small.any():
+        weights = (~small).astype(float)
+    weights = weights / weights.sum()
+    solref = model.geom_solref[decisive]
+    mixed = weights @ solref if (solref[:, 0] > 0).all() else solref.min(axis=0)
+    return mixed, weights @ model.geom_solimp[decisive]
+
+
+def _is_standalone(model: mujoco.MjModel, joint: int) -> bool:
+    """Returns whether a joint is a free joint and the only one of its tree."""
+    body = model.jnt_bodyid[joint]
+    return bool(
+        model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE
+        and model.tree_dofnum[model.body_treeid[body]] == 6
+    )
+
+
+def _positions(of: Pattern, within: Pattern) -> list[int]:
+    """Returns where each entry of a matrix is in one whose rows contain it."""
+    return [
+        within.adr[i] + within.depth[i] - within.depth[j]
+        for i in range(len(of.adr))
+        for j in of.col[of.adr[i] : of.adr[i] + of.depth[i]]
+    ]
+
+
+def _scattered(size: int, ids: list[int], values: Any, rest: float) -> np.ndarray:
+    table = np.full(size, rest, dtype=np.float64)
+    table[ids] = values
+    return table
+
+
+def _range_or_infinite(limited: np.ndarray, ranges: np.ndarray) -> np.ndarray:
+    return np.where(limited[:, None].astype(bool), ranges, [-np.inf, np.inf])
+
+
+def _matrix(quat: np.ndarray) -> np.ndarray:
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, quat)
+    return matrix

@@ -1,0 +1,188 @@
+"""The fused engine's worlds: state tensors, and rlgpu's own kernels that step them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import mujoco
+import torch
+from mujoco.batch import Batch
+from torch import Tensor
+
+from rlgpu.ops import PhysicsModel, PhysicsOutputs, PhysicsState, physics_step
+from rlgpu.sim.mujoco.fused.coverage import accept
+from rlgpu.sim.mujoco.fused.tables import PARAMETER_FIELDS, Tables, model_field
+from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
+
+_DERIVED_FIELDS = ("body_invweight0", "dof_invweight0")
+
+
+class FusedWorlds:
+    """``Worlds`` in rlgpu's own kernels, on the CPU.
+
+    Physics is MuJoCo's, in float32: the same model, constraints and integrator, solved to the same
+    minimum. One step differs by rounding (tests/sim/test_fused.py).
+    """
+
+    capturable = False
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        num_worlds: int,
+        *,
+        fields: Sequence[str] = (),
+        num_threads: int = 0,
+    ) -> None:
+        """Builds N worlds at the model's own pose.
+
+        Args:
+            model: The compiled model.
+            num_worlds: Number of worlds, N.
+            fields: Model fields that differ between worlds.
+            num_threads: Threads that step them; 0 is one per core. Results do not depend on it.
+
+        Raises:
+            ValueError: The model needs something that this engine does not simulate.
+            RuntimeError: The compiled extension is missing.
+        """
+        if reasons := accept(model):
+            raise ValueError(f"it does not simulate this model: {'; '.join(reasons)}")
+        self.num_worlds, self.device, self.model = num_worlds, torch.device("cpu"), model
+        self.description = f"rlgpu's fused engine on the CPU, physics of MuJoCo {_version()}"
+        self._threads = num_threads or os.cpu_count() or 1
+        self._tables = Tables(model)
+        self._packed: PhysicsModel = self._tables.pack()
+        self._fields = {
+            name: model_field(model, name).expand(num_worlds, *[-1] * _dims(model, name)).clone()
+            for name in fields
+        }
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(num_worlds, *shape)
+
+        self.diverged = zeros().bool()
+        self.overflowed = zeros().bool()
+        self._state = PhysicsState(
+            qpos=torch.tensor(model.qpos0).float().repeat(num_worlds, 1),
+            qvel=zeros(model.nv),
+            qacc=zeros(model.nv),
+            diverged=self.diverged,
+        )
+        self._arrays = {
+            "qpos": self._state.qpos,
+            "qvel": self._state.qvel,
+            "qacc_warmstart": self._state.qacc,
+            "ctrl": zeros(model.nu),
+        }
+        self._outputs = PhysicsOutputs()
+        if fields:
+            self._update_parameters(())
+
+    def array(self, name: str) -> Tensor:
+        """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
+        if name not in self._arrays:
+            width = {"xquat": 4, "xmat": 9, "cvel": 6, "cfrc_ext": 6}.get(name, 3)
+            tensor = torch.zeros(self.num_worlds, self.model.nbody, width)
+            self._arrays[name] = tensor
+            self._outputs = self._outputs._replace(**{name: tensor})
+        return self._arrays[name]
+
+    def field(self, name: str) -> Tensor:
+        """Returns a live tensor of a model field, shape [N, ...], float64."""
+        return self._fields[name]
+
+    def wrenches(self, bodies: Sequence[int]) -> Tensor:
+        """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6]."""
+        self._tables.ints["watched_body"] = list(bodies)
+        self._packed = self._tables.pack()._replace(parameters=self._packed.parameters)
+        wrenches = torch.zeros(self.num_worlds, len(bodies), 6)
+        self._outputs = self._outputs._replace(wrenches=wrenches)
+        return wrenches
+
+    def prepare(self, num_steps: int) -> None:
+        """Does nothing: the kernels are compiled already."""
+
+    def step(self, num_steps: int) -> None:
+        """Advances every world by physics steps under one held ``ctrl``."""
+        self._run(self._outputs, num_steps)
+
+    def _run(self, outputs: PhysicsOutputs, num_steps: int) -> None:
+        physics_step(
+            self._packed,
+            self._arrays["ctrl"],
+            self._state,
+            outputs,
+            num_steps=num_steps,
+            num_threads=self._threads,
+        )
+
+    def check(self) -> None:
+        """Does nothing: the kernels restart diverged worlds, and no contact is ever dropped."""
+
+    def forward(self, mask: Tensor | None = None) -> None:
+        """Brings poses and velocities of all bodies in line with ``qpos`` and ``qvel``."""
+        self._run(self._outputs._replace(wrenches=None, cfrc_ext=None), 0)
+
+    def reset(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """Gives the masked worlds a state without history."""
+        chosen = mask[:, None]
+        self._state.qpos.copy_(torch.where(chosen, qpos, self._state.qpos))
+        self._state.qvel.copy_(torch.where(chosen, qvel, self._state.qvel))
+        self._state.qacc.masked_fill_(chosen, 0.0)
+
+    def fields_written(self, names: Collection[str]) -> None:
+        """Takes new values of model fields into account."""
+        self._update_parameters(names)
+
+    def _update_parameters(self, written: Collection[str]) -> None:
+        """Packs the fields into rows of parameters, with derived constants where they change."""
+        fields = {name: model_field(self.model, name) for name in PARAMETER_FIELDS}
+        fields |= self._fields
+        if DERIVING_FIELDS & set(self._fields):
+            fields |= self._derived_fields()
+        rows = self._tables.parameters(fields).float()
+        self._packed = self._packed._replace(parameters=rows.contiguous())
+
+    def _derived_fields(self) -> dict[str, Tensor]:
+        """Returns the constants that MuJoCo derives from masses and armatures, for every world."""
+        batch = Batch(self.model, self.num_worlds, self._threads)
+        for name in DERIVING_FIELDS & set(self._fields):
+            batch.expand(name)[:] = self._fields[name].numpy()
+        derived = {name: batch.expand(name) for name in _DERIVED_FIELDS}
+        batch.set_const()
+        return {name: torch.from_numpy(values.copy()) for name, values in derived.items()}
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Returns a context that does nothing: this engine is not capturable yet."""
+        return nullcontext()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns all state that carries over from step to step, as copies."""
+        return {name: tensor.clone() for name, tensor in self._saved().items()}
+
+    def _saved(self) -> dict[str, Tensor]:
+        names = ("qpos", "qvel", "qacc_warmstart", "ctrl")
+        return {name: self._arrays[name] for name in names if self._arrays[name].shape[1] > 0}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""
+        current = self._saved()
+        check_saved(state, current)
+        for name, tensor in current.items():
+            tensor.copy_(state[name])
+
+    def close(self) -> None:
+        """Frees the engine's memory."""
+        self._arrays.clear()
+
+
+def _version() -> str:
+    return str(mujoco.__version__)
+
+
+def _dims(model: mujoco.MjModel, name: str) -> int:
+    return model_field(model, name).dim() - 1

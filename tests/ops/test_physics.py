@@ -1,0 +1,107 @@
+"""physics_step as an op: arguments, sizes, outputs. Its arithmetic: tests/sim/test_fused.py."""
+
+from __future__ import annotations
+
+import mujoco
+import pytest
+import torch
+
+from rlgpu.ops import PhysicsModel, PhysicsOutputs, PhysicsState, physics_step, physics_tables
+from rlgpu.sim.mujoco.fused.tables import Tables
+
+BALL = """<mujoco><option integrator="implicitfast"/><worldbody>
+  <geom type="plane" size="5 5 1"/>
+  <body name="ball" pos="0 0 0.099"><freejoint/><geom type="sphere" size="0.1" mass="2"/></body>
+</worldbody></mujoco>"""
+
+
+@pytest.fixture(scope="module")
+def model() -> PhysicsModel:
+    """A ball that touches the ground; its wrench is measured."""
+    tables = Tables(mujoco.MjModel.from_xml_string(BALL))
+    tables.ints["watched_body"] = [1]
+    return tables.pack()
+
+
+def state(n: int) -> PhysicsState:
+    qpos = torch.tensor([[0.0, 0.0, 0.099, 1.0, 0.0, 0.0, 0.0]]).repeat(n, 1)
+    return PhysicsState(
+        qpos, torch.zeros(n, 6), torch.zeros(n, 6), torch.zeros(n, dtype=torch.bool)
+    )
+
+
+def outputs(n: int) -> PhysicsOutputs:
+    widths = (6, 3, 4, 9, 3, 6, 6)
+    return PhysicsOutputs(
+        *(torch.full((n, 1 if i == 0 else 2, width), -7.0) for i, width in enumerate(widths))
+    )
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 15, 16, 17, 33])
+def test_every_world_is_stepped_whatever_their_number(model, n) -> None:
+    """Full vectors, part of one, and none: the ball's weight is 19.62 N, its push somewhat more."""
+    worlds, results = state(n), outputs(n)
+    physics_step(model, torch.zeros(n, 0), worlds, results, num_steps=1, num_threads=2)
+    assert (worlds.qvel[:, 2] != 0).all()
+    assert (results.wrenches[:, 0, 2] > 19.62).all()
+    # Reported at the start of the step: the pose is that before it.
+    torch.testing.assert_close(results.xpos[:, 1], torch.tensor([[0.0, 0.0, 0.099]]).expand(n, 3))
+    assert torch.equal(results.xquat[:, 1], torch.tensor([[1.0, 0.0, 0.0, 0.0]]).expand(n, 4))
+    assert torch.equal(results.cfrc_ext[:, 1, 5], -results.cfrc_ext[:, 0, 5])
+
+
+def test_without_steps_only_the_bodies_are_updated(model) -> None:
+    """Poses and velocities follow the state; wrenches and the state itself are left alone."""
+    worlds, results = state(2), outputs(2)
+    worlds.qvel[:, 0] = 3.0
+    before = [x.clone() for x in worlds]
+    physics_step(model, torch.zeros(2, 0), worlds, results, num_steps=0, num_threads=1)
+    assert all(torch.equal(a, b) for a, b in zip(worlds, before, strict=True))
+    assert (results.cvel[:, 1, 3] == 3.0).all()
+    assert (results.wrenches == -7.0).all()
+
+
+def test_the_op_passes_torchs_checks(model) -> None:
+    """Schema, fake kernel and mutation marks."""
+    arguments = (*model, torch.zeros(3, 0), *state(3), *outputs(3), 1, 1, 0)
+    torch.library.opcheck(torch.ops.rlgpu.physics_step.default, arguments)
+    without = (*model, torch.zeros(3, 0), *state(3), *PhysicsOutputs(), 1, 1, 0)
+    torch.library.opcheck(torch.ops.rlgpu.physics_step.default, without)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"qvel": torch.zeros(3, 5)}, r"physics_step: qvel has shape \[3, 5\], wanted \[3, 6\]"),
+        ({"qacc": torch.zeros(3, 6).double()}, "qacc is Double, wanted Float"),
+        ({"qpos": torch.zeros(7, 3).T}, "qpos is written and must be contiguous"),
+        ({"diverged": torch.zeros(3)}, "diverged is Float, wanted Bool"),
+    ],
+)
+def test_wrong_tensors_are_refused(model, change, message) -> None:
+    """The message names the tensor, what it is and what was wanted."""
+    worlds = state(3)._replace(**change)
+    with pytest.raises(ValueError, match=message):
+        physics_step(model, torch.zeros(3, 0), worlds, PhysicsOutputs(), num_steps=1, num_threads=1)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"num_steps": -1, "num_threads": 1}, "got -1 steps and 1 threads"),
+        ({"num_steps": 1, "num_threads": 0}, "got 1 steps and 0 threads"),
+        ({"num_steps": 1, "num_threads": 1, "lanes": 5}, "got 5 lanes, wanted 0"),
+    ],
+)
+def test_wrong_numbers_are_refused(model, how, message) -> None:
+    """Steps, threads and lanes."""
+    with pytest.raises(ValueError, match=message):
+        physics_step(model, torch.zeros(3, 0), state(3), PhysicsOutputs(), **how)
+
+
+def test_the_tables_are_named_once() -> None:
+    """Python asks the kernels for the names: every list is there, and no name occurs twice."""
+    names = physics_tables()
+    assert set(names) == {"sizes", "ints", "constants", "parameters"}
+    everything = [name for part in names.values() for name in part]
+    assert len(everything) == len(set(everything))
