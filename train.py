@@ -114,7 +114,7 @@ def record(composed: Composed, agent: Ppo, path: Path) -> None:
 
 def announce(composed: Composed, console: Console) -> None:
     """Announces that the first start on a machine is slow, and why."""
-    if ENGINES[composed.config.sim.engine].on_gpu:
+    if ENGINES[composed.config.sim.engine].devices[0] == "cuda":
         console.print(
             "preparing the simulation; the first run on a machine compiles its kernels, which "
             "takes about a minute",

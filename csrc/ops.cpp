@@ -37,7 +37,7 @@ TORCH_LIBRARY(rlgpu, m) {
       "Tensor(b!) actions, Tensor(c!) log_probs, Tensor(d!) mean_out, Tensor(e!) values_out) "
       "-> ()");
   m.def(
-      "physics_step(Tensor ints, Tensor constants, Tensor parameters, Tensor ctrl, "
+      "physics_step(Tensor header, Tensor ints, Tensor constants, Tensor parameters, Tensor ctrl, "
       "Tensor(a!) qpos, Tensor(b!) qvel, Tensor(c!) qacc, Tensor(d!) diverged, "
       "Tensor(e!)? wrenches, Tensor(f!)? xpos, Tensor(g!)? xquat, Tensor(h!)? xmat, "
       "Tensor(i!)? subtree_com, Tensor(j!)? cvel, Tensor(k!)? cfrc_ext, int num_steps, "

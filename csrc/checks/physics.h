@@ -1,41 +1,38 @@
-// Argument checks of physics_step.
+// Argument checks of physics_step, and its arguments as kernels take them.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <optional>
 
-#include "../kernels/physics/tables.h"
+#include "../kernels/physics/worlds.h"
 #include "tensor.h"
 
 namespace rlgpu {
 
 // Tensors of a call, as in rlgpu/ops/physics.py.
 struct PhysicsTensors {
-  at::Tensor ints, constants, parameters, ctrl, qpos, qvel, qacc, diverged;
-  std::optional<at::Tensor> wrenches, xpos, xquat, xmat, subtree_com, cvel, cfrc_ext;
+  const at::Tensor &header, &ints, &constants, &parameters, &ctrl, &qpos, &qvel, &qacc, &diverged;
+  const std::optional<at::Tensor>&wrenches, &xpos, &xquat, &xmat, &subtree_com, &cvel, &cfrc_ext;
 };
 
-inline void check_physics(const PhysicsTensors& x, int64_t num_steps, int64_t num_threads,
-                          int64_t lanes) {
+inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
   const char* op = "physics_step";
   const at::Device device = x.qpos.device();
   const at::ScalarType real = x.constants.scalar_type();
   TORCH_CHECK_VALUE(real == at::kFloat || real == at::kDouble, op, ": constants is ", real,
                     ", wanted Float or Double");
-  TORCH_CHECK_VALUE(num_steps >= 0 && num_threads >= 1, op, ": got ", num_steps, " steps and ",
-                    num_threads, " threads, wanted at least 0 and 1");
-  TORCH_CHECK_VALUE(lanes == 0 || lanes == 4 || lanes == 8 || lanes == 16, op, ": got ", lanes,
-                    " lanes, wanted 0 (the widest), 4, 8 or 16");
-  check_tensor(op, "ints", x.ints, x.ints.sizes(), at::kInt, at::kCPU);
+  TORCH_CHECK_VALUE(num_steps >= 0, op, ": got ", num_steps, " steps, wanted at least 0");
+  check_tensor(op, "header", x.header, x.header.sizes(), at::kInt, at::kCPU);
   check_dim(op, "qpos", x.qpos, 2);
   const int64_t n = x.qpos.size(0);
-  const physics::Tables<float> t(x.ints.const_data_ptr<int32_t>(), nullptr);
+  const physics::Tables<float> t(x.header.const_data_ptr<int32_t>(), nullptr, nullptr);
   const auto check = [&](const char* name, const at::Tensor& tensor, at::IntArrayRef shape,
                          at::ScalarType dtype) {
     check_tensor(op, name, tensor, shape, dtype, device);
     check_contiguous(op, name, tensor);
   };
+  check("ints", x.ints, x.ints.sizes(), at::kInt);
   check("constants", x.constants, x.constants.sizes(), real);
   const int64_t rows = x.parameters.dim() > 0 && x.parameters.size(0) == 1 ? 1 : n;
   check("parameters", x.parameters, {rows, t.num_parameters}, real);
@@ -55,6 +52,29 @@ inline void check_physics(const PhysicsTensors& x, int64_t num_steps, int64_t nu
   check_output("subtree_com", x.subtree_com, t.nbody, 3);
   check_output("cvel", x.cvel, t.nbody, 6);
   check_output("cfrc_ext", x.cfrc_ext, t.nbody, 6);
+}
+
+// The call that checked tensors describe.
+inline physics::Call physics_call(const PhysicsTensors& x, int64_t num_steps) {
+  const auto pointer = [](const std::optional<at::Tensor>& tensor) {
+    return tensor.has_value() ? tensor->data_ptr() : nullptr;
+  };
+  physics::Call call{};
+  call.header = x.header.const_data_ptr<int32_t>();
+  call.ints = x.ints.const_data_ptr<int32_t>();
+  call.constants = x.constants.const_data_ptr();
+  call.parameters = x.parameters.const_data_ptr();
+  call.own_parameters = x.parameters.size(0) > 1;
+  call.num_worlds = x.qpos.size(0);
+  call.num_steps = static_cast<int>(num_steps);
+  call.qpos = x.qpos.data_ptr(), call.qvel = x.qvel.data_ptr(), call.qacc = x.qacc.data_ptr();
+  call.ctrl = x.ctrl.const_data_ptr();
+  call.diverged = x.diverged.data_ptr<bool>();
+  call.wrenches = pointer(x.wrenches);
+  call.xpos = pointer(x.xpos), call.xquat = pointer(x.xquat), call.xmat = pointer(x.xmat);
+  call.subtree_com = pointer(x.subtree_com), call.cvel = pointer(x.cvel);
+  call.cfrc_ext = pointer(x.cfrc_ext);
+  return call;
 }
 
 }  // namespace rlgpu

@@ -34,8 +34,8 @@ class EngineSettings(Protocol):
         """Dataclass of the engine's settings, ``sim.*`` on the command line."""
 
     @property
-    def on_gpu(self) -> bool:
-        """Whether it runs on an NVIDIA GPU."""
+    def devices(self) -> tuple[str, ...]:
+        """Types of devices that it runs on, ``cpu`` or ``cuda``; the first is its default."""
 
     @property
     def accept(self) -> Callable[[Any, Any], list[str]]:
@@ -131,7 +131,7 @@ def _compose(request: _Request, engine: str) -> Composed:
         config = cast(Config, OmegaConf.to_object(base))
     except OmegaConfBaseException as error:
         raise UsageError(f"the configuration is incomplete: {error}") from error
-    config, notes = resolve(config, given, on_gpu=engines[engine].on_gpu)
+    config, notes = resolve(config, given, devices=engines[engine].devices)
     return Composed(config, task_class, request.chosen["task"], notes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -16,13 +16,15 @@ PLAY_NUM_ENVS = 16
 """Default number of environments when playing back a policy."""
 
 
-def resolve(config: Config, given: Mapping[str, Any], *, on_gpu: bool) -> tuple[Config, list[str]]:
+def resolve(
+    config: Config, given: Mapping[str, Any], *, devices: Sequence[str]
+) -> tuple[Config, list[str]]:
     """Returns the configuration with all numbers and devices resolved, and notes for the user.
 
     Args:
         config: The composed configuration.
         given: The keys and values given on the command line.
-        on_gpu: Whether the engine runs on an NVIDIA GPU.
+        devices: Types of devices that the engine runs on; the first is its default.
 
     Raises:
         UsageError: A value is out of range, or a device is not available.
@@ -33,7 +35,7 @@ def resolve(config: Config, given: Mapping[str, Any], *, on_gpu: bool) -> tuple[
     if "max_iterations" not in given:
         config = replace(config, max_iterations=config.train.max_iterations)
     _check_ranges(config)
-    config = _resolve_devices(config, on_gpu)
+    config = _resolve_devices(config, devices)
     if config.seed == -1:
         drawn = random.SystemRandom().randrange(10000)
         config = replace(config, seed=42 if config.torch_deterministic else drawn)
@@ -62,15 +64,16 @@ def _at_least(key: str, value: float, low: float) -> None:
         raise UsageError(f"{key}={value}: must be at least {low}")
 
 
-def _resolve_devices(config: Config, on_gpu: bool) -> Config:
+def _resolve_devices(config: Config, devices: Sequence[str]) -> Config:
     if config.sim_device == "auto":
-        if on_gpu and not torch.cuda.is_available():
+        default = devices[0]
+        if default == "cuda" and not torch.cuda.is_available():
             raise UsageError(
                 f"sim={config.sim.engine}: it needs an NVIDIA GPU and torch sees none "
-                f"(torch {torch.__version__}); use sim=mujoco, or sim_device=cpu for Warp's slow "
+                f"(torch {torch.__version__}); use sim=auto, or sim_device=cpu for Warp's slow "
                 "CPU device"
             )
-        config = replace(config, sim_device="cuda:0" if on_gpu else "cpu")
+        config = replace(config, sim_device="cuda:0" if default == "cuda" else "cpu")
     if config.rl_device == "auto":
         config = replace(config, rl_device=config.sim_device)
     config = replace(
@@ -78,7 +81,7 @@ def _resolve_devices(config: Config, on_gpu: bool) -> Config:
         sim_device=_device("sim_device", config.sim_device),
         rl_device=_device("rl_device", config.rl_device),
     )
-    if config.sim_device != "cpu" and not on_gpu:
+    if config.sim_device != "cpu" and "cuda" not in devices:
         raise UsageError(
             f"sim_device={config.sim_device}: sim={config.sim.engine} runs on the CPU; "
             "use sim_device=cpu (rl_device may still be a GPU), or sim=mujoco_warp"

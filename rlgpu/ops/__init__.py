@@ -62,6 +62,7 @@ __all__ = [
     "gather_rows",
     "gaussian_ppo_loss",
     "gaussian_sample",
+    "load_extension",
     "mlp",
     "normalize",
     "physics_step",

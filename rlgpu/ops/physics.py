@@ -13,8 +13,10 @@ from rlgpu.ops.extension import load_extension
 class PhysicsModel(NamedTuple):
     """A model as flat tables; ``rlgpu/sim/mujoco/fused/tables.py`` writes them."""
 
+    header: Tensor
+    """Sizes, and where each table begins, int32, always on the CPU."""
     ints: Tensor
-    """Sizes, offsets and indices, int32."""
+    """Indices and flags, int32."""
     constants: Tensor
     """Numbers that all worlds share; float32, or float64 for the exact variant."""
     parameters: Tensor
@@ -85,8 +87,8 @@ def physics_step(
         outputs: Tensors to fill.
         num_steps: Physics steps; with 0 only the poses and velocities of the bodies are computed,
             for the state as it is, and ``state`` is left alone.
-        num_threads: Threads to use.
-        lanes: Worlds per vector: 4, 8 (AVX2) or 16 (AVX-512); 0 is the most that the CPU has.
+        num_threads: Threads to use on a CPU.
+        lanes: Worlds per vector on a CPU: 4, 8 (AVX2) or 16 (AVX-512); 0 is the most that it has.
 
     Raises:
         ValueError: A tensor has the wrong shape, dtype or device, or the CPU lacks such vectors.

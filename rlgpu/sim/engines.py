@@ -50,8 +50,8 @@ class Engine(NamedTuple):
 
     settings: type
     """Dataclass of its settings; every field has a usable default."""
-    on_gpu: bool
-    """Whether it runs on an NVIDIA GPU."""
+    devices: tuple[str, ...]
+    """Types of devices that it runs on, ``cpu`` or ``cuda``; the first is its default."""
     install: str
     """The command that installs it."""
     build: Callable[[SceneSpec, Timing, int, torch.device, Any, bool], Simulator]
@@ -104,7 +104,9 @@ def _fused(
     from rlgpu.sim.mujoco.fused.worlds import FusedWorlds  # noqa: PLC0415
 
     def build(model: Any, fields: list[str]) -> FusedWorlds:
-        return FusedWorlds(model, num_envs, fields=fields, num_threads=settings.num_threads)
+        return FusedWorlds(
+            model, num_envs, device=device, fields=fields, num_threads=settings.num_threads
+        )
 
     return _on_worlds(scene, timing, build)
 
@@ -181,11 +183,11 @@ def _on_worlds(
 _INSTALL_MUJOCO = "pip install mujoco==4.0.0"
 
 ENGINES: Mapping[str, Engine] = {
-    "fused": Engine(FusedSettings, False, _INSTALL_MUJOCO, _fused, _accept_fused),
-    "mujoco": Engine(MujocoSettings, False, _INSTALL_MUJOCO, _mujoco, _accept_all),
+    "fused": Engine(FusedSettings, ("cpu", "cuda"), _INSTALL_MUJOCO, _fused, _accept_fused),
+    "mujoco": Engine(MujocoSettings, ("cpu",), _INSTALL_MUJOCO, _mujoco, _accept_all),
     "mujoco_warp": Engine(
         MujocoWarpSettings,
-        True,
+        ("cuda", "cpu"),  # the CPU is slow, and there to test without a GPU
         "pip install mujoco-warp==4.0.0 warp-lang==1.19.0",
         _mujoco_warp,
         _accept_all,

@@ -151,7 +151,7 @@ def test_an_engine_on_a_device_it_cannot_use_is_refused(with_gpu) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_the_gpu_engine_without_a_gpu_is_refused() -> None:
     """It could run on Warp's CPU device, but that is rarely intended."""
-    with pytest.raises(UsageError, match=r"torch sees none .* use sim=mujoco, or sim_device=cpu"):
+    with pytest.raises(UsageError, match=r"torch sees none .* use sim=auto, or sim_device=cpu"):
         composed("sim=mujoco_warp")
 
 

@@ -46,7 +46,7 @@ using cudaStream_t = void*;
 namespace cuda_emulation {
 
 constexpr int kWarpSize = 32;
-constexpr size_t kStackBytes = 128 * 1024;
+constexpr size_t kStackBytes = 256 * 1024;
 constexpr size_t kMaxSharedBytes = 64 * 1024;
 
 enum class Wait { kNothing, kBlock, kWarp, kGrid, kReturned };

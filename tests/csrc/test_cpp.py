@@ -7,7 +7,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
+from rlgpu.sim.mujoco.fused.tables import Tables
+from tests.sim.models import task_model
 
 ROOT = Path(__file__).parents[2]
 # Kept between runs, so that only what changed is compiled again.
@@ -15,13 +21,55 @@ BUILD = ROOT / "build" / "cpp_tests"
 ARCHITECTURES = "80-real;90-real;100-real;120-real"
 
 
-@pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not on PATH")
-def test_the_kernels_pass_their_own_tests() -> None:
-    """Configure, build for every supported architecture, ctest."""
-    for command in (
-        ["cmake", "-S", str(ROOT), "-B", str(BUILD), f"-DCMAKE_CUDA_ARCHITECTURES={ARCHITECTURES}"],
-        ["cmake", "--build", str(BUILD), "--parallel", str(os.cpu_count())],
-        ["ctest", "--test-dir", str(BUILD), "--output-on-failure"],
-    ):
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stdout + result.stderr
+@pytest.fixture(scope="module")
+def built() -> Path:
+    """Configures and builds for every supported architecture."""
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not on PATH")
+    configure = ["cmake", "-S", str(ROOT), "-B", str(BUILD)]
+    run([*configure, f"-DCMAKE_CUDA_ARCHITECTURES={ARCHITECTURES}"])
+    run(["cmake", "--build", str(BUILD), "--parallel", str(os.cpu_count())])
+    return BUILD
+
+
+def run(command: list[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_kernels_pass_their_own_tests(built) -> None:
+    """All of ctest's."""
+    run(["ctest", "--test-dir", str(built), "--output-on-failure"])
+
+
+def falling_ants(num_worlds: int, num_watched: int) -> list[torch.Tensor]:
+    """Returns ctrl, qpos, qvel, qacc and wrenches of ants thrown at the ground, turning."""
+    rng = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(num_worlds, *shape, generator=rng)
+
+    qpos = torch.cat((normal(2), 0.3 + 0.1 * normal(1).abs(), normal(4), 0.5 * normal(8)), dim=1)
+    wrenches = torch.zeros(num_worlds, num_watched, 6)
+    return [15 * normal(8), qpos, 2 * normal(14), torch.zeros(num_worlds, 14), wrenches]
+
+
+def test_the_physics_kernel_gives_the_bits_of_the_cpus_vectors(built, tmp_path) -> None:
+    """40 ants, two physics steps, with the wrenches on their feet; under the sanitizers."""
+    model = task_model("Ant")
+    tables = Tables(model)
+    tables.ints["watched_body"] = [model.body("front_left_foot").id, model.body("torso").id]
+    packed = tables.pack()
+    ctrl, qpos, qvel, qacc, wrenches = falling_ants(40, 2)
+    counts = [*(part.numel() for part in packed), 40, 2, model.nq, model.nv, model.nu, 2]
+    with (tmp_path / "in").open("wb") as file:
+        file.write(np.array(counts, np.int64).tobytes())
+        for tensor in (*packed, ctrl, qpos, qvel, qacc):
+            file.write(tensor.numpy().tobytes())
+    run([str(built / "run_physics"), str(tmp_path / "in"), str(tmp_path / "out")])
+    state = PhysicsState(qpos, qvel, qacc, torch.zeros(40, dtype=torch.bool))
+    physics_step(packed, ctrl, state, PhysicsOutputs(wrenches), num_steps=2, num_threads=1, lanes=4)
+    assert wrenches.abs().max() > 10.0
+    wanted = torch.cat([x.flatten() for x in (qpos, qvel, qacc, wrenches)])
+    returned = torch.from_numpy(np.fromfile(tmp_path / "out", np.float32))
+    assert torch.equal(returned, wanted)

@@ -88,8 +88,8 @@ def test_wrong_tensors_are_refused(model, change, message) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"num_steps": -1, "num_threads": 1}, "got -1 steps and 1 threads"),
-        ({"num_steps": 1, "num_threads": 0}, "got 1 steps and 0 threads"),
+        ({"num_steps": -1, "num_threads": 1}, "got -1 steps, wanted at least 0"),
+        ({"num_steps": 1, "num_threads": 0}, "got 0 threads, wanted at least 1"),
         ({"num_steps": 1, "num_threads": 1, "lanes": 5}, "got 5 lanes, wanted 0"),
     ],
 )

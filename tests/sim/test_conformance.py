@@ -51,7 +51,7 @@ ON_CPU = [(engine, "cpu") for engine in ENGINES]
 ON_GPU = [
     pytest.param((engine, "cuda:0"), marks=pytest.mark.cuda)
     for engine, entry in ENGINES.items()
-    if entry.on_gpu
+    if "cuda" in entry.devices
 ]
 
 

@@ -16,15 +16,9 @@ from rlgpu.sim import ENGINES, SceneSpec, Timing, make_simulator
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
-from rlgpu.sim.mujoco.model import build_model
 from tasks import TASKS
 from tests.conftest import ROOT
-from tests.sim.random_models import random_robot
-
-
-def task_model(name: str) -> mujoco.MjModel:
-    config = compose([f"task={name}"], TASKS, ENGINES, ROOT / "cfg").config
-    return build_model(TASKS[name](config.task).scene(), config.task.timing())
+from tests.sim.models import random_robot, task_model
 
 
 def exact(model: mujoco.MjModel) -> mujoco.MjModel:

@@ -13,9 +13,9 @@
 #pragma GCC optimize("fp-contract=fast")
 #define RLGPU_PHYSICS_BUILD avx2
 #define RLGPU_PHYSICS_LANES 8
-#include "worlds.h"
+#include "run.h"
 
 namespace rlgpu::physics {
-void run_avx2(const Call& call) { run<Floats>(call); }
+void run_avx2(const Call& call, int num_threads) { run<Floats>(call, num_threads); }
 }  // namespace rlgpu::physics
 #endif

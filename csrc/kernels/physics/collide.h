@@ -12,7 +12,7 @@ inline namespace RLGPU_PHYSICS_BUILD {
 
 // Centres and axes of the geoms that can collide.
 template <typename V>
-inline void geom_poses(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void geom_poses(const Tables<Real<V>>& t, Work<V>& w) {
   for (int g = 0; g < t.num_geoms; ++g) {
     const int b = t.geom_body[g];
     const Real<V>* m = t.geom_mat + 9 * g;
@@ -42,7 +42,7 @@ RLGPU_HD Mat3<V> frame_of(Vec3<V> normal) {
 
 // Fills a slot, and lists it if any world has the contact. distance is negative in penetration.
 template <typename V>
-inline bool begin_contact(Work<V>& w, int slot, Mask<V> active, V distance) {
+RLGPU_STAGE bool begin_contact(Work<V>& w, int slot, Mask<V> active, V distance) {
   Contact<V>& c = w.contacts[slot];
   c.active = active;
   if (!any(active)) return false;
@@ -52,8 +52,8 @@ inline bool begin_contact(Work<V>& w, int slot, Mask<V> active, V distance) {
 }
 
 template <typename V>
-inline void plane_sphere(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<V> plane_center,
-                         Vec3<V> center, V radius, V margin, const Vec3<V>* hint) {
+RLGPU_STAGE void plane_sphere(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<V> plane_center,
+                              Vec3<V> center, V radius, V margin, const Vec3<V>* hint) {
   const Vec3<V> normal = column(plane, 2);
   const V distance = dot(center - plane_center, normal) - radius;
   if (!begin_contact<V>(w, slot, distance < margin, distance)) return;
@@ -72,8 +72,8 @@ inline void plane_sphere(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<V> pla
 
 // The first four corners below the box's centre that touch, in MuJoCo's order.
 template <typename V>
-inline void plane_box(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<V> plane_center,
-                      const Mat3<V>& box, Vec3<V> center, const Real<V>* size, V margin) {
+RLGPU_STAGE void plane_box(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<V> plane_center,
+                           const Mat3<V>& box, Vec3<V> center, const Real<V>* size, V margin) {
   const Vec3<V> normal = column(plane, 2);
   const V height = dot(center - plane_center, normal);
   V found = V{};
@@ -92,8 +92,8 @@ inline void plane_box(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<V> plane_
 }
 
 template <typename V>
-inline void sphere_sphere(Work<V>& w, int slot, Vec3<V> first, V radius, Vec3<V> second,
-                          V second_radius, V margin) {
+RLGPU_STAGE void sphere_sphere(Work<V>& w, int slot, Vec3<V> first, V radius, Vec3<V> second,
+                               V second_radius, V margin) {
   const Vec3<V> apart = second - first;
   const V length = square_root(dot(apart, apart)), distance = length - radius - second_radius;
   if (!begin_contact<V>(w, slot, distance < margin, distance)) return;
@@ -104,8 +104,8 @@ inline void sphere_sphere(Work<V>& w, int slot, Vec3<V> first, V radius, Vec3<V>
 }
 
 template <typename V>
-inline void sphere_capsule(Work<V>& w, int slot, Vec3<V> sphere, V radius, Vec3<V> capsule,
-                           Vec3<V> axis, const Real<V>* size, V margin) {
+RLGPU_STAGE void sphere_capsule(Work<V>& w, int slot, Vec3<V> sphere, V radius, Vec3<V> capsule,
+                                Vec3<V> axis, const Real<V>* size, V margin) {
   const V half = splat<V>(size[1]);
   const V along = clamp(dot(axis, sphere - capsule), -half, half);
   sphere_sphere(w, slot, sphere, radius, capsule + along * axis, splat<V>(size[0]), margin);
@@ -114,8 +114,8 @@ inline void sphere_capsule(Work<V>& w, int slot, Vec3<V> sphere, V radius, Vec3<
 // The contact of two capsules nearest to a place x1 on the first one's axis, from -1 to 1: x1 stays
 // unless the second axis ends before its nearest point.
 template <typename V>
-inline void capsule_contact(Work<V>& w, int slot, Vec3<V> center1, Vec3<V> axis1, V radius1,
-                            Vec3<V> center2, Vec3<V> axis2, V radius2, V x1, V margin) {
+RLGPU_STAGE void capsule_contact(Work<V>& w, int slot, Vec3<V> center1, Vec3<V> axis1, V radius1,
+                                 Vec3<V> center2, Vec3<V> axis2, V radius2, V x1, V margin) {
   const V one = splat<V>(1), both = dot(axis1, axis2);
   const V wanted = (dot(axis2, center1 - center2) + x1 * both) / dot(axis2, axis2);
   const V x2 = clamp(wanted, V(-one), one);
@@ -127,8 +127,8 @@ inline void capsule_contact(Work<V>& w, int slot, Vec3<V> center1, Vec3<V> axis1
 // The nearest points of two segments, or both ends of the overlap if they are parallel (to 1e-4
 // rad). The axes reach from the centres to the ends. Source: MuJoCo 4.0, mjc_segWeights.
 template <typename V>
-inline void capsule_capsule(Work<V>& w, int slot, Vec3<V> center1, Vec3<V> axis1, V radius1,
-                            Vec3<V> center2, Vec3<V> axis2, V radius2, V margin) {
+RLGPU_STAGE void capsule_capsule(Work<V>& w, int slot, Vec3<V> center1, Vec3<V> axis1, V radius1,
+                                 Vec3<V> center2, Vec3<V> axis2, V radius2, V margin) {
   using R = Real<V>;
   const V one = splat<V>(1);
   const Vec3<V> normal = cross(axis1, axis2), apart = center2 - center1;
@@ -145,7 +145,7 @@ inline void capsule_capsule(Work<V>& w, int slot, Vec3<V> center1, Vec3<V> axis1
 
 // Finds the contacts of all pairs.
 template <typename V>
-inline void collide(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void collide(const Tables<Real<V>>& t, Work<V>& w) {
   geom_poses(t, w);
   w.num_live = 0;
   for (int pair = 0; pair < t.num_pairs; ++pair) {

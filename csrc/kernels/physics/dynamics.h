@@ -11,7 +11,7 @@ inline namespace RLGPU_PHYSICS_BUILD {
 
 // Composite rigid bodies: M(i, j) = cdof_j . (inertia of everything beyond i) cdof_i.
 template <typename V>
-inline void mass_matrix(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void mass_matrix(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   for (int b = 1; b < t.nbody; ++b)
     if (t.body_moves[b]) w.crb[b] = w.cinert[b];
   for (int b = t.nbody - 1; b > 0; --b) {
@@ -29,7 +29,7 @@ inline void mass_matrix(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V
 
 // Forces of the actuators, into qfrc_smooth; their derivatives, into implicit_damping.
 template <typename V>
-inline void actuation(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void actuation(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   for (int a = 0; a < t.nu; ++a) {
     const int dof = t.actuator_dof[a], adr = t.dof_qpos[dof], bias = t.actuator_bias + 3 * a;
     const V gear = splat<V>(t.actuator_gear[a]);
@@ -53,7 +53,7 @@ inline void actuation(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>&
 
 // qfrc_smooth = actuators + springs + dampers - (gravity, Coriolis and gyroscopic forces).
 template <typename V>
-inline void smooth_forces(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void smooth_forces(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   for (int i = 0; i < t.nv; ++i) w.qfrc_smooth[i] = V{}, w.implicit_damping[i] = V{};
   actuation(t, p, w);
   // Recursive Newton-Euler with zero joint accelerations; gravity accelerates the world upwards.

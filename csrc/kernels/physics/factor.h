@@ -30,7 +30,7 @@ RLGPU_HD Rows solver_rows(const Tables<R>& t) {
 
 // Replaces a matrix by its factor; inverse_diagonal receives 1 / D.
 template <typename V>
-inline void factor(const Rows& rows, V* __restrict__ a, V* __restrict__ inverse_diagonal) {
+RLGPU_STAGE void factor(const Rows& rows, V* __restrict__ a, V* __restrict__ inverse_diagonal) {
   for (int k = rows.count - 1; k >= 0; --k) {
     V* const row = a + rows.adr[k];
     const int32_t* const col = rows.col + rows.adr[k];
@@ -48,8 +48,8 @@ inline void factor(const Rows& rows, V* __restrict__ a, V* __restrict__ inverse_
 
 // Solves with a factor, in place.
 template <typename V>
-inline void solve(const Rows& rows, const V* __restrict__ a, const V* __restrict__ inverse_diagonal,
-                  V* __restrict__ x) {
+RLGPU_STAGE void solve(const Rows& rows, const V* __restrict__ a,
+                       const V* __restrict__ inverse_diagonal, V* __restrict__ x) {
   for (int k = rows.count - 1; k >= 0; --k) {
     const V* const row = a + rows.adr[k];
     const int32_t* const col = rows.col + rows.adr[k];
@@ -66,8 +66,8 @@ inline void solve(const Rows& rows, const V* __restrict__ a, const V* __restrict
 }
 
 template <typename V>
-inline void multiply(const Rows& rows, const V* __restrict__ a, const V* __restrict__ x,
-                     V* __restrict__ product) {
+RLGPU_STAGE void multiply(const Rows& rows, const V* __restrict__ a, const V* __restrict__ x,
+                          V* __restrict__ product) {
   for (int k = 0; k < rows.count; ++k) {
     const V* const row = a + rows.adr[k];
     const int32_t* const col = rows.col + rows.adr[k];

@@ -11,7 +11,7 @@ inline namespace RLGPU_PHYSICS_BUILD {
 
 // Solves A x = b for 6x6 A by elimination. No pivoting: A is nearly symmetric positive definite.
 template <typename V>
-inline void solve6(V a[6][6], V* x) {
+RLGPU_STAGE void solve6(V a[6][6], V* x) {
   for (int k = 0; k < 6; ++k) {
     const V inverse = reciprocal(a[k][k]);
     for (int i = k + 1; i < 6; ++i) {
@@ -31,7 +31,7 @@ inline void solve6(V a[6][6], V* x) {
 // offset of the centre of mass and I the inertia about it, the bias force is m w x (w x s) and the
 // bias torque s x that + w x I w.
 template <typename V>
-inline void free_body_acceleration(const Tables<Real<V>>& t, const Work<V>& w, int dof, V* x) {
+RLGPU_STAGE void free_body_acceleration(const Tables<Real<V>>& t, const Work<V>& w, int dof, V* x) {
   const int b = t.dof_body[dof];
   const V h = splat<V>(t.timestep[0]), mass = w.crb[b].mass;
   const Mat3<V>& r = w.xmat[b];
@@ -57,7 +57,7 @@ inline void free_body_acceleration(const Tables<Real<V>>& t, const Work<V>& w, i
 
 // Moves the joints of all bodies by their velocities.
 template <typename V>
-inline void move_joints(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void move_joints(const Tables<Real<V>>& t, Work<V>& w) {
   const V h = splat<V>(t.timestep[0]);
   for (int b = 1; b < t.nbody; ++b) {
     for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
@@ -80,7 +80,7 @@ inline void move_joints(const Tables<Real<V>>& t, Work<V>& w) {
 
 // Advances qpos and qvel. Overwrites the mass matrix with the factor of the implicit one.
 template <typename V>
-inline void integrate(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void integrate(const Tables<Real<V>>& t, Work<V>& w) {
   const V h = splat<V>(t.timestep[0]);
   V* const acceleration = w.direction;
   for (int i = 0; i < t.nv; ++i) acceleration[i] = w.qfrc_smooth[i] + w.qfrc_constraint[i];

@@ -17,6 +17,13 @@
 #define RLGPU_PHYSICS_BUILD one_lane
 #endif
 
+// A part of a step: a function like any other, where RLGPU_HD insists on inlining.
+#if defined(__CUDACC__)
+#define RLGPU_STAGE __host__ __device__ inline
+#else
+#define RLGPU_STAGE inline
+#endif
+
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 

@@ -34,7 +34,7 @@ RLGPU_HD Vec3<V> edge_forces(const Contact<V>& c) {
 
 // Adds the acceleration's part to all residuals.
 template <typename V>
-inline void begin_residuals(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void begin_residuals(const Tables<Real<V>>& t, Work<V>& w) {
   for (int i = 0; i < t.num_limits; ++i) {
     Limit<V>& row = w.limits[i];
     row.residual = row.sign * w.qacc[t.limit_dof[i]] - row.reference;
@@ -50,7 +50,7 @@ inline void begin_residuals(const Tables<Real<V>>& t, Work<V>& w) {
 
 // Adds a contact's J^T f to the gradient, and its J^T A J to the Hessian.
 template <typename V>
-inline void add_contact(const Tables<Real<V>>& t, Work<V>& w, int slot) {
+RLGPU_STAGE void add_contact(const Tables<Real<V>>& t, Work<V>& w, int slot) {
   const Contact<V>& c = w.contacts[slot];
   const Edges<V> r(c.residual);
   V a[4];
@@ -73,7 +73,7 @@ inline void add_contact(const Tables<Real<V>>& t, Work<V>& w, int slot) {
 
 // The gradient at qacc and the Hessian; the gradient's smooth part is kept for the search.
 template <typename V>
-inline void assemble(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void assemble(const Tables<Real<V>>& t, Work<V>& w) {
   multiply(mass_rows(t), w.m, w.qacc, w.gradient);
   for (int i = 0; i < t.nv; ++i)
     w.smooth_gradient[i] = w.gradient[i] = w.gradient[i] - w.qfrc_smooth[i];
@@ -99,7 +99,7 @@ inline void assemble(const Tables<Real<V>>& t, Work<V>& w) {
 
 // Changes of all residuals along the direction; returns where a full step alters the active set.
 template <typename V>
-inline Mask<V> begin_search(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE Mask<V> begin_search(const Tables<Real<V>>& t, Work<V>& w) {
   Mask<V> altered{};
   for (int i = 0; i < t.num_limits; ++i) {
     Limit<V>& row = w.limits[i];
@@ -127,7 +127,8 @@ inline Mask<V> begin_search(const Tables<Real<V>>& t, Work<V>& w) {
 
 // Slope and curvature, along the direction, of the rows' cost at a step.
 template <typename V>
-inline void rows_along(const Tables<Real<V>>& t, const Work<V>& w, V step, V& slope, V& curvature) {
+RLGPU_STAGE void rows_along(const Tables<Real<V>>& t, const Work<V>& w, V step, V& slope,
+                            V& curvature) {
   const auto add = [&](Mask<V> active, V weight, V residual, V change) {
     const V weighted = keep<V>(active, weight * change);
     slope += weighted * residual, curvature += weighted * change;
@@ -154,7 +155,7 @@ inline void rows_along(const Tables<Real<V>>& t, const Work<V>& w, V step, V& sl
 // Step lengths of the worlds that search: a root of the slope, which is increasing and piecewise
 // linear, by Newton's method inside a bracket. decrement is minus the slope at zero.
 template <typename V>
-inline V line_search(const Tables<Real<V>>& t, const Work<V>& w, Mask<V> open, V decrement) {
+RLGPU_STAGE V line_search(const Tables<Real<V>>& t, const Work<V>& w, Mask<V> open, V decrement) {
   using R = Real<V>;
   // Along the direction, M's curvature is the Hessian's (the decrement) without the active rows'.
   V smooth_slope{}, unused{}, rows_curvature{};
@@ -178,7 +179,7 @@ inline V line_search(const Tables<Real<V>>& t, const Work<V>& w, Mask<V> open, V
 
 // Moves the moving worlds by their steps.
 template <typename V>
-inline void advance(const Tables<Real<V>>& t, Work<V>& w, Mask<V> moving, V step) {
+RLGPU_STAGE void advance(const Tables<Real<V>>& t, Work<V>& w, Mask<V> moving, V step) {
   const auto move = [&](V& x, V change) { x = select<V>(moving, x + step * change, x); };
   for (int i = 0; i < t.nv; ++i) move(w.qacc[i], w.direction[i]);
   for (int i = 0; i < t.num_limits; ++i) move(w.limits[i].residual, w.limits[i].change);
@@ -191,7 +192,7 @@ inline void advance(const Tables<Real<V>>& t, Work<V>& w, Mask<V> moving, V step
 
 // Forces of the rows at qacc, into qfrc_constraint and the contacts.
 template <typename V>
-inline void constraint_forces(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void constraint_forces(const Tables<Real<V>>& t, Work<V>& w) {
   for (int i = 0; i < t.nv; ++i) w.qfrc_constraint[i] = V{};
   for (int i = 0; i < t.num_limits; ++i) {
     const Limit<V>& row = w.limits[i];
@@ -215,7 +216,7 @@ inline void constraint_forces(const Tables<Real<V>>& t, Work<V>& w) {
 
 // Solves for qacc, starting from the qacc of the last step.
 template <typename V>
-inline void solve_constraints(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void solve_constraints(const Tables<Real<V>>& t, Work<V>& w) {
   using R = Real<V>;
   const R tolerance = sizeof(R) == 4 ? R(1e-6) : R(1e-15);
   begin_residuals(t, w);

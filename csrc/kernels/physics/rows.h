@@ -32,7 +32,7 @@ RLGPU_HD V row_weight(V impedance, V inverse_weight) {
 }
 
 template <typename V>
-inline void limit_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void limit_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   for (int i = 0; i < t.num_limits; ++i) {
     const Real<V>* table = t.limit_impedance + kImpedance * i;
     const int dof = t.limit_dof[i];
@@ -49,7 +49,7 @@ inline void limit_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>
 }
 
 template <typename V>
-inline void loss_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void loss_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   for (int i = 0; i < t.num_losses; ++i) {
     const Real<V>* table = t.loss_impedance + kImpedance * i;
     const int dof = t.loss_dof[i];
@@ -61,7 +61,8 @@ inline void loss_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>&
 
 // (normal, tangent, tangent) of a slot's Jacobian times a vector over the dofs.
 template <typename V>
-inline Vec3<V> jacobian_times(const Tables<Real<V>>& t, const Work<V>& w, int slot, const V* x) {
+RLGPU_STAGE Vec3<V> jacobian_times(const Tables<Real<V>>& t, const Work<V>& w, int slot,
+                                   const V* x) {
   const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
   Vec3<V> sum{};
   for (int k = first; k < first + count; ++k) sum = sum + x[t.column_dof[k]] * w.columns[k];
@@ -70,7 +71,7 @@ inline Vec3<V> jacobian_times(const Tables<Real<V>>& t, const Work<V>& w, int sl
 
 // Jacobians of the live contacts, and the part of their residuals that no acceleration changes.
 template <typename V>
-inline void contact_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void contact_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   using R = Real<V>;
   for (int i = 0; i < w.num_live; ++i) {
     const int slot = w.live[i], pair = t.slot_pair[slot];

@@ -14,7 +14,7 @@ inline namespace RLGPU_PHYSICS_BUILD {
 
 // Poses and velocities of the bodies, from qpos and qvel.
 template <typename V>
-inline void forward_kinematics(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void forward_kinematics(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   kinematics(t, w);
   inertias(t, p, w);
   motion_axes(t, w);
@@ -22,7 +22,7 @@ inline void forward_kinematics(const Tables<Real<V>>& t, const Parameters<V>& p,
 }
 
 template <typename V>
-inline void physics_step(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void physics_step(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   forward_kinematics(t, p, w);
   mass_matrix(t, p, w);
   smooth_forces(t, p, w);
@@ -36,7 +36,7 @@ inline void physics_step(const Tables<Real<V>>& t, const Parameters<V>& p, Work<
 
 // Where the state is not finite, or beyond 1e10 as in MuJoCo. Such worlds start over.
 template <typename V>
-inline Mask<V> restart_diverged(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE Mask<V> restart_diverged(const Tables<Real<V>>& t, Work<V>& w) {
   Mask<V> good = V{} == V{};
   const Real<V> most = Real<V>(1e10);
   for (int i = 0; i < t.nq; ++i) good = good & (magnitude(w.qpos[i]) < most);
@@ -52,7 +52,7 @@ inline Mask<V> restart_diverged(const Tables<Real<V>>& t, Work<V>& w) {
 
 // Net contact wrench on every body in cfrc, in world axes about its tree's centre of mass.
 template <typename V>
-inline void contact_wrenches(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void contact_wrenches(const Tables<Real<V>>& t, Work<V>& w) {
   for (int b = 0; b < t.nbody; ++b) w.cfrc[b] = Spatial<V>{};
   for (int i = 0; i < w.num_live; ++i) {
     const int slot = w.live[i], pair = t.slot_pair[slot];
@@ -69,7 +69,7 @@ inline void contact_wrenches(const Tables<Real<V>>& t, Work<V>& w) {
 
 // The wrench on one body about its own origin and in its own axes, from contact_wrenches.
 template <typename V>
-inline Spatial<V> wrench_on(const Work<V>& w, int body) {
+RLGPU_STAGE Spatial<V> wrench_on(const Work<V>& w, int body) {
   const Spatial<V>& f = w.cfrc[body];
   const Vec3<V> torque = f.ang + cross(w.com[body] - w.xpos[body], f.lin);
   return {transposed_times(w.xmat[body], torque), transposed_times(w.xmat[body], f.lin)};

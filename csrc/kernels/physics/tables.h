@@ -59,8 +59,8 @@ constexpr int kImpedance = 7;  // numbers of an impedance
 
 inline namespace RLGPU_PHYSICS_BUILD {
 
-// Pointers into the two arrays that Python packs: sizes, offsets of all tables and the integer
-// tables in one, the constants in the other. Parameter tables are offsets into a row of parameters.
+// Pointers into the arrays that Python packs. The header holds the sizes, then the offset of every
+// table in its array; parameter tables stay offsets into a row of parameters.
 template <typename R>
 struct Tables {
 #define RLGPU_FIELD(name) int name;
@@ -76,8 +76,8 @@ struct Tables {
   RLGPU_PHYSICS_PARAMETERS(RLGPU_FIELD)
 #undef RLGPU_FIELD
 
-  RLGPU_HD Tables(const int32_t* ints, const R* constants) {
-    const int32_t* next = ints;
+  RLGPU_HD Tables(const int32_t* header, const int32_t* ints, const R* constants) {
+    const int32_t* next = header;
 #define RLGPU_FIELD(name) name = *next++;
     RLGPU_PHYSICS_SIZES(RLGPU_FIELD)
 #undef RLGPU_FIELD

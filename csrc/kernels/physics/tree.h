@@ -11,8 +11,8 @@ inline namespace RLGPU_PHYSICS_BUILD {
 
 // Turns or moves a body by one joint, and notes the joint's axis (in cdof) and anchor.
 template <typename V>
-inline void apply_joint(const Tables<Real<V>>& t, Work<V>& w, int joint, Vec3<V>& pos,
-                        Quat<V>& quat) {
+RLGPU_STAGE void apply_joint(const Tables<Real<V>>& t, Work<V>& w, int joint, Vec3<V>& pos,
+                             Quat<V>& quat) {
   const int dof = t.joint_dof[joint], adr = t.joint_qpos[joint];
   const Vec3<V> axis_b = splat3<V>(t.joint_axis + 3 * joint);
   const Mat3<V> mat = matrix_of(quat);
@@ -34,7 +34,7 @@ inline void apply_joint(const Tables<Real<V>>& t, Work<V>& w, int joint, Vec3<V>
 
 // xpos, xquat, xmat of every body from qpos; normalises the quaternions of free joints in qpos.
 template <typename V>
-inline void kinematics(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void kinematics(const Tables<Real<V>>& t, Work<V>& w) {
   const V zero{}, one = splat<V>(1);
   w.xpos[0] = {zero, zero, zero}, w.xquat[0] = {one, zero, zero, zero};
   w.xmat[0] = matrix_of(w.xquat[0]);
@@ -63,7 +63,7 @@ inline void kinematics(const Tables<Real<V>>& t, Work<V>& w) {
 
 // Centres of mass of the trees, spatial inertias of the bodies, motion axes of the dofs.
 template <typename V>
-inline void inertias(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+RLGPU_STAGE void inertias(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
   for (int b = 0; b < t.nbody; ++b) w.com[b] = Vec3<V>{}, w.tree_mass[b] = V{};
   for (int b = 1; b < t.nbody; ++b) {
     const V mass = p[t.body_mass + b];
@@ -89,7 +89,7 @@ inline void inertias(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& 
 
 // Motion axes of the dofs, from the joints' axes and anchors.
 template <typename V>
-inline void motion_axes(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void motion_axes(const Tables<Real<V>>& t, Work<V>& w) {
   const V zero{}, one = splat<V>(1);
   const Vec3<V> none{};
   for (int b = 1; b < t.nbody; ++b) {
@@ -114,7 +114,7 @@ inline void motion_axes(const Tables<Real<V>>& t, Work<V>& w) {
 
 // Velocities of the bodies, and rates of change of the motion axes.
 template <typename V>
-inline void velocities(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void velocities(const Tables<Real<V>>& t, Work<V>& w) {
   w.cvel[0] = Spatial<V>{};
   for (int b = 1; b < t.nbody; ++b) {
     Spatial<V> velocity = w.cvel[t.body_parent[b]];

@@ -6,7 +6,7 @@ moves, which rows of the solver's matrix it couples, the curves of constraint im
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import mujoco
@@ -215,11 +215,14 @@ class Tables:
             "gravity": fields["opt.gravity"],
         }
 
-    def pack(self, dtype: torch.dtype = torch.float32) -> PhysicsModel:
+    def pack(
+        self, dtype: torch.dtype = torch.float32, device: torch.device | None = None
+    ) -> PhysicsModel:
         """Returns the tables as the kernels read them, with one row of parameters for all worlds.
 
         Args:
             dtype: float32, or float64 for the exact variant that tests use.
+            device: Where the worlds are; the CPU if None.
         """
         names, model = physics_tables(), self.model
         ints = {name: np.asarray(self.ints[name], np.int32).ravel() for name in names["ints"]}
@@ -239,19 +242,23 @@ class Tables:
             "num_watched": len(ints["watched_body"]), "num_parameters": sum(widths),
             "num_standalone": len(ints["standalone_dof"]),
         }  # fmt: skip
-        lengths = [len(table) for table in ints.values()]
-        header = len(sizes) + len(ints) + len(constants) + len(widths)
-        offsets = [
-            *(header + np.cumsum([0, *lengths])[:-1]),
-            *np.cumsum([0, *(len(table) for table in constants.values())])[:-1],
-            *np.cumsum([0, *widths])[:-1],
+        header = [
+            *(sizes[name] for name in names["sizes"]),
+            *_offsets(len(table) for table in ints.values()),
+            *_offsets(len(table) for table in constants.values()),
+            *_offsets(widths),
         ]
-        head = [*(sizes[name] for name in names["sizes"]), *offsets]
         return PhysicsModel(
-            ints=torch.from_numpy(np.concatenate([np.asarray(head, np.int32), *ints.values()])),
-            constants=torch.from_numpy(np.concatenate(list(constants.values()))).to(dtype),
-            parameters=self.parameters(fields).to(dtype),
+            header=torch.tensor(header, dtype=torch.int32, device="cpu"),
+            ints=torch.from_numpy(np.concatenate(list(ints.values()))).to(device),
+            constants=torch.from_numpy(np.concatenate(list(constants.values()))).to(device, dtype),
+            parameters=self.parameters(fields).to(device, dtype),
         )
+
+
+def _offsets(lengths: Iterable[int]) -> list[int]:
+    """Returns where each of several tables begins that lie one after the other."""
+    return [int(offset) for offset in np.cumsum([0, *lengths])[:-1]]
 
 
 def model_field(model: mujoco.MjModel, name: str) -> Tensor:

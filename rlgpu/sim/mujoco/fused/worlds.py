@@ -12,7 +12,13 @@ import torch
 from mujoco.batch import Batch
 from torch import Tensor
 
-from rlgpu.ops import PhysicsModel, PhysicsOutputs, PhysicsState, physics_step
+from rlgpu.ops import (
+    PhysicsModel,
+    PhysicsOutputs,
+    PhysicsState,
+    load_extension,
+    physics_step,
+)
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.tables import PARAMETER_FIELDS, Tables, model_field
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
@@ -21,19 +27,18 @@ _DERIVED_FIELDS = ("body_invweight0", "dof_invweight0")
 
 
 class FusedWorlds:
-    """``Worlds`` in rlgpu's own kernels, on the CPU.
+    """``Worlds`` in rlgpu's own kernels.
 
     Physics is MuJoCo's, in float32: the same model, constraints and integrator, solved to the same
     minimum. One step differs by rounding (tests/sim/test_fused.py).
     """
-
-    capturable = False
 
     def __init__(
         self,
         model: mujoco.MjModel,
         num_worlds: int,
         *,
+        device: torch.device | None = None,
         fields: Sequence[str] = (),
         num_threads: int = 0,
     ) -> None:
@@ -42,32 +47,38 @@ class FusedWorlds:
         Args:
             model: The compiled model.
             num_worlds: Number of worlds, N.
+            device: Where they are; the CPU if None.
             fields: Model fields that differ between worlds.
-            num_threads: Threads that step them; 0 is one per core. Results do not depend on it.
+            num_threads: Threads that step them on a CPU; 0 is one per core. Results do not depend
+                on it.
 
         Raises:
             ValueError: The model needs something that this engine does not simulate.
-            RuntimeError: The compiled extension is missing.
+            RuntimeError: The compiled extension is missing, or lacks CUDA.
         """
         if reasons := accept(model):
             raise ValueError(f"it does not simulate this model: {'; '.join(reasons)}")
-        self.num_worlds, self.device, self.model = num_worlds, torch.device("cpu"), model
-        self.description = f"rlgpu's fused engine on the CPU, physics of MuJoCo {_version()}"
+        self.num_worlds, self.model = num_worlds, model
+        self.device = device or torch.device("cpu")
+        self.capturable = self.device.type == "cuda"
+        load_extension(self.device)
+        where = "the CPU" if self.device.type == "cpu" else str(self.device)
+        self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_version()}"
         self._threads = num_threads or os.cpu_count() or 1
         self._tables = Tables(model)
-        self._packed: PhysicsModel = self._tables.pack()
+        self._packed: PhysicsModel = self._tables.pack(device=self.device)
         self._fields = {
-            name: model_field(model, name).expand(num_worlds, *[-1] * _dims(model, name)).clone()
-            for name in fields
+            name: field.expand(num_worlds, *field.shape[1:]).to(self.device, copy=True)
+            for name, field in ((name, model_field(model, name)) for name in fields)
         }
 
         def zeros(*shape: int) -> Tensor:
-            return torch.zeros(num_worlds, *shape)
+            return torch.zeros(num_worlds, *shape, device=self.device)
 
         self.diverged = zeros().bool()
         self.overflowed = zeros().bool()
         self._state = PhysicsState(
-            qpos=torch.tensor(model.qpos0).float().repeat(num_worlds, 1),
+            qpos=torch.tensor(model.qpos0).float().repeat(num_worlds, 1).to(self.device),
             qvel=zeros(model.nv),
             qacc=zeros(model.nv),
             diverged=self.diverged,
@@ -86,7 +97,8 @@ class FusedWorlds:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
         if name not in self._arrays:
             width = {"xquat": 4, "xmat": 9, "cvel": 6, "cfrc_ext": 6}.get(name, 3)
-            tensor = torch.zeros(self.num_worlds, self.model.nbody, width)
+            shape = (self.num_worlds, self.model.nbody, width)
+            tensor = torch.zeros(shape, device=self.device)
             self._arrays[name] = tensor
             self._outputs = self._outputs._replace(**{name: tensor})
         return self._arrays[name]
@@ -98,8 +110,10 @@ class FusedWorlds:
     def wrenches(self, bodies: Sequence[int]) -> Tensor:
         """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6]."""
         self._tables.ints["watched_body"] = list(bodies)
-        self._packed = self._tables.pack()._replace(parameters=self._packed.parameters)
-        wrenches = torch.zeros(self.num_worlds, len(bodies), 6)
+        self._packed = self._tables.pack(device=self.device)._replace(
+            parameters=self._packed.parameters
+        )
+        wrenches = torch.zeros(self.num_worlds, len(bodies), 6, device=self.device)
         self._outputs = self._outputs._replace(wrenches=wrenches)
         return wrenches
 
@@ -141,23 +155,26 @@ class FusedWorlds:
     def _update_parameters(self, written: Collection[str]) -> None:
         """Packs the fields into rows of parameters, with derived constants where they change."""
         fields = {name: model_field(self.model, name) for name in PARAMETER_FIELDS}
-        fields |= self._fields
+        fields |= {name: field.cpu() for name, field in self._fields.items()}
         if DERIVING_FIELDS & set(self._fields):
             fields |= self._derived_fields()
-        rows = self._tables.parameters(fields).float()
-        self._packed = self._packed._replace(parameters=rows.contiguous())
+        rows = self._tables.parameters(fields).float().to(self.device)
+        if self._packed.parameters.shape == rows.shape:
+            self._packed.parameters.copy_(rows)  # a CUDA graph reads them at this address
+        else:
+            self._packed = self._packed._replace(parameters=rows.contiguous())
 
     def _derived_fields(self) -> dict[str, Tensor]:
         """Returns the constants that MuJoCo derives from masses and armatures, for every world."""
         batch = Batch(self.model, self.num_worlds, self._threads)
         for name in DERIVING_FIELDS & set(self._fields):
-            batch.expand(name)[:] = self._fields[name].numpy()
+            batch.expand(name)[:] = self._fields[name].cpu().numpy()
         derived = {name: batch.expand(name) for name in _DERIVED_FIELDS}
         batch.set_const()
         return {name: torch.from_numpy(values.copy()) for name, values in derived.items()}
 
     def capturing(self) -> AbstractContextManager[None]:
-        """Returns a context that does nothing: this engine is not capturable yet."""
+        """Returns a context that does nothing: launches join a capture of torch's by themselves."""
         return nullcontext()
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -182,7 +199,3 @@ class FusedWorlds:
 
 def _version() -> str:
     return str(mujoco.__version__)
-
-
-def _dims(model: mujoco.MjModel, name: str) -> int:
-    return model_field(model, name).dim() - 1

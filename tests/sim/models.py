@@ -1,10 +1,24 @@
-"""Random robots inside the fused engine's coverage, as MJCF text."""
+"""Models for tests of the fused engine: the tasks', and random robots inside its coverage."""
 
 from __future__ import annotations
 
 import random
 
+import mujoco
+
+from rlgpu.config import compose
+from rlgpu.sim import ENGINES
+from rlgpu.sim.mujoco.model import build_model
+from tasks import TASKS
+from tests.conftest import ROOT
+
 _OPTION = '<option integrator="implicitfast" timestep="{timestep}" {gravity}/>'
+
+
+def task_model(name: str) -> mujoco.MjModel:
+    """Returns the compiled model of a task."""
+    config = compose([f"task={name}"], TASKS, ENGINES, ROOT / "cfg").config
+    return build_model(TASKS[name](config.task).scene(), config.task.timing())
 
 
 def random_robot(rng: random.Random) -> str:

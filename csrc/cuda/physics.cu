@@ -1,0 +1,37 @@
+// physics_step on CUDA: checks, device guard, current stream, launch, launch check.
+#include <torch/library.h>
+
+#include "../checks/physics.h"
+#include "../kernels/physics/physics.cuh"
+#include "launch.h"
+
+namespace rlgpu {
+namespace {
+
+// The numbers of threads and lanes are the CPU's; here a thread is a world.
+void physics_step_cuda(
+    const at::Tensor& header, const at::Tensor& ints, const at::Tensor& constants,
+    const at::Tensor& parameters, const at::Tensor& ctrl, const at::Tensor& qpos,
+    const at::Tensor& qvel, const at::Tensor& qacc, const at::Tensor& diverged,
+    const std::optional<at::Tensor>& wrenches, const std::optional<at::Tensor>& xpos,
+    const std::optional<at::Tensor>& xquat, const std::optional<at::Tensor>& xmat,
+    const std::optional<at::Tensor>& subtree_com, const std::optional<at::Tensor>& cvel,
+    const std::optional<at::Tensor>& cfrc_ext, int64_t num_steps, int64_t num_threads,
+    int64_t lanes) {
+  const PhysicsTensors x{header, ints,        constants, parameters, ctrl, qpos,
+                         qvel,   qacc,        diverged,  wrenches,   xpos, xquat,
+                         xmat,   subtree_com, cvel,      cfrc_ext};
+  check_physics(x, num_steps);
+  TORCH_CHECK_VALUE(constants.scalar_type() == at::kFloat,
+                    "physics_step: constants is Double, wanted Float on a GPU");
+  const c10::cuda::CUDAGuard guard(qpos.device());
+  const cudaError_t error = launch_physics(physics_call(x, num_steps), current_stream());
+  TORCH_CHECK(error != cudaErrorInvalidValue,
+              "physics_step: the model is too large for the GPU kernels; use sim=mujoco_warp");
+  check_launch("physics_step", error);
+}
+
+}  // namespace
+}  // namespace rlgpu
+
+TORCH_LIBRARY_IMPL(rlgpu, CUDA, m) { m.impl("physics_step", &rlgpu::physics_step_cuda); }
