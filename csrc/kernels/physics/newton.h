@@ -59,15 +59,20 @@ RLGPU_STAGE void add_contact(const Tables<Real<V>>& t, Work<V>& w, int slot) {
   const V n1 = mu * (a[0] - a[1]), n2 = mu * (a[2] - a[3]);
   const V t1 = mu * mu * (a[0] + a[1]), t2 = mu * mu * (a[2] + a[3]);
   const Vec3<V> force = edge_forces(c);
-  const int first = t.slot_columns[slot], last = first + t.slot_num_columns[slot];
-  for (int k = first; k < last; ++k) {
-    const int dof = t.column_dof[k], depth = t.h_depth[dof];
-    const Vec3<V> j = w.columns[k];
-    w.gradient[dof] += dot(j, force);
+  const Vec3<V>* column = w.columns + t.slot_columns[slot];
+  const Vec3<V>* const end = column + t.slot_num_columns[slot];
+  const int32_t* dof = t.column_dof + t.slot_columns[slot];
+  for (; column < end; ++column, ++dof) {
+    const Vec3<V> j = *column;
+    w.gradient[*dof] += dot(j, force);
     const Vec3<V> aj{nn * j.x + n1 * j.y + n2 * j.z, n1 * j.x + t1 * j.y, n2 * j.x + t2 * j.z};
     // Columns run from the leaves to the root, so every later one is an ancestor in the rows of h.
-    V* const row = w.h + t.h_adr[dof];
-    for (int l = k; l < last; ++l) row[depth - t.h_depth[t.column_dof[l]]] += dot(aj, w.columns[l]);
+    V* const diagonal = w.h + t.h_adr[*dof];
+    V* const row = diagonal + t.h_depth[*dof];
+    diagonal[0] += dot(aj, j);
+    const int32_t* other_dof = dof + 1;
+    for (const Vec3<V>* other = column + 1; other < end; ++other, ++other_dof)
+      *(row - t.h_depth[*other_dof]) += dot(aj, *other);
   }
 }
 
