@@ -81,7 +81,9 @@ def seed_everything(config: Config) -> None:
     """Seeds the global random generators; those of rlgpu take the seed explicitly."""
     torch.manual_seed(config.seed)
     np.random.seed(config.seed)
-    torch.use_deterministic_algorithms(config.torch_deterministic)
+    # The call imports torch's compiler, which takes over a second.
+    if config.torch_deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(config.torch_deterministic)
     if config.torch_deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by torch
     # For kernels=torch and matrix products in tasks; the compiled ops get the precision directly.

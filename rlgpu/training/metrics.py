@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,9 @@ _TAGS = {
 _OWN_TAGS = {"iteration", "env_steps", "wall_time", "mean_return", "mean_length"}
 
 
+SECONDS_BETWEEN_CURVES = 60.0
+
+
 class MetricsWriter:
     """Writes ``metrics.csv`` and TensorBoard events, and draws ``learning_curve.png``."""
 
@@ -57,6 +61,7 @@ class MetricsWriter:
         self._csv: csv.DictWriter[str] | None = None
         self._events: Any = SummaryWriter(str(folder))
         self._curve: list[tuple[float, float, float]] = []
+        self._drawn = time.perf_counter()
 
     def write(self, record: IterationRecord) -> None:
         """Appends one iteration to the CSV file and the TensorBoard events."""
@@ -77,10 +82,18 @@ class MetricsWriter:
                 self._events.add_scalar(f"rewards/{axis}", episodes.mean_return, x)
                 self._events.add_scalar(f"episode_lengths/{axis}", episodes.mean_length, x)
 
-    def draw(self, title: str) -> None:
-        """Plots the mean return against environment steps and against minutes."""
-        if not self._curve:
+    def draw(self, title: str, *, at_once: bool) -> None:
+        """Plots the mean return against environment steps and against minutes.
+
+        Args:
+            title: Title of the figure.
+            at_once: Whether to draw even if less than a minute has passed since the last time, or
+                since the start: the first picture takes a second, which short runs do not have.
+        """
+        now = time.perf_counter()
+        if not self._curve or (not at_once and now - self._drawn < SECONDS_BETWEEN_CURVES):
             return
+        self._drawn = now
         from matplotlib.figure import Figure  # noqa: PLC0415  (slow to import)
 
         steps, seconds, returns = zip(*self._curve, strict=True)

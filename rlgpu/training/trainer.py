@@ -109,7 +109,8 @@ class Trainer:
                     self._keep_if_best(record)
                 if saving:
                     self._save_all(folder)
-                    writer.draw(f"{self.config.task.name}, {self.env.num_envs} environments")
+                    title = f"{self.config.task.name}, {self.env.num_envs} environments"
+                    writer.draw(title, at_once=finished)
                 if record_video and self.iteration % self._video_interval() == 0:
                     path = folder / "videos" / f"{self.iteration * self.storage.horizon_length}.mp4"
                     record_video(path)

@@ -1,0 +1,96 @@
+"""Control steps per second of bare engines, side by side: medians of rounds in turn.
+
+    python benchmarks/physics.py [engine ...]       default: fused mujoco; also mujoco_warp on a GPU
+    python benchmarks/physics.py fused mujoco_warp device=cuda:0 num_envs=4096
+
+Each engine steps the same robots under random targets, with nothing around it. The robots: Ant and
+Cartpole as the tasks have them; a quadruped with PD drives, dry friction and a box; a humanoid with
+self-collision. The last two are in benchmarks/assets.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mujoco
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from rlgpu.config import compose  # noqa: E402
+from rlgpu.profile.timing import seconds_once  # noqa: E402
+from rlgpu.sim import ENGINES, Drive, SceneSpec, Simulator, Timing, make_simulator  # noqa: E402
+from tasks import TASKS  # noqa: E402
+
+ASSETS = Path(__file__).parent / "assets"
+ROUNDS = 9
+STEPS = 20
+SETTLE = 40
+
+
+def main(arguments: list[str]) -> None:
+    """Prints a table: a row per robot, control steps per second of each engine, and the ratio."""
+    options = dict(word.split("=") for word in arguments if "=" in word)
+    engines = [word for word in arguments if "=" not in word] or ["fused", "mujoco"]
+    device = torch.device(options.get("device", "cpu"))
+    num_envs = int(options.get("num_envs", 512))
+    print(f"{num_envs} environments on {device}, {ROUNDS} rounds in turn, medians")
+    print(f"{'robot':12}" + "".join(f"{name:>14}" for name in engines) + f"{'ratio':>10}")
+    for name, (scene, timing, reach) in robots().items():
+        runs = [
+            stepper(make_simulator(engine, scene, timing, num_envs, device=device), reach)
+            for engine in engines
+        ]
+        rounds = [[seconds_once(run, device, 1) for run in runs] for _ in range(ROUNDS)]
+        speeds = [
+            num_envs * STEPS / statistics.median(column) for column in zip(*rounds, strict=True)
+        ]
+        ratio = statistics.median(r[1] / r[0] for r in rounds) if len(engines) > 1 else 1.0
+        print(f"{name:12}" + "".join(f"{speed:14,.0f}" for speed in speeds) + f"{ratio:9.1f}x")
+
+
+def robots() -> dict[str, tuple[SceneSpec, Timing, float]]:
+    """Returns the robots: scene, timing, and the reach of the random targets about the middle."""
+    found = {}
+    for name, reach in (("Ant", 15.0), ("Cartpole", 100.0)):
+        config = compose([f"task={name}"], TASKS, ENGINES, ROOT / "cfg").config
+        scene = TASKS[name](config.task).scene()
+        found[name] = (scene, config.task.timing(), reach)
+    pd = Drive("position", stiffness=20.0, damping=0.5, effort_limit=25.0)
+    found["quadruped"] = (robot("quadruped", pd), Timing(0.005, 4), 0.3)
+    found["humanoid"] = (robot("humanoid", Drive("effort")), Timing(1 / 120, 2), 40.0)
+    return found
+
+
+def robot(name: str, drive: Drive) -> SceneSpec:
+    """Returns a robot of benchmarks/assets with one kind of drive on all joints."""
+    asset = ASSETS / f"{name}.xml"
+    joints = [joint.name for joint in mujoco.MjSpec.from_file(str(asset)).joints[1:]]
+    return SceneSpec(asset, dict.fromkeys(joints, drive))
+
+
+def stepper(sim: Simulator, reach: float) -> Callable[[], None]:
+    """Returns a function that makes ``STEPS`` control steps under random targets."""
+    rng = torch.Generator().manual_seed(0)
+    shape = (STEPS, sim.num_envs, len(sim.joint_names))
+    noise = (2.0 * torch.rand(shape, generator=rng) - 1.0).to(sim.device)
+    low, high = sim.joint_lower, sim.joint_upper
+    middle = torch.where(low.isfinite() & high.isfinite(), (low + high) / 2, 0.0)
+    targets = reach * noise + (middle if reach < 1.0 else 0.0)
+
+    def run() -> None:
+        for t in range(STEPS):
+            sim.set_targets(targets[t])
+            sim.step()
+
+    for _ in range(SETTLE // STEPS):
+        run()
+    return run
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
