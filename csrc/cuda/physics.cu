@@ -8,7 +8,7 @@
 namespace rlgpu {
 namespace {
 
-// The numbers of threads and lanes are the CPU's; here a thread is a world.
+// The number of threads is the CPU's; here, lanes are those of a warp that share a world.
 void physics_step_cuda(
     const at::Tensor& header, const at::Tensor& ints, const at::Tensor& constants,
     const at::Tensor& parameters, const at::Tensor& ctrl, const at::Tensor& qpos,
@@ -25,9 +25,12 @@ void physics_step_cuda(
   TORCH_CHECK_VALUE(constants.scalar_type() == at::kFloat,
                     "physics_step: constants is Double, wanted Float on a GPU");
   const c10::cuda::CUDAGuard guard(qpos.device());
-  const cudaError_t error = launch_physics(physics_call(x, num_steps), current_stream());
-  TORCH_CHECK(error != cudaErrorInvalidValue,
-              "physics_step: the model is too large for the GPU kernels; use sim=mujoco_warp");
+  TORCH_CHECK_VALUE(lanes >= 0 && lanes <= 32 && (lanes & (lanes - 1)) == 0, "physics_step: got ",
+                    lanes, " lanes, wanted 0 (the default), 1, 2, 4, 8, 16 or 32 on a GPU");
+  const int threads = lanes == 0 ? 1 : static_cast<int>(lanes);
+  const cudaError_t error = launch_physics(physics_call(x, num_steps), threads, current_stream());
+  TORCH_CHECK(error != cudaErrorInvalidValue, "physics_step: the model is too large for ", threads,
+              " lanes per world; try more, or use sim=mujoco_warp");
   check_launch("physics_step", error);
 }
 

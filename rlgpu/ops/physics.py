@@ -88,7 +88,8 @@ def physics_step(
         num_steps: Physics steps; with 0 only the poses and velocities of the bodies are computed,
             for the state as it is, and ``state`` is left alone.
         num_threads: Threads to use on a CPU.
-        lanes: Worlds per vector on a CPU: 4, 8 (AVX2) or 16 (AVX-512); 0 is the most that it has.
+        lanes: On a CPU, worlds per vector: 4, 8 (AVX2) or 16 (AVX-512); 0 is the most that it has.
+            On a GPU, lanes of a warp that share a world: 1 (also for 0), 2, 4, 8, 16 or 32.
 
     Raises:
         ValueError: A tensor has the wrong shape, dtype or device, or the CPU lacks such vectors.

@@ -20,7 +20,10 @@ class FusedSettings:
     engine: str = "fused"
     """Name of the engine."""
     num_threads: int = 0
-    """Threads that step the worlds; 0 is one per core. Results do not depend on it."""
+    """Threads that step the worlds on a CPU; 0 is one per core. Results do not depend on it."""
+    lanes: int = 0
+    """On a CPU, worlds per vector: 4, 8 or 16; 0 is the most that it has. On a GPU, lanes of a warp
+    that share a world: 1, 2, 4, 8, 16 or 32; 0 is 1."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,12 @@ def _fused(
 
     def build(model: Any, fields: list[str]) -> FusedWorlds:
         return FusedWorlds(
-            model, num_envs, device=device, fields=fields, num_threads=settings.num_threads
+            model,
+            num_envs,
+            device=device,
+            fields=fields,
+            num_threads=settings.num_threads,
+            lanes=settings.lanes,
         )
 
     return _on_worlds(scene, timing, build)

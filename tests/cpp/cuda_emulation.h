@@ -47,7 +47,7 @@ namespace cuda_emulation {
 
 constexpr int kWarpSize = 32;
 constexpr size_t kStackBytes = 256 * 1024;
-constexpr size_t kMaxSharedBytes = 64 * 1024;
+constexpr size_t kMaxSharedBytes = 227 * 1024;
 
 enum class Wait { kNothing, kBlock, kWarp, kGrid, kReturned };
 
@@ -184,7 +184,9 @@ T exchange(T value, unsigned source_lane) {
 #define gridDim (cuda_emulation::state.grid_dim)
 
 inline void __syncthreads() { cuda_emulation::pause(cuda_emulation::Wait::kBlock); }
-inline void __syncwarp() { cuda_emulation::pause(cuda_emulation::Wait::kWarp); }
+inline void __syncwarp(unsigned = 0xffffffffu) {
+  cuda_emulation::pause(cuda_emulation::Wait::kWarp);
+}
 
 template <typename T>
 T __shfl_xor_sync(unsigned, T value, int mask) {

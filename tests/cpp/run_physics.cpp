@@ -1,10 +1,10 @@
 // Runs the fused engine's CUDA kernel thread by thread on the CPU, on worlds from a file.
 //
-//     run_physics IN OUT
+//     run_physics IN OUT LANES
 //
-// tests/csrc/test_cpp.py writes IN and compares OUT with the CPU's vectors, bit for bit. IN: int64
-// counts of header, ints, constants and parameters, then worlds, steps, nq, nv, nu and watched
-// bodies; then these arrays, ctrl, qpos, qvel and qacc. OUT: qpos, qvel, qacc and wrenches.
+// tests/csrc/test_cpp.py writes IN and compares OUT with the CPU's vectors. LANES share a world.
+// IN: int64 counts of header, ints, constants and parameters, then worlds, steps, nq, nv, nu and
+// watched bodies; then these arrays, ctrl, qpos, qvel and qacc. OUT: qpos, qvel, qacc and wrenches.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -36,7 +36,7 @@ void write(std::FILE* file, const std::vector<float>& values) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  require(argc == 3, "usage: run_physics IN OUT");
+  require(argc == 4, "usage: run_physics IN OUT LANES");
   std::FILE* in = std::fopen(argv[1], "rb");
   require(in != nullptr, "cannot open the input");
   const auto counts = read<int64_t>(in, 10);
@@ -57,7 +57,8 @@ int main(int argc, char** argv) {
   call.qpos = qpos.data(), call.qvel = qvel.data(), call.qacc = qacc.data();
   call.ctrl = ctrl.data(), call.wrenches = wrenches.data();
   call.diverged = reinterpret_cast<bool*>(diverged.data());
-  require(rlgpu::launch_physics(call, nullptr) == cudaSuccess, "the launch failed");
+  const cudaError_t error = rlgpu::launch_physics(call, std::atoi(argv[3]), nullptr);
+  require(error == cudaSuccess, "the launch failed");
 
   std::FILE* out = std::fopen(argv[2], "wb");
   require(out != nullptr, "cannot open the output");

@@ -54,8 +54,12 @@ def falling_ants(num_worlds: int, num_watched: int) -> list[torch.Tensor]:
     return [15 * normal(8), qpos, 2 * normal(14), torch.zeros(num_worlds, 14), wrenches]
 
 
-def test_the_physics_kernel_gives_the_bits_of_the_cpus_vectors(built, tmp_path) -> None:
-    """40 ants, two physics steps, with the wrenches on their feet; under the sanitizers."""
+@pytest.mark.parametrize("lanes", [1, 2, 8, 32])
+def test_the_physics_kernels_agree_with_the_cpus_vectors(built, tmp_path, lanes) -> None:
+    """40 ants, two physics steps, with wrenches, under the sanitizers.
+
+    A thread per world agrees bit for bit; several add in another order and agree to rounding.
+    """
     model = task_model("Ant")
     tables = Tables(model)
     tables.ints["watched_body"] = [model.body("front_left_foot").id, model.body("torso").id]
@@ -66,10 +70,12 @@ def test_the_physics_kernel_gives_the_bits_of_the_cpus_vectors(built, tmp_path) 
         file.write(np.array(counts, np.int64).tobytes())
         for tensor in (*packed, ctrl, qpos, qvel, qacc):
             file.write(tensor.numpy().tobytes())
-    run([str(built / "run_physics"), str(tmp_path / "in"), str(tmp_path / "out")])
+    run([str(built / "run_physics"), str(tmp_path / "in"), str(tmp_path / "out"), str(lanes)])
     state = PhysicsState(qpos, qvel, qacc, torch.zeros(40, dtype=torch.bool))
     physics_step(packed, ctrl, state, PhysicsOutputs(wrenches), num_steps=2, num_threads=1, lanes=4)
     assert wrenches.abs().max() > 10.0
     wanted = torch.cat([x.flatten() for x in (qpos, qvel, qacc, wrenches)])
     returned = torch.from_numpy(np.fromfile(tmp_path / "out", np.float32))
-    assert torch.equal(returned, wanted)
+    if lanes == 1:
+        assert torch.equal(returned, wanted)
+    torch.testing.assert_close(returned, wanted, rtol=1e-3, atol=2e-3)

@@ -33,7 +33,8 @@ void run(const Call& call, int num_threads) {
 #pragma omp for schedule(static)
     for (int64_t g = 0; g < num_groups; ++g) {
       const int64_t left = call.num_worlds - g * kWidth;
-      run_group(call, t, w, Group<V>{g * kWidth, static_cast<int>(left < kWidth ? left : kWidth)});
+      run_group(call, t, w,
+                Group<V, Alone>{g * kWidth, static_cast<int>(left < kWidth ? left : kWidth), {}});
     }
     ::operator delete(memory, kAlign);
   }

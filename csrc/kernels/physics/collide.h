@@ -11,9 +11,9 @@ namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
 // Centres and axes of the geoms that can collide.
-template <typename V>
-RLGPU_STAGE void geom_poses(const Tables<Real<V>>& t, Work<V>& w) {
-  for (int g = 0; g < t.num_geoms; ++g) {
+template <typename V, typename Team>
+RLGPU_STAGE void geom_poses(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  for (int g = team.first(); g < t.num_geoms; g += team.step()) {
     const int b = t.geom_body[g];
     const Real<V>* m = t.geom_mat + 9 * g;
     w.geom_center[g] = w.xpos[b] + w.xmat[b] * splat3<V>(t.geom_pos + 3 * g);
@@ -40,14 +40,13 @@ RLGPU_HD Mat3<V> frame_of(Vec3<V> normal) {
   return frame_towards(normal, Vec3<V>{V{}, keep<V>(use_y, one), select<V>(use_y, V{}, one)});
 }
 
-// Fills a slot, and lists it if any world has the contact. distance is negative in penetration.
+// Notes where a slot's contact exists; returns whether it does in any world of the group. distance
+// is negative in penetration.
 template <typename V>
 RLGPU_STAGE bool begin_contact(Work<V>& w, int slot, Mask<V> active, V distance) {
-  Contact<V>& c = w.contacts[slot];
-  c.active = active;
+  w.active[slot] = active;
   if (!any(active)) return false;
-  c.distance = distance;
-  w.live[w.num_live++] = slot;
+  w.contacts[slot].distance = distance;
   return true;
 }
 
@@ -137,47 +136,57 @@ RLGPU_STAGE void capsule_capsule(Work<V>& w, int slot, Vec3<V> center1, Vec3<V> 
   const V crossing = dot(normal, cross(apart, axis2)) / select<V>(parallel, one, det);
   const V first = select<V>(parallel, V(-one), clamp(crossing, V(-one), one));
   capsule_contact(w, slot, center1, axis1, radius1, center2, axis2, radius2, first, margin);
-  w.contacts[slot + 1].active = Mask<V>{};
+  w.active[slot + 1] = Mask<V>{};
   if (!any(parallel)) return;
   const V reach = select<V>(parallel, margin, splat<V>(R(-1e9)));
   capsule_contact(w, slot + 1, center1, axis1, radius1, center2, axis2, radius2, one, reach);
 }
 
-// Finds the contacts of all pairs.
+// Fills the slots of one pair.
 template <typename V>
-RLGPU_STAGE void collide(const Tables<Real<V>>& t, Work<V>& w) {
-  geom_poses(t, w);
-  w.num_live = 0;
-  for (int pair = 0; pair < t.num_pairs; ++pair) {
-    const int a = t.pair_geom1[pair], b = t.pair_geom2[pair], slot = t.pair_slot[pair];
-    const Real<V>*size1 = t.geom_size + 3 * a, *size2 = t.geom_size + 3 * b;
-    const Vec3<V> first = w.geom_center[a], second = w.geom_center[b];
-    const Mat3<V>&frame1 = w.geom_frame[a], &frame2 = w.geom_frame[b];
-    const V margin = splat<V>(t.pair_margin[pair]), radius2 = splat<V>(size2[0]);
-    const Vec3<V> axis2 = column(frame2, 2), half2 = splat<V>(size2[1]) * axis2;
-    switch (t.pair_kind[pair]) {
-      case kPlaneSphere:
-        plane_sphere<V>(w, slot, frame1, first, second, radius2, margin, nullptr);
-        break;
-      case kPlaneCapsule:
-        plane_sphere(w, slot, frame1, first, second + half2, radius2, margin, &axis2);
-        plane_sphere(w, slot + 1, frame1, first, second - half2, radius2, margin, &axis2);
-        break;
-      case kPlaneBox:
-        plane_box(w, slot, frame1, first, frame2, second, size2, margin);
-        break;
-      case kSphereSphere:
-        sphere_sphere(w, slot, first, splat<V>(size1[0]), second, radius2, margin);
-        break;
-      case kSphereCapsule:
-        sphere_capsule(w, slot, first, splat<V>(size1[0]), second, axis2, size2, margin);
-        break;
-      case kCapsuleCapsule:
-        capsule_capsule(w, slot, first, splat<V>(size1[1]) * column(frame1, 2), splat<V>(size1[0]),
-                        second, half2, radius2, margin);
-        break;
-    }
+RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair) {
+  const int a = t.pair_geom1[pair], b = t.pair_geom2[pair], slot = t.pair_slot[pair];
+  const Real<V>*size1 = t.geom_size + 3 * a, *size2 = t.geom_size + 3 * b;
+  const Vec3<V> first = w.geom_center[a], second = w.geom_center[b];
+  const Mat3<V>&frame1 = w.geom_frame[a], &frame2 = w.geom_frame[b];
+  const V margin = splat<V>(t.pair_margin[pair]), radius2 = splat<V>(size2[0]);
+  const Vec3<V> axis2 = column(frame2, 2), half2 = splat<V>(size2[1]) * axis2;
+  switch (t.pair_kind[pair]) {
+    case kPlaneSphere:
+      plane_sphere<V>(w, slot, frame1, first, second, radius2, margin, nullptr);
+      break;
+    case kPlaneCapsule:
+      plane_sphere(w, slot, frame1, first, second + half2, radius2, margin, &axis2);
+      plane_sphere(w, slot + 1, frame1, first, second - half2, radius2, margin, &axis2);
+      break;
+    case kPlaneBox:
+      plane_box(w, slot, frame1, first, frame2, second, size2, margin);
+      break;
+    case kSphereSphere:
+      sphere_sphere(w, slot, first, splat<V>(size1[0]), second, radius2, margin);
+      break;
+    case kSphereCapsule:
+      sphere_capsule(w, slot, first, splat<V>(size1[0]), second, axis2, size2, margin);
+      break;
+    case kCapsuleCapsule:
+      capsule_capsule(w, slot, first, splat<V>(size1[1]) * column(frame1, 2), splat<V>(size1[0]),
+                      second, half2, radius2, margin);
+      break;
   }
+}
+
+// Finds the contacts of all pairs, and lists the slots that are active in any world.
+template <typename V, typename Team>
+RLGPU_STAGE void collide(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  geom_poses(team, t, w);
+  team.sync();
+  for (int pair = team.first(); pair < t.num_pairs; pair += team.step()) collide_pair(t, w, pair);
+  team.sync();
+  // Every thread of the team counts; all of them write the same list.
+  w.num_live = 0;
+  for (int slot = 0; slot < t.num_slots; ++slot)
+    if (any(w.active[slot])) w.live[w.num_live++] = slot;
+  team.sync();
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

@@ -10,15 +10,20 @@ namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
 // Composite rigid bodies: M(i, j) = cdof_j . (inertia of everything beyond i) cdof_i.
-template <typename V>
-RLGPU_STAGE void mass_matrix(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
-  for (int b = 1; b < t.nbody; ++b)
-    if (t.body_moves[b]) w.crb[b] = w.cinert[b];
-  for (int b = t.nbody - 1; b > 0; --b) {
-    const int parent = t.body_parent[b];
-    if (t.body_moves[b] && t.body_moves[parent]) add_to(w.crb[parent], w.crb[b]);
+template <typename V, typename Team>
+RLGPU_STAGE void mass_matrix(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                             Work<V>& w) {
+  for (int level = t.num_levels - 1; level >= 0; --level) {
+    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step()) {
+      const int b = t.level_body[i];
+      if (!t.body_moves[b]) continue;
+      Inertia<V> sum = w.cinert[b];
+      for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c) add_to(sum, w.crb[t.child_body[c]]);
+      w.crb[b] = sum;
+    }
+    team.sync();
   }
-  for (int i = 0; i < t.nv; ++i) {
+  for (int i = team.first(); i < t.nv; i += team.step()) {
     const Spatial<V> force = w.crb[t.dof_body[i]] * w.cdof[i];
     V* const row = w.m + t.m_adr[i];
     const int32_t* const col = t.m_col + t.m_adr[i];
@@ -28,9 +33,15 @@ RLGPU_STAGE void mass_matrix(const Tables<Real<V>>& t, const Parameters<V>& p, W
 }
 
 // Forces of the actuators, into qfrc_smooth; their derivatives, into implicit_damping.
-template <typename V>
-RLGPU_STAGE void actuation(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+template <typename V, typename Team>
+RLGPU_STAGE void actuation(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                           Work<V>& w) {
+  for (int i = team.first(); i < t.nv; i += team.step())
+    w.qfrc_smooth[i] = V{}, w.implicit_damping[i] = V{};
+  team.sync();
+  // Two actuators may act on one joint.
   for (int a = 0; a < t.nu; ++a) {
+    if (t.actuator_dof[a] % team.step() != team.first()) continue;
     const int dof = t.actuator_dof[a], adr = t.dof_qpos[dof], bias = t.actuator_bias + 3 * a;
     const V gear = splat<V>(t.actuator_gear[a]);
     const V ctrl =
@@ -43,7 +54,8 @@ RLGPU_STAGE void actuation(const Tables<Real<V>>& t, const Parameters<V>& p, Wor
     w.qfrc_smooth[dof] += gear * clamp(wanted, low, high);
     w.implicit_damping[dof] -= keep<V>(reacts, gear * gear * p[bias + 2]);
   }
-  for (int i = 0; i < t.nv; ++i) {
+  team.sync();
+  for (int i = team.first(); i < t.nv; i += team.step()) {
     const V low = splat<V>(t.dof_force_low[i]), high = splat<V>(t.dof_force_high[i]);
     const Mask<V> reacts = (w.qfrc_smooth[i] > low) & (w.qfrc_smooth[i] < high);
     w.qfrc_smooth[i] = clamp(w.qfrc_smooth[i], low, high);
@@ -51,29 +63,42 @@ RLGPU_STAGE void actuation(const Tables<Real<V>>& t, const Parameters<V>& p, Wor
   }
 }
 
-// qfrc_smooth = actuators + springs + dampers - (gravity, Coriolis and gyroscopic forces).
+// Acceleration of one body with zero joint accelerations, and the force that it takes.
 template <typename V>
-RLGPU_STAGE void smooth_forces(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
-  for (int i = 0; i < t.nv; ++i) w.qfrc_smooth[i] = V{}, w.implicit_damping[i] = V{};
-  actuation(t, p, w);
-  // Recursive Newton-Euler with zero joint accelerations; gravity accelerates the world upwards.
+RLGPU_STAGE void acceleration(const Tables<Real<V>>& t, Work<V>& w, int b) {
+  Spatial<V> acceleration = w.cacc[t.body_parent[b]];
+  for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
+    const int dof = t.joint_dof[j], free = t.joint_type[j] == kFree;
+    for (int k = dof + 3 * free; k < dof + 1 + 5 * free; ++k)
+      acceleration = acceleration + w.qvel[k] * w.cdof_dot[k];
+  }
+  w.cacc[b] = acceleration;
+  if (t.body_moves[b])
+    w.cfrc[b] = w.cinert[b] * acceleration + cross_force(w.cvel[b], w.cinert[b] * w.cvel[b]);
+}
+
+// qfrc_smooth = actuators + springs + dampers - (gravity, Coriolis and gyroscopic forces).
+template <typename V, typename Team>
+RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                               Work<V>& w) {
+  actuation(team, t, p, w);
+  // Recursive Newton-Euler; gravity accelerates the world upwards.
   w.cacc[0] = {Vec3<V>{}, -p.vec3(t.gravity)};
-  for (int b = 1; b < t.nbody; ++b) {
-    Spatial<V> acceleration = w.cacc[t.body_parent[b]];
-    for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
-      const int dof = t.joint_dof[j], free = t.joint_type[j] == kFree;
-      for (int k = dof + 3 * free; k < dof + 1 + 5 * free; ++k)
-        acceleration = acceleration + w.qvel[k] * w.cdof_dot[k];
+  team.sync();
+  for (int level = 0; level < t.num_levels; ++level) {
+    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step())
+      acceleration(t, w, t.level_body[i]);
+    team.sync();
+  }
+  for (int level = t.num_levels - 1; level >= 0; --level) {
+    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step()) {
+      const int b = t.level_body[i];
+      for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c)
+        w.cfrc[b] = w.cfrc[b] + w.cfrc[t.child_body[c]];
     }
-    w.cacc[b] = acceleration;
-    if (t.body_moves[b])
-      w.cfrc[b] = w.cinert[b] * acceleration + cross_force(w.cvel[b], w.cinert[b] * w.cvel[b]);
+    team.sync();
   }
-  for (int b = t.nbody - 1; b > 0; --b) {
-    const int parent = t.body_parent[b];
-    if (t.body_moves[b] && t.body_moves[parent]) w.cfrc[parent] = w.cfrc[parent] + w.cfrc[b];
-  }
-  for (int i = 0; i < t.nv; ++i) {
+  for (int i = team.first(); i < t.nv; i += team.step()) {
     const V damping = p[t.dof_damping + i];
     V force = w.qfrc_smooth[i] - dot(w.cdof[i], w.cfrc[t.dof_body[i]]) - damping * w.qvel[i];
     if (t.dof_stiffness[i] != 0)

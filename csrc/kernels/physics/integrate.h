@@ -56,10 +56,10 @@ RLGPU_STAGE void free_body_acceleration(const Tables<Real<V>>& t, const Work<V>&
 }
 
 // Moves the joints of all bodies by their velocities.
-template <typename V>
-RLGPU_STAGE void move_joints(const Tables<Real<V>>& t, Work<V>& w) {
+template <typename V, typename Team>
+RLGPU_STAGE void move_joints(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   const V h = splat<V>(t.timestep[0]);
-  for (int b = 1; b < t.nbody; ++b) {
+  for (int b = 1 + team.first(); b < t.nbody; b += team.step()) {
     for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
       V* const q = w.qpos + t.joint_qpos[j];
       const V* const v = w.qvel + t.joint_dof[j];
@@ -79,23 +79,31 @@ RLGPU_STAGE void move_joints(const Tables<Real<V>>& t, Work<V>& w) {
 }
 
 // Advances qpos and qvel. Overwrites the mass matrix with the factor of the implicit one.
-template <typename V>
-RLGPU_STAGE void integrate(const Tables<Real<V>>& t, Work<V>& w) {
+template <typename V, typename Team>
+RLGPU_STAGE void integrate(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   const V h = splat<V>(t.timestep[0]);
   V* const acceleration = w.direction;
-  for (int i = 0; i < t.nv; ++i) acceleration[i] = w.qfrc_smooth[i] + w.qfrc_constraint[i];
-  for (int i = 0; i < t.num_standalone; ++i) {
+  for (int i = team.first(); i < t.nv; i += team.step())
+    acceleration[i] = w.qfrc_smooth[i] + w.qfrc_constraint[i];
+  team.sync();
+  for (int i = team.first(); i < t.num_standalone; i += team.step()) {
     V* const block = w.gradient + 6 * i;
     for (int k = 0; k < 6; ++k) block[k] = acceleration[t.standalone_dof[i] + k];
     free_body_acceleration(t, w, t.standalone_dof[i], block);
   }
-  for (int i = 0; i < t.nv; ++i) w.m[t.m_adr[i]] += h * w.implicit_damping[i];
-  factor(mass_rows(t), w.m, w.h_inv);
-  solve(mass_rows(t), w.m, w.h_inv, acceleration);
-  for (int i = 0; i < t.num_standalone; ++i)
-    for (int k = 0; k < 6; ++k) acceleration[t.standalone_dof[i] + k] = w.gradient[6 * i + k];
-  for (int i = 0; i < t.nv; ++i) w.qvel[i] += h * acceleration[i];
-  move_joints(t, w);
+  team.sync();
+  for (int i = team.first(); i < t.nv; i += team.step())
+    w.m[t.m_adr[i]] += h * w.implicit_damping[i];
+  team.sync();
+  factor(team, mass_rows(t), w.m, w.h_inv);
+  solve(team, mass_rows(t), w.m, w.h_inv, acceleration);
+  for (int i = team.first(); i < 6 * t.num_standalone; i += team.step())
+    acceleration[t.standalone_dof[i / 6] + i % 6] = w.gradient[i];
+  team.sync();
+  for (int i = team.first(); i < t.nv; i += team.step()) w.qvel[i] += h * acceleration[i];
+  team.sync();
+  move_joints(team, t, w);
+  team.sync();
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

@@ -31,9 +31,10 @@ RLGPU_HD V row_weight(V impedance, V inverse_weight) {
   return impedance * reciprocal((Real<V>(1) - impedance) * inverse_weight);
 }
 
-template <typename V>
-RLGPU_STAGE void limit_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
-  for (int i = 0; i < t.num_limits; ++i) {
+template <typename V, typename Team>
+RLGPU_STAGE void limit_rows(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                            Work<V>& w) {
+  for (int i = team.first(); i < t.num_limits; i += team.step()) {
     const Real<V>* table = t.limit_impedance + kImpedance * i;
     const int dof = t.limit_dof[i];
     const V q = w.qpos[t.dof_qpos[dof]], margin = splat<V>(t.limit_margin[i]);
@@ -48,9 +49,10 @@ RLGPU_STAGE void limit_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Wo
   }
 }
 
-template <typename V>
-RLGPU_STAGE void loss_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
-  for (int i = 0; i < t.num_losses; ++i) {
+template <typename V, typename Team>
+RLGPU_STAGE void loss_rows(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                           Work<V>& w) {
+  for (int i = team.first(); i < t.num_losses; i += team.step()) {
     const Real<V>* table = t.loss_impedance + kImpedance * i;
     const int dof = t.loss_dof[i];
     const V impedance = impedance_at(table, V{});
@@ -70,10 +72,11 @@ RLGPU_STAGE Vec3<V> jacobian_times(const Tables<Real<V>>& t, const Work<V>& w, i
 }
 
 // Jacobians of the live contacts, and the part of their residuals that no acceleration changes.
-template <typename V>
-RLGPU_STAGE void contact_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
+template <typename V, typename Team>
+RLGPU_STAGE void contact_rows(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                              Work<V>& w) {
   using R = Real<V>;
-  for (int i = 0; i < w.num_live; ++i) {
+  for (int i = team.first(); i < w.num_live; i += team.step()) {
     const int slot = w.live[i], pair = t.slot_pair[slot];
     const R* table = t.pair_impedance + kImpedance * pair;
     const V inverse_weight = p[t.pair_invweight + pair];
@@ -88,7 +91,7 @@ RLGPU_STAGE void contact_rows(const Tables<Real<V>>& t, const Parameters<V>& p, 
       const V mu2 = c.friction * c.friction;
       edge = (R(2) * t.inverse_impratio[0] * mu2) * (inverse_weight * (R(1) + mu2));
     }
-    c.weight = keep<V>(c.active, row_weight(impedance, edge));
+    c.weight = keep<V>(w.active[slot], row_weight(impedance, edge));
     const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
     for (int k = first; k < first + count; ++k) {
       const int dof = t.column_dof[k];

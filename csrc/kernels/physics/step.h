@@ -13,58 +13,67 @@ namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
 // Poses and velocities of the bodies, from qpos and qvel.
-template <typename V>
-RLGPU_STAGE void forward_kinematics(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
-  kinematics(t, w);
-  inertias(t, p, w);
-  motion_axes(t, w);
-  velocities(t, w);
+template <typename V, typename Team>
+RLGPU_STAGE void forward_kinematics(const Team& team, const Tables<Real<V>>& t,
+                                    const Parameters<V>& p, Work<V>& w) {
+  kinematics(team, t, w);
+  inertias(team, t, p, w);
+  motion_axes(team, t, w);
+  velocities(team, t, w);
 }
 
-template <typename V>
-RLGPU_STAGE void physics_step(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
-  forward_kinematics(t, p, w);
-  mass_matrix(t, p, w);
-  smooth_forces(t, p, w);
-  collide(t, w);
-  limit_rows(t, p, w);
-  loss_rows(t, p, w);
-  contact_rows(t, p, w);
-  solve_constraints(t, w);
-  integrate(t, w);
+template <typename V, typename Team>
+RLGPU_STAGE void physics_step(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                              Work<V>& w) {
+  forward_kinematics(team, t, p, w);
+  mass_matrix(team, t, p, w);
+  smooth_forces(team, t, p, w);
+  collide(team, t, w);
+  limit_rows(team, t, p, w);
+  loss_rows(team, t, p, w);
+  contact_rows(team, t, p, w);
+  team.sync();
+  solve_constraints(team, t, w);
+  integrate(team, t, w);
 }
 
 // Where the state is not finite, or beyond 1e10 as in MuJoCo. Such worlds start over.
-template <typename V>
-RLGPU_STAGE Mask<V> restart_diverged(const Tables<Real<V>>& t, Work<V>& w) {
-  Mask<V> good = V{} == V{};
+template <typename V, typename Team>
+RLGPU_STAGE Mask<V> restart_diverged(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  Mask<V> bad{};
   const Real<V> most = Real<V>(1e10);
-  for (int i = 0; i < t.nq; ++i) good = good & (magnitude(w.qpos[i]) < most);
-  for (int i = 0; i < t.nv; ++i)
-    good = good & (magnitude(w.qvel[i]) < most) & (magnitude(w.qacc[i]) < most);
-  for (int i = 0; i < t.nq; ++i) w.qpos[i] = select<V>(good, w.qpos[i], splat<V>(t.qpos0[i]));
-  for (int i = 0; i < t.nv; ++i) {
-    w.qvel[i] = keep<V>(good, w.qvel[i]);
-    w.qacc[i] = keep<V>(good, w.qacc[i]);
+  for (int i = team.first(); i < t.nq; i += team.step()) bad = bad | !(magnitude(w.qpos[i]) < most);
+  for (int i = team.first(); i < t.nv; i += team.step())
+    bad = bad | !((magnitude(w.qvel[i]) < most) & (magnitude(w.qacc[i]) < most));
+  bad = team.either(bad);
+  for (int i = team.first(); i < t.nq; i += team.step())
+    w.qpos[i] = select<V>(bad, splat<V>(t.qpos0[i]), w.qpos[i]);
+  for (int i = team.first(); i < t.nv; i += team.step()) {
+    w.qvel[i] = select<V>(bad, V{}, w.qvel[i]);
+    w.qacc[i] = select<V>(bad, V{}, w.qacc[i]);
   }
-  return !good;
+  return bad;
 }
 
 // Net contact wrench on every body in cfrc, in world axes about its tree's centre of mass.
-template <typename V>
-RLGPU_STAGE void contact_wrenches(const Tables<Real<V>>& t, Work<V>& w) {
-  for (int b = 0; b < t.nbody; ++b) w.cfrc[b] = Spatial<V>{};
-  for (int i = 0; i < w.num_live; ++i) {
+template <typename V, typename Team>
+RLGPU_STAGE void contact_wrenches(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  for (int b = team.first(); b < t.nbody; b += team.step()) w.cfrc[b] = Spatial<V>{};
+  team.sync();
+  // Contacts share bodies, so one thread adds them all.
+  for (int i = 0; i < w.num_live && team.first() == 0; ++i) {
     const int slot = w.live[i], pair = t.slot_pair[slot];
     const Contact<V>& c = w.contacts[slot];
+    const Mask<V> active = w.active[slot];
     const Vec3<V> none{};
-    const Vec3<V> force = select(c.active, transposed_times(c.frame, c.force), none);
+    const Vec3<V> force = select(active, transposed_times(c.frame, c.force), none);
     const int a = t.geom_body[t.pair_geom1[pair]], b = t.geom_body[t.pair_geom2[pair]];
-    const Vec3<V> torque_a = select(c.active, cross(c.point - w.com[a], force), none);
-    const Vec3<V> torque_b = select(c.active, cross(c.point - w.com[b], force), none);
+    const Vec3<V> torque_a = select(active, cross(c.point - w.com[a], force), none);
+    const Vec3<V> torque_b = select(active, cross(c.point - w.com[b], force), none);
     w.cfrc[a] = {w.cfrc[a].ang - torque_a, w.cfrc[a].lin - force};
     w.cfrc[b] = {w.cfrc[b].ang + torque_b, w.cfrc[b].lin + force};
   }
+  team.sync();
 }
 
 // The wrench on one body about its own origin and in its own axes, from contact_wrenches.

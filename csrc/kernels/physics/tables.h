@@ -11,10 +11,10 @@
 // Number of: positions, dofs, actuators, bodies (the world included), entries of the mass matrix
 // and of the solver's matrix, joint limits, dofs with friction loss, geoms, pairs of geoms,
 // possible contacts (slots), all their Jacobian columns, bodies whose wrench is measured, physical
-// parameters, and free bodies whose tree has no other joint.
+// parameters, free bodies whose tree has no other joint, and levels of the trees.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses) X(num_geoms)      \
-  X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone)
+  X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels)
 
 // Indices and flags.
 #define RLGPU_PHYSICS_INTS(X)                                                                \
@@ -24,7 +24,8 @@
   X(h_col) X(limit_dof) X(loss_dof) X(actuator_dof) X(geom_body)                             \
   X(pair_kind) X(pair_geom1) X(pair_geom2) X(pair_slot) X(pair_frictionless)                 \
   X(slot_pair) X(slot_columns) X(slot_num_columns) X(column_dof)                             \
-  X(watched_body) X(standalone_dof)
+  X(watched_body) X(standalone_dof) X(level_adr) X(level_body) X(child_adr) X(child_body)    \
+  X(below_adr) X(below_entry) X(below_dof)
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
 // 1 / width, midpoint, power), see rows.h.

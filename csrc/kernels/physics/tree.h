@@ -4,6 +4,7 @@
 // spatial is in world axes about the centre of mass of the body's whole tree.
 #pragma once
 
+#include "team.h"
 #include "work.h"
 
 namespace rlgpu::physics {
@@ -32,54 +33,67 @@ RLGPU_STAGE void apply_joint(const Tables<Real<V>>& t, Work<V>& w, int joint, Ve
   }
 }
 
-// xpos, xquat, xmat of every body from qpos; normalises the quaternions of free joints in qpos.
+// Pose of one body, from its parent's and from qpos; normalises a free joint's quaternion in qpos.
 template <typename V>
-RLGPU_STAGE void kinematics(const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_STAGE void pose(const Tables<Real<V>>& t, Work<V>& w, int b) {
+  const int parent = t.body_parent[b], first = t.body_joint[b];
+  Vec3<V> pos;
+  Quat<V> quat;
+  if (t.body_num_joints[b] > 0 && t.joint_type[first] == kFree) {
+    V* q = w.qpos + t.joint_qpos[first];
+    pos = {q[0], q[1], q[2]};
+    quat = normalized(Quat<V>{q[3], q[4], q[5], q[6]});
+    q[3] = quat.w, q[4] = quat.x, q[5] = quat.y, q[6] = quat.z;
+  } else {
+    pos = w.xpos[parent] + w.xmat[parent] * splat3<V>(t.body_pos + 3 * b);
+    quat = w.xquat[parent];
+    if (t.body_turned[b]) {
+      const Real<V>* own = t.body_quat + 4 * b;
+      quat = quat * Quat<V>{splat<V>(own[0]), splat<V>(own[1]), splat<V>(own[2]), splat<V>(own[3])};
+    }
+    for (int j = 0; j < t.body_num_joints[b]; ++j) apply_joint(t, w, first + j, pos, quat);
+  }
+  w.xpos[b] = pos, w.xquat[b] = quat, w.xmat[b] = matrix_of(quat);
+}
+
+// xpos, xquat, xmat of every body, level by level from the world.
+template <typename V, typename Team>
+RLGPU_STAGE void kinematics(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   const V zero{}, one = splat<V>(1);
   w.xpos[0] = {zero, zero, zero}, w.xquat[0] = {one, zero, zero, zero};
   w.xmat[0] = matrix_of(w.xquat[0]);
-  for (int b = 1; b < t.nbody; ++b) {
-    const int parent = t.body_parent[b], first = t.body_joint[b];
-    Vec3<V> pos;
-    Quat<V> quat;
-    if (t.body_num_joints[b] > 0 && t.joint_type[first] == kFree) {
-      V* q = w.qpos + t.joint_qpos[first];
-      pos = {q[0], q[1], q[2]};
-      quat = normalized(Quat<V>{q[3], q[4], q[5], q[6]});
-      q[3] = quat.w, q[4] = quat.x, q[5] = quat.y, q[6] = quat.z;
-    } else {
-      pos = w.xpos[parent] + w.xmat[parent] * splat3<V>(t.body_pos + 3 * b);
-      quat = w.xquat[parent];
-      if (t.body_turned[b]) {
-        const Real<V>* own = t.body_quat + 4 * b;
-        quat =
-            quat * Quat<V>{splat<V>(own[0]), splat<V>(own[1]), splat<V>(own[2]), splat<V>(own[3])};
-      }
-      for (int j = 0; j < t.body_num_joints[b]; ++j) apply_joint(t, w, first + j, pos, quat);
-    }
-    w.xpos[b] = pos, w.xquat[b] = quat, w.xmat[b] = matrix_of(quat);
+  team.sync();
+  for (int level = 0; level < t.num_levels; ++level) {
+    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step())
+      pose(t, w, t.level_body[i]);
+    team.sync();
   }
 }
 
-// Centres of mass of the trees, spatial inertias of the bodies, motion axes of the dofs.
-template <typename V>
-RLGPU_STAGE void inertias(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w) {
-  for (int b = 0; b < t.nbody; ++b) w.com[b] = Vec3<V>{}, w.tree_mass[b] = V{};
-  for (int b = 1; b < t.nbody; ++b) {
-    const V mass = p[t.body_mass + b];
-    const int root = t.body_root[b];
+// Centres of mass of the trees, spatial inertias of the bodies.
+template <typename V, typename Team>
+RLGPU_STAGE void inertias(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                          Work<V>& w) {
+  for (int b = 1 + team.first(); b < t.nbody; b += team.step())
     w.xipos[b] = w.xpos[b] + w.xmat[b] * splat3<V>(t.body_ipos + 3 * b);
-    w.com[root] = w.com[root] + mass * w.xipos[b];
-    w.tree_mass[root] += mass;
-  }
-  for (int b = 1; b < t.nbody; ++b) {
-    const int root = t.body_root[b];
-    if (root == b) {
-      const Mask<V> massive = w.tree_mass[b] > Real<V>(1e-15);
-      w.com[b] = select(massive, reciprocal(w.tree_mass[b]) * w.com[b], w.xipos[b]);
-    } else {
-      w.com[b] = w.com[root];
+  team.sync();
+  // A tree's bodies follow its root without gaps.
+  for (int root = 1 + team.first(); root < t.nbody; root += team.step()) {
+    if (t.body_root[root] != root) continue;
+    Vec3<V> moment{};
+    V mass{};
+    int end = root;
+    for (; end < t.nbody && t.body_root[end] == root; ++end) {
+      moment = moment + p[t.body_mass + end] * w.xipos[end];
+      mass += p[t.body_mass + end];
     }
+    const Mask<V> massive = mass > Real<V>(1e-15);
+    const Vec3<V> com = select(massive, reciprocal(mass) * moment, w.xipos[root]);
+    for (int b = root; b < end; ++b) w.com[b] = com;
+  }
+  w.com[0] = Vec3<V>{};
+  team.sync();
+  for (int b = 1 + team.first(); b < t.nbody; b += team.step()) {
     if (!t.body_moves[b]) continue;
     const int i = t.body_inertia + 6 * b;
     const Sym3<V> own{p[i], p[i + 1], p[i + 2], p[i + 3], p[i + 4], p[i + 5]};
@@ -88,11 +102,11 @@ RLGPU_STAGE void inertias(const Tables<Real<V>>& t, const Parameters<V>& p, Work
 }
 
 // Motion axes of the dofs, from the joints' axes and anchors.
-template <typename V>
-RLGPU_STAGE void motion_axes(const Tables<Real<V>>& t, Work<V>& w) {
+template <typename V, typename Team>
+RLGPU_STAGE void motion_axes(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   const V zero{}, one = splat<V>(1);
   const Vec3<V> none{};
-  for (int b = 1; b < t.nbody; ++b) {
+  for (int b = 1 + team.first(); b < t.nbody; b += team.step()) {
     for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
       Spatial<V>* axis = w.cdof + t.joint_dof[j];
       if (t.joint_type[j] == kFree) {
@@ -112,24 +126,32 @@ RLGPU_STAGE void motion_axes(const Tables<Real<V>>& t, Work<V>& w) {
   }
 }
 
-// Velocities of the bodies, and rates of change of the motion axes.
+// Velocity of one body from its parent's, and rates of change of its motion axes.
 template <typename V>
-RLGPU_STAGE void velocities(const Tables<Real<V>>& t, Work<V>& w) {
-  w.cvel[0] = Spatial<V>{};
-  for (int b = 1; b < t.nbody; ++b) {
-    Spatial<V> velocity = w.cvel[t.body_parent[b]];
-    for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
-      int dof = t.joint_dof[j], last = dof + 1;
-      if (t.joint_type[j] == kFree) {
-        // The axes of rotation move with the body's origin; those of translation stay.
-        for (int k = 0; k < 3; ++k) w.cdof_dot[dof + k] = Spatial<V>{};
-        velocity.lin = velocity.lin + Vec3<V>{w.qvel[dof], w.qvel[dof + 1], w.qvel[dof + 2]};
-        dof += 3, last += 5;
-      }
-      for (int k = dof; k < last; ++k) w.cdof_dot[k] = cross_motion(velocity, w.cdof[k]);
-      for (int k = dof; k < last; ++k) velocity = velocity + w.qvel[k] * w.cdof[k];
+RLGPU_STAGE void velocity(const Tables<Real<V>>& t, Work<V>& w, int b) {
+  Spatial<V> velocity = w.cvel[t.body_parent[b]];
+  for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
+    int dof = t.joint_dof[j], last = dof + 1;
+    if (t.joint_type[j] == kFree) {
+      // The axes of rotation move with the body's origin; those of translation stay.
+      for (int k = 0; k < 3; ++k) w.cdof_dot[dof + k] = Spatial<V>{};
+      velocity.lin = velocity.lin + Vec3<V>{w.qvel[dof], w.qvel[dof + 1], w.qvel[dof + 2]};
+      dof += 3, last += 5;
     }
-    w.cvel[b] = velocity;
+    for (int k = dof; k < last; ++k) w.cdof_dot[k] = cross_motion(velocity, w.cdof[k]);
+    for (int k = dof; k < last; ++k) velocity = velocity + w.qvel[k] * w.cdof[k];
+  }
+  w.cvel[b] = velocity;
+}
+
+template <typename V, typename Team>
+RLGPU_STAGE void velocities(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  w.cvel[0] = Spatial<V>{};
+  team.sync();
+  for (int level = 0; level < t.num_levels; ++level) {
+    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step())
+      velocity(t, w, t.level_body[i]);
+    team.sync();
   }
 }
 

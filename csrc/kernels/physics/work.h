@@ -11,7 +11,6 @@ inline namespace RLGPU_PHYSICS_BUILD {
 // tangents scaled by the friction coefficient; a frictionless contact has the normal alone.
 template <typename V>
 struct Contact {
-  Mask<V> active;    // worlds in which it exists; the other fields are only valid there
   V distance;        // negative in penetration
   V weight;          // D of each edge, 0 where inactive
   V friction;        // mu
@@ -40,7 +39,6 @@ struct Work {
   V* qacc;  // in: warm start; out: the solver's acceleration
   Vec3<V>*xpos, *xipos, *anchor, *geom_center;
   Vec3<V>* com;  // of each body's whole tree
-  V* tree_mass;  // at the trees' roots
   Quat<V>* xquat;
   Mat3<V>*xmat, *geom_frame;
   Inertia<V>*cinert, *crb;
@@ -50,6 +48,7 @@ struct Work {
   V *gradient, *smooth_gradient, *direction;
   Limit<V>* limits;
   Loss<V>* losses;
+  Mask<V>* active;  // worlds in which each slot's contact exists; its fields are only valid there
   Contact<V>* contacts;
   Vec3<V>* columns;  // Jacobians: (normal, tangent, tangent) of each column
   int* live;         // slots that are active in any world of the group
@@ -67,13 +66,14 @@ struct Work {
     };
     take(qpos, t.nq), take(qvel, t.nv), take(ctrl, t.nu), take(qacc, t.nv);
     take(xpos, t.nbody), take(xipos, t.nbody), take(com, t.nbody);
-    take(tree_mass, t.nbody), take(anchor, t.nv);
+    take(anchor, t.nv);
     take(xquat, t.nbody), take(xmat, t.nbody), take(cinert, t.nbody), take(crb, t.nbody);
     take(cdof, t.nv), take(cdof_dot, t.nv), take(cvel, t.nbody), take(cacc, t.nbody);
     take(cfrc, t.nbody), take(m, t.num_m), take(h, t.num_h), take(h_inv, t.nv);
     take(qfrc_smooth, t.nv), take(qfrc_constraint, t.nv), take(implicit_damping, t.nv);
     take(gradient, t.nv), take(smooth_gradient, t.nv), take(direction, t.nv);
-    take(limits, t.num_limits), take(losses, t.num_losses), take(contacts, t.num_slots);
+    take(limits, t.num_limits), take(losses, t.num_losses), take(active, t.num_slots);
+    take(contacts, t.num_slots);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
     take(own_parameters, t.num_parameters), take(live, t.num_slots);
     num_live = 0;

@@ -25,18 +25,21 @@ struct Call {
 
 inline namespace RLGPU_PHYSICS_BUILD {
 
-// The rows of one group of worlds. Lanes beyond the last world repeat the first one.
-template <typename V>
+// The rows of one group of worlds, and the team that works on it. Lanes beyond the last world
+// repeat the first one.
+template <typename V, typename Team>
 struct Group {
   int64_t first;
   int count;
+  Team team;
 
   RLGPU_STAGE void load(V* lanes, const void* rows, int width) const {
     const auto* source = static_cast<const Real<V>*>(rows) + first * width;
     auto* const target = reinterpret_cast<Real<V>*>(lanes);
     for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
       const auto* row = source + static_cast<int64_t>(lane < count ? lane : 0) * width;
-      for (int i = 0; i < width; ++i) target[i * Lanes<V>::kWidth + lane] = row[i];
+      for (int i = team.first(); i < width; i += team.step())
+        target[i * Lanes<V>::kWidth + lane] = row[i];
     }
   }
 
@@ -46,13 +49,14 @@ struct Group {
     const auto* const source = static_cast<const Real<V>*>(lanes);
     auto* target = static_cast<Real<V>*>(rows) + first * width;
     for (int lane = 0; lane < count; ++lane, target += width)
-      for (int i = 0; i < width; ++i) target[i] = source[i * Lanes<V>::kWidth + lane];
+      for (int i = team.first(); i < width; i += team.step())
+        target[i] = source[i * Lanes<V>::kWidth + lane];
   }
 };
 
-template <typename V>
+template <typename V, typename Team>
 RLGPU_STAGE void store_bodies(const Call& call, const Tables<Real<V>>& t, const Work<V>& w,
-                              const Group<V>& group) {
+                              const Group<V, Team>& group) {
   group.store(w.xpos, call.xpos, 3 * t.nbody);
   group.store(w.xquat, call.xquat, 4 * t.nbody);
   group.store(w.xmat, call.xmat, 9 * t.nbody);
@@ -60,24 +64,26 @@ RLGPU_STAGE void store_bodies(const Call& call, const Tables<Real<V>>& t, const 
   group.store(w.cvel, call.cvel, 6 * t.nbody);
 }
 
-template <typename V>
+template <typename V, typename Team>
 RLGPU_STAGE void store_wrenches(const Call& call, const Tables<Real<V>>& t, Work<V>& w,
-                                const Group<V>& group) {
+                                const Group<V, Team>& group) {
   if (call.wrenches == nullptr && call.cfrc_ext == nullptr) return;
-  contact_wrenches(t, w);
+  const Team& team = group.team;
+  contact_wrenches(team, t, w);
   group.store(w.cfrc, call.cfrc_ext, 6 * t.nbody);
   // As (force, torque), in the order of the watched bodies; cacc is free by now.
-  for (int i = 0; i < t.num_watched; ++i) {
+  for (int i = team.first(); i < t.num_watched; i += team.step()) {
     const Spatial<V> wrench = wrench_on(w, t.watched_body[i]);
     w.cacc[i] = {wrench.lin, wrench.ang};
   }
+  team.sync();
   group.store(w.cacc, call.wrenches, 6 * t.num_watched);
 }
 
 // Steps one group; with num_steps 0 it only computes the poses and velocities of the bodies.
-template <typename V>
+template <typename V, typename Team>
 RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& w,
-                           const Group<V>& group) {
+                           const Group<V, Team>& group) {
   Parameters<V> p{static_cast<const Real<V>*>(call.parameters), nullptr};
   if (call.own_parameters) {
     group.load(w.own_parameters, call.parameters, t.num_parameters);
@@ -85,17 +91,21 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
   }
   group.load(w.qpos, call.qpos, t.nq);
   group.load(w.qvel, call.qvel, t.nv);
+  const Team& team = group.team;
   if (call.num_steps == 0) {
-    forward_kinematics(t, p, w);
+    team.sync();
+    forward_kinematics(team, t, p, w);
     store_bodies(call, t, w, group);
     return;
   }
   group.load(w.qacc, call.qacc, t.nv);
   group.load(w.ctrl, call.ctrl, t.nu);
-  for (int i = 0; i < call.num_steps; ++i) physics_step(t, p, w);
+  team.sync();
+  for (int i = 0; i < call.num_steps; ++i) physics_step(team, t, p, w);
   store_bodies(call, t, w, group);
   store_wrenches(call, t, w, group);
-  const V flags = keep<V>(restart_diverged(t, w), splat<V>(1));
+  const V flags = keep<V>(restart_diverged(team, t, w), splat<V>(1));
+  team.sync();
   Real<V> flag[Lanes<V>::kWidth];
   memcpy(flag, &flags, sizeof(flag));
   for (int lane = 0; lane < group.count; ++lane)

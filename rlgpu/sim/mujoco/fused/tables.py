@@ -6,7 +6,7 @@ moves, which rows of the solver's matrix it couples, the curves of constraint im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -61,6 +61,17 @@ class Tables:
             "body_num_joints": model.body_jntnum,
             "body_moves": moves,
             "body_turned": np.abs(model.body_quat - [1, 0, 0, 0]).max(axis=1) > 0,
+        }
+        levels = _levels(model)
+        children: list[list[int]] = [[] for _ in range(model.nbody)]
+        for body in range(1, model.nbody):
+            if moves[body]:
+                children[int(model.body_parentid[body])].append(body)
+        self.ints |= {
+            "level_adr": _starts(levels),
+            "level_body": [body for level in levels for body in level],
+            "child_adr": _starts(children),
+            "child_body": [body for those in children for body in those],
         }
         self.constants |= {
             "qpos0": model.qpos0,
@@ -143,6 +154,7 @@ class Tables:
             "m_adr": mass.adr, "m_depth": mass.depth, "m_col": mass.col,
             "h_adr": solver.adr, "h_depth": solver.depth, "h_col": solver.col,
             "m_in_h": _positions(mass, solver),
+            **_below(mass),
             "geom_body": model.geom_bodyid[geoms],
             "pair_kind": kinds,
             "pair_geom1": [index[pair.geom1] for pair in self._pairs],
@@ -241,6 +253,7 @@ class Tables:
             "num_slots": len(ints["slot_pair"]), "num_columns": len(ints["column_dof"]),
             "num_watched": len(ints["watched_body"]), "num_parameters": sum(widths),
             "num_standalone": len(ints["standalone_dof"]),
+            "num_levels": len(ints["level_adr"]) - 1,
         }  # fmt: skip
         header = [
             *(sizes[name] for name in names["sizes"]),
@@ -318,6 +331,35 @@ def _is_standalone(model: mujoco.MjModel, joint: int) -> bool:
         model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE
         and model.tree_dofnum[model.body_treeid[body]] == 6
     )
+
+
+def _levels(model: mujoco.MjModel) -> list[list[int]]:
+    """Returns the bodies by their distance from the world, which is left out."""
+    depth = [0] * model.nbody
+    for body in range(1, model.nbody):
+        depth[body] = depth[int(model.body_parentid[body])] + 1
+    return [
+        [body for body in range(1, model.nbody) if depth[body] == level + 1]
+        for level in range(max(depth))
+    ]
+
+
+def _starts(lists: Sequence[Sequence[int]]) -> list[int]:
+    """Returns where each list begins when they lie one after the other, and the end of the last."""
+    return [0, *(int(end) for end in np.cumsum([len(part) for part in lists]))]
+
+
+def _below(pattern: Pattern) -> dict[str, list[int]]:
+    """Returns, for each dof, the entries of a matrix in its column below the diagonal."""
+    entries: list[list[tuple[int, int]]] = [[] for _ in pattern.adr]
+    for dof, (adr, depth) in enumerate(zip(pattern.adr, pattern.depth, strict=True)):
+        for entry in range(adr + 1, adr + depth):
+            entries[pattern.col[entry]].append((entry, dof))
+    return {
+        "below_adr": _starts(entries),
+        "below_entry": [entry for column in entries for entry, _ in column],
+        "below_dof": [dof for column in entries for _, dof in column],
+    }
 
 
 def _positions(of: Pattern, within: Pattern) -> list[int]:

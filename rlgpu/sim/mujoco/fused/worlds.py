@@ -41,6 +41,7 @@ class FusedWorlds:
         device: torch.device | None = None,
         fields: Sequence[str] = (),
         num_threads: int = 0,
+        lanes: int = 0,
     ) -> None:
         """Builds N worlds at the model's own pose.
 
@@ -51,6 +52,7 @@ class FusedWorlds:
             fields: Model fields that differ between worlds.
             num_threads: Threads that step them on a CPU; 0 is one per core. Results do not depend
                 on it.
+            lanes: As ``physics_step`` takes it; 0 is the device's default.
 
         Raises:
             ValueError: The model needs something that this engine does not simulate.
@@ -64,7 +66,7 @@ class FusedWorlds:
         load_extension(self.device)
         where = "the CPU" if self.device.type == "cpu" else str(self.device)
         self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_version()}"
-        self._threads = num_threads or os.cpu_count() or 1
+        self._threads, self._lanes = num_threads or os.cpu_count() or 1, lanes
         self._tables = Tables(model)
         self._packed: PhysicsModel = self._tables.pack(device=self.device)
         self._fields = {
@@ -132,6 +134,7 @@ class FusedWorlds:
             outputs,
             num_steps=num_steps,
             num_threads=self._threads,
+            lanes=self._lanes,
         )
 
     def check(self) -> None:
