@@ -1,7 +1,8 @@
 """Control steps per second of bare engines, side by side: medians of rounds in turn.
 
-    python benchmarks/physics.py [engine ...]       default: fused mujoco; also mujoco_warp on a GPU
-    python benchmarks/physics.py fused mujoco_warp device=cuda:0 num_envs=4096
+    python benchmarks/physics.py                    fused and mujoco on the CPU, 512 environments
+    python benchmarks/physics.py fused mujoco_warp device=cuda:0 num_envs=1024,4096,65536
+    python benchmarks/physics.py fused:1 fused:8 fused:32 device=cuda:0    lanes of a warp per world
 
 Each engine steps the same robots under random targets, with nothing around it. The robots: Ant and
 Cartpole as the tasks have them; a quadruped with PD drives, dry friction and a box; a humanoid with
@@ -23,7 +24,15 @@ sys.path.insert(0, str(ROOT))
 
 from rlgpu.config import compose  # noqa: E402
 from rlgpu.profile.timing import seconds_once  # noqa: E402
-from rlgpu.sim import ENGINES, Drive, SceneSpec, Simulator, Timing, make_simulator  # noqa: E402
+from rlgpu.sim import (  # noqa: E402
+    ENGINES,
+    Drive,
+    FusedSettings,
+    SceneSpec,
+    Simulator,
+    Timing,
+    make_simulator,
+)
 from tasks import TASKS  # noqa: E402
 
 ASSETS = Path(__file__).parent / "assets"
@@ -33,18 +42,31 @@ SETTLE = 40
 
 
 def main(arguments: list[str]) -> None:
-    """Prints a table: a row per robot, control steps per second of each engine, and the ratio."""
+    """Prints a table for each number of environments."""
     options = dict(word.split("=") for word in arguments if "=" in word)
     engines = [word for word in arguments if "=" not in word] or ["fused", "mujoco"]
     device = torch.device(options.get("device", "cpu"))
-    num_envs = int(options.get("num_envs", 512))
+    for num_envs in options.get("num_envs", "512").split(","):
+        compare(engines, int(num_envs), device)
+
+
+def compare(engines: list[str], num_envs: int, device: torch.device) -> None:
+    """Prints a row per robot: control steps per second of each engine, the first over the second.
+
+    Args:
+        engines: Names; ``fused:8`` is the fused engine with 8 lanes.
+        num_envs: Environments of each.
+        device: Where they all run.
+    """
     print(f"{num_envs} environments on {device}, {ROUNDS} rounds in turn, medians")
     print(f"{'robot':12}" + "".join(f"{name:>14}" for name in engines) + f"{'ratio':>10}")
     for name, (scene, timing, reach) in robots().items():
-        runs = [
-            stepper(make_simulator(engine, scene, timing, num_envs, device=device), reach)
-            for engine in engines
-        ]
+        runs = []
+        for word in engines:
+            engine, _, lanes = word.partition(":")
+            settings = FusedSettings(lanes=int(lanes)) if lanes else None
+            sim = make_simulator(engine, scene, timing, num_envs, device=device, settings=settings)
+            runs.append(stepper(sim, reach))
         rounds = [[seconds_once(run, device, 1) for run in runs] for _ in range(ROUNDS)]
         speeds = [
             num_envs * STEPS / statistics.median(column) for column in zip(*rounds, strict=True)

@@ -100,7 +100,9 @@ def compose(
         try:
             reasons = engines[engine].accept(scene, config.task.timing())
         except (OSError, ValueError) as error:
-            raise UsageError(f"task={composed.task_word}: no scene: {error}") from error
+            raise UsageError(
+                f"task={composed.task_word}: its scene cannot be built: {error}"
+            ) from error
         if not reasons:
             break
         notes.append(f"sim=auto: not {engine}, because {'; '.join(reasons)}")

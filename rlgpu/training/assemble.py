@@ -28,7 +28,7 @@ def make_env(
         training: Whether they are used for training, so that compiling their code pays off.
 
     Raises:
-        UsageError: The engine is not installed, or cannot use the device.
+        UsageError: The engine is not installed, or cannot use the device or simulate the task.
     """
     task = task_class(config.task)
     device = torch.device(config.sim_device)
@@ -45,7 +45,7 @@ def make_env(
     except ImportError as error:
         install = ENGINES[config.sim.engine].install
         raise UsageError(f"sim={config.sim.engine}: {error}; {install}") from error
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise UsageError(f"sim={config.sim.engine}: {error}") from error
     use_compile = training and config.compile and device.type == "cuda"
     return VecEnv(task, sim, seed=seed, use_compile=use_compile)

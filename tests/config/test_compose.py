@@ -12,6 +12,7 @@ import torch
 from rlgpu.config import compose
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES
+from rlgpu.training import make_env
 from tasks import TASKS
 
 CFG = Path(__file__).parents[2] / "cfg"
@@ -167,6 +168,29 @@ def test_a_task_outside_the_tree_brings_its_own_files(tmp_path) -> None:
     assert (result.config.task.episode_length, result.config.train.gamma) == (77, 0.25)
     with pytest.raises(UsageError, match="has no class Other"):
         composed(f"task={tmp_path / 'my_task.py'}:Other")
+
+
+def test_auto_takes_mujoco_for_what_fused_does_not_simulate_and_says_why(tmp_path) -> None:
+    """A task whose asset has elliptic cones; its CPU values are those of the engine it gets."""
+    for file in ("tasks/cartpole.py", "cfg/task/Cartpole.yaml", "cfg/train/CartpolePPO.yaml"):
+        shutil.copy(CFG.parent / file, tmp_path)
+    asset = (CFG.parent / "tasks" / "assets" / "cartpole.xml").read_text()
+    (tmp_path / "assets").mkdir()
+    changed = asset.replace("<compiler", '<option cone="elliptic"/><compiler')
+    (tmp_path / "assets" / "cartpole.xml").write_text(changed)
+    word = f"task={tmp_path / 'cartpole.py'}:Cartpole"
+    result = composed(word, "sim_device=cpu")
+    assert result.config.sim.engine == "mujoco"
+    assert result.notes == [
+        "sim=auto: not fused, because its friction cones are elliptic, not pyramidal"
+    ]
+    with pytest.raises(
+        UsageError, match=r"sim=fused: it does not simulate .*elliptic.*use sim=auto"
+    ):
+        make_env(composed(word, "sim=fused").config, result.task_class, 4, 0)
+    (tmp_path / "assets" / "cartpole.xml").unlink()
+    with pytest.raises(UsageError, match=r"its scene cannot be built: .*cartpole\.xml"):
+        composed(word, "sim_device=cpu")
 
 
 def test_a_resolved_configuration_cannot_be_changed() -> None:

@@ -59,7 +59,7 @@ class FusedWorlds:
             RuntimeError: The compiled extension is missing, or lacks CUDA.
         """
         if reasons := accept(model):
-            raise ValueError(f"it does not simulate this model: {'; '.join(reasons)}")
+            raise ValueError(f"it does not simulate this model: {'; '.join(reasons)}; use sim=auto")
         self.num_worlds, self.model = num_worlds, model
         self.device = device or torch.device("cpu")
         self.capturable = self.device.type == "cuda"
