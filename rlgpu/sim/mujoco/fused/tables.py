@@ -6,7 +6,7 @@ moves, which rows of the solver's matrix it couples, the curves of constraint im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 import mujoco
@@ -161,7 +161,7 @@ class Tables:
             "pair_geom2": [index[pair.geom2] for pair in self._pairs],
             "pair_slot": first_slots[:-1],
             "pair_frictionless": [
-                model.geom_condim[self._decisive(g1, g2)].max() == 1 for g1, g2, _ in self._pairs
+                model.geom_condim[_decisive(model, g1, g2)].max() == 1 for g1, g2, _ in self._pairs
             ],
             "slot_pair": slot_pair,
             "slot_columns": np.cumsum([0, *counts])[:-1],
@@ -185,10 +185,6 @@ class Tables:
         signs |= {dof: 1.0 for dof in second if dof not in first}
         return {dof: signs[dof] for dof in sorted(signs, reverse=True)}
 
-    def _decisive(self, geom1: int, geom2: int) -> list[int]:
-        """Returns the geoms whose contact parameters count: both, or the one of higher priority."""
-        return _decisive(self.model, geom1, geom2)
-
     def parameters(self, fields: Mapping[str, Tensor]) -> Tensor:
         """Returns rows of physical parameters, shape [1 or N, P], float64.
 
@@ -206,12 +202,10 @@ class Tables:
         turned = turned.view(-1, 3, 3)
         inertia = (turned * fields["body_inertia"][..., None, :]) @ turned.mT
         unique = inertia[..., [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
-        bodies = torch.tensor(
-            np.array([model.geom_bodyid[[g1, g2]] for g1, g2, _ in self._pairs]), dtype=torch.int64
-        ).view(-1, 2)
-        decisive = [self._decisive(g1, g2) for g1, g2, _ in self._pairs]
-        first = torch.tensor([geoms[0] for geoms in decisive], dtype=torch.int64)
-        last = torch.tensor([geoms[-1] for geoms in decisive], dtype=torch.int64)
+        bodies = _ids(model.geom_bodyid[g] for g1, g2, _ in self._pairs for g in (g1, g2))
+        decisive = [_decisive(model, g1, g2) for g1, g2, _ in self._pairs]
+        first = _ids(geoms[0] for geoms in decisive)
+        last = _ids(geoms[-1] for geoms in decisive)
         sliding = fields["geom_friction"][..., 0]
         friction = torch.maximum(sliding[:, first], sliding[:, last]).clamp(min=_MIN_FRICTION)
         return {
@@ -221,7 +215,7 @@ class Tables:
             "dof_damping": fields["dof_damping"],
             "dof_invweight": fields["dof_invweight0"],
             "pair_friction": friction,
-            "pair_invweight": fields["body_invweight0"][..., 0][:, bodies].sum(-1),
+            "pair_invweight": fields["body_invweight0"][..., 0][:, bodies.view(-1, 2)].sum(-1),
             "actuator_gain": fields["actuator_gainprm"][..., 0],
             "actuator_bias": fields["actuator_biasprm"][..., :3].flatten(1),
             "gravity": fields["opt.gravity"],
@@ -302,7 +296,13 @@ def impedance(solref: np.ndarray, solimp: np.ndarray, timestep: float) -> list[f
     return [stiffness, damping, least, most, 1.0 / width, midpoint, max(1.0, float(solimp[4]))]
 
 
+def _ids(values: Iterable[Any]) -> Tensor:
+    """Returns indices as a tensor on the CPU, whatever torch's default device is."""
+    return torch.from_numpy(np.array([int(value) for value in values], np.int64))
+
+
 def _decisive(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
+    """Returns the geoms whose contact parameters count: both, or the one of higher priority."""
     first, second = model.geom_priority[[geom1, geom2]]
     return [geom1] if first > second else [geom2] if second > first else [geom1, geom2]
 
@@ -344,7 +344,7 @@ def _levels(model: mujoco.MjModel) -> list[list[int]]:
     ]
 
 
-def _starts(lists: Sequence[Sequence[int]]) -> list[int]:
+def _starts(lists: Sequence[Sized]) -> list[int]:
     """Returns where each list begins when they lie one after the other, and the end of the last."""
     return [0, *(int(end) for end in np.cumsum([len(part) for part in lists]))]
 

@@ -80,7 +80,7 @@ class FusedWorlds:
         self.diverged = zeros().bool()
         self.overflowed = zeros().bool()
         self._state = PhysicsState(
-            qpos=torch.tensor(model.qpos0).float().repeat(num_worlds, 1).to(self.device),
+            qpos=model_field(model, "qpos0").float().repeat(num_worlds, 1).to(self.device),
             qvel=zeros(model.nv),
             qacc=zeros(model.nv),
             diverged=self.diverged,
