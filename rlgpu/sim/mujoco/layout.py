@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.sim.mujoco.wrenches import evenly_spaced
 from rlgpu.sim.scene import SceneSpec
 
 SCALAR_JOINTS = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
@@ -32,6 +33,9 @@ class Layout(NamedTuple):
     """Joint of each actuator, shape [U], int64."""
     position_drives: Tensor
     """Actuators whose target is a position, shape [P], int64."""
+    roots: slice | Tensor
+    """Root of each body's tree, the world's left out: a slice of one where there is one tree, which
+    reads without gathering, else shape [nbody - 1], int64."""
     qpos0: Tensor
     """The asset's own pose, shape [nq]."""
 
@@ -45,6 +49,7 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
     low = [j.range[0] if on else -np.inf for j, on in zip(scalar, limited, strict=True)]
     high = [j.range[1] if on else np.inf for j, on in zip(scalar, limited, strict=True)]
     driven = [names.index(model.actuator(i).name) for i in range(model.nu)]
+    roots = [int(root) for root in model.body_rootid[1:]]
     tracking = [i for i in range(model.nu) if model.actuator_biastype[i] != _NO_BIAS]
     return Layout(
         joint_names=names,
@@ -57,6 +62,7 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
         dofs=_contiguous([int(joint.dofadr[0]) for joint in scalar]),
         driven=torch.tensor(driven, dtype=torch.int64, device=device),
         position_drives=torch.tensor(tracking, dtype=torch.int64, device=device),
+        roots=evenly_spaced(roots) or torch.tensor(roots, dtype=torch.int64, device=device),
         qpos0=torch.tensor(model.qpos0, dtype=torch.float32, device=device),
     )
 

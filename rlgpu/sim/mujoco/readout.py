@@ -63,18 +63,19 @@ def read_root(state: SimState, qpos: Tensor, qvel: Tensor) -> None:
     state.root_ang_vel_w.copy_(quat_rotate(state.root_quat_w, qvel[:, 3:6].float()))
 
 
-def read_bodies(state: SimState, derived: Mapping[str, Tensor]) -> None:
+def read_bodies(state: SimState, derived: Mapping[str, Tensor], roots: slice | Tensor) -> None:
     """Writes poses and velocities of all bodies.
 
     Args:
         state: Updated in place.
         derived: ``xpos`` and ``subtree_com`` [N, nbody, 3], ``xquat`` [N, nbody, 4], ``cvel``
             [N, nbody, 6].
+        roots: Roots of the bodies' trees, as ``Layout.roots`` says.
     """
     state.body_pos_w.copy_(derived["xpos"][:, 1:])
     state.body_quat_w.copy_(derived["xquat"][:, 1:, XYZW])
     angular, linear = derived["cvel"][:, 1:, :3], derived["cvel"][:, 1:, 3:]
-    arm_w = derived["xpos"][:, 1:] - derived["subtree_com"][:, 1:2]
+    arm_w = derived["xpos"][:, 1:] - derived["subtree_com"][:, roots]
     state.body_ang_vel_w.copy_(angular)
     state.body_lin_vel_w.copy_(linear + torch.linalg.cross(angular, arm_w))
 

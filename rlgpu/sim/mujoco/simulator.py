@@ -103,7 +103,7 @@ class MujocoSimulator:
     def _refresh_bodies(self, mask: Tensor | None = None) -> None:
         if self._body_states:
             self.worlds.forward(mask)
-            readout.read_bodies(self.state, self._derived)
+            readout.read_bodies(self.state, self._derived, self._where.roots)
 
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into the given state, without contacts or history."""

@@ -116,7 +116,8 @@ class WarpWorlds:
 
     def wrenches(self, bodies: Sequence[int]) -> Tensor:
         """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6], float32."""
-        self._wrench_reader = WrenchReader(self.array, bodies)
+        roots = [int(root) for root in self.model.body_rootid[list(bodies)]]
+        self._wrench_reader = WrenchReader(self.array, bodies, roots)
         return self._wrench_reader.wrenches
 
     def prepare(self, num_steps: int) -> None:

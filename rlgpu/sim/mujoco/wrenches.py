@@ -11,18 +11,22 @@ from torch import Tensor
 class WrenchReader:
     """Contact wrenches of chosen bodies, about their origins and in their axes."""
 
-    def __init__(self, array: Callable[[str], Tensor], bodies: Sequence[int]) -> None:
+    def __init__(
+        self, array: Callable[[str], Tensor], bodies: Sequence[int], roots: Sequence[int]
+    ) -> None:
         """Binds the arrays to read.
 
         Args:
             array: Returns live arrays by name, as ``Worlds.array``.
             bodies: Ids of the bodies, S of them.
+            roots: Ids of the roots of their trees, about whose centres MuJoCo's wrenches are.
         """
         self._forces, self._com = array("cfrc_ext"), array("subtree_com")
         self._xpos, self._xmat = array("xpos"), array("xmat")
         device = self._forces.device
         # A slice reads without gathering.
-        self._bodies = _evenly_spaced(bodies) or torch.tensor(bodies, device=device)
+        self._bodies = evenly_spaced(bodies) or torch.tensor(bodies, device=device)
+        self._roots = evenly_spaced(roots) or torch.tensor(roots, device=device)
         self.wrenches = torch.zeros(len(self._forces), len(bodies), 6, device=device)
         """Force [N] and torque [N m] as last read, shape [N, S, 6]."""
 
@@ -30,7 +34,7 @@ class WrenchReader:
         """Updates ``wrenches`` from the arrays, which must be of one instant."""
         wrench_w = self._forces[:, self._bodies].float()
         torque_w, force_w = wrench_w[..., :3], wrench_w[..., 3:]
-        arm_w = (self._com[:, 1:2] - self._xpos[:, self._bodies]).float()
+        arm_w = (self._com[:, self._roots] - self._xpos[:, self._bodies]).float()
         torque_w = torque_w + torch.linalg.cross(arm_w, force_w)
         to_body = self._xmat[:, self._bodies].float().reshape(-1, 3, 3)
         both_w = torch.stack((force_w, torque_w), dim=-2).flatten(0, 1)  # [N*S, 2, 3]
@@ -43,8 +47,13 @@ class WrenchReader:
         self.wrenches.copy_(both_b.view(self.wrenches.shape))
 
 
-def _evenly_spaced(ids: Sequence[int]) -> slice | None:
-    """Returns a slice of just these indices, or None if there is none."""
+def evenly_spaced(ids: Sequence[int]) -> slice | None:
+    """Returns a slice of just these indices, or None if there is none.
+
+    A single index that is repeated gives a slice of one element, which broadcasts.
+    """
+    if len(set(ids)) == 1:
+        return slice(ids[0], ids[0] + 1)
     step = ids[1] - ids[0] if len(ids) > 1 else 1
     if step < 1 or list(ids) != list(range(ids[0], ids[0] + step * len(ids), step)):
         return None
