@@ -24,11 +24,7 @@ RLGPU_CPU_CLONES void shuffle_vector(const ShuffleKeys& keys, uint32_t first, in
     any = 0;
     for (int i = 0; i < kVector; ++i) {
       uint32_t left = x[i] >> bits, right = x[i] & mask;
-      for (int round = 0; round < kShuffleRounds; ++round) {
-        const uint32_t next = left ^ (mix(right ^ keys.keys[round]) & mask);
-        left = right;
-        right = next;
-      }
+      permute(keys, mask, left, right);
       x[i] = pending[i] != 0 ? (left << bits) | right : x[i];
       pending[i] = x[i] > last ? 1 : 0;
       any |= pending[i];

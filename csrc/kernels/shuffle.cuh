@@ -42,6 +42,15 @@ RLGPU_HD uint32_t mix(uint32_t x) {
   return x ^ (x >> 16);
 }
 
+// Permutes the numbers of twice as many bits as the mask has, given as two halves.
+RLGPU_HD void permute(const ShuffleKeys& keys, uint32_t mask, uint32_t& left, uint32_t& right) {
+  for (int round = 0; round < kShuffleRounds; ++round) {
+    const uint32_t next = left ^ (mix(right ^ keys.keys[round]) & mask);
+    left = right;
+    right = next;
+  }
+}
+
 // Returns the position that element i of [0, count) moves to.
 RLGPU_HD int64_t shuffled(const ShuffleKeys& keys, int64_t i, int64_t count) {
   const uint32_t mask = static_cast<uint32_t>((1ull << keys.half_bits) - 1);
@@ -49,11 +58,7 @@ RLGPU_HD int64_t shuffled(const ShuffleKeys& keys, int64_t i, int64_t count) {
   do {
     uint32_t left = static_cast<uint32_t>(x >> keys.half_bits),
              right = static_cast<uint32_t>(x) & mask;
-    for (int round = 0; round < kShuffleRounds; ++round) {
-      const uint32_t next = left ^ (mix(right ^ keys.keys[round]) & mask);
-      left = right;
-      right = next;
-    }
+    permute(keys, mask, left, right);
     x = (static_cast<uint64_t>(left) << keys.half_bits) | right;
   } while (x >= static_cast<uint64_t>(count));
   return static_cast<int64_t>(x);

@@ -61,9 +61,7 @@ def test_the_physics_kernels_agree_with_the_cpus_vectors(built, tmp_path, lanes)
     A thread per world agrees bit for bit; several add in another order and agree to rounding.
     """
     model = task_model("Ant")
-    tables = Tables(model)
-    tables.ints["watched_body"] = [model.body("front_left_foot").id, model.body("torso").id]
-    packed = tables.pack()
+    packed = Tables(model).pack([model.body("front_left_foot").id, model.body("torso").id])
     ctrl, qpos, qvel, qacc, wrenches = falling_ants(40, 2)
     counts = [*(part.numel() for part in packed), 40, 2, model.nq, model.nv, model.nu, 2]
     with (tmp_path / "in").open("wb") as file:

@@ -18,9 +18,7 @@ BALL = """<mujoco><option integrator="implicitfast"/><worldbody>
 @pytest.fixture(scope="module")
 def model() -> PhysicsModel:
     """A ball that touches the ground; its wrench is measured."""
-    tables = Tables(mujoco.MjModel.from_xml_string(BALL))
-    tables.ints["watched_body"] = [1]
-    return tables.pack()
+    return Tables(mujoco.MjModel.from_xml_string(BALL)).pack([1])
 
 
 def state(n: int) -> PhysicsState:

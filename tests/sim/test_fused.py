@@ -61,7 +61,7 @@ class Recorded:
         flags = torch.zeros(len(self.qpos), dtype=torch.bool)
         how.setdefault("num_threads", 1)
         physics_step(
-            Tables(model).pack(dtype), self.ctrl.to(dtype), PhysicsState(*state, flags),
+            Tables(model).pack(dtype=dtype), self.ctrl.to(dtype), PhysicsState(*state, flags),
             PhysicsOutputs(), num_steps=num_steps, **how,
         )  # fmt: skip
         assert not flags.any()

@@ -1,11 +1,5 @@
 // The fused engine with 16 worlds per vector, for CPUs with AVX-512.
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <memory>
-#include <new>
-#include <type_traits>
+#include "standard.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 // Everything below is compiled for these CPUs only; fused multiply-adds are a quarter of the speed.

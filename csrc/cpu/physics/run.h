@@ -1,12 +1,8 @@
 // Steps all worlds on the CPU: groups of as many worlds as a vector has lanes, spread over threads.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <new>
-
 #include "../../kernels/physics/worlds.h"
+#include "standard.h"
 
 namespace rlgpu::physics {
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "factor.h"
+#include "tree.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
@@ -13,16 +14,12 @@ inline namespace RLGPU_PHYSICS_BUILD {
 template <typename V, typename Team>
 RLGPU_STAGE void mass_matrix(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
                              Work<V>& w) {
-  for (int level = t.num_levels - 1; level >= 0; --level) {
-    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step()) {
-      const int b = t.level_body[i];
-      if (!t.body_moves[b]) continue;
-      Inertia<V> sum = w.cinert[b];
-      for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c) add_to(sum, w.crb[t.child_body[c]]);
-      w.crb[b] = sum;
-    }
-    team.sync();
-  }
+  inwards(team, t, [&](int b) {
+    if (!t.body_moves[b]) return;
+    Inertia<V> sum = w.cinert[b];
+    for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c) add_to(sum, w.crb[t.child_body[c]]);
+    w.crb[b] = sum;
+  });
   for (int i = team.first(); i < t.nv; i += team.step()) {
     const Spatial<V> force = w.crb[t.dof_body[i]] * w.cdof[i];
     V* const row = w.m + t.m_adr[i];
@@ -85,19 +82,11 @@ RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const
   // Recursive Newton-Euler; gravity accelerates the world upwards.
   w.cacc[0] = {Vec3<V>{}, -p.vec3(t.gravity)};
   team.sync();
-  for (int level = 0; level < t.num_levels; ++level) {
-    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step())
-      acceleration(t, w, t.level_body[i]);
-    team.sync();
-  }
-  for (int level = t.num_levels - 1; level >= 0; --level) {
-    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step()) {
-      const int b = t.level_body[i];
-      for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c)
-        w.cfrc[b] = w.cfrc[b] + w.cfrc[t.child_body[c]];
-    }
-    team.sync();
-  }
+  outwards(team, t, [&](int b) { acceleration(t, w, b); });
+  inwards(team, t, [&](int b) {
+    for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c)
+      w.cfrc[b] = w.cfrc[b] + w.cfrc[t.child_body[c]];
+  });
   for (int i = team.first(); i < t.nv; i += team.step()) {
     const V damping = p[t.dof_damping + i];
     V force = w.qfrc_smooth[i] - dot(w.cdof[i], w.cfrc[t.dof_body[i]]) - damping * w.qvel[i];

@@ -32,6 +32,14 @@ RLGPU_HD Vec3<V> edge_forces(const Contact<V>& c) {
   return {f[0] + f[1] + f[2] + f[3], c.friction * (f[0] - f[1]), c.friction * (f[2] - f[3])};
 }
 
+// What a vector over the dofs adds to the residuals of a contact's normal and scaled tangents.
+template <typename V>
+RLGPU_HD Vec3<V> residual_of(const Tables<Real<V>>& t, const Work<V>& w, int slot, const V* x) {
+  const Vec3<V> moved = jacobian_times(t, w, slot, x);
+  const V friction = w.contacts[slot].friction;
+  return {moved.x, friction * moved.y, friction * moved.z};
+}
+
 // Adds the acceleration's part to all residuals.
 template <typename V, typename Team>
 RLGPU_STAGE void begin_residuals(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
@@ -43,8 +51,7 @@ RLGPU_STAGE void begin_residuals(const Team& team, const Tables<Real<V>>& t, Wor
     w.losses[i].residual = w.qacc[t.loss_dof[i]] - w.losses[i].reference;
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
-    const Vec3<V> moved = jacobian_times(t, w, w.live[i], w.qacc);
-    c.residual = c.residual + Vec3<V>{moved.x, c.friction * moved.y, c.friction * moved.z};
+    c.residual = c.residual + residual_of(t, w, w.live[i], w.qacc);
   }
 }
 
@@ -131,8 +138,7 @@ RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Wor
   }
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
-    const Vec3<V> moved = jacobian_times(t, w, w.live[i], w.direction);
-    c.change = {moved.x, c.friction * moved.y, c.friction * moved.z};
+    c.change = residual_of(t, w, w.live[i], w.direction);
     const Edges<V> now(c.residual), then(c.residual + c.change);
     for (int k = 0; k < 4; ++k)
       altered = altered | (w.active[w.live[i]] & ((now.e[k] < V{}) ^ (then.e[k] < V{})));

@@ -10,6 +10,26 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
+// Visits the bodies of one level of the trees after the other, those of a level in any order.
+template <typename R, typename Team, typename Visit>
+RLGPU_HD void visit_level(const Team& team, const Tables<R>& t, int level, const Visit& visit) {
+  for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step())
+    visit(t.level_body[i]);
+  team.sync();
+}
+
+// Parents before their children.
+template <typename R, typename Team, typename Visit>
+RLGPU_HD void outwards(const Team& team, const Tables<R>& t, const Visit& visit) {
+  for (int level = 0; level < t.num_levels; ++level) visit_level(team, t, level, visit);
+}
+
+// Children before their parents.
+template <typename R, typename Team, typename Visit>
+RLGPU_HD void inwards(const Team& team, const Tables<R>& t, const Visit& visit) {
+  for (int level = t.num_levels - 1; level >= 0; --level) visit_level(team, t, level, visit);
+}
+
 // Turns or moves a body by one joint, and notes the joint's axis (in cdof) and anchor.
 template <typename V>
 RLGPU_STAGE void apply_joint(const Tables<Real<V>>& t, Work<V>& w, int joint, Vec3<V>& pos,
@@ -63,11 +83,7 @@ RLGPU_STAGE void kinematics(const Team& team, const Tables<Real<V>>& t, Work<V>&
   w.xpos[0] = {zero, zero, zero}, w.xquat[0] = {one, zero, zero, zero};
   w.xmat[0] = matrix_of(w.xquat[0]);
   team.sync();
-  for (int level = 0; level < t.num_levels; ++level) {
-    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step())
-      pose(t, w, t.level_body[i]);
-    team.sync();
-  }
+  outwards(team, t, [&](int b) { pose(t, w, b); });
 }
 
 // Centres of mass of the trees, spatial inertias of the bodies.
@@ -148,11 +164,7 @@ template <typename V, typename Team>
 RLGPU_STAGE void velocities(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   w.cvel[0] = Spatial<V>{};
   team.sync();
-  for (int level = 0; level < t.num_levels; ++level) {
-    for (int i = t.level_adr[level] + team.first(); i < t.level_adr[level + 1]; i += team.step())
-      velocity(t, w, t.level_body[i]);
-    team.sync();
-  }
+  outwards(team, t, [&](int b) { velocity(t, w, b); });
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

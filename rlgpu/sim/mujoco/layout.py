@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import mujoco
@@ -9,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.sim.mujoco.wrenches import evenly_spaced
 from rlgpu.sim.scene import SceneSpec
 
 SCALAR_JOINTS = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
@@ -49,7 +49,6 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
     low = [j.range[0] if on else -np.inf for j, on in zip(scalar, limited, strict=True)]
     high = [j.range[1] if on else np.inf for j, on in zip(scalar, limited, strict=True)]
     driven = [names.index(model.actuator(i).name) for i in range(model.nu)]
-    roots = [int(root) for root in model.body_rootid[1:]]
     tracking = [i for i in range(model.nu) if model.actuator_biastype[i] != _NO_BIAS]
     return Layout(
         joint_names=names,
@@ -62,9 +61,25 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
         dofs=_contiguous([int(joint.dofadr[0]) for joint in scalar]),
         driven=torch.tensor(driven, dtype=torch.int64, device=device),
         position_drives=torch.tensor(tracking, dtype=torch.int64, device=device),
-        roots=evenly_spaced(roots) or torch.tensor(roots, dtype=torch.int64, device=device),
+        roots=root_index(model, range(1, model.nbody), device),
         qpos0=torch.tensor(model.qpos0, dtype=torch.float32, device=device),
     )
+
+
+def index_of(ids: Sequence[int], device: torch.device) -> slice | Tensor:
+    """Returns an index of these entries; a slice, which reads without gathering, if possible."""
+    step = ids[1] - ids[0] if len(ids) > 1 else 1
+    if len(ids) > 0 and step > 0 and list(ids) == [ids[0] + i * step for i in range(len(ids))]:
+        return slice(ids[0], ids[-1] + 1, step)
+    return torch.tensor(ids, dtype=torch.int64, device=device)
+
+
+def root_index(
+    model: mujoco.MjModel, bodies: Sequence[int], device: torch.device
+) -> slice | Tensor:
+    """Returns an index of the root of each body's tree; a single one, to broadcast, if shared."""
+    roots = [int(model.body_rootid[body]) for body in bodies]
+    return index_of(roots[:1] if len(set(roots)) == 1 else roots, device)
 
 
 def _contiguous(ids: list[int]) -> slice:

@@ -116,8 +116,7 @@ class WarpWorlds:
 
     def wrenches(self, bodies: Sequence[int]) -> Tensor:
         """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6], float32."""
-        roots = [int(root) for root in self.model.body_rootid[list(bodies)]]
-        self._wrench_reader = WrenchReader(self.array, bodies, roots)
+        self._wrench_reader = WrenchReader(self.model, self.array, bodies)
         return self._wrench_reader.wrenches
 
     def prepare(self, num_steps: int) -> None:

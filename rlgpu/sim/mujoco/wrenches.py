@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import mujoco
 import torch
 from torch import Tensor
+
+from rlgpu.sim.mujoco.layout import index_of, root_index
 
 
 class WrenchReader:
     """Contact wrenches of chosen bodies, about their origins and in their axes."""
 
     def __init__(
-        self, array: Callable[[str], Tensor], bodies: Sequence[int], roots: Sequence[int]
+        self, model: mujoco.MjModel, array: Callable[[str], Tensor], bodies: Sequence[int]
     ) -> None:
         """Binds the arrays to read.
 
         Args:
+            model: The compiled model.
             array: Returns live arrays by name, as ``Worlds.array``.
             bodies: Ids of the bodies, S of them.
-            roots: Ids of the roots of their trees, about whose centres MuJoCo's wrenches are.
         """
         self._forces, self._com = array("cfrc_ext"), array("subtree_com")
         self._xpos, self._xmat = array("xpos"), array("xmat")
         device = self._forces.device
-        # A slice reads without gathering.
-        self._bodies = evenly_spaced(bodies) or torch.tensor(bodies, device=device)
-        self._roots = evenly_spaced(roots) or torch.tensor(roots, device=device)
+        self._bodies = index_of(bodies, device)
+        # MuJoCo's wrenches are about the centre of mass of a body's whole tree.
+        self._roots = root_index(model, bodies, device)
         self.wrenches = torch.zeros(len(self._forces), len(bodies), 6, device=device)
         """Force [N] and torque [N m] as last read, shape [N, S, 6]."""
 
@@ -45,16 +48,3 @@ class WrenchReader:
         else:
             both_b = (both_w[..., None] * to_body[:, None]).sum(-2)
         self.wrenches.copy_(both_b.view(self.wrenches.shape))
-
-
-def evenly_spaced(ids: Sequence[int]) -> slice | None:
-    """Returns a slice of just these indices, or None if there is none.
-
-    A single index that is repeated gives a slice of one element, which broadcasts.
-    """
-    if len(set(ids)) == 1:
-        return slice(ids[0], ids[0] + 1)
-    step = ids[1] - ids[0] if len(ids) > 1 else 1
-    if step < 1 or list(ids) != list(range(ids[0], ids[0] + step * len(ids), step)):
-        return None
-    return slice(ids[0], ids[-1] + 1, step)

@@ -6,7 +6,8 @@ moves, which rows of the solver's matrix it couples, the curves of constraint im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -35,17 +36,15 @@ class Tables:
     """Named arrays of one model, before they are packed."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        """Computes all tables of a model that ``accept`` accepts; no wrenches are reported yet."""
+        """Computes all tables of a model that ``accept`` accepts."""
         self.model = model
         self._pairs = colliding_pairs(model)
-        self._joint_of_body = [int(adr) if adr >= 0 else 0 for adr in model.body_jntadr]
         self.ints: dict[str, Any] = {}
         self.constants: dict[str, Any] = {}
         self._tree()
         self._joints()
         self._actuators()
         self._contacts()
-        self.ints["watched_body"] = []
         standalone = [j for j in range(model.njnt) if _is_standalone(model, j)]
         self.ints["standalone_dof"] = [model.jnt_dofadr[j] for j in standalone]
         self.constants["timestep"] = [model.opt.timestep]
@@ -57,7 +56,7 @@ class Tables:
         self.ints |= {
             "body_parent": model.body_parentid,
             "body_root": model.body_rootid,
-            "body_joint": self._joint_of_body,
+            "body_joint": np.maximum(model.body_jntadr, 0),
             "body_num_joints": model.body_jntnum,
             "body_moves": moves,
             "body_turned": np.abs(model.body_quat - [1, 0, 0, 0]).max(axis=1) > 0,
@@ -68,9 +67,9 @@ class Tables:
             if moves[body]:
                 children[int(model.body_parentid[body])].append(body)
         self.ints |= {
-            "level_adr": _starts(levels),
+            "level_adr": _offsets(map(len, levels)),
             "level_body": [body for level in levels for body in level],
-            "child_adr": _starts(children),
+            "child_adr": _offsets(map(len, children)),
             "child_body": [body for those in children for body in those],
         }
         self.constants |= {
@@ -149,7 +148,6 @@ class Tables:
         solver = elimination_pattern(model, [list(signs) for signs in columns])
         slot_pair = [pair for pair, kind in enumerate(kinds) for _ in range(_SLOTS[kind])]
         counts = [len(columns[pair]) for pair in slot_pair]
-        first_slots = np.cumsum([0] + [_SLOTS[kind] for kind in kinds])
         self.ints |= {
             "m_adr": mass.adr, "m_depth": mass.depth, "m_col": mass.col,
             "h_adr": solver.adr, "h_depth": solver.depth, "h_col": solver.col,
@@ -159,12 +157,12 @@ class Tables:
             "pair_kind": kinds,
             "pair_geom1": [index[pair.geom1] for pair in self._pairs],
             "pair_geom2": [index[pair.geom2] for pair in self._pairs],
-            "pair_slot": first_slots[:-1],
+            "pair_slot": _offsets(_SLOTS[kind] for kind in kinds)[:-1],
             "pair_frictionless": [
                 model.geom_condim[_decisive(model, g1, g2)].max() == 1 for g1, g2, _ in self._pairs
             ],
             "slot_pair": slot_pair,
-            "slot_columns": np.cumsum([0, *counts])[:-1],
+            "slot_columns": _offsets(counts)[:-1],
             "slot_num_columns": counts,
             "column_dof": [dof for pair in slot_pair for dof in columns[pair]],
         }  # fmt: skip
@@ -192,11 +190,10 @@ class Tables:
             fields: All of ``PARAMETER_FIELDS``, each of shape [1 or N, ...], float64.
         """
         tables = self._parameter_tables(fields)
-        rows = max(len(table) for table in tables.values())
-        names = physics_tables()["parameters"]
-        return torch.cat([tables[name].expand(rows, -1) for name in names], dim=1)
+        rows = max(len(table) for table in tables)
+        return torch.cat([table.expand(rows, -1) for table in tables], dim=1)
 
-    def _parameter_tables(self, fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _parameter_tables(self, fields: Mapping[str, Tensor]) -> list[Tensor]:
         model = self.model
         turned = torch.from_numpy(np.array([_matrix(q) for q in model.body_iquat]))
         turned = turned.view(-1, 3, 3)
@@ -208,7 +205,7 @@ class Tables:
         last = _ids(geoms[-1] for geoms in decisive)
         sliding = fields["geom_friction"][..., 0]
         friction = torch.maximum(sliding[:, first], sliding[:, last]).clamp(min=_MIN_FRICTION)
-        return {
+        tables = {
             "body_mass": fields["body_mass"],
             "body_inertia": unique.flatten(1),
             "dof_armature": fields["dof_armature"],
@@ -220,25 +217,32 @@ class Tables:
             "actuator_bias": fields["actuator_biasprm"][..., :3].flatten(1),
             "gravity": fields["opt.gravity"],
         }
+        return [tables[name] for name in physics_tables()["parameters"]]
 
     def pack(
-        self, dtype: torch.dtype = torch.float32, device: torch.device | None = None
+        self,
+        watched: Sequence[int] = (),
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
     ) -> PhysicsModel:
         """Returns the tables as the kernels read them, with one row of parameters for all worlds.
 
         Args:
+            watched: Bodies whose contact wrenches are reported.
             dtype: float32, or float64 for the exact variant that tests use.
             device: Where the worlds are; the CPU if None.
         """
         names, model = physics_tables(), self.model
-        ints = {name: np.asarray(self.ints[name], np.int32).ravel() for name in names["ints"]}
+        tables = self.ints | {"watched_body": watched}
+        ints = {name: np.asarray(tables[name], np.int32).ravel() for name in names["ints"]}
         constants = {
             name: np.asarray(self.constants[name], np.float64).ravel()
             for name in names["constants"]
         }
         fields = {name: model_field(model, name) for name in PARAMETER_FIELDS}
         parameters = self._parameter_tables(fields)
-        widths = [parameters[name].shape[1] for name in names["parameters"]]
+        widths = [table.shape[1] for table in parameters]
         sizes = {
             "nq": model.nq, "nv": model.nv, "nu": model.nu, "nbody": model.nbody,
             "num_m": len(ints["m_col"]), "num_h": len(ints["h_col"]),
@@ -251,21 +255,21 @@ class Tables:
         }  # fmt: skip
         header = [
             *(sizes[name] for name in names["sizes"]),
-            *_offsets(len(table) for table in ints.values()),
-            *_offsets(len(table) for table in constants.values()),
-            *_offsets(widths),
+            *_offsets(map(len, ints.values()))[:-1],
+            *_offsets(map(len, constants.values()))[:-1],
+            *_offsets(widths)[:-1],
         ]
         return PhysicsModel(
             header=torch.tensor(header, dtype=torch.int32, device="cpu"),
             ints=torch.from_numpy(np.concatenate(list(ints.values()))).to(device),
             constants=torch.from_numpy(np.concatenate(list(constants.values()))).to(device, dtype),
-            parameters=self.parameters(fields).to(device, dtype),
+            parameters=torch.cat(parameters, dim=1).to(device, dtype),
         )
 
 
 def _offsets(lengths: Iterable[int]) -> list[int]:
-    """Returns where each of several tables begins that lie one after the other."""
-    return [int(offset) for offset in np.cumsum([0, *lengths])[:-1]]
+    """Returns where each of several parts begins that lie one after the other, and the end."""
+    return [0, *itertools.accumulate(lengths)]
 
 
 def model_field(model: mujoco.MjModel, name: str) -> Tensor:
@@ -344,11 +348,6 @@ def _levels(model: mujoco.MjModel) -> list[list[int]]:
     ]
 
 
-def _starts(lists: Sequence[Sized]) -> list[int]:
-    """Returns where each list begins when they lie one after the other, and the end of the last."""
-    return [0, *(int(end) for end in np.cumsum([len(part) for part in lists]))]
-
-
 def _below(pattern: Pattern) -> dict[str, list[int]]:
     """Returns, for each dof, the entries of a matrix in its column below the diagonal."""
     entries: list[list[tuple[int, int]]] = [[] for _ in pattern.adr]
@@ -356,7 +355,7 @@ def _below(pattern: Pattern) -> dict[str, list[int]]:
         for entry in range(adr + 1, adr + depth):
             entries[pattern.col[entry]].append((entry, dof))
     return {
-        "below_adr": _starts(entries),
+        "below_adr": _offsets(map(len, entries)),
         "below_entry": [entry for column in entries for entry, _ in column],
         "below_dof": [dof for column in entries for _, dof in column],
     }

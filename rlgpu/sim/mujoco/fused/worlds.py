@@ -65,7 +65,8 @@ class FusedWorlds:
         self.capturable = self.device.type == "cuda"
         load_extension(self.device)
         where = "the CPU" if self.device.type == "cpu" else str(self.device)
-        self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_version()}"
+        version = mujoco.__version__
+        self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {version}"
         self._threads, self._lanes = num_threads or os.cpu_count() or 1, lanes
         self._tables = Tables(model)
         self._packed: PhysicsModel = self._tables.pack(device=self.device)
@@ -92,8 +93,9 @@ class FusedWorlds:
             "ctrl": zeros(model.nu),
         }
         self._outputs = PhysicsOutputs()
+        self._derived: dict[str, Tensor] = {}
         if fields:
-            self._update_parameters(())
+            self.fields_written(fields)
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
@@ -111,10 +113,8 @@ class FusedWorlds:
 
     def wrenches(self, bodies: Sequence[int]) -> Tensor:
         """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6]."""
-        self._tables.ints["watched_body"] = list(bodies)
-        self._packed = self._tables.pack(device=self.device)._replace(
-            parameters=self._packed.parameters
-        )
+        packed = self._tables.pack(bodies, device=self.device)
+        self._packed = packed._replace(parameters=self._packed.parameters)
         wrenches = torch.zeros(self.num_worlds, len(bodies), 6, device=self.device)
         self._outputs = self._outputs._replace(wrenches=wrenches)
         return wrenches
@@ -152,15 +152,11 @@ class FusedWorlds:
         self._state.qacc.masked_fill_(chosen, 0.0)
 
     def fields_written(self, names: Collection[str]) -> None:
-        """Takes new values of model fields into account."""
-        self._update_parameters(names)
-
-    def _update_parameters(self, written: Collection[str]) -> None:
-        """Packs the fields into rows of parameters, with derived constants where they change."""
+        """Packs the model fields into rows of parameters, with the constants derived from them."""
+        if DERIVING_FIELDS & set(names):
+            self._derived = self._derived_fields()
         fields = {name: model_field(self.model, name) for name in PARAMETER_FIELDS}
-        fields |= {name: field.cpu() for name, field in self._fields.items()}
-        if DERIVING_FIELDS & set(self._fields):
-            fields |= self._derived_fields()
+        fields |= {name: field.cpu() for name, field in self._fields.items()} | self._derived
         rows = self._tables.parameters(fields).float().to(self.device)
         if self._packed.parameters.shape == rows.shape:
             self._packed.parameters.copy_(rows)  # a CUDA graph reads them at this address
@@ -198,7 +194,3 @@ class FusedWorlds:
     def close(self) -> None:
         """Frees the engine's memory."""
         self._arrays.clear()
-
-
-def _version() -> str:
-    return str(mujoco.__version__)
