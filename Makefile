@@ -45,6 +45,7 @@ gpu: setup kernels
 	  PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --tool $$tool --error-exitcode 1 \
 	    $(BIN)/python -m pytest -m cuda tests/ops || exit 1; \
 	done
+	$(BIN)/python benchmarks/physics_file.py build/physics
 	build/kernel_bench
 	$(BIN)/python -m rlgpu.profile kernels
 	$(BIN)/python -m rlgpu.profile task=Ant

@@ -2,88 +2,30 @@
 //
 //     build/kernel_bench             every kernel, one row each
 //     build/kernel_bench gae mlp     those whose names begin with gae or mlp
-//     ncu --set full -k regex:gae build/kernel_bench gae --once
+//     build/kernel_bench physics     the fused engine, for robots that benchmarks/physics_file.py
+//     wrote ncu --set full -k regex:gae build/kernel_bench gae --once
 //
 // A row's time is that of one launch within a CUDA graph of many, as the median of ten replays. Its
 // bytes are the minimum that must be moved; its bandwidth is compared with a device-to-device copy
 // measured in the same run. All launches use the same data, so data that fits in the L2 cache may
 // beat the copy, as it may within an iteration.
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <string>
-#include <vector>
 
+#include "kernel_timing.h"
 #include "kernels/adam_step.cuh"
 #include "kernels/gae.cuh"
 #include "kernels/gather_rows.cuh"
-#include "kernels/mlp.cuh"
 #include "kernels/gaussian_ppo_loss.cuh"
-#include "kernels/running_stats.cuh"
 #include "kernels/gaussian_sample.cuh"
+#include "kernels/mlp.cuh"
+#include "kernels/running_stats.cuh"
 #include "kernels/shuffle.cuh"
 
 namespace {
 
-constexpr int kLaunches = 20;
-constexpr int kReplays = 10;
+using bench::Bench, bench::check, bench::device, bench::microseconds;
+
 constexpr int64_t kRows = 32768, kObservations = 60, kActions = 8, kParameters = 57417;
-
-void check(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(error));
-  std::exit(1);
-}
-
-// Zeroed device memory that lives as long as the program.
-template <typename T>
-T* device(int64_t count) {
-  void* memory = nullptr;
-  check(cudaMalloc(&memory, count * sizeof(T)), "cudaMalloc");
-  check(cudaMemset(memory, 0, count * sizeof(T)), "cudaMemset");
-  return static_cast<T*>(memory);
-}
-
-using Launch = std::function<cudaError_t(cudaStream_t)>;
-
-// Microseconds per launch, measured over many launches in one graph.
-double microseconds(const Launch& launch, bool once) {
-  cudaStream_t stream;
-  check(cudaStreamCreate(&stream), "cudaStreamCreate");
-  check(launch(stream), "launch");
-  check(cudaStreamSynchronize(stream), "kernel");
-  if (once) return 0.0;
-  cudaGraph_t graph;
-  cudaGraphExec_t replayable;
-  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "begin capture");
-  for (int i = 0; i < kLaunches; ++i) check(launch(stream), "captured launch");
-  check(cudaStreamEndCapture(stream, &graph), "end capture");
-  check(cudaGraphInstantiate(&replayable, graph, 0), "instantiate");
-  cudaEvent_t begin, end;
-  check(cudaEventCreate(&begin), "event");
-  check(cudaEventCreate(&end), "event");
-  std::vector<float> times(kReplays);
-  for (float& time : times) {
-    check(cudaEventRecord(begin, stream), "record");
-    check(cudaGraphLaunch(replayable, stream), "replay");
-    check(cudaEventRecord(end, stream), "record");
-    check(cudaEventSynchronize(end), "synchronize");
-    check(cudaEventElapsedTime(&time, begin, end), "elapsed");
-  }
-  std::sort(times.begin(), times.end());
-  check(cudaGraphExecDestroy(replayable), "destroy");
-  check(cudaGraphDestroy(graph), "destroy");
-  check(cudaStreamDestroy(stream), "destroy");
-  return 1e3 * times[kReplays / 2] / kLaunches;
-}
-
-struct Bench {
-  std::string name;
-  double bytes;
-  Launch launch;
-};
 
 Bench copy(int64_t bytes) {
   char* from = device<char>(bytes);
@@ -239,6 +181,11 @@ std::vector<Bench> layer(rlgpu::Precision precision, const char* name, int64_t r
 }  // namespace
 
 int main(int count, char** words) {
+  int num_devices = 0;
+  if (cudaGetDeviceCount(&num_devices) != cudaSuccess || num_devices == 0) {
+    std::printf("no CUDA device: nothing to measure\n");
+    return 0;
+  }
   bool once = false;
   std::vector<std::string> wanted;
   for (int i = 1; i < count; ++i) {
@@ -278,5 +225,8 @@ int main(int count, char** words) {
   }
   for (const Bench& bench : layer(rlgpu::Precision::kBf16, "bf16", kRows, 256, 128)) show(bench);
   for (const Bench& bench : layer(rlgpu::Precision::kFp32, "fp32", kRows, 256, 128)) show(bench);
+  if (is_wanted("physics")) {
+    for (const Bench& bench : bench::physics(words[0])) show(bench);
+  }
   return 0;
 }

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.physics_file import write_worlds
 from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.tables import Tables
 from tests.sim.models import task_model
@@ -27,7 +28,8 @@ def built() -> Path:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not on PATH")
     configure = ["cmake", "-S", str(ROOT), "-B", str(BUILD)]
-    run([*configure, f"-DCMAKE_CUDA_ARCHITECTURES={ARCHITECTURES}"])
+    architectures = f"-DCMAKE_CUDA_ARCHITECTURES={ARCHITECTURES}"
+    run([*configure, architectures, "-DRLGPU_PHYSICS_ARCHITECTURES=90-real"])
     run(["cmake", "--build", str(BUILD), "--parallel", str(os.cpu_count())])
     return BUILD
 
@@ -63,13 +65,9 @@ def test_the_physics_kernels_agree_with_the_cpus_vectors(built, tmp_path, lanes)
     model = task_model("Ant")
     packed = Tables(model).pack([model.body("front_left_foot").id, model.body("torso").id])
     ctrl, qpos, qvel, qacc, wrenches = falling_ants(40, 2)
-    counts = [*(part.numel() for part in packed), 40, 2, model.nq, model.nv, model.nu, 2]
-    with (tmp_path / "in").open("wb") as file:
-        file.write(np.array(counts, np.int64).tobytes())
-        for tensor in (*packed, ctrl, qpos, qvel, qacc):
-            file.write(tensor.numpy().tobytes())
-    run([str(built / "run_physics"), str(tmp_path / "in"), str(tmp_path / "out"), str(lanes)])
     state = PhysicsState(qpos, qvel, qacc, torch.zeros(40, dtype=torch.bool))
+    write_worlds(tmp_path / "in", packed, ctrl, state, num_steps=2, num_watched=2)
+    run([str(built / "run_physics"), str(tmp_path / "in"), str(tmp_path / "out"), str(lanes)])
     physics_step(packed, ctrl, state, PhysicsOutputs(wrenches), num_steps=2, num_threads=1, lanes=4)
     assert wrenches.abs().max() > 10.0
     wanted = torch.cat([x.flatten() for x in (qpos, qvel, qacc, wrenches)])
