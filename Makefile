@@ -11,14 +11,16 @@ BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(shell find csrc -type f)
 CXX_SOURCES := $(shell find csrc tests/cpp benchmarks -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' -o -name '*.h')
 ARGS ?=
+# A setting that ARGS does not give.
+default = $(if $(filter $(1)=%,$(ARGS)),,$(1)=$(2))
 
 .PHONY: train play test check format kernels gpu setup clean
 
 train: setup
-	$(BIN)/python train.py task=Ant headless=True $(ARGS)
+	$(BIN)/python train.py $(call default,task,Ant) $(call default,headless,True) $(ARGS)
 
 play: setup
-	$(BIN)/python train.py task=Ant test=True checkpoint=latest $(ARGS)
+	$(BIN)/python train.py test=True $(call default,checkpoint,latest) $(ARGS)
 
 test: setup
 	$(BIN)/python -m pytest

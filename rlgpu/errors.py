@@ -1,16 +1,56 @@
-"""The exception for requests that cannot be carried out, and help with misspelt names."""
+"""The exception for requests that cannot be carried out, and help with its message."""
 
 from __future__ import annotations
 
 import difflib
+import linecache
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UsageError(Exception):
     """States what was given, what is allowed and what to do; a command then exits with code 2."""
 
 
+class TrainingFailed(Exception):
+    """Training cannot continue; the message names the last good checkpoint."""
+
+
+LONGEST_MESSAGE = 290
+
+
+def one_line(error: Exception) -> str:
+    """Returns an error's message on one line, shortened in the middle to at most 290 characters."""
+    text = " ".join(str(error).split())
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    end = 100  # where the remedy is
+    return f"{text[: LONGEST_MESSAGE - end - 5]} ... {text[-end:]}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns ``"; did you mean X?"`` for the closest known name, or an empty string."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=0.5)
     return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def line_in(error: BaseException, file: Path) -> str:
+    """Returns an error and the line of a user's file in which it arose, without the stack.
+
+    Args:
+        error: What was raised.
+        file: The user's file; if the error did not pass through it, the innermost line is named.
+    """
+    said = str(error).splitlines()[0] if str(error) else ""
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if isinstance(error, SyntaxError) and error.lineno:
+        text = (error.text or "").strip()
+        return f"{Path(error.filename or file).name}, line {error.lineno}: {error.msg}: {text}"
+    frames = traceback.extract_tb(error.__traceback__)
+    mine = [frame for frame in frames if Path(frame.filename) == file.resolve()]
+    if not (mine or frames):
+        return what
+    frame = (mine or frames)[-1]
+    text = linecache.getline(frame.filename, frame.lineno or 0).strip()
+    return f"{Path(frame.filename).name}, line {frame.lineno}: {what}: {text}"

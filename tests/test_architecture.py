@@ -25,6 +25,7 @@ FLOORS = {
     "rlgpu.playing": 4,
     "rlgpu.profile": 4,
     "tasks": 4,
+    "rlgpu.cli": 5,
     "train": 5,
 }
 # Packages, and what they must not import whatever the layers.

@@ -14,13 +14,17 @@ import pytest
 import torch
 
 import train
+from rlgpu.cli import session
+from rlgpu.training import Trainer
 
 ROOT = Path(__file__).parents[1]
-SMALL = ["task=Cartpole", "num_envs=64", "headless=True", "train.save_interval=2"]
+SMALL = ["task=Cartpole", "num_envs=64", "headless=True", "train.save_every=2"]
 
 
 def run(runs: Path, *words: str) -> int:
-    return train.main([*SMALL, f"runs_dir={runs}", *words])
+    """Runs with ``SMALL`` where the words do not say otherwise."""
+    chosen = {word.partition("=")[0]: word for word in [*SMALL, f"runs_dir={runs}", *words]}
+    return train.main(list(chosen.values()))
 
 
 def latest(runs: Path, name: str = "last.pth") -> dict:
@@ -54,7 +58,11 @@ def test_a_run_leaves_its_files_and_can_be_played(tmp_path, capsys) -> None:
     names = {p.name for p in folder.iterdir()}
     assert {"config.yaml", "metrics.csv", "learning_curve.png", "nn"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
-    assert {p.name for p in (folder / "nn").iterdir()} == {"last.pth", "best.pth"}
+    assert {p.name for p in (folder / "nn").iterdir()} == {
+        "last.pth",
+        "best.pth",
+        *(f"iteration_{number:06d}.pth" for number in (2, 4, 5)),
+    }
     rows = list(csv.DictReader((folder / "metrics.csv").open()))
     assert len(rows) == 5
     assert int(rows[-1]["env_steps"]) == 5 * 16 * 64
@@ -68,7 +76,7 @@ def test_a_run_leaves_its_files_and_can_be_played(tmp_path, capsys) -> None:
 def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path) -> None:
     """Six iterations, or three, stop, resume, three more: equal checkpoints, apart from times."""
     assert run(tmp_path / "whole", "max_iterations=6") == 0
-    part = ["max_iterations=6", "train.save_interval=3"]
+    part = ["max_iterations=6", "train.save_every=3"]
     # The checkpoint after iteration 3 of a run meant for 6, as a crash would leave it.
     stop_after(tmp_path / "stopped", 3, *part)
     assert latest(tmp_path / "stopped")["trainer"]["iteration"] == 3
@@ -83,18 +91,17 @@ def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path) -> No
 def stop_after(runs: Path, iterations: int, *words: str) -> None:
     """Trains and interrupts, as Ctrl-C does, during the given iteration."""
 
-    class Stopping(train.Trainer):
+    class Stopping(Trainer):
         def collect(self) -> None:
             super().collect()
             if self.iteration + 1 == iterations:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    original = train.Trainer
-    train.Trainer = Stopping
+    session.Trainer = Stopping
     try:
         assert run(runs, *words) == 0
     finally:
-        train.Trainer = original
+        session.Trainer = Trainer
 
 
 def test_ctrl_c_finishes_the_iteration_then_saves_and_exits_with_0(tmp_path) -> None:
@@ -109,7 +116,7 @@ def test_ctrl_c_finishes_the_iteration_then_saves_and_exits_with_0(tmp_path) -> 
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 0
     assert latest(tmp_path)["trainer"]["iteration"] >= before
-    assert "done after" in process.stdout.read()
+    assert "stopped after" in process.stdout.read()
 
 
 @pytest.mark.parametrize(
@@ -118,10 +125,10 @@ def test_ctrl_c_finishes_the_iteration_then_saves_and_exits_with_0(tmp_path) -> 
         (["checkpoint=nowhere.pth"], "there is no such file"),
         (["checkpoint=latest"], "there is no run in"),
         (["test=True"], "there is no run in"),
-        (["num_envs=0"], "num_envs=0: must be at least 1"),
+        (["num_envs=0"], "num_envs=0: must be from 1 to 2147483647"),
         (["task=Cartpool"], "did you mean Cartpole"),
         (["train.lr=1"], "not a key of the configuration"),
-        (["seed=first"], "could not be converted"),
+        (["seed=first"], "seed=first: expected a whole number"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_code_2(tmp_path, capsys, words, message) -> None:
@@ -184,6 +191,8 @@ def test_a_checkpoint_of_a_different_setup_is_refused(
     trained, tmp_path, capsys, words, message
 ) -> None:
     """Another task, network or number of environments."""
+    if not any(word.startswith("max_iterations") for word in words):
+        words = [*words, "max_iterations=9"]
     assert run(tmp_path / "runs", f"checkpoint={trained}", *words) == 2
     assert message in refusal(capsys)
     assert not (tmp_path / "runs").exists()
@@ -200,14 +209,14 @@ def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(
     tmp_path, capsys, monkeypatch
 ) -> None:
     """Every reward is NaN from the third iteration on."""
-    original = train.Trainer.collect
+    original = Trainer.collect
 
-    def poisoned(self: train.Trainer) -> None:
+    def poisoned(self: Trainer) -> None:
         original(self)
         if self.iteration >= 2:
             self.storage.rewards.fill_(torch.nan)
 
-    monkeypatch.setattr(train.Trainer, "collect", poisoned)
+    monkeypatch.setattr(Trainer, "collect", poisoned)
     assert run(tmp_path, "max_iterations=9") == 1
     error = refusal(capsys)
     assert "iteration 3: none of its 8 gradients was finite" in error
@@ -217,13 +226,13 @@ def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(
 
 def test_training_continues_if_only_some_gradients_are_not_finite(tmp_path, monkeypatch) -> None:
     """One minibatch per epoch: its step is skipped and counted, the others are taken."""
-    original = train.Trainer.collect
+    original = Trainer.collect
 
-    def poisoned(self: train.Trainer) -> None:
+    def poisoned(self: Trainer) -> None:
         original(self)
         self.storage.actions[0, 0] = torch.nan
 
-    monkeypatch.setattr(train.Trainer, "collect", poisoned)
+    monkeypatch.setattr(Trainer, "collect", poisoned)
     assert run(tmp_path, "max_iterations=2", "train.minibatch_size=256", "train.target_kl=0") == 0
     rows = metrics(tmp_path)
     # Eight epochs of four minibatches, of which one holds the broken row.
@@ -233,15 +242,15 @@ def test_training_continues_if_only_some_gradients_are_not_finite(tmp_path, monk
 
 def test_training_stops_if_too_many_steps_diverge(tmp_path, capsys, monkeypatch) -> None:
     """More than a tenth of an iteration's 1024 steps; fewer are counted and training continues."""
-    original = train.Trainer.collect
+    original = Trainer.collect
     added = [100, 101, 103]
 
-    def exploding(self: train.Trainer) -> None:
+    def exploding(self: Trainer) -> None:
         original(self)
         self.env.counts.diverged.add_(added[self.iteration])
         self.collector.counts.diverged.copy_(self.env.counts.diverged)
 
-    monkeypatch.setattr(train.Trainer, "collect", exploding)
+    monkeypatch.setattr(Trainer, "collect", exploding)
     assert run(tmp_path, "max_iterations=9") == 1
     error = refusal(capsys)
     assert "iteration 3: 103 of 1024 steps left the simulation non-finite" in error
@@ -252,18 +261,18 @@ def test_training_stops_if_too_many_steps_diverge(tmp_path, capsys, monkeypatch)
 def test_the_best_is_found_at_any_iteration_and_survives_a_resume(tmp_path, monkeypatch) -> None:
     """Returns peak at iteration 3, between two saves; a resumed run keeps that checkpoint."""
     returns = {1: 1.0, 2: 2.0, 3: 9.0, 4: 4.0, 5: 5.0, 6: 6.0}
-    original = train.Trainer._record
+    original = Trainer._record
 
-    def staged(self: train.Trainer, arrived):
+    def staged(self: Trainer, arrived):
         record = original(self, arrived)
         episodes = record.numbers.episodes._replace(mean_return=returns[record.iteration])
         return record._replace(numbers=record.numbers._replace(episodes=episodes))
 
-    monkeypatch.setattr(train.Trainer, "_record", staged)
-    assert run(tmp_path, "max_iterations=4", "train.save_interval=4") == 0
+    monkeypatch.setattr(Trainer, "_record", staged)
+    assert run(tmp_path, "max_iterations=4", "train.save_every=4") == 0
     best = latest(tmp_path, "best.pth")
     assert (best["trainer"]["iteration"], best["trainer"]["best_return"]) == (3, 9.0)
-    assert run(tmp_path, "max_iterations=6", "checkpoint=latest", "train.save_interval=2") == 0
+    assert run(tmp_path, "max_iterations=6", "checkpoint=latest", "train.save_every=2") == 0
     assert latest(tmp_path)["trainer"]["iteration"] == 6
     assert latest(tmp_path, "best.pth")["trainer"]["iteration"] == 3
     assert latest(tmp_path)["trainer"]["best_return"] == 9.0
@@ -271,7 +280,7 @@ def test_the_best_is_found_at_any_iteration_and_survives_a_resume(tmp_path, monk
 
 def test_a_new_learning_rate_takes_effect_when_resuming(tmp_path) -> None:
     """With a constant schedule, under which nothing else changes the rate."""
-    words = ["train.schedule=constant", "train.save_interval=2"]
+    words = ["train.schedule=constant", "train.save_every=2"]
     assert run(tmp_path, *words, "max_iterations=2", "train.learning_rate=1e-3") == 0
     resumed = [*words, "max_iterations=4", "checkpoint=latest"]
     assert run(tmp_path, *resumed, "train.learning_rate=2e-4") == 0

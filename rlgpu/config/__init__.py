@@ -1,7 +1,32 @@
 """The configuration: its typed schema, and composing it from files and the command line."""
 
-from rlgpu.config.compose import Composed, compose
+from rlgpu.config.compose import Composed, check_words, compose
+from rlgpu.config.keys import Key, help_text, keys_of
+from rlgpu.config.limits import Count, Fraction, Length, NonNegative, Positive, Range, Size, Text
+from rlgpu.config.reading import read_file, read_words
 from rlgpu.config.resolve import minibatch_split
+from rlgpu.config.saved import SavedRun
 from rlgpu.config.schema import Config, TrainConfig
 
-__all__ = ["Composed", "Config", "TrainConfig", "compose", "minibatch_split"]
+__all__ = [
+    "Composed",
+    "Config",
+    "Count",
+    "Fraction",
+    "Key",
+    "Length",
+    "NonNegative",
+    "Positive",
+    "Range",
+    "SavedRun",
+    "Size",
+    "Text",
+    "TrainConfig",
+    "check_words",
+    "compose",
+    "help_text",
+    "keys_of",
+    "minibatch_split",
+    "read_file",
+    "read_words",
+]

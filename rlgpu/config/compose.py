@@ -1,29 +1,33 @@
-"""Composes a checked ``Config`` from a command line and the files in ``cfg/``.
+"""Composes a checked ``Config`` from a command line and the files in ``cfg/``, or from a run's own.
 
 Order: ``cfg/config.yaml``, ``cfg/task/<task>.yaml``, ``cfg/train/<train>.yaml``,
 ``cfg/sim/<sim>.yaml``, command line; later values override earlier ones. A task or train file may
-have a section ``per_engine`` with values that apply to one engine only.
+have a section ``per_engine`` with values that apply to one engine only. Where a run is resumed,
+played or repeated, its saved values take the place of the files.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast, get_origin
 
-import torch
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlgpu.config.isaacgymenvs_keys import our_key
+from rlgpu.config.keys import Key, keys_of
+from rlgpu.config.limits import check_fields, convert, parts_of, shown
+from rlgpu.config.old_names import our_name
+from rlgpu.config.reading import read_file, read_value, read_words
 from rlgpu.config.resolve import resolve
+from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
+from rlgpu.config.task_file import FoundTask, find_task
 from rlgpu.errors import UsageError, nearest
+
+_CHOICES = ("task", "train", "sim")
+"""Keys that choose a file."""
 
 
 class EngineSettings(Protocol):
@@ -49,7 +53,7 @@ class Composed:
     config: Config
     task_class: Any
     task_word: str
-    """The value of ``task=`` as given, for showing commands to the user."""
+    """The value of ``task=`` that finds the task again, from any folder."""
     notes: list[str] = field(default_factory=list)
     """Messages for the user about values that were adjusted."""
 
@@ -57,15 +61,18 @@ class Composed:
 class _Request(NamedTuple):
     """What the user asked for, and where to find it."""
 
-    given: Mapping[str, Any]
-    """Keys and values of the command line."""
+    given: Mapping[str, str]
+    """Keys and values of the command line, without those that choose a file."""
     tree: Mapping[str, Any]
     """Contents of ``cfg/config.yaml``."""
-    chosen: Mapping[str, str]
-    """The words given for ``task`` and ``train``."""
-    tasks: Mapping[str, Any]
+    train: str
+    """The word given for ``train``, or an empty string."""
+    task: FoundTask
     engines: Mapping[str, EngineSettings]
     cfg: Path
+    saved: SavedRun | None
+    chosen: frozenset[str]
+    """Which of ``task``, ``train`` and ``sim`` the command line gives."""
 
 
 def compose(
@@ -73,6 +80,7 @@ def compose(
     tasks: Mapping[str, Any],
     engines: Mapping[str, EngineSettings],
     cfg: Path,
+    saved: SavedRun | None = None,
 ) -> Composed:
     """Returns the configuration specified by a command line.
 
@@ -81,76 +89,127 @@ def compose(
         tasks: Known tasks by name; classes with a dataclass ``Config``.
         engines: Known engines by name.
         cfg: Folder of the YAML files.
+        saved: The run that is resumed, played or repeated, if any.
 
     Raises:
         UsageError: An argument, key or value is invalid.
     """
-    given = _parse(arguments)
-    tree = _load(cfg / "config.yaml")
-    chosen = {name: str(given.pop(name, tree.pop(name, ""))) for name in ("task", "train", "sim")}
-    candidates = _candidates(chosen["sim"], str(given.get("sim_device", "auto")), engines)
-    request = _Request(given, tree, chosen, tasks, engines, cfg)
+    given = read_words(arguments)
+    check_words(given)
+    tree = read_file(cfg / "config.yaml")
+    defaults = {name: str(tree.pop(name, "")) for name in _CHOICES}
+    if saved:
+        defaults = {"task": saved.task_word, "train": "", "sim": saved.engine()}
+    words = {name: given.get(name, default) for name, default in defaults.items()}
+    request = _Request(
+        {key: value for key, value in given.items() if key not in _CHOICES},
+        tree,
+        words["train"],
+        find_task(words["task"], tasks, cfg),
+        engines,
+        cfg,
+        saved,
+        frozenset(given) & frozenset(_CHOICES),
+    )
+    candidates = _candidates(words["sim"], given.get("sim_device", "auto"), engines)
     notes: list[str] = []
     for engine in candidates:
         composed = _compose(request, engine)
         if engine == candidates[-1]:
             break
-        config = composed.config
-        scene = composed.task_class(config.task).scene()
-        try:
-            reasons = engines[engine].accept(scene, config.task.timing())
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"task={composed.task_word}: its scene cannot be built: {error}"
-            ) from error
+        reasons = _refusals(composed, engines[engine])
         if not reasons:
             break
         notes.append(f"sim=auto: not {engine}, because {'; '.join(reasons)}")
     return replace(composed, notes=notes + composed.notes)
 
 
+def check_words(given: Mapping[str, str]) -> None:
+    """Checks what can be checked before a task and an engine are known, without importing torch.
+
+    Raises:
+        UsageError: A key is unknown, or a value is not one that its key takes.
+    """
+    known = keys_of(Config)
+    for key, text in given.items():
+        if key in known:
+            _read(known[key], text)
+        elif key not in _CHOICES and not key.startswith(("task.", "sim.")):
+            raise _unknown(key, known)
+
+
+def _refusals(composed: Composed, engine: EngineSettings) -> list[str]:
+    """Returns why an engine cannot simulate the task."""
+    config = composed.config
+    try:
+        scene = composed.task_class(config.task).scene()
+        return engine.accept(scene, config.task.timing())
+    except (OSError, ValueError) as error:
+        word = composed.task_word
+        raise UsageError(f"task={word}: its scene cannot be built: {error}") from error
+
+
 def _compose(request: _Request, engine: str) -> Composed:
     """Returns the configuration for one engine."""
-    given, engines, cfg = request.given, request.engines, request.cfg
-    task_name, task_class, folders = _find_task(request.chosen["task"], request.tasks, cfg)
-    train_name = request.chosen["train"] or f"{task_name}PPO"
+    task, entry, given = request.task, request.engines[engine], request.given
+    schemas = {"task": task.task_class.Config, "sim": entry.settings}
     base = _writable(Config)
-    base.task = _writable(task_class.Config)
-    base.sim = _writable(engines[engine].settings)
-    layers = [
-        ("", request.tree),
-        ("task", _for_engine(_load(folders["task"] / f"{task_name}.yaml"), engine)),
-        ("train", _for_engine(_load(folders["train"] / f"{train_name}.yaml", "train"), engine)),
-        ("sim", _load(cfg / "sim" / f"{engine}.yaml")),
-    ]
-    for prefix, values in layers:
-        for key, value in values.items():
-            _set(base, f"{prefix}.{key}" if prefix else key, value)
-    for key, value in given.items():
-        _check_engine_key(key, engine, engines)
-        _set(base, key, value)
+    keys = keys_of(Config)
+    for group, schema in schemas.items():
+        setattr(base, group, _writable(schema))
+        keys |= keys_of(schema, f"{group}.")
+    for prefix, values in _layers(request, engine):
+        for key, value in _flat(values, prefix, keys):
+            _set(base, keys, key, value)
+    for key, text in given.items():
+        _check_engine_key(key, engine, request.engines)
+        _set(base, keys, key, _read(keys[key], text) if key in keys else text)
     try:
         config = cast(Config, OmegaConf.to_object(base))
     except OmegaConfBaseException as error:
         raise UsageError(f"the configuration is incomplete: {error}") from error
-    config, notes = resolve(config, given, devices=engines[engine].devices)
-    return Composed(config, task_class, request.chosen["task"], notes)
+    explicit = set(given) | request.saved.explicit(given) if request.saved else set(given)
+    config, notes = resolve(config, explicit, devices=entry.devices)
+    check_fields(config)
+    if request.saved:
+        notes += differences(request.saved, config)
+    return Composed(config, task.task_class, task.word, notes)
+
+
+def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Returns the groups of values below the command line, lowest first."""
+    task, cfg = request.task, request.cfg
+    train_name = request.train or f"{task.name}PPO"
+    files: dict[str, Callable[[], Mapping[str, Any]]] = {
+        "": lambda: request.tree,
+        "task": lambda: _for_engine(_file(task.task_folder / f"{task.name}.yaml"), engine),
+        "train": lambda: _for_engine(
+            _file(task.train_folder / f"{train_name}.yaml", "train"), engine
+        ),
+        "sim": lambda: _file(cfg / "sim" / f"{engine}.yaml"),
+    }
+    saved = layers_of(request.saved, request.chosen, task.name, engine)
+    return [
+        (group, values)
+        for group, read in files.items()
+        for values in ([saved[group]] if group in saved else [read(), saved.get(f"{group}+", {})])
+    ]
 
 
 def _check_engine_key(key: str, engine: str, engines: Mapping[str, EngineSettings]) -> None:
     """Rejects a setting that only other engines have."""
-    having = [
-        name
-        for name, entry in engines.items()
-        if key in {f"sim.{field.name}" for field in fields(entry.settings)}
-    ]
+    having = [name for name, entry in engines.items() if key in keys_of(entry.settings, "sim.")]
     if having and engine not in having:
         raise UsageError(f"{key} is a setting of sim={' and '.join(having)}; this is sim={engine}")
 
 
 def _writable(schema: type) -> DictConfig:
     """Returns a dataclass as a writable typed tree; a frozen dataclass would be read-only."""
-    tree: DictConfig = OmegaConf.structured(schema)
+    try:
+        tree: DictConfig = OmegaConf.structured(schema)
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{schema.__name__} is not a configuration: {reason}") from error
     for node in (tree, *(tree._get_node(key) for key in tree)):
         if isinstance(node, DictConfig):
             OmegaConf.set_readonly(node, False)
@@ -162,6 +221,8 @@ def _candidates(
 ) -> tuple[str, ...]:
     """Returns the requested engine, or, for ``auto``, those to try; the last takes every model."""
     if wanted == "auto":
+        import torch  # noqa: PLC0415  (slow; a refusal does not need it)
+
         on_gpu = sim_device.startswith("cuda") or (
             sim_device == "auto" and torch.cuda.is_available()
         )
@@ -169,39 +230,12 @@ def _candidates(
     if wanted not in engines:
         known = ", ".join(("auto", *engines))
         raise UsageError(
-            f"sim={wanted} is not an engine; allowed: {known}{nearest(wanted, engines)}"
+            f"sim={shown(wanted)} is not an engine; allowed: {known}{nearest(wanted, engines)}"
         )
     return (wanted,)
 
 
-def _parse(arguments: Sequence[str]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if not equals or not key:
-            hint = f"; did you mean {key.lstrip('-')}=...?" if word.startswith("-") else ""
-            raise UsageError(f"{word!r} is not of the form key=value, e.g. task=Ant{hint}")
-        if key.startswith("-"):
-            raise UsageError(f"{word!r}: options have no dashes here; write {word.lstrip('-')}")
-        try:
-            given[key.lstrip("+")] = yaml.load(value, Loader=_Loader) if value else ""
-        except yaml.YAMLError as error:
-            raise UsageError(f"{word!r}: the value cannot be read as YAML") from error
-    return given
-
-
-class _Loader(yaml.SafeLoader):
-    """A YAML loader that reads 1e-4 as a number; PyYAML's default is to read a string."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*\.?[0-9_]*[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def _load(path: Path, group: str = "") -> dict[str, Any]:
+def _file(path: Path, group: str = "") -> dict[str, Any]:
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         given = f"{group}={path.stem}: " if group else ""
@@ -209,43 +243,7 @@ def _load(path: Path, group: str = "") -> dict[str, Any]:
             f"{given}there is no file {path}; {path.parent} has {', '.join(known) or 'none'}"
             f"{nearest(path.stem, known)}"
         )
-    content = yaml.load(path.read_text(), Loader=_Loader)
-    if content is not None and not isinstance(content, dict):
-        raise UsageError(f"{path} must be a mapping of keys to values")
-    return content or {}
-
-
-def _find_task(name: str, tasks: Mapping[str, Any], cfg: Path) -> tuple[str, Any, dict[str, Path]]:
-    """Returns a task's name, its class and the folders of its YAML files."""
-    if ":" in name or name.endswith(".py"):
-        file, _, class_name = name.partition(":")
-        task_class = _import_task(Path(file), class_name)
-        folder = Path(file).resolve().parent
-        return task_class.__name__, task_class, {"task": folder, "train": folder}
-    if name not in tasks:
-        known = ", ".join(sorted(tasks))
-        raise UsageError(
-            f"task={name} is not a task; allowed: {known}, or path/to/file.py:Class"
-            f"{nearest(name, tasks)}"
-        )
-    return name, tasks[name], {"task": cfg / "task", "train": cfg / "train"}
-
-
-def _import_task(file: Path, class_name: str) -> Any:
-    if not file.is_file() or not class_name:
-        raise UsageError(f"task={file}:{class_name}: wanted an existing file.py:ClassName")
-    spec = importlib.util.spec_from_file_location(file.stem, file.resolve())
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look up their module by name.
-    sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
-    found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and is_dataclass(getattr(found, "Config", None))):
-        raise UsageError(
-            f"{file} has no class {class_name} that derives from rlgpu.envs.Task and has a Config"
-        )
-    return found
+    return read_file(path)
 
 
 def _for_engine(values: dict[str, Any], engine: str) -> dict[str, Any]:
@@ -253,29 +251,42 @@ def _for_engine(values: dict[str, Any], engine: str) -> dict[str, Any]:
     return {**values, **(special.get(engine) or {})}
 
 
-def _set(base: DictConfig, key: str, value: Any) -> None:
-    known = _leaves(base)
-    if key not in known:
-        if renamed := our_key(key):
-            raise UsageError(f"{key} is IsaacGymEnvs' name: {renamed}")
-        groups = [group for group in ("task", "train", "sim") if key == group]
-        hint = nearest(key, known) or nearest(key.rpartition(".")[2], known)
-        if groups:
-            hint = f"; {key} chooses a file and cannot be set here"
-        raise UsageError(f"{key} is not a key of the configuration{hint}")
+def _flat(values: Mapping[str, Any], prefix: str, keys: Mapping[str, Key]) -> list[tuple[str, Any]]:
+    """Returns keys and values of a group; mappings are followed down to keys that exist."""
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        key = f"{prefix}.{name}" if prefix else name
+        follow = isinstance(value, Mapping) and key not in keys
+        found += _flat(value, key, keys) if follow else [(key, value)]
+    return found
+
+
+def _read(key: Key, text: str) -> Any:
+    """Returns the value that a word of the command line has for a key."""
+    kind, _ = parts_of(key.hint)
+    is_text = kind is str or get_origin(kind) is Literal
+    value = text if is_text else read_value(key.name, text)
+    return convert(key.name, value, key.hint)
+
+
+def _unknown(key: str, known: Mapping[str, Key]) -> UsageError:
+    """Returns the refusal of a key that does not exist."""
+    if key in _CHOICES:
+        return UsageError(f"{key} chooses a file and cannot be set here")
+    if renamed := our_name(key, known):
+        return UsageError(f"{shown(key)} is {renamed}")
+    hint = nearest(key, [*known, *_CHOICES]) or nearest(key.rpartition(".")[2], known)
+    bare = [name for name in known if name.rpartition(".")[2] == key]
+    hint = f"; did you mean {bare[0]}?" if bare else hint
+    return UsageError(f"{shown(key)} is not a key of the configuration{hint}")
+
+
+def _set(base: DictConfig, keys: Mapping[str, Key], key: str, value: Any) -> None:
+    if key not in keys:
+        raise _unknown(key, keys)
+    converted = convert(key, value, keys[key].hint)
     try:
-        OmegaConf.update(base, key, value)
-    except OmegaConfBaseException as error:
+        OmegaConf.update(base, key, converted)
+    except (OmegaConfBaseException, ValueError, OverflowError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"{key}={value}: {reason}") from error
-
-
-def _leaves(node: DictConfig, prefix: str = "") -> list[str]:
-    keys: list[str] = []
-    for key in map(str, node):
-        child = node._get_node(key)
-        if isinstance(child, DictConfig):
-            keys += _leaves(child, f"{prefix}{key}.")
-        else:
-            keys.append(f"{prefix}{key}")
-    return keys
+        raise UsageError(f"{key}={shown(value)}: {reason}") from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
+from rlgpu.config import Count, Range
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator, Timing
 
 
@@ -18,17 +19,17 @@ class TaskConfig:
 
     name: str = "???"
     """Name of the task, as in ``task=``."""
-    num_envs: int = 4096
+    num_envs: Count = 4096
     """Default number of environments; ``num_envs`` on the command line overrides it."""
-    episode_length: int = 1000
+    episode_length: Count = 1000
     """Control steps after which an episode is truncated."""
-    physics_dt: float = 1 / 120
+    physics_dt: Annotated[float, Range(0.0, 1.0, above=True)] = 1 / 120
     """Duration of a physics step in seconds."""
-    decimation: int = 2
+    decimation: Count = 2
     """Physics steps per control step."""
-    clip_actions: float = 1.0
+    clip_actions: Annotated[float, Range(0.0, above=True, infinite=True)] = 1.0
     """Limit of the actions: they are clamped to +- this before the task sees them."""
-    clip_observations: float = float("inf")
+    clip_observations: Annotated[float, Range(0.0, above=True, infinite=True)] = float("inf")
     """Limit of the observations: they are clamped to +- this."""
 
     def timing(self) -> Timing:

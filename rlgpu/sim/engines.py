@@ -5,23 +5,26 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 
+from rlgpu.config import Range, Size
 from rlgpu.sim.scene import SceneSpec, Timing
 from rlgpu.sim.simulator import Simulator
+
+Threads = Annotated[int, Range(0, 1024)]
 
 
 @dataclass(frozen=True)
 class FusedSettings:
     """rlgpu's own kernels; ``sim.*`` on the command line."""
 
-    engine: str = "fused"
+    engine: Literal["fused"] = "fused"
     """Name of the engine."""
-    num_threads: int = 0
+    num_threads: Threads = 0
     """Threads that step the worlds on a CPU; 0 is one per core. Results do not depend on it."""
-    lanes: int = 0
+    lanes: Annotated[int, Range(0, 32)] = 0
     """On a CPU, worlds per vector: 4, 8 or 16; 0 is the most that it has. On a GPU, lanes of a warp
     that share a world: 1, 2, 4, 8, 16 or 32; 0 is 1."""
 
@@ -30,9 +33,9 @@ class FusedSettings:
 class MujocoSettings:
     """MuJoCo C on the CPU; ``sim.*`` on the command line."""
 
-    engine: str = "mujoco"
+    engine: Literal["mujoco"] = "mujoco"
     """Name of the engine."""
-    num_threads: int = 0
+    num_threads: Threads = 0
     """Threads that step the worlds; 0 is one per core. Results do not depend on it."""
 
 
@@ -40,11 +43,11 @@ class MujocoSettings:
 class MujocoWarpSettings:
     """MuJoCo Warp on an NVIDIA GPU; ``sim.*`` on the command line."""
 
-    engine: str = "mujoco_warp"
+    engine: Literal["mujoco_warp"] = "mujoco_warp"
     """Name of the engine."""
-    nconmax: int = 0
+    nconmax: Size = 0
     """Contact budget per world; 0 derives it from the model."""
-    njmax: int = 0
+    njmax: Size = 0
     """Constraint rows per world; 0 derives it from the model."""
 
 

@@ -9,13 +9,18 @@ from rlgpu.training.checkpoint import (
     load_checkpoint,
 )
 from rlgpu.training.console import Display
-from rlgpu.training.run_folder import create_run_folder, task_folder
-from rlgpu.training.trainer import Trainer, TrainingFailed
+from rlgpu.training.origin import origin_of
+from rlgpu.training.run_folder import (
+    create_run_folder,
+    read_run_folder,
+    remove_unused,
+    task_folder,
+)
+from rlgpu.training.trainer import Trainer
 
 __all__ = [
     "Display",
     "Trainer",
-    "TrainingFailed",
     "carry_best_over",
     "check_compatible",
     "check_resumable",
@@ -24,6 +29,9 @@ __all__ = [
     "load_checkpoint",
     "make_agent",
     "make_env",
+    "origin_of",
+    "read_run_folder",
+    "remove_unused",
     "seed_everything",
     "task_folder",
 ]

@@ -2,60 +2,130 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from rlgpu.config import Config
 from rlgpu.errors import UsageError
 
-FORMAT = 3
-_SECTIONS = ("format", "config", "agent", "env", "trainer", "joint_names")
+FORMAT = 4
+_SECTIONS = ("format", "digest", "config", "origin", "agent", "env", "trainer", "joint_names")
+NUMBERED = "iteration_{:06d}.pth"
 
 
-def save_checkpoint(path: Path, content: Mapping[str, Any], config: Config) -> None:
+def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a checkpoint to a temporary file, syncs it and renames it.
 
     Args:
         path: The file to write.
-        content: ``agent``, ``env``, ``trainer`` and ``joint_names``.
-        config: The run's configuration.
+        content: ``config``, ``origin``, ``agent``, ``env``, ``trainer`` and ``joint_names``.
+
+    Raises:
+        OSError: It cannot be written; a file that was there is whole, and nothing else is left.
     """
+    # In memory first: torch's own writer aborts the process if the disk is full.
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "digest": digest(content), **content}, buffer)
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        torch.save({"format": FORMAT, "config": asdict(config), **content}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def digest(content: Any) -> str:
+    """Returns a digest of a checkpoint's content: of all names, numbers and bytes of tensors."""
+    hashed = hashlib.blake2b(digest_size=16)
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            hashed.update(f"{value.dtype}{tuple(value.shape)}".encode())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            hashed.update(flat.view(torch.uint8).numpy().tobytes())
+        elif isinstance(value, Mapping):
+            for name, part in value.items():
+                add(name)
+                add(part)
+        elif isinstance(value, list | tuple):
+            hashed.update(str(len(value)).encode())
+            for part in value:
+                add(part)
+        else:
+            hashed.update(repr(value).encode())
+
+    add(content)
+    return hashed.hexdigest()
+
+
+def keep_numbered(path: Path, iteration: int, keep: int) -> None:
+    """Gives a checkpoint a second name with its iteration, and removes the oldest such names.
+
+    Args:
+        path: The checkpoint.
+        iteration: Its iteration.
+        keep: Number of numbered checkpoints to keep.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    if keep > 0:
+        numbered = path.with_name(NUMBERED.format(iteration))
+        numbered.unlink(missing_ok=True)
+        try:
+            os.link(path, numbered)  # the same bytes: what replaces `path` is a new file
+        except OSError:
+            shutil.copyfile(path, numbered)  # a file system without links
+    every = sorted(path.parent.glob(NUMBERED.replace("{:06d}", "*")))
+    for old in every[: max(len(every) - keep, 0)]:
+        old.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Returns a checkpoint's content, with all tensors on the CPU.
 
     Raises:
-        UsageError: The file is missing, truncated, not a checkpoint or of another format.
+        UsageError: The file is missing, damaged, not a checkpoint or of another format.
     """
     if not path.is_file():
         beside = sorted(p.name for p in path.parent.glob("*.pth")) if path.parent.is_dir() else []
         found = f"{path.parent} has {', '.join(beside)}" if beside else "no checkpoints beside it"
         raise UsageError(f"checkpoint={path}: there is no such file; {found}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        file = io.BytesIO(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"checkpoint={path}: it cannot be read: {error.strerror}") from error
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UsageError(
             f"checkpoint={path}: the file is damaged or not a checkpoint of rlgpu "
-            f"({str(error).splitlines()[0]}); use another, e.g. checkpoint=best"
+            f"({str(error).splitlines()[0][:80]}); use another, e.g. checkpoint=best"
         ) from error
-    if not isinstance(content, dict) or any(key not in content for key in _SECTIONS):
+    if not isinstance(content, dict) or "format" not in content:
         raise UsageError(f"checkpoint={path}: the file is not a checkpoint of rlgpu")
     if content["format"] != FORMAT:
         raise UsageError(
             f"checkpoint={path}: its format is {content['format']}; this version reads {FORMAT}"
+        )
+    if any(key not in content for key in _SECTIONS):
+        raise UsageError(f"checkpoint={path}: the file is not a checkpoint of rlgpu")
+    body = {name: part for name, part in content.items() if name not in ("format", "digest")}
+    if digest(body) != content["digest"]:
+        raise UsageError(
+            f"checkpoint={path}: the file is damaged: its content does not have the digest it was "
+            "saved with; use another, e.g. checkpoint=best"
         )
     return content
 
@@ -71,7 +141,7 @@ def find_checkpoint(wanted: str, task_folder: Path) -> Path:
         UsageError: ``latest`` or ``best`` is requested and there is no run.
     """
     if wanted not in ("latest", "best"):
-        path = Path(wanted)
+        path = Path(wanted).expanduser()
         return path / "nn" / "last.pth" if path.is_dir() else path
     newest = task_folder / "latest"
     if not newest.exists():
@@ -86,14 +156,19 @@ def check_compatible(
 ) -> None:
     """Checks that a checkpoint is from the same task, robot and network.
 
+    Args:
+        path: The checkpoint.
+        content: What it holds.
+        config: This run's configuration.
+        joint_names: This run's joints.
+
     Raises:
         UsageError: A setting that the weights depend on differs.
     """
     saved = content["config"]
-    rows = [
-        ("task", saved["task"]["name"], config.task.name),
-        ("joints", list(content["joint_names"]), list(joint_names)),
-    ]
+    rows = [("joints", list(content["joint_names"]), list(joint_names))]
+    if not config.weights_only:
+        rows.insert(0, ("task", saved["task"]["name"], config.task.name))
     for key in ("hidden_sizes", "separate"):
         rows.append((f"train.{key}", saved["train"][key], getattr(config.train, key)))
     for key, theirs, ours in rows:
@@ -117,25 +192,35 @@ def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> N
         )
     saved = content["config"]
     engine, num_envs = saved["sim"]["engine"], saved["num_envs"]
+    other = "; weights_only=True takes only the weights"
     if engine != config.sim.engine:
         raise UsageError(
             f"checkpoint={path}: it holds the state of sim={engine}, this run has "
-            f"sim={config.sim.engine}; use sim={engine}"
+            f"sim={config.sim.engine}; use sim={engine}{other}"
         )
     if num_envs != config.num_envs:
         raise UsageError(
             f"checkpoint={path}: it holds {num_envs} environments, this run "
-            f"has num_envs={config.num_envs}; use num_envs={num_envs}"
+            f"has num_envs={config.num_envs}; use num_envs={num_envs}{other}"
         )
 
 
-def carry_best_over(resumed: Path, folder: Path) -> None:
+def carry_best_over(resumed: Path, folder: Path) -> float:
     """Copies the best checkpoint of a resumed run, if there is one, to the new run's folder.
 
     Args:
         resumed: The checkpoint that training continues from.
         folder: The new run's folder.
+
+    Returns:
+        Its mean return, or minus infinity if there is none.
     """
     best = resumed.with_name("best.pth")
-    if best.is_file():
+    if not best.is_file():
+        return float("-inf")
+    try:
+        best_return = float(load_checkpoint(best)["trainer"]["best_return"])
         shutil.copyfile(best, folder / "nn" / "best.pth")
+    except (UsageError, OSError):
+        return float("-inf")  # damaged: the next best replaces it
+    return best_return

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -16,6 +17,9 @@ from rlgpu.training.metrics import IterationRecord
 
 LINE_SECONDS = 5.0
 """Minimum time between two plain lines, in seconds."""
+RATE_SECONDS = 5.0
+"""Time over which the rates shown are averaged, in seconds."""
+_WIDTH = 58
 
 
 class Display:
@@ -35,6 +39,8 @@ class Display:
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._first: IterationRecord | None = None
         self._last_line = -math.inf
+        self._last_steps, self._steps = 0, 0.0
+        self._spent: tuple[float, ...] = (0.0, 0.0)
 
     def __enter__(self) -> Display:
         """Starts the live table if the console is a terminal."""
@@ -56,17 +62,39 @@ class Display:
         """Prints a permanent line."""
         self._console.print(text, highlight=False, markup=False)
 
-    def update(self, record: IterationRecord) -> None:
-        """Shows the numbers of an iteration."""
+    def update(self, record: IterationRecord, *, last: bool = False) -> None:
+        """Shows the numbers of an iteration.
+
+        Args:
+            record: The numbers.
+            last: Whether training ends with it, so that it is shown in any case.
+        """
         self._first = self._first or record
+        record = self._smooth(record)
         if self._live:
             self._live.update(self._table(record), refresh=True)
             return
         now = time.monotonic()
-        last = record.iteration == self._max_iterations
         if now - self._last_line >= LINE_SECONDS or last:
             self._last_line = now
             self.note(self._line(record))
+
+    def _smooth(self, record: IterationRecord) -> IterationRecord:
+        """Returns a record whose rates are averaged over the last seconds."""
+        if record is self._first:
+            self._last_steps = record.env_steps
+            return record
+        steps = record.env_steps - self._last_steps
+        kept = math.exp(-steps / record.steps_per_second / RATE_SECONDS)
+        rates = (record.steps_per_second, record.collect_steps_per_second)
+        spent = tuple(steps / rate for rate in rates)
+        self._steps = kept * self._steps + steps
+        self._spent = tuple(
+            kept * before + now for before, now in zip(self._spent, spent, strict=True)
+        )
+        self._last_steps = record.env_steps
+        total, rollout = (self._steps / seconds for seconds in self._spent)
+        return record._replace(steps_per_second=total, collect_steps_per_second=rollout)
 
     def _eta(self, record: IterationRecord) -> str:
         assert self._first is not None
@@ -112,12 +140,16 @@ class Display:
         ):
             if trouble:
                 rows.append((f"[red]{name}[/red]", f"{trouble:.0f}"))
-        table = Table(title=self._title, caption=str(self._folder), show_header=False, width=58)
+        width = min(_WIDTH, self._console.width)
+        table = Table(
+            title=escape(self._title), caption=escape(str(self._folder)), show_header=False,
+            width=width,
+        )  # fmt: skip
         table.add_column(style="dim")
         table.add_column(justify="right")
         for row in rows:
             table.add_row(*row)
-        table.add_row("", ProgressBar(self._max_iterations, r.iteration, width=32))
+        table.add_row("", ProgressBar(self._max_iterations, r.iteration, width=max(width - 26, 4)))
         return table
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rlgpu.training.numbers import IterationNumbers
 
@@ -43,7 +44,7 @@ _TAGS = {
     "steps_per_second": "performance/step_inference_rl_update_fps",
 }
 # Numbers that are axes, or are logged against several axes.
-_OWN_TAGS = {"iteration", "env_steps", "wall_time", "mean_return", "mean_length"}
+_OWN = {"iteration", "env_steps", "wall_time", "mean_return", "mean_length"}
 
 
 SECONDS_BETWEEN_CURVES = 60.0
@@ -53,34 +54,26 @@ class MetricsWriter:
     """Writes ``metrics.csv`` and TensorBoard events, and draws ``learning_curve.png``."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens the files in a run's folder."""
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (slow to import)
-
+        """Prepares the files in a run's folder; they are written with the first iteration."""
         self._folder = folder
-        self._file = (folder / "metrics.csv").open("w", newline="")
-        self._csv: csv.DictWriter[str] | None = None
-        self._events: Any = SummaryWriter(str(folder))
+        self._rows = _Appended(folder / "metrics.csv")
+        self._events = _Appended(folder / f"events.out.tfevents.{time.time():.0f}.rlgpu")
         self._curve: list[tuple[float, float, float]] = []
         self._drawn = time.perf_counter()
 
     def write(self, record: IterationRecord) -> None:
-        """Appends one iteration to the CSV file and the TensorBoard events."""
+        """Appends one iteration to the CSV file and the TensorBoard events.
+
+        Raises:
+            OSError: A file cannot be written; what was written before is whole.
+        """
         row, episodes = record.row(), record.numbers.episodes
-        if self._csv is None:
-            self._csv = csv.DictWriter(self._file, list(row))
-            self._csv.writeheader()
-        self._csv.writerow({name: _shown(value) for name, value in row.items()})
-        self._file.flush()
-        steps = record.env_steps
-        for name, value in row.items():
-            if name not in _OWN_TAGS:
-                self._events.add_scalar(_TAGS.get(name, f"info/{name}"), value, steps)
         if episodes.episodes > 0:
-            self._curve.append((steps, record.wall_time, episodes.mean_return))
-            axes = (("step", steps), ("iter", record.iteration), ("time", int(record.wall_time)))
-            for axis, x in axes:
-                self._events.add_scalar(f"rewards/{axis}", episodes.mean_return, x)
-                self._events.add_scalar(f"episode_lengths/{axis}", episodes.mean_length, x)
+            self._curve.append((record.env_steps, record.wall_time, episodes.mean_return))
+        line = ",".join(_shown(value) for value in row.values()) + "\n"
+        header = "" if self._rows.size else ",".join(row) + "\n"
+        self._rows.append((header + line).encode())
+        self._events.append(_events(record, row, first=not self._events.size))
 
     def draw(self, title: str, *, at_once: bool) -> None:
         """Plots the mean return against environment steps and against minutes.
@@ -89,6 +82,9 @@ class MetricsWriter:
             title: Title of the figure.
             at_once: Whether to draw even if less than a minute has passed since the last time, or
                 since the start: the first picture takes a second, which short runs do not have.
+
+        Raises:
+            OSError: The picture cannot be written; the one before is whole.
         """
         now = time.perf_counter()
         if not self._curve or (not at_once and now - self._drawn < SECONDS_BETWEEN_CURVES):
@@ -108,13 +104,60 @@ class MetricsWriter:
             axes.spines[["top", "right"]].set_visible(False)
         figure.suptitle(title)
         temporary = self._folder / ".learning_curve.png"
-        figure.savefig(temporary, dpi=130)
-        temporary.replace(self._folder / "learning_curve.png")
+        try:
+            figure.savefig(temporary, format="png", dpi=130)
+            temporary.replace(self._folder / "learning_curve.png")
+        finally:
+            temporary.unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """Closes the files."""
-        self._events.close()
-        self._file.close()
+
+class _Appended:
+    """A file that grows by whole pieces: one that cannot be written leaves nothing of itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.size = 0
+
+    def append(self, piece: bytes) -> None:
+        # Opened anew each time, so that a full disk or a lost folder may recover.
+        with self._path.open("r+b" if self.size else "wb", buffering=0) as file:
+            try:
+                file.seek(self.size)
+                written = file.write(piece)
+                while written < len(piece):
+                    written += file.write(piece[written:])
+            except OSError:
+                file.truncate(self.size)
+                raise
+        self.size += len(piece)
+
+
+def _events(record: IterationRecord, row: Mapping[str, float], *, first: bool) -> bytes:
+    """Returns an iteration as TensorBoard's records."""
+    from tensorboard.compat.proto.event_pb2 import Event  # noqa: PLC0415  (slow to import)
+    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+    from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415
+
+    steps, episodes = record.env_steps, record.numbers.episodes
+    by_axis = [
+        (steps, {_TAGS.get(name, f"info/{name}"): x for name, x in row.items() if name not in _OWN})
+    ]
+    if episodes.episodes > 0:
+        axes = (("step", steps), ("iter", record.iteration), ("time", int(record.wall_time)))
+        by_axis += [
+            (x, {f"rewards/{axis}": episodes.mean_return,
+                 f"episode_lengths/{axis}": episodes.mean_length})
+            for axis, x in axes
+        ]  # fmt: skip
+    buffer = io.BytesIO()
+    records, now = RecordWriter(buffer), time.time()
+    if first:
+        records.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    for step, numbers in by_axis:
+        values = [Summary.Value(tag=tag, simple_value=x) for tag, x in numbers.items()]
+        event = Event(wall_time=now, step=step, summary=Summary(value=values))
+        records.write(event.SerializeToString())
+    return buffer.getvalue()
 
 
 def _shown(value: float) -> str:

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from rlgpu.config import Config
+from rlgpu.config import Config, read_file
 from rlgpu.errors import UsageError
 
+_HEADER = "# Repeat this run with: python train.py run={folder}\n"
 
-def task_folder(config: Config) -> Path:
+
+def task_folder(runs_dir: str, experiment: str, task_name: str) -> Path:
     """Returns ``runs/<experiment or task>``."""
-    return Path(config.runs_dir) / (config.experiment or config.task.name)
+    return Path(runs_dir).expanduser() / (experiment or task_name)
 
 
-def create_run_folder(config: Config) -> Path:
-    """Creates the folder and its ``nn/``, saves the configuration and links ``latest`` to it.
+def create_run_folder(config: Config, origin: Mapping[str, str]) -> Path:
+    """Creates the folder and its ``nn/``, and saves the configuration.
+
+    Args:
+        config: The resolved configuration.
+        origin: As ``origin_of`` returns it.
 
     Raises:
         UsageError: The folder cannot be created or written to.
     """
-    parent = task_folder(config)
+    parent = task_folder(config.runs_dir, config.experiment, config.task.name)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         folder = _unused(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
         (folder / "nn").mkdir(parents=True)
-        (folder / "config.yaml").write_text(yaml.safe_dump(asdict(config), sort_keys=False))
-        _point_latest(parent / "latest", folder)
+        content = {**asdict(config), "origin": dict(origin)}
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        header = _HEADER.format(folder=folder)
+        (folder / "config.yaml").write_text(header + text, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"{parent} cannot be written ({error.strerror}); "
@@ -39,16 +50,47 @@ def create_run_folder(config: Config) -> Path:
     return folder
 
 
+def read_run_folder(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Returns the configuration and the origin that a run saved in ``config.yaml``.
+
+    Args:
+        folder: The run's folder, or the file itself.
+
+    Raises:
+        UsageError: There is no such file, or it is not a run's.
+    """
+    path = folder / "config.yaml" if folder.is_dir() else folder
+    if not path.is_file():
+        raise UsageError(f"run={folder}: wanted the folder of a run, with a config.yaml")
+    values = read_file(path)
+    origin = values.pop("origin", None)
+    parts = [values.get(name) for name in ("task", "train", "sim")]
+    if not isinstance(origin, dict) or not all(isinstance(part, dict) for part in parts):
+        raise UsageError(f"run={folder}: {path} is not the configuration of a run")
+    return values, origin
+
+
+def point_latest(folder: Path) -> None:
+    """Makes the link ``latest`` beside a run's folder point to it.
+
+    Raises:
+        OSError: The link cannot be written.
+    """
+    temporary = folder.with_name(f".latest-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(folder.name)
+    temporary.replace(folder.with_name("latest"))
+
+
+def remove_unused(folder: Path) -> None:
+    """Removes the folder of a run that ended before its first checkpoint."""
+    if not any((folder / "nn").glob("*.pth")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _unused(folder: Path) -> Path:
     """Returns the folder, with a number appended if it exists already."""
     candidate, number = folder, 2
     while candidate.exists():
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return candidate
-
-
-def _point_latest(link: Path, folder: Path) -> None:
-    temporary = link.with_name(f".latest-{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.name)
-    temporary.replace(link)

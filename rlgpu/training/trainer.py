@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,19 @@ from torch import Tensor
 from rlgpu.config import Config
 from rlgpu.device import Phase, working_stream
 from rlgpu.envs import VecEnv
+from rlgpu.errors import TrainingFailed
 from rlgpu.learner import Ppo, RolloutStorage
-from rlgpu.training.checkpoint import save_checkpoint
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.console import Display
 from rlgpu.training.episodes import EpisodeStatistics
-from rlgpu.training.metrics import IterationRecord, MetricsWriter
+from rlgpu.training.metrics import IterationRecord
 from rlgpu.training.numbers import IterationNumbers
 from rlgpu.training.report import Arrived, Report
+from rlgpu.training.run_files import RunFiles
+from rlgpu.training.stopping import Stopping
 
 MAX_DIVERGED = 0.1
 """Fraction of an iteration's environment steps that may diverge before training stops."""
-
-
-class TrainingFailed(Exception):
-    """Training cannot continue; the message names the last good checkpoint."""
 
 
 class Trainer:
@@ -38,15 +35,19 @@ class Trainer:
     current iteration, and the console shows the numbers of the previous one.
     """
 
-    def __init__(self, config: Config, env: VecEnv, agent: Ppo) -> None:
+    def __init__(
+        self, config: Config, env: VecEnv, agent: Ppo, origin: Mapping[str, str] | None = None
+    ) -> None:
         """Prepares training without writing any files.
 
         Args:
             config: The resolved configuration.
             env: The environments.
             agent: The agent, fresh or restored.
+            origin: As ``origin_of`` returns it; saved with every checkpoint.
         """
         self.config, self.env, self.agent = config, env, agent
+        self._origin = dict(origin or {})
         train = config.train
         self.storage = RolloutStorage(
             train.horizon_length, env.num_envs, env.num_observations, env.num_actions, agent.device
@@ -66,30 +67,33 @@ class Trainer:
         self.iteration = 0
         self.wall_time = 0.0
         self.best_return = float("-inf")
-        self._best: dict[str, Any] | None = None
         self._reported_trouble = (0.0, 0.0)
-        self._stop = False
 
     def train(
         self,
         folder: Path,
         display: Display,
         record_video: Callable[[Path], None] | None = None,
-    ) -> None:
-        """Trains until iteration ``max_iterations``, or the end of the current one after Ctrl-C.
+    ) -> bool:
+        """Trains until iteration ``max_iterations``, or until asked to stop (``Stopping``).
 
         Args:
             folder: The run's folder, which must exist.
             display: Shows every iteration.
             record_video: Writes a video of the policy to a path; None records no videos.
 
+        Returns:
+            Whether all iterations were done.
+
         Raises:
-            TrainingFailed: Too many worlds diverged, or no gradient was finite.
+            TrainingFailed: Too many worlds diverged, no gradient was finite, or the end of training
+                could not be saved.
         """
-        writer = MetricsWriter(folder)
+        title = f"{self.config.task.name}, {self.env.num_envs} environments"
+        files = RunFiles(folder, title, self.config.train.keep_checkpoints, display.note)
         earlier, started = self.wall_time, time.perf_counter()
         report = Report(self.agent.device, started)
-        with closing(writer), self._interruptible(), display, working_stream(self.agent.device):
+        with Stopping() as stopping, display, working_stream(self.agent.device):
             finished = False
             while not finished:
                 report.begin()
@@ -98,23 +102,27 @@ class Trainer:
                 numbers = self.update()
                 self.iteration += 1
                 report.send(self.iteration, numbers)
-                finished = self._stop or self.iteration == self.config.max_iterations
-                saving = finished or self.iteration % self.config.train.save_interval == 0
+                finished = stopping.asked or self.iteration == self.config.max_iterations
+                saving = finished or self.iteration % self.config.train.save_every == 0
                 for arrived in report.receive(everything=saving):
                     self.wall_time = earlier + arrived.at - started
                     record = self._record(arrived)
-                    writer.write(record)
-                    display.update(record)
+                    files.write(record)
+                    display.update(record, last=finished)
                     self._check_health(record, folder)
-                    self._keep_if_best(record)
+                    self._keep_if_best(record, files)
                 if saving:
-                    self._save_all(folder)
-                    title = f"{self.config.task.name}, {self.env.num_envs} environments"
-                    writer.draw(title, at_once=finished)
+                    files.save(self._content(), self.iteration, at_end=finished)
                 if record_video and self.iteration % self._video_interval() == 0:
                     path = folder / "videos" / f"{self.iteration * self.storage.horizon_length}.mp4"
                     record_video(path)
                     display.note(f"wrote {path}")
+        if files.unsaved:
+            raise TrainingFailed(
+                f"the last checkpoint could not be saved in {folder}: {files.unsaved}; "
+                f"{_kept(files.checkpoint)}"
+            )
+        return self.iteration == self.config.max_iterations
 
     def collect(self) -> None:
         """Fills the storage with one rollout of ``horizon_length`` steps."""
@@ -154,10 +162,7 @@ class Trainer:
         )
         self._reported_trouble = trouble
         batch = self.storage.horizon_length * self.storage.num_envs
-        last = folder / "nn" / "last.pth"
-        kept = (
-            f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
-        )
+        kept = _kept(folder / "nn" / "last.pth")
         if diverged > MAX_DIVERGED * batch:
             raise TrainingFailed(
                 f"iteration {record.iteration}: {diverged:.0f} of {batch} steps left the "
@@ -169,7 +174,7 @@ class Trainer:
                 f"check rewards and observations for NaN; {kept}"
             )
 
-    def _keep_if_best(self, record: IterationRecord) -> None:
+    def _keep_if_best(self, record: IterationRecord, files: RunFiles) -> None:
         """Keeps a copy of the training state whenever the mean return reaches a new maximum.
 
         On a GPU the number arrives one iteration late, so the copy holds that later iteration.
@@ -177,13 +182,7 @@ class Trainer:
         mean_return = record.numbers.episodes.mean_return
         if mean_return > self.best_return:  # false for NaN, which means no finished episode
             self.best_return = mean_return
-            self._best = self._content()
-
-    def _save_all(self, folder: Path) -> None:
-        if self._best is not None:
-            save_checkpoint(folder / "nn" / "best.pth", self._best, self.config)
-            self._best = None
-        save_checkpoint(folder / "nn" / "last.pth", self._content(), self.config)
+            files.keep_as_best(self._content())
 
     def _video_interval(self) -> int:
         """Returns the number of iterations that ``capture_video_freq`` control steps take."""
@@ -192,6 +191,8 @@ class Trainer:
     def _content(self) -> dict[str, Any]:
         """Returns copies of everything needed to continue training."""
         return {
+            "config": asdict(self.config),
+            "origin": self._origin,
             "agent": self.agent.state_dict(),
             "env": self.env.state_dict(),
             "trainer": {
@@ -203,7 +204,7 @@ class Trainer:
             "joint_names": list(self.env.sim.joint_names),
         }
 
-    def load(self, content: dict[str, Any]) -> None:
+    def load(self, content: Mapping[str, Any]) -> None:
         """Restores the content of a checkpoint.
 
         Raises:
@@ -219,17 +220,7 @@ class Trainer:
         diverged, nonfinite = self.env.counts.diverged, self.agent.adam.nonfinite_steps
         self._reported_trouble = (float(diverged), float(nonfinite))
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Lets the first Ctrl-C stop after the current iteration; a second interrupts as usual."""
 
-        def stop(*_: object) -> None:
-            self._stop = True
-            signal.signal(signal.SIGINT, previous)
-
-        previous = signal.getsignal(signal.SIGINT)
-        signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, previous)
+def _kept(checkpoint: Path) -> str:
+    exists = checkpoint.exists()
+    return f"the last good checkpoint is {checkpoint}" if exists else "no checkpoint exists yet"

@@ -27,7 +27,8 @@ def shown(terminal: bool, mean_return: float, overflowed: float = 0.0) -> str:
     )
     with Display(console, "Ant", 10, Path("runs/Ant")) as display:
         for iteration in (9, 10):
-            display.update(IterationRecord(iteration, 8192 * iteration, 1.0, 2.0, 3.0, numbers))
+            record = IterationRecord(iteration, 8192 * iteration, 1.0, 2.0, 3.0, numbers)
+            display.update(record, last=iteration == 10)
     return output.getvalue()
 
 

@@ -50,7 +50,6 @@ def test_one_row_per_iteration_and_a_curve_are_written(tmp_path: Path) -> None:
     writer.draw("too early", at_once=False)
     assert not (tmp_path / "learning_curve.png").exists()
     writer.draw("a curve", at_once=True)
-    writer.close()
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [row["iteration"] for row in rows] == ["1", "2"]
     assert rows[1]["mean_return"] == "3.25"
@@ -66,7 +65,6 @@ def test_rl_games_tags_are_used_only_with_their_rl_games_meaning(tmp_path: Path)
     """rl_games' c_loss is twice our value loss, and its info/kl has the opposite direction."""
     writer = MetricsWriter(tmp_path)
     writer.write(make_record(2, 3.25))
-    writer.close()
     events = EventAccumulator(str(tmp_path)).Reload()
     tags = events.Tags()["scalars"]
     assert not {"losses/c_loss", "info/kl", "info/epochs"} & {*tags}

@@ -1,0 +1,78 @@
+"""``--help``: what can be written on the command line, from the schema itself."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rlgpu.config import Config, Key, compose, help_text, keys_of, read_words
+from rlgpu.errors import UsageError, nearest
+
+_INTRODUCTION = """\
+python train.py task=Ant headless=True                    train
+python train.py checkpoint=latest                         continue the newest run of the Ant
+python train.py test=True checkpoint=latest               watch it
+python train.py run=runs/Ant/FOLDER                       repeat a run from the start
+python train.py --help KEY | WORD                         one key, or those that contain a word
+
+task=NAME or path/to/file.py:Class, train=FILE of cfg/train, sim=ENGINE choose files of values:
+    task: {tasks}
+    sim: auto, {engines}
+"""
+
+
+def explain(words: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], cfg: Path) -> None:
+    """Prints the keys with default, allowed values and meaning.
+
+    Args:
+        words: Keys or parts of keys to explain, and choices such as ``task=Ant``; all keys if none.
+        load_tasks: Imports the tasks included and returns them by name.
+        cfg: Folder of the YAML files.
+
+    Raises:
+        UsageError: No key contains a word.
+    """
+    from rlgpu.sim import ENGINES  # noqa: PLC0415  (torch is slow to import)
+
+    tasks = load_tasks()
+    choices = [word for word in words if "=" in word]
+    wanted = [word.lstrip("-") for word in words if "=" not in word]
+    read_words(choices)
+    composed = compose(choices, tasks, ENGINES, cfg)
+    config = composed.config
+    keys = keys_of(Config)
+    for group in ("task", "sim"):
+        keys |= keys_of(type(getattr(config, group)), f"{group}.")
+    values = _leaves(asdict(config))
+    for name in ("num_envs", "max_iterations"):
+        values.pop(name)  # they follow from others unless they are given
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    if not wanted:
+        print(_INTRODUCTION.format(tasks=", ".join(tasks), engines=", ".join(ENGINES)))
+        print(f"Keys, with the defaults of task={config.task.name} sim={config.sim.engine}:\n")
+        print(help_text(keys, values, width))
+        return
+    for word in wanted:
+        print(help_text(_matching(word, keys), values, width))
+
+
+def _matching(word: str, keys: Mapping[str, Key]) -> dict[str, Key]:
+    if word in keys:
+        return {word: keys[word]}
+    found = {name: key for name, key in keys.items() if word in name}
+    if not found:
+        raise UsageError(f"--help {word}: no key contains it{nearest(word, keys)}")
+    return found
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _leaves(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found

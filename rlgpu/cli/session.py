@@ -1,0 +1,188 @@
+"""Training and playing, from the command line's words to the last line on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from rlgpu.config import Composed, SavedRun, compose, read_file, read_words
+from rlgpu.errors import UsageError
+from rlgpu.learner import Ppo
+from rlgpu.playing import (
+    has_display,
+    play_episodes,
+    play_in_viewer,
+    record_video,
+    require_video,
+)
+from rlgpu.sim import ENGINES
+from rlgpu.training import (
+    Display,
+    Trainer,
+    carry_best_over,
+    check_compatible,
+    check_resumable,
+    create_run_folder,
+    find_checkpoint,
+    load_checkpoint,
+    make_agent,
+    make_env,
+    origin_of,
+    read_run_folder,
+    remove_unused,
+    seed_everything,
+    task_folder,
+)
+
+
+class _Start(NamedTuple):
+    """The earlier run that a session starts from."""
+
+    saved: SavedRun | None = None
+    path: Path | None = None
+    """Its checkpoint, if one is used."""
+    content: Mapping[str, Any] | None = None
+
+
+def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -> None:
+    """Trains or plays what the arguments ask for.
+
+    Args:
+        arguments: The words of the command line, checked as far as possible without the tasks.
+        tasks: Tasks by name.
+        cfg: Folder of the YAML files.
+
+    Raises:
+        UsageError: The request cannot be carried out; nothing has been written.
+        TrainingFailed: Training could not go on.
+    """
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    given = read_words(arguments)
+    start = _find_start(given, cfg)
+    composed = compose(arguments, tasks, ENGINES, cfg, start.saved)
+    for note in composed.notes:
+        console.print(note)
+    if composed.config.capture_video:
+        require_video()
+    if composed.config.test:
+        _play(composed, start, console)
+    else:
+        _train(composed, start, console, origin_of(arguments, composed.task_word))
+
+
+def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
+    """Returns the run that is resumed, played or repeated, if the command line names one."""
+    if folder := given.get("run"):
+        values, origin = read_run_folder(Path(folder).expanduser())
+        return _Start(SavedRun(values, origin["task"], playing=False))
+    playing = given.get("test", "").lower() in ("true", "1", "yes", "on")
+    wanted = given.get("checkpoint") or ("latest" if playing else "")
+    if not wanted:
+        return _Start()
+    task_word = given.get("task") or str(read_file(cfg / "config.yaml").get("task", ""))
+    task_name = task_word.rpartition(":")[2]
+    runs_dir, experiment = given.get("runs_dir", "runs"), given.get("experiment", "")
+    path = find_checkpoint(wanted, task_folder(runs_dir, experiment, task_name))
+    content = load_checkpoint(path)
+    saved = SavedRun(content["config"], content["origin"].get("task", ""), playing=playing)
+    return _Start(saved, path, content)
+
+
+def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[str, str]) -> None:
+    """Trains, from scratch, from a checkpoint or from its weights, into a new run folder."""
+    config, path, content = composed.config, start.path, start.content
+    seed_everything(config)
+    resuming = content is not None and not config.weights_only
+    if path and content and resuming:
+        check_resumable(path, content, config)
+    _announce(composed, console)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    agent = make_agent(config, env)
+    trainer = Trainer(config, env, agent, origin)
+    if path and content:
+        check_compatible(path, content, config, env.sim.joint_names)
+        _restore(path, content, trainer if resuming else agent)
+    # Write nothing until everything has been checked.
+    folder = create_run_folder(config, origin)
+    if path and resuming:
+        trainer.best_return = max(trainer.best_return, carry_best_over(path, folder))
+        console.print(f"resuming {path} after iteration {trainer.iteration}")
+    elif path:
+        console.print(f"starting from the weights of {path}")
+    title = f"{config.task.name} on {config.sim.engine}, {config.num_envs} environments"
+    console.print(f"{title}, writing to {folder}")
+    console.print(env.sim.description)
+    display = Display(console, title, config.max_iterations, folder)
+    recorder = partial(_record, composed, agent) if config.capture_video else None
+    try:
+        finished = trainer.train(folder, display, recorder)
+    except KeyboardInterrupt:
+        remove_unused(folder)
+        raise
+    if finished:
+        console.print(
+            f"done after {trainer.iteration} iterations; to watch the policy: "
+            f"python train.py test=True checkpoint={folder}"
+        )
+    else:
+        console.print(
+            f"stopped after {trainer.iteration} of {config.max_iterations} iterations, saved; to "
+            f"go on: python train.py checkpoint={folder}"
+        )
+
+
+def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Ppo) -> None:
+    """Restores a checkpoint into a new trainer, or only its policy into a new agent.
+
+    Raises:
+        UsageError: The checkpoint does not fit this run.
+    """
+    try:
+        if isinstance(into, Trainer):
+            into.load(content)
+        else:
+            into.load_policy(content["agent"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise UsageError(f"checkpoint={path}: it does not fit this run: {error}") from error
+
+
+def _record(composed: Composed, agent: Ppo, path: Path) -> None:
+    """Records a video of the policy in a separate environment."""
+    config = composed.config
+    env = make_env(config, composed.task_class, 1, config.seed)
+    record_video(env, agent, path, config.capture_video_len)
+    env.sim.close()
+
+
+def _announce(composed: Composed, console: Console) -> None:
+    """Announces that the first start on a machine is slow, and why."""
+    if ENGINES[composed.config.sim.engine].devices[0] == "cuda":
+        console.print(
+            "preparing the simulation; the first run on a machine compiles its kernels, which "
+            "takes about a minute"
+        )
+
+
+def _play(composed: Composed, start: _Start, console: Console) -> None:
+    """Plays back a checkpoint: in a viewer, as a video, or as returns and lengths only."""
+    config, path, content = composed.config, start.path, start.content
+    assert path is not None and content is not None
+    seed_everything(config)
+    _announce(composed, console)
+    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    agent = make_agent(config, env)
+    check_compatible(path, content, config, env.sim.joint_names)
+    _restore(path, content, agent)
+    console.print(f"playing {path}")
+    if config.capture_video:
+        video = path.parent.parent / "videos" / f"{path.stem}.mp4"
+        _record(composed, agent, video)
+        console.print(f"wrote {video}")
+    elif has_display() and not config.headless:
+        play_in_viewer(env, agent, console.print)
+        return
+    play_episodes(env, agent, config.games, console.print)

@@ -1,0 +1,96 @@
+"""The keys of a configuration: types, defaults and meanings; and the text of ``--help``."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import textwrap
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any
+
+from rlgpu.config.limits import allowed, hints_of
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the command line."""
+
+    name: str
+    hint: Any
+    """Annotated type, from which its allowed values follow."""
+    default: Any
+    schema: type
+    """The dataclass that has it."""
+
+    def meaning(self) -> str:
+        """Returns the text below its field in the source, as one line."""
+        return meanings(self.schema).get(self.name.rpartition(".")[2], "")
+
+
+def keys_of(schema: type, prefix: str = "") -> dict[str, Key]:
+    """Returns the keys of a dataclass by full name; fields that are dataclasses are followed.
+
+    Args:
+        schema: The dataclass.
+        prefix: Start of the names, such as ``train.``.
+    """
+    found: dict[str, Key] = {}
+    hints = hints_of(schema)
+    for field in fields(schema):
+        name, hint = f"{prefix}{field.name}", hints[field.name]
+        if is_dataclass(hint):
+            found |= keys_of(hint, f"{name}.")  # type: ignore[arg-type]
+        elif hint is not Any:
+            default = field.default
+            if default is MISSING and field.default_factory is not MISSING:
+                default = field.default_factory()
+            found[name] = Key(name, hint, default, schema)
+    return found
+
+
+def meanings(schema: type) -> dict[str, str]:
+    """Returns the text below each field in the source of a dataclass and of those it extends."""
+    found: dict[str, str] = {}
+    for base in reversed(schema.__mro__):
+        if not is_dataclass(base):
+            continue
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        except (OSError, SyntaxError):
+            continue
+        lines = body.body if isinstance(body, ast.ClassDef) else []
+        for field, below in itertools.pairwise(lines):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+            ):
+                found[field.target.id] = " ".join(str(below.value.value).replace("``", "").split())
+    return found
+
+
+def help_text(keys: Mapping[str, Key], defaults: Mapping[str, Any], width: int = 100) -> str:
+    """Returns the list of keys with default, allowed values and meaning.
+
+    Args:
+        keys: The keys.
+        defaults: Values by key that replace the schema's defaults.
+        width: Characters in a line.
+    """
+    lines = []
+    for name, key in keys.items():
+        default = defaults.get(name, key.default)
+        lines.append(f"{name}={_word(default)}  ({allowed(key.hint)})")
+        lines += textwrap.wrap(
+            key.meaning(), width, initial_indent="    ", subsequent_indent="    "
+        )
+    return "\n".join(lines)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(str, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

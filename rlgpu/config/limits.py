@@ -1,0 +1,207 @@
+"""What values a key takes: stated in the type of its field, checked and printed from there.
+
+``gamma: Annotated[float, Range(0, 1)] = 0.99``. Without a statement, numbers are finite, texts
+are printable and neither texts nor lists are longer than 1000.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from rlgpu.errors import UsageError
+
+LONGEST = 1000
+"""Most characters of a text, most elements of a list."""
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, both included unless ``above`` leaves out ``low``."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    infinite: bool = False
+    """Whether infinity is allowed."""
+
+    def __contains__(self, value: float) -> bool:
+        """Returns whether a number is allowed; NaN never is."""
+        if math.isinf(value) and not self.infinite:
+            return False
+        return (value > self.low if self.above else value >= self.low) and value <= self.high
+
+    def __str__(self) -> str:
+        """Returns the range in words."""
+        low, high = _written(self.low), _written(self.high)
+        if self.low == -math.inf:
+            return "a finite number" if self.high == math.inf else f"at most {high}"
+        if self.high == math.inf:
+            return f"above {low}" if self.above else f"at least {low}"
+        return f"above {low}, at most {high}" if self.above else f"from {low} to {high}"
+
+
+@dataclass(frozen=True)
+class Length:
+    """Lists of ``least`` to ``most`` elements."""
+
+    least: int
+    most: int
+
+    def __str__(self) -> str:
+        """Returns the lengths in words."""
+        return f"{self.least} to {self.most} of them"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Texts that match a pattern."""
+
+    pattern: str
+    meaning: str
+    """What the pattern allows, in words."""
+
+    def __str__(self) -> str:
+        """Returns what is allowed."""
+        return self.meaning
+
+
+# 64-bit sizes overflow beyond; nothing that fits in memory is as large.
+Count = Annotated[int, Range(1, 2**31 - 1)]
+Size = Annotated[int, Range(0, 2**31 - 1)]
+Fraction = Annotated[float, Range(0.0, 1.0)]
+NonNegative = Annotated[float, Range(0.0)]
+Positive = Annotated[float, Range(0.0, above=True)]
+
+_LIMITS = (Range, Length, Text)
+_WHOLE = Range(-(2**63), 2**63 - 1)
+
+
+def hints_of(schema: type) -> dict[str, Any]:
+    """Returns the annotated type of every field of a dataclass."""
+    return get_type_hints(schema, include_extras=True)
+
+
+def parts_of(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Returns a type without its annotations, and the limits among them."""
+    if get_origin(hint) is not Annotated:
+        return hint, ()
+    kind, *extras = get_args(hint)
+    return kind, tuple(extra for extra in extras if isinstance(extra, _LIMITS))
+
+
+def allowed(hint: Any) -> str:
+    """Returns the values that a type allows, in words."""
+    kind, limits = parts_of(hint)
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, get_args(kind)))
+    if get_origin(kind) is list:
+        inner, inner_limits = parts_of(get_args(kind)[0])
+        words = [f"a list such as [{'64,32' if inner is int else '0.5,0.25'}]"]
+        return ", ".join([*words, *map(str, inner_limits), *map(str, limits)])
+    what = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+    words = [] if limits and kind is str else [what.get(kind, str(kind))]
+    return " ".join([*words, *map(str, limits)])
+
+
+def convert(key: str, value: Any, hint: Any) -> Any:
+    """Returns a value as the type of its key, as long as nothing is lost.
+
+    Types other than bool, int, float, str, Literal and lists of them are returned unchanged.
+
+    Raises:
+        UsageError: The value is of another type or beyond the limits.
+    """
+    kind, limits = parts_of(hint)
+    if kind not in _CONVERTERS and get_origin(kind) not in (list, Literal):
+        return value
+    try:
+        if get_origin(kind) is list:
+            inner = get_args(kind)[0]
+            if not isinstance(value, list) or len(value) > LONGEST:
+                raise TypeError
+            converted: Any = [convert(key, element, inner) for element in value]
+        elif get_origin(kind) is Literal:
+            converted = value
+            if value not in get_args(kind):
+                raise TypeError
+        else:
+            converted = _CONVERTERS[kind](value)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"{key}={shown(value)}: expected {allowed(hint)}") from None
+    _check(key, converted, limits)
+    return converted
+
+
+def _check(key: str, value: Any, limits: tuple[Any, ...]) -> None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        limit = next((x for x in limits if isinstance(x, Range)), None)
+        default = _WHOLE if isinstance(value, int) else Range()
+        if value not in (limit or default):
+            raise UsageError(f"{key}={shown(value)}: must be {limit or default}")
+    for limit in limits:
+        if isinstance(limit, Length) and not limit.least <= len(value) <= limit.most:
+            raise UsageError(f"{key}={shown(value)}: must have {limit}")
+        if isinstance(limit, Text) and not re.fullmatch(limit.pattern, value):
+            raise UsageError(f"{key}={shown(value)}: must be {limit}")
+
+
+def check_fields(config: Any, prefix: str = "") -> None:
+    """Checks every field of a configuration against the limits that its type states.
+
+    Raises:
+        UsageError: A value is beyond them.
+    """
+    hints = hints_of(type(config))
+    for name in (field.name for field in fields(config)):
+        value = getattr(config, name)
+        if is_dataclass(value):
+            check_fields(value, f"{prefix}{name}.")
+        else:
+            convert(f"{prefix}{name}", value, hints[name])
+
+
+def shown(value: Any) -> str:
+    """Returns a value as a message quotes it: on one line, at most 60 characters."""
+    text = value if isinstance(value, str) else str(value)
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise TypeError
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
+
+
+def _truth(value: Any) -> bool:
+    word = str(value).lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise TypeError
+    return word in _TRUE
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | Mapping) or value is None:
+        raise TypeError
+    text = str(value)
+    if len(text) > LONGEST or not text.isprintable():
+        raise ValueError
+    return text
+
+
+_CONVERTERS: Mapping[Any, Any] = {int: _whole, float: _number, bool: _truth, str: _text}
+
+
+def _written(value: float) -> str:
+    return str(int(value)) if value == int(value if math.isfinite(value) else 0) else f"{value:g}"

@@ -1,0 +1,144 @@
+"""Reads command lines and YAML files, strictly: what looks odd is refused, not reinterpreted.
+
+PyYAML reads YAML 1.1, in which ``1:30`` is 90, ``on`` is true, ``010`` is 8 and ``1e-4`` is a
+text. Here numbers are decimal, only ``true`` and ``false`` are truth values, and nothing is a date.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlgpu.config.limits import LONGEST, shown
+from rlgpu.errors import UsageError
+
+MOST_BYTES = 1_000_000
+"""Largest YAML file that is read."""
+_DEEPEST = 20
+"""Deepest nesting of lists and mappings."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader without YAML 1.1's surprises, aliases and duplicate keys."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012  (PyYAML's name for the table)
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not supported")
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise yaml.YAMLError(f"nested more than {_DEEPEST} deep")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if not isinstance(name, str):
+                raise yaml.YAMLError("a key must be a name")
+            if names.count(name) > 1:
+                raise yaml.YAMLError(f"{shown(name)} is there twice")
+        return super().construct_mapping(node, deep)
+
+
+for tag, pattern, first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9][0-9_]*", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+    ("float", r"[-+]?inf|nan|NaN", "-+inN"),
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), [*first, ""]
+    )
+
+
+def _construct_int(loader: _Loader, node: Any) -> int:
+    return int(str(loader.construct_scalar(node)).replace("_", ""))
+
+
+def _construct_float(loader: _Loader, node: Any) -> float:
+    return float(str(loader.construct_scalar(node)).replace("_", "").lower().replace(".inf", "inf")
+                 .replace(".nan", "nan"))  # fmt: skip
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+
+
+def read_words(arguments: Sequence[str]) -> dict[str, str]:
+    """Returns the keys of a command line and their values as written.
+
+    Raises:
+        UsageError: An argument is not of the form ``key=value``, or a key is given twice.
+    """
+    given: dict[str, str] = {}
+    for word in arguments:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            hint = f"; did you mean {shown(key.lstrip('-'))}=...?" if word.startswith("-") else ""
+            raise UsageError(
+                f"{shown(word)!r} is not of the form key=value, e.g. task=Ant{hint}; "
+                "--help lists the keys"
+            )
+        if key.startswith("-"):
+            bare = shown(word.lstrip("-"))
+            raise UsageError(f"{shown(word)!r}: options have no dashes here; write {bare}")
+        key = key.lstrip("+")
+        if len(value) > LONGEST:
+            raise UsageError(f"{shown(key)}: the value has more than {LONGEST} characters")
+        if key in given:
+            raise UsageError(f"{shown(key)} is given twice; give it once")
+        given[key] = value
+    return given
+
+
+def read_value(key: str, text: str) -> Any:
+    """Returns the value of a command line's word that is not a text.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader) if text.strip() else ""
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise UsageError(f"{key}={shown(text)}: the value cannot be read as YAML") from None
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Returns the content of a YAML file, a mapping.
+
+    Raises:
+        UsageError: It cannot be opened, is too large, is not YAML or is not a mapping.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UsageError(f"{path} has more than {MOST_BYTES} bytes; that is no configuration")
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a text file in UTF-8") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not valid YAML: {_where(error)}") from error
+    if content is not None and not isinstance(content, dict):
+        raise UsageError(f"{path} must be a mapping of keys to values, such as `name: Ant`")
+    return content or {}
+
+
+def _where(error: Exception) -> str:
+    """Returns what a YAML error complains about, with its line."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {mark.line + 1}: {problem}" if mark else problem

@@ -1,0 +1,99 @@
+"""Finds a task's class: by name among those included, or in a user's own file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rlgpu.errors import UsageError, line_in, nearest
+
+
+class FoundTask(NamedTuple):
+    """A task's class and the folders of its YAML files."""
+
+    name: str
+    task_class: Any
+    task_folder: Path
+    train_folder: Path
+    word: str
+    """What ``task=`` must be to find it again from any folder."""
+
+
+def find_task(word: str, tasks: Mapping[str, Any], cfg: Path) -> FoundTask:
+    """Returns the task that ``task=`` names.
+
+    Args:
+        word: A name, or ``path/to/file.py:Class``.
+        tasks: The tasks included.
+        cfg: Folder of their YAML files.
+
+    Raises:
+        UsageError: There is no such task, or its file or class cannot be used.
+    """
+    if ":" in word or word.endswith(".py"):
+        path, _, class_name = word.partition(":")
+        file = Path(path).expanduser()
+        task_class = _import_class(file, class_name)
+        folder = file.resolve().parent
+        found = f"{file.resolve()}:{class_name}"
+        return FoundTask(class_name, task_class, folder, folder, found)
+    if word not in tasks:
+        known = ", ".join(sorted(tasks))
+        raise UsageError(
+            f"task={word} is not a task; allowed: {known}, or path/to/file.py:Class"
+            f"{nearest(word, tasks)}"
+        )
+    return FoundTask(word, tasks[word], cfg / "task", cfg / "train", word)
+
+
+def _import_class(file: Path, class_name: str) -> Any:
+    given = f"task={file}:{class_name}"
+    if not file.is_file() or not class_name.isidentifier():
+        raise UsageError(f"{given}: wanted an existing file.py:ClassName")
+    module_name = f"rlgpu_task_{file.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, file.resolve())
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{given}: wanted a Python file, with a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look up their module by name; what lies beside the file can be imported by it.
+    sys.modules[module_name] = module
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"task={file}: {line_in(error, file)}") from error
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        classes = [name for name, x in vars(module).items() if _is_task(x) and "Config" in dir(x)]
+        has = f"it has {', '.join(classes)}" if classes else "it has no task"
+        raise UsageError(f"{given}: the file has no class {class_name}; {has}")
+    _check_class(given, found)
+    return found
+
+
+def _is_task(found: Any) -> bool:
+    return isinstance(found, type) and any(base.__name__ == "Task" for base in found.__mro__[1:])
+
+
+def _check_class(given: str, found: type) -> None:
+    """Checks that a class is a complete task."""
+    if not _is_task(found):
+        raise UsageError(f"{given}: {found.__name__} does not derive from rlgpu.envs.Task")
+    if missing := sorted(getattr(found, "__abstractmethods__", ())):
+        raise UsageError(f"{given}: {found.__name__} lacks {', '.join(missing)}")
+    if not (isinstance(getattr(found, "Config", None), type) and is_dataclass(found.Config)):  # type: ignore[attr-defined]
+        raise UsageError(
+            f"{given}: {found.__name__}.Config must be rlgpu.envs.TaskConfig or extend it"
+        )
+    for name in ("num_observations", "num_actions"):
+        value = getattr(found, name, None)
+        if not isinstance(value, int) or value < 1:
+            raise UsageError(
+                f"{given}: {found.__name__}.{name} must be a whole number from 1 on, got {value}"
+            )

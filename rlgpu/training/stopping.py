@@ -1,0 +1,54 @@
+"""Requests to stop: the current iteration is finished and saved first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Ctrl-C, Slurm and ``kill``, a closed terminal or ssh connection."""
+
+
+class Stopping:
+    """Notes the first signal that asks to stop; a second one takes effect at once, as usual.
+
+    Used as a context manager around training. Signals reach the main thread only; elsewhere nothing
+    is changed.
+    """
+
+    def __init__(self) -> None:
+        """Notes nothing yet."""
+        self.asked = False
+        """Whether a signal has arrived."""
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Stopping:
+        """Takes over the signals, except those that the process was told to ignore (nohup)."""
+        if threading.current_thread() is threading.main_thread():
+            for name in _SIGNALS:
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        # A terminal that is closing sends SIGHUP more than once; only Ctrl-C is an insisting user.
+        if number == signal.SIGINT:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        self._previous = {}
