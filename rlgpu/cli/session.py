@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from rlgpu.config import Composed, SavedRun, compose, read_file, read_words
-from rlgpu.errors import UsageError
+from rlgpu.errors import TrainingFailed, UsageError
 from rlgpu.learner import Ppo
 from rlgpu.playing import (
     has_display,
@@ -68,10 +68,18 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
         console.print(note)
     if composed.config.capture_video:
         require_video()
-    if composed.config.test:
-        _play(composed, start, console)
-    else:
-        _train(composed, start, console, origin_of(arguments, composed.task_word))
+    try:
+        if composed.config.test:
+            _play(composed, start, console)
+        else:
+            _train(composed, start, console, origin_of(arguments, composed.task_word))
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise TrainingFailed(
+            f"the memory did not suffice ({error}); make num_envs, train.horizon_length or "
+            "train.minibatch_size smaller"
+        ) from error
 
 
 def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:

@@ -8,6 +8,7 @@ played or repeated, its saved values take the place of the files.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
 from rlgpu.config.task_file import FoundTask, find_task
-from rlgpu.errors import UsageError, nearest
+from rlgpu.errors import UsageError, line_in, nearest
 
 _CHOICES = ("task", "train", "sim")
 """Keys that choose a file."""
@@ -144,9 +145,13 @@ def _refusals(composed: Composed, engine: EngineSettings) -> list[str]:
     try:
         scene = composed.task_class(config.task).scene()
         return engine.accept(scene, config.task.timing())
-    except (OSError, ValueError) as error:
-        word = composed.task_word
-        raise UsageError(f"task={word}: its scene cannot be built: {error}") from error
+    except Exception as error:  # whatever a user's code raises
+        asset = isinstance(error, ValueError | OSError)
+        file = Path(inspect.getfile(composed.task_class))
+        reason = error if asset else line_in(error, file)
+        raise UsageError(
+            f"{composed.task_class.__name__}: its scene cannot be built: {reason}"
+        ) from error
 
 
 def _compose(request: _Request, engine: str) -> Composed:

@@ -1,7 +1,19 @@
 """Environments: the task interface, and N parallel environments stepped by an engine."""
 
+from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
 from rlgpu.envs.task import Outcome, Task, TaskConfig, uniform
 from rlgpu.envs.vec_env import Step, VecEnv, WorldCounts
 
-__all__ = ["Columns", "Outcome", "Step", "Task", "TaskConfig", "VecEnv", "WorldCounts", "uniform"]
+__all__ = [
+    "Columns",
+    "Outcome",
+    "Step",
+    "Task",
+    "TaskConfig",
+    "VecEnv",
+    "WorldCounts",
+    "explained",
+    "scene_of",
+    "uniform",
+]

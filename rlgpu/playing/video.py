@@ -59,15 +59,19 @@ def record_video(env: VecEnv, agent: Ppo, path: Path, length: int) -> None:
         str(temporary), (VIDEO_WIDTH, VIDEO_HEIGHT), fps=rate, quality=7, macro_block_size=2,
         output_params=["-f", "mp4"],
     )  # fmt: skip
-    frames.send(None)
-    for _ in range(length):
-        mirror.show(0)
-        renderer.update_scene(mirror.data, camera)
-        frames.send(renderer.render().tobytes())
-        act_and_step(env, agent)
-    frames.close()
-    renderer.close()
-    temporary.replace(path)
+    try:
+        frames.send(None)
+        for _ in range(length):
+            mirror.show(0)
+            renderer.update_scene(mirror.data, camera)
+            frames.send(renderer.render().tobytes())
+            act_and_step(env, agent)
+        frames.close()
+        temporary.replace(path)
+    finally:
+        frames.close()
+        renderer.close()
+        temporary.unlink(missing_ok=True)
 
 
 def _renderer(model: Any) -> Any:

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from rlgpu.config import Config
-from rlgpu.envs import Task, VecEnv
+from rlgpu.envs import Task, VecEnv, explained, scene_of
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
 from rlgpu.ops import select_kernels
 from rlgpu.sim import ENGINES, make_simulator
+from rlgpu.training.memory import check_memory
 
 
 def make_env(
@@ -28,14 +29,18 @@ def make_env(
         training: Whether they are used for training, so that compiling their code pays off.
 
     Raises:
-        UsageError: The engine is not installed, or cannot use the device or simulate the task.
+        UsageError: The engine is not installed, or cannot use the device or simulate the task; the
+            task makes a mistake; or the memory does not suffice.
     """
-    task = task_class(config.task)
+    check_memory(config, task_class.num_observations, task_class.num_actions)
+    with explained(task_class, "__init__"):
+        task = task_class(config.task)
+    scene = scene_of(task)
     device = torch.device(config.sim_device)
     try:
         sim = make_simulator(
             config.sim.engine,
-            task.scene(),
+            scene,
             config.task.timing(),
             num_envs,
             device=device,

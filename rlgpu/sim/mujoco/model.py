@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mujoco
 import numpy as np
 
@@ -13,9 +15,10 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
     """Compiles a scene into a MuJoCo model.
 
     Raises:
-        ValueError: A drive, wrench body or parameter has an unknown name.
+        ValueError: The asset is missing or malformed, has actuators or ball joints, or a drive,
+            wrench body or parameter has an unknown name.
     """
-    spec = mujoco.MjSpec.from_file(str(scene.asset))
+    spec = _read(Path(scene.asset))
     spec.option.timestep = timing.physics_dt
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     joints = [joint.name for joint in spec.joints if joint.type in SCALAR_JOINTS]
@@ -39,7 +42,40 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
             objtype=mujoco.mjtObj.mjOBJ_SITE,
             objname="rlgpu_accelerometer",
         )
-    return spec.compile()
+    try:
+        return spec.compile()
+    except Exception as error:
+        raise ValueError(f"{Path(scene.asset).name} cannot be compiled: {_said(error)}") from error
+
+
+def _read(asset: Path) -> mujoco.MjSpec:
+    """Returns an asset, checked for what a scene adds itself or cannot have."""
+    if not asset.is_file():
+        beside = sorted(path.name for path in asset.parent.glob("*.xml"))
+        raise ValueError(f"there is no asset {asset}; beside it are {', '.join(beside) or 'none'}")
+    try:
+        spec = mujoco.MjSpec.from_file(str(asset))
+    except Exception as error:
+        raise ValueError(
+            f"{asset.name} is not a model that MuJoCo reads: {_said(error)}"
+        ) from error
+    if names := [actuator.name or actuator.target for actuator in spec.actuators]:
+        raise ValueError(
+            f"{asset.name} has actuators of its own ({', '.join(names)}); remove them: the drives of "
+            "the task's scene are its actuators"
+        )
+    if balls := [j.name for j in spec.joints if j.type == mujoco.mjtJoint.mjJNT_BALL]:
+        raise ValueError(
+            f"{asset.name} has ball joints ({', '.join(balls)}); use three hinges instead of each"
+        )
+    if len(spec.bodies) < 2:
+        raise ValueError(f"{asset.name} has no body besides the world; a robot needs one")
+    return spec
+
+
+def _said(error: Exception) -> str:
+    """Returns MuJoCo's message on one line."""
+    return " ".join(str(error).split())
 
 
 def _add_actuator(spec: mujoco.MjSpec, joint: str, drive: Drive) -> None:

@@ -1,0 +1,152 @@
+"""A task's mistakes, met before the first step with one sentence instead of a wrong number.
+
+Everything a task returns is checked once, while its environments are built; steps check nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlgpu.envs.task import Task
+from rlgpu.errors import UsageError, line_in
+from rlgpu.sim import ResetState, SceneSpec, Simulator
+
+
+@contextmanager
+def explained(task: type[Task], method: str) -> Iterator[None]:
+    """Turns any error in a task's method into a refusal that shows the line of the task's file.
+
+    Args:
+        task: The task's class.
+        method: The method that is called.
+
+    Raises:
+        UsageError: The method failed.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:
+        file = Path(inspect.getfile(task))
+        raise UsageError(f"{task.__name__}.{method} failed: {line_in(error, file)}") from error
+
+
+def scene_of(task: Task) -> SceneSpec:
+    """Returns a task's scene.
+
+    Raises:
+        UsageError: The method fails or returns something else.
+    """
+    with explained(type(task), "scene"):
+        scene = task.scene()
+    if not isinstance(scene, SceneSpec):
+        raise _wrong(task, "scene", type(scene).__name__, "a rlgpu.sim.SceneSpec")
+    return scene
+
+
+def bind(task: Task, sim: Simulator) -> None:
+    """Binds a task to an engine that holds its scene.
+
+    Raises:
+        UsageError: The method fails; for a joint or body that is not there, with those that are.
+    """
+    with explained(type(task), "bind"):
+        try:
+            task.bind(sim)
+        except ValueError as error:
+            if "tuple.index" not in str(error):
+                raise
+            joints, bodies = ", ".join(sim.joint_names), ", ".join(sim.body_names)
+            where = line_in(error, Path(inspect.getfile(type(task))))
+            raise UsageError(
+                f"{type(task).__name__}.bind: a name is not there ({where}); the joints are "
+                f"{joints}; the bodies are {bodies}"
+            ) from error
+    if not hasattr(task, "buffers"):
+        raise UsageError(f"{type(task).__name__}.bind must begin with super().bind(sim)")
+
+
+def reset_state(task: Task, sim: Simulator, generator: torch.Generator) -> ResetState:
+    """Returns a task's initial states, checked.
+
+    Raises:
+        UsageError: They have the wrong shape, dtype or device, or are not finite.
+    """
+    with explained(type(task), "reset_state"):
+        states = task.reset_state(generator)
+    if not isinstance(states, ResetState):
+        raise _wrong(task, "reset_state", type(states).__name__, "a rlgpu.sim.ResetState")
+    joints = len(sim.joint_names)
+    widths = dict(zip(ResetState._fields, (joints, joints, 3, 4, 3, 3), strict=True))
+    for name, tensor in states._asdict().items():
+        if tensor is not None or name.startswith("joint"):
+            _check(task, f"reset_state: {name}", tensor, (sim.num_envs, widths[name]), sim.device)
+    return states
+
+
+def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
+    """Returns a task's first observations, checked.
+
+    Raises:
+        UsageError: They have the wrong shape, dtype or device, or are not finite.
+    """
+    with explained(type(task), "observe"):
+        observations = task.observe(sim.state, actions)
+    shape = (sim.num_envs, task.num_observations)
+    _check(task, "observe", observations, shape, sim.device)
+    return observations
+
+
+def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor) -> None:
+    """Checks what a task returns in a step, on the states after a reset; restores its buffers.
+
+    Raises:
+        UsageError: Something has the wrong shape, dtype or device, or is not finite.
+    """
+    num_envs, device = sim.num_envs, sim.device
+    before = {name: buffer.clone() for name, buffer in task.buffers.items()}
+    with explained(type(task), "targets"):
+        targets = task.targets(actions)
+    _check(task, "targets", targets, (num_envs, len(sim.joint_names)), device)
+    with explained(type(task), "evaluate"):
+        outcome = task.evaluate(sim.state, actions, observations)
+    if not (isinstance(outcome, tuple) and len(outcome) == 2):
+        raise _wrong(task, "evaluate", type(outcome).__name__, "an rlgpu.envs.Outcome")
+    rewards, terminated = outcome
+    _check(task, "evaluate: rewards", rewards, (num_envs,), device)
+    _check(task, "evaluate: terminated", terminated, (num_envs,), device, torch.bool)
+    for name, buffer in before.items():
+        task.buffers[name].copy_(buffer)
+
+
+def _check(
+    task: Task,
+    what: str,
+    tensor: Any,
+    shape: tuple[int, ...],
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    if not isinstance(tensor, Tensor):
+        raise _wrong(task, what, type(tensor).__name__, f"a tensor of shape {list(shape)}")
+    if tensor.shape != shape:
+        raise _wrong(task, what, f"shape {list(tensor.shape)}", f"{list(shape)}")
+    if tensor.dtype != dtype:
+        raise _wrong(task, what, str(tensor.dtype), str(dtype))
+    if tensor.device != device:
+        raise _wrong(task, what, f"a tensor on {tensor.device}", str(device))
+    if dtype.is_floating_point and not bool(tensor.isfinite().all()):
+        row = int((~tensor.isfinite()).flatten(1 if tensor.dim() > 1 else 0).nonzero()[0][0])
+        raise _wrong(task, what, f"NaN or infinity in row {row}", "finite numbers after a reset")
+
+
+def _wrong(task: Task, what: str, got: str, wanted: str) -> UsageError:
+    return UsageError(f"{type(task).__name__}.{what}: got {got}, wanted {wanted}")

@@ -1,0 +1,128 @@
+"""Every mistake in a task of one's own is met before training, with one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import train
+from rlgpu.new_task import task_files
+
+FORCE = "return self.config.force * actions"
+OBSERVE = "return torch.cat((state.joint_pos, state.joint_vel), dim=-1)"
+OUTCOME = "return Outcome(rewards=1.0 - error, terminated=error > 2.0)"
+RESET = "return ResetState(joint_pos=start, joint_vel=torch.zeros_like(start))"
+BODY = '<body name="mass">'
+JOINT = '<joint name="lift" type="slide" axis="0 0 1"/>'
+
+MISTAKES = [
+    # What is replaced in the new task's files, by what, and what the message says.
+    ("hopper.py", OBSERVE, "return state.joint_pos", "observe: got shape [64, 1], wanted [64, 2]"),
+    ("hopper.py", OBSERVE, "return state.joint_pos[:, 0]", "observe: got shape [64]"),
+    ("hopper.py", OBSERVE, f"{OBSERVE}.double()", "got torch.float64, wanted torch.float32"),
+    ("hopper.py", OBSERVE, f"{OBSERVE}.to('meta')", "got a tensor on meta, wanted cpu"),
+    ("hopper.py", OBSERVE, "return [0.0, 0.0]", "observe: got list, wanted a tensor"),
+    ("hopper.py", OBSERVE, f"{OBSERVE} / 0.0", "observe: got NaN or infinity in row 0"),
+    ("hopper.py", OBSERVE, "return state.joint_posn", "hopper.py, line"),
+    ("hopper.py", OBSERVE, "return torch.cat((state.joint_pos, 3), dim=-1)", "TypeError"),
+    ("hopper.py", FORCE, "return actions[:, 0]", "targets: got shape [64], wanted [64, 1]"),
+    ("hopper.py", FORCE, "return actions.long()", "targets: got torch.int64, wanted torch.float32"),
+    ("hopper.py", OUTCOME, "return Outcome(1.0 - error[:, None], error > 2.0)",
+     "rewards: got shape [64, 1], wanted [64]"),
+    ("hopper.py", OUTCOME, "return Outcome(1.0 - error, error)",
+     "terminated: got torch.float32, wanted torch.bool"),
+    ("hopper.py", OUTCOME, "return 1.0 - error", "got Tensor, wanted an rlgpu.envs.Outcome"),
+    ("hopper.py", OUTCOME, "pass", "got NoneType, wanted an rlgpu.envs.Outcome"),
+    ("hopper.py", OUTCOME, "return Outcome(error / 0 * 0, error > 2.0)", "rewards: got NaN"),
+    ("hopper.py", RESET, "return ResetState(start, start[:, 0])", "joint_vel: got shape [64]"),
+    ("hopper.py", RESET, "return ResetState(start * float('nan'), start)", "joint_pos: got NaN"),
+    ("hopper.py", RESET, "return ResetState(start, start.double())", "got torch.float64"),
+    ("hopper.py", RESET, "return start", "got Tensor, wanted a rlgpu.sim.ResetState"),
+    ("hopper.py", "num_actions = 1", "num_actions = 0", "num_actions must be a whole number"),
+    ("hopper.py", "    num_actions = 1\n", "", "num_actions must be a whole number from 1 on"),
+    ("hopper.py", "class Hopper(Task)", "class Hopper", "does not derive from rlgpu.envs.Task"),
+    ("hopper.py", "class Hopper(Task)", "class Hoper(Task)", "has no class Hopper; it has Hoper"),
+    ("hopper.py", "def targets", "def target", "Hopper lacks targets"),
+    ("hopper.py", "Config = HopperConfig", "Config = 3", "Config must be rlgpu.envs.TaskConfig"),
+    ("hopper.py", "import torch\n", "import torhc\n", "line 6: ModuleNotFoundError"),
+    ("hopper.py", "def targets(self, actions):", "def targets(self, actions)", "line"),
+    ("hopper.py", '"lift": Drive', '"lif": Drive', "drives: 'lif' is not in"),
+    ("hopper.py", "asset=asset,", "asset=asset, wrench_bodies=('foot',),",
+     "wrench_bodies: 'foot' is not in"),
+    ("hopper.py", "return SceneSpec(asset=asset,", "return dict(asset=asset,", "scene"),
+    ("hopper.py", "asset = Path", "asset = Pat", "NameError: name 'Pat' is not defined"),
+    ("hopper.py", "    def targets", "    def bind(self, sim):\n        super().bind(sim)\n"
+     "        sim.joint_names.index('hinge')\n\n    def targets", "the joints are lift"),
+    ("hopper.py", "    def targets", "    def bind(self, sim):\n        pass\n\n    def targets",
+     "bind must begin with super().bind(sim)"),
+    ("hopper.xml", "</worldbody>", "</worldbdy>", "is not a model that MuJoCo reads"),
+    ("hopper.xml", BODY, '<body name="mass" mas="3">', "unrecognized attribute: 'mas'"),
+    ("hopper.xml", JOINT, '<joint name="lift" type="ball"/>', "has ball joints (lift)"),
+    ("hopper.xml", "</mujoco>", '<actuator><motor joint="lift"/></actuator></mujoco>',
+     "has actuators of its own (lift)"),
+    ("hopper.xml", JOINT, "<freejoint/>", "drives: 'lift' is not in"),
+    ("Hopper.yaml", "force: 20.0", "forse: 20.0", "task.forse is not a key"),
+    ("Hopper.yaml", "force: 20.0", "force: strong", "task.force=strong: expected a number"),
+    ("Hopper.yaml", "force: 20.0", "force: [20.0", "is not valid YAML: line"),
+    ("Hopper.yaml", "force: 20.0", "force: 20.0\nforce: 3.0", "force is there twice"),
+    ("Hopper.yaml", "episode_length: 250", "episode_length: 0", "must be from 1"),
+    ("HopperPPO.yaml", "learning_rate: 0.001", "learning_rate: .nan", "must be at least 0"),
+    ("HopperPPO.yaml", "hidden_sizes: [32, 32]", "hidden_sizes: [[32]]", "a whole number"),
+]  # fmt: skip
+
+
+def hopper(folder: Path) -> list[str]:
+    """Writes a new task and returns the arguments that train it."""
+    for name, text in task_files("Hopper").items():
+        (folder / name).write_text(text)
+    word = f"task={folder / 'hopper.py'}:Hopper"
+    return [word, "num_envs=64", "max_iterations=2", "headless=True", f"runs_dir={folder / 'runs'}"]
+
+
+def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Returns the one line with which a command line is refused."""
+    capsys.readouterr()
+    assert train.main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert len(error) <= 300
+    return error
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"), MISTAKES, ids=[f"{m[0]}-{m[3][:40]}" for m in MISTAKES]
+)
+def test_a_mistake_is_one_sentence(tmp_path, capsys, file, old, new, message) -> None:
+    """It says what was given and what is wanted, or shows the user's own line."""
+    words = hopper(tmp_path)
+    text = (tmp_path / file).read_text()
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new))
+    assert message in refusal(words, capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("hopper.py", "wanted an existing file.py:ClassName"),
+        ("hopper.xml", "there is no asset"),
+        ("Hopper.yaml", "there is no file"),
+        ("HopperPPO.yaml", "there is no file"),
+    ],
+)
+def test_a_missing_file_is_named(tmp_path, capsys, file, message) -> None:
+    """Each of the four."""
+    words = hopper(tmp_path)
+    (tmp_path / file).unlink()
+    error = refusal(words, capsys)
+    assert message in error
+    assert file in error
+
+
+def test_a_new_task_trains_as_written(tmp_path, capsys) -> None:
+    """And its own settings are keys of the command line."""
+    assert train.main([*hopper(tmp_path), "task.force=25"]) == 0
+    assert "done after 2 iterations" in capsys.readouterr().out
