@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "rlgpu": 0,
     "rlgpu.errors": 0,
+    "rlgpu.new_task": 0,
+    "rlgpu.stopping": 0,
     "rlgpu.rotations": 0,
     "rlgpu.config": 1,
     "rlgpu.ops": 1,

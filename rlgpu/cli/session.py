@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,8 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
         console.print(note)
     if composed.config.capture_video:
         require_video()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if composed.config.test:
             _play(composed, start, console)

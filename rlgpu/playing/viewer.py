@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 
 from rlgpu.envs import VecEnv
+from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
 from rlgpu.playing.camera import follow
 from rlgpu.playing.episodes import act_and_step
+from rlgpu.stopping import Stopping
 
 
 def has_display() -> bool:
@@ -21,13 +24,24 @@ def has_display() -> bool:
 
 
 def play_in_viewer(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None:
-    """Plays in MuJoCo's viewer, in real time, until the window is closed.
+    """Plays in MuJoCo's viewer, in real time, until the window is closed or Ctrl-C.
 
     The right and left arrow keys switch the environment shown.
+
+    Raises:
+        UsageError: No window can be opened.
     """
+    import glfw  # noqa: PLC0415
     import mujoco  # noqa: PLC0415
     import mujoco.viewer  # noqa: PLC0415
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not glfw.init():
+            display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY", "")
+            raise UsageError(
+                f"no window can be opened on the display {display!r}; use headless=True"
+            )
     mirror = env.sim.mirror()
     shown = 0
 
@@ -39,15 +53,18 @@ def play_in_viewer(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None
         mirror.model, mirror.data, key_callback=on_key, show_left_ui=False, show_right_ui=False
     )
     follow(mirror.model, viewer.cam)
-    note("playing; switch environments with the arrow keys, close the window to stop")
+    note(
+        "playing; switch environments with the arrow keys, close the window or press Ctrl-C to stop"
+    )
     step_dt = env.sim.timing.step_dt
     due = time.perf_counter()
-    try:
-        while viewer.is_running():
+    # An exception from Ctrl-C within sync() would leave the viewer's lock taken, and closing it
+    # would then wait forever.
+    with Stopping() as stopping:
+        while viewer.is_running() and not stopping.asked:
             act_and_step(env, agent)
             mirror.show(shown)
             viewer.sync()
             due = max(due + step_dt, time.perf_counter() - 0.1)
             time.sleep(max(due - time.perf_counter(), 0.0))
-    finally:
         viewer.close()

@@ -15,6 +15,7 @@ from rlgpu.device import Phase, working_stream
 from rlgpu.envs import VecEnv
 from rlgpu.errors import TrainingFailed
 from rlgpu.learner import Ppo, RolloutStorage
+from rlgpu.stopping import Stopping
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.console import Display
 from rlgpu.training.episodes import EpisodeStatistics
@@ -22,7 +23,6 @@ from rlgpu.training.metrics import IterationRecord
 from rlgpu.training.numbers import IterationNumbers
 from rlgpu.training.report import Arrived, Report
 from rlgpu.training.run_files import RunFiles
-from rlgpu.training.stopping import Stopping
 
 MAX_DIVERGED = 0.1
 """Fraction of an iteration's environment steps that may diverge before training stops."""

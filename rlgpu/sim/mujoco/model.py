@@ -61,8 +61,8 @@ def _read(asset: Path) -> mujoco.MjSpec:
         ) from error
     if names := [actuator.name or actuator.target for actuator in spec.actuators]:
         raise ValueError(
-            f"{asset.name} has actuators of its own ({', '.join(names)}); remove them: the drives of "
-            "the task's scene are its actuators"
+            f"{asset.name} has actuators of its own ({', '.join(names)}); remove them: the "
+            "drives of the task's scene are its actuators"
         )
     if balls := [j.name for j in spec.joints if j.type == mujoco.mjtJoint.mjJNT_BALL]:
         raise ValueError(

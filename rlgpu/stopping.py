@@ -1,4 +1,4 @@
-"""Requests to stop: the current iteration is finished and saved first."""
+"""Requests to stop by a signal, taken note of until there is a good moment."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Stopping:
-    """Notes the first signal that asks to stop; a second one takes effect at once, as usual.
+    """Notes the first signal that asks to stop; a second Ctrl-C takes effect at once, as usual.
 
-    Used as a context manager around training. Signals reach the main thread only; elsewhere nothing
-    is changed.
+    Used as a context manager around training and playing. Signals reach the main thread only;
+    elsewhere nothing is changed.
     """
 
     def __init__(self) -> None:

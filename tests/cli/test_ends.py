@@ -1,0 +1,193 @@
+"""How a run ends: signals, closed pipes, kills; and what the next start finds."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlgpu.training import load_checkpoint
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["task=Cartpole", "num_envs=32", "headless=True", "max_iterations=1000000"]
+
+
+def start(runs: Path, *words: str, **options) -> subprocess.Popen:
+    command = [sys.executable, "train.py", *SMALL, f"runs_dir={runs}", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, **(pipes | options))
+
+
+def wait_for(path: Path) -> Path:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never appeared"
+        time.sleep(0.02)
+    return path
+
+
+def checkpoint(runs: Path) -> Path:
+    return runs / "Cartpole" / "latest" / "nn" / "last.pth"
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Returns temporary files."""
+    return [str(path) for path in folder.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_finishes_the_iteration_saves_and_says_how_to_go_on(tmp_path, name) -> None:
+    """Ctrl-C, Slurm's end of a job, a closed ssh connection; the command printed then works."""
+    process = start(tmp_path, "train.save_every=2")
+    wait_for(checkpoint(tmp_path))
+    process.send_signal(getattr(signal, name))
+    output, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (0, "")
+    lines = output.splitlines()
+    assert lines[-2].startswith("iteration ")
+    assert lines[-1].startswith("stopped after ")
+    folder = lines[-1].rpartition("checkpoint=")[2]
+    done = load_checkpoint(Path(folder) / "nn" / "last.pth")["trainer"]["iteration"]
+    assert f"stopped after {done} of 1000000 iterations" in lines[-1]
+    go_on = [sys.executable, "train.py", f"checkpoint={folder}", f"max_iterations={done + 1}"]
+    result = subprocess.run(go_on, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"done after {done + 1} iterations" in result.stdout
+
+
+def test_a_closed_output_pipe_does_not_end_training(tmp_path) -> None:
+    """``train.py | head -1`` trains to its end."""
+    command = f"{sys.executable} train.py {' '.join(SMALL)} runs_dir={tmp_path} max_iterations=40"
+    command = command.replace("max_iterations=1000000 ", "") + " train.save_every=40 | head -1"
+    result = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    assert load_checkpoint(checkpoint(tmp_path))["trainer"]["iteration"] == 40
+
+
+def test_an_insisting_ctrl_c_ends_at_once_and_leaves_nothing(tmp_path) -> None:
+    """Two of them while the first, long iteration runs: no traceback, no folder, code 130."""
+    process = start(tmp_path, "train.num_epochs=20000")
+    output = process.stdout
+    while "physics of MuJoCo" not in output.readline():
+        pass
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (130, "interrupted\n")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 1.8])
+def test_ctrl_c_while_starting_shows_no_traceback(tmp_path, delay) -> None:
+    """At any moment of the start: killed quietly, interrupted, or stopped."""
+    process = start(tmp_path)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode in (-signal.SIGINT, 130, 0)
+    assert error in ("", "interrupted\n")
+
+
+def test_fifty_kills_leave_a_whole_checkpoint_each_time(tmp_path) -> None:
+    """Kill -9 at any moment, while every iteration is saved; each next start goes on from there.
+
+    Starting takes most of the time, so a process trains and is replaced by a fork of itself: the
+    child is killed, the parent checks what it left.
+    """
+    script = ROOT / "tests" / "cli" / "killed.py"
+    result = subprocess.run(
+        [sys.executable, str(script), str(tmp_path), "50"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "50 kills, 50 whole checkpoints" in result.stdout
+
+
+def test_a_flipped_bit_never_loads(tmp_path) -> None:
+    """300 bits at random: refused, or where nothing is stored, without any effect."""
+    subprocess.run(
+        [sys.executable, "train.py", *SMALL[:3], f"runs_dir={tmp_path}", "max_iterations=2"],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    whole = checkpoint(tmp_path)
+    original, content = whole.read_bytes(), load_checkpoint(whole)
+    rng, refused = random.Random(0), 0
+    for _ in range(300):
+        damaged = bytearray(original)
+        place = rng.randrange(len(damaged))
+        damaged[place] ^= 1 << rng.randrange(8)
+        path = tmp_path / "damaged.pth"
+        path.write_bytes(damaged)
+        try:
+            loaded = load_checkpoint(path)
+        except Exception as error:
+            assert type(error).__name__ == "UsageError", error
+            refused += 1
+            continue
+        assert equal(loaded, content), f"byte {place} changed what was loaded"
+    assert refused > 200
+
+
+def equal(a: object, b: object) -> bool:
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a.view(-1).byte(), b.view(-1).byte())
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    return a == b
+
+
+def test_a_full_disk_is_said_once_and_does_not_end_training(tmp_path) -> None:
+    """No file may exceed 60 kB: checkpoints fail, the logs go on; nothing half-written stays."""
+
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    words = [word for word in SMALL if not word.startswith("max")]
+    result = subprocess.run(
+        [sys.executable, "train.py", *words, f"runs_dir={tmp_path}", "max_iterations=30",
+         "train.save_every=5", "train.hidden_sizes=[128,128]"],
+        cwd=ROOT, capture_output=True, text=True, preexec_fn=limit, check=False, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stdout.count("cannot write checkpoints") == 1
+    assert "training goes on" in result.stdout
+    assert "iteration 30/30" in result.stdout
+    assert "the last checkpoint could not be saved" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not left_behind(tmp_path)
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_saving_is_tried_again_and_the_old_file_stays_whole(tmp_path, monkeypatch, capsys) -> None:
+    """The disk is full from the second to the fifth save."""
+    import train
+
+    original, calls = os.fsync, []
+
+    def full(descriptor: int) -> None:
+        calls.append(1)
+        if 4 <= len(calls) <= 9:
+            raise OSError(28, "No space left on device")
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    words = [*SMALL[:3], f"runs_dir={tmp_path}", "max_iterations=12", "train.save_every=1"]
+    assert train.main(words) == 0
+    output = capsys.readouterr().out
+    assert output.count("cannot write checkpoints") == 1
+    assert output.count("can be written again") == 1
+    assert load_checkpoint(checkpoint(tmp_path))["trainer"]["iteration"] == 12
+    assert not left_behind(tmp_path)
