@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -137,12 +138,12 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
     if finished:
         console.print(
             f"done after {trainer.iteration} iterations; to watch the policy: "
-            f"python train.py test=True checkpoint={folder}"
+            f"python train.py test=True checkpoint={shlex.quote(str(folder))}"
         )
     else:
         console.print(
             f"stopped after {trainer.iteration} of {config.max_iterations} iterations, saved; to "
-            f"go on: python train.py checkpoint={folder}"
+            f"go on: python train.py checkpoint={shlex.quote(str(folder))}"
         )
 
 

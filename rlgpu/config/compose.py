@@ -173,6 +173,9 @@ def _compose(request: _Request, engine: str) -> Composed:
         config = cast(Config, OmegaConf.to_object(base))
     except OmegaConfBaseException as error:
         raise UsageError(f"the configuration is incomplete: {error}") from error
+    if config.task.name != task.name:
+        file = task.task_folder / f"{task.name}.yaml"
+        raise UsageError(f"{file}: name: {config.task.name} must be the class's, {task.name}")
     explicit = set(given) | request.saved.explicit(given) if request.saved else set(given)
     config, notes = resolve(config, explicit, devices=entry.devices)
     check_fields(config)

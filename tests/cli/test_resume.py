@@ -1,0 +1,245 @@
+"""Runs that go on, are repeated, or lend their weights: what is restored, and to which bit."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+from rlgpu.cli import session
+from rlgpu.training import Trainer, load_checkpoint
+
+ROOT = Path(__file__).parents[2]
+TIMES = {"wall_time", "steps_per_second", "collect_steps_per_second"}
+SMALL = ["task=Cartpole", "num_envs=32", "headless=True"]
+VARIED = """
+from dataclasses import replace
+from rlgpu.envs import uniform
+from tasks.ant import Ant, AntConfig
+
+class Varied(Ant):
+    Config = AntConfig
+
+    def scene(self):
+        return replace(super().scene(), parameters=("body_mass", "friction", "gravity"))
+
+    def bind(self, sim):
+        super().bind(sim)
+        self._sim = sim
+        self._usual = {name: value.clone() for name, value in sim.parameters.items()}
+
+    def reset_state(self, generator):
+        for name, usual in self._usual.items():
+            self._sim.set_parameter(name, usual * uniform(usual.shape, 0.8, 1.2, generator))
+        return super().reset_state(generator)
+"""
+
+
+def stop_after(iterations: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes training interrupt itself, as Ctrl-C does, during an iteration."""
+
+    class Stopping(Trainer):
+        def collect(self) -> None:
+            super().collect()
+            if self.iteration + 1 == iterations:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(session, "Trainer", Stopping)
+
+
+def last(runs: Path) -> dict:
+    (link,) = runs.glob("*/latest")
+    return load_checkpoint(link / "nn" / "last.pth")
+
+
+def rows(runs: Path) -> list[dict[str, str]]:
+    """Returns the metrics of all runs in their order, without what depends on time."""
+    files = sorted(path for path in runs.glob("*/2*/metrics.csv"))
+    every = [row for path in files for row in csv.DictReader(path.open())]
+    return [{key: x for key, x in row.items() if key not in TIMES} for row in every]
+
+
+def equal(a: object, b: object) -> bool:
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and a.cpu().numpy().tobytes() == b.cpu().numpy().tobytes()
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    return a == b
+
+
+@pytest.fixture
+def varied(tmp_path) -> str:
+    """An Ant whose masses, friction and gravity are drawn anew at resets."""
+    (tmp_path / "varied.py").write_text(VARIED)
+    for source, target in (("task/Ant", "Varied"), ("train/AntPPO", "VariedPPO")):
+        text = (ROOT / "cfg" / f"{source}.yaml").read_text()
+        (tmp_path / f"{target}.yaml").write_text(text.replace("name: Ant", "name: Varied"))
+    return f"task={tmp_path / 'varied.py'}:Varied"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sim=fused"],
+        ["sim=mujoco"],
+        pytest.param(["sim=mujoco_warp", "torch_deterministic=True"], marks=pytest.mark.cuda),
+        pytest.param(["sim=fused", "sim_device=cuda:0"], marks=pytest.mark.cuda),
+    ],
+    ids=" ".join,
+)
+def test_n_iterations_stop_and_m_more_equal_all_at_once(
+    tmp_path, monkeypatch, varied, words
+) -> None:
+    """Weights, optimiser, normalisers, rate, episodes, worlds, parameters, metrics: every byte.
+
+    Episodes of 40 steps end and reset on both sides of the stop; contacts are under way; the rate
+    adapts.
+    """
+    setting = [
+        varied, *words, "num_envs=24", "headless=True", "train.schedule=adaptive",
+        "task.episode_length=40", "max_iterations=9", "train.minibatch_size=128",
+    ]  # fmt: skip
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert train.main([*setting, f"runs_dir={whole}"]) == 0
+    with monkeypatch.context() as patch:
+        stop_after(5, patch)
+        assert train.main([*setting, f"runs_dir={parts}"]) == 0
+    assert last(parts)["trainer"]["iteration"] == 5
+    folder = next(parts.glob("*/latest")).resolve()
+    assert train.main([f"checkpoint={folder}"]) == 0
+    one, two = last(whole), last(parts)
+    assert two["trainer"]["iteration"] == 9
+    for name in ("agent", "env"):
+        assert equal(one[name], two[name]), name
+    for name in ("iteration", "best_return", "statistics"):
+        assert equal(one["trainer"][name], two["trainer"][name]), name
+    assert rows(whole) == rows(parts)
+    assert len({row["learning_rate"] for row in rows(whole)}) > 1
+    assert float(rows(whole)[-1]["episodes"]) > 48
+
+
+def test_a_resumed_run_has_its_own_settings_and_says_what_differs(tmp_path, capsys) -> None:
+    """Only what is named changes; the folder is beside the first one's."""
+    runs = f"runs_dir={tmp_path}"
+    words = [*SMALL, runs, "train.gamma=0.9", "seed=7", "max_iterations=50", "experiment=mine"]
+    assert train.main([*words, "train.hidden_sizes=[16]", "train.save_every=1"]) == 0
+    folder = (tmp_path / "mine" / "latest").resolve()
+    numbered = folder / "nn" / "iteration_000049.pth"
+    capsys.readouterr()
+    assert train.main([f"checkpoint={numbered}", "train.clip_ratio=0.3"]) == 0
+    output = capsys.readouterr().out
+    assert output.count("unlike in the run") == 1
+    assert "train.clip_ratio=0.3 (the run has 0.2)" in output
+    resumed = load_checkpoint(tmp_path / "mine" / "latest" / "nn" / "last.pth")
+    config = resumed["config"]
+    assert (config["train"]["gamma"], config["seed"], config["max_iterations"]) == (0.9, 7, 50)
+    assert config["train"]["hidden_sizes"] == [16]
+    assert resumed["trainer"]["iteration"] == 50
+    play = [f"checkpoint={folder}", "test=True", "headless=True", "games=2", "num_envs=2"]
+    assert train.main(play) == 0
+    assert "2 episodes" in capsys.readouterr().out
+
+
+def test_the_command_printed_at_the_end_plays_the_run(tmp_path, capsys) -> None:
+    """Also with an experiment's name, another folder and other layers."""
+    words = [*SMALL, f"runs_dir={tmp_path / 'a folder'}", "experiment=my run", "max_iterations=2"]
+    assert train.main([*words, "train.hidden_sizes=[8,8]"]) == 0
+    command = capsys.readouterr().out.rpartition("python train.py ")[2]
+    import shlex
+
+    assert train.main([*shlex.split(command), "games=1", "num_envs=1", "headless=True"]) == 0
+
+
+def test_a_run_is_repeated_from_its_folder(tmp_path) -> None:
+    """The same bits; the command, the versions and the revision are recorded."""
+    words = [*SMALL, "seed=-1", "train.gamma=0.95", "max_iterations=3"]
+    assert train.main([*words, f"runs_dir={tmp_path}"]) == 0
+    folder = (tmp_path / "Cartpole" / "latest").resolve()
+    first = load_checkpoint(folder / "nn" / "last.pth")
+    assert train.main([f"run={folder}"]) == 0
+    second = last(tmp_path)
+    assert equal(first["agent"], second["agent"])
+    assert equal(first["env"], second["env"])
+    text = (folder / "config.yaml").read_text()
+    for word in ("seed=-1 train.gamma=0.95", "torch 2", "git_revision:", "task: Cartpole"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    "words", [["num_envs=48"], ["sim=mujoco"], ["task.episode_length=70", "train.gamma=0.9"]]
+)
+def test_weights_alone_fit_other_environments_engines_and_settings(tmp_path, words) -> None:
+    """A new run from iteration 1; the weights and the observation statistics are the old ones."""
+    runs = f"runs_dir={tmp_path}"
+    assert train.main([*SMALL, runs, "max_iterations=3", "train.hidden_sizes=[16]"]) == 0
+    old = last(tmp_path)
+    path = (tmp_path / "Cartpole" / "latest").resolve() / "nn" / "last.pth"
+    again = [f"checkpoint={path}", "weights_only=True", "max_iterations=1", "train.num_epochs=1"]
+    frozen = ["train.learning_rate=0", "train.schedule=constant"]
+    assert train.main([*again, *frozen, *words]) == 0
+    new = last(tmp_path)
+    assert new["trainer"]["iteration"] == 1
+    assert equal(old["agent"]["network"], new["agent"]["network"])
+    before, after = (x["agent"]["observation_normalizer"]["count"] for x in (old, new))
+    assert float(after) > float(before)
+
+
+def test_weights_fit_a_variant_of_the_task(tmp_path, varied) -> None:
+    """A task of another name with the same joints; its own files apply, except for the network."""
+    words = ["task=Ant", "num_envs=16", "headless=True", f"runs_dir={tmp_path}"]
+    assert train.main([*words, "max_iterations=1", "train.hidden_sizes=[24]"]) == 0
+    path = (tmp_path / "Ant" / "latest").resolve() / "nn" / "last.pth"
+    again = [f"checkpoint={path}", "weights_only=True", varied, "max_iterations=1"]
+    assert train.main(again) == 0
+    assert (tmp_path / "Varied" / "latest").exists()
+
+
+def test_latest_is_a_run_with_a_checkpoint(tmp_path, monkeypatch) -> None:
+    """One that dies before its first save does not hide the good one."""
+    runs = f"runs_dir={tmp_path}"
+    assert train.main([*SMALL, runs, "max_iterations=1"]) == 0
+    good = (tmp_path / "Cartpole" / "latest").resolve()
+
+    def dying(self: Trainer) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "collect", dying)
+        assert train.main([*SMALL, runs]) == 130
+    assert (tmp_path / "Cartpole" / "latest").resolve() == good
+    assert list((tmp_path / "Cartpole").glob("2*")) == [good]
+
+
+def test_numbered_checkpoints_are_kept_up_to_a_number(tmp_path) -> None:
+    """Every second iteration, the newest two, and the last iteration counts as one."""
+    words = [*SMALL, f"runs_dir={tmp_path}", "max_iterations=7"]
+    assert train.main([*words, "train.save_every=2", "train.keep_checkpoints=2"]) == 0
+    names = sorted(path.name for path in (tmp_path / "Cartpole" / "latest" / "nn").iterdir())
+    numbered = ["iteration_000006.pth", "iteration_000007.pth"]
+    assert [name for name in names if name not in ("best.pth", "last.pth")] == numbered
+    assert load_checkpoint(
+        tmp_path / "Cartpole" / "latest" / "nn" / numbered[0]
+    )["trainer"]["iteration"] == 6  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["weights_only=True"], "weights_only needs the checkpoint"),
+        (["run=nowhere"], "run=nowhere: there is no such file or folder"),
+        (["run=tests", "checkpoint=latest"], "checkpoint= does not go with it"),
+        (["run=tests", "test=True"], "test= does not go with it"),
+        (["run=tests"], "wanted the folder of a run, with a config.yaml"),
+        (["run=cfg/task/Ant.yaml"], "is not the configuration of a run"),
+    ],
+)
+def test_a_start_that_makes_no_sense_is_refused(capsys, monkeypatch, words, message) -> None:
+    """In one line, before anything is written."""
+    monkeypatch.chdir(ROOT)
+    assert train.main(words) == 2
+    assert message in capsys.readouterr().err
