@@ -22,7 +22,7 @@ LONGEST_MESSAGE = 290
 
 def one_line(error: Exception) -> str:
     """Returns an error's message on one line, shortened in the middle to at most 290 characters."""
-    text = " ".join(str(error).split())
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))
     if len(text) <= LONGEST_MESSAGE:
         return text
     end = 100  # where the remedy is
@@ -35,6 +35,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what an error says, or its type's name if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def line_in(error: BaseException, file: Path) -> str:
     """Returns an error and the line of a user's file in which it arose, without the stack.
 
@@ -42,8 +47,8 @@ def line_in(error: BaseException, file: Path) -> str:
         error: What was raised.
         file: The user's file; if the error did not pass through it, the innermost line is named.
     """
-    said = str(error).splitlines()[0] if str(error) else ""
-    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    kind, said = type(error).__name__, first_line(error)
+    what = kind if said == kind else f"{kind}: {said}"
     if isinstance(error, SyntaxError) and error.lineno:
         text = (error.text or "").strip()
         return f"{Path(error.filename or file).name}, line {error.lineno}: {error.msg}: {text}"

@@ -64,7 +64,11 @@ def _matching(word: str, keys: Mapping[str, Key]) -> dict[str, Key]:
         return {word: keys[word]}
     found = {name: key for name, key in keys.items() if word in name}
     if not found:
-        raise UsageError(f"--help {word}: no key contains it{nearest(word, keys)}")
+        bare = {name.rpartition(".")[2]: name for name in keys}
+        close = nearest(word, bare) or nearest(word, keys)
+        for short, name in bare.items():
+            close = close.replace(f" {short}?", f" {name}?")
+        raise UsageError(f"--help {word}: no key contains it{close}")
     return found
 
 

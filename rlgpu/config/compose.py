@@ -25,7 +25,7 @@ from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
 from rlgpu.config.task_file import FoundTask, find_task
-from rlgpu.errors import UsageError, line_in, nearest
+from rlgpu.errors import UsageError, first_line, line_in, nearest
 
 _CHOICES = ("task", "train", "sim")
 """Keys that choose a file."""
@@ -216,7 +216,7 @@ def _writable(schema: type) -> DictConfig:
     try:
         tree: DictConfig = OmegaConf.structured(schema)
     except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UsageError(f"{schema.__name__} is not a configuration: {reason}") from error
     for node in (tree, *(tree._get_node(key) for key in tree)):
         if isinstance(node, DictConfig):
@@ -296,5 +296,5 @@ def _set(base: DictConfig, keys: Mapping[str, Key], key: str, value: Any) -> Non
     try:
         OmegaConf.update(base, key, converted)
     except (OmegaConfBaseException, ValueError, OverflowError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UsageError(f"{key}={shown(value)}: {reason}") from error

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from rlgpu.config.limits import LONGEST, shown
-from rlgpu.errors import UsageError
+from rlgpu.errors import UsageError, first_line
 
 MOST_BYTES = 1_000_000
 """Largest YAML file that is read."""
@@ -140,5 +140,5 @@ def read_file(path: Path) -> dict[str, Any]:
 def _where(error: Exception) -> str:
     """Returns what a YAML error complains about, with its line."""
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    problem = getattr(error, "problem", None) or first_line(error)
     return f"line {mark.line + 1}: {problem}" if mark else problem

@@ -20,7 +20,7 @@ from rlgpu.ops import (
     RunningStats,
 )
 from rlgpu.profile import least_bytes as least
-from rlgpu.profile.timing import repeated, seconds_of
+from rlgpu.profile.timing import copy_seconds, repeated, seconds_of
 
 OBSERVATIONS, ACTIONS, HIDDEN = 60, 8, (256, 128, 64)
 LAUNCHES = {"cpu": 1, "cuda": 20}
@@ -35,6 +35,8 @@ class OpTime(NamedTuple):
     seconds: float
     num_bytes: float
     """Minimum number of bytes that the op must move."""
+    copy_seconds: float
+    """Time of a copy that moves as many bytes, from the same caches."""
 
 
 class _Case(NamedTuple):
@@ -51,7 +53,9 @@ def sweep(kernels: Kernels, device: torch.device) -> Iterator[OpTime]:
         phase: Phase[Any] = Phase(
             repeated(case.call, launches), device, name=case.name, enabled=True
         )
-        yield OpTime(case.name, case.size, seconds_of(phase, device) / launches, case.num_bytes)
+        seconds = seconds_of(phase, device) / launches
+        copied = copy_seconds(device, case.num_bytes, launches=launches)
+        yield OpTime(case.name, case.size, seconds, case.num_bytes, copied)
 
 
 def _cases(kernels: Kernels, device: torch.device) -> Iterator[_Case]:

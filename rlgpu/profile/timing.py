@@ -80,7 +80,19 @@ def repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
 def copy_bandwidth(device: torch.device) -> float:
     """Returns the bytes read and written per second by a large copy within the device."""
     size = COPY_BYTES[device.type]
-    source = torch.zeros(size, dtype=torch.uint8, device=device)
+    return 2 * size / copy_seconds(device, 2 * size, launches=4)
+
+
+def copy_seconds(device: torch.device, num_bytes: float, *, launches: int) -> float:
+    """Returns the time of a copy that reads and writes so many bytes in all.
+
+    Args:
+        device: Where it copies.
+        num_bytes: Bytes read plus bytes written.
+        launches: Copies in one graph, or in one round on a CPU.
+    """
+    source = torch.zeros(max(int(num_bytes / 2), 1), dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    phase = Phase(lambda: target.copy_(source), device, name="copy", enabled=True)
-    return 2 * size / seconds_of(phase, device, calls=4)
+    copies = repeated(lambda: target.copy_(source), launches)
+    phase: Phase[None] = Phase(copies, device, name="copy", enabled=True)
+    return seconds_of(phase, device) / launches

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import Config
-from rlgpu.errors import UsageError
+from rlgpu.errors import UsageError, first_line
 
 FORMAT = 4
 _SECTIONS = ("format", "digest", "config", "origin", "agent", "env", "trainer", "joint_names")
@@ -111,7 +111,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:
         raise UsageError(
             f"checkpoint={path}: the file is damaged or not a checkpoint of rlgpu "
-            f"({str(error).splitlines()[0][:80]}); use another, e.g. checkpoint=best"
+            f"({first_line(error)[:80]}); use another, e.g. checkpoint=best"
         ) from error
     if not isinstance(content, dict) or "format" not in content:
         raise UsageError(f"checkpoint={path}: the file is not a checkpoint of rlgpu")

@@ -52,8 +52,6 @@ class BatchWorlds:
             fields: Model fields that differ between worlds.
             num_threads: Threads that step them; 0 is one per core. Results do not depend on it.
         """
-        # We count and report warnings; MuJoCo would also print them and write a log file.
-        mujoco.set_mju_user_warning(lambda _text: None)
         self.num_worlds, self.device, self.model = num_worlds, torch.device("cpu"), model
         self.description = f"MuJoCo {mujoco.__version__} on the CPU"
         self._batch = Batch(model, num_worlds, num_threads)

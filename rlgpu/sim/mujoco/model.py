@@ -18,6 +18,8 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
         ValueError: The asset is missing or malformed, has actuators or ball joints, or a drive,
             wrench body or parameter has an unknown name.
     """
+    # Engines count and report warnings; MuJoCo would also print them and write MUJOCO_LOG.TXT.
+    mujoco.set_mju_user_warning(lambda _text: None)
     spec = _read(Path(scene.asset))
     spec.option.timestep = timing.physics_dt
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST

@@ -1,0 +1,129 @@
+"""``--help``, how fast the command line answers, new tasks, and the README's promises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import train
+from rlgpu import new_task
+from rlgpu.config import Config, keys_of
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_help_lists_every_key_with_meaning_default_and_range(capsys) -> None:
+    """Those of the task and the engine chosen as well."""
+    assert train.main(["--help", "task=Cartpole", "sim=mujoco"]) == 0
+    text = capsys.readouterr().out
+    for name in (*keys_of(Config), "task.reset_dist", "sim.num_threads"):
+        assert f"\n{name}=" in text
+    assert "train.gamma=0.99  (a number from 0 to 1)\n    Discount factor." in text
+    assert "train.hidden_sizes=[32,32]" in text  # Cartpole's own default
+    assert max(map(len, text.splitlines())) <= 130
+
+
+@pytest.mark.parametrize("words", [["--help", "train.gamma"], ["-h", "train.gamma"]])
+def test_help_explains_one_key(capsys, words) -> None:
+    """Two lines."""
+    assert train.main(words) == 0
+    assert capsys.readouterr().out == (
+        "train.gamma=0.99  (a number from 0 to 1)\n    Discount factor.\n"
+    )
+
+
+def test_help_finds_keys_by_a_part_of_their_name(capsys) -> None:
+    """And refuses what is part of none."""
+    assert train.main(["--help", "log_std"]) == 0
+    assert capsys.readouterr().out.count("log_std=") == 3
+    assert train.main(["--help", "gama"]) == 2
+    assert "did you mean train.gamma" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["train.gama=1", "num_envs=-1", "--x", "checkpoint=nowhere"])
+def test_a_refusal_comes_at_once_and_without_torch(word) -> None:
+    """Torch alone takes a second to import."""
+    begun = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "train.py", word],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert time.perf_counter() - begun < 1.5
+    assert result.returncode == 2
+    assert " torch\n" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_importing_train_is_fast() -> None:
+    """In under 1.2 s: nothing slow is imported before it is needed."""
+    code = "import time; t = time.perf_counter(); import train; print(time.perf_counter() - t)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert float(result.stdout) < 1.2
+
+
+def test_the_readme_shows_the_example_that_new_task_writes() -> None:
+    """examples/hover is what ``python -m rlgpu.new_task Hover`` writes, and the README shows it."""
+    for name, text in new_task.task_files("Hover").items():
+        assert (ROOT / "examples" / "hover" / name).read_text() == text
+        assert text in README, f"the README does not show {name}"
+
+
+def test_new_task_writes_once_and_refuses_odd_names(tmp_path, monkeypatch, capsys) -> None:
+    """The command it prints is the one that trains."""
+    monkeypatch.chdir(tmp_path)
+    assert new_task.main(["Hopper"]) == 0
+    assert "train.py task=hopper/hopper.py:Hopper headless=True" in capsys.readouterr().out
+    for words in (["Hopper"], ["hopper"], ["A B"], [], ["A", "B"], ["../X"]):
+        assert new_task.main(words) == 2
+        assert capsys.readouterr().err.startswith("error: ")
+
+
+def commands() -> list[str]:
+    """Returns the commands of the README that call train.py or a module of rlgpu."""
+    blocks = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    lines = [
+        line.split("  #")[0].split(" && ")[-1].strip() for b in blocks for line in b.split("\n")
+    ]
+    return sorted({line for line in lines if line.startswith("python ")})
+
+
+def test_the_readme_has_commands() -> None:
+    """The next test would pass without any."""
+    assert len(commands()) > 8
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_readme_works(command, tmp_path) -> None:
+    """As it is written, on fewer environments, after a run that it may continue or play."""
+    if "build/kernel_bench" in command or "profile" in command or "benchmarks" in command:
+        pytest.skip("tests/csrc, tests/profile and the GPU target run it")
+    small = ["max_iterations=2", "num_envs=16", "train.save_every=1", f"runs_dir={tmp_path}"]
+    words = command.split()
+    if "train.py" in words:
+        words[words.index("train.py")] = str(ROOT / "train.py")
+    words = [sys.executable, *words[1:]]
+    if "checkpoint=" in command or "run=" in command:
+        first = [*words[:2], "task=Ant", "headless=True", "task.episode_length=10", *small]
+        subprocess.run(first, cwd=ROOT, check=True, capture_output=True)
+        folder = next(tmp_path.glob("Ant/2*"))
+        words = [re.sub(r"runs/Ant/\S+", str(folder), word) for word in words]
+        small = [*small[1:2], small[3], "games=1", "max_iterations=3", "capture_video_len=2"]
+        if "run=" in command:
+            small = ["max_iterations=1"]
+    words += small if any(word.endswith("train.py") for word in words) else []
+    if any("hover.py" in word for word in words):
+        words = [word.replace("task=", f"task={ROOT}/") for word in words]
+    if "accept" in command:
+        words[-1] = str(ROOT / "tasks" / "assets" / "ant.xml")
+    result = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
