@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from rlgpu import curve
 from rlgpu.training.numbers import IterationNumbers
 
 
@@ -58,8 +61,8 @@ class MetricsWriter:
         self._folder = folder
         self._rows = _Appended(folder / "metrics.csv")
         self._events = _Appended(folder / f"events.out.tfevents.{time.time():.0f}.rlgpu")
-        self._curve: list[tuple[float, float, float]] = []
         self._drawn = time.perf_counter()
+        self._drawing: subprocess.Popen[bytes] | None = None
 
     def write(self, record: IterationRecord) -> None:
         """Appends one iteration to the CSV file and the TensorBoard events.
@@ -67,48 +70,39 @@ class MetricsWriter:
         Raises:
             OSError: A file cannot be written; what was written before is whole.
         """
-        row, episodes = record.row(), record.numbers.episodes
-        if episodes.episodes > 0:
-            self._curve.append((record.env_steps, record.wall_time, episodes.mean_return))
+        row = record.row()
         line = ",".join(_shown(value) for value in row.values()) + "\n"
         header = "" if self._rows.size else ",".join(row) + "\n"
         self._rows.append((header + line).encode())
         self._events.append(_events(record, row, first=not self._events.size))
 
-    def draw(self, title: str, *, at_once: bool) -> None:
-        """Plots the mean return against environment steps and against minutes.
+    def draw(self, title: str, *, at_end: bool) -> None:
+        """Has the learning curve drawn, by a process of its own.
 
         Args:
             title: Title of the figure.
-            at_once: Whether to draw even if less than a minute has passed since the last time, or
-                since the start: the first picture takes a second, which short runs do not have.
+            at_end: Whether to draw even if less than a minute has passed since the last time, or
+                since the start (the picture takes a second, which short runs do not have), and to
+                wait for it.
 
         Raises:
-            OSError: The picture cannot be written; the one before is whole.
+            OSError: The picture could not be drawn.
         """
         now = time.perf_counter()
-        if not self._curve or (not at_once and now - self._drawn < SECONDS_BETWEEN_CURVES):
+        if self._drawing and self._drawing.poll() is None and not at_end:
+            return
+        if not at_end and now - self._drawn < SECONDS_BETWEEN_CURVES:
             return
         self._drawn = now
-        from matplotlib.figure import Figure  # noqa: PLC0415  (slow to import)
-
-        steps, seconds, returns = zip(*self._curve, strict=True)
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        left.plot([s / 1e6 for s in steps], returns, color="#d9722e")
-        left.set(xlabel="environment steps [million]", ylabel="mean return")
-        right.plot([s / 60 for s in seconds], returns, color="#3f72af")
-        right.set(xlabel="training time [min]")
-        for axes in (left, right):
-            axes.grid(alpha=0.3)
-            axes.spines[["top", "right"]].set_visible(False)
-        figure.suptitle(title)
-        temporary = self._folder / ".learning_curve.png"
-        try:
-            figure.savefig(temporary, format="png", dpi=130)
-            temporary.replace(self._folder / "learning_curve.png")
-        finally:
-            temporary.unlink(missing_ok=True)
+        failed = self._drawing.wait() != 0 if self._drawing else False
+        command = [sys.executable, "-m", curve.__name__, str(self._folder), title]
+        quiet = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
+        # A session of its own keeps a Ctrl-C in the terminal from reaching it.
+        self._drawing = subprocess.Popen(command, start_new_session=True, **quiet)  # type: ignore[call-overload]
+        if at_end:
+            failed = self._drawing.wait() != 0
+        if failed:
+            raise OSError(f"{' '.join(command[1:3])} failed")
 
 
 class _Appended:

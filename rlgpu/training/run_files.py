@@ -53,7 +53,7 @@ class RunFiles:
     def save(self, content: Mapping[str, Any], iteration: int, *, at_end: bool) -> None:
         """Saves the newest and the best checkpoint, and draws the learning curve."""
         self._attempt("checkpoints", lambda: self._save(content, iteration))
-        self._attempt("learning_curve.png", lambda: self._metrics.draw(self._title, at_once=at_end))
+        self._attempt("learning_curve.png", lambda: self._metrics.draw(self._title, at_end=at_end))
 
     def _save(self, content: Mapping[str, Any], iteration: int) -> None:
         if self._best is not None:

@@ -126,4 +126,6 @@ def test_a_command_of_the_readme_works(command, tmp_path) -> None:
     result = subprocess.run(
         words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
+    if "no picture can be drawn here" in result.stderr:
+        pytest.skip("no OpenGL on this machine")
     assert result.returncode == 0, result.stderr

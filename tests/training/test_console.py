@@ -17,10 +17,10 @@ from rlgpu.training.metrics import IterationRecord
 from rlgpu.training.numbers import IterationNumbers
 
 
-def shown(terminal: bool, mean_return: float, overflowed: float = 0.0) -> str:
+def shown(terminal: bool, mean_return: float, overflowed: float = 0.0, width: int = 200) -> str:
     """Returns the output of two iterations."""
     output = io.StringIO()
-    console = Console(file=output, force_terminal=terminal, width=200)
+    console = Console(file=output, force_terminal=terminal, width=width)
     update = UpdateMetrics(*[0.25] * len(UpdateMetrics._fields))._replace(nonfinite_steps=0.0)
     numbers = IterationNumbers(
         EpisodeMeans(mean_return, 100.0, 3.0), WorldCounts(0.0, overflowed), update
@@ -64,3 +64,18 @@ def test_durations_are_short(seconds, text) -> None:
 def test_counts_have_units(value, text) -> None:
     """Thousands and millions."""
     assert count(value) == text
+
+
+def test_rates_are_averaged_over_the_last_seconds() -> None:
+    """One slow iteration among fast ones does not make the number jump."""
+    output = io.StringIO()
+    display = Display(Console(file=output, width=200), "Ant", 100, Path("runs/Ant"))
+    update = UpdateMetrics(*[0.25] * len(UpdateMetrics._fields))
+    numbers = IterationNumbers(EpisodeMeans(1.0, 1.0, 1.0), WorldCounts(0.0, 0.0), update)
+    rates = [1000.0] * 20 + [100.0]
+    for i, rate in enumerate(rates, 1):
+        record = IterationRecord(i, 1000 * i, 1.0 * i, rate, 2 * rate, numbers)
+        display.update(record, last=i == len(rates))
+    # The last five seconds or so: 1000 steps took 10 s of then about 14.
+    shown_rate = float(output.getvalue().rpartition("steps/s ")[2].split()[0])
+    assert 130 < shown_rate < 500

@@ -44,12 +44,12 @@ def test_one_row_per_iteration_and_a_curve_are_written(tmp_path: Path) -> None:
     """The columns that other tools may rely on are present."""
     writer = MetricsWriter(tmp_path)
     writer.write(make_record(1, math.nan))
-    writer.draw("nothing to draw yet", at_once=True)
+    writer.draw("nothing to draw yet", at_end=True)
     assert not (tmp_path / "learning_curve.png").exists()
     writer.write(make_record(2, 3.25))
-    writer.draw("too early", at_once=False)
+    writer.draw("too early", at_end=False)
     assert not (tmp_path / "learning_curve.png").exists()
-    writer.draw("a curve", at_once=True)
+    writer.draw("a curve", at_end=True)
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [row["iteration"] for row in rows] == ["1", "2"]
     assert rows[1]["mean_return"] == "3.25"
