@@ -56,14 +56,23 @@ class AntConfig(TaskConfig):
     termination_height: float = 0.31
     """Height of the torso below which an episode fails [m]."""
     alive_reward: float = 0.5
+    """Reward of every step that is not a failure."""
     up_weight: float = 0.1
+    """Reward while the torso's up axis is within 21 degrees of the world's."""
     heading_weight: float = 0.5
+    """Reward while the ant faces the target, less in proportion beyond 37 degrees."""
     actions_cost: float = 0.005
+    """Cost of the squared actions."""
     energy_cost: float = 0.05
+    """Cost of the joints' scaled power."""
     joints_at_limit_cost: float = 0.1
+    """Cost of each joint near its upper limit."""
     death_cost: float = -2.0
+    """Reward of a step that ends in failure."""
     joint_vel_scale: float = 0.2
+    """Factor on the joint velocities that are observed."""
     contact_force_scale: float = 0.1
+    """Factor on the foot wrenches that are observed."""
 
 
 class Ant(Task):

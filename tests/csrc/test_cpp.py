@@ -44,6 +44,14 @@ def test_the_kernels_pass_their_own_tests(built) -> None:
     run(["ctest", "--test-dir", str(built), "--output-on-failure"])
 
 
+def test_the_kernel_benchmark_says_that_there_is_no_gpu(built) -> None:
+    """With a GPU it would take a minute: ``make gpu`` runs it there."""
+    if not (built / "kernel_bench").exists() or torch.cuda.is_available():
+        pytest.skip("no nvcc, or a GPU")
+    result = subprocess.run([built / "kernel_bench"], capture_output=True, text=True, check=True)
+    assert result.stdout == "no CUDA device: nothing to measure\n"
+
+
 def falling_ants(num_worlds: int, num_watched: int) -> list[torch.Tensor]:
     """Returns ctrl, qpos, qvel, qacc and wrenches of ants thrown at the ground, turning."""
     rng = torch.Generator().manual_seed(0)
