@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rlgpu.config import Config, Key, compose, help_text, keys_of, read_words
+from rlgpu.config import Config, Key, compose, help_text, keys_of, leaves
 from rlgpu.errors import UsageError, nearest
 
 _INTRODUCTION = """\
@@ -40,13 +40,12 @@ def explain(words: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], c
     tasks = load_tasks()
     choices = [word for word in words if "=" in word]
     wanted = [word.lstrip("-") for word in words if "=" not in word]
-    read_words(choices)
     composed = compose(choices, tasks, ENGINES, cfg)
     config = composed.config
     keys = keys_of(Config)
     for group in ("task", "sim"):
         keys |= keys_of(type(getattr(config, group)), f"{group}.")
-    values = _leaves(asdict(config))
+    values = leaves(asdict(config))
     for name in ("num_envs", "max_iterations"):
         values.pop(name)  # they follow from others unless they are given
     width = min(shutil.get_terminal_size((100, 24)).columns, 100)
@@ -69,14 +68,4 @@ def _matching(word: str, keys: Mapping[str, Key]) -> dict[str, Key]:
         for short, name in bare.items():
             close = close.replace(f" {short}?", f" {name}?")
         raise UsageError(f"--help {word}: no key contains it{close}")
-    return found
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _leaves(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
     return found

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from rich.console import Console
 
-from rlgpu.config import Composed, SavedRun, compose, read_file, read_words
+from rlgpu.config import Composed, SavedRun, compose, convert, read_file, read_words
 from rlgpu.errors import TrainingFailed, UsageError
 from rlgpu.learner import Ppo
 from rlgpu.playing import (
@@ -78,7 +79,8 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
         else:
             _train(composed, start, console, origin_of(arguments, composed.task_word))
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not out_of_memory and "allocate memory" not in str(error):
             raise
         raise TrainingFailed(
             f"the memory did not suffice ({error}); make num_envs, train.horizon_length or "
@@ -90,8 +92,8 @@ def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
     """Returns the run that is resumed, played or repeated, if the command line names one."""
     if folder := given.get("run"):
         values, origin = read_run_folder(Path(folder).expanduser())
-        return _Start(SavedRun(values, origin["task"], playing=False))
-    playing = given.get("test", "").lower() in ("true", "1", "yes", "on")
+        return _Start(SavedRun.read(values, origin, playing=False, source=f"run={folder}"))
+    playing = convert("test", given.get("test", "False"), bool)
     wanted = given.get("checkpoint") or ("latest" if playing else "")
     if not wanted:
         return _Start()
@@ -100,7 +102,9 @@ def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
     runs_dir, experiment = given.get("runs_dir", "runs"), given.get("experiment", "")
     path = find_checkpoint(wanted, task_folder(runs_dir, experiment, task_name))
     content = load_checkpoint(path)
-    saved = SavedRun(content["config"], content["origin"].get("task", ""), playing=playing)
+    saved = SavedRun.read(
+        content["config"], content["origin"], playing=playing, source=f"checkpoint={path}"
+    )
     return _Start(saved, path, content)
 
 
@@ -120,17 +124,17 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
         _restore(path, content, trainer if resuming else agent)
     # Write nothing until everything has been checked.
     folder = create_run_folder(config, origin)
-    if path and resuming:
-        trainer.best_return = max(trainer.best_return, carry_best_over(path, folder))
-        console.print(f"resuming {path} after iteration {trainer.iteration}")
-    elif path:
-        console.print(f"starting from the weights of {path}")
     title = f"{config.task.name} on {config.sim.engine}, {config.num_envs} environments"
-    console.print(f"{title}, writing to {folder}")
-    console.print(env.sim.description)
     display = Display(console, title, config.max_iterations, folder)
     recorder = partial(_record, composed, agent) if config.capture_video else None
     try:
+        if path and resuming:
+            trainer.best_return = max(trainer.best_return, carry_best_over(path, folder))
+            console.print(f"resuming {path} after iteration {trainer.iteration}")
+        elif path:
+            console.print(f"starting from the weights of {path}")
+        console.print(f"{title}, writing to {folder}")
+        console.print(env.sim.description)
         finished = trainer.train(folder, display, recorder)
     except KeyboardInterrupt:
         remove_unused(folder)

@@ -1,8 +1,18 @@
 """The configuration: its typed schema, and composing it from files and the command line."""
 
 from rlgpu.config.compose import Composed, check_words, compose
-from rlgpu.config.keys import Key, help_text, keys_of
-from rlgpu.config.limits import Count, Fraction, Length, NonNegative, Positive, Range, Size, Text
+from rlgpu.config.keys import Key, help_text, keys_of, leaves
+from rlgpu.config.limits import (
+    Count,
+    Fraction,
+    Length,
+    NonNegative,
+    Positive,
+    Range,
+    Size,
+    Text,
+    convert,
+)
 from rlgpu.config.reading import read_file, read_words
 from rlgpu.config.resolve import minibatch_split
 from rlgpu.config.saved import SavedRun
@@ -24,8 +34,10 @@ __all__ = [
     "TrainConfig",
     "check_words",
     "compose",
+    "convert",
     "help_text",
     "keys_of",
+    "leaves",
     "minibatch_split",
     "read_file",
     "read_words",

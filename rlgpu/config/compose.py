@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, cast, get_origin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlgpu.config.keys import Key, keys_of
+from rlgpu.config.keys import Key, keys_of, leaves
 from rlgpu.config.limits import check_fields, convert, parts_of, shown
 from rlgpu.config.old_names import our_name
 from rlgpu.config.reading import read_file, read_value, read_words
@@ -164,7 +164,7 @@ def _compose(request: _Request, engine: str) -> Composed:
         setattr(base, group, _writable(schema))
         keys |= keys_of(schema, f"{group}.")
     for prefix, values in _layers(request, engine):
-        for key, value in _flat(values, prefix, keys):
+        for key, value in leaves(values, f"{prefix}." if prefix else "", keys).items():
             _set(base, keys, key, value)
     for key, text in given.items():
         _check_engine_key(key, engine, request.engines)
@@ -257,16 +257,6 @@ def _file(path: Path, group: str = "") -> dict[str, Any]:
 def _for_engine(values: dict[str, Any], engine: str) -> dict[str, Any]:
     special = values.pop("per_engine", None) or {}
     return {**values, **(special.get(engine) or {})}
-
-
-def _flat(values: Mapping[str, Any], prefix: str, keys: Mapping[str, Key]) -> list[tuple[str, Any]]:
-    """Returns keys and values of a group; mappings are followed down to keys that exist."""
-    found: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        key = f"{prefix}.{name}" if prefix else name
-        follow = isinstance(value, Mapping) and key not in keys
-        found += _flat(value, key, keys) if follow else [(key, value)]
-    return found
 
 
 def _read(key: Key, text: str) -> Any:

@@ -6,7 +6,7 @@ import ast
 import inspect
 import itertools
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
@@ -47,6 +47,24 @@ def keys_of(schema: type, prefix: str = "") -> dict[str, Key]:
             if default is MISSING and field.default_factory is not MISSING:
                 default = field.default_factory()
             found[name] = Key(name, hint, default, schema)
+    return found
+
+
+def leaves(
+    values: Mapping[str, Any], prefix: str = "", known: Collection[str] = ()
+) -> dict[str, Any]:
+    """Returns nested values by their full names.
+
+    Args:
+        values: Values, or mappings of values, by name.
+        prefix: Start of the names, such as ``train.``.
+        known: Keys whose values may be mappings, which are not followed.
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        follow = isinstance(value, Mapping) and key not in known
+        found |= leaves(value, f"{key}.", known) if follow else {key: value}
     return found
 
 

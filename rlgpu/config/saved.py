@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rlgpu.config.keys import leaves
 from rlgpu.config.schema import Config
+from rlgpu.errors import UsageError
 
 _NEVER = ("test", "checkpoint", "weights_only", "run")
 """What only the command line says."""
@@ -17,6 +19,8 @@ _NOT_WHEN_PLAYING = (
 """How a run trained, which playing it elsewhere need not repeat."""
 _NETWORK = ("hidden_sizes", "separate")
 """What weights depend on."""
+_DEVICES = ("sim_device", "rl_device")
+_NEEDED = {"task": ("name",), "train": _NETWORK, "sim": ("engine",)}
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,28 @@ class SavedRun:
     """What ``task=`` must be."""
     playing: bool
     """Whether it is played, not trained."""
+
+    @classmethod
+    def read(cls, values: Any, origin: Any, *, playing: bool, source: str) -> SavedRun:
+        """Returns a saved run after checking that it is one.
+
+        Args:
+            values: Its configuration, nested.
+            origin: Where it comes from, with the word for its task.
+            playing: Whether it is played, not trained.
+            source: The key and value that name it, for the refusal.
+
+        Raises:
+            UsageError: Something in it is missing.
+        """
+        whole = isinstance(values, Mapping) and isinstance(origin, Mapping)
+        whole = whole and isinstance(origin.get("task"), str)
+        for group, names in _NEEDED.items():
+            part = values.get(group) if whole else None
+            whole = isinstance(part, Mapping) and all(name in part for name in names)
+        if not whole:
+            raise UsageError(f"{source}: it is not the configuration of a run of rlgpu")
+        return cls(values, origin["task"], playing)
 
     def engine(self) -> str:
         """Returns the engine; for playing a run from a GPU, one that suits the machine."""
@@ -62,17 +88,20 @@ def layers_of(
         return {}
     values = saved.values
     left_out = {*_NEVER, *(_NOT_WHEN_PLAYING if saved.playing else ()), "task", "train", "sim"}
+    same_engine = engine == values["sim"]["engine"]
+    if not same_engine:
+        left_out |= {*_DEVICES}
     layers: dict[str, Mapping[str, Any]] = {
         "": {key: value for key, value in values.items() if key not in left_out}
     }
     same_task = task_name == values["task"]["name"]
-    if same_task and "task" not in chosen:
+    if same_task:
         layers["task"] = values["task"]
-    if "train" not in chosen and same_task:
+    if same_task and "train" not in chosen:
         layers["train"] = values["train"]
     else:
         layers["train+"] = {key: values["train"][key] for key in _NETWORK}
-    if engine == values["sim"]["engine"]:
+    if same_engine:
         layers["sim"] = values["sim"]
     return layers
 
@@ -82,7 +111,7 @@ def differences(saved: SavedRun, config: Config) -> list[str]:
     left_out = {*_NEVER, *(_NOT_WHEN_PLAYING if saved.playing else ())}
     if saved.playing:
         left_out |= {"max_iterations"}
-    theirs, ours = _leaves(saved.values), _leaves(asdict(config))
+    theirs, ours = leaves(saved.values), leaves(asdict(config))
     missing = object()
     lines = []
     for key in sorted(theirs.keys() | ours.keys()):
@@ -93,13 +122,3 @@ def differences(saved: SavedRun, config: Config) -> list[str]:
         after = "not set" if now is missing else now
         lines.append(f"unlike in the run: {key}={after} (the run has {before})")
     return lines
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _leaves(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found

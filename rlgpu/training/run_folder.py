@@ -50,24 +50,20 @@ def create_run_folder(config: Config, origin: Mapping[str, str]) -> Path:
     return folder
 
 
-def read_run_folder(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def read_run_folder(folder: Path) -> tuple[dict[str, Any], Any]:
     """Returns the configuration and the origin that a run saved in ``config.yaml``.
 
     Args:
         folder: The run's folder, or the file itself.
 
     Raises:
-        UsageError: There is no such file, or it is not a run's.
+        UsageError: There is no such file, or it is not YAML.
     """
     path = folder / "config.yaml" if folder.is_dir() else folder
     if not path.is_file():
         raise UsageError(f"run={folder}: wanted the folder of a run, with a config.yaml")
     values = read_file(path)
-    origin = values.pop("origin", None)
-    parts = [values.get(name) for name in ("task", "train", "sim")]
-    if not isinstance(origin, dict) or not all(isinstance(part, dict) for part in parts):
-        raise UsageError(f"run={folder}: {path} is not the configuration of a run")
-    return values, origin
+    return values, values.pop("origin", None)
 
 
 def point_latest(folder: Path) -> None:

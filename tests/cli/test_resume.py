@@ -127,18 +127,20 @@ def test_a_resumed_run_has_its_own_settings_and_says_what_differs(tmp_path, caps
     """Only what is named changes; the folder is beside the first one's."""
     runs = f"runs_dir={tmp_path}"
     words = [*SMALL, runs, "train.gamma=0.9", "seed=7", "max_iterations=50", "experiment=mine"]
+    words += ["task.reset_dist=2.5"]
     assert train.main([*words, "train.hidden_sizes=[16]", "train.save_every=1"]) == 0
     folder = (tmp_path / "mine" / "latest").resolve()
     numbered = folder / "nn" / "iteration_000049.pth"
     capsys.readouterr()
-    assert train.main([f"checkpoint={numbered}", "train.clip_ratio=0.3"]) == 0
+    named = ["task=Cartpole", "sim=fused"]  # what the run has as well changes nothing
+    assert train.main([f"checkpoint={numbered}", "train.clip_ratio=0.3", *named]) == 0
     output = capsys.readouterr().out
     assert output.count("unlike in the run") == 1
     assert "train.clip_ratio=0.3 (the run has 0.2)" in output
     resumed = load_checkpoint(tmp_path / "mine" / "latest" / "nn" / "last.pth")
     config = resumed["config"]
     assert (config["train"]["gamma"], config["seed"], config["max_iterations"]) == (0.9, 7, 50)
-    assert config["train"]["hidden_sizes"] == [16]
+    assert (config["train"]["hidden_sizes"], config["task"]["reset_dist"]) == ([16], 2.5)
     assert resumed["trainer"]["iteration"] == 50
     play = [f"checkpoint={folder}", "test=True", "headless=True", "games=2", "num_envs=2"]
     assert train.main(play) == 0
@@ -235,7 +237,7 @@ def test_numbered_checkpoints_are_kept_up_to_a_number(tmp_path) -> None:
         (["run=tests", "checkpoint=latest"], "checkpoint= does not go with it"),
         (["run=tests", "test=True"], "test= does not go with it"),
         (["run=tests"], "wanted the folder of a run, with a config.yaml"),
-        (["run=cfg/task/Ant.yaml"], "is not the configuration of a run"),
+        (["run=cfg/task/Ant.yaml"], "it is not the configuration of a run"),
     ],
 )
 def test_a_start_that_makes_no_sense_is_refused(capsys, monkeypatch, words, message) -> None:
