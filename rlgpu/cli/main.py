@@ -33,7 +33,7 @@ def main(arguments: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], 
             explain(arguments[1:], load_tasks, cfg)
             return 0
         given = read_words(arguments)
-        check_words(given)
+        check_words(given, cfg)
         check_choices(given)
         from rlgpu.cli.session import run_session  # noqa: PLC0415  (torch is slow to import)
 

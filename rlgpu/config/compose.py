@@ -9,7 +9,7 @@ played or repeated, its saved values take the place of the files.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, cast, get_origin
@@ -24,7 +24,7 @@ from rlgpu.config.reading import read_file, read_value, read_words
 from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
-from rlgpu.config.task_file import FoundTask, find_task
+from rlgpu.config.task_file import FoundTask, check_name, find_task, is_file
 from rlgpu.errors import UsageError, first_line, line_in, nearest
 
 _CHOICES = ("task", "train", "sim")
@@ -96,7 +96,7 @@ def compose(
         UsageError: An argument, key or value is invalid.
     """
     given = read_words(arguments)
-    check_words(given)
+    check_words(given, cfg)
     tree = read_file(cfg / "config.yaml")
     defaults = {name: str(tree.pop(name, "")) for name in _CHOICES}
     if saved:
@@ -125,12 +125,21 @@ def compose(
     return replace(composed, notes=notes + composed.notes)
 
 
-def check_words(given: Mapping[str, str]) -> None:
-    """Checks what can be checked before a task and an engine are known, without importing torch.
+def check_words(given: Mapping[str, str], cfg: Path) -> None:
+    """Checks what can be checked without importing torch, which tasks and engines do.
+
+    Args:
+        given: Keys and values of the command line.
+        cfg: Folder of the YAML files; each task and each engine has one of its name.
 
     Raises:
         UsageError: A key is unknown, or a value is not one that its key takes.
     """
+    task, sim = given.get("task"), given.get("sim", "auto")
+    if task is not None and not is_file(task):
+        check_name(task, [path.stem for path in sorted((cfg / "task").glob("*.yaml"))])
+    if sim != "auto":
+        _check_engine(sim, [path.stem for path in sorted((cfg / "sim").glob("*.yaml"))])
     known = keys_of(Config)
     for key, text in given.items():
         if key in known:
@@ -235,12 +244,16 @@ def _candidates(
             sim_device == "auto" and torch.cuda.is_available()
         )
         return ("mujoco_warp",) if on_gpu else ("fused", "mujoco")
-    if wanted not in engines:
-        known = ", ".join(("auto", *engines))
-        raise UsageError(
-            f"sim={shown(wanted)} is not an engine; allowed: {known}{nearest(wanted, engines)}"
-        )
+    _check_engine(wanted, engines)
     return (wanted,)
+
+
+def _check_engine(word: str, names: Collection[str]) -> None:
+    if word not in names:
+        known = ", ".join(("auto", *names))
+        raise UsageError(
+            f"sim={shown(word)} is not an engine; allowed: {known}{nearest(word, names)}"
+        )
 
 
 def _file(path: Path, group: str = "") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,20 +34,34 @@ def find_task(word: str, tasks: Mapping[str, Any], cfg: Path) -> FoundTask:
     Raises:
         UsageError: There is no such task, or its file or class cannot be used.
     """
-    if ":" in word or word.endswith(".py"):
+    if is_file(word):
         path, _, class_name = word.partition(":")
         file = Path(path).expanduser()
         task_class = _import_class(file, class_name)
         folder = file.resolve().parent
         found = f"{file.resolve()}:{class_name}"
         return FoundTask(class_name, task_class, folder, folder, found)
-    if word not in tasks:
-        known = ", ".join(sorted(tasks))
+    check_name(word, tasks)
+    return FoundTask(word, tasks[word], cfg / "task", cfg / "train", word)
+
+
+def is_file(word: str) -> bool:
+    """Returns whether ``task=`` names a file of the user's, not one of the tasks included."""
+    return ":" in word or word.endswith(".py")
+
+
+def check_name(word: str, names: Collection[str]) -> None:
+    """Checks that a name is one of the tasks included.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if word not in names:
+        known = ", ".join(sorted(names))
         raise UsageError(
             f"task={word} is not a task; allowed: {known}, or path/to/file.py:Class"
-            f"{nearest(word, tasks)}"
+            f"{nearest(word, names)}"
         )
-    return FoundTask(word, tasks[word], cfg / "task", cfg / "train", word)
 
 
 def _import_class(file: Path, class_name: str) -> Any:

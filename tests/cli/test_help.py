@@ -46,7 +46,9 @@ def test_help_finds_keys_by_a_part_of_their_name(capsys) -> None:
     assert "did you mean train.gamma" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("word", ["train.gama=1", "num_envs=-1", "--x", "checkpoint=nowhere"])
+@pytest.mark.parametrize(
+    "word", ["train.gama=1", "num_envs=-1", "--x", "checkpoint=nowhere", "task=Antt", "sim=mujoko"]
+)
 def test_a_refusal_comes_at_once_and_without_torch(word) -> None:
     """Torch alone takes a second to import."""
     begun = time.perf_counter()
