@@ -48,8 +48,6 @@ _TAGS = {
 }
 # Numbers that are axes, or are logged against several axes.
 _OWN = {"iteration", "env_steps", "wall_time", "mean_return", "mean_length"}
-
-
 SECONDS_BETWEEN_CURVES = 60.0
 
 
@@ -95,14 +93,14 @@ class MetricsWriter:
             return
         self._drawn = now
         failed = self._drawing.wait() != 0 if self._drawing else False
-        command = [sys.executable, "-m", curve.__name__, str(self._folder), title]
+        command = [sys.executable, curve.__file__, str(self._folder), title]
         quiet = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
         # A session of its own keeps a Ctrl-C in the terminal from reaching it.
         self._drawing = subprocess.Popen(command, start_new_session=True, **quiet)  # type: ignore[call-overload]
         if at_end:
             failed = self._drawing.wait() != 0
         if failed:
-            raise OSError(f"{' '.join(command[1:3])} failed")
+            raise OSError(f"python -m rlgpu.curve {self._folder} failed")
 
 
 class _Appended:

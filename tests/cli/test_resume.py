@@ -13,6 +13,7 @@ import torch
 import train
 from rlgpu.cli import session
 from rlgpu.training import Trainer, load_checkpoint
+from rlgpu.training.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"wall_time", "steps_per_second", "collect_steps_per_second"}
@@ -245,3 +246,22 @@ def test_a_start_that_makes_no_sense_is_refused(capsys, monkeypatch, words, mess
     monkeypatch.chdir(ROOT)
     assert train.main(words) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_run_from_a_gpu_is_played_on_a_cpu(tmp_path, capsys) -> None:
+    """On an engine that the machine has, which is said; resuming it needs the GPU."""
+    assert train.main([*SMALL, f"runs_dir={tmp_path}", "max_iterations=2"]) == 0
+    content = last(tmp_path)
+    gpu = {"engine": "mujoco_warp", "nconmax": 0, "njmax": 0}
+    config = {**content["config"], "sim": gpu, "sim_device": "cuda:0", "rl_device": "cuda:0"}
+    body = {name: content[name] for name in content if name not in ("format", "digest")}
+    path = tmp_path / "gpu.pth"
+    save_checkpoint(path, {**body, "config": config})
+    capsys.readouterr()
+    assert train.main([f"checkpoint={path}", "test=True", "games=1", "num_envs=1"]) == 0
+    output = capsys.readouterr().out
+    assert "sim.engine=fused (the run has mujoco_warp)" in output
+    assert "1 episodes" in output
+    assert train.main([f"checkpoint={path}", "max_iterations=3"]) == 2
+    assert "torch sees 0 CUDA devices" in capsys.readouterr().err
