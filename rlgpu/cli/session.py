@@ -66,11 +66,11 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     given = read_words(arguments)
     start = _find_start(given, cfg)
+    if _wants_video(given, start, cfg):
+        require_video()  # before MuJoCo is imported, which is when it chooses how to draw
     composed = compose(arguments, tasks, ENGINES, cfg, start.saved)
     for note in composed.notes:
         console.print(note)
-    if composed.config.capture_video:
-        require_video()
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -106,6 +106,15 @@ def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
         content["config"], content["origin"], playing=playing, source=f"checkpoint={path}"
     )
     return _Start(saved, path, content)
+
+
+def _wants_video(given: Mapping[str, str], start: _Start, cfg: Path) -> bool:
+    """Returns whether a video is asked for, on the command line, by the run or by the files."""
+    if "capture_video" in given:
+        return bool(convert("capture_video", given["capture_video"], bool))
+    values = start.saved.values if start.saved else read_file(cfg / "config.yaml")
+    playing = start.saved is not None and start.saved.playing
+    return not playing and bool(values.get("capture_video", False))
 
 
 def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[str, str]) -> None:

@@ -101,8 +101,9 @@ def allowed(hint: Any) -> str:
         return " or ".join(map(str, get_args(kind)))
     if get_origin(kind) is list:
         inner, inner_limits = parts_of(get_args(kind)[0])
-        words = [f"a list such as [{'64,32' if inner is int else '0.5,0.25'}]"]
-        return ", ".join([*words, *map(str, inner_limits), *map(str, limits)])
+        example = "a list such as " + ("[64,32]" if inner is int else "[0.5,0.25]")
+        details = [*(f"each {limit}" for limit in inner_limits), *map(str, limits)]
+        return ", ".join([example, *details])
     what = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
     words = [] if limits and kind is str else [what.get(kind, str(kind))]
     return " ".join([*words, *map(str, limits)])
@@ -204,4 +205,6 @@ _CONVERTERS: Mapping[Any, Any] = {int: _whole, float: _number, bool: _truth, str
 
 
 def _written(value: float) -> str:
+    if 0 < abs(value) < 1:
+        return f"{value:g}"
     return str(int(value)) if value == int(value if math.isfinite(value) else 0) else f"{value:g}"

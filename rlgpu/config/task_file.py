@@ -65,7 +65,7 @@ def check_name(word: str, names: Collection[str]) -> None:
 
 
 def _import_class(file: Path, class_name: str) -> Any:
-    given = f"task={file}:{class_name}"
+    given = f"task={file}:{class_name}" if class_name else f"task={file}"
     if not file.is_file() or not class_name.isidentifier():
         raise UsageError(f"{given}: wanted an existing file.py:ClassName")
     module_name = f"rlgpu_task_{file.stem}"

@@ -23,9 +23,9 @@ class TaskConfig:
     """Default number of environments; ``num_envs`` on the command line overrides it."""
     episode_length: Count = 1000
     """Control steps after which an episode is truncated."""
-    physics_dt: Annotated[float, Range(0.0, 1.0, above=True)] = 1 / 120
+    physics_dt: Annotated[float, Range(1e-6, 1.0)] = 1 / 120
     """Duration of a physics step in seconds."""
-    decimation: Count = 2
+    decimation: Annotated[int, Range(1, 1000)] = 2
     """Physics steps per control step."""
     clip_actions: Annotated[float, Range(0.0, above=True, infinite=True)] = 1.0
     """Limit of the actions: they are clamped to +- this before the task sees them."""

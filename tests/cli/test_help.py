@@ -13,6 +13,7 @@ import pytest
 import train
 from rlgpu import new_task
 from rlgpu.config import Config, keys_of
+from tests.playing.test_player import draws
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -130,7 +131,7 @@ def test_a_command_of_the_readme_works(command, tmp_path) -> None:
     result = subprocess.run(
         words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    if "no picture can be drawn here" in result.stderr:
+    if "no picture can be drawn here" in result.stderr and not draws():
         pytest.skip("no OpenGL on this machine")
     assert result.returncode == 0, result.stderr
 

@@ -30,13 +30,24 @@ def command(runs: Path, *words: str) -> list[str]:
     return [sys.executable, "train.py", *CARTPOLE, "test=True", f"runs_dir={runs}", *words]
 
 
+def draws() -> bool:
+    """Returns whether MuJoCo can draw on this machine, without rlgpu."""
+    code = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>')).render()"
+    env = {**os.environ, "MUJOCO_GL": "egl"}
+    drawing = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, check=False
+    )
+    return drawing.returncode == 0
+
+
 def test_capture_video_writes_an_mp4(runs) -> None:
     """Without a display, if OpenGL is available."""
     words = ["capture_video=True", "capture_video_len=3", "headless=True", "games=1"]
     result = subprocess.run(
         command(runs, *words), cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if "no picture can be drawn here" in result.stderr:
+    if not draws():
+        assert "no picture can be drawn here" in result.stderr
         assert result.returncode == 2
         pytest.skip("no OpenGL on this machine")
     assert result.returncode == 0, result.stderr

@@ -55,7 +55,8 @@ class FusedWorlds:
             lanes: As ``physics_step`` takes it; 0 is the device's default.
 
         Raises:
-            ValueError: The model needs something that this engine does not simulate.
+            ValueError: The model needs something that this engine does not simulate, or the device
+                has no such number of lanes.
             RuntimeError: The compiled extension is missing, or lacks CUDA.
         """
         if reasons := accept(model):
@@ -96,6 +97,7 @@ class FusedWorlds:
         self._derived: dict[str, Tensor] = {}
         if fields:
             self.fields_written(fields)
+        self.forward()  # refuses a number of lanes that this device lacks
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
