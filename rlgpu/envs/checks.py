@@ -108,8 +108,10 @@ def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
 def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor) -> None:
     """Checks what a task returns in a step, on the states after a reset; restores its buffers.
 
+    Rewards need not be finite there: no step has been taken yet.
+
     Raises:
-        UsageError: Something has the wrong shape, dtype or device, or is not finite.
+        UsageError: Something has the wrong shape, dtype or device, or a target is not finite.
     """
     num_envs, device = sim.num_envs, sim.device
     before = {name: buffer.clone() for name, buffer in task.buffers.items()}
@@ -121,7 +123,7 @@ def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor
     if not (isinstance(outcome, tuple) and len(outcome) == 2):
         raise _wrong(task, "evaluate", type(outcome).__name__, "an rlgpu.envs.Outcome")
     rewards, terminated = outcome
-    _check(task, "evaluate: rewards", rewards, (num_envs,), device)
+    _check(task, "evaluate: rewards", rewards, (num_envs,), device, finite=False)
     _check(task, "evaluate: terminated", terminated, (num_envs,), device, torch.bool)
     for name, buffer in before.items():
         task.buffers[name].copy_(buffer)
@@ -134,6 +136,8 @@ def _check(
     shape: tuple[int, ...],
     device: torch.device,
     dtype: torch.dtype = torch.float32,
+    *,
+    finite: bool = True,
 ) -> None:
     if not isinstance(tensor, Tensor):
         raise _wrong(task, what, type(tensor).__name__, f"a tensor of shape {list(shape)}")
@@ -143,7 +147,7 @@ def _check(
         raise _wrong(task, what, str(tensor.dtype), str(dtype))
     if tensor.device != device:
         raise _wrong(task, what, f"a tensor on {tensor.device}", str(device))
-    if dtype.is_floating_point and not bool(tensor.isfinite().all()):
+    if finite and not bool(tensor.isfinite().all()):
         row = int((~tensor.isfinite()).flatten(1 if tensor.dim() > 1 else 0).nonzero()[0][0])
         raise _wrong(task, what, f"NaN or infinity in row {row}", "finite numbers after a reset")
 

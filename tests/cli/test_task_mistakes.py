@@ -34,7 +34,6 @@ MISTAKES = [
      "terminated: got torch.float32, wanted torch.bool"),
     ("hopper.py", OUTCOME, "return 1.0 - error", "got Tensor, wanted an rlgpu.envs.Outcome"),
     ("hopper.py", OUTCOME, "pass", "got NoneType, wanted an rlgpu.envs.Outcome"),
-    ("hopper.py", OUTCOME, "return Outcome(error / 0 * 0, error > 2.0)", "rewards: got NaN"),
     ("hopper.py", RESET, "return ResetState(start, start[:, 0])", "joint_vel: got shape [64]"),
     ("hopper.py", RESET, "return ResetState(start * float('nan'), start)", "joint_pos: got NaN"),
     ("hopper.py", RESET, "return ResetState(start, start.double())", "got torch.float64"),
@@ -126,3 +125,16 @@ def test_a_new_task_trains_as_written(tmp_path, capsys) -> None:
     """And its own settings are keys of the command line."""
     assert train.main([*hopper(tmp_path), "task.force=25"]) == 0
     assert "done after 2 iterations" in capsys.readouterr().out
+
+
+def test_rewards_that_are_nan_stop_training_with_a_hint(tmp_path, capsys) -> None:
+    """They may be NaN for the states after a reset, for which no reward is given, but not later."""
+    words = hopper(tmp_path)
+    text = (tmp_path / "hopper.py").read_text()
+    moving = "return Outcome(1.0 - 0 * error / state.joint_vel[:, 0].abs(), error > 2.0)"
+    (tmp_path / "hopper.py").write_text(text.replace(OUTCOME, moving))
+    assert train.main(words) == 0
+    broken = "return Outcome(error * float('nan'), error > 2.0)"
+    (tmp_path / "hopper.py").write_text(text.replace(OUTCOME, broken))
+    assert train.main(words) == 1
+    assert "check rewards and observations for NaN" in capsys.readouterr().err
