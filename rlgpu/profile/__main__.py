@@ -31,6 +31,7 @@ from rlgpu.sim import ENGINES
 from rlgpu.training import Trainer, make_agent, make_env, seed_everything
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # no lines of the profiler's own
+DEFAULTS = {"headless": "True", "train.target_kl": "0"}
 WARM_UP = 3
 SHOWN = 30
 """Rows in the table of kernels; the remaining kernels are summed in one more row."""
@@ -57,10 +58,10 @@ def _profile(words: list[str], console: Console) -> None:
         raise UsageError(f"{folder} has no folder cfg; run the profiler in the folder of train.py")
     sys.path.insert(0, str(folder))
     tasks = importlib.import_module("tasks").TASKS  # the user's tasks; this package imports none
-    words = [word for word in words if word != "--trace"]
-    composed = compose(
-        ["headless=True", "train.target_kl=0", *words], tasks, ENGINES, folder / "cfg"
-    )
+    given = [word for word in words if word != "--trace"]
+    keys = {word.partition("=")[0] for word in given}
+    defaults = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in keys]
+    composed = compose([*defaults, *given], tasks, ENGINES, folder / "cfg")
     config = composed.config
     seed_everything(config)
     env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
