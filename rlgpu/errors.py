@@ -29,6 +29,21 @@ def one_line(error: Exception) -> str:
     return f"{text[: LONGEST_MESSAGE - end - 5]} ... {text[-end:]}"
 
 
+def usable_path(key: str, text: str) -> Path:
+    """Returns the path that a word names, with ``~`` replaced.
+
+    Raises:
+        UsageError: No file can have that path.
+    """
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        given = text if len(text) <= 60 else f"{text[:57]}..."
+        raise UsageError(f"{key}={given}: it cannot be a path: {first_line(error)[:80]}") from error
+    return path
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns ``"; did you mean X?"`` for the closest known name, or an empty string."""
     matches = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=0.5)

@@ -13,9 +13,9 @@ from rlgpu.config.limits import (
     Text,
     convert,
 )
-from rlgpu.config.reading import read_file, read_words
+from rlgpu.config.reading import read_file, read_words, yaml_text
 from rlgpu.config.resolve import minibatch_split
-from rlgpu.config.saved import SavedRun
+from rlgpu.config.saved import SavedRun, plain
 from rlgpu.config.schema import Config, TrainConfig
 
 __all__ = [
@@ -39,6 +39,8 @@ __all__ = [
     "keys_of",
     "leaves",
     "minibatch_split",
+    "plain",
     "read_file",
     "read_words",
+    "yaml_text",
 ]

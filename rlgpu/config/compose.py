@@ -9,6 +9,7 @@ played or repeated, its saved values take the place of the files.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -138,6 +139,8 @@ def check_words(given: Mapping[str, str], cfg: Path) -> None:
     task, sim = given.get("task"), given.get("sim", "auto")
     if task is not None and not is_file(task):
         check_name(task, [path.stem for path in sorted((cfg / "task").glob("*.yaml"))])
+    if not re.fullmatch(r"[\w.+-]{0,100}", given.get("train", "")):
+        raise UsageError(f"train={shown(given['train'])}: must be the name of a file in cfg/train")
     if sim != "auto":
         _check_engine(sim, [path.stem for path in sorted((cfg / "sim").glob("*.yaml"))])
     known = keys_of(Config)
@@ -154,7 +157,7 @@ def _refusals(composed: Composed, engine: EngineSettings) -> list[str]:
     try:
         scene = composed.task_class(config.task).scene()
         return engine.accept(scene, config.task.timing())
-    except Exception as error:  # whatever a user's code raises
+    except (Exception, SystemExit) as error:  # whatever a user's code raises
         asset = isinstance(error, ValueError | OSError)
         file = Path(inspect.getfile(composed.task_class))
         reason = error if asset else line_in(error, file)
@@ -182,9 +185,11 @@ def _compose(request: _Request, engine: str) -> Composed:
         config = cast(Config, OmegaConf.to_object(base))
     except OmegaConfBaseException as error:
         raise UsageError(f"the configuration is incomplete: {error}") from error
+    except Exception as error:  # a task's own checks of its values
+        name, file = task.task_class.__name__, Path(inspect.getfile(task.task_class))
+        raise UsageError(f"{name}.Config: {line_in(error, file)}") from error
     if config.task.name != task.name:
-        file = task.task_folder / f"{task.name}.yaml"
-        raise UsageError(f"{file}: name: {config.task.name} must be the class's, {task.name}")
+        raise UsageError(f"task.name={config.task.name}: must be the class's name, {task.name}")
     explicit = set(given) | request.saved.explicit(given) if request.saved else set(given)
     config, notes = resolve(config, explicit, devices=entry.devices)
     check_fields(config)
@@ -195,13 +200,13 @@ def _compose(request: _Request, engine: str) -> Composed:
 
 def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Returns the groups of values below the command line, lowest first."""
-    task, cfg = request.task, request.cfg
+    task, cfg, engines = request.task, request.cfg, request.engines
     train_name = request.train or f"{task.name}PPO"
     files: dict[str, Callable[[], Mapping[str, Any]]] = {
         "": lambda: request.tree,
-        "task": lambda: _for_engine(_file(task.task_folder / f"{task.name}.yaml"), engine),
+        "task": lambda: _for_engine(task.task_folder / f"{task.name}.yaml", "", engine, engines),
         "train": lambda: _for_engine(
-            _file(task.train_folder / f"{train_name}.yaml", "train"), engine
+            task.train_folder / f"{train_name}.yaml", "train", engine, engines
         ),
         "sim": lambda: _file(cfg / "sim" / f"{engine}.yaml"),
     }
@@ -248,11 +253,11 @@ def _candidates(
     return (wanted,)
 
 
-def _check_engine(word: str, names: Collection[str]) -> None:
+def _check_engine(word: str, names: Collection[str], where: str = "sim=") -> None:
     if word not in names:
-        known = ", ".join(("auto", *names))
+        known = ", ".join(("auto", *names) if where == "sim=" else names)
         raise UsageError(
-            f"sim={shown(word)} is not an engine; allowed: {known}{nearest(word, names)}"
+            f"{where}{shown(word)} is not an engine; allowed: {known}{nearest(word, names)}"
         )
 
 
@@ -267,8 +272,17 @@ def _file(path: Path, group: str = "") -> dict[str, Any]:
     return read_file(path)
 
 
-def _for_engine(values: dict[str, Any], engine: str) -> dict[str, Any]:
+def _for_engine(
+    path: Path, group: str, engine: str, engines: Mapping[str, EngineSettings]
+) -> dict[str, Any]:
+    """Returns a file's values, with those of its section for an engine in their place."""
+    values = _file(path, group)
     special = values.pop("per_engine", None) or {}
+    parts = special.values() if isinstance(special, Mapping) else [special]
+    if not all(part is None or isinstance(part, Mapping) for part in parts):
+        raise UsageError(f"{path}: per_engine must map engines to keys and values")
+    for name in special:
+        _check_engine(name, engines, f"{path}: per_engine: ")
     return {**values, **(special.get(engine) or {})}
 
 

@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rlgpu.errors import UsageError
 
@@ -118,6 +119,9 @@ def convert(key: str, value: Any, hint: Any) -> Any:
         UsageError: The value is of another type or beyond the limits.
     """
     kind, limits = parts_of(hint)
+    if get_origin(kind) in (Union, UnionType) and type(None) in get_args(kind):
+        others = [part for part in get_args(kind) if part is not type(None)]
+        return value if value is None or len(others) > 1 else convert(key, value, others[0])
     if kind not in _CONVERTERS and get_origin(kind) not in (list, Literal):
         return value
     try:

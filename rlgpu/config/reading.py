@@ -137,6 +137,20 @@ def read_file(path: Path) -> dict[str, Any]:
     return content or {}
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that ``_Loader`` would read as something else; has no aliases."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def yaml_text(values: dict[str, Any]) -> str:
+    """Returns values as YAML from which ``read_file`` returns the same values."""
+    return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
 def _where(error: Exception) -> str:
     """Returns what a YAML error complains about, with its line."""
     mark = getattr(error, "problem_mark", None)

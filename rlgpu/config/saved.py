@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import Enum
 from typing import Any
 
 from rlgpu.config.keys import leaves
@@ -52,7 +53,7 @@ class SavedRun:
         for group, names in _NEEDED.items():
             part = values.get(group) if whole else None
             whole = isinstance(part, Mapping) and all(name in part for name in names)
-        if not whole:
+        if not whole or origin["task"].rpartition(":")[2] != values["task"]["name"]:
             raise UsageError(f"{source}: it is not the configuration of a run of rlgpu")
         return cls(values, origin["task"], playing)
 
@@ -64,7 +65,7 @@ class SavedRun:
 
     def explicit(self, given: Mapping[str, str]) -> set[str]:
         """Returns the keys whose saved values are kept although they would follow from others."""
-        keys = {"num_envs", "max_iterations"}
+        keys = {"num_envs", "max_iterations"} & set(self.values)
         if self.playing or "task.num_envs" in given:
             keys -= {"num_envs"}
         return keys - {"max_iterations"} if "train.max_iterations" in given else keys
@@ -106,14 +107,32 @@ def layers_of(
     return layers
 
 
+def plain(config: Any) -> dict[str, Any]:
+    """Returns a configuration as nested values that YAML and checkpoints can hold."""
+
+    def simple(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): simple(part) for key, part in value.items()}
+        if isinstance(value, list | tuple | set):
+            return [simple(part) for part in value]
+        if isinstance(value, Enum):
+            return value.name
+        return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+    values: dict[str, Any] = simple(asdict(config))
+    return values
+
+
 def differences(saved: SavedRun, config: Config) -> list[str]:
     """Returns a line for each value of a configuration that is not the saved run's."""
     left_out = {*_NEVER, *(_NOT_WHEN_PLAYING if saved.playing else ())}
     if saved.playing:
         left_out |= {"max_iterations"}
-    theirs, ours = leaves(saved.values), leaves(asdict(config))
+    theirs, ours = leaves(saved.values), leaves(plain(config))
     missing = object()
     lines = []
+    if (before := saved.values.get("checkpoint")) and not config.checkpoint:
+        lines.append(f"unlike in the run: from the beginning (the run went on from {before})")
     for key in sorted(theirs.keys() | ours.keys()):
         was, now = theirs.get(key, missing), ours.get(key, missing)
         if key.partition(".")[0] in left_out or was == now:

@@ -9,7 +9,8 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rlgpu.errors import UsageError, line_in, nearest
+from rlgpu.config.keys import keys_of
+from rlgpu.errors import UsageError, first_line, line_in, nearest, usable_path
 
 
 class FoundTask(NamedTuple):
@@ -35,8 +36,8 @@ def find_task(word: str, tasks: Mapping[str, Any], cfg: Path) -> FoundTask:
         UsageError: There is no such task, or its file or class cannot be used.
     """
     if is_file(word):
-        path, _, class_name = word.partition(":")
-        file = Path(path).expanduser()
+        path, _, class_name = word.rpartition(":") if ":" in word else (word, "", "")
+        file = usable_path("task", path)
         task_class = _import_class(file, class_name)
         folder = file.resolve().parent
         found = f"{file.resolve()}:{class_name}"
@@ -67,7 +68,9 @@ def check_name(word: str, names: Collection[str]) -> None:
 def _import_class(file: Path, class_name: str) -> Any:
     given = f"task={file}:{class_name}" if class_name else f"task={file}"
     if not file.is_file() or not class_name.isidentifier():
-        raise UsageError(f"{given}: wanted an existing file.py:ClassName")
+        raise UsageError(
+            f"{given}: wanted an existing file.py:ClassName (task= also names a file that has moved)"
+        )
     module_name = f"rlgpu_task_{file.stem}"
     spec = importlib.util.spec_from_file_location(module_name, file.resolve())
     if spec is None or spec.loader is None:
@@ -80,7 +83,7 @@ def _import_class(file: Path, class_name: str) -> Any:
         sys.path.append(folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"task={file}: {line_in(error, file)}") from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
@@ -101,10 +104,17 @@ def _check_class(given: str, found: type) -> None:
         raise UsageError(f"{given}: {found.__name__} does not derive from rlgpu.envs.Task")
     if missing := sorted(getattr(found, "__abstractmethods__", ())):
         raise UsageError(f"{given}: {found.__name__} lacks {', '.join(missing)}")
-    if not (isinstance(getattr(found, "Config", None), type) and is_dataclass(found.Config)):  # type: ignore[attr-defined]
+    config = getattr(found, "Config", None)
+    bases = [base.__name__ for base in getattr(config, "__mro__", ())]
+    if not (isinstance(config, type) and is_dataclass(config) and "TaskConfig" in bases):
         raise UsageError(
             f"{given}: {found.__name__}.Config must be rlgpu.envs.TaskConfig or extend it"
         )
+    try:
+        keys_of(config)
+    except Exception as error:
+        reason = first_line(error)
+        raise UsageError(f"{given}: {found.__name__}.Config: {reason}") from error
     for name in ("num_observations", "num_actions"):
         value = getattr(found, name, None)
         if not isinstance(value, int) or value < 1:

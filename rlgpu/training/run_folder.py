@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rlgpu.config import Config, read_file
-from rlgpu.errors import UsageError
+from rlgpu.config import Config, plain, read_file, yaml_text
+from rlgpu.errors import UsageError, usable_path
 
 _HEADER = "# Repeat this run with: python train.py run={folder}\n"
 
 
 def task_folder(runs_dir: str, experiment: str, task_name: str) -> Path:
     """Returns ``runs/<experiment or task>``."""
-    return Path(runs_dir).expanduser() / (experiment or task_name)
+    return usable_path("runs_dir", runs_dir) / (experiment or task_name)
 
 
 def create_run_folder(config: Config, origin: Mapping[str, str]) -> Path:
@@ -34,12 +31,11 @@ def create_run_folder(config: Config, origin: Mapping[str, str]) -> Path:
         UsageError: The folder cannot be created or written to.
     """
     parent = task_folder(config.runs_dir, config.experiment, config.task.name)
+    text = yaml_text({**plain(config), "origin": dict(origin)})
     try:
         parent.mkdir(parents=True, exist_ok=True)
         folder = _unused(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
         (folder / "nn").mkdir(parents=True)
-        content = {**asdict(config), "origin": dict(origin)}
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         header = _HEADER.format(folder=folder)
         (folder / "config.yaml").write_text(header + text, encoding="utf-8")
     except OSError as error:
