@@ -40,7 +40,11 @@ def explain(words: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], c
     tasks = load_tasks()
     choices = [word for word in words if "=" in word]
     wanted = [word.lstrip("-") for word in words if "=" not in word]
-    composed = compose(choices, tasks, ENGINES, cfg)
+    try:
+        composed = compose(choices, tasks, ENGINES, cfg)
+    except UsageError:
+        # An engine's keys can be read on a machine that lacks the engine's device.
+        composed = compose([*choices, "sim_device=cpu"], tasks, ENGINES, cfg)
     config = composed.config
     keys = keys_of(Config)
     for group in ("task", "sim"):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rlgpu.cli.output import keep_output_quiet
-from rlgpu.config import check_words, read_words
-from rlgpu.errors import TrainingFailed, UsageError, one_line
+from rlgpu.config import check_words, convert, read_words
+from rlgpu.errors import TrainingFailed, UsageError, one_line, usable_path
 
 _HELP = ("--help", "-h", "help")
 
@@ -27,10 +27,10 @@ def main(arguments: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], 
     """
     keep_output_quiet()
     try:
-        if arguments and arguments[0] in _HELP:
+        if any(word in _HELP for word in arguments):
             from rlgpu.cli.explain import explain  # noqa: PLC0415  (the tasks are slow to import)
 
-            explain(arguments[1:], load_tasks, cfg)
+            explain([word for word in arguments if word not in _HELP], load_tasks, cfg)
             return 0
         given = read_words(arguments)
         check_words(given, cfg)
@@ -56,15 +56,20 @@ def check_choices(given: Mapping[str, str]) -> None:
     Raises:
         UsageError: They are, or it is not.
     """
-    if "weights_only" in given and not given.get("checkpoint"):
+
+    def is_true(key: str) -> bool:
+        return bool(convert(key, given.get(key, "False"), bool))
+
+    if is_true("weights_only") and not given.get("checkpoint"):
         raise UsageError("weights_only needs the checkpoint that has them; add checkpoint=PATH")
     for key in ("checkpoint", "test"):
-        if given.get("run") and key in given:
+        asked = is_true("test") if key == "test" else bool(given.get(key))
+        if given.get("run") and asked:
             raise UsageError(
                 f"run= repeats a run from the start, so {key}= does not go with it; to continue or "
                 "play the run use checkpoint=FOLDER"
             )
     for key in ("run", "checkpoint"):
-        path = Path(given.get(key, "")).expanduser()
+        path = usable_path(key, given.get(key, ""))
         if given.get(key) and str(path) not in ("latest", "best") and not path.exists():
             raise UsageError(f"{key}={path}: there is no such file or folder")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import signal
+import traceback
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,8 @@ import torch
 from rich.console import Console
 
 from rlgpu.config import Composed, SavedRun, compose, convert, read_file, read_words
-from rlgpu.errors import TrainingFailed, UsageError
+from rlgpu.envs import VecEnv
+from rlgpu.errors import TrainingFailed, UsageError, line_in, usable_path
 from rlgpu.learner import Ppo
 from rlgpu.playing import (
     has_display,
@@ -91,7 +94,12 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
 def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
     """Returns the run that is resumed, played or repeated, if the command line names one."""
     if folder := given.get("run"):
-        values, origin = read_run_folder(Path(folder).expanduser())
+        values, origin = read_run_folder(usable_path("run", folder))
+        if values.get("weights_only"):
+            raise UsageError(
+                f"run={folder}: it started from the weights of {values.get('checkpoint')}; "
+                "repeat it with that checkpoint= and weights_only=True"
+            )
         return _Start(SavedRun.read(values, origin, playing=False, source=f"run={folder}"))
     playing = convert("test", given.get("test", "False"), bool)
     wanted = given.get("checkpoint") or ("latest" if playing else "")
@@ -137,8 +145,8 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
     display = Display(console, title, config.max_iterations, folder)
     recorder = partial(_record, composed, agent) if config.capture_video else None
     try:
-        if path and resuming:
-            trainer.best_return = max(trainer.best_return, carry_best_over(path, folder))
+        if path and content and resuming:
+            trainer.best_return = carry_best_over(path, content, folder)
             console.print(f"resuming {path} after iteration {trainer.iteration}")
         elif path:
             console.print(f"starting from the weights of {path}")
@@ -147,6 +155,10 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
         finished = trainer.train(folder, display, recorder)
     except KeyboardInterrupt:
         remove_unused(folder)
+        raise
+    except Exception as error:
+        if explained := _explained(error, env, folder):
+            raise explained from error
         raise
     if finished:
         console.print(
@@ -158,6 +170,19 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
             f"stopped after {trainer.iteration} of {config.max_iterations} iterations, saved; to "
             f"go on: python train.py checkpoint={shlex.quote(str(folder))}"
         )
+
+
+def _explained(error: Exception, env: VecEnv, folder: Path) -> TrainingFailed | None:
+    """Returns the task's own error by its line, or None for any other error."""
+    file = Path(inspect.getfile(type(env.task)))
+    frames = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
+    shapes = isinstance(error, ValueError) and "of shapes" in str(error)
+    if isinstance(error, TrainingFailed) or not (shapes or file.resolve() in frames):
+        return None
+    last = folder / "nn" / "last.pth"
+    kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
+    said = str(error) if shapes else line_in(error, file)
+    return TrainingFailed(f"{said}; {kept}")
 
 
 def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Ppo) -> None:

@@ -69,7 +69,7 @@ def _import_class(file: Path, class_name: str) -> Any:
     given = f"task={file}:{class_name}" if class_name else f"task={file}"
     if not file.is_file() or not class_name.isidentifier():
         raise UsageError(
-            f"{given}: wanted an existing file.py:ClassName (task= also names a file that has moved)"
+            f"{given}: wanted an existing file.py:ClassName; task= also finds a moved one"
         )
     module_name = f"rlgpu_task_{file.stem}"
     spec = importlib.util.spec_from_file_location(module_name, file.resolve())

@@ -34,7 +34,7 @@ def explained(task: type[Task], method: str) -> Iterator[None]:
         yield
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         file = Path(inspect.getfile(task))
         raise UsageError(f"{task.__name__}.{method} failed: {line_in(error, file)}") from error
 
@@ -127,6 +127,21 @@ def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor
     _check(task, "evaluate: terminated", terminated, (num_envs,), device, torch.bool)
     for name, buffer in before.items():
         task.buffers[name].copy_(buffer)
+
+
+def nan_source(task: Task, sim: Simulator, actions: Tensor, generator: torch.Generator) -> str:
+    """Returns which of a task's methods returns NaN or infinity now, or an empty string."""
+    copy = torch.Generator(device=generator.device)
+    copy.set_state(generator.get_state())
+    returned = {
+        "observe": (task.observe(sim.state, actions),),
+        "targets": (task.targets(actions),),
+        "reset_state": task.reset_state(copy),
+    }
+    for method, tensors in returned.items():
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors if tensor is not None):
+            return f"{type(task).__name__}.{method}"
+    return ""
 
 
 def _check(

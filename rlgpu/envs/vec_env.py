@@ -66,6 +66,7 @@ class VecEnv:
         none = torch.zeros((), dtype=torch.int64, device=self.device)
         self.counts = WorldCounts(none, none.clone())
         self.host_may_read = host_may_read(self.device)
+        self._shapes = ((self.num_envs, self.num_observations), (self.num_envs,), (self.num_envs,))
         checks.bind(task, sim)
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone, checks.reset_state(task, sim, self.generator))
@@ -130,6 +131,12 @@ class VecEnv:
         self.episode_step += 1
         observations = self._observe()
         rewards, terminated = self.task.evaluate(state, self._actions, observations)
+        shapes = (observations.shape, rewards.shape, terminated.shape)
+        if shapes != self._shapes:  # they would be broadcast
+            raise ValueError(
+                f"{type(self.task).__name__} returned observations, rewards and terminations of "
+                f"shapes {[list(shape) for shape in shapes]}"
+            )
         # The engine has restarted diverged worlds, so their rewards are meaningless.
         terminated = terminated | state.diverged
         rewards = rewards.masked_fill(state.diverged, 0.0)
@@ -155,6 +162,10 @@ class VecEnv:
         limit = self.task.config.clip_observations
         observations = self.task.observe(self.sim.state, self._actions)
         return observations if limit == float("inf") else observations.clamp(-limit, limit)
+
+    def nan_source(self) -> str:
+        """Returns which of the task's methods returns NaN now, to explain a broken simulation."""
+        return checks.nan_source(self.task, self.sim, self._actions, self.generator)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to continue, including the generator's state."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import Config
-from rlgpu.errors import UsageError, first_line
+from rlgpu.errors import UsageError, first_line, usable_path
 
 FORMAT = 4
 _SECTIONS = ("format", "digest", "config", "origin", "agent", "env", "trainer", "joint_names")
@@ -113,16 +113,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"checkpoint={path}: the file is damaged or not a checkpoint of rlgpu "
             f"({first_line(error)[:80]}); use another, e.g. checkpoint=best"
         ) from error
-    if not isinstance(content, dict) or "format" not in content:
+    form = content.get("format") if isinstance(content, dict) else None
+    if type(form) is not int:
         raise UsageError(f"checkpoint={path}: the file is not a checkpoint of rlgpu")
-    if content["format"] != FORMAT:
-        raise UsageError(
-            f"checkpoint={path}: its format is {content['format']}; this version reads {FORMAT}"
-        )
+    if form != FORMAT:
+        raise UsageError(f"checkpoint={path}: its format is {form}; this version reads {FORMAT}")
     if any(key not in content for key in _SECTIONS):
         raise UsageError(f"checkpoint={path}: the file is not a checkpoint of rlgpu")
     body = {name: part for name, part in content.items() if name not in ("format", "digest")}
-    if digest(body) != content["digest"]:
+    try:
+        whole = digest(body) == content["digest"]
+    except (RuntimeError, RecursionError):  # tensors or nesting that we never save
+        whole = False
+    if not whole:
         raise UsageError(
             f"checkpoint={path}: the file is damaged: its content does not have the digest it was "
             "saved with; use another, e.g. checkpoint=best"
@@ -141,8 +144,12 @@ def find_checkpoint(wanted: str, task_folder: Path) -> Path:
         UsageError: ``latest`` or ``best`` is requested and there is no run.
     """
     if wanted not in ("latest", "best"):
-        path = Path(wanted).expanduser()
-        return path / "nn" / "last.pth" if path.is_dir() else path
+        path = usable_path("checkpoint", wanted)
+        if not path.is_dir():
+            return path
+        # A run's folder, the folder of its checkpoints, or that of several runs.
+        below = [path / "nn", path, path / "latest" / "nn"]
+        return next((p for p in below if (p / "last.pth").is_file()), below[0]) / "last.pth"
     newest = task_folder / "latest"
     if not newest.exists():
         raise UsageError(
@@ -205,22 +212,26 @@ def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> N
         )
 
 
-def carry_best_over(resumed: Path, folder: Path) -> float:
-    """Copies the best checkpoint of a resumed run, if there is one, to the new run's folder.
+def carry_best_over(resumed: Path, content: Mapping[str, Any], folder: Path) -> float:
+    """Copies the best checkpoint of a resumed run to the new run's folder, if it is beside it.
 
     Args:
         resumed: The checkpoint that training continues from.
+        content: What it holds.
         folder: The new run's folder.
 
     Returns:
-        Its mean return, or minus infinity if there is none.
+        Its mean return, or minus infinity if there is none: the next one is then the best.
     """
     best = resumed.with_name("best.pth")
-    if not best.is_file():
-        return float("-inf")
     try:
-        best_return = float(load_checkpoint(best)["trainer"]["best_return"])
+        found = load_checkpoint(best)
+        ours, theirs = content["trainer"], found["trainer"]
+        same = found["config"]["task"]["name"] == content["config"]["task"]["name"]
+        # That of another run, or of later iterations than this checkpoint's, is not ours.
+        if not same or ours["best_return"] != theirs["best_return"]:
+            return float("-inf")
         shutil.copyfile(best, folder / "nn" / "best.pth")
-    except (UsageError, OSError):
-        return float("-inf")  # damaged: the next best replaces it
-    return best_return
+    except (UsageError, OSError, KeyError):
+        return float("-inf")  # missing or damaged
+    return float(theirs["best_return"])

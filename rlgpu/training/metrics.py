@@ -70,9 +70,11 @@ class MetricsWriter:
         """
         row = record.row()
         line = ",".join(_shown(value) for value in row.values()) + "\n"
-        header = "" if self._rows.size else ",".join(row) + "\n"
-        self._rows.append((header + line).encode())
-        self._events.append(_events(record, row, first=not self._events.size))
+        try:
+            header = "" if self._rows.begun() else ",".join(row) + "\n"
+            self._rows.append((header + line).encode())
+        finally:
+            self._events.append(_events(record, row, first=not self._events.begun()))
 
     def draw(self, title: str, *, at_end: bool) -> None:
         """Has the learning curve drawn, by a process of its own.
@@ -109,6 +111,12 @@ class _Appended:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.size = 0
+
+    def begun(self) -> bool:
+        """Returns whether the file has content; one that was removed begins anew."""
+        if not self._path.exists():
+            self.size = 0
+        return self.size > 0
 
     def append(self, piece: bytes) -> None:
         # Opened anew each time, so that a full disk or a lost folder may recover.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlgpu.errors import first_line
 from rlgpu.training.checkpoint import keep_numbered, save_checkpoint
 from rlgpu.training.metrics import IterationRecord, MetricsWriter
 from rlgpu.training.run_folder import point_latest
@@ -55,6 +56,15 @@ class RunFiles:
         self._attempt("checkpoints", lambda: self._save(content, iteration))
         self._attempt("learning_curve.png", lambda: self._metrics.draw(self._title, at_end=at_end))
 
+    def record(self, record_video: Callable[[Path], None], path: Path) -> None:
+        """Records a video."""
+
+        def record() -> None:
+            record_video(path)
+            self._note(f"wrote {path}")
+
+        self._attempt("videos", record)
+
     def _save(self, content: Mapping[str, Any], iteration: int) -> None:
         if self._best is not None:
             save_checkpoint(self.folder / "nn" / "best.pth", self._best)
@@ -67,7 +77,7 @@ class RunFiles:
         try:
             write()
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = error.strerror or first_line(error)
             if what not in self._troubles:
                 self._note(f"cannot write {what} in {self.folder}: {reason}; training goes on, and "
                            "tries again at every save")  # fmt: skip

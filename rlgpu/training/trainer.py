@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from rlgpu.config import Config
+from rlgpu.config import Config, plain
 from rlgpu.device import Phase, working_stream
 from rlgpu.envs import VecEnv
 from rlgpu.errors import TrainingFailed
@@ -68,6 +67,7 @@ class Trainer:
         self.wall_time = 0.0
         self.best_return = float("-inf")
         self._reported_trouble = (0.0, 0.0)
+        self._iterations_before, self._steps_before = 0, 0  # of the run that is resumed
 
     def train(
         self,
@@ -115,8 +115,7 @@ class Trainer:
                     files.save(self._content(), self.iteration, at_end=finished)
                 if record_video and self.iteration % self._video_interval() == 0:
                     path = folder / "videos" / f"{self.iteration * self.storage.horizon_length}.mp4"
-                    record_video(path)
-                    display.note(f"wrote {path}")
+                    files.record(record_video, path)
         if files.unsaved:
             raise TrainingFailed(
                 f"the last checkpoint could not be saved in {folder}: {files.unsaved}; "
@@ -147,12 +146,16 @@ class Trainer:
         batch = self.storage.horizon_length * self.storage.num_envs
         return IterationRecord(
             iteration=arrived.iteration,
-            env_steps=arrived.iteration * batch,
+            env_steps=self._env_steps(arrived.iteration),
             wall_time=self.wall_time,
             steps_per_second=batch / arrived.seconds,
             collect_steps_per_second=batch / arrived.rollout_seconds,
             numbers=IterationNumbers.unpack(arrived.numbers),
         )
+
+    def _env_steps(self, iteration: int) -> int:
+        batch = self.storage.horizon_length * self.storage.num_envs
+        return self._steps_before + (iteration - self._iterations_before) * batch
 
     def _check_health(self, record: IterationRecord, folder: Path) -> None:
         numbers = record.numbers
@@ -164,9 +167,15 @@ class Trainer:
         batch = self.storage.horizon_length * self.storage.num_envs
         kept = _kept(folder / "nn" / "last.pth")
         if diverged > MAX_DIVERGED * batch:
+            source = self.env.nan_source()
+            cause = (
+                f"{source} returns NaN"
+                if source
+                else "use a smaller task.physics_dt or softer drives"
+            )
             raise TrainingFailed(
                 f"iteration {record.iteration}: {diverged:.0f} of {batch} steps left the "
-                f"simulation non-finite; use a smaller task.physics_dt or softer drives; {kept}"
+                f"simulation non-finite; {cause}; {kept}"
             )
         if nonfinite > 0 and numbers.update.epochs == 0:
             raise TrainingFailed(
@@ -191,12 +200,13 @@ class Trainer:
     def _content(self) -> dict[str, Any]:
         """Returns copies of everything needed to continue training."""
         return {
-            "config": asdict(self.config),
+            "config": plain(self.config),
             "origin": self._origin,
             "agent": self.agent.state_dict(),
             "env": self.env.state_dict(),
             "trainer": {
                 "iteration": self.iteration,
+                "env_steps": self._env_steps(self.iteration),
                 "wall_time": self.wall_time,
                 "best_return": self.best_return,
                 "statistics": self.statistics.state_dict(),
@@ -213,7 +223,8 @@ class Trainer:
         self.env.load_state_dict(content["env"])
         self.agent.load_state_dict(content["agent"])
         trainer = content["trainer"]
-        self.iteration = trainer["iteration"]
+        self.iteration = self._iterations_before = trainer["iteration"]
+        self._steps_before = trainer["env_steps"]
         self.wall_time = trainer["wall_time"]
         self.best_return = trainer["best_return"]
         self.statistics.load_state_dict(trainer["statistics"])

@@ -191,3 +191,73 @@ def test_saving_is_tried_again_and_the_old_file_stays_whole(tmp_path, monkeypatc
     assert output.count("can be written again") == 1
     assert load_checkpoint(checkpoint(tmp_path))["trainer"]["iteration"] == 12
     assert not left_behind(tmp_path)
+
+
+def test_a_video_that_cannot_be_written_does_not_end_training(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    """Said once; there is a file where its folder should be."""
+    import train
+    from rlgpu.cli import session
+
+    def failing(composed: object, agent: object, path: Path) -> None:
+        path.parent.mkdir(parents=True)
+        raise FileExistsError(17, "File exists")
+
+    monkeypatch.setattr(session, "_record", failing)
+    monkeypatch.setattr(session, "require_video", lambda: None)
+    words = [*SMALL[:3], f"runs_dir={tmp_path}", "max_iterations=3", "capture_video=True"]
+    assert train.main([*words, "capture_video_freq=16"]) == 0
+    assert capsys.readouterr().out.count("cannot write videos") == 1
+
+
+def test_logs_that_are_removed_begin_anew(tmp_path, monkeypatch) -> None:
+    """The rest of the rows, with a header."""
+    import csv
+
+    import train
+    from rlgpu.training import Trainer
+
+    original = Trainer.collect
+
+    def removing(self: Trainer) -> None:
+        original(self)
+        if self.iteration == 3:
+            (metrics,) = tmp_path.glob("Cartpole/2*/metrics.csv")
+            metrics.unlink()
+
+    monkeypatch.setattr(Trainer, "collect", removing)
+    assert train.main([*SMALL[:3], f"runs_dir={tmp_path}", "max_iterations=6"]) == 0
+    (metrics,) = tmp_path.glob("Cartpole/2*/metrics.csv")
+    assert [row["iteration"] for row in csv.DictReader(metrics.open())] == ["4", "5", "6"]
+
+
+@pytest.mark.parametrize("kind", ["format", "sparse", "cycle"])
+def test_a_foreign_file_is_no_checkpoint(tmp_path, capsys, kind) -> None:
+    """What torch can load but we never save."""
+    import train
+
+    cycle: list = []
+    cycle.append(cycle)
+    names = ("digest", "config", "origin", "agent", "env", "trainer", "joint_names")
+    content = {name: 1 for name in names} | {"format": 4}
+    content |= {
+        "format": {"format": torch.zeros(3)},
+        "sparse": {"agent": torch.zeros(2).to_sparse()},
+        "cycle": {"config": cycle},
+    }[kind]
+    torch.save(content, tmp_path / "foreign.pth")
+    assert train.main([f"checkpoint={tmp_path / 'foreign.pth'}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", ["~nouser/x", "a" * 300, "a\0b"])
+@pytest.mark.parametrize("key", ["checkpoint", "run", "runs_dir", "task"])
+def test_an_impossible_path_is_refused(capsys, key, path) -> None:
+    """An unknown user's home, a name that is too long, a null character."""
+    import train
+
+    value = f"{path}.py:X" if key == "task" else path
+    words = [f"{key}={value}", *(["checkpoint=latest"] if key == "runs_dir" else [])]
+    assert train.main(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1

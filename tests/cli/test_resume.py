@@ -265,3 +265,68 @@ def test_a_run_from_a_gpu_is_played_on_a_cpu(tmp_path, capsys) -> None:
     assert "1 episodes" in output
     assert train.main([f"checkpoint={path}", "max_iterations=3"]) == 2
     assert "torch sees 0 CUDA devices" in capsys.readouterr().err
+
+
+def test_only_its_own_best_is_carried_over(tmp_path) -> None:
+    """Not that of another run in the same folder, nor one of iterations that are gone."""
+    words = [*SMALL, f"runs_dir={tmp_path}", "train.save_every=2"]
+    assert train.main([*words, "max_iterations=8"]) == 0
+    nn = (tmp_path / "Cartpole" / "latest").resolve() / "nn"
+    early, best = nn / "iteration_000004.pth", load_checkpoint(nn / "best.pth")
+    assert best["trainer"]["iteration"] > 4
+    assert train.main([f"checkpoint={early}", "max_iterations=5"]) == 0
+    new = load_checkpoint(tmp_path / "Cartpole" / "latest" / "nn" / "best.pth")
+    assert new["trainer"]["iteration"] == 5
+
+
+def test_a_folder_is_searched_for_its_checkpoint(tmp_path) -> None:
+    """A run's folder, its nn/, or the folder of an experiment."""
+    assert train.main([*SMALL, f"runs_dir={tmp_path}", "max_iterations=1"]) == 0
+    run = (tmp_path / "Cartpole" / "latest").resolve()
+    for folder in (run, run / "nn", tmp_path / "Cartpole"):
+        assert train.main(["test=True", "headless=True", f"checkpoint={folder}", "games=1"]) == 0
+
+
+@pytest.mark.parametrize("name", ["08", "1e3", "on", "null", "2026-01-01", "~", "0x10"])
+def test_a_text_is_the_same_after_config_yaml(tmp_path, name) -> None:
+    """A repeated run writes beside the first one."""
+    if name == "~":
+        pytest.skip("a home directory, not an experiment's name")
+    words = [*SMALL, f"runs_dir={tmp_path}", f"experiment={name}", "max_iterations=1"]
+    assert train.main(words) == 0
+    folder = (tmp_path / name / "latest").resolve()
+    assert train.main([f"run={folder}"]) == 0
+    assert len(list((tmp_path / name).glob("2*"))) == 2
+
+
+def test_a_run_from_weights_is_not_repeated_without_them(tmp_path, capsys) -> None:
+    """The message says how; a run that was resumed begins anew, and says so."""
+    runs = f"runs_dir={tmp_path}"
+    assert train.main([*SMALL, runs, "max_iterations=1"]) == 0
+    first = (tmp_path / "Cartpole" / "latest").resolve()
+    assert train.main([f"checkpoint={first}", "weights_only=True"]) == 0
+    second = (tmp_path / "Cartpole" / "latest").resolve()
+    assert train.main([f"run={second}"]) == 2
+    assert "repeat it with that checkpoint= and weights_only=True" in capsys.readouterr().err
+    assert train.main([f"checkpoint={first}", "max_iterations=2"]) == 0
+    third = (tmp_path / "Cartpole" / "latest").resolve()
+    assert train.main([f"run={third}"]) == 0
+    assert "from the beginning (the run went on from" in capsys.readouterr().out
+
+
+def test_environment_steps_go_on_when_the_horizon_changes(tmp_path) -> None:
+    """Two iterations of 16 steps and one of 8, of 32 environments."""
+    assert train.main([*SMALL, f"runs_dir={tmp_path}", "max_iterations=2"]) == 0
+    folder = (tmp_path / "Cartpole" / "latest").resolve()
+    assert train.main([f"checkpoint={folder}", "max_iterations=3", "train.horizon_length=8"]) == 0
+    assert [int(row["env_steps"]) for row in rows(tmp_path)] == [512, 1024, 1280]
+
+
+@pytest.mark.parametrize("removed", ["num_envs", "max_iterations", "seed"])
+def test_a_configuration_with_a_key_less_takes_its_default(tmp_path, removed) -> None:
+    """As when a run is older than the key."""
+    assert train.main([*SMALL, f"runs_dir={tmp_path}", "max_iterations=1"]) == 0
+    path = (tmp_path / "Cartpole" / "latest").resolve() / "config.yaml"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if not line.startswith(f"{removed}:")))
+    assert train.main([f"run={path}", "train.max_iterations=1"]) == 0

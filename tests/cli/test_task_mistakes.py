@@ -138,3 +138,92 @@ def test_rewards_that_are_nan_stop_training_with_a_hint(tmp_path, capsys) -> Non
     (tmp_path / "hopper.py").write_text(text.replace(OUTCOME, broken))
     assert train.main(words) == 1
     assert "check rewards and observations for NaN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            OUTCOME,
+            "if self.k > 20: raise ValueError('boom')\n        " + OUTCOME,
+            "ValueError: boom",
+        ),
+        (OUTCOME, "error = error if self.k < 20 else error[:1]\n        " + OUTCOME, "of shapes"),
+        (OUTCOME, "error = error if self.k < 20 else error[:3]\n        " + OUTCOME, "of shapes"),
+        (
+            OBSERVE,
+            OBSERVE + " * (float('nan') if self.k > 20 else 1)",
+            "Hopper.observe returns NaN",
+        ),
+        (FORCE, FORCE + " * (float('nan') if self.k > 20 else 1)", "Hopper.targets returns NaN"),
+    ],
+)
+def test_a_mistake_that_shows_later_ends_training_in_a_sentence(
+    tmp_path, capsys, old, new, message
+) -> None:
+    """In the second iteration: its line or method, and the last good checkpoint."""
+    words = hopper(tmp_path)
+    text = (tmp_path / "hopper.py").read_text().replace(old, new)
+    counting = "    def evaluate(self, state, actions, observations):"
+    assert counting in text
+    start, _, rest = text.partition(counting)
+    body = f"{counting}\n        self.k += 1\n{rest.partition(chr(10))[2]}"
+    (tmp_path / "hopper.py").write_text(
+        start.replace("num_actions = 1", "num_actions = 1\n    k = 0") + body
+    )
+    assert train.main([*words, "train.save_every=1"]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "the last good checkpoint is" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("hopper.py", "class HopperConfig(TaskConfig)", "class HopperConfig",
+         "Config must be rlgpu.envs.TaskConfig or extend it"),
+        ("hopper.py", "    force: float = 20.0",
+         "    def __post_init__(self):\n        raise ValueError('force must be even')\n\n"
+         "    force: float = 20.0", "hopper.py, line 17: ValueError: force must be even"),
+        ("hopper.py", "    force: float = 20.0", "    other: 'Nope' = 1\n    force: float = 20.0",
+         "name 'Nope' is not defined"),
+        ("hopper.py", "import torch\n", "import torch\nraise SystemExit(0)\n", "SystemExit"),
+        ("Hopper.yaml", "force: 20.0", "per_engine: [fused]", "per_engine must map engines"),
+        ("Hopper.yaml", "force: 20.0", "per_engine: {fused: [1]}", "per_engine must map engines"),
+        ("Hopper.yaml", "force: 20.0", "per_engine: 3", "per_engine must map engines"),
+        ("Hopper.yaml", "force: 20.0", "per_engine: {fusd: {force: 1}}", "did you mean fused"),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_an_odd_configuration_is_refused(tmp_path, capsys, file, old, new, message) -> None:
+    """A Config that is none or refuses its values, an import that exits, a section per_engine."""
+    words = hopper(tmp_path)
+    text = (tmp_path / file).read_text()
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new))
+    assert message in refusal(words, capsys)
+
+
+def test_a_config_may_have_fields_of_any_type(tmp_path, capsys) -> None:
+    """Its runs can be resumed and repeated, without differences that are none."""
+    words = hopper(tmp_path)
+    fields = """    kind: Kind = Kind.A
+    path: Path = Path("x")
+    pair: tuple[float, float] = (1.0, 2.0)
+    limit: float | None = None
+    anything: Any = 3
+    force: float = 20.0"""
+    text = (tmp_path / "hopper.py").read_text().replace("    force: float = 20.0", fields)
+    head = "from enum import Enum\nfrom typing import Any\n\nclass Kind(Enum):\n    A = 1\n"
+    text = text.replace("import torch\n", f"import torch\n{head}")
+    (tmp_path / "hopper.py").write_text(text)
+    assert train.main(words) == 0
+    folder = (tmp_path / "runs" / "Hopper" / "latest").resolve()
+    capsys.readouterr()
+    assert train.main([f"run={folder}"]) == 0
+    assert train.main([f"checkpoint={folder}", "max_iterations=3"]) == 0
+    output = capsys.readouterr().out
+    assert output.count("unlike in the run") == 1
+    assert "max_iterations=3" in output
+    assert "task.limit=nan" in refusal([*words, "task.limit=nan"], capsys)
