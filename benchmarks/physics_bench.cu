@@ -14,17 +14,19 @@ namespace {
 // suffices, all from the same states.
 std::vector<Bench> robot(const std::filesystem::path& path) {
   const auto x = std::make_shared<PhysicsFile>(read_physics_file(path.c_str()));
+  rlgpu::physics::Call shared{};
+  shared.header = x->header.data(), shared.num_steps = static_cast<int>(x->num_steps);
+  shared.ints = repeated(x->ints, x->ints.size());
+  shared.constants = repeated(x->constants, x->constants.size());
+  shared.parameters = repeated(x->parameters, x->parameters.size());
   std::vector<Bench> benches;
   for (const int64_t worlds : {256, 1024, 4096, 16384, 65536}) {
     const auto rows = [&](const std::vector<float>& from, int64_t width) {
       return repeated(from, worlds * width);
     };
     for (const int threads : {1, 2, 4, 8, 16, 32}) {
-      rlgpu::physics::Call call{};
-      call.header = x->header.data(), call.ints = repeated(x->ints, x->ints.size());
-      call.constants = repeated(x->constants, x->constants.size());
-      call.parameters = repeated(x->parameters, x->parameters.size());
-      call.num_steps = static_cast<int>(x->num_steps), call.diverged = device<bool>(worlds);
+      rlgpu::physics::Call call = shared;
+      call.diverged = device<bool>(worlds);
       call.qpos = rows(x->qpos, x->nq), call.qvel = rows(x->qvel, x->nv);
       call.qacc = rows(x->qacc, x->nv), call.ctrl = rows(x->ctrl, x->nu);
       if (rlgpu::launch_physics(call, threads, nullptr) != cudaSuccess) continue;  // no world yet

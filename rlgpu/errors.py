@@ -20,9 +20,19 @@ class TrainingFailed(Exception):
 LONGEST_MESSAGE = 290
 
 
+def shown(value: object) -> str:
+    """Returns a value as a message quotes it: on one line, at most 60 characters."""
+    text = _printable(str(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def one_line(error: Exception) -> str:
     """Returns an error's message on one line, shortened in the middle to at most 290 characters."""
-    text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))
+    text = _printable(" ".join(str(error).split()))
     if len(text) <= LONGEST_MESSAGE:
         return text
     end = 100  # where the remedy is
@@ -39,15 +49,20 @@ def usable_path(key: str, text: str) -> Path:
         path = Path(text).expanduser()
         path.exists()
     except (OSError, RuntimeError, ValueError) as error:
-        given = text if len(text) <= 60 else f"{text[:57]}..."
-        raise UsageError(f"{key}={given}: it cannot be a path: {first_line(error)[:80]}") from error
+        reason = first_line(error)[:80]
+        raise UsageError(f"{key}={shown(text)}: it cannot be a path: {reason}") from error
     return path
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Returns the known name that resembles a name most, or an empty string."""
+    return next(iter(difflib.get_close_matches(name[:100], list(known), n=1, cutoff=0.5)), "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns ``"; did you mean X?"`` for the closest known name, or an empty string."""
-    matches = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=0.5)
-    return f"; did you mean {matches[0]}?" if matches else ""
+    match = closest(name, known)
+    return f"; did you mean {match}?" if match else ""
 
 
 def first_line(error: BaseException) -> str:

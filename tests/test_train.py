@@ -14,8 +14,8 @@ import pytest
 import torch
 
 import train
-from rlgpu.cli import session
 from rlgpu.training import Trainer
+from tests.runs import equal, stop_after
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["task=Cartpole", "num_envs=64", "headless=True", "train.save_every=2"]
@@ -42,15 +42,6 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     return error
 
 
-def equal(a: object, b: object) -> bool:
-    if isinstance(a, torch.Tensor):
-        # As bytes: NaN equals the same NaN only, and infinity nothing else.
-        return a.dtype == b.dtype and a.numpy().tobytes() == b.numpy().tobytes()
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    return a == b
-
-
 def test_a_run_leaves_its_files_and_can_be_played(tmp_path, capsys) -> None:
     """Configuration, metrics, events, curve, checkpoints; then episodes without a viewer."""
     assert run(tmp_path, "max_iterations=5") == 0
@@ -73,12 +64,14 @@ def test_a_run_leaves_its_files_and_can_be_played(tmp_path, capsys) -> None:
         assert "mean return" in capsys.readouterr().out
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path, monkeypatch) -> None:
     """Six iterations, or three, stop, resume, three more: equal checkpoints, apart from times."""
     assert run(tmp_path / "whole", "max_iterations=6") == 0
     part = ["max_iterations=6", "train.save_every=3"]
     # The checkpoint after iteration 3 of a run meant for 6, as a crash would leave it.
-    stop_after(tmp_path / "stopped", 3, *part)
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        assert run(tmp_path / "stopped", *part) == 0
     assert latest(tmp_path / "stopped")["trainer"]["iteration"] == 3
     assert run(tmp_path / "stopped", *part, "checkpoint=latest") == 0
     whole, resumed = latest(tmp_path / "whole"), latest(tmp_path / "stopped")
@@ -86,22 +79,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path) -> No
     assert equal(whole["agent"], resumed["agent"])
     assert equal(whole["env"], resumed["env"])
     assert equal(whole["trainer"]["statistics"], resumed["trainer"]["statistics"])
-
-
-def stop_after(runs: Path, iterations: int, *words: str) -> None:
-    """Trains and interrupts, as Ctrl-C does, during the given iteration."""
-
-    class Stopping(Trainer):
-        def collect(self) -> None:
-            super().collect()
-            if self.iteration + 1 == iterations:
-                os.kill(os.getpid(), signal.SIGINT)
-
-    session.Trainer = Stopping
-    try:
-        assert run(runs, *words) == 0
-    finally:
-        session.Trainer = Trainer
 
 
 def test_ctrl_c_finishes_the_iteration_then_saves_and_exits_with_0(tmp_path) -> None:

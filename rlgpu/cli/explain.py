@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rlgpu.config import Config, Key, compose, help_text, keys_of, leaves
-from rlgpu.errors import UsageError, nearest
+from rlgpu.config import Config, Key, compose, help_text, keys_of, leaves, nearest_key
+from rlgpu.errors import UsageError
 
 _INTRODUCTION = """\
 python train.py task=Ant headless=True                    train
@@ -43,6 +43,8 @@ def explain(words: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], c
     try:
         composed = compose(choices, tasks, ENGINES, cfg)
     except UsageError:
+        if any(word.startswith("sim_device=") for word in choices):
+            raise
         # An engine's keys can be read on a machine that lacks the engine's device.
         composed = compose([*choices, "sim_device=cpu"], tasks, ENGINES, cfg)
     config = composed.config
@@ -67,9 +69,5 @@ def _matching(word: str, keys: Mapping[str, Key]) -> dict[str, Key]:
         return {word: keys[word]}
     found = {name: key for name, key in keys.items() if word in name}
     if not found:
-        bare = {name.rpartition(".")[2]: name for name in keys}
-        close = nearest(word, bare) or nearest(word, keys)
-        for short, name in bare.items():
-            close = close.replace(f" {short}?", f" {name}?")
-        raise UsageError(f"--help {word}: no key contains it{close}")
+        raise UsageError(f"--help {word}: no key contains it{nearest_key(word, keys)}")
     return found

@@ -34,6 +34,7 @@ from rlgpu.training import (
     check_resumable,
     create_run_folder,
     find_checkpoint,
+    last_good,
     load_checkpoint,
     make_agent,
     make_env,
@@ -179,10 +180,8 @@ def _explained(error: Exception, env: VecEnv, folder: Path) -> TrainingFailed | 
     shapes = isinstance(error, ValueError) and "of shapes" in str(error)
     if isinstance(error, TrainingFailed) or not (shapes or file.resolve() in frames):
         return None
-    last = folder / "nn" / "last.pth"
-    kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
     said = str(error) if shapes else line_in(error, file)
-    return TrainingFailed(f"{said}; {kept}")
+    return TrainingFailed(f"{said}; {last_good(folder)}")
 
 
 def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Ppo) -> None:

@@ -1,7 +1,7 @@
 """The configuration: its typed schema, and composing it from files and the command line."""
 
 from rlgpu.config.compose import Composed, check_words, compose
-from rlgpu.config.keys import Key, help_text, keys_of, leaves
+from rlgpu.config.keys import Key, help_text, keys_of, leaves, nearest_key
 from rlgpu.config.limits import (
     Count,
     Fraction,
@@ -39,6 +39,7 @@ __all__ = [
     "keys_of",
     "leaves",
     "minibatch_split",
+    "nearest_key",
     "plain",
     "read_file",
     "read_words",

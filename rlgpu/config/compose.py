@@ -18,15 +18,15 @@ from typing import Any, Literal, NamedTuple, Protocol, cast, get_origin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlgpu.config.keys import Key, keys_of, leaves
-from rlgpu.config.limits import check_fields, convert, parts_of, shown
+from rlgpu.config.keys import Key, keys_of, leaves, nearest_key
+from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import our_name
 from rlgpu.config.reading import read_file, read_value, read_words
 from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
 from rlgpu.config.task_file import FoundTask, check_name, find_task, is_file
-from rlgpu.errors import UsageError, first_line, line_in, nearest
+from rlgpu.errors import UsageError, first_line, line_in, nearest, shown
 
 _CHOICES = ("task", "train", "sim")
 """Keys that choose a file."""
@@ -300,9 +300,7 @@ def _unknown(key: str, known: Mapping[str, Key]) -> UsageError:
         return UsageError(f"{key} chooses a file and cannot be set here")
     if renamed := our_name(key, known):
         return UsageError(f"{shown(key)} is {renamed}")
-    hint = nearest(key, [*known, *_CHOICES]) or nearest(key.rpartition(".")[2], known)
-    bare = [name for name in known if name.rpartition(".")[2] == key]
-    hint = f"; did you mean {bare[0]}?" if bare else hint
+    hint = nearest_key(key, [*known, *_CHOICES])
     return UsageError(f"{shown(key)} is not a key of the configuration{hint}")
 
 

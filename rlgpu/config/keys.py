@@ -6,11 +6,12 @@ import ast
 import inspect
 import itertools
 import textwrap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from rlgpu.config.limits import allowed, hints_of
+from rlgpu.errors import closest
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,22 @@ def keys_of(schema: type, prefix: str = "") -> dict[str, Key]:
                 default = field.default_factory()
             found[name] = Key(name, hint, default, schema)
     return found
+
+
+def nearest_key(word: str, names: Iterable[str]) -> str:
+    """Returns ``"; did you mean X?"`` for the key that a word resembles, or an empty string.
+
+    Its last part counts first: ``gama`` is nearer to ``train.gamma`` than to ``games``.
+
+    Args:
+        word: What was written.
+        names: Full names of the keys.
+    """
+    full: dict[str, str] = {}
+    for name in names:
+        full.setdefault(name.rpartition(".")[2], name)
+    short = closest(word.rpartition(".")[2], full)
+    return f"; did you mean {full[short]}?" if short else ""
 
 
 def leaves(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from rlgpu.errors import UsageError
+from rlgpu.errors import UsageError, shown
 
 LONGEST = 1000
 """Most characters of a text, most elements of a list."""
@@ -168,13 +168,6 @@ def check_fields(config: Any, prefix: str = "") -> None:
             check_fields(value, f"{prefix}{name}.")
         else:
             convert(f"{prefix}{name}", value, hints[name])
-
-
-def shown(value: Any) -> str:
-    """Returns a value as a message quotes it: on one line, at most 60 characters."""
-    text = value if isinstance(value, str) else str(value)
-    text = "".join(c if c.isprintable() else "?" for c in text)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _whole(value: Any) -> int:

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from rlgpu.config.limits import LONGEST, shown
-from rlgpu.errors import UsageError, first_line
+from rlgpu.config.limits import LONGEST
+from rlgpu.errors import UsageError, first_line, shown
 
 MOST_BYTES = 1_000_000
 """Largest YAML file that is read."""

@@ -12,6 +12,7 @@ from rlgpu.training.console import Display
 from rlgpu.training.origin import origin_of
 from rlgpu.training.run_folder import (
     create_run_folder,
+    last_good,
     read_run_folder,
     remove_unused,
     task_folder,
@@ -26,6 +27,7 @@ __all__ = [
     "check_resumable",
     "create_run_folder",
     "find_checkpoint",
+    "last_good",
     "load_checkpoint",
     "make_agent",
     "make_env",

@@ -74,6 +74,12 @@ def point_latest(folder: Path) -> None:
     temporary.replace(folder.with_name("latest"))
 
 
+def last_good(folder: Path) -> str:
+    """Returns a phrase that names a run's newest checkpoint, or says that there is none."""
+    last = folder / "nn" / "last.pth"
+    return f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
+
+
 def remove_unused(folder: Path) -> None:
     """Removes the folder of a run that ended before its first checkpoint."""
     if not any((folder / "nn").glob("*.pth")):

@@ -22,6 +22,7 @@ from rlgpu.training.metrics import IterationRecord
 from rlgpu.training.numbers import IterationNumbers
 from rlgpu.training.report import Arrived, Report
 from rlgpu.training.run_files import RunFiles
+from rlgpu.training.run_folder import last_good
 
 MAX_DIVERGED = 0.1
 """Fraction of an iteration's environment steps that may diverge before training stops."""
@@ -46,7 +47,12 @@ class Trainer:
             origin: As ``origin_of`` returns it; saved with every checkpoint.
         """
         self.config, self.env, self.agent = config, env, agent
-        self._origin = dict(origin or {})
+        # Saved with every checkpoint, and the same in all of a run.
+        self._constants = {
+            "config": plain(config),
+            "origin": dict(origin or {}),
+            "joint_names": list(env.sim.joint_names),
+        }
         train = config.train
         self.storage = RolloutStorage(
             train.horizon_length, env.num_envs, env.num_observations, env.num_actions, agent.device
@@ -63,6 +69,7 @@ class Trainer:
         self._updating: Phase[Tensor] = Phase(
             self._update, agent.device, name="update", enabled=config.cuda_graphs
         )
+        self._batch_size = train.horizon_length * env.num_envs
         self.iteration = 0
         self.wall_time = 0.0
         self.best_return = float("-inf")
@@ -119,7 +126,7 @@ class Trainer:
         if files.unsaved:
             raise TrainingFailed(
                 f"the last checkpoint could not be saved in {folder}: {files.unsaved}; "
-                f"{_kept(files.checkpoint)}"
+                f"{last_good(folder)}"
             )
         return self.iteration == self.config.max_iterations
 
@@ -143,7 +150,7 @@ class Trainer:
         return IterationNumbers.pack(numbers)
 
     def _record(self, arrived: Arrived) -> IterationRecord:
-        batch = self.storage.horizon_length * self.storage.num_envs
+        batch = self._batch_size
         return IterationRecord(
             iteration=arrived.iteration,
             env_steps=self._env_steps(arrived.iteration),
@@ -154,8 +161,7 @@ class Trainer:
         )
 
     def _env_steps(self, iteration: int) -> int:
-        batch = self.storage.horizon_length * self.storage.num_envs
-        return self._steps_before + (iteration - self._iterations_before) * batch
+        return self._steps_before + (iteration - self._iterations_before) * self._batch_size
 
     def _check_health(self, record: IterationRecord, folder: Path) -> None:
         numbers = record.numbers
@@ -164,8 +170,7 @@ class Trainer:
             now - before for now, before in zip(trouble, self._reported_trouble, strict=True)
         )
         self._reported_trouble = trouble
-        batch = self.storage.horizon_length * self.storage.num_envs
-        kept = _kept(folder / "nn" / "last.pth")
+        batch = self._batch_size
         if diverged > MAX_DIVERGED * batch:
             source = self.env.nan_source()
             cause = (
@@ -175,12 +180,12 @@ class Trainer:
             )
             raise TrainingFailed(
                 f"iteration {record.iteration}: {diverged:.0f} of {batch} steps left the "
-                f"simulation non-finite; {cause}; {kept}"
+                f"simulation non-finite; {cause}; {last_good(folder)}"
             )
         if nonfinite > 0 and numbers.update.epochs == 0:
             raise TrainingFailed(
                 f"iteration {record.iteration}: none of its {nonfinite:.0f} gradients was finite; "
-                f"check rewards and observations for NaN; {kept}"
+                f"check rewards and observations for NaN; {last_good(folder)}"
             )
 
     def _keep_if_best(self, record: IterationRecord, files: RunFiles) -> None:
@@ -200,8 +205,7 @@ class Trainer:
     def _content(self) -> dict[str, Any]:
         """Returns copies of everything needed to continue training."""
         return {
-            "config": plain(self.config),
-            "origin": self._origin,
+            **self._constants,
             "agent": self.agent.state_dict(),
             "env": self.env.state_dict(),
             "trainer": {
@@ -211,7 +215,6 @@ class Trainer:
                 "best_return": self.best_return,
                 "statistics": self.statistics.state_dict(),
             },
-            "joint_names": list(self.env.sim.joint_names),
         }
 
     def load(self, content: Mapping[str, Any]) -> None:
@@ -230,8 +233,3 @@ class Trainer:
         self.statistics.load_state_dict(trainer["statistics"])
         diverged, nonfinite = self.env.counts.diverged, self.agent.adam.nonfinite_steps
         self._reported_trouble = (float(diverged), float(nonfinite))
-
-
-def _kept(checkpoint: Path) -> str:
-    exists = checkpoint.exists()
-    return f"the last good checkpoint is {checkpoint}" if exists else "no checkpoint exists yet"

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from rlgpu.training import load_checkpoint
+from tests.runs import equal
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["task=Cartpole", "num_envs=32", "headless=True", "max_iterations=1000000"]
@@ -137,14 +138,6 @@ def test_a_flipped_bit_never_loads(tmp_path) -> None:
             continue
         assert equal(loaded, content), f"byte {place} changed what was loaded"
     assert refused > 200
-
-
-def equal(a: object, b: object) -> bool:
-    if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and torch.equal(a.view(-1).byte(), b.view(-1).byte())
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    return a == b
 
 
 def test_a_full_disk_is_said_once_and_does_not_end_training(tmp_path) -> None:

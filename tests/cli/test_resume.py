@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import os
-import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 import train
-from rlgpu.cli import session
 from rlgpu.training import Trainer, load_checkpoint
 from rlgpu.training.checkpoint import save_checkpoint
+from tests.runs import equal, stop_after
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"wall_time", "steps_per_second", "collect_steps_per_second"}
@@ -41,18 +39,6 @@ class Varied(Ant):
 """
 
 
-def stop_after(iterations: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes training interrupt itself, as Ctrl-C does, during an iteration."""
-
-    class Stopping(Trainer):
-        def collect(self) -> None:
-            super().collect()
-            if self.iteration + 1 == iterations:
-                os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(session, "Trainer", Stopping)
-
-
 def last(runs: Path) -> dict:
     (link,) = runs.glob("*/latest")
     return load_checkpoint(link / "nn" / "last.pth")
@@ -63,14 +49,6 @@ def rows(runs: Path) -> list[dict[str, str]]:
     files = sorted(path for path in runs.glob("*/2*/metrics.csv"))
     every = [row for path in files for row in csv.DictReader(path.open())]
     return [{key: x for key, x in row.items() if key not in TIMES} for row in every]
-
-
-def equal(a: object, b: object) -> bool:
-    if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and a.cpu().numpy().tobytes() == b.cpu().numpy().tobytes()
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    return a == b
 
 
 @pytest.fixture
