@@ -41,6 +41,8 @@ def _contacts_of(low: mujoco.mjtGeom, high: mujoco.mjtGeom) -> int:
 
     Source: MuJoCo's collision table, engine_collision_driver.c.
     """
+    if low == mujoco.mjtGeom.mjGEOM_HFIELD:
+        return mujoco.mjMAXCONPAIR
     plane, sphere = mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_SPHERE
     capsule, box = mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_BOX
     if sphere in (low, high):

@@ -14,11 +14,14 @@ class Mirror:
         """Allocates a data object for the worlds' model."""
         self.model = worlds.model
         self.data = mujoco.MjData(worlds.model)
-        self._qpos = worlds.array("qpos")
+        self._state = {"qpos": worlds.array("qpos")}
+        if worlds.model.nmocap:
+            self._state |= {name: worlds.array(name) for name in ("mocap_pos", "mocap_quat")}
 
     def show(self, env_id: int) -> None:
         """Copies a world's pose into ``data``."""
-        self.data.qpos[:] = self._qpos[env_id].cpu().numpy()
+        for name, values in self._state.items():
+            getattr(self.data, name)[:] = values[env_id].cpu().numpy()
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)

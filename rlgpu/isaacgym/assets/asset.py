@@ -1,0 +1,162 @@
+"""A loaded asset: one articulation, with the properties that Isaac Gym reports of it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import mujoco
+import numpy as np
+
+from rlgpu.isaacgym.geometry import Transform, Vec3
+from rlgpu.isaacgym.structs import (
+    DOF_PROPERTIES,
+    FLOAT_MAX,
+    ActuatorProperties,
+    AssetOptions,
+    ForceSensorProperties,
+    RigidBodyProperties,
+    RigidShapeProperties,
+    TendonProperties,
+)
+
+SCALAR_JOINTS = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+RESERVED, STAND_IN = "world", "world_"
+"""MuJoCo's own body, and what a link of that name is called in specifications."""
+_MAX_VELOCITY = 100.0
+"""PhysX's own limit where a file states none [rad/s or m/s]."""
+
+
+class Actuator(NamedTuple):
+    """An actuator of an MJCF file."""
+
+    name: str
+    joint: str
+    properties: ActuatorProperties
+
+
+class Sensor(NamedTuple):
+    """A force sensor."""
+
+    body: int
+    pose: Transform
+    properties: ForceSensorProperties
+
+
+class Drive(NamedTuple):
+    """What a file says of a joint beyond what MuJoCo's model holds."""
+
+    mode: int | None = None
+    """A drive mode; None is the options' default."""
+    stiffness: float | None = None
+    effort: float = FLOAT_MAX
+    velocity: float = _MAX_VELOCITY
+    friction: float = 0.0
+
+
+@dataclass(eq=False)
+class Asset:
+    """One articulation. Bodies and degrees of freedom are in depth-first order."""
+
+    file: str
+    """What it was loaded from, for messages."""
+    spec: mujoco.MjSpec
+    """One body under the world, without a free joint, actuators or sensors; inertia is explicit."""
+    options: AssetOptions
+    fixed: bool
+    """Whether the root is fixed to the world, or moves only by joints of its own."""
+    drives: dict[str, Drive] = field(default_factory=dict)
+    actuators: tuple[Actuator, ...] = ()
+    sensors: list[Sensor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.model = self.spec.compile()
+        model = self.model
+        names = [model.body(i).name for i in range(1, model.nbody)]
+        self.bodies = tuple(RESERVED if name == STAND_IN else name for name in names)
+        joints = [model.joint(i) for i in range(model.njnt)]
+        self.joints = tuple(joint.name for joint in joints)
+        self.tendons = tuple(model.tendon(i).name for i in range(model.ntendon))
+        self.shapes = tuple(i for i in range(model.ngeom) if collides(model, i))
+        """Geoms that collide, in the model's order."""
+        self.dof_properties = self._dof_properties()
+        self.body_properties = [_body_properties(model, i) for i in range(1, model.nbody)]
+        self.shape_properties = [self._shape_properties(i) for i in self.shapes]
+        self.tendon_properties = [self._tendon_properties(i) for i in range(model.ntendon)]
+
+    @property
+    def dofs(self) -> tuple[str, ...]:
+        """Names of the degrees of freedom."""
+        return self.joints
+
+    def _dof_properties(self) -> np.ndarray:
+        model, options = self.model, self.options
+        table = np.zeros(model.njnt, dtype=DOF_PROPERTIES)
+        for i, name in enumerate(self.joints):
+            drive, dof = self.drives.get(name, Drive()), model.jnt_dofadr[i]
+            row = table[i : i + 1]
+            row["hasLimits"] = bool(model.jnt_limited[i])
+            row["lower"], row["upper"] = (
+                model.jnt_range[i] if model.jnt_limited[i] else (-FLOAT_MAX, FLOAT_MAX)
+            )
+            mode = options.default_dof_drive_mode if drive.mode is None else drive.mode
+            row["driveMode"], row["velocity"], row["effort"] = mode, drive.velocity, drive.effort
+            stiffness = model.jnt_stiffness[i] if drive.stiffness is None else drive.stiffness
+            row["stiffness"], row["damping"] = stiffness, model.dof_damping[dof]
+            row["friction"], row["armature"] = drive.friction, model.dof_armature[dof]
+        return table
+
+    def _shape_properties(self, geom: int) -> RigidShapeProperties:
+        shape = RigidShapeProperties()
+        shape.friction = float(self.model.geom_friction[geom, 0])
+        shape.thickness = self.options.thickness
+        return shape
+
+    def _tendon_properties(self, tendon: int) -> TendonProperties:
+        model, properties = self.model, TendonProperties()
+        properties.stiffness = float(model.tendon_stiffness[tendon])
+        properties.damping = float(model.tendon_damping[tendon])
+        properties.is_fixed_limited = bool(model.tendon_limited[tendon])
+        low, high = model.tendon_range[tendon]
+        properties.fixed_lower_limit, properties.fixed_upper_limit = float(low), float(high)
+        properties.limit_stiffness = self.options.tendon_limit_stiffness
+        properties.fixed_spring_rest_length = float(model.tendon_lengthspring[tendon, 0])
+        properties.num_joints = int(model.tendon_num[tendon])
+        return properties
+
+    def joint_type(self, joint: int) -> mujoco.mjtJoint:
+        """Returns MuJoCo's type of a joint."""
+        return mujoco.mjtJoint(self.model.jnt_type[joint])
+
+    def body_shapes(self, body: int) -> tuple[int, int]:
+        """Returns the first of a body's shapes and their number."""
+        owners = [int(self.model.geom_bodyid[geom]) - 1 for geom in self.shapes]
+        return sum(owner < body for owner in owners), owners.count(body)
+
+    def copies(self) -> tuple[np.ndarray, list[RigidBodyProperties], list[RigidShapeProperties]]:
+        """Returns copies of the properties of DOFs, bodies and shapes, for a new actor."""
+        return (
+            self.dof_properties.copy(),
+            copy.deepcopy(self.body_properties),
+            copy.deepcopy(self.shape_properties),
+        )
+
+
+def collides(model: mujoco.MjModel, geom: int) -> bool:
+    """Returns whether a geom is a collision shape rather than only drawn."""
+    return bool(model.geom_contype[geom] or model.geom_conaffinity[geom])
+
+
+def _body_properties(model: mujoco.MjModel, body: int) -> RigidBodyProperties:
+    properties = RigidBodyProperties()
+    mass = float(model.body_mass[body])
+    properties.mass, properties.invMass = mass, 1.0 / mass if mass else 0.0
+    properties.com = Vec3(*model.body_ipos[body].tolist())
+    axes = np.zeros(9)
+    mujoco.mju_quat2Mat(axes, model.body_iquat[body])
+    rotation, diagonal = axes.reshape(3, 3), model.body_inertia[body]
+    properties.inertia.set_rows((rotation * diagonal) @ rotation.T)
+    if diagonal.all():
+        properties.invInertia.set_rows((rotation / diagonal) @ rotation.T)
+    return properties

@@ -1,0 +1,76 @@
+"""Frames and inertia tensors of URDF."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+
+_LEAST = 1e-8
+"""Smallest moment of inertia [kg m^2]."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A position [m] and a rotation matrix."""
+
+    pos: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    matrix: np.ndarray = field(default_factory=lambda: np.eye(3))
+
+    def __matmul__(self, inner: Frame) -> Frame:
+        return Frame(self.pos + self.matrix @ inner.pos, self.matrix @ inner.matrix)
+
+    @property
+    def quat(self) -> np.ndarray:
+        """The rotation as a quaternion (w, x, y, z)."""
+        quat = np.zeros(4)
+        mujoco.mju_mat2Quat(quat, self.matrix.flatten())
+        return quat
+
+
+def numbers(element: ET.Element | None, name: str, default: list[float]) -> list[float]:
+    """Returns the numbers of an attribute; ``default`` where it is missing."""
+    if element is None or name not in element.attrib:
+        return list(default)
+    return [float(value) for value in element.attrib[name].split()]
+
+
+def frame_of(element: ET.Element) -> Frame:
+    """Returns the frame of an element's ``origin``: fixed-axis roll, pitch, yaw."""
+    origin = element.find("origin")
+    roll, pitch, yaw = numbers(origin, "rpy", [0, 0, 0])
+    (sr, sp, sy), (cr, cp, cy) = np.sin([roll, pitch, yaw]), np.cos([roll, pitch, yaw])
+    matrix = np.array(
+        [
+            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+            [-sp, cp * sr, cp * cr],
+        ]
+    )
+    return Frame(np.array(numbers(origin, "xyz", [0, 0, 0])), matrix)
+
+
+def principal(tensor: np.ndarray, mass: float) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Returns principal moments, their axes as a quaternion (w, x, y, z), and whether it mended.
+
+    Args:
+        tensor: Inertia about the centre of mass [kg m^2], shape [3, 3].
+        mass: [kg]; a tensor of zeros becomes that of a ball of radius 0.1 m.
+    """
+    if not tensor.any():
+        return np.full(3, max(0.4 * mass * 0.01, _LEAST)), np.array([1.0, 0, 0, 0]), True
+    moments, axes = np.linalg.eigh(0.5 * (tensor + tensor.T))
+    mended = bool(moments[0] <= 0)
+    moments = np.maximum(moments, max(_LEAST, 1e-3 * moments[-1] if mended else 0.0))
+    if moments[0] + moments[1] < moments[2] * (1 - 1e-6):
+        moments, mended = np.full(3, moments.mean()), True
+    if np.linalg.det(axes) < 0:
+        axes = axes * [1, 1, -1]
+    quat = np.zeros(4)
+    mujoco.mju_mat2Quat(quat, axes.flatten())
+    # MuJoCo's check has no tolerance.
+    if moments[0] + moments[1] < moments[2]:
+        moments[0] += moments[2] - moments[0] - moments[1] + 1e-12
+    return moments, quat, mended

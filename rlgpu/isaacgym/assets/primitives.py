@@ -1,0 +1,38 @@
+"""Boxes, spheres and capsules as assets."""
+
+from __future__ import annotations
+
+import mujoco
+
+from rlgpu.isaacgym.assets.asset import Asset
+from rlgpu.isaacgym.assets.finish import finish
+from rlgpu.isaacgym.structs import AssetOptions
+
+
+def box(width: float, height: float, depth: float, options: AssetOptions) -> Asset:
+    """Returns a box of side lengths along x, y, z [m]."""
+    size = [0.5 * width, 0.5 * height, 0.5 * depth]
+    return _single("box", mujoco.mjtGeom.mjGEOM_BOX, size, [1, 0, 0, 0], options)
+
+
+def sphere(radius: float, options: AssetOptions) -> Asset:
+    """Returns a ball [m]."""
+    return _single("sphere", mujoco.mjtGeom.mjGEOM_SPHERE, [radius, 0, 0], [1, 0, 0, 0], options)
+
+
+def capsule(radius: float, width: float, options: AssetOptions) -> Asset:
+    """Returns a capsule along x; ``width`` is the length of its cylinder [m]."""
+    along_x = [0.5**0.5, 0, 0.5**0.5, 0]
+    size = [radius, 0.5 * width, 0]
+    return _single("capsule", mujoco.mjtGeom.mjGEOM_CAPSULE, size, along_x, options)
+
+
+def _single(
+    name: str, kind: mujoco.mjtGeom, size: list[float], quat: list[float], options: AssetOptions
+) -> Asset:
+    if any(value <= 0 for value in size[: 1 if name == "sphere" else 2]):
+        raise ValueError(f"a {name} needs positive sizes, got {[2 * v for v in size]}")
+    spec = mujoco.MjSpec()
+    body = spec.worldbody.add_body(name=name)
+    body.add_geom(type=kind, size=size, quat=quat, density=options.density)
+    return finish(name, spec, options)

@@ -1,0 +1,239 @@
+"""Calls that read and set properties of actors, before and after the simulation is prepared."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from rlgpu.isaacgym.calls.checks import strict
+from rlgpu.isaacgym.calls.environments import actor_of
+from rlgpu.isaacgym.calls.loading import checked_list
+from rlgpu.isaacgym.calls.simulation import refuse_late
+from rlgpu.isaacgym.engine.build import dof_properties
+from rlgpu.isaacgym.engine.variation import of_drives, write_bodies, write_shapes
+from rlgpu.isaacgym.geometry import Transform
+from rlgpu.isaacgym.notes import note
+from rlgpu.isaacgym.scene import Env
+from rlgpu.isaacgym.structs import (
+    DOF_PROPERTIES,
+    ActuatorProperties,
+    AttractorProperties,
+    RigidBodyProperties,
+    RigidShapeProperties,
+    TendonProperties,
+)
+
+_BODY_FIELDS = ("body_mass", "body_ipos", "body_gravcomp", "body_inertia", "body_iquat")
+
+
+@strict
+class PropertyCalls:
+    """Properties of degrees of freedom, bodies, shapes, tendons and attractors of actors."""
+
+    def get_actor_dof_properties(self, env: Env, handle: int) -> np.ndarray:
+        """Returns a copy of the properties of an actor's degrees of freedom."""
+        return actor_of(env, handle).dof_properties.copy()
+
+    def set_actor_dof_properties(self, env: Env, handle: int, props: np.ndarray) -> bool:
+        """Sets the properties of an actor's degrees of freedom.
+
+        Raises:
+            ValueError: ``props`` has another layout or length.
+        """
+        actor = actor_of(env, handle)
+        names = props.dtype.names or ()
+        if props.shape != (len(actor.asset.dofs),) or set(names) != set(DOF_PROPERTIES.names or ()):
+            raise ValueError(
+                f"set_actor_dof_properties: expected {len(actor.asset.dofs)} rows of "
+                "get_actor_dof_properties' layout"
+            )
+        same = actor.dof_properties
+        if not np.array_equal(same, props):
+            actor.dof_properties = props.copy()
+            _changed_drives(env)
+        return True
+
+    def get_actor_rigid_body_properties(self, env: Env, handle: int) -> list[RigidBodyProperties]:
+        """Returns copies of the properties of an actor's bodies."""
+        return [p.__copy__() for p in actor_of(env, handle).body_properties]
+
+    def set_actor_rigid_body_properties(
+        self, env: Env, handle: int, props: list[RigidBodyProperties],
+        recomputeInertia: bool = False,
+    ) -> bool:  # fmt: skip
+        """Sets the properties of an actor's bodies.
+
+        Args:
+            env: The environment.
+            handle: The actor.
+            props: As ``get_actor_rigid_body_properties`` returns them.
+            recomputeInertia: Whether inertia grows with the mass instead of being taken over.
+        """
+        actor = actor_of(env, handle)
+        values = checked_list(
+            "set_actor_rigid_body_properties", props, len(actor.asset.bodies), RigidBodyProperties
+        )
+        for new, old in zip(values, actor.body_properties, strict=True):
+            if new.mass <= 0:
+                raise ValueError(f"set_actor_rigid_body_properties: mass {new.mass} kg")
+            new.invMass = 1.0 / new.mass
+            if recomputeInertia and old.mass > 0:
+                ratio = new.mass / old.mass
+                new.inertia.set_rows(np.array(old.inertia.rows()) * ratio)
+                new.invInertia.set_rows(np.array(old.invInertia.rows()) / ratio)
+        if values != actor.body_properties:
+            actor.body_properties = values
+            _changed_bodies(env)
+        return True
+
+    def get_actor_rigid_shape_properties(self, env: Env, handle: int) -> list[RigidShapeProperties]:
+        """Returns copies of the properties of an actor's shapes."""
+        return [p.__copy__() for p in actor_of(env, handle).shape_properties]
+
+    def set_actor_rigid_shape_properties(
+        self, env: Env, handle: int, props: list[RigidShapeProperties]
+    ) -> bool:
+        """Sets the properties of an actor's shapes; of a running simulation, friction."""
+        actor = actor_of(env, handle)
+        values = checked_list(
+            "set_actor_rigid_shape_properties", props, len(actor.asset.shapes),
+            RigidShapeProperties,
+        )  # fmt: skip
+        if any(p.restitution > 0 for p in values):
+            note("restitution is ignored: MuJoCo's contacts do not bounce by a coefficient")
+        filters = [p.filter for p in actor.shape_properties]
+        if env.sim.world is not None and [p.filter for p in values] != filters:
+            refuse_late(env.sim, "set_actor_rigid_shape_properties with another filter")
+        actor.shape_properties = values
+        world = env.sim.world
+        if world is not None:
+            field = world.field("geom_friction")
+            row = field[env.index].cpu().numpy().astype(float)
+            write_shapes(env.sim, env, world.layout.shapes, row)
+            field[env.index] = torch.from_numpy(row).to(field)
+        return True
+
+    def get_actor_scale(self, env: Env, handle: int) -> float:
+        """Returns an actor's scale."""
+        return actor_of(env, handle).scale
+
+    def set_actor_scale(self, env: Env, handle: int, scale: float) -> bool:
+        """Scales an actor; masses grow with the volume. Before ``prepare_sim``."""
+        actor = actor_of(env, handle)
+        if scale != actor.scale:
+            refuse_late(env.sim, "set_actor_scale")
+            if scale <= 0:
+                raise ValueError(f"set_actor_scale: {scale}; a scale is positive")
+            actor.scale = scale
+        return True
+
+    # Actuators and tendons
+
+    def get_actor_actuator_count(self, env: Env, handle: int) -> int:
+        """Returns the number of an actor's actuators."""
+        return len(actor_of(env, handle).asset.actuators)
+
+    def get_actor_actuator_name(self, env: Env, handle: int, index: int) -> str:
+        """Returns the name of an actor's actuator."""
+        return actor_of(env, handle).asset.actuators[index].name
+
+    def get_actor_actuator_joint_name(self, env: Env, handle: int, index: int) -> str:
+        """Returns the joint of an actor's actuator."""
+        return actor_of(env, handle).asset.actuators[index].joint
+
+    def get_actor_actuator_properties(self, env: Env, handle: int) -> list[ActuatorProperties]:
+        """Returns copies of the properties of an actor's actuators."""
+        return [a.properties.__copy__() for a in actor_of(env, handle).asset.actuators]
+
+    def find_actor_actuator_index(self, env: Env, handle: int, name: str) -> int:
+        """Returns an actuator of a name, -1 if there is none."""
+        names = [a.name for a in actor_of(env, handle).asset.actuators]
+        return names.index(name) if name in names else -1
+
+    def get_actor_tendon_count(self, env: Env, handle: int) -> int:
+        """Returns the number of an actor's tendons."""
+        return len(actor_of(env, handle).asset.tendons)
+
+    def get_actor_tendon_name(self, env: Env, handle: int, index: int) -> str:
+        """Returns the name of an actor's tendon."""
+        return actor_of(env, handle).asset.tendons[index]
+
+    def find_actor_tendon_index(self, env: Env, handle: int, name: str) -> int:
+        """Returns a tendon of a name, -1 if there is none."""
+        names = actor_of(env, handle).asset.tendons
+        return names.index(name) if name in names else -1
+
+    def get_actor_tendon_properties(self, env: Env, handle: int) -> list[TendonProperties]:
+        """Returns copies of the properties of an actor's tendons."""
+        return [p.__copy__() for p in actor_of(env, handle).tendon_properties]
+
+    def set_actor_tendon_properties(
+        self, env: Env, handle: int, props: list[TendonProperties]
+    ) -> bool:
+        """Sets the properties of an actor's tendons; before ``prepare_sim``."""
+        actor = actor_of(env, handle)
+        values = checked_list(
+            "set_actor_tendon_properties", props, len(actor.asset.tendons), TendonProperties
+        )
+        if values != actor.tendon_properties:
+            refuse_late(env.sim, "set_actor_tendon_properties")
+            actor.tendon_properties = values
+        return True
+
+    # Attractors
+
+    def get_attractor_properties(self, env: Env, handle: int) -> AttractorProperties:
+        """Returns a copy of an attractor's properties."""
+        return env.attractors[handle].__copy__()
+
+    def set_attractor_properties(
+        self, env: Env, handle: int, properties: AttractorProperties
+    ) -> None:
+        """Sets an attractor's properties; of a running simulation, its target."""
+        old = env.attractors[handle]
+        if env.sim.world is not None:
+            for name in ("axes", "offset", "rigid_handle", "stiffness", "damping"):
+                if getattr(properties, name) != getattr(old, name):
+                    refuse_late(env.sim, f"set_attractor_properties with another {name}")
+        env.attractors[handle] = properties.__copy__()
+        self.set_attractor_target(env, handle, properties.target)
+
+    def set_attractor_target(self, env: Env, handle: int, target: Transform) -> None:
+        """Moves the pose that an attractor pulls to."""
+        env.attractors[handle].target = target
+        world = env.sim.world
+        if world is not None and world.mocap_pos is not None and world.mocap_quat is not None:
+            mocap = world.layout.attractor_mocap[handle]
+            world.mocap_pos[env.index, mocap] = torch.tensor(list(target.p)).to(world.mocap_pos)
+            quat = [target.r.w, target.r.x, target.r.y, target.r.z]
+            world.mocap_quat[env.index, mocap] = torch.tensor(quat).to(world.mocap_quat)
+
+
+def _changed_drives(env: Env) -> None:
+    """Hands changed DOF properties to a running simulation."""
+    world = env.sim.world
+    if world is None:
+        return
+    wide = of_drives(env.sim, world.worlds.model, dof_properties(env.sim))
+    for name, values in wide.items():
+        field = world.field(name)
+        field.copy_(torch.from_numpy(values).to(field))
+    if wide:
+        world.worlds.fields_written(sorted(wide))
+    world.set_gains()
+
+
+def _changed_bodies(env: Env) -> None:
+    """Hands changed body properties to a running simulation."""
+    world = env.sim.world
+    if world is None:
+        return
+    fields = {name: world.field(name) for name in _BODY_FIELDS}
+    row = {n: f[env.index].cpu().numpy().astype(float) for n, f in fields.items()}
+    index = world.layout.bodies
+    bodies = np.arange(world.worlds.model.nbody)
+    own = bodies[index if isinstance(index, slice) else index.cpu().numpy()]
+    write_bodies(env, own, row)
+    for name, field in fields.items():
+        field[env.index] = torch.from_numpy(row[name]).to(field)
+    world.worlds.fields_written(_BODY_FIELDS)

@@ -1,0 +1,220 @@
+"""Calls that create, step and destroy simulations."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from rlgpu.isaacgym.calls.checks import strict
+from rlgpu.isaacgym.engine.world import World
+from rlgpu.isaacgym.enums import SimType
+from rlgpu.isaacgym.notes import note
+from rlgpu.isaacgym.scene import Env, Heights, Sim
+from rlgpu.isaacgym.settings import Settings, choose_engine
+from rlgpu.isaacgym.structs import (
+    HeightFieldParams,
+    PlaneParams,
+    SimParams,
+    TriangleMeshParams,
+    Version,
+)
+from rlgpu.isaacgym.terrains import heights_of_mesh
+
+
+@strict
+class SimulationCalls:
+    """Creating, stepping and destroying simulations, their ground and terrain."""
+
+    def create_sim(
+        self, compute_device: int = 0, graphics_device: int = 0,
+        type: SimType = SimType.SIM_PHYSX, params: SimParams | None = None,
+    ) -> Sim:  # fmt: skip
+        """Returns a new simulation.
+
+        Args:
+            compute_device: GPU of the physics, used with the GPU pipeline.
+            graphics_device: Ignored: drawing uses whatever MuJoCo finds.
+            type: ``SIM_PHYSX``.
+            params: Settings; copied.
+
+        Raises:
+            NotImplementedError: ``type`` is ``SIM_FLEX``.
+            ValueError: There is no such device.
+        """
+        if type == SimType.SIM_FLEX:
+            raise NotImplementedError("create_sim: SIM_FLEX is not simulated; use SIM_PHYSX")
+        settings = params.__copy__() if params else SimParams()
+        device = torch.device("cpu")
+        if settings.use_gpu_pipeline:
+            device = torch.device("cuda", max(compute_device, 0))
+        engine = choose_engine(Settings.current(), device)
+        return Sim(settings, device, engine, Settings.current().num_threads)
+
+    def prepare_sim(self, sim: Sim) -> bool:
+        """Builds the worlds; tensors can be acquired from now on."""
+        world_of(sim)
+        return True
+
+    def simulate(self, sim: Sim) -> None:
+        """Advances all environments by ``params.dt``."""
+        world_of(sim).simulate()
+        sim.frame_count += 1
+        sim.time += sim.params.dt
+
+    def fetch_results(self, sim: Sim, wait_for_latest_sim_step: bool = True) -> None:
+        """Does nothing: results are there when ``simulate`` returns."""
+
+    def destroy_sim(self, sim: Sim) -> None:
+        """Frees the simulation's worlds; its tensors stay readable."""
+        if sim.world is not None:
+            sim.world.worlds.close()
+            sim.world = None
+        sim.envs.clear()
+
+    def set_sim_device(self, sim: Sim) -> None:
+        """Does nothing: tensors carry their device."""
+
+    def get_version(self) -> Version:
+        """Returns 1.0, Isaac Gym Preview 4's version."""
+        return Version()
+
+    def get_sim_params(self, sim: Sim) -> SimParams:
+        """Returns a copy of the simulation's settings."""
+        return sim.params.__copy__()
+
+    def set_sim_params(self, sim: Sim, params: SimParams) -> None:
+        """Changes the simulation's settings; of a running one, gravity.
+
+        Raises:
+            NotImplementedError: The step of a running simulation would change.
+        """
+        if sim.world is None:
+            sim.params = params.__copy__()
+            return
+        if (params.dt, params.substeps) != (sim.params.dt, sim.params.substeps):
+            raise NotImplementedError(
+                "set_sim_params: dt and substeps are fixed once the simulation is prepared"
+            )
+        gravity = torch.tensor(list(params.gravity), device=sim.device)
+        if list(params.gravity) != list(sim.params.gravity):
+            field = sim.world.field("opt.gravity")
+            field.copy_(gravity.expand_as(field))
+            sim.world.worlds.fields_written(["opt.gravity"])
+        sim.params = params.__copy__()
+
+    def get_frame_count(self, sim: Sim) -> int:
+        """Returns how often ``simulate`` was called."""
+        return sim.frame_count
+
+    def get_sim_time(self, sim: Sim) -> float:
+        """Returns the simulated time [s]."""
+        return sim.time
+
+    def get_elapsed_time(self, sim: Sim) -> float:
+        """Returns the time since the process began to measure [s]."""
+        return time.perf_counter()
+
+    def add_ground(self, sim: Sim, params: PlaneParams) -> None:
+        """Adds a ground plane to all environments; before ``prepare_sim``."""
+        refuse_late(sim, "add_ground")
+        _note_material(params)
+        sim.grounds.append(params.__copy__())
+
+    def add_heightfield(self, sim: Sim, samples: np.ndarray, params: HeightFieldParams) -> None:
+        """Adds a terrain.
+
+        Args:
+            sim: The simulation, not prepared yet.
+            samples: Heights, ``nbRows`` times ``nbColumns`` of them, int16; the first dimension
+                runs along x.
+            params: Scales and material.
+
+        Raises:
+            ValueError: There are not as many samples as rows times columns.
+        """
+        refuse_late(sim, "add_heightfield")
+        _note_material(params)
+        count = params.nbRows * params.nbColumns
+        if samples.size != count or count == 0:
+            raise ValueError(
+                f"add_heightfield: {samples.size} samples for {params.nbRows} rows and "
+                f"{params.nbColumns} columns"
+            )
+        # Public code calls the samples along x columns, and gives them as the first dimension.
+        shape = samples.shape if samples.ndim == 2 else (params.nbColumns, params.nbRows)
+        values = np.asarray(samples, dtype=float).reshape(shape) * params.vertical_scale
+        sim.terrains.append(
+            Heights(
+                values, params.row_scale, params.column_scale, params.transform.__copy__(),
+                params.dynamic_friction,
+            )
+        )  # fmt: skip
+
+    def add_triangle_mesh(
+        self, sim: Sim, vertices: np.ndarray, triangles: np.ndarray, params: TriangleMeshParams
+    ) -> None:
+        """Adds a terrain of triangles, which must be the surface of heights over a plane.
+
+        Args:
+            sim: The simulation, not prepared yet.
+            vertices: Three numbers each [m], float32.
+            triangles: Three vertices each, uint32.
+            params: Counts and material.
+        """
+        refuse_late(sim, "add_triangle_mesh")
+        _note_material(params)
+        points = np.asarray(vertices, dtype=float).reshape(-1, 3)
+        faces = np.asarray(triangles, dtype=np.int64).reshape(-1, 3)
+        values, steps, corner = heights_of_mesh(points, faces)
+        pose = params.transform.__copy__()
+        pose.p = pose.transform_point(corner)
+        sim.terrains.append(Heights(values, *steps, pose, params.dynamic_friction))
+
+    def get_sim_actor_count(self, sim: Sim) -> int:
+        """Returns the number of actors in all environments."""
+        return sum(len(env.actors) for env in sim.envs)
+
+    def get_sim_rigid_body_count(self, sim: Sim) -> int:
+        """Returns the number of bodies in all environments."""
+        return sum(env.num_bodies for env in sim.envs)
+
+    def get_sim_dof_count(self, sim: Sim) -> int:
+        """Returns the number of degrees of freedom in all environments."""
+        return sum(env.num_dofs for env in sim.envs)
+
+    def get_sim_joint_count(self, sim: Sim) -> int:
+        """Returns the number of joints in all environments."""
+        return self.get_sim_dof_count(sim)
+
+    def get_sim_force_sensor_count(self, sim: Sim) -> int:
+        """Returns the number of force sensors in all environments."""
+        return sum(len(a.asset.sensors) for env in sim.envs for a in env.actors)
+
+    def get_env_count(self, sim: Sim) -> int:
+        """Returns the number of environments."""
+        return len(sim.envs)
+
+    def get_env(self, sim: Sim, index: int) -> Env:
+        """Returns an environment by its index."""
+        return sim.envs[index]
+
+
+def world_of(sim: Sim) -> World:
+    """Returns the simulation's worlds, building them on first use."""
+    if sim.world is None:
+        sim.world = World(sim)
+    return sim.world
+
+
+def refuse_late(sim: Sim, call: str) -> None:
+    """Refuses a call that changes what the worlds consist of once they are built."""
+    if sim.world is not None:
+        raise RuntimeError(f"{call}: the simulation is prepared; call it before prepare_sim")
+
+
+def _note_material(params: Any) -> None:
+    if params.restitution > 0:
+        note("restitution is ignored: MuJoCo's contacts do not bounce by a coefficient")

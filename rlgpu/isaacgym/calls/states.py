@@ -1,0 +1,266 @@
+"""Calls that read and set states, targets and forces of single environments, as NumPy arrays.
+
+They are slow, one actor a call, and meant for scripts without tensors and for a few environments.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from rlgpu.isaacgym.calls.checks import strict
+from rlgpu.isaacgym.calls.environments import actor_of, actor_of_body
+from rlgpu.isaacgym.calls.simulation import world_of
+from rlgpu.isaacgym.engine.world import World
+from rlgpu.isaacgym.enums import CONSTANTS, CoordinateSpace
+from rlgpu.isaacgym.geometry import Quat, Transform, Vec3
+from rlgpu.isaacgym.scene import Env, Sim
+from rlgpu.isaacgym.structs import DofState, RigidBodyState
+
+_POS, _VEL = CONSTANTS["STATE_POS"], CONSTANTS["STATE_VEL"]
+_ENV_SPACE = CoordinateSpace.ENV_SPACE
+
+
+@strict
+class StateCalls:
+    """States, targets and forces of single environments."""
+
+    # Degrees of freedom
+
+    def get_actor_dof_states(self, env: Env, handle: int, flags: int) -> np.ndarray:
+        """Returns position and velocity of an actor's degrees of freedom."""
+        values = world_of(env.sim).dofs[env.index, _dofs(env, handle)].cpu().numpy()
+        states = np.zeros(len(values), dtype=DofState.dtype)
+        states["pos"] = values[:, 0] * bool(flags & _POS)
+        states["vel"] = values[:, 1] * bool(flags & _VEL)
+        return states
+
+    def set_actor_dof_states(self, env: Env, handle: int, states: np.ndarray, flags: int) -> bool:
+        """Sets position and velocity of an actor's degrees of freedom, as the flags say."""
+        world, where = world_of(env.sim), _dofs(env, handle)
+        all_states = world.dof_state.clone().view(world.dofs.shape)
+        for bit, name, part in ((_POS, "pos", 0), (_VEL, "vel", 1)):
+            if flags & bit:
+                all_states[env.index, where, part] = _tensor(states[name], world)
+        world.set_dofs(all_states, _index(env, handle))
+        return True
+
+    def get_actor_dof_forces(self, env: Env, handle: int) -> np.ndarray:
+        """Returns the forces of an actor's drives and efforts [N m or N]."""
+        world = world_of(env.sim)
+        forces = world.acquire("dof_force", world.readings.dof_force)
+        return np.asarray(
+            forces.view(world.num_envs, -1)[env.index, _dofs(env, handle)].cpu().numpy().copy()
+        )
+
+    def get_actor_dof_position_targets(self, env: Env, handle: int) -> np.ndarray:
+        """Returns the position targets of an actor's degrees of freedom."""
+        return _read(world_of(env.sim).position_targets, env, handle)
+
+    def set_actor_dof_position_targets(self, env: Env, handle: int, targets: np.ndarray) -> bool:
+        """Sets the position targets of an actor's degrees of freedom."""
+        return _write(world_of(env.sim).position_targets, env, handle, targets)
+
+    def get_actor_dof_velocity_targets(self, env: Env, handle: int) -> np.ndarray:
+        """Returns the velocity targets of an actor's degrees of freedom."""
+        return _read(world_of(env.sim).velocity_targets, env, handle)
+
+    def set_actor_dof_velocity_targets(self, env: Env, handle: int, targets: np.ndarray) -> bool:
+        """Sets the velocity targets of an actor's degrees of freedom."""
+        return _write(world_of(env.sim).velocity_targets, env, handle, targets)
+
+    def apply_actor_dof_efforts(self, env: Env, handle: int, efforts: np.ndarray) -> bool:
+        """Sets the efforts of an actor's degrees of freedom in the next ``simulate``."""
+        return _write(world_of(env.sim).efforts, env, handle, efforts)
+
+    def apply_dof_effort(self, env: Env, dof: int, effort: float) -> None:
+        """Sets the effort of a degree of freedom in the next ``simulate``."""
+        world_of(env.sim).efforts[env.index, dof] = effort
+
+    def get_dof_position(self, env: Env, dof: int) -> float:
+        """Returns the position of a degree of freedom [rad or m]."""
+        return float(world_of(env.sim).dofs[env.index, dof, 0])
+
+    def get_dof_velocity(self, env: Env, dof: int) -> float:
+        """Returns the velocity of a degree of freedom [rad/s or m/s]."""
+        return float(world_of(env.sim).dofs[env.index, dof, 1])
+
+    def get_dof_target_position(self, env: Env, dof: int) -> float:
+        """Returns the position target of a degree of freedom."""
+        return float(world_of(env.sim).position_targets[env.index, dof])
+
+    def set_dof_target_position(self, env: Env, dof: int, target: float) -> None:
+        """Sets the position target of a degree of freedom."""
+        world_of(env.sim).position_targets[env.index, dof] = target
+
+    def get_dof_target_velocity(self, env: Env, dof: int) -> float:
+        """Returns the velocity target of a degree of freedom."""
+        return float(world_of(env.sim).velocity_targets[env.index, dof])
+
+    def set_dof_target_velocity(self, env: Env, dof: int, target: float) -> None:
+        """Sets the velocity target of a degree of freedom."""
+        world_of(env.sim).velocity_targets[env.index, dof] = target
+
+    def get_joint_position(self, env: Env, joint: int) -> float:
+        """Returns the position of a joint; its handle is that of its degree of freedom."""
+        return self.get_dof_position(env, joint)
+
+    def get_joint_velocity(self, env: Env, joint: int) -> float:
+        """Returns the velocity of a joint."""
+        return self.get_dof_velocity(env, joint)
+
+    def get_joint_target_position(self, env: Env, joint: int) -> float:
+        """Returns the position target of a joint."""
+        return self.get_dof_target_position(env, joint)
+
+    def set_joint_target_position(self, env: Env, joint: int, target: float) -> None:
+        """Sets the position target of a joint."""
+        self.set_dof_target_position(env, joint, target)
+
+    def get_joint_target_velocity(self, env: Env, joint: int) -> float:
+        """Returns the velocity target of a joint."""
+        return self.get_dof_target_velocity(env, joint)
+
+    def set_joint_target_velocity(self, env: Env, joint: int, target: float) -> None:
+        """Sets the velocity target of a joint."""
+        self.set_dof_target_velocity(env, joint, target)
+
+    # Bodies
+
+    def get_sim_rigid_body_states(self, sim: Sim, flags: int) -> np.ndarray:
+        """Returns pose and velocity of all bodies of all environments."""
+        return _records(_bodies(sim), flags)
+
+    def get_env_rigid_body_states(self, env: Env, flags: int) -> np.ndarray:
+        """Returns pose and velocity of an environment's bodies."""
+        return _records(_bodies(env.sim)[env.index], flags)
+
+    def get_actor_rigid_body_states(self, env: Env, handle: int, flags: int) -> np.ndarray:
+        """Returns pose and velocity of an actor's bodies."""
+        actor = actor_of(env, handle)
+        own = slice(actor.first_body, actor.first_body + len(actor.asset.bodies))
+        return _records(_bodies(env.sim)[env.index, own], flags)
+
+    def set_actor_rigid_body_states(
+        self, env: Env, handle: int, states: np.ndarray, flags: int
+    ) -> bool:
+        """Sets an actor's root from the first of its bodies' states, as the flags say.
+
+        The other bodies follow from the joints; set those with ``set_actor_dof_states``.
+        """
+        world, root = world_of(env.sim), np.asarray(states).reshape(-1)[0]
+        given = world.root_state.clone().view(world.roots.shape)
+        row = given[env.index, handle]
+        if flags & _POS:
+            pose = Transform.from_buffer(root["pose"])
+            row[:7] = _tensor(pose.values(), world)
+        if flags & _VEL:
+            vel = [list(Vec3.from_buffer(root["vel"][part])) for part in ("linear", "angular")]
+            row[7:] = _tensor(sum(vel, []), world)
+        world.set_roots(given, _index(env, handle))
+        return True
+
+    def get_rigid_transform(self, env: Env, body: int) -> Transform:
+        """Returns the pose of a body in its environment."""
+        row = _bodies(env.sim)[env.index, body].tolist()
+        return Transform(Vec3(*row[:3]), Quat(*row[3:7]))
+
+    def get_rigid_linear_velocity(self, env: Env, body: int) -> Vec3:
+        """Returns the velocity of a body's centre of mass [m/s]."""
+        return Vec3(*_bodies(env.sim)[env.index, body, 7:10].tolist())
+
+    def get_rigid_angular_velocity(self, env: Env, body: int) -> Vec3:
+        """Returns the angular velocity of a body [rad/s]."""
+        return Vec3(*_bodies(env.sim)[env.index, body, 10:13].tolist())
+
+    def set_rigid_transform(self, env: Env, body: int, pose: Transform) -> None:
+        """Sets the pose of an actor's root."""
+        self._set_root(env, body, slice(0, 7), pose.values())
+
+    def set_rigid_linear_velocity(self, env: Env, body: int, velocity: Vec3) -> None:
+        """Sets the velocity of an actor's root [m/s]."""
+        self._set_root(env, body, slice(7, 10), list(velocity))
+
+    def set_rigid_angular_velocity(self, env: Env, body: int, velocity: Vec3) -> None:
+        """Sets the angular velocity of an actor's root [rad/s]."""
+        self._set_root(env, body, slice(10, 13), list(velocity))
+
+    def _set_root(self, env: Env, body: int, part: slice, values: list[float]) -> None:
+        actor = actor_of_body(env, body)
+        if body != actor.first_body:
+            raise NotImplementedError(
+                "only roots can be set: the other bodies of an articulation follow from its joints"
+            )
+        world = world_of(env.sim)
+        given = world.root_state.clone().view(world.roots.shape)
+        given[env.index, actor.handle, part] = _tensor(values, world)
+        world.set_roots(given, _index(env, actor.handle))
+
+    def apply_body_forces(
+        self, env: Env, body: int, force: Vec3 | None = None, torque: Vec3 | None = None,
+        space: CoordinateSpace = _ENV_SPACE,
+    ) -> None:  # fmt: skip
+        """Applies a force at a body's centre of mass and a torque in the next ``simulate``."""
+        world = world_of(env.sim)
+        forces = [None if given is None else _single(world, env, body, given)
+                  for given in (force, torque)]  # fmt: skip
+        world.forces.add(forces[0], forces[1], space)
+
+    def apply_body_force_at_pos(
+        self, env: Env, body: int, force: Vec3, pos: Vec3 | None = None,
+        space: CoordinateSpace = _ENV_SPACE,
+    ) -> None:  # fmt: skip
+        """Applies a force at a point on a body in the next ``simulate``."""
+        world = world_of(env.sim)
+        at = None if pos is None else _single(world, env, body, pos)
+        world.forces.add(_single(world, env, body, force), None, space, at)
+
+
+def _dofs(env: Env, handle: int) -> slice:
+    actor = actor_of(env, handle)
+    return slice(actor.first_dof, actor.first_dof + len(actor.asset.dofs))
+
+
+def _index(env: Env, handle: int) -> torch.Tensor:
+    return torch.tensor([env.sim.actor_offset(env) + handle], device=env.sim.device)
+
+
+def _tensor(values: object, world: World) -> torch.Tensor:
+    return torch.as_tensor(np.asarray(values, dtype=np.float32), device=world.root_state.device)
+
+
+def _read(tensor: torch.Tensor, env: Env, handle: int) -> np.ndarray:
+    return np.asarray(tensor[env.index, _dofs(env, handle)].cpu().numpy().copy())
+
+
+def _write(tensor: torch.Tensor, env: Env, handle: int, values: np.ndarray) -> bool:
+    where = _dofs(env, handle)
+    given = np.asarray(values, dtype=np.float32)
+    if given.shape != (where.stop - where.start,):
+        raise ValueError(
+            f"expected {where.stop - where.start} numbers, one a degree of freedom, got "
+            f"{given.shape}"
+        )
+    tensor[env.index, where] = torch.as_tensor(given, device=tensor.device)
+    return True
+
+
+def _bodies(sim: Sim) -> torch.Tensor:
+    """Returns the states of all bodies, shape [N, B, 13]."""
+    world = world_of(sim)
+    states = world.acquire("rigid_body_state", world.readings.rigid_body_state)
+    return states.view(world.num_envs, world.num_bodies, 13)
+
+
+def _records(states: torch.Tensor, flags: int) -> np.ndarray:
+    values = states.reshape(-1, 13).cpu().numpy().astype(np.float32)
+    values[:, :7] *= bool(flags & _POS)
+    values[:, 7:] *= bool(flags & _VEL)
+    return np.ascontiguousarray(values).view(RigidBodyState.dtype).reshape(-1)
+
+
+def _single(world: World, env: Env, body: int, value: Vec3) -> torch.Tensor:
+    """Returns zeros of shape [N, B, 3] but for one body."""
+    tensor = torch.zeros(world.num_envs, world.num_bodies, 3, device=world.root_state.device)
+    tensor[env.index, body] = _tensor(list(value), world)
+    return tensor

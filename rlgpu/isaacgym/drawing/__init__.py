@@ -1,0 +1,1 @@
+"""The viewer and cameras, drawn by MuJoCo."""

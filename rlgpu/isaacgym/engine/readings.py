@@ -1,0 +1,210 @@
+"""What the API's tensors show besides roots and degrees of freedom.
+
+Quantities of forces are those of the last physics step, of which MuJoCo's arrays still hold the
+poses right after a step. Poses and velocities of bodies are of the state now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from rlgpu.isaacgym.engine.compose import CONTACT_NUMBERS, prefix
+from rlgpu.isaacgym.engine.dynamics import jacobian, mass_matrix
+from rlgpu.isaacgym.engine.layout import Layout
+from rlgpu.isaacgym.enums import ContactCollection
+from rlgpu.isaacgym.scene import Actor, Sim
+from rlgpu.rotations import quat_rotate, quat_rotate_inverse
+from rlgpu.sim.mujoco.readout import XYZW
+from rlgpu.sim.mujoco.worlds import Worlds
+
+Update = Callable[[], None]
+OF_POSES = ("rigid_body_state", "jacobian", "mass_matrix")
+"""Quantities that follow from the state alone, and change when a setter changes it."""
+
+
+class Readings:
+    """Reads body states, forces, Jacobians and mass matrices of all environments."""
+
+    def __init__(self, sim: Sim, worlds: Worlds, where: Layout, fields: frozenset[str]) -> None:
+        """Reads what does not change: masses, centres of mass, mounts of fixed roots."""
+        self._sim, self._worlds, self._where, self._fields = sim, worlds, where, fields
+        self._first = sim.envs[0]
+        self.drag = torch.zeros(())
+        """Damping of drives by actuators, shape [N or 1, D]."""
+        self.limit = torch.zeros(())
+        """Largest forces of drives, shape [N or 1, D]."""
+        self._velocity = torch.zeros(())
+        self._measures_dofs = False
+        model, device = worlds.model, worlds.device
+
+        def constant(values: object) -> Tensor:
+            return torch.tensor(values, device=device).float()
+
+        self.root_com = constant(model.body_ipos)[where.free_bodies]  # [F, 3]
+        self.mount = constant([[*a.asset.model.body_quat[1][XYZW]] for a in self._first.actors])[
+            where.held
+        ]  # [M, 4]
+        self._mass = constant(model.body_mass)[where.bodies]  # [B]
+        self._moments = constant(model.body_inertia)[where.bodies]  # [B, 3]
+        self._axes = constant(model.body_iquat)[where.bodies]  # [B, 4]
+
+    def before_step(self) -> None:
+        """Remembers what a reading of the next physics step compares with."""
+        if self._measures_dofs:
+            self._velocity = self._worlds.array("qvel")[:, self._where.dof_qvel].clone()
+
+    def _per_world(self, name: str, shared: Tensor) -> Tensor:
+        """Returns a field of bodies, shape [N or 1, B, ...]."""
+        if name in self._fields:
+            return self._worlds.field(name)[:, self._where.bodies].float()
+        return shared[None]
+
+    def rigid_body_state(self) -> tuple[Tensor, Update]:
+        """Returns the state of all bodies, shape [N * B, 13], and its update."""
+        array, where = self._worlds.array, self._where
+        xpos, xquat, cvel = array("xpos"), array("xquat"), array("cvel")
+        com, tree = array("xipos"), array("subtree_com")
+        states = torch.zeros(len(xpos), self._first.num_bodies, 13, device=xpos.device)
+
+        def update() -> None:
+            angular, linear = cvel[:, where.bodies, :3], cvel[:, where.bodies, 3:]
+            arm = com[:, where.bodies] - tree[:, where.body_roots]
+            states[..., 0:3].copy_(xpos[:, where.bodies])
+            states[..., 3:7].copy_(xquat[:, where.bodies][..., XYZW])
+            states[..., 7:10].copy_(linear + torch.linalg.cross(angular, arm))
+            states[..., 10:13].copy_(angular)
+
+        return states.view(-1, 13), update
+
+    def _contacts(self) -> Tensor:
+        """Returns the live outputs of the contact sensors, shape [N, B, 9]."""
+        if self._sim.params.physx.contact_collection == ContactCollection.CC_NEVER:
+            raise RuntimeError(
+                "contact forces are not collected: sim_params.physx.contact_collection is "
+                "CC_NEVER; use CC_LAST_SUBSTEP (1) or CC_ALL_SUBSTEPS (2)"
+            )
+        bodies = self._first.num_bodies
+        outputs = self._worlds.array("sensordata")[:, : bodies * CONTACT_NUMBERS]
+        return outputs.unflatten(1, (bodies, CONTACT_NUMBERS))
+
+    def net_contact_force(self) -> tuple[Tensor, Update]:
+        """Returns the contact force on all bodies [N], shape [N * B, 3], and its update."""
+        contacts = self._contacts()
+        forces = torch.zeros(*contacts.shape[:2], 3, device=contacts.device)
+
+        def update() -> None:
+            # A sensor reports the force that its body exerts.
+            forces.copy_(-contacts[..., :3])
+
+        return forces.view(-1, 3), update
+
+    def dof_force(self) -> tuple[Tensor, Update]:
+        """Returns the forces of drives and efforts [N m or N], shape [N * D], and its update."""
+        applied, velocity = self._worlds.array("qfrc_actuator"), self._worlds.array("qvel")
+        forces = torch.zeros(len(applied), self._first.num_dofs, device=applied.device)
+        self._measures_dofs = True
+        measured = [a.measures_dof_forces for a in self._first.actors]
+        mask = torch.tensor(measured, device=applied.device)[self._where.dof_actor]
+
+        def update() -> None:
+            dofs = self._where.dof_qvel
+            # Drives damp by the velocity at the end of the step, except at their limits.
+            change = velocity[:, dofs] - self._velocity
+            free = applied[:, dofs].abs() < 0.999 * self.limit
+            forces.copy_((applied[:, dofs] - self.drag * change * free) * mask)
+
+        self.before_step()
+
+        return forces.view(-1), update
+
+    def force_sensor(self) -> tuple[Tensor, Update]:
+        """Returns forces [N] and torques [N m] of all sensors, shape [N * S, 6], and its update."""
+        sensors = [(a, s) for a in self._first.actors for s in a.asset.sensors]
+        array, where, device = self._worlds.array, self._where, self._worlds.device
+        outputs = array("sensordata")
+        accelerations = outputs[:, outputs.shape[1] - 6 * len(sensors) :]
+        accelerations = accelerations.unflatten(1, (len(sensors), 6))
+        contacts = self._contacts()
+        xpos, xquat, com = array("xpos"), array("xquat"), array("xipos")
+        cvel = array("cvel")
+        readings = torch.zeros(len(outputs), len(sensors), 6, device=device)
+        bodies = torch.tensor([a.first_body + s.body for a, s in sensors], device=device)
+        ids = torch.arange(self._worlds.model.nbody, device=device)[where.bodies][bodies]
+        at = torch.tensor([list(s.pose.p) for _, s in sensors], device=device)
+        turn = torch.tensor([list(s.pose.r) for _, s in sensors], device=device)
+        properties = [s.properties for _, s in sensors]
+        whole = torch.tensor([p.enable_forward_dynamics_forces for p in properties], device=device)
+        touch = torch.tensor([p.enable_constraint_solver_forces for p in properties], device=device)
+        world = torch.tensor([p.use_world_frame for p in properties], device=device)[:, None]
+        gravity = torch.tensor(list(self._sim.params.gravity), device=device)
+
+        def update() -> None:
+            quat = xquat[:, ids].float()[..., XYZW]
+            origin = xpos[:, ids].float() + quat_rotate(quat, at.expand_as(xpos[:, ids]))
+            # MuJoCo's accelerations are those that an accelerometer feels.
+            linear = accelerations[..., :3].float() + gravity
+            net = linear * self._per_world("body_mass", self._mass)[:, bodies, None]
+            turning = self._turning(
+                quat, accelerations[..., 3:].float(), cvel[:, ids, :3].float(), bodies
+            )
+            turning = turning + torch.linalg.cross(com[:, ids].float() - origin, net)
+            contact = contacts[:, bodies].float()
+            push = -contact[..., :3]
+            twist = -contact[..., 3:6] + torch.linalg.cross(contact[..., 6:9] - origin, push)
+            # All forces are the net force; without constraints, those of contacts are taken off.
+            rest = (whole & ~touch).float()[:, None]
+            take, add = whole.float()[:, None], (touch & ~whole).float()[:, None]
+            force = net * take + push * (add - rest)
+            torque = turning * take + twist * (add - rest)
+            frame = _times(quat, turn.expand_as(quat))
+            for part, values in ((slice(0, 3), force), (slice(3, 6), torque)):
+                local = quat_rotate_inverse(frame, values)
+                readings[..., part] = torch.where(world, values, local)
+
+        return readings.view(-1, 6), update
+
+    def _turning(self, quat: Tensor, alpha: Tensor, omega: Tensor, bodies: Tensor) -> Tensor:
+        """Returns the rate of change of bodies' spin about their centres of mass [N m]."""
+        axes = self._per_world("body_iquat", self._axes)[:, bodies][..., XYZW]
+        frame = _times(quat, axes.expand_as(quat))
+        moments = self._per_world("body_inertia", self._moments)[:, bodies]
+        local_omega = quat_rotate_inverse(frame, omega)
+        spin = moments * quat_rotate_inverse(frame, alpha)
+        spin = spin + torch.linalg.cross(local_omega, moments * local_omega)
+        return quat_rotate(frame, spin)
+
+    def jacobian(self, actor: Actor) -> tuple[Tensor, Update]:
+        """Returns the Jacobians of an actor's bodies, shape [N, bodies, 6, dofs], and its update.
+
+        Rows are the velocity of the centre of mass and the angular velocity. A fixed base drops
+        the root's rows; a free one has six columns first, for its own velocity.
+        """
+        read = jacobian(self._worlds, actor, prefix(actor))
+        first = int(actor.asset.fixed)
+        tensor = torch.zeros_like(read()[:, first:]).contiguous()
+
+        def update() -> None:
+            tensor.copy_(read()[:, first:])
+
+        return tensor, update
+
+    def mass_matrix(self, actor: Actor) -> tuple[Tensor, Update]:
+        """Returns an actor's mass matrices, shape [N, dofs, dofs], and its update."""
+        read = mass_matrix(self._worlds, actor, prefix(actor))
+        tensor = torch.zeros_like(read())
+
+        def update() -> None:
+            tensor.copy_(read())
+
+        return tensor, update
+
+
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """Returns products of quaternions (x, y, z, w)."""
+    vec = a[..., 3:] * b[..., :3] + b[..., 3:] * a[..., :3]
+    vec = vec + torch.linalg.cross(a[..., :3], b[..., :3])
+    w = a[..., 3:] * b[..., 3:] - (a[..., :3] * b[..., :3]).sum(-1, keepdim=True)
+    return torch.cat((vec, w), dim=-1)
