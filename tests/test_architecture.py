@@ -23,6 +23,7 @@ FLOORS = {
     "rlgpu.nn": 2,
     "rlgpu.sim": 2,
     "rlgpu.envs": 3,
+    "rlgpu.isaacgym": 3,
     "rlgpu.learner": 3,
     "rlgpu.training": 4,
     "rlgpu.playing": 4,
@@ -35,6 +36,7 @@ FLOORS = {
 STRANGERS = [
     ("rlgpu.learner", ("rlgpu.sim", "rlgpu.envs")),
     ("rlgpu.sim", ("rlgpu.nn", "rlgpu.learner", "tasks")),
+    ("rlgpu.isaacgym", ("rlgpu.learner", "rlgpu.nn", "rlgpu.training")),
     ("rlgpu", ("tasks", "train")),
     ("tasks", ("rlgpu.learner", "rlgpu.nn", "rlgpu.ops", "rlgpu.training", "rlgpu.playing")),
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import operator
 from enum import IntEnum
+from functools import cache
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
 T = TypeVar("T")
@@ -80,14 +81,15 @@ class Record:
         super().__setattr__(name, value)
 
     @classmethod
-    def fields(cls) -> list[str]:
+    @cache
+    def fields(cls) -> tuple[str, ...]:
         """Returns the names of the fields, in the order of declaration."""
-        return [
+        return tuple(
             name
             for kind in reversed(cls.__mro__)
             for name, value in vars(kind).items()
             if isinstance(value, Field)
-        ]
+        )
 
     def __copy__(self) -> Self:
         twin = object.__new__(type(self))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlgpu.isaacgym import enums, geometry, structs
+from rlgpu.isaacgym import enums, geometry, properties, structs
 from rlgpu.isaacgym.assets import Asset
 from rlgpu.isaacgym.buffers import Tensor
 from rlgpu.isaacgym.drawing.viewer import Viewer
@@ -18,14 +18,15 @@ from rlgpu.isaacgym.enums import *  # noqa: F403
 from rlgpu.isaacgym.geometry import *  # noqa: F403
 from rlgpu.isaacgym.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.gym import Gym
+from rlgpu.isaacgym.properties import *  # noqa: F403
 from rlgpu.isaacgym.scene import Env, Sim
 from rlgpu.isaacgym.structs import *  # noqa: F403
 
-__all__ = [
+__all__ = [  # noqa: PLE0604
     "Asset", "Env", "Gym", "Sim", "Tensor", "Viewer", "acquire_gym", "carb_init", "cross", "dot",
     "eulers_to_quats_zyx", "quats_to_eulers_zyx", "rotate", "rotate_inverse", "transform",
-    "transform_inverse", *enums.__all__, *geometry.__all__, *structs.__all__, *enums.CONSTANTS,
-    *(name for enum in enums.ENUMS for name in enum.__members__),
+    "transform_inverse", *enums.__all__, *geometry.__all__, *properties.__all__, *structs.__all__,
+    *enums.CONSTANTS, *(name for enum in enums.ENUMS for name in enum.__members__),
 ]  # fmt: skip
 globals().update(enums.CONSTANTS)
 for _enum in enums.ENUMS:

@@ -6,6 +6,9 @@ import torch
 
 from rlgpu.isaacgym.buffers import Tensor
 
+# Scripts import everything from here, and mean torch's tensors by ``Tensor``.
+__all__ = ["torch", "unwrap_tensor", "wrap_tensor"]
+
 _TYPES = (torch.float32, torch.int32, torch.uint8, torch.int16, torch.int64)
 
 

@@ -100,7 +100,7 @@ def parse_arguments(
         print("Tensors stay on the CPU, where the physics is: --pipeline cpu")
         args.pipeline = pipeline = "cpu"
     args.use_gpu, args.use_gpu_pipeline = on_gpu, pipeline != "cpu"
-    args.physics_engine = gymapi.SIM_FLEX if args.flex else gymapi.SIM_PHYSX
+    args.physics_engine = gymapi.SimType.SIM_FLEX if args.flex else gymapi.SimType.SIM_PHYSX
     if no_graphics and args.nographics:
         args.headless = True
     if args.slices is None:

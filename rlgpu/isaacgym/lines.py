@@ -16,7 +16,7 @@ class LineGeometry:
     """Line segments: two vertices and a colour each."""
 
     def __init__(self, segments: Any = (), color: Any = (1, 0, 0)) -> None:
-        """Stores segments, shape [L, 2, 3] [m], and a colour or one a segment, shape [3] or [L, 3]."""
+        """Stores segments [m], shape [L, 2, 3], and colours, shape [3] or [L, 3]."""
         points = np.asarray(segments, dtype=np.float32).reshape(-1, 3)
         self.verts = np.array([tuple(point) for point in points], dtype=Vec3.dtype)
         self._colors = np.empty(len(points) // 2, dtype=_COLOR)
@@ -80,7 +80,8 @@ class WireframeBBoxGeometry(WireframeBoxGeometry):
         low, high = np.asarray(bbox, dtype=float)
         middle = Transform(Vec3(*((low + high) / 2).tolist()))
         where = middle if pose is None else pose * middle
-        super().__init__(*(high - low).tolist(), where, color)
+        x, y, z = (high - low).tolist()
+        super().__init__(x, y, z, where, color)
 
 
 class WireframeSphereGeometry(LineGeometry):

@@ -10,13 +10,15 @@ import torch
 
 from rlgpu.isaacgym.assets import Asset
 from rlgpu.isaacgym.geometry import Transform, Vec3
-from rlgpu.isaacgym.structs import (
+from rlgpu.isaacgym.properties import (
     AttractorProperties,
-    PlaneParams,
     RigidBodyProperties,
     RigidShapeProperties,
-    SimParams,
     TendonProperties,
+)
+from rlgpu.isaacgym.structs import (
+    PlaneParams,
+    SimParams,
 )
 
 if TYPE_CHECKING:

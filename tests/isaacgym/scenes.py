@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from rlgpu.isaacgym import gymapi, gymtorch
 from rlgpu.isaacgym.settings import Settings
 
@@ -70,8 +71,8 @@ def joint(name, parent, child, kind="revolute", axis="0 1 0", xyz="0 0 0", more=
         <origin xyz="{xyz}"/><axis xyz="{axis}"/>{more or limit}</joint>"""
 
 
-PENDULUM = link("base") + link("arm", 2.0, (0, 0, -0.5), (0.5, 0.5, 0.1)) + joint(
-    "hinge", "base", "arm"
+PENDULUM = (
+    link("base") + link("arm", 2.0, (0, 0, -0.5), (0.5, 0.5, 0.1)) + joint("hinge", "base", "arm")
 )
 """A fixed base with an arm of 2 kg, its centre 0.5 m below a hinge about y; I = 0.5 + 2 * 0.25."""
 

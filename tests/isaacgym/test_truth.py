@@ -21,6 +21,7 @@ from isaacgym.scenes import (
     urdf,
     wrapped,
 )
+
 from rlgpu.isaacgym import gymapi
 
 

@@ -10,15 +10,17 @@ import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.geometry import Transform, Vec3
-from rlgpu.isaacgym.structs import (
+from rlgpu.isaacgym.properties import (
     DOF_PROPERTIES,
     FLOAT_MAX,
     ActuatorProperties,
-    AssetOptions,
     ForceSensorProperties,
     RigidBodyProperties,
     RigidShapeProperties,
     TendonProperties,
+)
+from rlgpu.isaacgym.structs import (
+    AssetOptions,
 )
 
 SCALAR_JOINTS = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)

@@ -13,7 +13,9 @@ from rlgpu.isaacgym.assets.asset import (
     Drive,
 )
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.structs import AssetOptions
+from rlgpu.isaacgym.structs import (
+    AssetOptions,
+)
 
 _MIN_MASS, _MIN_INERTIA = 1e-4, 1e-8
 """Of bodies that have none [kg, kg m^2]."""
@@ -46,7 +48,10 @@ def finish(
         spec.delete(joint)
     _name_all(file, spec)
     if options.collapse_fixed_joints:
+        # A root that moves freely is not fused with the world.
+        held = root.add_freejoint()
         spec.fuse_static()
+        spec.delete(held)
         root = _root(file, spec)
     fixed = options.fix_base_link or bool(list(root.joints))
     # An actor's pose is that of its root; a fixed root keeps the orientation that the file gives.
@@ -120,7 +125,7 @@ def _settle_inertia(file: str, spec: mujoco.MjSpec, options: AssetOptions) -> No
 def _drop_looks(spec: mujoco.MjSpec) -> None:
     """Removes meshes that are only drawn, and materials and textures."""
     for geom in list(spec.geoms):
-        geom.material = ""
+        geom.material, geom.group = "", 0
         if geom.type == _MESH and not (geom.contype or geom.conaffinity):
             spec.delete(geom)
     used = {geom.meshname for geom in spec.geoms}

@@ -11,7 +11,9 @@ import numpy as np
 from rlgpu.isaacgym.assets.dae import read_dae
 from rlgpu.isaacgym.assets.frames import Frame, numbers
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.structs import AssetOptions
+from rlgpu.isaacgym.structs import (
+    AssetOptions,
+)
 
 _READ = (".stl", ".obj", ".msh")
 """Formats that MuJoCo reads."""
@@ -85,7 +87,8 @@ class MeshFiles:
         # Some files name a folder that was flattened when their meshes were published.
         options += [path.parent.parent / path.name for path in options]
         bases = [self.path.parent, *self.folders]
-        for base in [*bases, *(above for base in bases for above in base.resolve().parents[:4])]:
+        above = [parent for base in bases for parent in base.resolve().parents[:4]]
+        for base in [*bases, *above]:
             for option in options:
                 if (base / option).is_file():
                     return (base / option).resolve()

@@ -18,7 +18,13 @@ import numpy as np
 from rlgpu.isaacgym.assets.asset import Actuator, Asset, Drive
 from rlgpu.isaacgym.assets.finish import finish
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.structs import FLOAT_MAX, ActuatorProperties, AssetOptions
+from rlgpu.isaacgym.properties import (
+    FLOAT_MAX,
+    ActuatorProperties,
+)
+from rlgpu.isaacgym.structs import (
+    AssetOptions,
+)
 
 _DROPPED = ("option", "visual", "statistic", "keyframe", "sensor", "custom", "size", "extension")
 _WORLD_ONLY = ("geom", "light", "camera", "site")

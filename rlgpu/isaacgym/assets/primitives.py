@@ -6,7 +6,9 @@ import mujoco
 
 from rlgpu.isaacgym.assets.asset import Asset
 from rlgpu.isaacgym.assets.finish import finish
-from rlgpu.isaacgym.structs import AssetOptions
+from rlgpu.isaacgym.structs import (
+    AssetOptions,
+)
 
 
 def box(width: float, height: float, depth: float, options: AssetOptions) -> Asset:

@@ -19,7 +19,9 @@ from rlgpu.isaacgym.assets.finish import finish
 from rlgpu.isaacgym.assets.frames import Frame, frame_of, numbers, principal
 from rlgpu.isaacgym.assets.meshes import MeshFiles
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.structs import AssetOptions
+from rlgpu.isaacgym.structs import (
+    AssetOptions,
+)
 
 _SPHERE, _BOX = mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_BOX
 _CYLINDER, _CAPSULE = mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE
@@ -170,36 +172,39 @@ class _Builder:
         if dynamics is not None:
             made.damping[0] = float(dynamics.attrib.get("damping", 0.0))
             friction = float(dynamics.attrib.get("friction", 0.0))
-        given = {} if limit is None else limit.attrib
-        bounds = {key: abs(float(given[key])) for key in ("effort", "velocity") if key in given}
+        drive = Drive(friction=friction)
         # Zero in these fields is common in files whose authors never set them.
-        self.drives[name] = Drive(friction=friction, **{k: v for k, v in bounds.items() if v > 0})
+        if effort := _bound(limit, "effort"):
+            drive = drive._replace(effort=effort)
+        if velocity := _bound(limit, "velocity"):
+            drive = drive._replace(velocity=velocity)
+        self.drives[name] = drive
 
     def _add_inertia(self, body: mujoco.MjsBody, parts: list[tuple[str, Frame]]) -> None:
         """Combines the inertia of the links that make up a body."""
         known = []
         for name, frame in parts:
             inertial = self.links[name].find("inertial")
-            mass = None if inertial is None else inertial.find("mass")
-            if inertial is None or mass is None or inertial.find("inertia") is None:
-                known.append(self._from_shapes(name, frame, mass))
+            stated = None if inertial is None else inertial.find("mass")
+            tensor = None if inertial is None else inertial.find("inertia")
+            if inertial is None or stated is None or tensor is None:
+                known.append(self._from_shapes(name, frame, stated))
             else:
                 at = frame @ frame_of(inertial)
-                tensor = at.matrix @ _tensor(inertial.find("inertia")) @ at.matrix.T
-                known.append((float(mass.attrib["value"]), at.pos, tensor))
-        masses = [mass for mass, _, _ in known]
-        total = sum(masses)
+                turned = at.matrix @ _tensor(tensor) @ at.matrix.T
+                known.append((float(stated.attrib["value"]), at.pos, turned))
+        total = sum(mass for mass, _, _ in known)
         body.explicitinertial = True
         body.mass = total
         if total <= 0:
             return
-        com = sum(mass * pos for mass, pos, _ in known) / total
-        tensor = np.zeros((3, 3))
+        com = np.sum([mass * pos for mass, pos, _ in known], axis=0) / total
+        combined = np.zeros((3, 3))
         for mass, pos, own in known:
             arm = pos - com
-            tensor += own + mass * (arm @ arm * np.eye(3) - np.outer(arm, arm))
+            combined += own + mass * (arm @ arm * np.eye(3) - np.outer(arm, arm))
         body.ipos = com
-        body.inertia, body.iquat, mended = principal(tensor, total)
+        body.inertia, body.iquat, mended = principal(combined, total)
         if mended:
             note(f"{self.path.name}: link {body.name} has an impossible inertia tensor; mended")
 
@@ -255,8 +260,12 @@ def _shape(
         raise ValueError(f"shape <{shape.tag}> is not one of sphere, box, cylinder, capsule, mesh")
 
 
-def _tensor(inertia: ET.Element | None) -> np.ndarray:
-    assert inertia is not None
+def _bound(limit: ET.Element | None, name: str) -> float:
+    """Returns a bound of a ``limit`` element, 0 without one."""
+    return 0.0 if limit is None else abs(float(limit.attrib.get(name, 0.0)))
+
+
+def _tensor(inertia: ET.Element) -> np.ndarray:
     value = {key: float(inertia.attrib.get(key, 0.0)) for key in
              ("ixx", "iyy", "izz", "ixy", "ixz", "iyz")}  # fmt: skip
     return np.array(

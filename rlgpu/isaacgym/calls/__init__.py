@@ -1,0 +1,1 @@
+"""The calls of Isaac Gym's API, by topic."""

@@ -10,8 +10,11 @@ from rlgpu.isaacgym.calls.loading import find, shape_ranges
 from rlgpu.isaacgym.calls.simulation import refuse_late
 from rlgpu.isaacgym.enums import IndexDomain
 from rlgpu.isaacgym.geometry import Transform, Vec3
+from rlgpu.isaacgym.properties import (
+    AttractorProperties,
+    IndexRange,
+)
 from rlgpu.isaacgym.scene import Actor, Env, Sim
-from rlgpu.isaacgym.structs import AttractorProperties, IndexRange
 
 _INVALID = -1
 

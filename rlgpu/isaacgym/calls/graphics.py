@@ -22,8 +22,13 @@ from rlgpu.isaacgym.enums import (
 )
 from rlgpu.isaacgym.geometry import Int2, Transform, Vec2, Vec3
 from rlgpu.isaacgym.notes import note
+from rlgpu.isaacgym.properties import (
+    ActionEvent,
+)
 from rlgpu.isaacgym.scene import Env, Sim
-from rlgpu.isaacgym.structs import ActionEvent, CameraProperties
+from rlgpu.isaacgym.structs import (
+    CameraProperties,
+)
 
 
 @strict

@@ -13,14 +13,16 @@ from rlgpu.isaacgym.assets import Asset, Sensor
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.enums import DofType, JointType
 from rlgpu.isaacgym.geometry import Transform
-from rlgpu.isaacgym.scene import Sim
-from rlgpu.isaacgym.structs import (
+from rlgpu.isaacgym.properties import (
     ActuatorProperties,
-    AssetOptions,
     ForceSensorProperties,
     IndexRange,
     RigidShapeProperties,
     TendonProperties,
+)
+from rlgpu.isaacgym.scene import Sim
+from rlgpu.isaacgym.structs import (
+    AssetOptions,
 )
 
 _HINGE = mujoco.mjtJoint.mjJNT_HINGE

@@ -13,8 +13,7 @@ from rlgpu.isaacgym.engine.build import dof_properties
 from rlgpu.isaacgym.engine.variation import of_drives, write_bodies, write_shapes
 from rlgpu.isaacgym.geometry import Transform
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.scene import Env
-from rlgpu.isaacgym.structs import (
+from rlgpu.isaacgym.properties import (
     DOF_PROPERTIES,
     ActuatorProperties,
     AttractorProperties,
@@ -22,6 +21,7 @@ from rlgpu.isaacgym.structs import (
     RigidShapeProperties,
     TendonProperties,
 )
+from rlgpu.isaacgym.scene import Env
 
 _BODY_FIELDS = ("body_mass", "body_ipos", "body_gravcomp", "body_inertia", "body_iquat")
 

@@ -13,9 +13,12 @@ from rlgpu.isaacgym.calls.environments import actor_of, actor_of_body
 from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.engine.world import World
 from rlgpu.isaacgym.enums import CONSTANTS, CoordinateSpace
-from rlgpu.isaacgym.geometry import Quat, Transform, Vec3
+from rlgpu.isaacgym.geometry import Quat, Transform, Vec3, Velocity
+from rlgpu.isaacgym.properties import (
+    DofState,
+    RigidBodyState,
+)
 from rlgpu.isaacgym.scene import Env, Sim
-from rlgpu.isaacgym.structs import DofState, RigidBodyState
 
 _POS, _VEL = CONSTANTS["STATE_POS"], CONSTANTS["STATE_VEL"]
 _ENV_SPACE = CoordinateSpace.ENV_SPACE
@@ -155,8 +158,8 @@ class StateCalls:
             pose = Transform.from_buffer(root["pose"])
             row[:7] = _tensor(pose.values(), world)
         if flags & _VEL:
-            vel = [list(Vec3.from_buffer(root["vel"][part])) for part in ("linear", "angular")]
-            row[7:] = _tensor(sum(vel, []), world)
+            vel = Velocity.from_buffer(root["vel"])
+            row[7:] = _tensor([*vel.linear, *vel.angular], world)
         world.set_roots(given, _index(env, handle))
         return True
 

@@ -12,8 +12,10 @@ import numpy as np
 from rlgpu.isaacgym.enums import KeyboardInput
 from rlgpu.isaacgym.geometry import Transform, Vec3
 from rlgpu.isaacgym.notes import note
+from rlgpu.isaacgym.properties import (
+    ActionEvent,
+)
 from rlgpu.isaacgym.scene import Env
-from rlgpu.isaacgym.structs import ActionEvent
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.worlds import Worlds
 

@@ -12,7 +12,9 @@ from rlgpu.isaacgym.engine.drives import add_drives
 from rlgpu.isaacgym.enums import CONSTANTS, ContactCollection
 from rlgpu.isaacgym.geometry import Quat, Vec3
 from rlgpu.isaacgym.scene import Actor, Env, Heights, Sim
-from rlgpu.isaacgym.structs import PlaneParams
+from rlgpu.isaacgym.structs import (
+    PlaneParams,
+)
 
 _GEOM, _SENSOR, _OBJECT = mujoco.mjtGeom, mujoco.mjtSensor, mujoco.mjtObj
 _NET_FORCE = 3
@@ -66,7 +68,8 @@ def _set_options(spec: mujoco.MjSpec, sim: Sim) -> None:
     spec.option.timestep = params.dt / max(params.substeps, 1)
     spec.option.gravity = list(params.gravity)
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.memory = 1 << 26
+    light = spec.visual.headlight
+    light.ambient, light.diffuse = [0.35, 0.35, 0.35], [0.5, 0.5, 0.5]
 
 
 def _add_statics(spec: mujoco.MjSpec, sim: Sim, shapes: list[tuple[str, collision.Shape]]) -> None:
@@ -102,12 +105,12 @@ def _add_heights(spec: mujoco.MjSpec, name: str, terrain: Heights) -> None:
     low, high = float(heights.min()), float(heights.max())
     rise = max(high - low, 1e-3)
     rows, columns = heights.shape
+    middle = Vec3((columns - 1) * terrain.row_step / 2, (rows - 1) * terrain.column_step / 2, low)
     spec.add_hfield(
         name=name, nrow=rows, ncol=columns,
-        size=[(columns - 1) * terrain.row_step / 2, (rows - 1) * terrain.column_step / 2, rise, _BASE],
+        size=[middle.x, middle.y, rise, _BASE],
         userdata=((heights - low) / rise).astype(np.float32).flatten(),
     )  # fmt: skip
-    middle = Vec3((columns - 1) * terrain.row_step / 2, (rows - 1) * terrain.column_step / 2, low)
     spec.worldbody.add_geom(
         name=name, type=_GEOM.mjGEOM_HFIELD, hfieldname=name,
         pos=list(terrain.pose.transform_point(middle)), quat=wxyz(terrain.pose.r),
@@ -248,16 +251,33 @@ def _add_attractors(spec: mujoco.MjSpec, env: Env, step: float) -> None:
         tie.solref = [max(2.0 * step, fast), 1.0]
 
 
+def felt_bodies(sim: Sim, env: Env) -> list[tuple[Actor, int]]:
+    """Returns the bodies whose contacts are summed, in the order of their sensors.
+
+    All of them; without contact collection, those whose force sensors tell contacts apart.
+    """
+    felt = []
+    for actor in env.actors:
+        apart = {
+            sensor.body
+            for sensor in actor.asset.sensors
+            if sensor.properties.enable_constraint_solver_forces
+            != sensor.properties.enable_forward_dynamics_forces
+        }
+        for body in range(len(actor.asset.bodies)):
+            if sim.params.physx.contact_collection != ContactCollection.CC_NEVER or body in apart:
+                felt.append((actor, body))
+    return felt
+
+
 def _add_sensors(spec: mujoco.MjSpec, sim: Sim, env: Env) -> None:
-    """Adds a contact sensor a body, then the accelerations of bodies with force sensors."""
-    if sim.params.physx.contact_collection != ContactCollection.CC_NEVER:
-        for actor in env.actors:
-            for i in range(len(actor.asset.bodies)):
-                name = prefix(actor) + actor.asset.model.body(i + 1).name
-                sensor = spec.add_sensor(
-                    type=_SENSOR.mjSENS_CONTACT, objtype=_OBJECT.mjOBJ_BODY, objname=name
-                )
-                sensor.intprm[:3] = [_FORCE_TORQUE_POSITION, _NET_FORCE, 1]
+    """Adds a contact sensor a felt body, then the accelerations of bodies with force sensors."""
+    for actor, body in felt_bodies(sim, env):
+        name = prefix(actor) + actor.asset.model.body(body + 1).name
+        sensor = spec.add_sensor(
+            type=_SENSOR.mjSENS_CONTACT, objtype=_OBJECT.mjOBJ_BODY, objname=name
+        )
+        sensor.intprm[:3] = [_FORCE_TORQUE_POSITION, _NET_FORCE, 1]
     for actor in env.actors:
         for given in actor.asset.sensors:
             name = prefix(actor) + actor.asset.model.body(given.body + 1).name

@@ -5,9 +5,9 @@ step: q there is q + dt * v, so the spring also damps by ``stiffness * dt``. MuJ
 takes damping at the end of the step too, which makes both drives the same and stable at any
 stiffness.
 
-Position and velocity drives are actuators with that force and the drive's limit. MuJoCo compares the
-limit with the force at the start of the step, though. Where damping would stop the joint within a
-step, that force is far above the one that acts, and limiting it makes the joint chatter. Such a
+Position and velocity drives are actuators with that force and the drive's limit. MuJoCo compares
+the limit with the force at the start of the step, though. Where damping would stop the joint within
+a step, that force is far above the one that acts, and limiting it makes the joint chatter. Such a
 drive has a second actuator that carries spring and damper, and that ``Holds`` switches off in steps
 in which the limit is reached.
 
@@ -23,8 +23,10 @@ import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.enums import DofDriveMode
+from rlgpu.isaacgym.properties import (
+    FLOAT_MAX,
+)
 from rlgpu.isaacgym.scene import Actor
-from rlgpu.isaacgym.structs import FLOAT_MAX
 
 HOLD = ":hold"
 """Ends the name of the actuator that holds a joint."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rlgpu.isaacgym.engine.compose import CONTACT_NUMBERS, prefix
+from rlgpu.isaacgym.engine.compose import CONTACT_NUMBERS, felt_bodies, prefix
 from rlgpu.isaacgym.engine.dynamics import jacobian, mass_matrix
 from rlgpu.isaacgym.engine.layout import Layout
 from rlgpu.isaacgym.enums import ContactCollection
@@ -79,20 +79,20 @@ class Readings:
 
         return states.view(-1, 13), update
 
-    def _contacts(self) -> Tensor:
-        """Returns the live outputs of the contact sensors, shape [N, B, 9]."""
+    def _contacts(self) -> tuple[Tensor, list[int]]:
+        """Returns the live outputs of the contact sensors, shape [N, K, 9], and their bodies."""
+        felt = [a.first_body + body for a, body in felt_bodies(self._sim, self._first)]
+        outputs = self._worlds.array("sensordata")[:, : len(felt) * CONTACT_NUMBERS]
+        return outputs.unflatten(1, (len(felt), CONTACT_NUMBERS)), felt
+
+    def net_contact_force(self) -> tuple[Tensor, Update]:
+        """Returns the contact force on all bodies [N], shape [N * B, 3], and its update."""
         if self._sim.params.physx.contact_collection == ContactCollection.CC_NEVER:
             raise RuntimeError(
                 "contact forces are not collected: sim_params.physx.contact_collection is "
                 "CC_NEVER; use CC_LAST_SUBSTEP (1) or CC_ALL_SUBSTEPS (2)"
             )
-        bodies = self._first.num_bodies
-        outputs = self._worlds.array("sensordata")[:, : bodies * CONTACT_NUMBERS]
-        return outputs.unflatten(1, (bodies, CONTACT_NUMBERS))
-
-    def net_contact_force(self) -> tuple[Tensor, Update]:
-        """Returns the contact force on all bodies [N], shape [N * B, 3], and its update."""
-        contacts = self._contacts()
+        contacts, _ = self._contacts()
         forces = torch.zeros(*contacts.shape[:2], 3, device=contacts.device)
 
         def update() -> None:
@@ -123,50 +123,74 @@ class Readings:
     def force_sensor(self) -> tuple[Tensor, Update]:
         """Returns forces [N] and torques [N m] of all sensors, shape [N * S, 6], and its update."""
         sensors = [(a, s) for a in self._first.actors for s in a.asset.sensors]
-        array, where, device = self._worlds.array, self._where, self._worlds.device
-        outputs = array("sensordata")
-        accelerations = outputs[:, outputs.shape[1] - 6 * len(sensors) :]
-        accelerations = accelerations.unflatten(1, (len(sensors), 6))
-        contacts = self._contacts()
-        xpos, xquat, com = array("xpos"), array("xquat"), array("xipos")
-        cvel = array("cvel")
-        readings = torch.zeros(len(outputs), len(sensors), 6, device=device)
-        bodies = torch.tensor([a.first_body + s.body for a, s in sensors], device=device)
-        ids = torch.arange(self._worlds.model.nbody, device=device)[where.bodies][bodies]
-        at = torch.tensor([list(s.pose.p) for _, s in sensors], device=device)
-        turn = torch.tensor([list(s.pose.r) for _, s in sensors], device=device)
+        bodies = [a.first_body + s.body for a, s in sensors]
         properties = [s.properties for _, s in sensors]
-        whole = torch.tensor([p.enable_forward_dynamics_forces for p in properties], device=device)
-        touch = torch.tensor([p.enable_constraint_solver_forces for p in properties], device=device)
-        world = torch.tensor([p.use_world_frame for p in properties], device=device)[:, None]
-        gravity = torch.tensor(list(self._sim.params.gravity), device=device)
+        whole = self._column([p.enable_forward_dynamics_forces for p in properties])
+        touch = self._column([p.enable_constraint_solver_forces for p in properties])
+        in_world = self._column([p.use_world_frame for p in properties]).bool()
+        turn = torch.tensor([list(s.pose.r) for _, s in sensors], device=self._worlds.device)
+        at = torch.tensor([list(s.pose.p) for _, s in sensors], device=self._worlds.device)
+        ids = torch.arange(self._worlds.model.nbody, device=at.device)[self._where.bodies][bodies]
+        xpos, xquat = self._worlds.array("xpos"), self._worlds.array("xquat")
+        net, contact = self._net_wrench(ids, bodies), self._contact_wrench(bodies)
+        readings = torch.zeros(len(xpos), len(sensors), 6, device=at.device)
 
         def update() -> None:
             quat = xquat[:, ids].float()[..., XYZW]
-            origin = xpos[:, ids].float() + quat_rotate(quat, at.expand_as(xpos[:, ids]))
-            # MuJoCo's accelerations are those that an accelerometer feels.
-            linear = accelerations[..., :3].float() + gravity
-            net = linear * self._per_world("body_mass", self._mass)[:, bodies, None]
-            turning = self._turning(
-                quat, accelerations[..., 3:].float(), cvel[:, ids, :3].float(), bodies
-            )
-            turning = turning + torch.linalg.cross(com[:, ids].float() - origin, net)
-            contact = contacts[:, bodies].float()
-            push = -contact[..., :3]
-            twist = -contact[..., 3:6] + torch.linalg.cross(contact[..., 6:9] - origin, push)
-            # All forces are the net force; without constraints, those of contacts are taken off.
-            rest = (whole & ~touch).float()[:, None]
-            take, add = whole.float()[:, None], (touch & ~whole).float()[:, None]
-            force = net * take + push * (add - rest)
-            torque = turning * take + twist * (add - rest)
+            origin = xpos[:, ids].float() + quat_rotate(quat, at.expand(len(quat), -1, -1))
+            # All forces together are the net force; without constraints, contacts are taken off.
+            wrench = net(quat, origin) * whole + contact(origin) * (touch - whole)
             frame = _times(quat, turn.expand_as(quat))
-            for part, values in ((slice(0, 3), force), (slice(3, 6), torque)):
-                local = quat_rotate_inverse(frame, values)
-                readings[..., part] = torch.where(world, values, local)
+            for part in (slice(0, 3), slice(3, 6)):
+                local = quat_rotate_inverse(frame, wrench[..., part])
+                readings[..., part] = torch.where(in_world, wrench[..., part], local)
 
         return readings.view(-1, 6), update
 
-    def _turning(self, quat: Tensor, alpha: Tensor, omega: Tensor, bodies: Tensor) -> Tensor:
+    def _column(self, values: list[bool]) -> Tensor:
+        return torch.tensor(values, device=self._worlds.device).float()[:, None]
+
+    def _net_wrench(self, ids: Tensor, bodies: list[int]) -> Callable[[Tensor, Tensor], Tensor]:
+        """Returns a function of bodies' orientations and points about which to take torques.
+
+        It computes mass times acceleration and the change of spin, shape [N, S, 6], in world axes.
+        """
+        outputs, com = self._worlds.array("sensordata"), self._worlds.array("xipos")
+        cvel = self._worlds.array("cvel")
+        accelerations = outputs[:, outputs.shape[1] - 6 * len(bodies) :]
+        accelerations = accelerations.unflatten(1, (len(bodies), 6))
+        gravity = torch.tensor(list(self._sim.params.gravity), device=com.device)
+
+        def compute(quat: Tensor, origin: Tensor) -> Tensor:
+            # MuJoCo's accelerations are those that an accelerometer feels.
+            linear = accelerations[..., :3].float() + gravity
+            force = linear * self._per_world("body_mass", self._mass)[:, bodies, None]
+            turning = self._turning(
+                quat, accelerations[..., 3:].float(), cvel[:, ids, :3].float(), bodies
+            )
+            arm = com[:, ids].float() - origin
+            return torch.cat((force, turning + torch.linalg.cross(arm, force)), dim=-1)
+
+        return compute
+
+    def _contact_wrench(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
+        """Returns a function of points that computes contact wrenches about them, [N, S, 6]."""
+        contacts, felt = self._contacts()
+        if not set(bodies) <= set(felt):
+            # No sensor tells contacts from other forces.
+            return lambda origin: torch.zeros(6, device=origin.device)
+        rows = [felt.index(body) for body in bodies]
+
+        def compute(origin: Tensor) -> Tensor:
+            contact = contacts[:, rows].float()
+            # A contact sensor reports what its body exerts.
+            force = -contact[..., :3]
+            arm = contact[..., 6:9] - origin
+            return torch.cat((force, torch.linalg.cross(arm, force) - contact[..., 3:6]), dim=-1)
+
+        return compute
+
+    def _turning(self, quat: Tensor, alpha: Tensor, omega: Tensor, bodies: list[int]) -> Tensor:
         """Returns the rate of change of bodies' spin about their centres of mass [N m]."""
         axes = self._per_world("body_iquat", self._axes)[:, bodies][..., XYZW]
         frame = _times(quat, axes.expand_as(quat))

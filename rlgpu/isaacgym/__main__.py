@@ -1,0 +1,74 @@
+"""Runs scripts written for Isaac Gym: ``python -m rlgpu.isaacgym SCRIPT.py ARGS``."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+from pathlib import Path
+
+_NO_CUDA = ("Torch not compiled with CUDA", "Found no NVIDIA driver", "No CUDA GPUs are available")
+_USAGE = 2
+
+
+def main() -> None:
+    """Runs a script with ``isaacgym`` resolving to rlgpu's."""
+    args = _arguments()
+    if args.coverage:
+        from rlgpu.isaacgym.coverage import table  # noqa: PLC0415
+
+        print(table())
+        return
+    target = args.module or args.script
+    if target is None or (args.module is None and not Path(target).is_file()):
+        what = "no script was given" if target is None else f"there is no script {target}"
+        sys.exit(_refuse(f"{what}; use python -m rlgpu.isaacgym SCRIPT.py ARGS"))
+    from rlgpu.isaacgym.installation import install  # noqa: PLC0415
+
+    install(engine=args.sim, num_threads=args.threads, missing=args.missing)
+    rest = args.arguments if args.module is None else [args.script, *args.arguments]
+    sys.argv = [target, *(word for word in rest if word is not None)]
+    try:
+        if args.module:
+            sys.path.insert(0, "")
+            runpy.run_module(target, run_name="__main__", alter_sys=True)
+        else:
+            sys.path.insert(0, str(Path(target).resolve().parent))
+            runpy.run_path(target, run_name="__main__")
+    except (AssertionError, RuntimeError, ValueError) as error:
+        if not any(text in str(error) for text in (*_NO_CUDA, "asks for tensors on a GPU")):
+            raise
+        sys.exit(
+            _refuse(
+                "the script uses a GPU, and torch finds none; pass --sim_device cpu --pipeline cpu "
+                "--rl_device cpu (IsaacGymEnvs: sim_device=cpu pipeline=cpu rl_device=cpu)"
+            )
+        )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m rlgpu.isaacgym",
+        description="Runs a script written for NVIDIA's Isaac Gym on MuJoCo or MuJoCo Warp.",
+    )
+    parser.add_argument("--sim", default="auto", choices=("auto", "mujoco", "mujoco_warp"),
+                        help="engine; auto is by the device of the script's tensors")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=0, help="threads of mujoco; 0: one a core")
+    parser.add_argument("--missing", default="error", choices=("error", "placeholder"),
+                        help="what to do if a module that the script imports is not installed: "
+                        "stop, or put a placeholder in its place")  # fmt: skip
+    parser.add_argument("--coverage", action="store_true", help="print what each call does")
+    parser.add_argument("-m", dest="module", help="a module to run instead of a script")
+    parser.add_argument("script", nargs="?", help="the script")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
+    return parser.parse_args()
+
+
+def _refuse(message: str) -> int:
+    """Prints a message and returns the exit code of a usage error."""
+    print(f"rlgpu.isaacgym: {message}", file=sys.stderr)
+    return _USAGE
+
+
+if __name__ == "__main__":
+    main()
