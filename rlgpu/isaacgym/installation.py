@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import os
 import sys
 
 from rlgpu.isaacgym.compatibility import bring_back, use_placeholders
@@ -30,13 +30,14 @@ def install(*, engine: str = "auto", num_threads: int = 0, missing: str = "error
     """
     if missing not in ("error", "placeholder"):
         raise ValueError(f"missing={missing!r} is not one of error, placeholder")
-    present = sys.modules.get("isaacgym")
-    package = importlib.import_module("rlgpu.isaacgym")
+    present, package = sys.modules.get("isaacgym"), sys.modules["rlgpu.isaacgym"]
     if present not in (None, package):
         raise ImportError(
             f"isaacgym has been imported from {getattr(present, '__file__', 'elsewhere')}; call "
             "rlgpu.isaacgym.install() before"
         )
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported, below
     Settings(engine, num_threads).use()
     sys.modules["isaacgym"] = package
     for name in _MODULES:

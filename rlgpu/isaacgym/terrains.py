@@ -8,8 +8,8 @@ from rlgpu.isaacgym.geometry import Vec3
 from rlgpu.isaacgym.notes import note
 
 _MOST_SAMPLES = 4_000_000
-_FINEST = 0.02
-"""Smallest distance of samples of a mesh that is no grid [m]."""
+_FINEST, _COARSEST = 0.02, 0.1
+"""Distances of samples of a mesh that is no grid [m]."""
 
 
 def heights_of_mesh(
@@ -60,7 +60,7 @@ def _sampled(
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     corners = vertices[triangles]  # [T, 3, 3]
     sides = np.linalg.norm(corners[:, [1, 2, 0], :2] - corners[:, :, :2], axis=-1)
-    step = max(float(np.percentile(sides[sides > 1e-6], 10)) / 2, _FINEST)
+    step = float(np.clip(np.percentile(sides[sides > 1e-6], 10) / 2, _FINEST, _COARSEST))
     area = float(np.prod(high[:2] - low[:2]))
     step = max(step, (area / _MOST_SAMPLES) ** 0.5, 1e-3)
     rows, columns = (int(np.ceil(size / step)) + 1 for size in (high - low)[:2])

@@ -1,0 +1,145 @@
+"""The runner, old code on new Python, and placeholders, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_script(tmp_path, text, *words, runner=()):
+    """Runs a script through ``python -m rlgpu.isaacgym`` and returns the finished process."""
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    return subprocess.run(
+        [sys.executable, "-m", "rlgpu.isaacgym", *runner, str(script), *words],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def test_a_script_runs_as_it_would_with_isaac_gym(tmp_path):
+    """Imports of every style, its own arguments, and modules beside the script."""
+    (tmp_path / "beside.py").write_text("VALUE = 4")
+    text = """
+import isaacgym
+from isaacgym import gymapi, gymutil, gymtorch
+from isaacgym.torch_utils import *
+import sys, torch, beside
+import numpy as np
+args = gymutil.parse_arguments(custom_parameters=[{"name": "--task", "type": str, "default": "a"}])
+gym = gymapi.acquire_gym()
+sim = gym.create_sim(args.compute_device_id, 0, args.physics_engine, gymapi.SimParams())
+print(args.task, args.use_gpu_pipeline, beside.VALUE, np.float(2), to_torch([1], device="cpu"))
+print(__name__, sys.argv[0].endswith("script.py"))
+"""
+    done = run_script(tmp_path, text, "--task", "ant", "--sim_device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "ant False 4 2.0 tensor([1.])" in done.stdout
+    assert "__main__ True" in done.stdout
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_gpu_script_without_a_gpu_ends_in_one_line(tmp_path):
+    """Whether the script asks the simulation or torch, it is told what to pass."""
+    asks = """
+from isaacgym import gymapi
+params = gymapi.SimParams()
+params.use_gpu_pipeline = True
+gymapi.acquire_gym().create_sim(0, 0, gymapi.SIM_PHYSX, params)
+"""
+    for text in (asks, "import isaacgym, torch\ntorch.zeros(1, device='cuda:0')"):
+        done = run_script(tmp_path, text)
+        assert done.returncode == 2
+        assert done.stderr.strip().splitlines()[-1].startswith("rlgpu.isaacgym: the script uses a")
+        assert "--sim_device cpu" in done.stderr
+
+
+def test_missing_modules_fail_or_wait_until_they_are_used(tmp_path):
+    """By default the import fails; with placeholders, only use does, and libraries see none."""
+    text = """
+import isaacgym
+import not_there
+from not_there.inside import Thing
+class Own(Thing): pass
+import importlib.util
+print("imported", isinstance(Thing, type))
+try:
+    Own()
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    assert run_script(tmp_path, text).returncode == 1
+    done = run_script(tmp_path, text, runner=("--missing", "placeholder"))
+    assert done.returncode == 0, done.stderr
+    assert "imported True" in done.stdout
+    assert "not_there.inside.Thing is used here, and not_there is not installed" in done.stdout
+    assert done.stderr.count("not_there is not installed") == 1
+
+
+def test_gym_comes_from_gymnasium_where_it_is_not_installed(tmp_path):
+    """Old imports of gym give gymnasium's classes, once."""
+    pytest.importorskip("gymnasium")
+    text = """
+import isaacgym, gym, gymnasium
+from gym import spaces
+from gym.spaces import Box
+print(Box is gymnasium.spaces.Box, spaces.Box is Box, issubclass(gym.Env, gymnasium.Env))
+"""
+    done = run_script(tmp_path, text)
+    assert "True True True" in done.stdout, done.stderr
+
+
+CAMERA = """
+from isaacgym import gymapi
+gym = gymapi.acquire_gym()
+sim = gym.create_sim(0, 0, gymapi.SIM_PHYSX, gymapi.SimParams())
+env = gym.create_env(sim, gymapi.Vec3(), gymapi.Vec3(), 1)
+ball = gym.create_sphere(sim, 0.5, gymapi.AssetOptions())
+pose = gymapi.Transform(gymapi.Vec3(2.5, 0, 1))
+gym.create_actor(env, ball, pose, "ball", 0, 0, 7)
+gym.set_rigid_body_color(env, 0, 0, gymapi.MESH_VISUAL, gymapi.Vec3(1, 0, 0))
+gym.prepare_sim(sim)
+properties = gymapi.CameraProperties()
+properties.width, properties.height, properties.horizontal_fov = 64, 48, 60.0
+camera = gym.create_camera_sensor(env, properties)
+gym.set_camera_location(camera, env, gymapi.Vec3(0, 0, 1), gymapi.Vec3(2.5, 0, 1))
+gym.render_all_camera_sensors(sim)
+color = gym.get_camera_image(sim, env, camera, gymapi.IMAGE_COLOR).reshape(48, 64, 4)
+depth = gym.get_camera_image(sim, env, camera, gymapi.IMAGE_DEPTH)
+segments = gym.get_camera_image(sim, env, camera, gymapi.IMAGE_SEGMENTATION)
+print(color[24, 32, 0] > 3 * color[24, 32, 1], abs(depth[24, 32] + 2.0) < 0.02)
+print(segments[24, 32], segments[0, 0])
+gym.write_camera_image_to_file(sim, env, camera, gymapi.IMAGE_COLOR, "seen.png")
+"""
+
+
+def test_a_camera_sees_what_is_before_it(tmp_path):
+    """A red ball, its surface 2 m away: colour, depth and number in the middle of the images."""
+    done = run_script(tmp_path, CAMERA)
+    if "no camera image can be drawn here" in done.stderr:
+        pytest.skip("no OpenGL")
+    assert done.stdout.split() == ["True", "True", "7", "0"], done.stderr
+    assert (tmp_path / "seen.png").stat().st_size > 100
+
+
+def test_bad_command_lines_are_refused(tmp_path):
+    """No script, a missing script and an unknown engine: one line and exit code 2."""
+    for words in ([], ["nowhere.py"], ["--sim", "physx", "x.py"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "rlgpu.isaacgym", *words], capture_output=True, text=True,
+            check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+    table = subprocess.run(
+        [sys.executable, "-m", "rlgpu.isaacgym", "--coverage"], capture_output=True, text=True,
+        check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert "313 calls:" in table.stdout

@@ -1,0 +1,153 @@
+"""Records, vectors and argument checks behave as native bindings do."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from isaacgym.scenes import GYM, at, close, new_env, new_sim
+
+from rlgpu.isaacgym import gymapi, gymtorch, gymutil
+
+
+def test_assigning_a_record_copies_it():
+    """Changing a vector after assigning it does not change the pose; changing the pose does."""
+    pose, vector = gymapi.Transform(), gymapi.Vec3(1, 2, 3)
+    pose.p = vector
+    vector.x = 9
+    pose.p.z = 5
+    assert list(pose.p) == [1, 2, 5]
+    assert gymapi.Transform(vector, r=None).r.w == 1.0
+
+
+def test_unknown_fields_and_wrong_types_raise():
+    """A typo is an AttributeError, a wrong type a TypeError, and enumerations are numbers."""
+    options = gymapi.AssetOptions()
+    with pytest.raises(AttributeError, match="fix_base"):
+        options.fix_base = True
+    with pytest.raises(TypeError, match="armature"):
+        options.armature = "much"
+    with pytest.raises(TypeError, match="int"):
+        options.default_dof_drive_mode = 1.5
+    options.default_dof_drive_mode = gymapi.DOF_MODE_EFFORT
+    assert options.default_dof_drive_mode == 3
+    options.density = np.array([200.0])  # as randomisation code assigns
+    assert options.density == 200.0
+
+
+def test_defaults_are_not_shared_and_copies_are_deep():
+    """Two records of defaults are independent, and so is a copy."""
+    first, second = gymapi.SimParams(), gymapi.SimParams()
+    first.physx.num_threads, first.gravity.z = 7, -9.81
+    twin = copy.deepcopy(first)
+    twin.physx.num_threads = 8
+    assert (first.physx.num_threads, second.physx.num_threads) == (7, 0)
+    assert second.gravity.z == 0.0
+
+
+def test_quaternions_rotate_and_compose_as_written_by_hand():
+    """A quarter turn about z takes x to y; euler angles turn about x, then y, then z."""
+    quarter = gymapi.Quat.from_axis_angle(gymapi.Vec3(0, 0, 2), math.pi / 2)
+    close(list(quarter.rotate(gymapi.Vec3(1, 0, 0))), [0, 1, 0], atol=1e-7)
+    mixed = gymapi.Quat.from_euler_zyx(0.3, -0.4, 0.5)
+    close(mixed.to_euler_zyx(), [0.3, -0.4, 0.5], atol=1e-9)
+    # About x by 90 degrees, then about z by 90: y goes to z and stays.
+    both = gymapi.Quat.from_euler_zyx(math.pi / 2, 0, math.pi / 2)
+    close(list(both.rotate(gymapi.Vec3(0, 1, 0))), [0, 0, 1], atol=1e-7)
+    pose = gymapi.Transform(gymapi.Vec3(1, 0, 0), quarter)
+    close(list((pose * pose.inverse()).p), [0, 0, 0], atol=1e-7)
+    close(list(pose.transform_point(gymapi.Vec3(1, 0, 0))), [1, 1, 0], atol=1e-7)
+
+
+def test_arrays_of_records_have_named_columns():
+    """Buffers of vectors and transforms convert both ways."""
+    array = np.array([((1, 2, 3), (0, 0, 0, 1))], dtype=gymapi.Transform.dtype)
+    assert list(gymapi.Transform.from_buffer(array).p) == [1, 2, 3]
+    points = np.array([(1, 0, 0), (0, 1, 0)], dtype=gymapi.Vec3.dtype)
+    moved = gymapi.Transform(gymapi.Vec3(0, 0, 1)).transform_points(points)
+    assert moved["z"].tolist() == [1, 1]
+    assert gymapi.eulers_to_quats_zyx(np.zeros(2, gymapi.Vec3.dtype))["w"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda env: GYM.get_actor_count(0), "argument 'env' must be of type Env"),
+        (lambda env: GYM.get_actor_index(env, 0, 2), "a member of IndexDomain"),
+        (lambda env: GYM.find_actor_handle(env, 3), "of type str"),
+        (lambda env: GYM.create_env(env.sim, (0, 0, 0), gymapi.Vec3(), 1), "of type Vec3"),
+        (lambda env: GYM.create_env(env.sim, gymapi.Vec3(), gymapi.Vec3(), 1.5), "an int"),
+        (lambda env: GYM.set_dof_state_tensor(env.sim, torch.zeros(1)), "of type Tensor"),
+    ],
+)
+def test_arguments_are_checked_by_type(call, message):
+    """No integer passes for an environment or an enumeration, no tuple for a vector."""
+    env = new_env(new_sim("mujoco"))
+    with pytest.raises(TypeError, match=message):
+        call(env)
+
+
+def test_tensors_must_be_contiguous_and_fit():
+    """A view with gaps, another type or another size is refused."""
+    sim = new_sim("mujoco")
+    asset = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    GYM.create_actor(new_env(sim), asset, at(), "ball", 0, 0)
+    GYM.prepare_sim(sim)
+    with pytest.raises(ValueError, match="contiguous"):
+        gymtorch.unwrap_tensor(torch.zeros(4, 26)[:, ::2])
+    with pytest.raises(ValueError, match="expected 13 float32"):
+        GYM.set_actor_root_state_tensor(sim, gymtorch.unwrap_tensor(torch.zeros(12)))
+    given = gymtorch.unwrap_tensor(torch.zeros(13))
+    with pytest.raises(TypeError, match="int32"):
+        ids = gymtorch.unwrap_tensor(torch.zeros(1, dtype=torch.int64))
+        GYM.set_actor_root_state_tensor_indexed(sim, given, ids, 1)
+    with pytest.raises(IndexError, match="1 actors"):
+        ids = gymtorch.unwrap_tensor(torch.ones(1, dtype=torch.int32))
+        GYM.set_actor_root_state_tensor_indexed(sim, given, ids, 1)
+    assert GYM.acquire_dof_state_tensor(sim) is None
+    assert gymtorch.wrap_tensor(None) is None
+
+
+def test_what_cannot_be_done_raises_with_a_reason():
+    """Soft bodies, Flex, late changes and unknown names are refused in words."""
+    sim = new_sim("mujoco")
+    with pytest.raises(NotImplementedError, match="soft bodies are not simulated"):
+        GYM.create_cloth_grid(sim, 1, 1, 1.0, 1.0)
+    with pytest.raises(NotImplementedError, match="SIM_FLEX"):
+        GYM.create_sim(0, 0, gymapi.SIM_FLEX, gymapi.SimParams())
+    with pytest.raises(AttributeError, match="no attribute 'acquire_everything'"):
+        GYM.acquire_everything(sim)
+    asset = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    GYM.create_actor(new_env(sim), asset, at(), "ball", 0, 0)
+    GYM.prepare_sim(sim)
+    with pytest.raises(RuntimeError, match="call it before prepare_sim"):
+        new_env(sim)
+    with pytest.raises(ValueError, match=r"no actor 'arm'.*ball"):
+        GYM.acquire_jacobian_tensor(sim, "arm")
+
+
+def test_a_configuration_sets_parameters_by_name():
+    """``parse_sim_config`` converts to the fields' types and skips unknown keys."""
+    params = gymapi.SimParams()
+    config = {"dt": "0.005", "gravity": [0, 0, -1], "up_axis": 1, "unknown": 3,
+              "physx": {"contact_collection": 1, "use_gpu": "no"}}  # fmt: skip
+    gymutil.parse_sim_config(config, params)
+    assert (params.dt, params.gravity.z, params.up_axis) == (0.005, -1.0, gymapi.UP_AXIS_Z)
+    assert params.physx.contact_collection == gymapi.CC_LAST_SUBSTEP
+    assert params.physx.use_gpu is False
+    assert gymutil.parse_device_str("cuda:1") == ("cuda", 1)
+    with pytest.raises(ValueError, match="Invalid device"):
+        gymutil.parse_device_str("tpu")
+
+
+def test_wireframes_have_two_vertices_a_line():
+    """A box has 12 edges, axes three; a pose moves them."""
+    assert gymutil.WireframeBoxGeometry(1, 1, 1).num_lines() == 12
+    axes = gymutil.AxesGeometry(0.5, gymapi.Transform(gymapi.Vec3(0, 0, 1)))
+    assert axes.vertices()["z"].tolist() == [1, 1, 1, 1, 1, 1.5]
+    sphere = gymutil.WireframeSphereGeometry(2.0, 4, 6)
+    points = np.stack([sphere.vertices()[name] for name in "xyz"], axis=-1)
+    close(np.linalg.norm(points, axis=-1), 2.0, rtol=1e-6)
