@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 import torch
 from rich.console import Console
 
-from rlgpu.config import Composed, SavedRun, compose, convert, read_file, read_words
+from rlgpu.cli.scripts import WithScripts
+from rlgpu.config import (
+    Composed,
+    SavedRun,
+    compose,
+    convert,
+    read_file,
+    read_words,
+    task_name,
+)
 from rlgpu.envs import VecEnv
 from rlgpu.errors import TrainingFailed, UsageError, line_in, usable_path
 from rlgpu.learner import Ppo
@@ -72,7 +81,7 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
     start = _find_start(given, cfg)
     if _wants_video(given, start, cfg):
         require_video()  # before MuJoCo is imported, which is when it chooses how to draw
-    composed = compose(arguments, tasks, ENGINES, cfg, start.saved)
+    composed = compose(arguments, WithScripts(tasks), ENGINES, cfg, start.saved)
     for note in composed.notes:
         console.print(note)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
@@ -107,9 +116,8 @@ def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
     if not wanted:
         return _Start()
     task_word = given.get("task") or str(read_file(cfg / "config.yaml").get("task", ""))
-    task_name = task_word.rpartition(":")[2]
     runs_dir, experiment = given.get("runs_dir", "runs"), given.get("experiment", "")
-    path = find_checkpoint(wanted, task_folder(runs_dir, experiment, task_name))
+    path = find_checkpoint(wanted, task_folder(runs_dir, experiment, task_name(task_word)))
     content = load_checkpoint(path)
     saved = SavedRun.read(
         content["config"], content["origin"], playing=playing, source=f"checkpoint={path}"

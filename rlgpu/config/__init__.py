@@ -17,6 +17,7 @@ from rlgpu.config.reading import read_file, read_words, yaml_text
 from rlgpu.config.resolve import minibatch_split
 from rlgpu.config.saved import SavedRun, plain
 from rlgpu.config.schema import Config, TrainConfig
+from rlgpu.config.task_file import is_foreign, task_name
 
 __all__ = [
     "Composed",
@@ -36,6 +37,7 @@ __all__ = [
     "compose",
     "convert",
     "help_text",
+    "is_foreign",
     "keys_of",
     "leaves",
     "minibatch_split",
@@ -43,5 +45,6 @@ __all__ = [
     "plain",
     "read_file",
     "read_words",
+    "task_name",
     "yaml_text",
 ]

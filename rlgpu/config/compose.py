@@ -114,6 +114,10 @@ def compose(
         frozenset(given) & frozenset(_CHOICES),
     )
     candidates = _candidates(words["sim"], given.get("sim_device", "auto"), engines)
+    runs_on = getattr(request.task.task_class, "engines", candidates)
+    candidates = tuple(name for name in candidates if name in runs_on)
+    if not candidates:
+        raise UsageError(f"sim={words['sim']}: {words['task']} runs on {', '.join(runs_on)}")
     notes: list[str] = []
     for engine in candidates:
         composed = _compose(request, engine)
@@ -201,10 +205,14 @@ def _compose(request: _Request, engine: str) -> Composed:
 def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Returns the groups of values below the command line, lowest first."""
     task, cfg, engines = request.task, request.cfg, request.engines
-    train_name = request.train or f"{task.name}PPO"
+    train_name = request.train or task.train
     files: dict[str, Callable[[], Mapping[str, Any]]] = {
         "": lambda: request.tree,
-        "task": lambda: _for_engine(task.task_folder / f"{task.name}.yaml", "", engine, engines),
+        "task": lambda: (
+            _for_engine(task.task_folder / f"{task.name}.yaml", "", engine, engines)
+            if task.task_folder
+            else {"name": task.name}
+        ),
         "train": lambda: _for_engine(
             task.train_folder / f"{train_name}.yaml", "train", engine, engines
         ),

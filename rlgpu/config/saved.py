@@ -9,6 +9,7 @@ from typing import Any
 
 from rlgpu.config.keys import leaves
 from rlgpu.config.schema import Config
+from rlgpu.config.task_file import task_name
 from rlgpu.errors import UsageError
 
 _NEVER = ("test", "checkpoint", "weights_only", "run")
@@ -53,7 +54,7 @@ class SavedRun:
         for group, names in _NEEDED.items():
             part = values.get(group) if whole else None
             whole = isinstance(part, Mapping) and all(name in part for name in names)
-        if not whole or origin["task"].rpartition(":")[2] != values["task"]["name"]:
+        if not whole or task_name(origin["task"]) != values["task"]["name"]:
             raise UsageError(f"{source}: it is not the configuration of a run of rlgpu")
         return cls(values, origin["task"], playing)
 

@@ -12,16 +12,22 @@ from typing import Any, NamedTuple
 from rlgpu.config.keys import keys_of
 from rlgpu.errors import UsageError, first_line, line_in, nearest, usable_path
 
+FOREIGN = ("isaacgym", "isaacgymenvs", "legged_gym")
+"""What ``task=`` begins with, before a colon, for tasks written for Isaac Gym."""
+
 
 class FoundTask(NamedTuple):
     """A task's class and the folders of its YAML files."""
 
     name: str
     task_class: Any
-    task_folder: Path
+    task_folder: Path | None
+    """None for a task that has a configuration of its own."""
     train_folder: Path
     word: str
     """What ``task=`` must be to find it again from any folder."""
+    train: str
+    """The file of training values that it uses by default."""
 
 
 def find_task(word: str, tasks: Mapping[str, Any], cfg: Path) -> FoundTask:
@@ -35,20 +41,38 @@ def find_task(word: str, tasks: Mapping[str, Any], cfg: Path) -> FoundTask:
     Raises:
         UsageError: There is no such task, or its file or class cannot be used.
     """
+    if is_foreign(word):
+        kind, _, rest = word.partition(":")
+        if kind == "isaacgym":
+            path, _, class_name = rest.rpartition(":")
+            word = f"{kind}:{usable_path('task', path).resolve()}:{class_name}"
+        return FoundTask(task_name(word), tasks[word], None, cfg / "train", word, "IsaacGymPPO")
     if is_file(word):
         path, _, class_name = word.rpartition(":") if ":" in word else (word, "", "")
         file = usable_path("task", path)
         task_class = _import_class(file, class_name)
         folder = file.resolve().parent
         found = f"{file.resolve()}:{class_name}"
-        return FoundTask(class_name, task_class, folder, folder, found)
+        return FoundTask(class_name, task_class, folder, folder, found, f"{class_name}PPO")
     check_name(word, tasks)
-    return FoundTask(word, tasks[word], cfg / "task", cfg / "train", word)
+    return FoundTask(word, tasks[word], cfg / "task", cfg / "train", word, f"{word}PPO")
 
 
 def is_file(word: str) -> bool:
-    """Returns whether ``task=`` names a file of the user's, not one of the tasks included."""
+    """Returns whether ``task=`` names code of the user's, not one of the tasks included."""
     return ":" in word or word.endswith(".py")
+
+
+def is_foreign(word: str) -> bool:
+    """Returns whether ``task=`` names a task written for Isaac Gym."""
+    kind, colon, _ = word.partition(":")
+    return bool(colon) and kind in FOREIGN
+
+
+def task_name(word: str) -> str:
+    """Returns the name of the task that ``task=`` names, which also names its runs."""
+    name = word.rpartition(":")[2]
+    return f"{word.partition(':')[0]}_{name}" if is_foreign(word) else name
 
 
 def check_name(word: str, names: Collection[str]) -> None:

@@ -9,7 +9,9 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +45,8 @@ def bring_back() -> None:
     os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     if importlib.util.find_spec("gym") is None and importlib.util.find_spec("gymnasium"):
         sys.meta_path.insert(0, _GymByGymnasium())
+        # gymnasium remarks on every space that an old script makes from float64 limits.
+        warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
 
 
 def _torch_functions() -> dict[str, Any]:
@@ -87,6 +91,17 @@ class _GymByGymnasium(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def use_placeholders() -> None:
     """Puts stand-ins in place of modules that scripts import and that are not installed."""
     sys.meta_path.append(_Placeholders())
+
+
+@contextmanager
+def placeholders() -> Iterator[None]:
+    """Does so for a while."""
+    finder = _Placeholders()
+    sys.meta_path.append(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):

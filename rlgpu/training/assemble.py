@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rlgpu.config import Config
-from rlgpu.envs import Task, VecEnv, explained, scene_of
+from rlgpu.envs import ForeignTask, Task, VecEnv, explained, scene_of
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
 from rlgpu.ops import select_kernels
@@ -17,7 +17,12 @@ from rlgpu.training.memory import check_memory
 
 
 def make_env(
-    config: Config, task_class: type[Task], num_envs: int, seed: int, *, training: bool = False
+    config: Config,
+    task_class: type[Task] | type[ForeignTask],
+    num_envs: int,
+    seed: int,
+    *,
+    training: bool = False,
 ) -> VecEnv:
     """Returns environments of a task on the configured engine.
 
@@ -32,6 +37,14 @@ def make_env(
         UsageError: The engine is not installed, or cannot use the device or simulate the task; the
             task makes a mistake; or the memory does not suffice.
     """
+    if issubclass(task_class, ForeignTask):
+        return task_class.make(
+            config.task,
+            num_envs=num_envs,
+            seed=seed,
+            device=torch.device(config.sim_device),
+            engine=config.sim.engine,
+        )
     check_memory(config, task_class.num_observations, task_class.num_actions)
     with explained(task_class, "__init__"):
         task = task_class(config.task)

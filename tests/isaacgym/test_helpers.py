@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from isaacgym.scenes import close
+from scenes import close
 
 from rlgpu.isaacgym import coverage, gymutil, terrain_utils, torch_utils
 from rlgpu.isaacgym.terrains import heights_of_mesh

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from isaacgym.scenes import (
+from scenes import (
     GYM,
     PENDULUM,
     at,

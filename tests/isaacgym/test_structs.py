@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from isaacgym.scenes import GYM, at, close, new_env, new_sim
+from scenes import GYM, at, close, new_env, new_sim
 
 from rlgpu.isaacgym import gymapi, gymtorch, gymutil
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from isaacgym.scenes import (
+from scenes import (
     GYM,
     PENDULUM,
     at,

@@ -1,0 +1,236 @@
+"""Environments written for Isaac Gym, stepped as rlgpu's.
+
+What their ``step`` returns is mapped to ``Step``:
+
+- IsaacGymEnvs reports an episode's end one step before it resets, and the step between belongs to
+  no episode. Here, ended environments are reset at once by the task's own ``reset_idx``, its
+  ``compute_observations`` gives the first observations of the new episode, and the observations
+  that ``step`` returned are the final ones, exactly.
+- legged_gym resets within the step and returns the new episode's observations only. The final ones
+  are lost, so an episode that ends by time is continued by the value of the observations before the
+  step, as in rsl_rl.
+- Time limits are those in ``extras["time_outs"]``; every other end is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.envs import Step, VecEnv, WorldCounts
+from rlgpu.errors import UsageError
+from rlgpu.isaacgym.scene import Sim
+from rlgpu.sim import Timing
+from rlgpu.sim.mujoco.mirror import Mirror
+
+
+class _Returned(NamedTuple):
+    """What a ``step`` returned, whichever library's."""
+
+    observations: Tensor
+    rewards: Tensor
+    done: Tensor
+    extras: Mapping[str, Any]
+
+
+class ScriptSimulator:
+    """What the trainer, the viewer and checkpoints ask of a simulator."""
+
+    capturable = False
+
+    def __init__(self, env: Any, sim: Sim) -> None:
+        """Describes the simulation of an environment."""
+        if sim.world is None:
+            raise UsageError("the task did not prepare its simulation")
+        self._world = sim.world
+        self.num_envs, self.device = sim.world.num_envs, sim.device
+        self.joint_names = tuple(
+            f"{actor.name}/{name}" for actor in sim.envs[0].actors for name in actor.asset.dofs
+        )
+        self.description = (
+            f"Isaac Gym's API on {sim.world.worlds.description}"
+        )
+        repeats = _first(env, "control_freq_inv", "decimation") or _of_config(env) or 1
+        self.timing = Timing(sim.params.dt, int(repeats))
+
+    def capturing(self) -> Any:
+        """Returns a context that does nothing: scripts are not captured."""
+        return nullcontext()
+
+    def mirror(self) -> Mirror:
+        """Returns a mirror that shows one environment at a time."""
+        return Mirror(self._world.worlds)
+
+    def close(self) -> None:
+        """Frees the engine's memory and threads."""
+        self._world.worlds.close()
+
+
+class ScriptEnv(VecEnv):
+    """An environment object of a script, with the interface of ``VecEnv``."""
+
+    def __init__(self, env: Any, config: Any) -> None:
+        """Takes a first step with actions of zero, in which scripts reset everything.
+
+        Args:
+            env: The script's object.
+            config: The task's configuration.
+
+        Raises:
+            UsageError: It lacks what is needed to step it.
+        """
+        self.script, self.task = env, _TaskOf(env, config)  # type: ignore[assignment]
+        self.num_envs = int(env.num_envs)
+        self.device = torch.device(env.sim.device)
+        self.num_observations = int(_first(env, "num_obs", "num_observations"))
+        self.num_actions = int(env.num_actions)
+        self.sim = ScriptSimulator(env, env.sim)  # type: ignore[assignment]
+        self.generator = torch.Generator(device=self.device)
+        self.host_may_read = True
+        self.privileged: Tensor | None = None
+        """What the critic alone may see, if the task says; not used by the learner."""
+        none = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.counts = WorldCounts(none, none.clone())
+        self.observations = torch.zeros(self.num_envs, self.num_observations, device=self.device)
+        if _first(env, "progress_buf") is None and hasattr(env, "reset"):
+            env.reset()  # IsaacGymEnvs' does nothing, its first step resets
+        first = self._returned(torch.zeros(self.num_envs, self.num_actions, device=self.device))
+        if first.observations.shape != self.observations.shape:
+            raise UsageError(
+                f"{type(env).__name__} says num_obs {self.num_observations} and returns "
+                f"observations of shape {list(first.observations.shape)}"
+            )
+        self.observations.copy_(self._next(first))
+
+    def _returned(self, actions: Tensor) -> _Returned:
+        """Steps the script's environments."""
+        result = self.script.step(actions)
+        if len(result) == 5:  # legged_gym: observations, privileged observations, ...
+            observations, self.privileged, rewards, done, extras = result
+        else:
+            observations, rewards, done, extras = result
+        if isinstance(observations, Mapping):
+            self.privileged = observations.get("states")
+            observations = observations["obs"]
+        # Scripts rewrite their buffers.
+        return _Returned(observations.clone(), rewards.clone(), done.bool().clone(), extras)
+
+    def _next(self, returned: _Returned) -> Tensor:
+        """Resets ended environments that were not reset in the step; returns what comes next."""
+        progress = _first(self.script, "progress_buf")
+        if progress is None:
+            return returned.observations
+        # A count that still stands is that of the episode that ended.
+        waiting = returned.done & (progress > 0)
+        ids = waiting.nonzero().squeeze(-1)
+        if ids.numel() == 0:
+            return returned.observations
+        self.script.reset_idx(ids)
+        self.script.compute_observations()
+        limit = float(_first(self.script, "clip_obs") or float("inf"))
+        fresh = self.script.obs_buf.clamp(-limit, limit)
+        return torch.where(waiting[:, None], fresh, returned.observations)
+
+    def step(self, actions: Tensor) -> Step:
+        """Applies actions for one control step; ended environments are reset.
+
+        Args:
+            actions: Actions, which the task itself limits, shape [N, A].
+        """
+        before = self.observations.clone()
+        returned = self._returned(actions)
+        progress = _first(self.script, "progress_buf")
+        kept = returned.done if progress is None else returned.done & ~(progress > 0)
+        time_outs = returned.extras.get("time_outs")
+        truncated = torch.zeros_like(returned.done)
+        if time_outs is not None:
+            truncated = time_outs.bool().to(self.device) & returned.done
+        # Where the script has reset already, the final observations are not known.
+        final = torch.where(kept[:, None], before, returned.observations)
+        self.observations.copy_(self._next(returned))
+        self.counts.diverged.add_(self.script.sim.world.worlds.diverged.sum())
+        self.counts.overflowed.add_(self.script.sim.world.worlds.overflowed.sum())
+        return Step(
+            self.observations, returned.rewards, returned.done & ~truncated, truncated, final
+        )
+
+    def evaluate_step(self, actions: Tensor) -> Step:
+        """Refuses: a script's step cannot be done without its physics."""
+        raise UsageError("a task of Isaac Gym's cannot be profiled in parts")
+
+    def randomize_ages(self) -> None:
+        """Spreads out the ends of the first episodes, where the task counts their steps."""
+        for name in ("progress_buf", "episode_length_buf"):
+            ages = _first(self.script, name)
+            if ages is not None:
+                limit = int(_first(self.script, "max_episode_length"))
+                ages.copy_(torch.randint_like(ages, limit))
+                return
+
+    def nan_source(self) -> str:
+        """Returns what is known of where a NaN came from: the task's step."""
+        return f"{type(self.script).__name__}.step returns NaN"
+
+    def _buffers(self) -> dict[str, Tensor]:
+        """Returns the tensors that the script's object keeps, by name."""
+        return {
+            name: value for name, value in vars(self.script).items() if isinstance(value, Tensor)
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns copies of the engine's state, the script's tensors and the global generators."""
+        world = self.script.sim.world
+        kind, keys, position, has_gauss, gauss = np.random.get_state()
+        return {
+            "engine": world.worlds.state_dict(),
+            "targets": [world.position_targets.clone(), world.velocity_targets.clone()],
+            "buffers": {name: value.clone() for name, value in self._buffers().items()},
+            "observations": self.observations.clone(),
+            "torch": torch.get_rng_state(),
+            "numpy": [str(kind), torch.from_numpy(np.asarray(keys, np.int64)), int(position),
+                      int(has_gauss), float(gauss)],
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""
+        world = self.script.sim.world
+        world.worlds.load_state_dict(state["engine"])
+        world.read_roots()
+        world.read_dofs()
+        world.position_targets.copy_(state["targets"][0])
+        world.velocity_targets.copy_(state["targets"][1])
+        buffers = self._buffers()
+        for name, value in state["buffers"].items():
+            if name in buffers and buffers[name].shape == value.shape:
+                buffers[name].copy_(value)
+        self.observations.copy_(state["observations"])
+        torch.set_rng_state(state["torch"])
+        kind, keys, position, has_gauss, gauss = state["numpy"]
+        np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+
+
+class _TaskOf:
+    """What the trainer asks of a task."""
+
+    def __init__(self, env: Any, config: Any) -> None:
+        length = _first(env, "max_episode_length") or config.episode_length
+        self.config = _Lengths(int(length))
+
+
+class _Lengths(NamedTuple):
+    episode_length: int
+
+
+def _first(env: Any, *names: str) -> Any:
+    """Returns the first of some attributes that an object has, None without any."""
+    return next((getattr(env, name) for name in names if hasattr(env, name)), None)
+
+
+def _of_config(env: Any) -> Any:
+    """Returns legged_gym's ``cfg.control.decimation``, None without one."""
+    return getattr(getattr(getattr(env, "cfg", None), "control", None), "decimation", None)
