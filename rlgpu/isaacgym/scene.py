@@ -115,6 +115,10 @@ class Sim:
     frame_count: int = 0
     time: float = 0.0
     world: World | None = None
+    initial_poses: dict[tuple[object, ...], list[Transform]] = field(default_factory=dict)
+    """Poses of the bodies of environments, by their recipes and actors' poses."""
+    prepared: bool = False
+    """Whether nothing can be added any more."""
     renderers: Renderers | None = None
 
     # Environments are alike, so the first, which is complete, stands for all before another.

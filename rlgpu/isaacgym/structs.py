@@ -114,7 +114,7 @@ class AssetOptions(Record):
     armature = Field(0.0)
     """Added to the inertia of every joint [kg m^2 or kg]."""
     collapse_fixed_joints = Field(False)
-    """Whether bodies joined by fixed joints become one."""
+    """Whether links of a URDF file joined by fixed joints become one body; MJCF bodies stay."""
     convex_decomposition_from_submeshes = Field(False)
     default_dof_drive_mode = Field(0)
     """A ``DofDriveMode`` for every DOF that the file gives no drive."""

@@ -66,11 +66,11 @@ class Asset:
     spec: mujoco.MjSpec
     """One body under the world, without a free joint, actuators or sensors; inertia is explicit."""
     options: AssetOptions
-    fixed: bool
-    """Whether the root is fixed to the world, or moves only by joints of its own."""
     drives: dict[str, Drive] = field(default_factory=dict)
     actuators: tuple[Actuator, ...] = ()
     sensors: list[Sensor] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+    """Names of the joints that hold bodies to their parents, by body, where the file names them."""
 
     def __post_init__(self) -> None:
         self.model = self.spec.compile()
@@ -78,7 +78,10 @@ class Asset:
         names = [model.body(i).name for i in range(1, model.nbody)]
         self.bodies = tuple(RESERVED if name == STAND_IN else name for name in names)
         joints = [model.joint(i) for i in range(model.njnt)]
-        self.joints = tuple(joint.name for joint in joints)
+        self.dofs = tuple(joint.name for joint in joints)
+        """Names of the degrees of freedom."""
+        self.joints = tuple(self._joint_of(i) for i in range(2, model.nbody))
+        """Names of the joints: one a body but the root, also where it is fixed."""
         self.tendons = tuple(model.tendon(i).name for i in range(model.ntendon))
         self.shapes = tuple(i for i in range(model.ngeom) if collides(model, i))
         """Geoms that collide, in the model's order."""
@@ -88,14 +91,21 @@ class Asset:
         self.tendon_properties = [self._tendon_properties(i) for i in range(model.ntendon)]
 
     @property
-    def dofs(self) -> tuple[str, ...]:
-        """Names of the degrees of freedom."""
-        return self.joints
+    def fixed(self) -> bool:
+        """Whether the root is fixed where its actor is created."""
+        return self.options.fix_base_link
+
+    def _joint_of(self, body: int) -> str:
+        """Returns the name of the joint that holds a body; a body of several has the first's."""
+        name = self.model.body(body).name
+        if self.model.body_jntnum[body]:
+            return str(self.model.joint(int(self.model.body_jntadr[body])).name)
+        return self.links.get(name, f"{name}_fixed")
 
     def _dof_properties(self) -> np.ndarray:
         model, options = self.model, self.options
         table = np.zeros(model.njnt, dtype=DOF_PROPERTIES)
-        for i, name in enumerate(self.joints):
+        for i, name in enumerate(self.dofs):
             drive, dof = self.drives.get(name, Drive()), model.jnt_dofadr[i]
             row = table[i : i + 1]
             row["hasLimits"] = bool(model.jnt_limited[i])
@@ -127,9 +137,9 @@ class Asset:
         properties.num_joints = int(model.tendon_num[tendon])
         return properties
 
-    def joint_type(self, joint: int) -> mujoco.mjtJoint:
-        """Returns MuJoCo's type of a joint."""
-        return mujoco.mjtJoint(self.model.jnt_type[joint])
+    def rotates(self, dof: int) -> bool:
+        """Returns whether a degree of freedom is a rotation."""
+        return bool(self.model.jnt_type[dof] == mujoco.mjtJoint.mjJNT_HINGE)
 
     def body_shapes(self, body: int) -> tuple[int, int]:
         """Returns the first of a body's shapes and their number."""

@@ -29,6 +29,7 @@ def finish(
     options: AssetOptions,
     drives: dict[str, Drive] | None = None,
     actuators: tuple[Actuator, ...] = (),
+    links: dict[str, str] | None = None,
 ) -> Asset:
     """Returns the asset of a specification, which becomes its own.
 
@@ -38,37 +39,33 @@ def finish(
         options: How to load it.
         drives: What else is known of its joints, by name.
         actuators: The file's actuators.
+        links: Names of the joints that hold bodies to their parents, by body.
 
     Raises:
         ValueError: It is not one articulation of hinges and slides.
     """
     root = _root(file, spec)
-    floats = [joint for joint in root.joints if joint.type == mujoco.mjtJoint.mjJNT_FREE]
-    for joint in floats:
+    # The world is no link in Isaac Gym: a root floats or is fixed, whatever joins it to the world.
+    for joint in list(root.joints):
+        if joint.type != mujoco.mjtJoint.mjJNT_FREE:
+            note(f"{file}: joint {joint.name} holds the root to the world and is left out")
         spec.delete(joint)
     _name_all(file, spec)
-    if options.collapse_fixed_joints:
-        # A root that moves freely is not fused with the world.
-        held = root.add_freejoint()
-        spec.fuse_static()
-        spec.delete(held)
-        root = _root(file, spec)
-    fixed = options.fix_base_link or bool(list(root.joints))
     # An actor's pose is that of its root; a fixed root keeps the orientation that the file gives.
     root.pos = [0, 0, 0]
-    if not fixed:
+    if not options.fix_base_link:
         root.quat = [1, 0, 0, 0]
     for geom in list(spec.geoms):
         if options.replace_cylinder_with_capsule and geom.type == _CYLINDER:
             geom.type = _CAPSULE
-    _settle_inertia(file, spec, options)
     _drop_looks(spec)
+    _settle_inertia(file, spec, options)
     for joint in spec.joints:
         joint.armature = max(joint.armature, options.armature)
     for body in spec.bodies[1:]:
         body.gravcomp = 1.0 if options.disable_gravity else 0.0
     try:
-        return Asset(file, spec, options, fixed, dict(drives or {}), actuators)
+        return Asset(file, spec, options, dict(drives or {}), actuators, links=links or {})
     except ValueError as error:
         raise ValueError(f"{file} cannot be compiled: {' '.join(str(error).split())}") from error
 
@@ -123,8 +120,10 @@ def _settle_inertia(file: str, spec: mujoco.MjSpec, options: AssetOptions) -> No
 
 
 def _drop_looks(spec: mujoco.MjSpec) -> None:
-    """Removes meshes that are only drawn, and materials and textures."""
+    """Removes meshes that are only drawn, and materials and textures; looks have no mass."""
     for geom in list(spec.geoms):
+        if not (geom.contype or geom.conaffinity):
+            geom.density = geom.mass = 0.0
         geom.material, geom.group = "", 0
         if geom.type == _MESH and not (geom.contype or geom.conaffinity):
             spec.delete(geom)

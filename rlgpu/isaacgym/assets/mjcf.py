@@ -30,7 +30,9 @@ _DROPPED = ("option", "visual", "statistic", "keyframe", "sensor", "custom", "si
 _WORLD_ONLY = ("geom", "light", "camera", "site")
 _UNKNOWN = re.compile(r"unrecognized attribute: '(\w+)'\s*Element '(\w+)'")
 _UNKNOWN_ELEMENT = re.compile(r"unrecognized element\s*Element '(\w+)'")
-_POSITION, _VELOCITY, _EFFORT = 1, 2, 3
+_POSITION, _VELOCITY = 1, 2
+_LOCKED = 1e-3
+"""Play of a joint whose limits are equal [rad, degrees or m]."""
 
 
 def load_mjcf(path: Path, options: AssetOptions) -> Asset:
@@ -48,6 +50,7 @@ def load_mjcf(path: Path, options: AssetOptions) -> Asset:
         raise ValueError(f"{path.name} is not MJCF: its root element is <{root.tag}>")
     _clean(root)
     _join_roots(root)
+    _rename_repeated(root, path)
     _drop_dangling(root)
     _absolute_meshes(root, path.parent)
     spec = _spec(root, path)
@@ -100,6 +103,10 @@ def _clean(root: ET.Element) -> None:
                     element.remove(child)
     for element in root.iter():
         element.attrib.pop("material", None)
+        if element.tag == "joint" and "range" in element.attrib:
+            low, high = (float(value) for value in element.attrib["range"].split())
+            if low == high:  # a locked joint; MuJoCo wants a range
+                element.attrib["range"] = f"{low - _LOCKED} {high + _LOCKED}"
         inertials = element.findall("inertial")
         for again in inertials[1:]:
             element.remove(again)
@@ -127,6 +134,23 @@ def _join_roots(root: ET.Element) -> None:
         for body in bodies:
             world.remove(body)
             base.append(body)
+
+
+def _rename_repeated(root: ET.Element, path: Path) -> None:
+    """Gives parts of one kind and name different names; old readers did not compare them."""
+    seen: set[tuple[str, str]] = set()
+    for element in (part for world in root.iter("worldbody") for part in world.iter()):
+        name = element.get("name")
+        if name is None:
+            continue
+        new, count = name, 0
+        while (element.tag, new) in seen:
+            count += 1
+            new = f"{name}_{count}"
+        seen.add((element.tag, new))
+        if count:
+            element.set("name", new)
+            note(f"{path.name}: a second {element.tag} {name} is called {new}")
 
 
 def _drop_dangling(root: ET.Element) -> None:

@@ -25,6 +25,8 @@ from rlgpu.isaacgym.structs import (
 
 _SPHERE, _BOX = mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_BOX
 _CYLINDER, _CAPSULE = mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE
+_THIN = 1e-4
+"""Least size of a shape [m]."""
 _KINDS = {
     "revolute": mujoco.mjtJoint.mjJNT_HINGE,
     "continuous": mujoco.mjtJoint.mjJNT_HINGE,
@@ -50,17 +52,7 @@ def load_urdf(path: Path, folders: list[Path], options: AssetOptions) -> Asset:
     if root.tag != "robot":
         raise ValueError(f"{path.name} is not URDF: its root element is <{root.tag}>")
     builder = _Builder(root, path, folders, options)
-    # Fixed joints are collapsed here, where the file's marks against it are known.
-    asset_options = _without_collapsing(options)
-    asset = finish(path.name, builder.build(), asset_options, builder.drives)
-    asset.options = options
-    return asset
-
-
-def _without_collapsing(options: AssetOptions) -> AssetOptions:
-    copied = options.__copy__()
-    copied.collapse_fixed_joints = False
-    return copied
+    return finish(path.name, builder.build(), options, builder.drives, links=builder.holders)
 
 
 class _Builder:
@@ -74,6 +66,7 @@ class _Builder:
         self.spec.compiler.degree = False
         self.spec.compiler.autolimits = False
         self.drives: dict[str, Drive] = {}
+        self.holders: dict[str, str] = {}
         self.meshes = MeshFiles(self.spec, path, folders, options)
         self.links = {link.attrib["name"]: link for link in root.findall("link")}
         self.children: dict[str, list[ET.Element]] = {name: [] for name in self.links}
@@ -143,6 +136,7 @@ class _Builder:
         assert child is not None
         name, kind, link = joint.attrib["name"], joint.attrib["type"], child.attrib["link"]
         where = frame @ frame_of(joint)
+        self.holders[link] = name
         body = parent.add_body(name=link, pos=where.pos, quat=where.quat)
         if joint.find("mimic") is not None:
             # Isaac Gym ignores it too: scripts drive both fingers of a Franka.
@@ -247,17 +241,25 @@ def _shape(
     where, shape = frame @ frame_of(collision), geometry[0]
     geom = body.add_geom(pos=where.pos, quat=where.quat, density=options.density)
     if shape.tag == "sphere":
-        geom.type, geom.size = _SPHERE, [float(shape.attrib["radius"]), 0, 0]
+        geom.type, geom.size = _SPHERE, [_length(shape, "radius"), 0, 0]
     elif shape.tag == "box":
-        geom.type, geom.size = _BOX, [0.5 * v for v in numbers(shape, "size", [1, 1, 1])]
+        geom.type, geom.size = (
+            _BOX,
+            [max(0.5 * side, _THIN) for side in numbers(shape, "size", [1, 1, 1])],
+        )
     elif shape.tag in ("cylinder", "capsule"):
         whole = shape.tag == "capsule" or options.replace_cylinder_with_capsule
         geom.type = _CAPSULE if whole else _CYLINDER
-        geom.size = [float(shape.attrib["radius"]), 0.5 * float(shape.attrib["length"]), 0]
+        geom.size = [_length(shape, "radius"), 0.5 * _length(shape, "length"), 0]
     elif shape.tag == "mesh":
         meshes.use(geom, shape, where)
     else:
         raise ValueError(f"shape <{shape.tag}> is not one of sphere, box, cylinder, capsule, mesh")
+
+
+def _length(shape: ET.Element, name: str) -> float:
+    """Returns a length of a shape; some files have flat ones, which MuJoCo does not."""
+    return max(float(shape.attrib[name]), _THIN)
 
 
 def _bound(limit: ET.Element | None, name: str) -> float:

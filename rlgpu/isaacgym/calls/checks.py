@@ -87,7 +87,7 @@ def _number(value: Any) -> float:
     if isinstance(value, str):
         raise TypeError("a number")
     try:
-        return float(value)
+        return float(value.item() if hasattr(value, "item") else value)
     except (TypeError, ValueError):
         raise TypeError("a number") from None
 

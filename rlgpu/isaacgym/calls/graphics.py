@@ -122,9 +122,10 @@ class GraphicsCalls:
     def set_rigid_body_color(
         self, env: Env, handle: int, body: int, kind: MeshType, color: Vec3
     ) -> None:
-        """Sets the colour of a body."""
+        """Sets the colour of a body; of a body that is not there, nothing, as scripts expect."""
         actor = actor_of(env, handle)
-        actor.colors = {**actor.colors, body: color}
+        if 0 <= body < len(actor.asset.bodies):
+            actor.colors[body] = color.__copy__()
 
     def get_rigid_body_color(self, env: Env, handle: int, body: int, kind: MeshType) -> Vec3:
         """Returns the colour of a body that was set, else grey."""
@@ -142,6 +143,32 @@ class GraphicsCalls:
         """Returns the number of a body's pixels in segmentation images."""
         actor = actor_of(env, handle)
         return actor.segments.get(body, actor.segmentation)
+
+    # Scripts give objects textures by habit; they change nothing but looks.
+
+    def create_texture_from_file(self, sim: Sim, path: str) -> int:
+        """Does nothing: textures are not drawn."""
+        note("textures are not drawn; bodies keep their colours")
+        return 0
+
+    def create_texture_from_buffer(
+        self, sim: Sim, width: int, height: int, buffer: np.ndarray
+    ) -> int:
+        """Does nothing: textures are not drawn."""
+        note("textures are not drawn; bodies keep their colours")
+        return 0
+
+    def free_texture(self, sim: Sim, texture: int) -> None:
+        """Does nothing: textures are not drawn."""
+
+    def set_rigid_body_texture(
+        self, env: Env, handle: int, body: int, kind: MeshType, texture: int
+    ) -> None:
+        """Does nothing: textures are not drawn."""
+
+    def get_rigid_body_texture(self, env: Env, handle: int, body: int, kind: MeshType) -> int:
+        """Does nothing: textures are not drawn; returns 0."""
+        return 0
 
     def set_light_parameters(
         self, sim: Sim, index: int, intensity: Vec3, ambient: Vec3, direction: Vec3

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from rlgpu.isaacgym import assets
@@ -25,7 +24,6 @@ from rlgpu.isaacgym.structs import (
     AssetOptions,
 )
 
-_HINGE = mujoco.mjtJoint.mjJNT_HINGE
 _INVALID = -1
 
 
@@ -165,23 +163,22 @@ class LoadingCalls:
 
     def get_asset_dof_type(self, asset: Asset, index: int) -> DofType:
         """Returns whether a degree of freedom rotates or translates."""
-        rotates = asset.joint_type(index) == _HINGE
-        return DofType.DOF_ROTATION if rotates else DofType.DOF_TRANSLATION
+        return DofType.DOF_ROTATION if asset.rotates(index) else DofType.DOF_TRANSLATION
 
     def get_asset_dof_properties(self, asset: Asset) -> np.ndarray:
         """Returns a copy of the properties of the degrees of freedom."""
         return asset.dof_properties.copy()
 
     def get_asset_joint_count(self, asset: Asset) -> int:
-        """Returns the number of joints that move."""
+        """Returns the number of joints: one a body but the root, also where it is fixed."""
         return len(asset.joints)
 
     def get_asset_joint_names(self, asset: Asset) -> list[str]:
-        """Returns the names of the joints that move."""
+        """Returns the names of the joints."""
         return list(asset.joints)
 
     def get_asset_joint_name(self, asset: Asset, index: int) -> str:
-        """Returns the name of a joint that moves."""
+        """Returns the name of a joint."""
         return asset.joints[index]
 
     def get_asset_joint_dict(self, asset: Asset) -> dict[str, int]:
@@ -194,7 +191,10 @@ class LoadingCalls:
 
     def get_asset_joint_type(self, asset: Asset, index: int) -> JointType:
         """Returns a joint's type."""
-        rotates = asset.joint_type(index) == _HINGE
+        name = asset.joints[index]
+        if name not in asset.dofs:
+            return JointType.JOINT_FIXED
+        rotates = asset.rotates(asset.dofs.index(name))
         return JointType.JOINT_REVOLUTE if rotates else JointType.JOINT_PRISMATIC
 
     # Actuators, tendons, sensors

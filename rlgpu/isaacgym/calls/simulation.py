@@ -56,11 +56,13 @@ class SimulationCalls:
     def prepare_sim(self, sim: Sim) -> bool:
         """Builds the worlds; tensors can be acquired from now on."""
         world_of(sim)
+        sim.prepared = True
         return True
 
     def simulate(self, sim: Sim) -> None:
         """Advances all environments by ``params.dt``."""
         world_of(sim).simulate()
+        sim.prepared = True
         sim.frame_count += 1
         sim.time += sim.params.dt
 
@@ -210,7 +212,12 @@ def world_of(sim: Sim) -> World:
 
 
 def refuse_late(sim: Sim, call: str) -> None:
-    """Refuses a call that changes what the worlds consist of once they are built."""
+    """Refuses a call that changes what the worlds consist of once the simulation is prepared.
+
+    Worlds that were only built to answer a question about poses are given up and built again.
+    """
+    if sim.world is not None and not sim.prepared:
+        sim.world = None
     if sim.world is not None:
         raise RuntimeError(f"{call}: the simulation is prepared; call it before prepare_sim")
 

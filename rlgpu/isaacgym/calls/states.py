@@ -11,6 +11,7 @@ import torch
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.environments import actor_of, actor_of_body
 from rlgpu.isaacgym.calls.simulation import world_of
+from rlgpu.isaacgym.engine.build import initial_poses
 from rlgpu.isaacgym.engine.world import World
 from rlgpu.isaacgym.enums import CONSTANTS, CoordinateSpace
 from rlgpu.isaacgym.geometry import Quat, Transform, Vec3, Velocity
@@ -165,6 +166,8 @@ class StateCalls:
 
     def get_rigid_transform(self, env: Env, body: int) -> Transform:
         """Returns the pose of a body in its environment."""
+        if not env.sim.prepared:
+            return initial_poses(env)[body]
         row = _bodies(env.sim)[env.index, body].tolist()
         return Transform(Vec3(*row[:3]), Quat(*row[3:7]))
 

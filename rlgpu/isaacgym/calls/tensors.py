@@ -7,6 +7,7 @@ import torch
 from rlgpu.isaacgym.buffers import Tensor
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.simulation import world_of
+from rlgpu.isaacgym.engine.world import World
 from rlgpu.isaacgym.enums import CoordinateSpace
 from rlgpu.isaacgym.scene import Actor, Sim
 
@@ -22,11 +23,11 @@ class TensorCalls:
 
     def acquire_actor_root_state_tensor(self, sim: Sim) -> Tensor | None:
         """Returns position, quaternion, linear and angular velocity of all actors' roots."""
-        return _described(world_of(sim).root_state)
+        return _described(_tensors_of(sim).root_state)
 
     def acquire_dof_state_tensor(self, sim: Sim) -> Tensor | None:
         """Returns position and velocity of all degrees of freedom."""
-        return _described(world_of(sim).dof_state)
+        return _described(_tensors_of(sim).dof_state)
 
     def acquire_rigid_body_state_tensor(self, sim: Sim) -> Tensor | None:
         """Returns position, quaternion, linear and angular velocity of all bodies."""
@@ -49,29 +50,29 @@ class TensorCalls:
     def acquire_jacobian_tensor(self, sim: Sim, name: str) -> Tensor | None:
         """Returns the Jacobians of the actors of a name."""
         actor = _named(sim, name)
-        world = world_of(sim)
+        world = _tensors_of(sim)
         return _described(world.acquire(f"jacobian/{name}", lambda: world.readings.jacobian(actor)))
 
     def acquire_mass_matrix_tensor(self, sim: Sim, name: str) -> Tensor | None:
         """Returns the mass matrices of the actors of a name."""
         actor = _named(sim, name)
-        world = world_of(sim)
+        world = _tensors_of(sim)
         return _described(
             world.acquire(f"mass_matrix/{name}", lambda: world.readings.mass_matrix(actor))
         )
 
     def _acquire(self, sim: Sim, name: str) -> Tensor | None:
-        world = world_of(sim)
+        world = _tensors_of(sim)
         return _described(world.acquire(name, getattr(world.readings, name)))
 
     def refresh_actor_root_state_tensor(self, sim: Sim) -> bool:
         """Rewrites the tensor, and so undoes what was written to it but not set."""
-        world_of(sim).read_roots()
+        _tensors_of(sim).read_roots()
         return True
 
     def refresh_dof_state_tensor(self, sim: Sim) -> bool:
         """Rewrites the tensor, and so undoes what was written to it but not set."""
-        world_of(sim).read_dofs()
+        _tensors_of(sim).read_dofs()
         return True
 
     def refresh_rigid_body_state_tensor(self, sim: Sim) -> bool:
@@ -100,7 +101,7 @@ class TensorCalls:
 
     def set_actor_root_state_tensor(self, sim: Sim, states: Tensor) -> bool:
         """Sets the roots of all actors."""
-        world = world_of(sim)
+        world = _tensors_of(sim)
         world.set_roots(_floats("set_actor_root_state_tensor", states, world.root_state), None)
         return True
 
@@ -115,14 +116,14 @@ class TensorCalls:
             indices: Indices of the actors in the simulation, int32.
             count: Number of indices that count.
         """
-        world = world_of(sim)
+        world = _tensors_of(sim)
         given = _floats("set_actor_root_state_tensor_indexed", states, world.root_state)
         world.set_roots(given, self._actors(sim, indices, count))
         return True
 
     def set_dof_state_tensor(self, sim: Sim, states: Tensor) -> bool:
         """Sets position and velocity of all degrees of freedom."""
-        world = world_of(sim)
+        world = _tensors_of(sim)
         world.set_dofs(_floats("set_dof_state_tensor", states, world.dof_state), None)
         return True
 
@@ -130,7 +131,7 @@ class TensorCalls:
         self, sim: Sim, states: Tensor, indices: Tensor, count: int
     ) -> bool:
         """Sets position and velocity of the degrees of freedom of some actors."""
-        world = world_of(sim)
+        world = _tensors_of(sim)
         given = _floats("set_dof_state_tensor_indexed", states, world.dof_state)
         world.set_dofs(given, self._actors(sim, indices, count))
         return True
@@ -166,7 +167,7 @@ class TensorCalls:
         return self._set(sim, "efforts", forces, indices, count)
 
     def _set(self, sim: Sim, name: str, values: Tensor, indices: Tensor | None, count: int) -> bool:
-        world = world_of(sim)
+        world = _tensors_of(sim)
         into = getattr(world, name)
         given = _floats(name, values, into)
         actors = None if indices is None else self._actors(sim, indices, count)
@@ -176,7 +177,7 @@ class TensorCalls:
     def _actors(self, sim: Sim, indices: Tensor, count: int) -> torch.Tensor:
         """Returns checked indices of actors."""
         ids = indices.torch.reshape(-1)[:count]
-        total = world_of(sim).num_envs * world_of(sim).num_actors
+        total = _tensors_of(sim).num_envs * _tensors_of(sim).num_actors
         if indices.torch.dtype != torch.int32:
             raise TypeError(f"actor indices must be int32, got {indices.torch.dtype}")
         if ids.numel() < count:
@@ -195,7 +196,7 @@ class TensorCalls:
         space: CoordinateSpace = _ENV_SPACE,
     ) -> bool:  # fmt: skip
         """Applies forces at centres of mass and torques on all bodies in the next ``simulate``."""
-        world = world_of(sim)
+        world = _tensors_of(sim)
         force, torque = (
             None if given is None else _vectors("apply_rigid_body_force_tensors", given, sim)
             for given in (forceTensor, torqueTensor)
@@ -211,8 +212,14 @@ class TensorCalls:
         call = "apply_rigid_body_force_at_pos_tensors"
         force = _vectors(call, forceTensor, sim)
         at = None if posTensor is None else _vectors(call, posTensor, sim)
-        world_of(sim).forces.add(force, None, space, at)
+        _tensors_of(sim).forces.add(force, None, space, at)
         return True
+
+
+def _tensors_of(sim: Sim) -> World:
+    """Returns the simulation's worlds, whose tensors a script is going to keep."""
+    sim.prepared = True
+    return world_of(sim)
 
 
 def _described(tensor: torch.Tensor) -> Tensor | None:
@@ -243,7 +250,7 @@ def _floats(call: str, given: Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 def _vectors(call: str, given: Tensor, sim: Sim) -> torch.Tensor:
-    world = world_of(sim)
+    world = _tensors_of(sim)
     count = world.num_envs * world.num_bodies
     tensor = given.torch
     if tensor.dtype != torch.float32 or tensor.numel() != 3 * count:

@@ -6,7 +6,6 @@ _SOFT = "soft bodies are not simulated"
 _FILES = "simulations are not saved to or loaded from files; create them by calls"
 _USD = "USD is neither read nor written; use URDF or MJCF"
 _OMNI = "there is no connection to Omniverse"
-_TEXTURES = "textures are not used; set_rigid_body_color sets colours"
 _CONTACTS = "single contacts are not listed; acquire_net_contact_force_tensor has their sums"
 _TENDONS = "tendons keep the file's offsets and coefficients"
 _OPENSIM = "OpenSim files are not read; use URDF or MJCF"
@@ -41,13 +40,6 @@ REASONS: dict[str, str] = {
         _USD,
     ),
     **dict.fromkeys(("omni_connect", "omni_disconnect"), _OMNI),
-    **dict.fromkeys(
-        (
-            "create_texture_from_buffer", "create_texture_from_file", "free_texture",
-            "get_rigid_body_texture", "set_rigid_body_texture",
-        ),
-        _TEXTURES,
-    ),
     **dict.fromkeys(
         (
             "draw_env_rigid_contacts", "get_env_rigid_contact_forces", "get_env_rigid_contacts",

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.engine import variation
-from rlgpu.isaacgym.engine.compose import compose
+from rlgpu.isaacgym.engine.compose import compose, prefix
 from rlgpu.isaacgym.engine.drives import drive_fields
 from rlgpu.isaacgym.engine.layout import Layout, joint_of_dof, layout
+from rlgpu.isaacgym.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.scene import Env, Sim
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds
@@ -75,6 +76,27 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
         worlds.fields_written(sorted(fields))
     note(f"{len(sim.envs)} environments on {worlds.description}")
     return Built(worlds, where, names)
+
+
+def initial_poses(env: Env) -> list[Transform]:
+    """Returns the poses of an environment's bodies before the simulation is prepared.
+
+    Scripts place objects by them while they are still creating environments.
+    """
+    sim = env.sim
+    key = tuple((*actor.recipe, *actor.pose.values()) for actor in env.actors)
+    if key not in sim.initial_poses:
+        model = compose(sim, env, mocap=True).compile()
+        data = mujoco.MjData(model)
+        mujoco.mj_kinematics(model, data)
+        names = [prefix(actor) + actor.asset.model.body(i + 1).name
+                 for actor in env.actors for i in range(len(actor.asset.bodies))]  # fmt: skip
+        found = [data.body(name) for name in names]
+        sim.initial_poses[key] = [
+            Transform(Vec3(*body.xpos.tolist()), Quat(*body.xquat[[1, 2, 3, 0]].tolist()))
+            for body in found
+        ]
+    return sim.initial_poses[key]
 
 
 def _note_terrain(sim: Sim, model: mujoco.MjModel) -> None:

@@ -129,7 +129,7 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
     root = parts[0]
     if not asset.fixed:
         root.add_joint(name=f"{name}:free", type=mujoco.mjtJoint.mjJNT_FREE)
-    elif not list(root.joints):
+    else:
         root.mocap = mocap
         # MuJoCo lets a body fixed to the world touch its children, PhysX does not.
         for body in parts[1:]:

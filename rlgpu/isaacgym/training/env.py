@@ -52,9 +52,7 @@ class ScriptSimulator:
         self.joint_names = tuple(
             f"{actor.name}/{name}" for actor in sim.envs[0].actors for name in actor.asset.dofs
         )
-        self.description = (
-            f"Isaac Gym's API on {sim.world.worlds.description}"
-        )
+        self.description = f"Isaac Gym's API on {sim.world.worlds.description}"
         repeats = _first(env, "control_freq_inv", "decimation") or _of_config(env) or 1
         self.timing = Timing(sim.params.dt, int(repeats))
 
