@@ -17,6 +17,8 @@ from rlgpu.isaacgym.structs import (
 
 _READ = (".stl", ".obj", ".msh")
 """Formats that MuJoCo reads."""
+_THIN = 1e-4
+"""Least half size of a box [m]."""
 _MOST_HULL_VERTICES = 64  # as PhysX's convex meshes
 
 
@@ -48,6 +50,13 @@ class MeshFiles:
         if self.options.vhacd_enabled:
             note(f"{self.path.name}: meshes collide as one convex hull; vhacd is not done")
         key = file, scale
+        flat = _flat_box(file, np.array(scale))
+        if flat is not None:
+            note(f"{self.path.name}: mesh {file.name} is flat; it collides as a thin box")
+            at = where @ flat[0]
+            geom.pos, geom.quat = at.pos, at.quat
+            geom.type, geom.size = mujoco.mjtGeom.mjGEOM_BOX, flat[1]
+            return
         if key not in self._names:
             self._names[key] = f"{file.stem}_{len(self._names)}"
             self._add(self._names[key], file, scale)
@@ -93,3 +102,36 @@ class MeshFiles:
                 if (base / option).is_file():
                     return (base / option).resolve()
         raise ValueError(f"{self.path.name}: there is no mesh {name} beside it or above its folder")
+
+
+def _flat_box(file: Path, scale: np.ndarray) -> tuple[Frame, np.ndarray] | None:
+    """Returns frame and half sizes of a thin box about a mesh without volume, None for others."""
+    vertices = _vertices(file)
+    if vertices is None or len(vertices) < 3:
+        return None
+    points = vertices * scale
+    middle = points.mean(axis=0)
+    _, extents, axes = np.linalg.svd(points - middle, full_matrices=False)
+    if extents[-1] > 1e-5 * extents[0]:
+        return None
+    matrix = axes.T if np.linalg.det(axes) > 0 else axes.T * [1, 1, -1]
+    local = (points - middle) @ matrix
+    low, high = local.min(axis=0), local.max(axis=0)
+    centre = middle + matrix @ (0.5 * (low + high))
+    return Frame(centre, matrix), np.maximum(0.5 * (high - low), _THIN)
+
+
+def _vertices(file: Path) -> np.ndarray | None:
+    """Returns a mesh's vertices, shape [V, 3]; None for a format that only MuJoCo reads here."""
+    kind = file.suffix.lower()
+    if kind == ".dae":
+        return read_dae(file)[0]
+    if kind == ".obj":
+        lines = (line.split()[1:4] for line in file.open(errors="replace") if line[:2] == "v ")
+        return np.array(list(lines), dtype=float).reshape(-1, 3)
+    data = file.read_bytes()
+    count = int.from_bytes(data[80:84], "little")
+    if kind != ".stl" or len(data) != 84 + 50 * count:
+        return None
+    rows = np.frombuffer(data, dtype=np.uint8, offset=84).reshape(count, 50)
+    return rows[:, 12:48].copy().view("<f4").reshape(-1, 3).astype(float)

@@ -10,6 +10,9 @@ from rlgpu.isaacgym.structs import (
     AssetOptions,
 )
 
+_THIN = 1e-4
+"""Least size of a shape [m]."""
+
 
 def box(width: float, height: float, depth: float, options: AssetOptions) -> Asset:
     """Returns a box of side lengths along x, y, z [m]."""
@@ -32,9 +35,11 @@ def capsule(radius: float, width: float, options: AssetOptions) -> Asset:
 def _single(
     name: str, kind: mujoco.mjtGeom, size: list[float], quat: list[float], options: AssetOptions
 ) -> Asset:
-    if any(value <= 0 for value in size[: 1 if name == "sphere" else 2]):
-        raise ValueError(f"a {name} needs positive sizes, got {[2 * v for v in size]}")
+    if any(value < 0 for value in size):
+        raise ValueError(f"a {name} needs positive sizes, got {size}")
     spec = mujoco.MjSpec()
     body = spec.worldbody.add_body(name=name)
+    # Scripts hide tables by making them flat.
+    size = [max(value, _THIN) for value in size]
     body.add_geom(type=kind, size=size, quat=quat, density=options.density)
     return finish(name, spec, options)
