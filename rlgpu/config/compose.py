@@ -114,10 +114,8 @@ def compose(
         frozenset(given) & frozenset(_CHOICES),
     )
     candidates = _candidates(words["sim"], given.get("sim_device", "auto"), engines)
-    runs_on = getattr(request.task.task_class, "engines", candidates)
-    candidates = tuple(name for name in candidates if name in runs_on)
-    if not candidates:
-        raise UsageError(f"sim={words['sim']}: {words['task']} runs on {', '.join(runs_on)}")
+    if request.task.task_folder is None:  # its scene is not ours to look at
+        candidates = candidates[-1:]
     notes: list[str] = []
     for engine in candidates:
         composed = _compose(request, engine)

@@ -15,8 +15,6 @@ class ForeignTask(ABC):
     """A task whose environments are built by other code, and only stepped by us."""
 
     Config: ClassVar[type[TaskConfig]]
-    engines: ClassVar[tuple[str, ...]]
-    """Engines that it runs on."""
 
     @classmethod
     @abstractmethod

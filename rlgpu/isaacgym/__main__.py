@@ -51,7 +51,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m rlgpu.isaacgym",
         description="Runs a script written for NVIDIA's Isaac Gym on MuJoCo or MuJoCo Warp.",
     )
-    parser.add_argument("--sim", default="auto", choices=("auto", "mujoco", "mujoco_warp"),
+    parser.add_argument("--sim", default="auto", choices=("auto", "mujoco", "mujoco_warp", "fused"),
                         help="engine; auto is by the device of the script's tensors")  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, help="threads of mujoco; 0: one a core")
     parser.add_argument("--missing", default="error", choices=("error", "placeholder"),

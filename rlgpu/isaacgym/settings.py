@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import torch
 
-ENGINES = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda")}
+ENGINES = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda"), "fused": ("cpu",)}
 """Engines and the devices they run on."""
 
 
@@ -16,7 +16,7 @@ class Settings:
     """Choices that Isaac Gym's API has no place for."""
 
     engine: str = "auto"
-    """``mujoco``, ``mujoco_warp``, or ``auto``: by the device of the script's tensors."""
+    """``mujoco``, ``mujoco_warp``, ``fused``; ``auto`` is by the device of the script's tensors."""
     num_threads: int = 0
     """Threads of ``mujoco``; 0 is one a core."""
 

@@ -1,7 +1,7 @@
 """Public code, unmodified: runs where ISAACGYMENVS or LEGGED_GYM name a checkout of it.
 
-``ISAACGYMENVS=... LEGGED_GYM=... RSL_RL=... pytest tests/isaacgym/test_public.py`` in an environment
-with hydra-core, gymnasium and rl-games 1.6.1; ``docs/isaacgym.md`` says how to make one.
+``ISAACGYMENVS=... LEGGED_GYM=... RSL_RL=... pytest tests/isaacgym/test_public.py``, in an
+environment with hydra-core, gymnasium and rl-games 1.6.1; see ``docs/isaacgym.md``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def test_isaacgymenvs_own_script_trains_20_iterations(task, minibatch, tmp_path)
         pytest.skip("needs rl-games 1.6.1")
     words = ["-m", "rlgpu.isaacgym", "--missing", "placeholder",
              path / "isaacgymenvs" / "train.py", f"task={task}", "num_envs=64",
-             "max_iterations=20", f"train.params.config.minibatch_size={minibatch}", *CPU]  # fmt: skip
+             "max_iterations=20",
+             f"train.params.config.minibatch_size={minibatch}", *CPU]  # fmt: skip
     assert "MAX EPOCHS NUM" in run(words, tmp_path, path)
 
 

@@ -165,6 +165,20 @@ def test_gravity_can_be_switched_off_for_an_actor():
     close(roots[:, 9], [0.0, -0.981], atol=1e-5)
 
 
+def test_free_bodies_lose_velocity_by_their_damping():
+    """With rates of 2 and 3 per second, after half a second e^-1 and e^-1.5 are left."""
+    sim, options = new_sim("mujoco", dt=0.001, gravity=(0, 0, 0)), gymapi.AssetOptions()
+    options.linear_damping, options.angular_damping = 2.0, 3.0
+    ball = GYM.create_sphere(sim, 0.1, options)
+    GYM.create_actor(new_env(sim), ball, at(), "ball", 0, 0)
+    GYM.prepare_sim(sim)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    roots[0, 7], roots[0, 12] = 1.0, 2.0
+    GYM.set_actor_root_state_tensor(sim, unwrap(roots))
+    run(sim, 500)
+    close([roots[0, 7], roots[0, 12] / 2], np.exp([-1.0, -1.5]), rtol=3e-3)
+
+
 def test_an_attractor_pulls_a_body_to_its_target():
     """A ball tied to a point hangs there, and follows when the point moves."""
     sim = new_sim("mujoco", dt=0.005)

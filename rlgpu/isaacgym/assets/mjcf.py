@@ -177,7 +177,7 @@ def _drop_dangling(root: ET.Element) -> None:
 
     for section in [*root.findall("tendon"), *root.findall("contact"), *root.findall("actuator")]:
         for element in list(section):
-            if element.tag == "pair" or dangles(element):
+            if element.tag in ("pair", "spatial") or dangles(element):
                 section.remove(element)
         if section.tag == "tendon":
             names["tendon"] |= {element.get("name") for element in section}

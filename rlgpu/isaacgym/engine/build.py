@@ -62,6 +62,7 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
     joints = joint_of_dof(model, sim.envs[0])
     for name, values in drive_fields(model, joints, properties[:1]).items():
         getattr(model, name)[:] = values[0]
+    _add_damping(model, sim.envs[0])
     where = layout(model, sim.envs[0], sim.device)
     fields, _ = variation.of_recipes(sim, model, mocap=mocap)
     fields |= variation.of_drives(sim, model, properties)
@@ -99,6 +100,16 @@ def initial_poses(env: Env) -> list[Transform]:
     return sim.initial_poses[key]
 
 
+def _add_damping(model: mujoco.MjModel, env: Env) -> None:
+    """Gives free roots the damping of their assets' options: a share of the velocity a second."""
+    for actor in env.actors:
+        options = actor.asset.options
+        if not actor.asset.fixed:
+            start = int(model.joint(f"{prefix(actor)}:free").dofadr[0])
+            rates = [options.linear_damping] * 3 + [options.angular_damping] * 3
+            model.dof_damping[start : start + 6] = rates * model.dof_M0[start : start + 6]
+
+
 def _note_terrain(sim: Sim, model: mujoco.MjModel) -> None:
     """Says that MuJoCo Warp's boxes do not stand well on height fields."""
     sure = (mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_CAPSULE)
@@ -127,6 +138,17 @@ def make_worlds(sim: Sim, model: mujoco.MjModel, fields: frozenset[str]) -> Worl
         from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: PLC0415
 
         return BatchWorlds(model, num, fields=names, num_threads=sim.num_threads)
+    if sim.engine == "fused":
+        from rlgpu.sim.mujoco.fused.tables import PARAMETER_FIELDS  # noqa: PLC0415
+        from rlgpu.sim.mujoco.fused.worlds import FusedWorlds  # noqa: PLC0415
+
+        if beyond := sorted(fields - set(PARAMETER_FIELDS)):
+            raise NotImplementedError(
+                f"environments differ in {', '.join(beyond)}, which the fused engine shares; use "
+                "--sim mujoco"
+            )
+
+        return FusedWorlds(model, num, device=sim.device, fields=names, num_threads=sim.num_threads)
     from rlgpu.sim.mujoco.warp import WarpWorlds  # noqa: PLC0415
 
     return WarpWorlds(model, num, device=sim.device, fields=names)

@@ -57,7 +57,8 @@ def compose(sim: Sim, env: Env, *, mocap: bool) -> mujoco.MjSpec:
         add_drives(spec, actor, prefix(actor))
     _average_friction(spec, sim, env)
     _add_attractors(spec, env, step)
-    _add_sensors(spec, sim, env)
+    if sim.engine != "fused":  # which reports contacts without sensors
+        _add_sensors(spec, sim, env)
     return spec
 
 
@@ -138,6 +139,11 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
     for i, color in actor.colors.items():
         for geom in parts[i].geoms:
             geom.rgba = [*color, 1.0]
+    for tendon, given in zip(asset.tendons, actor.tendon_properties, strict=True):
+        made = spec.tendon(name + tendon)
+        made.stiffness[0], made.damping[0] = given.stiffness, given.damping
+        if given.is_fixed_limited:
+            made.range = [given.fixed_lower_limit, given.fixed_upper_limit]
     if actor.body_properties is not asset.body_properties:
         for body, properties in zip(parts, actor.body_properties, strict=True):
             body.gravcomp = float(bool(properties.flags & GRAVITY_OFF)) or body.gravcomp

@@ -24,6 +24,10 @@ class Forces:
 
     def bind(self) -> None:
         """Prepares for forces; poses of bodies are needed for some of them."""
+        if self._sim.engine == "fused":
+            raise NotImplementedError(
+                "forces on bodies: the fused engine has none; use --sim mujoco"
+            )
         if self._wrench is None:
             array = self._worlds.array
             self._applied = array("xfrc_applied")

@@ -92,6 +92,8 @@ class Readings:
                 "contact forces are not collected: sim_params.physx.contact_collection is "
                 "CC_NEVER; use CC_LAST_SUBSTEP (1) or CC_ALL_SUBSTEPS (2)"
             )
+        if self._sim.engine == "fused":
+            return self._net_force_of_fused()
         contacts, _ = self._contacts()
         forces = torch.zeros(*contacts.shape[:2], 3, device=contacts.device)
 
@@ -101,8 +103,29 @@ class Readings:
 
         return forces.view(-1, 3), update
 
+    def _net_force_of_fused(self) -> tuple[Tensor, Update]:
+        ids = torch.arange(self._worlds.model.nbody)[self._where.bodies]
+        wrenches = self._worlds.wrenches(ids.tolist())
+        xquat = self._worlds.array("xquat")
+        forces = torch.zeros(*wrenches.shape[:2], 3)
+
+        def update() -> None:
+            forces.copy_(quat_rotate(xquat[:, self._where.bodies][..., XYZW], wrenches[..., :3]))
+
+        return forces.view(-1, 3), update
+
+    def refuse_on_fused(self, what: str) -> None:
+        """Refuses a quantity that the fused engine does not report.
+
+        Raises:
+            NotImplementedError: The simulation runs on it.
+        """
+        if self._sim.engine == "fused":
+            raise NotImplementedError(f"{what}: the fused engine has none; use --sim mujoco")
+
     def dof_force(self) -> tuple[Tensor, Update]:
         """Returns the forces of drives and efforts [N m or N], shape [N * D], and its update."""
+        self.refuse_on_fused("DOF forces")
         applied, velocity = self._worlds.array("qfrc_actuator"), self._worlds.array("qvel")
         forces = torch.zeros(len(applied), self._first.num_dofs, device=applied.device)
         self._measures_dofs = True
@@ -122,6 +145,7 @@ class Readings:
 
     def force_sensor(self) -> tuple[Tensor, Update]:
         """Returns forces [N] and torques [N m] of all sensors, shape [N * S, 6], and its update."""
+        self.refuse_on_fused("force sensors")
         sensors = [(a, s) for a in self._first.actors for s in a.asset.sensors]
         bodies = [a.first_body + s.body for a, s in sensors]
         properties = [s.properties for _, s in sensors]
@@ -206,6 +230,7 @@ class Readings:
         Rows are the velocity of the centre of mass and the angular velocity. A fixed base drops
         the root's rows; a free one has six columns first, for its own velocity.
         """
+        self.refuse_on_fused("Jacobians")
         read = jacobian(self._worlds, actor, prefix(actor))
         first = int(actor.asset.fixed)
         tensor = torch.zeros_like(read()[:, first:]).contiguous()
@@ -217,6 +242,7 @@ class Readings:
 
     def mass_matrix(self, actor: Actor) -> tuple[Tensor, Update]:
         """Returns an actor's mass matrices, shape [N, dofs, dofs], and its update."""
+        self.refuse_on_fused("mass matrices")
         read = mass_matrix(self._worlds, actor, prefix(actor))
         tensor = torch.zeros_like(read())
 

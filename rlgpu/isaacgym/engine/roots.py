@@ -53,6 +53,8 @@ def write_roots(world: World, mask: Tensor) -> None:
             (world.qvel, where.free_qvel, vel),
         ):
             array[:, at] = torch.where(chosen, values.to(array.dtype), array[:, at])
+    if world.mocap_pos is None:
+        _refuse_moved_bases(world, mask)
     if world.mocap_pos is not None and world.mocap_quat is not None and where.held.numel():
         chosen, own = mask[:, where.held, None], roots[:, where.held]
         turned = _times(quat[:, where.held], world.readings.mount.expand_as(own[..., 3:7]))
@@ -62,6 +64,18 @@ def write_roots(world: World, mask: Tensor) -> None:
         ):
             held = array[:, where.held_mocap]
             array[:, where.held_mocap] = torch.where(chosen, values.to(array.dtype), held)
+
+
+def _refuse_moved_bases(world: World, mask: Tensor) -> None:
+    """Refuses to move fixed roots on the fused engine, which has them in its model."""
+    for actor in world.sim.envs[0].actors:
+        if actor.asset.fixed and world.sim.engine == "fused":
+            given = world.roots[mask[:, actor.handle], actor.handle, :3]
+            if bool(((given - torch.tensor(list(actor.pose.p))).abs() > 1e-5).any()):
+                raise NotImplementedError(
+                    "the fused engine cannot move a fixed base, nor have it elsewhere in another "
+                    "environment; use --sim mujoco"
+                )
 
 
 def _unit(quat: Tensor) -> Tensor:

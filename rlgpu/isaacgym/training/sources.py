@@ -55,7 +55,6 @@ def script_task(word: str) -> type[ForeignTask]:
 
     class ScriptTask(ForeignTask):
         Config: ClassVar[type[TaskConfig]] = ScriptTaskConfig
-        engines: ClassVar[tuple[str, ...]] = ("mujoco", "mujoco_warp")
 
         @classmethod
         def make(
