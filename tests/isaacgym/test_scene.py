@@ -99,6 +99,7 @@ def test_properties_change_while_the_simulation_runs():
         GYM.create_actor(env, ball, at(), "ball", index, 0)
     GYM.prepare_sim(sim)
     roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    bodies = wrapped(GYM.acquire_rigid_body_state_tensor(sim))
     properties = GYM.get_actor_rigid_body_properties(envs[1], 0)
     properties[0].mass *= 4
     GYM.set_actor_rigid_body_properties(envs[1], 0, properties, recomputeInertia=True)
@@ -111,6 +112,7 @@ def test_properties_change_while_the_simulation_runs():
     run(sim, 1)
     close(roots[:, 7], [0.01, 0.0025], rtol=1e-4)
     close(roots[:, 9], [-0.02, -0.02], rtol=1e-4)
+    close(bodies, roots, atol=1e-6)  # held since before the change
 
 
 def test_environments_of_different_sizes_share_a_model():
@@ -216,6 +218,30 @@ def test_targets_persist_and_single_environments_can_be_driven(tmp_path):
     close([state["vel"][0] for state in states], [0.0, 2.0], atol=1e-3)
     pose = GYM.get_rigid_transform(envs[1], 1)
     close(2 * np.arctan2(pose.r.y, pose.r.w), states[1]["pos"][0], atol=1e-4)
+
+
+def test_gains_change_while_the_simulation_runs(tmp_path):
+    """One environment's drive becomes a velocity drive; the other's stays passive."""
+    sim = new_sim("mujoco", gravity=(0, 0, 0))
+    options = gymapi.AssetOptions()
+    options.fix_base_link = True
+    asset = GYM.load_asset(sim, *urdf(tmp_path, PENDULUM), options)
+    envs = [new_env(sim) for _ in range(2)]
+    for index, env in enumerate(envs):
+        GYM.create_actor(env, asset, at(), "arm", index, 0)
+    GYM.prepare_sim(sim)
+    dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
+    GYM.set_dof_velocity_target_tensor(sim, unwrap(torch.ones(2)))
+    run(sim, 10)
+    close(dofs[:, 1], [0.0, 0.0])
+    properties = GYM.get_actor_dof_properties(envs[1], 0)
+    properties["driveMode"], properties["damping"] = gymapi.DOF_MODE_VEL, 100.0
+    GYM.set_actor_dof_properties(envs[1], 0, properties)
+    run(sim, 50)
+    close(dofs[:, 1], [0.0, 1.0], atol=1e-4)
+    GYM.set_actor_dof_properties(envs[0], 0, properties)  # all alike again
+    run(sim, 50)
+    close(dofs[:, 1], [1.0, 1.0], atol=1e-4)
 
 
 def test_collapsing_fixed_joints_keeps_mass_and_marked_links(tmp_path):

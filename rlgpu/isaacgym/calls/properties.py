@@ -9,8 +9,7 @@ from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.loading import checked_list
 from rlgpu.isaacgym.calls.simulation import refuse_late
-from rlgpu.isaacgym.engine.build import dof_properties
-from rlgpu.isaacgym.engine.variation import of_drives, write_bodies, write_shapes
+from rlgpu.isaacgym.engine.variation import write_bodies, write_shapes
 from rlgpu.isaacgym.geometry import Transform
 from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.properties import (
@@ -50,7 +49,8 @@ class PropertyCalls:
         same = actor.dof_properties
         if not np.array_equal(same, props):
             actor.dof_properties = props.copy()
-            _changed_drives(env)
+            if env.sim.world is not None:
+                env.sim.world.drives_changed = True
         return True
 
     def get_actor_rigid_body_properties(self, env: Env, handle: int) -> list[RigidBodyProperties]:
@@ -111,6 +111,7 @@ class PropertyCalls:
             row = field[env.index].cpu().numpy().astype(float)
             write_shapes(env.sim, env, world.layout.shapes, row)
             field[env.index] = torch.from_numpy(row).to(field)
+            world.written.add("geom_friction")
         return True
 
     def get_actor_scale(self, env: Env, handle: int) -> float:
@@ -209,20 +210,6 @@ class PropertyCalls:
             world.mocap_quat[env.index, mocap] = torch.tensor(quat).to(world.mocap_quat)
 
 
-def _changed_drives(env: Env) -> None:
-    """Hands changed DOF properties to a running simulation."""
-    world = env.sim.world
-    if world is None:
-        return
-    wide = of_drives(env.sim, world.worlds.model, dof_properties(env.sim))
-    for name, values in wide.items():
-        field = world.field(name)
-        field.copy_(torch.from_numpy(values).to(field))
-    if wide:
-        world.worlds.fields_written(sorted(wide))
-    world.set_gains()
-
-
 def _changed_bodies(env: Env) -> None:
     """Hands changed body properties to a running simulation."""
     world = env.sim.world
@@ -236,4 +223,4 @@ def _changed_bodies(env: Env) -> None:
     write_bodies(env, own, row)
     for name, field in fields.items():
         field[env.index] = torch.from_numpy(row[name]).to(field)
-    world.worlds.fields_written(_BODY_FIELDS)
+    world.written.update(_BODY_FIELDS)

@@ -104,7 +104,7 @@ class SimulationCalls:
         if list(params.gravity) != list(sim.params.gravity):
             field = sim.world.field("opt.gravity")
             field.copy_(gravity.expand_as(field))
-            sim.world.worlds.fields_written(["opt.gravity"])
+            sim.world.written.add("opt.gravity")
         sim.params = params.__copy__()
 
     def get_frame_count(self, sim: Sim) -> int:

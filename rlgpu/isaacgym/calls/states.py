@@ -52,7 +52,7 @@ class StateCalls:
     def get_actor_dof_forces(self, env: Env, handle: int) -> np.ndarray:
         """Returns the forces of an actor's drives and efforts [N m or N]."""
         world = world_of(env.sim)
-        forces = world.acquire("dof_force", world.readings.dof_force)
+        forces = world.acquire("dof_force")
         return np.asarray(
             forces.view(world.num_envs, -1)[env.index, _dofs(env, handle)].cpu().numpy().copy()
         )
@@ -254,7 +254,7 @@ def _write(tensor: torch.Tensor, env: Env, handle: int, values: np.ndarray) -> b
 def _bodies(sim: Sim) -> torch.Tensor:
     """Returns the states of all bodies, shape [N, B, 13]."""
     world = world_of(sim)
-    states = world.acquire("rigid_body_state", world.readings.rigid_body_state)
+    states = world.acquire("rigid_body_state")
     return states.view(world.num_envs, world.num_bodies, 13)
 
 

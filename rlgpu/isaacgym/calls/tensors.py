@@ -51,19 +51,17 @@ class TensorCalls:
         """Returns the Jacobians of the actors of a name."""
         actor = _named(sim, name)
         world = _tensors_of(sim)
-        return _described(world.acquire(f"jacobian/{name}", lambda: world.readings.jacobian(actor)))
+        return _described(world.acquire("jacobian", actor))
 
     def acquire_mass_matrix_tensor(self, sim: Sim, name: str) -> Tensor | None:
         """Returns the mass matrices of the actors of a name."""
         actor = _named(sim, name)
         world = _tensors_of(sim)
-        return _described(
-            world.acquire(f"mass_matrix/{name}", lambda: world.readings.mass_matrix(actor))
-        )
+        return _described(world.acquire("mass_matrix", actor))
 
     def _acquire(self, sim: Sim, name: str) -> Tensor | None:
         world = _tensors_of(sim)
-        return _described(world.acquire(name, getattr(world.readings, name)))
+        return _described(world.acquire(name))
 
     def refresh_actor_root_state_tensor(self, sim: Sim) -> bool:
         """Rewrites the tensor, and so undoes what was written to it but not set."""

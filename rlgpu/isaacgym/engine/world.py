@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 
 from rlgpu.isaacgym.engine.build import build, dof_properties
-from rlgpu.isaacgym.engine.drives import actuators_of, drive_terms
+from rlgpu.isaacgym.engine.drives import actuators_of, drive_fields, drive_terms
 from rlgpu.isaacgym.engine.forces import Forces
 from rlgpu.isaacgym.engine.holds import Holds
 from rlgpu.isaacgym.engine.layout import joint_of_dof
 from rlgpu.isaacgym.engine.limits import SpeedLimits
 from rlgpu.isaacgym.engine.readings import OF_POSES, Readings
 from rlgpu.isaacgym.engine.roots import read_roots, write_roots
+from rlgpu.isaacgym.engine.variation import differing
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.scene import Sim
+from rlgpu.isaacgym.scene import Actor, Sim
 from rlgpu.sim.mujoco.layout import index_of
 
 
@@ -41,7 +42,11 @@ class World:
         self.position_targets = zeros(self.num_envs, self.num_dofs)
         self.velocity_targets = zeros(self.num_envs, self.num_dofs)
         self.efforts = zeros(self.num_envs, self.num_dofs)
-        self._acquired: dict[str, tuple[Tensor, Callable[[], None]]] = {}
+        self._acquired: dict[tuple[str, Actor | None], tuple[Tensor, Callable[[], None]]] = {}
+        self.drives_changed = False
+        """Whether DOF properties of some actor changed since the last step."""
+        self.written: set[str] = set()
+        """Model fields that were written to since the last step."""
         self._build(frozenset())
         poses = [[actor.pose.values() for actor in env.actors] for env in sim.envs]
         self.roots[..., :7] = torch.tensor(poses, device=sim.device)
@@ -91,22 +96,31 @@ class World:
         """The DOF tensor as [N, D, 2]."""
         return self.dof_state.view(self.num_envs, self.num_dofs, 2)
 
-    def acquire(self, name: str, make: Callable[[], tuple[Tensor, Callable[[], None]]]) -> Tensor:
+    def acquire(self, kind: str, actor: Actor | None = None) -> Tensor:
         """Returns the tensor of a quantity; from now on ``simulate`` keeps it current.
 
         Args:
-            name: The quantity.
-            make: Returns the tensor and what brings it up to date; called once.
+            kind: A method of ``Readings``.
+            actor: The actor that it is about, for Jacobians and mass matrices.
         """
-        if name not in self._acquired:
-            self._acquired[name] = make()
-            if name.startswith(OF_POSES):
+        key = kind, actor
+        if key not in self._acquired:
+            self._acquired[key] = self._reading(key)
+            if kind in OF_POSES:
                 self.worlds.forward()
-            self._acquired[name][1]()
-        return self._acquired[name][0]
+            self._acquired[key][1]()
+        return self._acquired[key][0]
+
+    def _reading(self, key: tuple[str, Actor | None]) -> tuple[Tensor, Callable[[], None]]:
+        """Returns a quantity's tensor and what brings it up to date."""
+        kind, actor = key
+        make = getattr(self.readings, kind)
+        found: tuple[Tensor, Callable[[], None]] = make() if actor is None else make(actor)
+        return found
 
     def simulate(self) -> None:
         """Advances all environments by the simulation's time step."""
+        self._take_over_properties()
         self.ctrl[:, self._motors] = (
             self._target_gain * self.position_targets
             + self._velocity_gain * self.velocity_targets
@@ -129,6 +143,24 @@ class World:
         self.read_dofs()
         self._read_acquired()
 
+    def _take_over_properties(self) -> None:
+        """Hands properties that changed since the last step to the worlds, all at once."""
+        if self.drives_changed:
+            self.drives_changed = False
+            model = self.worlds.model
+            joints = joint_of_dof(model, self.sim.envs[0])
+            fields = drive_fields(model, joints, dof_properties(self.sim))
+            # Fields that have rows are written even where they are the model's again.
+            wide = {n: v for n, v in fields.items() if n in self.fields} | differing(fields, model)
+            for name, values in wide.items():
+                field = self.field(name)
+                field.copy_(torch.from_numpy(values).to(field))
+            self.written.update(wide)
+            self.set_gains()
+        if self.written:
+            self.worlds.fields_written(sorted(self.written))
+            self.written.clear()
+
     def read_roots(self) -> None:
         """Rewrites the root tensor."""
         read_roots(self)
@@ -140,13 +172,18 @@ class World:
 
     def _read_acquired(self) -> None:
         """Rewrites all acquired tensors after a step: forces first, while poses are the step's."""
-        of_poses = {name for name in self._acquired if name.startswith(OF_POSES)}
-        for name in self._acquired.keys() - of_poses:
-            self._acquired[name][1]()
-        if of_poses:
-            self.worlds.forward()
-        for name in of_poses:
-            self._acquired[name][1]()
+        for (kind, _), (_, update) in self._acquired.items():
+            if kind not in OF_POSES:
+                update()
+        self._read_poses(None)
+
+    def _read_poses(self, mask: Tensor | None) -> None:
+        """Rewrites what follows from poses, of which those of masked environments changed."""
+        updates = [update for (kind, _), (_, update) in self._acquired.items() if kind in OF_POSES]
+        if updates:
+            self.worlds.forward(mask)
+        for update in updates:
+            update()
 
     def set_roots(self, state: Tensor, actors: Tensor | None) -> None:
         """Puts roots into the given states.
@@ -160,7 +197,7 @@ class World:
         if state.data_ptr() != self.root_state.data_ptr():
             self.roots.copy_(torch.where(mask[..., None], given, self.roots))
         write_roots(self, mask)
-        self._moved(mask.any(dim=1))
+        self._read_poses(mask.any(dim=1))
 
     def set_dofs(self, state: Tensor, actors: Tensor | None) -> None:
         """Puts degrees of freedom into the given states.
@@ -179,7 +216,7 @@ class World:
             array[:, where] = torch.where(of_dof, given[..., part].to(array.dtype), array[:, where])
         if state.data_ptr() != self.dof_state.data_ptr():
             self.dofs.copy_(torch.where(of_dof[..., None], given, self.dofs))
-        self._moved(mask.any(dim=1))
+        self._read_poses(mask.any(dim=1))
 
     def set_dof_values(self, into: Tensor, values: Tensor, actors: Tensor | None) -> None:
         """Copies targets or efforts, shape [N, D], of some actors or of all if None."""
@@ -199,23 +236,27 @@ class World:
             mask[actors.long()] = True
         return mask.view(self.num_envs, self.num_actors)
 
-    def _moved(self, envs: Tensor) -> None:
-        """Rewrites what follows from a state that a setter changed."""
-        of_poses = [name for name in self._acquired if name.startswith(OF_POSES)]
-        if of_poses:
-            self.worlds.forward(envs)
-        for name in of_poses:
-            self._acquired[name][1]()
-
     def field(self, name: str) -> Tensor:
-        """Returns a model field with a row a world, rebuilding the worlds if it had none."""
+        """Returns a model field with a row a world, rebuilding the worlds if it had none.
+
+        Tensors that scripts hold stay the same: they are rewritten from the new worlds.
+        """
         if name not in self.fields:
-            state = self.worlds.state_dict()
+            state, old = self.worlds.state_dict(), self._acquired
             self._build(self.fields | {name})
             self.worlds.load_state_dict(state)
-            if self._acquired:
-                raise RuntimeError(
-                    f"{name} differs between environments only now, after tensors were acquired; "
-                    "set such a property on some actor before prepare_sim"
-                )
+            self.sim.renderers = None
+            for key, (held, _) in old.items():
+                tensor, update = self._reading(key)
+                self._acquired[key] = held, _both(update, held, tensor)
         return self.worlds.field(name)
+
+
+def _both(update: Callable[[], None], held: Tensor, tensor: Tensor) -> Callable[[], None]:
+    """Returns a function that updates a tensor and copies it into the one that scripts hold."""
+
+    def run() -> None:
+        update()
+        held.copy_(tensor)
+
+    return run

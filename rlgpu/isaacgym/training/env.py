@@ -27,6 +27,7 @@ from rlgpu.errors import UsageError
 from rlgpu.isaacgym.scene import Sim
 from rlgpu.sim import Timing
 from rlgpu.sim.mujoco.mirror import Mirror
+from rlgpu.sim.mujoco.worlds import Worlds
 
 
 class _Returned(NamedTuple):
@@ -47,7 +48,7 @@ class ScriptSimulator:
         """Describes the simulation of an environment."""
         if sim.world is None:
             raise UsageError("the task did not prepare its simulation")
-        self._world = sim.world
+        self._sim = sim
         self.num_envs, self.device = sim.world.num_envs, sim.device
         self.joint_names = tuple(
             f"{actor.name}/{name}" for actor in sim.envs[0].actors for name in actor.asset.dofs
@@ -62,11 +63,15 @@ class ScriptSimulator:
 
     def mirror(self) -> Mirror:
         """Returns a mirror that shows one environment at a time."""
-        return Mirror(self._world.worlds)
+        return Mirror(self._worlds())
 
     def close(self) -> None:
         """Frees the engine's memory and threads."""
-        self._world.worlds.close()
+        self._worlds().close()
+
+    def _worlds(self) -> Worlds:
+        assert self._sim.world is not None
+        return self._sim.world.worlds
 
 
 class ScriptEnv(VecEnv):
