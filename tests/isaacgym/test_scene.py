@@ -167,6 +167,28 @@ def test_gravity_can_be_switched_off_for_an_actor():
     close(roots[:, 9], [0.0, -0.981], atol=1e-5)
 
 
+def test_a_free_root_takes_nothing_from_the_defaults_of_joints(tmp_path):
+    """MJCF defaults for joints give no inertia, spring or damping to the root's own motion."""
+    (tmp_path / "robot.xml").write_text(
+        """<mujoco><default>
+        <joint armature="5" stiffness="9" damping="3" frictionloss="2"/></default>
+        <worldbody><body name="ball"><freejoint/><geom size="0.1" mass="2"/>
+        <body name="arm"><joint name="hinge"/><geom size="0.05" mass="0.1"/></body>
+        </body></worldbody></mujoco>"""
+    )
+    sim = new_sim("mujoco", gravity=(0, 0, 0))
+    asset = GYM.load_asset(sim, str(tmp_path), "robot.xml", gymapi.AssetOptions())
+    GYM.create_actor(new_env(sim), asset, at(), "robot", 0, 0)
+    GYM.prepare_sim(sim)
+    model = sim.world.worlds.model
+    for values in (model.dof_armature, model.dof_damping, model.dof_frictionloss):
+        close(values[:6], 0.0)
+    assert model.jnt_stiffness[0] == 0.0
+    properties = GYM.get_asset_dof_properties(asset)[0]
+    close([properties[n] for n in ("armature", "stiffness", "damping")], [5, 9, 3])
+    assert properties["friction"] == 0.0  # Isaac Gym's importer does not read it
+
+
 def test_free_bodies_lose_velocity_by_their_damping():
     """With rates of 2 and 3 per second, after half a second e^-1 and e^-1.5 are left."""
     sim, options = new_sim("mujoco", dt=0.001, gravity=(0, 0, 0)), gymapi.AssetOptions()

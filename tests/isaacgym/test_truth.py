@@ -174,7 +174,7 @@ def test_applied_forces_are_not_contact_forces(engine):
 
 
 def test_force_sensors_separate_contacts_from_the_net_force(engine):
-    """At rest the net force is zero; contacts alone carry the weight, also in a turned frame."""
+    """At rest contacts and gravity cancel; contacts alone carry the weight, in any frame."""
     sim = new_sim(engine, dt=0.005, ground=True)
     asset = box(sim)
     only_contacts, world = gymapi.ForceSensorProperties(), gymapi.ForceSensorProperties()

@@ -16,7 +16,7 @@ from rlgpu.isaacgym.structs import (
     PlaneParams,
 )
 
-_GEOM, _SENSOR, _OBJECT = mujoco.mjtGeom, mujoco.mjtSensor, mujoco.mjtObj
+_GEOM, _OBJECT = mujoco.mjtGeom, mujoco.mjtObj
 _NET_FORCE = 3
 _FORCE_TORQUE_POSITION = 1 << 1 | 1 << 2 | 1 << 4
 CONTACT_NUMBERS = 9
@@ -129,7 +129,10 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
     parts = [spec.body(name + asset.model.body(i + 1).name) for i in range(len(asset.bodies))]
     root = parts[0]
     if not asset.fixed:
-        root.add_joint(name=f"{name}:free", type=mujoco.mjtJoint.mjJNT_FREE)
+        free = root.add_freejoint(name=f"{name}:free")
+        # Files give defaults to joints, which are not meant for this one.
+        free.armature, free.frictionloss = 0.0, 0.0
+        free.stiffness, free.damping = np.zeros(3), np.zeros(3)
     else:
         root.mocap = mocap
         # MuJoCo lets a body fixed to the world touch its children, PhysX does not.
@@ -260,32 +263,25 @@ def _add_attractors(spec: mujoco.MjSpec, env: Env, step: float) -> None:
 def felt_bodies(sim: Sim, env: Env) -> list[tuple[Actor, int]]:
     """Returns the bodies whose contacts are summed, in the order of their sensors.
 
-    All of them; without contact collection, those whose force sensors tell contacts apart.
+    All of them; without contact collection, those of actors with force sensors for contacts.
     """
     felt = []
     for actor in env.actors:
-        apart = {
-            sensor.body
-            for sensor in actor.asset.sensors
-            if sensor.properties.enable_constraint_solver_forces
-            != sensor.properties.enable_forward_dynamics_forces
-        }
+        sensors = actor.asset.sensors
+        # Sensors are read together, so one that wants contacts has the others' bodies felt too.
+        wanted = any(sensor.properties.enable_constraint_solver_forces for sensor in sensors)
+        bodies = {sensor.body for sensor in sensors if wanted}
         for body in range(len(actor.asset.bodies)):
-            if sim.params.physx.contact_collection != ContactCollection.CC_NEVER or body in apart:
+            if sim.params.physx.contact_collection != ContactCollection.CC_NEVER or body in bodies:
                 felt.append((actor, body))
     return felt
 
 
 def _add_sensors(spec: mujoco.MjSpec, sim: Sim, env: Env) -> None:
-    """Adds a contact sensor a felt body, then the accelerations of bodies with force sensors."""
+    """Adds a contact sensor to every felt body."""
     for actor, body in felt_bodies(sim, env):
         name = prefix(actor) + actor.asset.model.body(body + 1).name
         sensor = spec.add_sensor(
-            type=_SENSOR.mjSENS_CONTACT, objtype=_OBJECT.mjOBJ_BODY, objname=name
+            type=mujoco.mjtSensor.mjSENS_CONTACT, objtype=_OBJECT.mjOBJ_BODY, objname=name
         )
         sensor.intprm[:3] = [_FORCE_TORQUE_POSITION, _NET_FORCE, 1]
-    for actor in env.actors:
-        for given in actor.asset.sensors:
-            name = prefix(actor) + actor.asset.model.body(given.body + 1).name
-            for kind in (_SENSOR.mjSENS_FRAMELINACC, _SENSOR.mjSENS_FRAMEANGACC):
-                spec.add_sensor(type=kind, objtype=_OBJECT.mjOBJ_BODY, objname=name)

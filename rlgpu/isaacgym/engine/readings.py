@@ -38,6 +38,7 @@ class Readings:
         """Largest forces of drives, shape [N or 1, D]."""
         self._velocity = torch.zeros(())
         self._measures_dofs = False
+        self._fused: tuple[Tensor, Tensor, Tensor] | None = None
         model, device = worlds.model, worlds.device
 
         def constant(values: object) -> Tensor:
@@ -48,8 +49,8 @@ class Readings:
             where.held
         ]  # [M, 4]
         self._mass = constant(model.body_mass)[where.bodies]  # [B]
-        self._moments = constant(model.body_inertia)[where.bodies]  # [B, 3]
-        self._axes = constant(model.body_iquat)[where.bodies]  # [B, 4]
+        self._com = constant(model.body_ipos)[where.bodies]  # [B, 3]
+        self._gravcomp = constant(model.body_gravcomp)[where.bodies]  # [B]
 
     def before_step(self) -> None:
         """Remembers what a reading of the next physics step compares with."""
@@ -66,14 +67,16 @@ class Readings:
         """Returns the state of all bodies, shape [N * B, 13], and its update."""
         array, where = self._worlds.array, self._where
         xpos, xquat, cvel = array("xpos"), array("xquat"), array("cvel")
-        com, tree = array("xipos"), array("subtree_com")
+        tree = array("subtree_com")
         states = torch.zeros(len(xpos), self._first.num_bodies, 13, device=xpos.device)
 
         def update() -> None:
             angular, linear = cvel[:, where.bodies, :3], cvel[:, where.bodies, 3:]
-            arm = com[:, where.bodies] - tree[:, where.body_roots]
-            states[..., 0:3].copy_(xpos[:, where.bodies])
-            states[..., 3:7].copy_(xquat[:, where.bodies][..., XYZW])
+            pos, quat = xpos[:, where.bodies], xquat[:, where.bodies][..., XYZW]
+            com = self._per_world("body_ipos", self._com).to(pos.dtype)
+            arm = pos + quat_rotate(quat, com.expand_as(pos)) - tree[:, where.body_roots]
+            states[..., 0:3].copy_(pos)
+            states[..., 3:7].copy_(quat)
             states[..., 7:10].copy_(linear + torch.linalg.cross(angular, arm))
             states[..., 10:13].copy_(angular)
 
@@ -104,9 +107,7 @@ class Readings:
         return forces.view(-1, 3), update
 
     def _net_force_of_fused(self) -> tuple[Tensor, Update]:
-        ids = torch.arange(self._worlds.model.nbody)[self._where.bodies]
-        wrenches = self._worlds.wrenches(ids.tolist())
-        xquat = self._worlds.array("xquat")
+        wrenches, xquat, _ = self._wrenches_of_fused()
         forces = torch.zeros(*wrenches.shape[:2], 3)
 
         def update() -> None:
@@ -144,26 +145,32 @@ class Readings:
         return forces.view(-1), update
 
     def force_sensor(self) -> tuple[Tensor, Update]:
-        """Returns forces [N] and torques [N m] of all sensors, shape [N * S, 6], and its update."""
-        self.refuse_on_fused("force sensors")
+        """Returns forces [N] and torques [N m] of all sensors, shape [N * S, 6], and its update.
+
+        They are what acts on a sensor's body from outside: contacts and gravity, as its properties
+        say. A body at rest on the ground feels nothing, a foot what it carries.
+        """
         sensors = [(a, s) for a in self._first.actors for s in a.asset.sensors]
         bodies = [a.first_body + s.body for a, s in sensors]
         properties = [s.properties for _, s in sensors]
-        whole = self._column([p.enable_forward_dynamics_forces for p in properties])
+        falls = self._column([p.enable_forward_dynamics_forces for p in properties])
         touch = self._column([p.enable_constraint_solver_forces for p in properties])
         in_world = self._column([p.use_world_frame for p in properties]).bool()
         turn = torch.tensor([list(s.pose.r) for _, s in sensors], device=self._worlds.device)
         at = torch.tensor([list(s.pose.p) for _, s in sensors], device=self._worlds.device)
         ids = torch.arange(self._worlds.model.nbody, device=at.device)[self._where.bodies][bodies]
         xpos, xquat = self._worlds.array("xpos"), self._worlds.array("xquat")
-        net, contact = self._net_wrench(ids, bodies), self._contact_wrench(bodies)
+        contact = self._contact_wrench(bodies)
         readings = torch.zeros(len(xpos), len(sensors), 6, device=at.device)
 
         def update() -> None:
             quat = xquat[:, ids].float()[..., XYZW]
             origin = xpos[:, ids].float() + quat_rotate(quat, at.expand(len(quat), -1, -1))
-            # All forces together are the net force; without constraints, contacts are taken off.
-            wrench = net(quat, origin) * whole + contact(origin) * (touch - whole)
+            weight = self._weight(bodies)
+            com = self._per_world("body_ipos", self._com)[:, bodies]
+            arm = xpos[:, ids].float() + quat_rotate(quat, com.expand_as(origin)) - origin
+            fall = torch.cat((weight.expand_as(arm), torch.linalg.cross(arm, weight)), dim=-1)
+            wrench = fall * falls + contact(origin) * touch
             frame = _times(quat, turn.expand_as(quat))
             for part in (slice(0, 3), slice(3, 6)):
                 local = quat_rotate_inverse(frame, wrench[..., part])
@@ -174,34 +181,21 @@ class Readings:
     def _column(self, values: list[bool]) -> Tensor:
         return torch.tensor(values, device=self._worlds.device).float()[:, None]
 
-    def _net_wrench(self, ids: Tensor, bodies: list[int]) -> Callable[[Tensor, Tensor], Tensor]:
-        """Returns a function of bodies' orientations and points about which to take torques.
-
-        It computes mass times acceleration and the change of spin, shape [N, S, 6], in world axes.
-        """
-        outputs, com = self._worlds.array("sensordata"), self._worlds.array("xipos")
-        cvel = self._worlds.array("cvel")
-        accelerations = outputs[:, outputs.shape[1] - 6 * len(bodies) :]
-        accelerations = accelerations.unflatten(1, (len(bodies), 6))
-        gravity = torch.tensor(list(self._sim.params.gravity), device=com.device)
-
-        def compute(quat: Tensor, origin: Tensor) -> Tensor:
-            # MuJoCo's accelerations are those that an accelerometer feels.
-            linear = accelerations[..., :3].float() + gravity
-            force = linear * self._per_world("body_mass", self._mass)[:, bodies, None]
-            turning = self._turning(
-                quat, accelerations[..., 3:].float(), cvel[:, ids, :3].float(), bodies
-            )
-            arm = com[:, ids].float() - origin
-            return torch.cat((force, turning + torch.linalg.cross(arm, force)), dim=-1)
-
-        return compute
+    def _weight(self, bodies: list[int]) -> Tensor:
+        """Returns gravity's force on bodies [N], shape [N or 1, S, 3]."""
+        gravity = torch.tensor(list(self._sim.params.gravity), device=self._worlds.device)
+        mass = self._per_world("body_mass", self._mass)[:, bodies, None]
+        return (
+            (1 - self._per_world("body_gravcomp", self._gravcomp)[:, bodies, None]) * mass * gravity
+        )
 
     def _contact_wrench(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
         """Returns a function of points that computes contact wrenches about them, [N, S, 6]."""
+        if self._sim.engine == "fused":
+            return self._contact_wrench_of_fused(bodies)
         contacts, felt = self._contacts()
         if not set(bodies) <= set(felt):
-            # No sensor tells contacts from other forces.
+            # None of the sensors wants contacts.
             return lambda origin: torch.zeros(6, device=origin.device)
         rows = [felt.index(body) for body in bodies]
 
@@ -214,15 +208,25 @@ class Readings:
 
         return compute
 
-    def _turning(self, quat: Tensor, alpha: Tensor, omega: Tensor, bodies: list[int]) -> Tensor:
-        """Returns the rate of change of bodies' spin about their centres of mass [N m]."""
-        axes = self._per_world("body_iquat", self._axes)[:, bodies][..., XYZW]
-        frame = _times(quat, axes.expand_as(quat))
-        moments = self._per_world("body_inertia", self._moments)[:, bodies]
-        local_omega = quat_rotate_inverse(frame, omega)
-        spin = moments * quat_rotate_inverse(frame, alpha)
-        spin = spin + torch.linalg.cross(local_omega, moments * local_omega)
-        return quat_rotate(frame, spin)
+    def _contact_wrench_of_fused(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
+        wrenches, xquat, xpos = self._wrenches_of_fused()
+
+        def compute(origin: Tensor) -> Tensor:
+            quat = xquat[:, self._where.bodies][:, bodies][..., XYZW]
+            force = quat_rotate(quat, wrenches[:, bodies, :3])
+            torque = quat_rotate(quat, wrenches[:, bodies, 3:])
+            arm = xpos[:, self._where.bodies][:, bodies] - origin
+            return torch.cat((force, torque + torch.linalg.cross(arm, force)), dim=-1)
+
+        return compute
+
+    def _wrenches_of_fused(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns contact wrenches of all bodies in their axes, orientations and positions."""
+        if self._fused is None:
+            ids = torch.arange(self._worlds.model.nbody)[self._where.bodies]
+            wrenches = self._worlds.wrenches(ids.tolist())
+            self._fused = wrenches, self._worlds.array("xquat"), self._worlds.array("xpos")
+        return self._fused
 
     def jacobian(self, actor: Actor) -> tuple[Tensor, Update]:
         """Returns the Jacobians of an actor's bodies, shape [N, bodies, 6, dofs], and its update.
