@@ -1,4 +1,4 @@
-"""Rotations of vectors by unit quaternions in (x, y, z, w) order."""
+"""Unit quaternions in (x, y, z, w) order: products, and rotations of vectors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ def quat_rotate(quat: Tensor, vec: Tensor) -> Tensor:
     xyz, w = quat[..., :3], quat[..., 3:]
     t = 2.0 * torch.linalg.cross(xyz, vec)
     return vec + w * t + torch.linalg.cross(xyz, t)
+
+
+def quat_multiply(a: Tensor, b: Tensor) -> Tensor:
+    """Returns the rotations that apply ``b``, then ``a``.
+
+    Args:
+        a: Unit quaternions (x, y, z, w), shape [..., 4].
+        b: Likewise.
+    """
+    vec_a, w_a, vec_b, w_b = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
+    vec = w_a * vec_b + w_b * vec_a + torch.linalg.cross(vec_a, vec_b)
+    return torch.cat((vec, w_a * w_b - (vec_a * vec_b).sum(-1, keepdim=True)), dim=-1)
 
 
 def quat_rotate_inverse(quat: Tensor, vec: Tensor) -> Tensor:

@@ -37,6 +37,18 @@ class Heights(NamedTuple):
 
 
 @dataclass(eq=False)
+class Start:
+    """What a script sets of an actor before the simulation is prepared."""
+
+    dofs: np.ndarray
+    """Positions and velocities of its degrees of freedom, shape [D, 2]."""
+    position_targets: np.ndarray
+    velocity_targets: np.ndarray
+    root_velocity: np.ndarray
+    """Linear and angular velocity of its root, shape [6]."""
+
+
+@dataclass(eq=False)
 class Actor:
     """One articulation in one environment."""
 
@@ -58,10 +70,30 @@ class Actor:
     tendon_properties: list[TendonProperties]
     scale: float = 1.0
     measures_dof_forces: bool = False
+    _start: Start | None = None
     colors: dict[int, Vec3] = field(default_factory=dict)
     """Colours of bodies, by index."""
     segments: dict[int, int] = field(default_factory=dict)
     """Segmentation numbers of bodies, where other than the actor's."""
+
+    @property
+    def dof_range(self) -> slice:
+        """Its range of the environment's degrees of freedom."""
+        return slice(self.first_dof, self.first_dof + len(self.asset.dofs))
+
+    @property
+    def start(self) -> Start:
+        """What was set before the simulation is prepared; zeros at first."""
+        if self._start is None:
+            dofs = len(self.asset.dofs)
+            zeros = (np.zeros(shape, np.float32) for shape in ((dofs, 2), dofs, dofs, 6))
+            self._start = Start(*zeros)
+        return self._start
+
+    @property
+    def starts_elsewhere(self) -> bool:
+        """Whether anything was set."""
+        return self._start is not None
 
     @property
     def recipe(self) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.rotations import quat_rotate, quat_rotate_inverse
+from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse
 
 __all__ = [
     "copysign",
@@ -68,10 +68,7 @@ def quat_unit(a: Tensor) -> Tensor:
 def quat_mul(a: Tensor, b: Tensor) -> Tensor:
     """Returns the products ``a * b`` of quaternions of the same shape [..., 4]."""
     assert a.shape == b.shape, "quat_mul takes quaternions of the same shape"
-    vector_a, w_a, vector_b, w_b = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
-    vector = w_a * vector_b + w_b * vector_a + torch.linalg.cross(vector_a, vector_b)
-    w = w_a * w_b - (vector_a * vector_b).sum(-1, keepdim=True)
-    return torch.cat((vector, w), dim=-1)
+    return quat_multiply(a, b)
 
 
 def quat_conjugate(a: Tensor) -> Tensor:

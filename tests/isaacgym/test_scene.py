@@ -242,6 +242,28 @@ def test_targets_persist_and_single_environments_can_be_driven(tmp_path):
     close(2 * np.arctan2(pose.r.y, pose.r.w), states[1]["pos"][0], atol=1e-4)
 
 
+def test_states_set_while_environments_are_created_are_where_it_starts(tmp_path):
+    """DOF states, targets and root states set in the creating loop hold from the first step."""
+    sim = new_sim("mujoco", gravity=(0, 0, 0))
+    asset = GYM.load_asset(sim, *urdf(tmp_path, PENDULUM), gymapi.AssetOptions())
+    for index in range(2):
+        env = new_env(sim)
+        handle = GYM.create_actor(env, asset, at(), "arm", index, 0)
+        states = GYM.get_actor_dof_states(env, handle, gymapi.STATE_ALL)
+        states["pos"] = 0.1 * index
+        GYM.set_actor_dof_states(env, handle, states, gymapi.STATE_ALL)
+        GYM.set_actor_dof_position_targets(env, handle, np.full(1, 0.5, np.float32))
+        GYM.set_dof_target_velocity(env, 0, 0.25)
+        GYM.set_rigid_linear_velocity(env, 0, gymapi.Vec3(0, 0, 1.0))
+        assert GYM.get_dof_target_velocity(env, 0) == 0.25
+    GYM.prepare_sim(sim)
+    dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
+    close(dofs, [[0, 0], [0.1, 0]])
+    close(sim.world.position_targets, 0.5)
+    close(sim.world.velocity_targets, 0.25)
+    close(sim.world.roots[:, 0, 9], 1.0)
+
+
 def test_gains_change_while_the_simulation_runs(tmp_path):
     """One environment's drive becomes a velocity drive; the other's stays passive."""
     sim = new_sim("mujoco", gravity=(0, 0, 0))

@@ -33,7 +33,10 @@ class StateCalls:
 
     def get_actor_dof_states(self, env: Env, handle: int, flags: int) -> np.ndarray:
         """Returns position and velocity of an actor's degrees of freedom."""
-        values = world_of(env.sim).dofs[env.index, _dofs(env, handle)].cpu().numpy()
+        if env.sim.prepared:
+            values = world_of(env.sim).dofs[env.index, _dofs(env, handle)].cpu().numpy()
+        else:
+            values = actor_of(env, handle).start.dofs
         states = np.zeros(len(values), dtype=DofState.dtype)
         states["pos"] = values[:, 0] * bool(flags & _POS)
         states["vel"] = values[:, 1] * bool(flags & _VEL)
@@ -41,6 +44,12 @@ class StateCalls:
 
     def set_actor_dof_states(self, env: Env, handle: int, states: np.ndarray, flags: int) -> bool:
         """Sets position and velocity of an actor's degrees of freedom, as the flags say."""
+        if not env.sim.prepared:
+            start = actor_of(env, handle).start.dofs
+            for bit, name, part in ((_POS, "pos", 0), (_VEL, "vel", 1)):
+                if flags & bit:
+                    start[:, part] = states[name]
+            return True
         world, where = world_of(env.sim), _dofs(env, handle)
         all_states = world.dof_state.clone().view(world.dofs.shape)
         for bit, name, part in ((_POS, "pos", 0), (_VEL, "vel", 1)):
@@ -59,23 +68,23 @@ class StateCalls:
 
     def get_actor_dof_position_targets(self, env: Env, handle: int) -> np.ndarray:
         """Returns the position targets of an actor's degrees of freedom."""
-        return _read(world_of(env.sim).position_targets, env, handle)
+        return _read("position_targets", env, handle)
 
     def set_actor_dof_position_targets(self, env: Env, handle: int, targets: np.ndarray) -> bool:
         """Sets the position targets of an actor's degrees of freedom."""
-        return _write(world_of(env.sim).position_targets, env, handle, targets)
+        return _write("position_targets", env, handle, targets)
 
     def get_actor_dof_velocity_targets(self, env: Env, handle: int) -> np.ndarray:
         """Returns the velocity targets of an actor's degrees of freedom."""
-        return _read(world_of(env.sim).velocity_targets, env, handle)
+        return _read("velocity_targets", env, handle)
 
     def set_actor_dof_velocity_targets(self, env: Env, handle: int, targets: np.ndarray) -> bool:
         """Sets the velocity targets of an actor's degrees of freedom."""
-        return _write(world_of(env.sim).velocity_targets, env, handle, targets)
+        return _write("velocity_targets", env, handle, targets)
 
     def apply_actor_dof_efforts(self, env: Env, handle: int, efforts: np.ndarray) -> bool:
         """Sets the efforts of an actor's degrees of freedom in the next ``simulate``."""
-        return _write(world_of(env.sim).efforts, env, handle, efforts)
+        return _write("efforts", env, handle, efforts)
 
     def apply_dof_effort(self, env: Env, dof: int, effort: float) -> None:
         """Sets the effort of a degree of freedom in the next ``simulate``."""
@@ -91,19 +100,19 @@ class StateCalls:
 
     def get_dof_target_position(self, env: Env, dof: int) -> float:
         """Returns the position target of a degree of freedom."""
-        return float(world_of(env.sim).position_targets[env.index, dof])
+        return float(_targets(env, "position_targets")[dof])
 
     def set_dof_target_position(self, env: Env, dof: int, target: float) -> None:
         """Sets the position target of a degree of freedom."""
-        world_of(env.sim).position_targets[env.index, dof] = target
+        _targets(env, "position_targets")[dof] = target
 
     def get_dof_target_velocity(self, env: Env, dof: int) -> float:
         """Returns the velocity target of a degree of freedom."""
-        return float(world_of(env.sim).velocity_targets[env.index, dof])
+        return float(_targets(env, "velocity_targets")[dof])
 
     def set_dof_target_velocity(self, env: Env, dof: int, target: float) -> None:
         """Sets the velocity target of a degree of freedom."""
-        world_of(env.sim).velocity_targets[env.index, dof] = target
+        _targets(env, "velocity_targets")[dof] = target
 
     def get_joint_position(self, env: Env, joint: int) -> float:
         """Returns the position of a joint; its handle is that of its degree of freedom."""
@@ -152,7 +161,15 @@ class StateCalls:
 
         The other bodies follow from the joints; set those with ``set_actor_dof_states``.
         """
-        world, root = world_of(env.sim), np.asarray(states).reshape(-1)[0]
+        root = np.asarray(states).reshape(-1)[0]
+        if not env.sim.prepared:
+            actor, vel = actor_of(env, handle), Velocity.from_buffer(root["vel"])
+            if flags & _POS:
+                actor.pose = Transform.from_buffer(root["pose"])
+            if flags & _VEL:
+                actor.start.root_velocity[:] = [*vel.linear, *vel.angular]
+            return True
+        world = world_of(env.sim)
         given = world.root_state.clone().view(world.roots.shape)
         row = given[env.index, handle]
         if flags & _POS:
@@ -197,6 +214,11 @@ class StateCalls:
             raise NotImplementedError(
                 "only roots can be set: the other bodies of an articulation follow from its joints"
             )
+        if not env.sim.prepared:
+            row = np.array([*actor.pose.values(), *actor.start.root_velocity])
+            row[part] = values
+            actor.pose, actor.start.root_velocity[:] = Transform.from_buffer(row[:7]), row[7:]
+            return
         world = world_of(env.sim)
         given = world.root_state.clone().view(world.roots.shape)
         given[env.index, actor.handle, part] = _tensor(values, world)
@@ -223,8 +245,7 @@ class StateCalls:
 
 
 def _dofs(env: Env, handle: int) -> slice:
-    actor = actor_of(env, handle)
-    return slice(actor.first_dof, actor.first_dof + len(actor.asset.dofs))
+    return actor_of(env, handle).dof_range
 
 
 def _index(env: Env, handle: int) -> torch.Tensor:
@@ -235,19 +256,55 @@ def _tensor(values: object, world: World) -> torch.Tensor:
     return torch.as_tensor(np.asarray(values, dtype=np.float32), device=world.root_state.device)
 
 
-def _read(tensor: torch.Tensor, env: Env, handle: int) -> np.ndarray:
+def _targets(env: Env, name: str) -> torch.Tensor | _Waiting:
+    """Returns an environment's targets, which can be read and written by index."""
+    if not env.sim.prepared:
+        return _Waiting(env, name)
+    targets: torch.Tensor = getattr(world_of(env.sim), name)
+    return targets[env.index]
+
+
+class _Waiting:
+    """An environment's targets before the simulation is prepared."""
+
+    def __init__(self, env: Env, name: str) -> None:
+        self._env, self._name = env, name
+
+    def _find(self, dof: int) -> tuple[np.ndarray, int]:
+        for actor in self._env.actors:
+            if dof in range(actor.dof_range.start, actor.dof_range.stop):
+                return getattr(actor.start, self._name), dof - actor.first_dof
+        raise IndexError(f"DOF {dof} in an environment of {self._env.num_dofs}")
+
+    def __getitem__(self, dof: int) -> float:
+        values, index = self._find(dof)
+        return float(values[index])
+
+    def __setitem__(self, dof: int, value: float) -> None:
+        values, index = self._find(dof)
+        values[index] = value
+
+
+def _read(name: str, env: Env, handle: int) -> np.ndarray:
+    """Returns an actor's targets, also those that wait for the simulation to be prepared."""
+    if not env.sim.prepared:
+        return np.array(getattr(actor_of(env, handle).start, name))
+    tensor: torch.Tensor = getattr(world_of(env.sim), name)
     return np.asarray(tensor[env.index, _dofs(env, handle)].cpu().numpy().copy())
 
 
-def _write(tensor: torch.Tensor, env: Env, handle: int, values: np.ndarray) -> bool:
-    where = _dofs(env, handle)
-    given = np.asarray(values, dtype=np.float32)
+def _write(name: str, env: Env, handle: int, values: np.ndarray) -> bool:
+    where, given = _dofs(env, handle), np.asarray(values, dtype=np.float32)
     if given.shape != (where.stop - where.start,):
         raise ValueError(
             f"expected {where.stop - where.start} numbers, one a degree of freedom, got "
             f"{given.shape}"
         )
-    tensor[env.index, where] = torch.as_tensor(given, device=tensor.device)
+    if not env.sim.prepared and name != "efforts":
+        getattr(actor_of(env, handle).start, name)[:] = given
+    else:
+        tensor: torch.Tensor = getattr(world_of(env.sim), name)
+        tensor[env.index, where] = torch.as_tensor(given, device=tensor.device)
     return True
 
 

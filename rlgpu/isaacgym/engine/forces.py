@@ -33,10 +33,8 @@ class Forces:
             self._applied = array("xfrc_applied")
             self._xpos, self._xquat = array("xpos"), array("xquat")
             self._com = array("xipos")
-            count = len(self._sim.envs[0].actors) and self._sim.envs[0].num_bodies
-            self._wrench = torch.zeros(
-                self._worlds.num_worlds, count, 6, device=self._worlds.device
-            )
+            bodies, device = self._sim.envs[0].num_bodies, self._worlds.device
+            self._wrench = torch.zeros(self._worlds.num_worlds, bodies, 6, device=device)
 
     def add(
         self, force: Tensor | None, torque: Tensor | None, space: CoordinateSpace,

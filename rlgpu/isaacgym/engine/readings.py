@@ -16,7 +16,7 @@ from rlgpu.isaacgym.engine.dynamics import jacobian, mass_matrix
 from rlgpu.isaacgym.engine.layout import Layout
 from rlgpu.isaacgym.enums import ContactCollection
 from rlgpu.isaacgym.scene import Actor, Sim
-from rlgpu.rotations import quat_rotate, quat_rotate_inverse
+from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import Worlds
 
@@ -171,7 +171,7 @@ class Readings:
             arm = xpos[:, ids].float() + quat_rotate(quat, com.expand_as(origin)) - origin
             fall = torch.cat((weight.expand_as(arm), torch.linalg.cross(arm, weight)), dim=-1)
             wrench = fall * falls + contact(origin) * touch
-            frame = _times(quat, turn.expand_as(quat))
+            frame = quat_multiply(quat, turn.expand_as(quat))
             for part in (slice(0, 3), slice(3, 6)):
                 local = quat_rotate_inverse(frame, wrench[..., part])
                 readings[..., part] = torch.where(in_world, wrench[..., part], local)
@@ -254,11 +254,3 @@ class Readings:
             tensor.copy_(read())
 
         return tensor, update
-
-
-def _times(a: Tensor, b: Tensor) -> Tensor:
-    """Returns products of quaternions (x, y, z, w)."""
-    vec = a[..., 3:] * b[..., :3] + b[..., 3:] * a[..., :3]
-    vec = vec + torch.linalg.cross(a[..., :3], b[..., :3])
-    w = a[..., 3:] * b[..., 3:] - (a[..., :3] * b[..., :3]).sum(-1, keepdim=True)
-    return torch.cat((vec, w), dim=-1)

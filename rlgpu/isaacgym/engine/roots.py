@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rlgpu.rotations import quat_rotate, quat_rotate_inverse
+from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse
 from rlgpu.sim.mujoco.readout import WXYZ, XYZW
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def write_roots(world: World, mask: Tensor) -> None:
         _refuse_moved_bases(world, mask)
     if world.mocap_pos is not None and world.mocap_quat is not None and where.held.numel():
         chosen, own = mask[:, where.held, None], roots[:, where.held]
-        turned = _times(quat[:, where.held], world.readings.mount.expand_as(own[..., 3:7]))
+        turned = quat_multiply(quat[:, where.held], world.readings.mount.expand_as(own[..., 3:7]))
         for array, values in (
             (world.mocap_pos, own[..., :3]),
             (world.mocap_quat, turned[..., WXYZ]),
@@ -83,11 +83,3 @@ def _unit(quat: Tensor) -> Tensor:
     norm = quat.norm(dim=-1, keepdim=True)
     identity = torch.tensor([0.0, 0.0, 0.0, 1.0], device=quat.device)
     return torch.where(norm > 1e-6, quat / norm.clamp(min=1e-6), identity)
-
-
-def _times(a: Tensor, b: Tensor) -> Tensor:
-    """Returns products of quaternions (x, y, z, w)."""
-    vec = a[..., 3:] * b[..., :3] + b[..., 3:] * a[..., :3]
-    vec = vec + torch.linalg.cross(a[..., :3], b[..., :3])
-    w = a[..., 3:] * b[..., 3:] - (a[..., :3] * b[..., :3]).sum(-1, keepdim=True)
-    return torch.cat((vec, w), dim=-1)

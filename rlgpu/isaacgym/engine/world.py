@@ -50,7 +50,23 @@ class World:
         self._build(frozenset())
         poses = [[actor.pose.values() for actor in env.actors] for env in sim.envs]
         self.roots[..., :7] = torch.tensor(poses, device=sim.device)
+        for env in sim.envs:
+            for actor in env.actors:
+                if actor.starts_elsewhere:
+                    self._start(actor)
         self.set_roots(self.root_state, None)
+        self.set_dofs(self.dof_state, None)
+
+    def _start(self, actor: Actor) -> None:
+        """Writes what a script set of an actor before now."""
+        env, start, dofs = actor.env.index, actor.start, actor.dof_range
+        for into, values in (
+            (self.dofs[env, dofs], start.dofs),
+            (self.position_targets[env, dofs], start.position_targets),
+            (self.velocity_targets[env, dofs], start.velocity_targets),
+            (self.roots[env, actor.handle, 7:], start.root_velocity),
+        ):
+            into.copy_(torch.from_numpy(values))
 
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(*shape, device=self.sim.device)
