@@ -112,7 +112,7 @@ class AssetOptions(Record):
 
     angular_damping = Field(0.0)
     armature = Field(0.0)
-    """Added to the inertia of every joint [kg m^2 or kg]."""
+    """Least armature of every joint [kg m^2 or kg]."""
     collapse_fixed_joints = Field(False)
     """Whether links of a URDF file joined by fixed joints become one body; MJCF bodies stay."""
     convex_decomposition_from_submeshes = Field(False)
@@ -133,9 +133,9 @@ class AssetOptions(Record):
     mesh_normal_mode = Field(MeshNormalMode.FROM_ASSET)
     min_particle_mass = Field(1e-12)
     override_com = Field(False)
-    """Whether centres of mass follow from the shapes instead of the file."""
+    """Whether mass properties follow from the shapes and the density instead of the file."""
     override_inertia = Field(False)
-    """Whether inertia follows from the shapes instead of the file."""
+    """The same."""
     replace_cylinder_with_capsule = Field(False)
     slices_per_cylinder = Field(20)
     tendon_limit_stiffness = Field(1.0)

@@ -288,6 +288,17 @@ def test_gains_change_while_the_simulation_runs(tmp_path):
     close(dofs[:, 1], [1.0, 1.0], atol=1e-4)
 
 
+def test_shapes_that_do_not_collide_have_mass(tmp_path):
+    """As in MuJoCo: rlgpu's own Ant has its mass in capsules and its contacts in spheres."""
+    (tmp_path / "robot.xml").write_text(
+        """<mujoco><worldbody><body name="ball"><freejoint/><geom size="0.1" mass="2"/>
+        <geom size="0.2" mass="3" contype="0" conaffinity="0"/></body></worldbody></mujoco>"""
+    )
+    asset = GYM.load_asset(new_sim("mujoco"), str(tmp_path), "robot.xml", gymapi.AssetOptions())
+    assert asset.body_properties[0].mass == pytest.approx(5.0)
+    assert GYM.get_asset_rigid_shape_count(asset) == 1
+
+
 def test_collapsing_fixed_joints_keeps_mass_and_marked_links(tmp_path):
     """A fixed link merges into its parent with its mass, unless it is marked."""
     text = link("base") + link("sensor", 0.5, (0.1, 0, 0)) + link("foot", 0.25)

@@ -19,6 +19,8 @@ from rlgpu.isaacgym.structs import (
 
 _MIN_MASS, _MIN_INERTIA = 1e-4, 1e-8
 """Of bodies that have none [kg, kg m^2]."""
+READ_BY_MUJOCO = (".stl", ".obj", ".msh")
+"""Formats of meshes that MuJoCo reads."""
 _MESH = mujoco.mjtGeom.mjGEOM_MESH
 _CYLINDER, _CAPSULE = mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE
 
@@ -58,13 +60,14 @@ def finish(
     for geom in list(spec.geoms):
         if options.replace_cylinder_with_capsule and geom.type == _CYLINDER:
             geom.type = _CAPSULE
-    _drop_looks(spec)
-    _settle_inertia(file, spec, options)
+    _drop_unreadable(spec)
     for joint in spec.joints:
         joint.armature = max(joint.armature, options.armature)
     for body in spec.bodies[1:]:
         body.gravcomp = 1.0 if options.disable_gravity else 0.0
     try:
+        _settle_inertia(file, spec, options)
+        _drop_looks(spec)
         return Asset(file, spec, options, dict(drives or {}), actuators, links=links or {})
     except ValueError as error:
         raise ValueError(f"{file} cannot be compiled: {' '.join(str(error).split())}") from error
@@ -104,7 +107,7 @@ def _settle_inertia(file: str, spec: mujoco.MjSpec, options: AssetOptions) -> No
     # MJCF may ask for inertia from geoms even where bodies state their own.
     always = spec.compiler.inertiafromgeom == mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_TRUE
     spec.compiler.inertiafromgeom = mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_AUTO
-    recompute = always or (options.override_com and options.override_inertia)
+    recompute = always or options.override_com or options.override_inertia
     for body in spec.bodies[1:]:
         if recompute and list(body.geoms):
             body.explicitinertial = False
@@ -119,13 +122,27 @@ def _settle_inertia(file: str, spec: mujoco.MjSpec, options: AssetOptions) -> No
             body.inertia = np.maximum(body.inertia, _MIN_INERTIA)
 
 
-def _drop_looks(spec: mujoco.MjSpec) -> None:
-    """Removes meshes that are only drawn, and materials and textures; looks have no mass."""
+def _is_drawn_mesh(geom: mujoco.MjsGeom) -> bool:
+    return geom.type == _MESH and not (geom.contype or geom.conaffinity)
+
+
+def _drop_unreadable(spec: mujoco.MjSpec) -> None:
+    """Removes drawn meshes of formats that MuJoCo does not read; others count towards the mass."""
+    files = {mesh.name: mesh.file.lower() for mesh in spec.meshes}
     for geom in list(spec.geoms):
-        if not (geom.contype or geom.conaffinity):
-            geom.density = geom.mass = 0.0
+        if _is_drawn_mesh(geom) and not files.get(geom.meshname, "").endswith(READ_BY_MUJOCO):
+            spec.delete(geom)
+    used = {geom.meshname for geom in spec.geoms}
+    for mesh in list(spec.meshes):
+        if mesh.name not in used:
+            spec.delete(mesh)
+
+
+def _drop_looks(spec: mujoco.MjSpec) -> None:
+    """Removes meshes that are only drawn, and materials and textures."""
+    for geom in list(spec.geoms):
         geom.material, geom.group = "", 0
-        if geom.type == _MESH and not (geom.contype or geom.conaffinity):
+        if _is_drawn_mesh(geom):
             spec.delete(geom)
     used = {geom.meshname for geom in spec.geoms}
     for mesh in list(spec.meshes):

@@ -9,14 +9,13 @@ import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.assets.dae import read_dae
+from rlgpu.isaacgym.assets.finish import READ_BY_MUJOCO
 from rlgpu.isaacgym.assets.frames import Frame, numbers
 from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.structs import (
     AssetOptions,
 )
 
-_READ = (".stl", ".obj", ".msh")
-"""Formats that MuJoCo reads."""
 _THIN = 1e-4
 """Least half size of a box [m]."""
 _MOST_HULL_VERTICES = 64  # as PhysX's convex meshes
@@ -66,7 +65,7 @@ class MeshFiles:
         mesh = self.spec.add_mesh(name=name)
         mesh.scale, mesh.maxhullvert = scale, _MOST_HULL_VERTICES
         mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
-        if file.suffix.lower() in _READ:
+        if file.suffix.lower() in READ_BY_MUJOCO:
             mesh.file = str(file)
         elif file.suffix.lower() == ".dae":
             vertices, faces = read_dae(file)
@@ -75,7 +74,7 @@ class MeshFiles:
         else:
             raise ValueError(
                 f"{self.path.name}: mesh {file.name} is of a format that is not read; convert it "
-                f"to one of {', '.join((*_READ, '.dae'))}"
+                f"to one of {', '.join((*READ_BY_MUJOCO, '.dae'))}"
             )
 
     def find(self, name: str) -> Path:
