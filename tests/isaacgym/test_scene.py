@@ -288,6 +288,16 @@ def test_gains_change_while_the_simulation_runs(tmp_path):
     close(dofs[:, 1], [1.0, 1.0], atol=1e-4)
 
 
+def test_options_without_effect_are_said_once(tmp_path, capsys):
+    """A script that sets the thickness of shapes learns that it changes nothing."""
+    sim, options = new_sim("mujoco"), gymapi.AssetOptions()
+    options.thickness, options.fix_base_link = 0.01, True
+    for _ in range(2):
+        GYM.load_asset(sim, *urdf(tmp_path, PENDULUM, "said.urdf"), options)
+    said = [line for line in capsys.readouterr().err.splitlines() if "said.urdf" in line]
+    assert said == ["isaacgym: said.urdf: options without effect here: thickness"]
+
+
 def test_shapes_that_do_not_collide_have_mass(tmp_path):
     """As in MuJoCo: rlgpu's own Ant has its mass in capsules and its contacts in spheres."""
     (tmp_path / "robot.xml").write_text(

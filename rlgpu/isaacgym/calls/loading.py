@@ -12,6 +12,7 @@ from rlgpu.isaacgym.assets import Asset, Sensor
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.enums import DofType, JointType
 from rlgpu.isaacgym.geometry import Transform
+from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.properties import (
     ActuatorProperties,
     ForceSensorProperties,
@@ -25,6 +26,14 @@ from rlgpu.isaacgym.structs import (
 )
 
 _INVALID = -1
+
+
+IGNORED_OPTIONS = (
+    "convex_decomposition_from_submeshes", "enable_gyroscopic_forces", "flip_visual_attachments",
+    "mesh_normal_mode", "min_particle_mass", "slices_per_cylinder", "tendon_limit_stiffness",
+    "thickness", "use_mesh_materials", "use_physx_armature",
+)  # fmt: skip
+"""Options that a script may set and that change nothing here; said once a file."""
 
 
 @strict
@@ -51,6 +60,10 @@ class LoadingCalls:
         if not path.is_file():
             raise FileNotFoundError(f"load_asset: there is no file {path}")
         chosen = options.__copy__() if options else AssetOptions()
+        plain = AssetOptions()
+        idle = [n for n in IGNORED_OPTIONS if getattr(chosen, n) != getattr(plain, n)]
+        if idle:
+            note(f"{path.name}: options without effect here: {', '.join(idle)}")
         kind = path.suffix.lower()
         if kind == ".urdf":
             return assets.load_urdf(path, [Path(rootpath)], chosen)

@@ -1,0 +1,83 @@
+"""The viewer's calls on a window that only records: there is no display where tests run."""
+
+from __future__ import annotations
+
+import mujoco
+import pytest
+from scenes import GYM, at, close, new_env, new_sim, run
+
+from rlgpu.isaacgym import gymapi, gymutil
+
+
+class Window:
+    """What MuJoCo's passive viewer offers."""
+
+    def __init__(self, model, data, *, key_callback, **_):
+        self.data, self.press = data, key_callback
+        self.cam, self.user_scn = mujoco.MjvCamera(), mujoco.MjvScene(model, maxgeom=50)
+        self.open, self.shown = True, 0
+
+    def is_running(self):
+        """Whether it is open."""
+        return self.open
+
+    def sync(self):
+        """Counts."""
+        self.shown += 1
+
+    def close(self):
+        """Closes it."""
+        self.open = False
+
+
+@pytest.fixture
+def window(monkeypatch):
+    """The window that the next viewer opens."""
+    viewer = pytest.importorskip("mujoco.viewer")
+    opened = []
+
+    def launch(*args, **kwargs):
+        opened.append(Window(*args, **kwargs))
+        return opened[0]
+
+    monkeypatch.setattr(viewer, "launch_passive", launch)
+    monkeypatch.setenv("DISPLAY", ":0")
+    return opened
+
+
+def test_the_viewer_shows_lines_keys_and_the_other_environment(window):
+    """Subscribed keys report a press and a release; [ and ] switch what is shown."""
+    sim = new_sim("mujoco")
+    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    for index in range(2):
+        GYM.create_actor(new_env(sim), ball, at(x=float(index)), "ball", index, 0)
+    GYM.prepare_sim(sim)
+    viewer = GYM.create_viewer(sim, gymapi.CameraProperties())
+    made = window[0]
+    GYM.subscribe_viewer_keyboard_event(viewer, gymapi.KEY_ESCAPE, "QUIT")
+    GYM.viewer_camera_look_at(viewer, None, gymapi.Vec3(3, 0, 0), gymapi.Vec3(0, 0, 0))
+    close([made.cam.distance, made.cam.azimuth, made.cam.elevation], [3, 180, 0], atol=1e-9)
+    close(list(GYM.get_viewer_camera_transform(viewer, None).p), [3, 0, 0], atol=1e-9)
+    axes = gymutil.AxesGeometry(1.0)
+    gymutil.draw_lines(axes, GYM, viewer, GYM.get_env(sim, 0), gymapi.Transform())
+    GYM.draw_viewer(viewer, sim, True)
+    assert (made.user_scn.ngeom, made.shown) == (3, 1)
+    GYM.clear_lines(viewer)
+    made.press(256)
+    events = GYM.query_viewer_action_events(viewer)
+    assert [(event.action, event.value) for event in events] == [("QUIT", 1.0), ("QUIT", 0.0)]
+    assert GYM.query_viewer_action_events(viewer) == []
+    made.press(ord("]"))
+    run(sim, 1)
+    GYM.draw_viewer(viewer, sim)
+    assert made.user_scn.ngeom == 0
+    close(made.data.qpos[0], 1.0)
+    GYM.destroy_viewer(viewer)
+    assert GYM.query_viewer_has_closed(viewer)
+
+
+def test_without_a_display_there_is_no_viewer(monkeypatch):
+    """As in Isaac Gym, the call returns None."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert GYM.create_viewer(new_sim("mujoco"), gymapi.CameraProperties()) is None
