@@ -74,12 +74,20 @@ def _set_options(spec: mujoco.MjSpec, sim: Sim) -> None:
 
 
 def _add_statics(spec: mujoco.MjSpec, sim: Sim, shapes: list[tuple[str, collision.Shape]]) -> None:
-    """Adds ground planes and terrains."""
+    """Adds ground planes and terrains, with squares of a metre to see motion by."""
+    spec.add_texture(
+        name="squares", type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER, width=64, height=64,
+        rgb1=[0.42, 0.44, 0.46], rgb2=[0.36, 0.38, 0.40],
+    )  # fmt: skip
+    look = spec.add_material(name="squares", texrepeat=[0.5, 0.5], texuniform=True)
+    look.textures[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = "squares"
     for i, plane in enumerate(sim.grounds):
         name = f"ground_{i}"
         spec.worldbody.add_geom(
             name=name, type=_GEOM.mjGEOM_PLANE, size=[0, 0, 1], pos=_foot(plane),
             quat=_upright(plane.normal), friction=[plane.dynamic_friction, 0.005, 0.0001],
+            material="squares",
         )  # fmt: skip
         shapes.append((name, collision.Shape(collision.STATIC, -1, 0)))
     for i, terrain in enumerate(sim.terrains):

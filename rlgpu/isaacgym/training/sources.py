@@ -136,6 +136,9 @@ def _from_yaml(task: Any, file: Path, config: ScriptTaskConfig, num_envs: int, d
     )  # fmt: skip
     _override(tree.task, config)
     settings = OmegaConf.to_container(tree.task, resolve=True)
+    # IsaacGymEnvs hands out one simulation for ever, as Isaac Gym allows only one.
+    if base := sys.modules.get("isaacgymenvs.tasks.base.vec_task"):
+        vars(base)["EXISTING_SIM"] = None
     return task(
         cfg=settings, rl_device=device, sim_device=device, graphics_device_id=-1, headless=True,
         virtual_screen_capture=False, force_render=False,
