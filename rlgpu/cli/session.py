@@ -24,11 +24,11 @@ from rlgpu.config import (
     read_words,
     task_name,
 )
+from rlgpu.device import has_display
 from rlgpu.envs import VecEnv
 from rlgpu.errors import TrainingFailed, UsageError, line_in, usable_path
 from rlgpu.learner import Ppo
 from rlgpu.playing import (
-    has_display,
     play_episodes,
     play_in_viewer,
     record_video,

@@ -1,8 +1,16 @@
 """CPU and GPU differences: captured phases, streams, compilation, reads from the host."""
 
-from rlgpu.device.capabilities import host_may_read
+from rlgpu.device.capabilities import has_display, host_may_read
 from rlgpu.device.compilation import compiled
 from rlgpu.device.graphs import Phase, Skipping, working_stream
 from rlgpu.device.threads import one_torch_thread
 
-__all__ = ["Phase", "Skipping", "compiled", "host_may_read", "one_torch_thread", "working_stream"]
+__all__ = [
+    "Phase",
+    "Skipping",
+    "compiled",
+    "has_display",
+    "host_may_read",
+    "one_torch_thread",
+    "working_stream",
+]

@@ -1,6 +1,9 @@
-"""Queries for what the host may do with tensors on a device."""
+"""Queries for what the host and its devices can do."""
 
 from __future__ import annotations
+
+import os
+import sys
 
 import torch
 
@@ -12,3 +15,10 @@ def host_may_read(device: torch.device) -> bool:
     and could not be captured in a CUDA graph.
     """
     return device.type == "cpu"
+
+
+def has_display() -> bool:
+    """Returns whether a window can be opened on this machine."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

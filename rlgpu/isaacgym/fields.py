@@ -49,7 +49,6 @@ class Field(Generic[T]):
 
     def __init__(self, default: T) -> None:
         self._default = default
-        # An IntFlag is an int to the bindings: drive modes are stored as plain numbers.
         self._kind: type = type(default)
 
     def __set_name__(self, owner: type, name: str) -> None:

@@ -2,6 +2,6 @@
 
 from rlgpu.playing.episodes import play_episodes
 from rlgpu.playing.video import record_video, require_video
-from rlgpu.playing.viewer import has_display, play_in_viewer
+from rlgpu.playing.viewer import play_in_viewer
 
-__all__ = ["has_display", "play_episodes", "play_in_viewer", "record_video", "require_video"]
+__all__ = ["play_episodes", "play_in_viewer", "record_video", "require_video"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -14,13 +13,6 @@ from rlgpu.learner import Ppo
 from rlgpu.playing.camera import follow
 from rlgpu.playing.episodes import act_and_step
 from rlgpu.stopping import Stopping
-
-
-def has_display() -> bool:
-    """Returns whether a window can be opened on this machine."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def play_in_viewer(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None:

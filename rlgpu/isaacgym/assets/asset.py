@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,9 +18,7 @@ from rlgpu.isaacgym.properties import (
     RigidShapeProperties,
     TendonProperties,
 )
-from rlgpu.isaacgym.structs import (
-    AssetOptions,
-)
+from rlgpu.isaacgym.structs import AssetOptions
 
 SCALAR_JOINTS = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 RESERVED, STAND_IN = "world", "world_"
@@ -145,14 +142,6 @@ class Asset:
         """Returns the first of a body's shapes and their number."""
         owners = [int(self.model.geom_bodyid[geom]) - 1 for geom in self.shapes]
         return sum(owner < body for owner in owners), owners.count(body)
-
-    def copies(self) -> tuple[np.ndarray, list[RigidBodyProperties], list[RigidShapeProperties]]:
-        """Returns copies of the properties of DOFs, bodies and shapes, for a new actor."""
-        return (
-            self.dof_properties.copy(),
-            copy.deepcopy(self.body_properties),
-            copy.deepcopy(self.shape_properties),
-        )
 
 
 def collides(model: mujoco.MjModel, geom: int) -> bool:

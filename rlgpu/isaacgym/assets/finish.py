@@ -13,9 +13,7 @@ from rlgpu.isaacgym.assets.asset import (
     Drive,
 )
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.structs import (
-    AssetOptions,
-)
+from rlgpu.isaacgym.structs import AssetOptions
 
 _MIN_MASS, _MIN_INERTIA = 1e-4, 1e-8
 """Of bodies that have none [kg, kg m^2]."""
@@ -132,10 +130,7 @@ def _drop_unreadable(spec: mujoco.MjSpec) -> None:
     for geom in list(spec.geoms):
         if _is_drawn_mesh(geom) and not files.get(geom.meshname, "").endswith(READ_BY_MUJOCO):
             spec.delete(geom)
-    used = {geom.meshname for geom in spec.geoms}
-    for mesh in list(spec.meshes):
-        if mesh.name not in used:
-            spec.delete(mesh)
+    _drop_unused_meshes(spec)
 
 
 def _drop_looks(spec: mujoco.MjSpec) -> None:
@@ -144,10 +139,14 @@ def _drop_looks(spec: mujoco.MjSpec) -> None:
         geom.material, geom.group = "", 0
         if _is_drawn_mesh(geom):
             spec.delete(geom)
+    _drop_unused_meshes(spec)
+    for kind in ("sites", "cameras", "lights", "materials", "textures"):
+        for element in list(getattr(spec, kind)):
+            spec.delete(element)
+
+
+def _drop_unused_meshes(spec: mujoco.MjSpec) -> None:
     used = {geom.meshname for geom in spec.geoms}
     for mesh in list(spec.meshes):
         if mesh.name not in used:
             spec.delete(mesh)
-    for kind in ("sites", "cameras", "lights", "materials", "textures"):
-        for element in list(getattr(spec, kind)):
-            spec.delete(element)

@@ -1,4 +1,4 @@
-"""Frames and inertia tensors of URDF."""
+"""Frames, sizes and inertia tensors of shapes and links."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
+THIN = 1e-4
+"""Least size of a shape [m]; some files have flat ones, which MuJoCo does not."""
 _LEAST = 1e-8
 """Smallest moment of inertia [kg m^2]."""
 
@@ -52,6 +54,16 @@ def frame_of(element: ET.Element) -> Frame:
     return Frame(np.array(numbers(origin, "xyz", [0, 0, 0])), matrix)
 
 
+def moments_of(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the principal moments of a tensor, ascending, and their axes (w, x, y, z)."""
+    moments, axes = np.linalg.eigh(0.5 * (tensor + tensor.T))
+    if np.linalg.det(axes) < 0:
+        axes = axes * [1, 1, -1]
+    quat = np.zeros(4)
+    mujoco.mju_mat2Quat(quat, axes.flatten())
+    return moments, quat
+
+
 def principal(tensor: np.ndarray, mass: float) -> tuple[np.ndarray, np.ndarray, bool]:
     """Returns principal moments, their axes as a quaternion (w, x, y, z), and whether it mended.
 
@@ -61,15 +73,11 @@ def principal(tensor: np.ndarray, mass: float) -> tuple[np.ndarray, np.ndarray, 
     """
     if not tensor.any():
         return np.full(3, max(0.4 * mass * 0.01, _LEAST)), np.array([1.0, 0, 0, 0]), True
-    moments, axes = np.linalg.eigh(0.5 * (tensor + tensor.T))
+    moments, quat = moments_of(tensor)
     mended = bool(moments[0] <= 0)
     moments = np.maximum(moments, max(_LEAST, 1e-3 * moments[-1] if mended else 0.0))
     if moments[0] + moments[1] < moments[2] * (1 - 1e-6):
         moments, mended = np.full(3, moments.mean()), True
-    if np.linalg.det(axes) < 0:
-        axes = axes * [1, 1, -1]
-    quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, axes.flatten())
     # MuJoCo's check has no tolerance.
     if moments[0] + moments[1] < moments[2]:
         moments[0] += moments[2] - moments[0] - moments[1] + 1e-12

@@ -10,14 +10,10 @@ import numpy as np
 
 from rlgpu.isaacgym.assets.dae import read_dae
 from rlgpu.isaacgym.assets.finish import READ_BY_MUJOCO
-from rlgpu.isaacgym.assets.frames import Frame, numbers
+from rlgpu.isaacgym.assets.frames import THIN, Frame, numbers
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.structs import (
-    AssetOptions,
-)
+from rlgpu.isaacgym.structs import AssetOptions
 
-_THIN = 1e-4
-"""Least half size of a box [m]."""
 _MOST_HULL_VERTICES = 64  # as PhysX's convex meshes
 
 
@@ -117,7 +113,7 @@ def _flat_box(file: Path, scale: np.ndarray) -> tuple[Frame, np.ndarray] | None:
     local = (points - middle) @ matrix
     low, high = local.min(axis=0), local.max(axis=0)
     centre = middle + matrix @ (0.5 * (low + high))
-    return Frame(centre, matrix), np.maximum(0.5 * (high - low), _THIN)
+    return Frame(centre, matrix), np.maximum(0.5 * (high - low), THIN)
 
 
 def _vertices(file: Path) -> np.ndarray | None:

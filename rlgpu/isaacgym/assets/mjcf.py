@@ -22,9 +22,7 @@ from rlgpu.isaacgym.properties import (
     FLOAT_MAX,
     ActuatorProperties,
 )
-from rlgpu.isaacgym.structs import (
-    AssetOptions,
-)
+from rlgpu.isaacgym.structs import AssetOptions
 
 _DROPPED = ("option", "visual", "statistic", "keyframe", "sensor", "custom", "size", "extension")
 _WORLD_ONLY = ("geom", "light", "camera", "site")

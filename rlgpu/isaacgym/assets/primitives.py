@@ -6,12 +6,8 @@ import mujoco
 
 from rlgpu.isaacgym.assets.asset import Asset
 from rlgpu.isaacgym.assets.finish import finish
-from rlgpu.isaacgym.structs import (
-    AssetOptions,
-)
-
-_THIN = 1e-4
-"""Least size of a shape [m]."""
+from rlgpu.isaacgym.assets.frames import THIN
+from rlgpu.isaacgym.structs import AssetOptions
 
 
 def box(width: float, height: float, depth: float, options: AssetOptions) -> Asset:
@@ -40,6 +36,6 @@ def _single(
     spec = mujoco.MjSpec()
     body = spec.worldbody.add_body(name=name)
     # Scripts hide tables by making them flat.
-    size = [max(value, _THIN) for value in size]
+    size = [max(value, THIN) for value in size]
     body.add_geom(type=kind, size=size, quat=quat, density=options.density)
     return finish(name, spec, options)

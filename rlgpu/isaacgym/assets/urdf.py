@@ -16,17 +16,13 @@ import numpy as np
 
 from rlgpu.isaacgym.assets.asset import RESERVED, Asset, Drive
 from rlgpu.isaacgym.assets.finish import finish
-from rlgpu.isaacgym.assets.frames import Frame, frame_of, numbers, principal
+from rlgpu.isaacgym.assets.frames import THIN, Frame, frame_of, numbers, principal
 from rlgpu.isaacgym.assets.meshes import MeshFiles
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.structs import (
-    AssetOptions,
-)
+from rlgpu.isaacgym.structs import AssetOptions
 
 _SPHERE, _BOX = mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_BOX
 _CYLINDER, _CAPSULE = mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE
-_THIN = 1e-4
-"""Least size of a shape [m]."""
 _KINDS = {
     "revolute": mujoco.mjtJoint.mjJNT_HINGE,
     "continuous": mujoco.mjtJoint.mjJNT_HINGE,
@@ -112,7 +108,7 @@ class _Builder:
         self._add_inertia(body, parts)
         for name, frame in parts:
             for collision in self.links[name].findall("collision"):
-                self._add_geom(body, collision, frame)
+                _shape(body, collision, frame, self.meshes, self.options)
         for name, frame in parts:
             for joint in self.children[name]:
                 if not self._collapses(joint):
@@ -226,9 +222,6 @@ class _Builder:
         com = model.body_ipos[1] if origin is None else np.array(numbers(origin, "xyz", [0, 0, 0]))
         return float(model.body_mass[1] * ratio), frame.pos + frame.matrix @ com, tensor
 
-    def _add_geom(self, body: mujoco.MjsBody, collision: ET.Element, frame: Frame) -> None:
-        _shape(body, collision, frame, self.meshes, self.options)
-
 
 def _shape(
     body: mujoco.MjsBody, collision: ET.Element, frame: Frame, meshes: MeshFiles,
@@ -245,7 +238,7 @@ def _shape(
     elif shape.tag == "box":
         geom.type, geom.size = (
             _BOX,
-            [max(0.5 * side, _THIN) for side in numbers(shape, "size", [1, 1, 1])],
+            [max(0.5 * side, THIN) for side in numbers(shape, "size", [1, 1, 1])],
         )
     elif shape.tag in ("cylinder", "capsule"):
         whole = shape.tag == "capsule" or options.replace_cylinder_with_capsule
@@ -259,7 +252,7 @@ def _shape(
 
 def _length(shape: ET.Element, name: str) -> float:
     """Returns a length of a shape; some files have flat ones, which MuJoCo does not."""
-    return max(float(shape.attrib[name]), _THIN)
+    return max(float(shape.attrib[name]), THIN)
 
 
 def _bound(limit: ET.Element | None, name: str) -> float:

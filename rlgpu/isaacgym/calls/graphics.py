@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from rlgpu.device import has_display
 from rlgpu.isaacgym.buffers import Tensor
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.drawing.cameras import Camera, Renderers, look_at
-from rlgpu.isaacgym.drawing.viewer import Viewer, has_display
+from rlgpu.isaacgym.drawing.viewer import Viewer
 from rlgpu.isaacgym.enums import (
     CameraFollowMode,
     ImageType,
@@ -22,13 +23,9 @@ from rlgpu.isaacgym.enums import (
 )
 from rlgpu.isaacgym.geometry import Int2, Transform, Vec2, Vec3
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.properties import (
-    ActionEvent,
-)
+from rlgpu.isaacgym.properties import ActionEvent
 from rlgpu.isaacgym.scene import Env, Sim
-from rlgpu.isaacgym.structs import (
-    CameraProperties,
-)
+from rlgpu.isaacgym.structs import CameraProperties
 
 
 @strict
@@ -308,7 +305,7 @@ def _segments(env: Env) -> np.ndarray:
     numbers = np.zeros(model.ngeom, dtype=np.int32)
     for actor in env.actors:
         for i in range(len(actor.asset.bodies)):
-            body = model.body(f"{actor.handle}/{actor.asset.model.body(i + 1).name}").id
+            body = world.layout.body_ids[actor.first_body + i]
             numbers[model.geom_bodyid == body] = actor.segments.get(i, actor.segmentation)
     return numbers
 

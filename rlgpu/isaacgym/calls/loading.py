@@ -21,9 +21,7 @@ from rlgpu.isaacgym.properties import (
     TendonProperties,
 )
 from rlgpu.isaacgym.scene import Sim
-from rlgpu.isaacgym.structs import (
-    AssetOptions,
-)
+from rlgpu.isaacgym.structs import AssetOptions
 
 _INVALID = -1
 

@@ -8,10 +8,10 @@ import torch
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.loading import checked_list
-from rlgpu.isaacgym.calls.simulation import refuse_late
+from rlgpu.isaacgym.calls.simulation import note_restitution, refuse_late
+from rlgpu.isaacgym.engine.compose import wxyz
 from rlgpu.isaacgym.engine.variation import write_bodies, write_shapes
 from rlgpu.isaacgym.geometry import Transform
-from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.properties import (
     DOF_PROPERTIES,
     ActuatorProperties,
@@ -46,8 +46,7 @@ class PropertyCalls:
                 f"set_actor_dof_properties: expected {len(actor.asset.dofs)} rows of "
                 "get_actor_dof_properties' layout"
             )
-        same = actor.dof_properties
-        if not np.array_equal(same, props):
+        if not np.array_equal(actor.dof_properties, props):
             actor.dof_properties = props.copy()
             if env.sim.world is not None:
                 env.sim.world.drives_changed = True
@@ -99,8 +98,7 @@ class PropertyCalls:
             "set_actor_rigid_shape_properties", props, len(actor.asset.shapes),
             RigidShapeProperties,
         )  # fmt: skip
-        if any(p.restitution > 0 for p in values):
-            note("restitution is ignored: MuJoCo's contacts do not bounce by a coefficient")
+        note_restitution(*values)
         filters = [p.filter for p in actor.shape_properties]
         if env.sim.world is not None and [p.filter for p in values] != filters:
             refuse_late(env.sim, "set_actor_rigid_shape_properties with another filter")
@@ -206,8 +204,7 @@ class PropertyCalls:
         if world is not None and world.mocap_pos is not None and world.mocap_quat is not None:
             mocap = world.layout.attractor_mocap[handle]
             world.mocap_pos[env.index, mocap] = torch.tensor(list(target.p)).to(world.mocap_pos)
-            quat = [target.r.w, target.r.x, target.r.y, target.r.z]
-            world.mocap_quat[env.index, mocap] = torch.tensor(quat).to(world.mocap_quat)
+            world.mocap_quat[env.index, mocap] = torch.tensor(wxyz(target.r)).to(world.mocap_quat)
 
 
 def _changed_bodies(env: Env) -> None:
@@ -217,10 +214,7 @@ def _changed_bodies(env: Env) -> None:
         return
     fields = {name: world.field(name) for name in _BODY_FIELDS}
     row = {n: f[env.index].cpu().numpy().astype(float) for n, f in fields.items()}
-    index = world.layout.bodies
-    bodies = np.arange(world.worlds.model.nbody)
-    own = bodies[index if isinstance(index, slice) else index.cpu().numpy()]
-    write_bodies(env, own, row)
+    write_bodies(env, world.layout.body_ids, row)
     for name, field in fields.items():
         field[env.index] = torch.from_numpy(row[name]).to(field)
     world.written.update(_BODY_FIELDS)

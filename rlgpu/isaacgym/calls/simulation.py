@@ -122,7 +122,7 @@ class SimulationCalls:
     def add_ground(self, sim: Sim, params: PlaneParams) -> None:
         """Adds a ground plane to all environments; before ``prepare_sim``."""
         refuse_late(sim, "add_ground")
-        _note_material(params)
+        note_restitution(params)
         sim.grounds.append(params.__copy__())
 
     def add_heightfield(self, sim: Sim, samples: np.ndarray, params: HeightFieldParams) -> None:
@@ -138,7 +138,7 @@ class SimulationCalls:
             ValueError: There are not as many samples as rows times columns.
         """
         refuse_late(sim, "add_heightfield")
-        _note_material(params)
+        note_restitution(params)
         count = params.nbRows * params.nbColumns
         if samples.size != count or count == 0:
             raise ValueError(
@@ -167,7 +167,7 @@ class SimulationCalls:
             params: Counts and material.
         """
         refuse_late(sim, "add_triangle_mesh")
-        _note_material(params)
+        note_restitution(params)
         points = np.asarray(vertices, dtype=float).reshape(-1, 3)
         faces = np.asarray(triangles, dtype=np.int64).reshape(-1, 3)
         values, steps, corner = heights_of_mesh(points, faces)
@@ -222,6 +222,7 @@ def refuse_late(sim: Sim, call: str) -> None:
         raise RuntimeError(f"{call}: the simulation is prepared; call it before prepare_sim")
 
 
-def _note_material(params: Any) -> None:
-    if params.restitution > 0:
+def note_restitution(*materials: Any) -> None:
+    """Says that restitution is ignored if a material has any."""
+    if any(material.restitution > 0 for material in materials):
         note("restitution is ignored: MuJoCo's contacts do not bounce by a coefficient")

@@ -12,9 +12,7 @@ from rlgpu.isaacgym.enums import CameraFollowMode, ImageType
 from rlgpu.isaacgym.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.scene import Env
-from rlgpu.isaacgym.structs import (
-    CameraProperties,
-)
+from rlgpu.isaacgym.structs import CameraProperties
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.worlds import Worlds
 

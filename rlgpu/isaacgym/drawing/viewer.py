@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 
 import mujoco
@@ -12,9 +10,7 @@ import numpy as np
 from rlgpu.isaacgym.enums import KeyboardInput
 from rlgpu.isaacgym.geometry import Transform, Vec3
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.properties import (
-    ActionEvent,
-)
+from rlgpu.isaacgym.properties import ActionEvent
 from rlgpu.isaacgym.scene import Env
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.worlds import Worlds
@@ -29,13 +25,6 @@ _NAMED = {
 }  # fmt: skip
 _NEXT, _PREVIOUS = 93, 91  # the bracket keys
 _MOST_LINES = 2000
-
-
-def has_display() -> bool:
-    """Returns whether a window can be opened on this machine."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def key_code(key: KeyboardInput) -> int:

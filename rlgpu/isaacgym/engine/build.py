@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.engine import variation
-from rlgpu.isaacgym.engine.compose import compose, prefix
+from rlgpu.isaacgym.engine.compose import body_names, compose, prefix
 from rlgpu.isaacgym.engine.drives import drive_fields
-from rlgpu.isaacgym.engine.layout import Layout, joint_of_dof, layout
+from rlgpu.isaacgym.engine.layout import Layout, layout
 from rlgpu.isaacgym.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.scene import Env, Sim
+from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds
 
 
@@ -59,13 +60,12 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
     mujoco.set_mju_user_warning(lambda _text: None)
     model = compose(sim, sim.envs[0], mocap=mocap).compile()
     properties = dof_properties(sim)
-    joints = joint_of_dof(model, sim.envs[0])
-    for name, values in drive_fields(model, joints, properties[:1]).items():
+    where = layout(model, sim.envs[0], sim.device)
+    for name, values in drive_fields(model, where.dof_joints, properties[:1]).items():
         getattr(model, name)[:] = values[0]
     _add_damping(model, sim.envs[0])
-    where = layout(model, sim.envs[0], sim.device)
-    fields, _ = variation.of_recipes(sim, model, mocap=mocap)
-    fields |= variation.of_drives(sim, model, properties)
+    fields = variation.of_recipes(sim, model, mocap=mocap)
+    fields |= variation.of_drives(model, properties, where)
     fields |= variation.of_bodies(sim, model, fields, where)
     fields |= _of_statics(sim, model)
     names = frozenset(fields) | also
@@ -90,12 +90,9 @@ def initial_poses(env: Env) -> list[Transform]:
         model = compose(sim, env, mocap=True).compile()
         data = mujoco.MjData(model)
         mujoco.mj_kinematics(model, data)
-        names = [prefix(actor) + actor.asset.model.body(i + 1).name
-                 for actor in env.actors for i in range(len(actor.asset.bodies))]  # fmt: skip
-        found = [data.body(name) for name in names]
+        found = [data.body(name) for actor in env.actors for name in body_names(actor)]
         sim.initial_poses[key] = [
-            Transform(Vec3(*body.xpos.tolist()), Quat(*body.xquat[[1, 2, 3, 0]].tolist()))
-            for body in found
+            Transform(Vec3(*body.xpos.tolist()), Quat(*body.xquat[XYZW].tolist())) for body in found
         ]
     return sim.initial_poses[key]
 

@@ -7,14 +7,13 @@ import math
 import mujoco
 import numpy as np
 
+from rlgpu.isaacgym.assets.frames import moments_of
 from rlgpu.isaacgym.engine import collision
 from rlgpu.isaacgym.engine.drives import add_drives
 from rlgpu.isaacgym.enums import CONSTANTS, ContactCollection
 from rlgpu.isaacgym.geometry import Quat, Vec3
 from rlgpu.isaacgym.scene import Actor, Env, Heights, Sim
-from rlgpu.isaacgym.structs import (
-    PlaneParams,
-)
+from rlgpu.isaacgym.structs import PlaneParams
 
 _GEOM, _OBJECT = mujoco.mjtGeom, mujoco.mjtObj
 _NET_FORCE = 3
@@ -29,6 +28,18 @@ GRAVITY_OFF = CONSTANTS["RIGID_BODY_DISABLE_GRAVITY"]
 def prefix(actor: Actor) -> str:
     """Returns what the names of an actor's parts begin with in a composed model."""
     return f"{actor.handle}/"
+
+
+def body_names(actor: Actor) -> list[str]:
+    """Returns the names of an actor's bodies in a composed model."""
+    model = actor.asset.model
+    return [prefix(actor) + model.body(i).name for i in range(1, model.nbody)]
+
+
+def shape_names(actor: Actor) -> list[str]:
+    """Returns the names of an actor's collision shapes in a composed model."""
+    model = actor.asset.model
+    return [prefix(actor) + model.geom(geom).name for geom in actor.asset.shapes]
 
 
 def wxyz(quat: Quat) -> list[float]:
@@ -134,7 +145,7 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
         _scale(child, actor.scale)
     frame = spec.worldbody.add_frame(pos=list(actor.pose.p), quat=wxyz(actor.pose.r))
     spec.attach(child, prefix=name, frame=frame)
-    parts = [spec.body(name + asset.model.body(i + 1).name) for i in range(len(asset.bodies))]
+    parts = [spec.body(body) for body in body_names(actor)]
     root = parts[0]
     if not asset.fixed:
         free = root.add_freejoint(name=f"{name}:free")
@@ -163,16 +174,6 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
             body.inertia, body.iquat = moments, axes
 
 
-def moments_of(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the principal moments of a tensor and their axes (w, x, y, z)."""
-    moments, axes = np.linalg.eigh(0.5 * (tensor + tensor.T))
-    if np.linalg.det(axes) < 0:
-        axes = axes * [1, 1, -1]
-    quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, np.ascontiguousarray(axes).flatten())
-    return moments, quat
-
-
 def _scale(spec: mujoco.MjSpec, scale: float) -> None:
     """Scales lengths; masses grow with the volume."""
     for body in spec.bodies[1:]:
@@ -193,13 +194,13 @@ def _scale(spec: mujoco.MjSpec, scale: float) -> None:
 def _shapes_of(actor: Actor) -> list[tuple[str, collision.Shape]]:
     """Returns names and collision rules of an actor's shapes."""
     model, found = actor.asset.model, []
-    for geom, properties in zip(actor.asset.shapes, actor.shape_properties, strict=True):
+    shapes = zip(shape_names(actor), actor.asset.shapes, actor.shape_properties, strict=True)
+    for name, geom, properties in shapes:
         own, bits = None, actor.filter | properties.filter
         if actor.filter == -1:  # the file's own rules
             own = (int(model.geom_contype[geom]), int(model.geom_conaffinity[geom]))
             bits = properties.filter
-        shape = collision.Shape(actor.handle, actor.group, bits, own)
-        found.append((prefix(actor) + model.geom(geom).name, shape))
+        found.append((name, collision.Shape(actor.handle, actor.group, bits, own)))
     return found
 
 
@@ -229,7 +230,7 @@ def averaged(sim: Sim, friction: np.ndarray | float) -> np.ndarray | float:
 
 def _average_friction(spec: mujoco.MjSpec, sim: Sim, env: Env) -> None:
     for actor in env.actors:
-        for (name, _), shape in zip(_shapes_of(actor), actor.shape_properties, strict=True):
+        for name, shape in zip(shape_names(actor), actor.shape_properties, strict=True):
             geom = spec.geom(name)
             geom.priority = 1
             geom.friction[0] = averaged(sim, shape.friction)
@@ -241,8 +242,7 @@ def _average_friction(spec: mujoco.MjSpec, sim: Sim, env: Env) -> None:
 
 def _add_attractors(spec: mujoco.MjSpec, env: Env, step: float) -> None:
     """Ties attracted frames to movable ones by soft constraints of the same strength."""
-    names = [prefix(a) + a.asset.model.body(i + 1).name
-             for a in env.actors for i in range(len(a.asset.bodies))]  # fmt: skip
+    names = [name for actor in env.actors for name in body_names(actor)]
     for i, attractor in enumerate(env.attractors):
         target = attractor.target
         place = spec.worldbody.add_body(
@@ -288,8 +288,8 @@ def felt_bodies(sim: Sim, env: Env) -> list[tuple[Actor, int]]:
 def _add_sensors(spec: mujoco.MjSpec, sim: Sim, env: Env) -> None:
     """Adds a contact sensor to every felt body."""
     for actor, body in felt_bodies(sim, env):
-        name = prefix(actor) + actor.asset.model.body(body + 1).name
         sensor = spec.add_sensor(
-            type=mujoco.mjtSensor.mjSENS_CONTACT, objtype=_OBJECT.mjOBJ_BODY, objname=name
-        )
+            type=mujoco.mjtSensor.mjSENS_CONTACT, objtype=_OBJECT.mjOBJ_BODY,
+            objname=body_names(actor)[body],
+        )  # fmt: skip
         sensor.intprm[:3] = [_FORCE_TORQUE_POSITION, _NET_FORCE, 1]

@@ -23,9 +23,7 @@ import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.enums import DofDriveMode
-from rlgpu.isaacgym.properties import (
-    FLOAT_MAX,
-)
+from rlgpu.isaacgym.properties import FLOAT_MAX
 from rlgpu.isaacgym.scene import Actor
 
 HOLD = ":hold"

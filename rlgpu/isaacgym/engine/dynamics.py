@@ -7,23 +7,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from rlgpu.isaacgym.engine.compose import body_names, prefix
 from rlgpu.isaacgym.scene import Actor
 from rlgpu.sim.mujoco.worlds import Worlds
 
 
-def jacobian(worlds: Worlds, actor: Actor, prefix: str) -> Callable[[], Tensor]:
+def jacobian(worlds: Worlds, actor: Actor) -> Callable[[], Tensor]:
     """Returns a function that computes Jacobians of all bodies, shape [N, bodies, 6, columns].
 
     Args:
         worlds: The worlds; their poses must be current at each call.
         actor: The actor.
-        prefix: What the names of its parts begin with.
     """
     model, asset = worlds.model, actor.asset
-    bodies = [
-        model.body(prefix + asset.model.body(i + 1).name).id for i in range(len(asset.bodies))
-    ]
-    dofs = [int(model.joint(prefix + name).dofadr[0]) for name in asset.dofs]
+    bodies = [model.body(name).id for name in body_names(actor)]
+    dofs = [int(model.joint(prefix(actor) + name).dofadr[0]) for name in asset.dofs]
     owner = [int(model.dof_bodyid[dof]) for dof in dofs]
     moves = torch.tensor(
         [[_is_above(model.body_parentid, o, body) for o in owner] for body in bodies],
@@ -53,17 +51,15 @@ def jacobian(worlds: Worlds, actor: Actor, prefix: str) -> Callable[[], Tensor]:
     return read
 
 
-def mass_matrix(worlds: Worlds, actor: Actor, prefix: str) -> Callable[[], Tensor]:
+def mass_matrix(worlds: Worlds, actor: Actor) -> Callable[[], Tensor]:
     """Returns a function that computes an actor's mass matrices, shape [N, columns, columns].
 
     They are sums over bodies of the Jacobian's products with mass and inertia, plus armature.
     """
-    read_jacobian = jacobian(worlds, actor, prefix)
+    read_jacobian = jacobian(worlds, actor)
     model, asset = worlds.model, actor.asset
-    bodies = [
-        model.body(prefix + asset.model.body(i + 1).name).id for i in range(len(asset.bodies))
-    ]
-    dofs = [int(model.joint(prefix + name).dofadr[0]) for name in asset.dofs]
+    bodies = [model.body(name).id for name in body_names(actor)]
+    dofs = [int(model.joint(prefix(actor) + name).dofadr[0]) for name in asset.dofs]
     mass = torch.tensor(model.body_mass[bodies], device=worlds.device).float()
     moments = torch.tensor(model.body_inertia[bodies], device=worlds.device).float()
     armature = torch.tensor(model.dof_armature[dofs], device=worlds.device).float()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.isaacgym.engine.compose import prefix
+from rlgpu.isaacgym.engine.compose import body_names, prefix, shape_names
 from rlgpu.isaacgym.scene import Env
 from rlgpu.sim.mujoco.layout import index_of
 
@@ -22,10 +22,12 @@ class Layout:
 
     bodies: Index
     """MuJoCo's body of each body, B of them."""
+    body_ids: tuple[int, ...]
+    """The same, as numbers for the host."""
+    dof_joints: np.ndarray
+    """MuJoCo's joint of each degree of freedom, [D]."""
     body_roots: Index
     """MuJoCo's root of each body's tree, [B]."""
-    body_actor: Tensor
-    """Actor of each body, [B]."""
     dof_qpos: Index
     """Address of each degree of freedom in ``qpos``, D of them."""
     dof_qvel: Index
@@ -58,13 +60,12 @@ def layout(model: mujoco.MjModel, env: Env, device: torch.device) -> Layout:
     def tensor(values: list[int] | list[list[int]], *shape: int) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=device).reshape(*shape)
 
-    bodies, body_actor, joints, dof_actor = [], [], [], []
+    bodies, joints, dof_actor = [], [], []
     free, held, mocap, shapes = [], [], [], []
     for actor in env.actors:
         name, asset = prefix(actor), actor.asset
-        own = [model.body(name + asset.model.body(i + 1).name).id for i in range(len(asset.bodies))]
+        own = [model.body(body).id for body in body_names(actor)]
         bodies += own
-        body_actor += [actor.handle] * len(own)
         joints += [model.joint(name + dof).id for dof in asset.dofs]
         dof_actor += [actor.handle] * len(asset.dofs)
         if not asset.fixed:
@@ -72,14 +73,14 @@ def layout(model: mujoco.MjModel, env: Env, device: torch.device) -> Layout:
         elif model.body_mocapid[own[0]] >= 0:
             held.append(actor.handle)
             mocap.append(int(model.body_mocapid[own[0]]))
-        names = (asset.model.geom(geom).name for geom in asset.shapes)
-        shapes.append(tuple(model.geom(name + geom).id for geom in names))
+        shapes.append(tuple(model.geom(shape).id for shape in shape_names(actor)))
     starts = [model.joint(int(model.body_jntadr[body])) for _, body in free]
     attractors = [model.body(f"attractor_{i}").mocapid[0] for i in range(len(env.attractors))]
     return Layout(
         bodies=index_of(bodies, device),
+        body_ids=tuple(bodies),
+        dof_joints=np.array(joints, dtype=int),
         body_roots=index_of([int(model.body_rootid[body]) for body in bodies], device),
-        body_actor=tensor(body_actor, -1),
         dof_qpos=index_of([int(model.jnt_qposadr[j]) for j in joints], device),
         dof_qvel=index_of([int(model.jnt_dofadr[j]) for j in joints], device),
         dof_actor=tensor(dof_actor, -1),
@@ -93,9 +94,3 @@ def layout(model: mujoco.MjModel, env: Env, device: torch.device) -> Layout:
         attractor_mocap=tuple(int(i) for i in attractors),
         shapes=tuple(shapes),
     )
-
-
-def joint_of_dof(model: mujoco.MjModel, env: Env) -> np.ndarray:
-    """Returns MuJoCo's joint of each degree of freedom, in the API's order, shape [D]."""
-    names = [prefix(actor) + dof for actor in env.actors for dof in actor.asset.dofs]
-    return np.array([model.joint(name).id for name in names], dtype=int)

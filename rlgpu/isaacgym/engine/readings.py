@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rlgpu.isaacgym.engine.compose import CONTACT_NUMBERS, felt_bodies, prefix
+from rlgpu.isaacgym.engine.compose import CONTACT_NUMBERS, felt_bodies
 from rlgpu.isaacgym.engine.dynamics import jacobian, mass_matrix
 from rlgpu.isaacgym.engine.layout import Layout
 from rlgpu.isaacgym.enums import ContactCollection
@@ -158,7 +158,7 @@ class Readings:
         in_world = self._column([p.use_world_frame for p in properties]).bool()
         turn = torch.tensor([list(s.pose.r) for _, s in sensors], device=self._worlds.device)
         at = torch.tensor([list(s.pose.p) for _, s in sensors], device=self._worlds.device)
-        ids = torch.arange(self._worlds.model.nbody, device=at.device)[self._where.bodies][bodies]
+        ids = torch.tensor(self._where.body_ids, device=at.device)[bodies]
         xpos, xquat = self._worlds.array("xpos"), self._worlds.array("xquat")
         contact = self._contact_wrench(bodies)
         readings = torch.zeros(len(xpos), len(sensors), 6, device=at.device)
@@ -223,8 +223,7 @@ class Readings:
     def _wrenches_of_fused(self) -> tuple[Tensor, Tensor, Tensor]:
         """Returns contact wrenches of all bodies in their axes, orientations and positions."""
         if self._fused is None:
-            ids = torch.arange(self._worlds.model.nbody)[self._where.bodies]
-            wrenches = self._worlds.wrenches(ids.tolist())
+            wrenches = self._worlds.wrenches(list(self._where.body_ids))
             self._fused = wrenches, self._worlds.array("xquat"), self._worlds.array("xpos")
         return self._fused
 
@@ -235,7 +234,7 @@ class Readings:
         the root's rows; a free one has six columns first, for its own velocity.
         """
         self.refuse_on_fused("Jacobians")
-        read = jacobian(self._worlds, actor, prefix(actor))
+        read = jacobian(self._worlds, actor)
         first = int(actor.asset.fixed)
         tensor = torch.zeros_like(read()[:, first:]).contiguous()
 
@@ -247,7 +246,7 @@ class Readings:
     def mass_matrix(self, actor: Actor) -> tuple[Tensor, Update]:
         """Returns an actor's mass matrices, shape [N, dofs, dofs], and its update."""
         self.refuse_on_fused("mass matrices")
-        read = mass_matrix(self._worlds, actor, prefix(actor))
+        read = mass_matrix(self._worlds, actor)
         tensor = torch.zeros_like(read())
 
         def update() -> None:

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 import mujoco
 import numpy as np
 
-from rlgpu.isaacgym.engine.compose import GRAVITY_OFF, averaged, compose, moments_of
+from rlgpu.isaacgym.assets.frames import moments_of
+from rlgpu.isaacgym.engine.compose import GRAVITY_OFF, averaged, compose
 from rlgpu.isaacgym.engine.drives import drive_fields
-from rlgpu.isaacgym.engine.layout import Layout, joint_of_dof
+from rlgpu.isaacgym.engine.layout import Layout
 from rlgpu.isaacgym.scene import Env, Sim
 
 SIZES = (
@@ -46,9 +47,7 @@ def _described(env: Env) -> str:
     return ", ".join(f"{actor.name}: {actor.asset.file}" for actor in env.actors) or "none"
 
 
-def of_recipes(
-    sim: Sim, model: mujoco.MjModel, *, mocap: bool
-) -> tuple[dict[str, np.ndarray], list[mujoco.MjModel]]:
+def of_recipes(sim: Sim, model: mujoco.MjModel, *, mocap: bool) -> dict[str, np.ndarray]:
     """Returns fields, shape [N, ...], that differ because environments use other assets.
 
     Raises:
@@ -57,7 +56,7 @@ def of_recipes(
     recipes = [tuple(actor.recipe for actor in env.actors) for env in sim.envs]
     distinct = list(dict.fromkeys(recipes))
     if len(distinct) == 1:
-        return {}, [model]
+        return {}
     envs = [sim.envs[recipes.index(recipe)] for recipe in distinct]
     models = [model, *(compose(sim, env, mocap=mocap).compile() for env in envs[1:])]
     rows = np.array([distinct.index(recipe) for recipe in recipes])
@@ -74,16 +73,18 @@ def of_recipes(
                 "environments have actors of different assets that differ in more than sizes, "
                 f"masses and poses ({name}); give all environments the same assets"
             )
-    return fields, models
+    return fields
 
 
-def of_drives(sim: Sim, model: mujoco.MjModel, properties: np.ndarray) -> dict[str, np.ndarray]:
+def of_drives(
+    model: mujoco.MjModel, properties: np.ndarray, where: Layout
+) -> dict[str, np.ndarray]:
     """Returns fields that differ because DOF properties do.
 
     Args:
-        sim: The simulation.
-        model: The model of its first environment.
+        model: The model of the first environment.
         properties: DOF properties of all environments, shape [N, D].
+        where: The model's layout.
 
     Raises:
         NotImplementedError: A joint is limited in some environments only.
@@ -92,8 +93,7 @@ def of_drives(sim: Sim, model: mujoco.MjModel, properties: np.ndarray) -> dict[s
         return {}
     if (properties["hasLimits"] != properties["hasLimits"][:1]).any():
         raise NotImplementedError("hasLimits must be the same in all environments")
-    joints = joint_of_dof(model, sim.envs[0])
-    return differing(drive_fields(model, joints, properties), model)
+    return differing(drive_fields(model, where.dof_joints, properties), model)
 
 
 def of_bodies(
@@ -114,17 +114,15 @@ def of_bodies(
         else np.repeat(getattr(model, name)[None], len(sim.envs), axis=0)
         for name in names
     }  # fmt: skip
-    bodies = np.arange(model.nbody)[where.bodies if isinstance(where.bodies, slice)
-                                    else where.bodies.cpu().numpy()]  # fmt: skip
     for env in sim.envs:
-        write_bodies(env, bodies, {name: values[env.index] for name, values in wide.items()})
+        write_bodies(
+            env, where.body_ids, {name: values[env.index] for name, values in wide.items()}
+        )
         write_shapes(sim, env, where.shapes, wide["geom_friction"][env.index])
     return differing(wide, model) | {k: v for k, v in wide.items() if k in base}
 
 
-def write_bodies(
-    env: Env, bodies: Sequence[int] | np.ndarray, row: Mapping[str, np.ndarray]
-) -> None:
+def write_bodies(env: Env, bodies: Sequence[int], row: Mapping[str, np.ndarray]) -> None:
     """Writes the changed body properties of an environment into its row of the fields."""
     for actor in env.actors:
         if actor.body_properties is actor.asset.body_properties:

@@ -17,7 +17,6 @@ from rlgpu.isaacgym.engine.build import build, dof_properties
 from rlgpu.isaacgym.engine.drives import actuators_of, drive_fields, drive_terms
 from rlgpu.isaacgym.engine.forces import Forces
 from rlgpu.isaacgym.engine.holds import Holds
-from rlgpu.isaacgym.engine.layout import joint_of_dof
 from rlgpu.isaacgym.engine.limits import SpeedLimits
 from rlgpu.isaacgym.engine.readings import OF_POSES, Readings
 from rlgpu.isaacgym.engine.roots import read_roots, write_roots
@@ -87,7 +86,6 @@ class World:
         """Takes over DOF properties: gains of targets and speed limits."""
         properties = dof_properties(self.sim)
         model = self.worlds.model
-        joints = joint_of_dof(model, self.sim.envs[0])
         terms = drive_terms(properties, float(model.opt.timestep))
 
         def tensor(values: np.ndarray) -> Tensor:
@@ -95,11 +93,11 @@ class World:
             return torch.tensor(values[:1] if alike else values, device=self.sim.device).float()
 
         self._target_gain, self._velocity_gain = map(tensor, terms[:2])
-        motors, holds = actuators_of(model, joints)
+        motors, holds = actuators_of(model, self.layout.dof_joints)
         self._motors = index_of(motors.tolist(), self.sim.device)
         self.readings.limit = tensor(terms.limit)
         self.readings.drag = tensor(-terms.bias_v * (holds < 0))
-        self.holds = Holds(self.worlds, joints, terms)
+        self.holds = Holds(self.worlds, self.layout.dof_joints, terms)
         self.limits = SpeedLimits(self.sim, self.worlds, self.layout, properties)
 
     @property
@@ -164,8 +162,7 @@ class World:
         if self.drives_changed:
             self.drives_changed = False
             model = self.worlds.model
-            joints = joint_of_dof(model, self.sim.envs[0])
-            fields = drive_fields(model, joints, dof_properties(self.sim))
+            fields = drive_fields(model, self.layout.dof_joints, dof_properties(self.sim))
             # Fields that have rows are written even where they are the model's again.
             wide = {n: v for n, v in fields.items() if n in self.fields} | differing(fields, model)
             for name, values in wide.items():
