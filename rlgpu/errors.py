@@ -17,6 +17,10 @@ class TrainingFailed(Exception):
     """Training cannot continue; the message names the last good checkpoint."""
 
 
+class EngineFailed(RuntimeError):
+    """An engine stopped working, such as a process of it that died; the message says why."""
+
+
 LONGEST_MESSAGE = 290
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,23 @@ sys.path.insert(0, str(ROOT))
 # A job in the background, or under nohup, ignores these signals, and so would what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+STAND_INS = Path(__file__).parent / "stand_ins"
+
+
+def interpreter(path: Path, stand_in: str, python: str = sys.executable) -> Path:
+    """Writes an interpreter that has a stand-in for NVIDIA's isaacgym, and returns its path."""
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={STAND_INS / stand_in} exec {python} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isaacgym_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The interpreter of ``sim=isaacgym``: this one, with rlgpu's Isaac Gym in NVIDIA's place."""
+    path = interpreter(tmp_path_factory.mktemp("isaacgym") / "python", "mujoco")
+    os.environ["ISAACGYM_PYTHON"] = str(path)
+    yield path
+    del os.environ["ISAACGYM_PYTHON"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

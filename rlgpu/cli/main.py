@@ -9,7 +9,7 @@ from typing import Any
 
 from rlgpu.cli.output import keep_output_quiet
 from rlgpu.config import check_words, convert, read_words
-from rlgpu.errors import TrainingFailed, UsageError, one_line, usable_path
+from rlgpu.errors import EngineFailed, TrainingFailed, UsageError, one_line, usable_path
 
 _HELP = ("--help", "-h", "help")
 
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], 
         return 2
     except TrainingFailed as error:
         print(f"training stopped: {one_line(error)}", file=sys.stderr)
+        return 1
+    except EngineFailed as error:
+        print(f"simulation stopped: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

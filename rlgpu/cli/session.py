@@ -17,6 +17,7 @@ from rich.console import Console
 from rlgpu.cli.scripts import WithScripts
 from rlgpu.config import (
     Composed,
+    Config,
     SavedRun,
     compose,
     convert,
@@ -26,11 +27,12 @@ from rlgpu.config import (
 )
 from rlgpu.device import has_display
 from rlgpu.envs import VecEnv
-from rlgpu.errors import TrainingFailed, UsageError, line_in, usable_path
+from rlgpu.errors import EngineFailed, TrainingFailed, UsageError, line_in, usable_path
 from rlgpu.learner import Ppo
 from rlgpu.playing import (
     play_episodes,
     play_in_viewer,
+    play_until_stopped,
     record_video,
     require_video,
 )
@@ -142,7 +144,10 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
     if path and content and resuming:
         check_resumable(path, content, config)
     _announce(composed, console)
-    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = make_env(
+        config, composed.task_class, config.num_envs, config.seed, training=True,
+        viewer=_opens_viewer(config),
+    )  # fmt: skip
     agent = make_agent(config, env)
     trainer = Trainer(config, env, agent, origin)
     if path and content:
@@ -182,7 +187,9 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
 
 
 def _explained(error: Exception, env: VecEnv, folder: Path) -> TrainingFailed | None:
-    """Returns the task's own error by its line, or None for any other error."""
+    """Returns an engine's failure, or the task's own error by its line; None for any other."""
+    if isinstance(error, EngineFailed):
+        return TrainingFailed(f"{error}; {last_good(folder)}")
     file = Path(inspect.getfile(type(env.task)))
     frames = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
     shapes = isinstance(error, ValueError) and "of shapes" in str(error)
@@ -215,13 +222,15 @@ def _record(composed: Composed, agent: Ppo, path: Path) -> None:
     env.sim.close()
 
 
+def _opens_viewer(config: Config) -> bool:
+    """Returns whether the engine's own viewer is opened, in training too, as Isaac Gym does."""
+    return ENGINES[config.sim.engine].has_viewer and has_display() and not config.headless
+
+
 def _announce(composed: Composed, console: Console) -> None:
-    """Announces that the first start on a machine is slow, and why."""
-    if ENGINES[composed.config.sim.engine].devices[0] == "cuda":
-        console.print(
-            "preparing the simulation; the first run on a machine compiles its kernels, which "
-            "takes about a minute"
-        )
+    """Announces that a start may be slow, and why."""
+    if note := ENGINES[composed.config.sim.engine].slow_start:
+        console.print(note)
 
 
 def _play(composed: Composed, start: _Start, console: Console) -> None:
@@ -230,7 +239,8 @@ def _play(composed: Composed, start: _Start, console: Console) -> None:
     assert path is not None and content is not None
     seed_everything(config)
     _announce(composed, console)
-    env = make_env(config, composed.task_class, config.num_envs, config.seed)
+    viewer = _opens_viewer(config) and not config.capture_video
+    env = make_env(config, composed.task_class, config.num_envs, config.seed, viewer=viewer)
     agent = make_agent(config, env)
     check_compatible(path, content, config, env.sim.joint_names)
     _restore(path, content, agent)
@@ -239,6 +249,9 @@ def _play(composed: Composed, start: _Start, console: Console) -> None:
         video = path.parent.parent / "videos" / f"{path.stem}.mp4"
         _record(composed, agent, video)
         console.print(f"wrote {video}")
+    elif viewer:
+        play_until_stopped(env, agent, console.print)
+        return
     elif has_display() and not config.headless:
         play_in_viewer(env, agent, console.print)
         return

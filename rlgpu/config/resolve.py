@@ -62,8 +62,7 @@ def _resolve_devices(config: Config, devices: Sequence[str]) -> Config:
         if default == "cuda" and not torch.cuda.is_available():
             raise UsageError(
                 f"sim={config.sim.engine}: it needs an NVIDIA GPU and torch sees none "
-                f"(torch {torch.__version__}); use sim=auto, or sim_device=cpu for Warp's slow "
-                "CPU device"
+                f"(torch {torch.__version__}); use sim=auto, or sim_device=cpu, which is slow"
             )
         config = replace(config, sim_device="cuda:0" if default == "cuda" else "cpu")
     if config.rl_device == "auto":

@@ -8,6 +8,7 @@ import torch
 
 from rlgpu.envs import Step, VecEnv
 from rlgpu.learner import Ppo
+from rlgpu.stopping import Stopping
 
 
 def act_and_step(env: VecEnv, agent: Ppo) -> Step:
@@ -45,3 +46,11 @@ def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], Non
         f"{episodes} episodes, {per_env} per environment: mean return "
         f"{returns.sum().item() / episodes:.1f}, mean length {steps.sum().item() / episodes:.1f}"
     )
+
+
+def play_until_stopped(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None:
+    """Plays in the engine's own viewer until it is closed or Ctrl-C."""
+    note("playing; close the window or press Ctrl-C to stop")
+    with Stopping() as stopping:
+        while not stopping.asked:
+            act_and_step(env, agent)

@@ -16,6 +16,15 @@ from rlgpu.sim.simulator import Simulator
 Threads = Annotated[int, Range(0, 1024)]
 
 
+class Options(NamedTuple):
+    """What a simulation is wanted for."""
+
+    deterministic: bool = False
+    """Whether repeated runs must agree bit for bit, at some cost in speed."""
+    viewer: bool = False
+    """Whether the engine's own viewer is opened, if it has one."""
+
+
 @dataclass(frozen=True)
 class FusedSettings:
     """rlgpu's own kernels; ``sim.*`` on the command line."""
@@ -51,6 +60,34 @@ class MujocoWarpSettings:
     """Constraint rows per world; 0 derives it from the model."""
 
 
+@dataclass(frozen=True)
+class IsaacGymSettings:
+    """NVIDIA's own Isaac Gym Preview 4 in a worker process; ``sim.*`` on the command line."""
+
+    engine: Literal["isaacgym"] = "isaacgym"
+    """Name of the engine."""
+    python: str = ""
+    """Python 3.6, 3.7 or 3.8 that has Isaac Gym, or its environment's folder; empty: the variable
+    ISAACGYM_PYTHON, else the first found in the usual places."""
+    num_threads: Threads = 4
+    """PhysX's threads for a simulation on the CPU."""
+    position_iterations: Annotated[int, Range(1, 255)] = 4
+    """PhysX's position iterations."""
+    velocity_iterations: Annotated[int, Range(0, 255)] = 0
+    """PhysX's velocity iterations."""
+    contact_offset: Annotated[float, Range(0.0, 1.0)] = 0.02
+    """Distance at which PhysX generates contacts [m]."""
+    max_depenetration_velocity: Annotated[float, Range(0.0, above=True)] = 10.0
+    """Largest speed at which shapes that overlap are pushed apart [m/s]."""
+    env_spacing: Annotated[float, Range(0.0, 1e4)] = 5.0
+    """Distance of the environments in the viewer [m]."""
+    exchange: Literal["auto", "host"] = "auto"
+    """How numbers reach the worker on a GPU: ``auto`` within its memory if the driver allows it,
+    ``host`` through the host's."""
+    timeout: Annotated[float, Range(1.0, 1e5)] = 120.0
+    """Longest time that a step may take before the worker counts as hung [s]."""
+
+
 class Engine(NamedTuple):
     """Registry entry of an engine; creating it does not import the engine."""
 
@@ -60,10 +97,14 @@ class Engine(NamedTuple):
     """Types of devices that it runs on, ``cpu`` or ``cuda``; the first is its default."""
     install: str
     """The command that installs it."""
-    build: Callable[[SceneSpec, Timing, int, torch.device, Any, bool], Simulator]
-    """Imports and builds it from scene, timing, num_envs, device, settings and deterministic."""
+    build: Callable[[SceneSpec, Timing, int, torch.device, Any, Options], Simulator]
+    """Imports and builds it from scene, timing, num_envs, device, settings and options."""
     accept: Callable[[SceneSpec, Timing], list[str]]
     """Returns why it cannot simulate a scene; empty if it can."""
+    slow_start: str = ""
+    """What to tell users before a start that may be slow."""
+    has_viewer: bool = False
+    """Whether it opens a viewer of its own."""
 
 
 def make_simulator(
@@ -75,6 +116,7 @@ def make_simulator(
     device: torch.device | None = None,
     settings: Any = None,
     deterministic: bool = False,
+    viewer: bool = False,
 ) -> Simulator:
     """Builds a simulator by engine name; imports only that engine.
 
@@ -86,17 +128,19 @@ def make_simulator(
         device: Where to simulate; the CPU if None.
         settings: The engine's settings; its defaults if None.
         deterministic: Whether repeated runs must agree bit for bit, at some cost in speed.
+        viewer: Whether to open the engine's own viewer, if it has one.
 
     Raises:
         ValueError: No engine has that name, or the scene uses a name that the asset lacks.
         ImportError: The engine is not installed.
-        RuntimeError: The engine cannot use the device.
+        RuntimeError: The engine cannot use the device, or does not start.
     """
     if engine not in ENGINES:
         raise ValueError(f"sim={engine} is not an engine; allowed: {', '.join(ENGINES)}")
     entry = ENGINES[engine]
     where = device or torch.device("cpu")
-    return entry.build(scene, timing, num_envs, where, settings or entry.settings(), deterministic)
+    options = Options(deterministic, viewer)
+    return entry.build(scene, timing, num_envs, where, settings or entry.settings(), options)
 
 
 def _fused(
@@ -105,7 +149,7 @@ def _fused(
     num_envs: int,
     device: torch.device,
     settings: FusedSettings,
-    deterministic: bool,
+    options: Options,
 ) -> Simulator:
     from rlgpu.sim.mujoco.fused.worlds import FusedWorlds  # noqa: PLC0415
 
@@ -145,7 +189,7 @@ def _mujoco(
     num_envs: int,
     device: torch.device,
     settings: MujocoSettings,
-    deterministic: bool,
+    options: Options,
 ) -> Simulator:
     from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: PLC0415
 
@@ -161,7 +205,7 @@ def _mujoco_warp(
     num_envs: int,
     device: torch.device,
     settings: MujocoWarpSettings,
-    deterministic: bool,
+    options: Options,
 ) -> Simulator:
     from rlgpu.sim.mujoco.warp import WarpWorlds  # noqa: PLC0415
 
@@ -173,10 +217,33 @@ def _mujoco_warp(
             fields=fields,
             nconmax=settings.nconmax,
             njmax=settings.njmax,
-            deterministic=deterministic,
+            deterministic=options.deterministic,
         )
 
     return _on_worlds(scene, timing, build)
+
+
+def _isaacgym(
+    scene: SceneSpec,
+    timing: Timing,
+    num_envs: int,
+    device: torch.device,
+    settings: IsaacGymSettings,
+    options: Options,
+) -> Simulator:
+    from rlgpu.sim.isaacgym.simulator import IsaacGymSimulator  # noqa: PLC0415
+
+    return IsaacGymSimulator(
+        scene, timing, num_envs, device=device, settings=settings, viewer=options.viewer
+    )
+
+
+def _accept_isaacgym(scene: SceneSpec, timing: Timing) -> list[str]:
+    """Returns what in a scene's model Isaac Gym does not simulate."""
+    from rlgpu.sim.isaacgym.description import refusals  # noqa: PLC0415
+    from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
+
+    return refusals(build_model(scene, timing))
 
 
 def _on_worlds(
@@ -202,6 +269,17 @@ ENGINES: Mapping[str, Engine] = {
         "pip install mujoco-warp==4.0.0 warp-lang==1.19.0",
         _mujoco_warp,
         _accept_all,
+        slow_start="preparing the simulation; the first run on a machine compiles its kernels, "
+        "which takes about a minute",
+    ),
+    "isaacgym": Engine(
+        IsaacGymSettings,
+        ("cuda", "cpu"),
+        "docs/isaacgym.md says how to set it up",
+        _isaacgym,
+        _accept_isaacgym,
+        slow_start="starting Isaac Gym",
+        has_viewer=True,
     ),
 }
 """Engines by the name that ``sim=`` accepts."""

@@ -23,6 +23,7 @@ def make_env(
     seed: int,
     *,
     training: bool = False,
+    viewer: bool = False,
 ) -> VecEnv:
     """Returns environments of a task on the configured engine.
 
@@ -32,6 +33,7 @@ def make_env(
         num_envs: Number of environments.
         seed: Seed of the resets.
         training: Whether they are used for training, so that compiling their code pays off.
+        viewer: Whether to open the engine's own viewer, if it has one.
 
     Raises:
         UsageError: The engine is not installed, or cannot use the device or simulate the task; the
@@ -59,6 +61,7 @@ def make_env(
             device=device,
             settings=config.sim,
             deterministic=config.torch_deterministic,
+            viewer=viewer,
         )
     except ImportError as error:
         install = ENGINES[config.sim.engine].install

@@ -76,7 +76,7 @@ def test_a_seed_of_minus_one_is_drawn_and_recorded() -> None:
         (["train=AntPPQ"], "train=AntPPQ: there is no file .*did you mean AntPPO"),
         (
             ["sim=mujoko"],
-            "sim=mujoko is not an engine; allowed: auto, fused, mujoco, .*did you mean mujoco",
+            "sim=mujoko is not an engine; allowed: auto, fused, .*did you mean mujoco",
         ),
         (["sim=mujoco", "sim.njmax=9"], "is a setting of sim=mujoco_warp; this is sim=mujoco"),
         (["sim.num_threads=-1"], "sim.num_threads=-1: must be from 0 to 1024"),

@@ -72,6 +72,8 @@ def test_a_massless_body_is_allowed(make) -> None:
 def test_inertia_is_scaled_from_the_asset_and_not_from_the_last_write(make) -> None:
     """A hundred rounds of 10.3 times the mass and back end where they began, bit for bit."""
     sim = make("body_mass")
+    if not hasattr(sim, "worlds"):
+        pytest.skip("reads MuJoCo's fields; Isaac Gym's are in another process")
     mass = sim.parameters["body_mass"].clone()
     sim.set_parameter("body_mass", mass)
     before = sim.worlds.field("body_inertia").clone()
@@ -104,6 +106,6 @@ def test_a_state_that_does_not_fit_is_refused_before_anything_changes(make) -> N
     sim = make("body_mass")
     run(sim, 3)
     before = {name: value.clone() for name, value in sim.state_dict().items()}
-    with pytest.raises(ValueError, match=r"has field\.body_inertia of shape None"):
+    with pytest.raises(ValueError, match=r"has (field\.body_inertia|parameter\.body_mass) of"):
         sim.load_state_dict(make("gravity").state_dict())
     assert all(torch.equal(before[name], value) for name, value in sim.state_dict().items())

@@ -55,7 +55,8 @@ ROBOT_AND_BALL = """<mujoco><worldbody>
   </body></worldbody></mujoco>"""
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+# Isaac Gym takes joints at right angles only: these two share an axis.
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "isaacgym"])
 def test_a_second_tree_is_measured_about_its_own_centre(engine, tmp_path: Path) -> None:
     """A ball beside the robot, its mass 0.2 m off its origin, stands on the ground, then spins."""
     asset = tmp_path / "ball.xml"

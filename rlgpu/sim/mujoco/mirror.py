@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import mujoco
+import numpy as np
 
 from rlgpu.sim.mujoco.worlds import Worlds
 
 
-class Mirror:
+class PoseMirror:
     """Shows one world of many; a viewer or renderer draws ``model`` and ``data``."""
 
-    def __init__(self, worlds: Worlds) -> None:
-        """Allocates a data object for the worlds' model."""
-        self.model = worlds.model
-        self.data = mujoco.MjData(worlds.model)
-        self._state = {"qpos": worlds.array("qpos")}
-        if worlds.model.nmocap:
-            self._state |= {name: worlds.array(name) for name in ("mocap_pos", "mocap_quat")}
+    def __init__(
+        self, model: mujoco.MjModel, read: Callable[[int], Mapping[str, np.ndarray]]
+    ) -> None:
+        """Allocates a data object.
+
+        Args:
+            model: The model to draw.
+            read: Returns a world's ``qpos``, and mocap poses if the model has any.
+        """
+        self.model, self.data, self._read = model, mujoco.MjData(model), read
 
     def show(self, env_id: int) -> None:
         """Copies a world's pose into ``data``."""
-        for name, values in self._state.items():
-            getattr(self.data, name)[:] = values[env_id].cpu().numpy()
+        for name, values in self._read(env_id).items():
+            getattr(self.data, name)[:] = values
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
+
+
+class Mirror(PoseMirror):
+    """Shows one of ``Worlds``."""
+
+    def __init__(self, worlds: Worlds) -> None:
+        """Allocates a data object for the worlds' model."""
+        names = ["qpos", *(("mocap_pos", "mocap_quat") if worlds.model.nmocap else ())]
+        state = {name: worlds.array(name) for name in names}
+        super().__init__(
+            worlds.model, lambda env: {name: v[env].cpu().numpy() for name, v in state.items()}
+        )

@@ -1,0 +1,124 @@
+"""Physical parameters that differ between environments, in Isaac Gym's properties of actors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.sim.isaacgym import mjcf
+from rlgpu.sim.isaacgym.collision import ground_of, solid_geoms
+from rlgpu.sim.mujoco.layout import Layout
+from rlgpu.sim.scene import SceneSpec
+
+_PROPERTIES = {
+    "joint_damping": "damping",
+    "joint_armature": "armature",
+    "drive_stiffness": "stiffness",
+    "drive_damping": "damping",
+}
+"""Isaac Gym's properties of joints behind parameters."""
+
+
+class Parameters:
+    """The scene's varying parameters: holds their current values and writes new ones."""
+
+    def __init__(
+        self, model: mujoco.MjModel, scene: SceneSpec, where: Layout, answer: Mapping[str, Any],
+        host: Mapping[str, Tensor], forces: Tensor | None, write: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """Reads the asset's own values.
+
+        Args:
+            model: The scene's compiled model.
+            scene: Which parameters vary.
+            where: Its layout.
+            answer: The worker's, with the names in Isaac Gym's order.
+            host: The slots on the host, of which ``parameter`` takes values over.
+            forces: The slot of forces on bodies, by which gravity varies.
+            write: Has the worker take over the slot ``parameter`` as a property of its own.
+        """
+        self._host, self._forces, self._write_property = host, forces, write
+        num_envs = host["reset_ids"].shape[0]
+        device = where.joint_lower.device
+
+        def own(values: Any) -> Tensor:
+            tensor = torch.tensor(np.array(values), dtype=torch.float32, device=device)
+            return tensor.repeat(num_envs, 1)
+
+        drives = [scene.drives.get(name) for name in where.joint_names]
+        tracking = [drive if drive and drive.mode == "position" else None for drive in drives]
+        dofs = where.dofs
+        self._current = {
+            "body_mass": own(model.body_mass[1:]),
+            "friction": own(model.geom_friction[:, 0]),
+            "joint_damping": own(model.dof_damping[dofs]),
+            "joint_armature": own(model.dof_armature[dofs]),
+            "drive_stiffness": own([drive.stiffness if drive else 0.0 for drive in tracking]),
+            "drive_damping": own([drive.damping if drive else 0.0 for drive in tracking]),
+            "gravity": own(model.opt.gravity),
+        }
+        """All parameters, also those that do not vary."""
+        self.values: Mapping[str, Tensor] = {n: self._current[n] for n in scene.parameters}
+        """Current values by name, as ``Simulator.parameters`` describes them."""
+        self._tracks = own([drive is not None for drive in tracking]).bool()
+        self._gravity = self._current["gravity"].clone()
+        names = answer["body_names"]
+        self._bodies = [names.index(name) for name in where.body_names]
+        self._joints = [answer["dof_names"].index(name) for name in where.joint_names]
+        left: dict[str, list[int]] = {name: [] for name in names}
+        for geom in solid_geoms(model):
+            left[model.body(int(model.geom_bodyid[geom])).name].append(geom)
+        self._geoms = [left[owner].pop(0) for owner in answer["shape_bodies"]]
+        self._ground = ground_of(model)
+
+    def write(self, name: str, values: Tensor) -> None:
+        """Gives every environment its own value of a parameter.
+
+        Raises:
+            ValueError: ``values`` does not have the parameter's shape.
+        """
+        current = self.values[name]
+        if values.shape != current.shape:
+            raise ValueError(
+                f"parameter {name} has shape {tuple(current.shape)}, got {tuple(values.shape)}"
+            )
+        if name.startswith("drive_"):
+            values = torch.where(self._tracks, values, 0.0)
+        current.copy_(values)
+        if name in ("gravity", "body_mass"):
+            self._write_weights()
+        if name == "body_mass":
+            self._hand_over("mass", self._bodies, values.clamp(min=mjcf.LEAST_MASS))
+        elif name == "friction":
+            self._write_friction(values)
+        elif name in _PROPERTIES:
+            total = values
+            if name.endswith("_damping"):
+                total = self._current["joint_damping"] + self._current["drive_damping"]
+            self._hand_over(_PROPERTIES[name], self._joints, total)
+
+    def _hand_over(self, name: str, columns: list[int], values: Tensor) -> None:
+        """Has the worker write a property; the base, whose mass does not matter, has 1."""
+        slot = self._host["parameter"]
+        slot.fill_(1.0)
+        slot[:, columns] = values.cpu()
+        self._write_property(name)
+
+    def _write_friction(self, values: Tensor) -> None:
+        """Writes shapes' friction; the ground's own is one number for all environments."""
+        friction = values[:, self._geoms]
+        if self._ground:
+            larger = friction.maximum(values[:, self._ground.geom, None])
+            friction = 2.0 * larger - self._ground.friction
+        self._hand_over("friction", list(range(len(self._geoms))), friction)
+
+    def _write_weights(self) -> None:
+        """Adds what gravity differs by as forces on the bodies."""
+        if self._forces is not None:
+            excess = (self._current["gravity"] - self._gravity)[:, None]
+            self._forces[:, self._bodies] = self._current["body_mass"][..., None] * excess

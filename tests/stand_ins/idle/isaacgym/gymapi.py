@@ -1,0 +1,333 @@
+"""Names of Isaac Gym's API that the worker uses, on arrays that only setters change."""
+
+import ctypes
+import os
+import time
+import xml.etree.ElementTree as ET
+from enum import IntEnum
+
+import numpy as np
+
+from . import FAULT
+
+SIM_PHYSX, UP_AXIS_Z, KEY_ESCAPE, KEY_V, MESH_VISUAL = range(5)
+DOF_MODE_NONE, DOF_MODE_POS, DOF_MODE_VEL, DOF_MODE_EFFORT = range(4)
+ENV_SPACE, DTYPE_FLOAT32, DTYPE_UINT32 = range(3)
+_DOF = np.dtype(
+    [("hasLimits", "?"), ("lower", "f4"), ("upper", "f4"), ("driveMode", "i4"), ("velocity", "f4"),
+     ("effort", "f4"), ("stiffness", "f4"), ("damping", "f4"), ("friction", "f4"),
+     ("armature", "f4")]
+)  # fmt: skip
+
+
+class ContactCollection(IntEnum):
+    CC_NEVER, CC_LAST_SUBSTEP, CC_ALL_SUBSTEPS = range(3)
+
+
+class Vec3:
+    def __init__(self, x=0.0, y=0.0, z=0.0):
+        self.x, self.y, self.z = float(x), float(y), float(z)
+
+
+class Quat:
+    def __init__(self, x=0.0, y=0.0, z=0.0, w=1.0):
+        self.x, self.y, self.z, self.w = float(x), float(y), float(z), float(w)
+
+
+class Mat33:
+    def __init__(self, rows):
+        self.x, self.y, self.z = (Vec3(*row) for row in rows)
+
+
+class Transform:
+    def __init__(self):
+        self.p, self.r = Vec3(), Quat()
+
+
+class _PhysX:
+    pass
+
+
+class SimParams:
+    def __init__(self):
+        self.physx = _PhysX()
+
+
+class PlaneParams:
+    pass
+
+
+class AssetOptions:
+    pass
+
+
+class ForceSensorProperties:
+    pass
+
+
+class CameraProperties:
+    pass
+
+
+class RigidBodyProperties:
+    def __init__(self, mass, com, inertia):
+        self.mass, self.com, self.inertia = mass, Vec3(*com), Mat33(inertia)
+
+
+class RigidShapeProperties:
+    def __init__(self):
+        self.friction, self.filter, self.restitution = 1.0, 0, 0.0
+
+
+class IndexRange:
+    def __init__(self, start, count):
+        self.start, self.count = start, count
+
+
+class Tensor:
+    """A descriptor; attributes take only what native properties would."""
+
+    _kinds = {"data_address": int, "device": int, "dtype": int, "shape": list, "own_data": bool}
+
+    def __setattr__(self, name, value):
+        if type(value) is not self._kinds[name]:
+            raise TypeError(name + " takes " + self._kinds[name].__name__)
+        object.__setattr__(self, name, value)
+
+    def array(self):
+        count = int(np.prod(self.shape))
+        kind = {DTYPE_FLOAT32: ctypes.c_float, DTYPE_UINT32: ctypes.c_int32}[self.dtype]
+        flat = np.ctypeslib.as_array((kind * count).from_address(self.data_address))
+        return flat.reshape(self.shape)
+
+
+def _described(array):
+    tensor = Tensor()
+    tensor.data_address, tensor.device = array.ctypes.data, -1
+    tensor.dtype, tensor.shape, tensor.own_data = DTYPE_FLOAT32, list(array.shape), False
+    return tensor
+
+
+class Sim:
+    def __init__(self):
+        self.envs, self.sensors, self.prepared = [], 0, False
+        self.frame = 0
+
+
+class Env:
+    def __init__(self, sim):
+        self.sim, self.actors = sim, []
+
+
+class Asset:
+    """What the importer makes of a file: it drops joints, place and turn of the first body,
+    friction of joints, and the turn of bodies' principal axes."""
+
+    def __init__(self, path, options):
+        world = ET.parse(path).getroot().find("worldbody")
+        self.fixed = options.fix_base_link
+        self.bodies, self.dofs, self.shapes, self.properties = [], [], [], []
+        if len(world) != 1:
+            raise RuntimeError("only one body below the world is supported")
+        self._read(world[0], is_root=True)
+        self.sensors = 0
+
+    def _read(self, body, is_root=False):
+        self.bodies.append(body.get("name"))
+        inertial = body.find("inertial")
+        numbers = {k: [float(x) for x in v.split()] for k, v in inertial.attrib.items()}
+        self.properties.append(
+            RigidBodyProperties(numbers["mass"][0], numbers["pos"], np.diag(numbers["diaginertia"]))
+        )
+        for geom in body.findall("geom"):
+            if (geom.get("contype"), geom.get("conaffinity")) != ("0", "0"):
+                self.shapes.append(body.get("name"))
+        if not is_root:
+            self.dofs += [joint.get("name") for joint in body.findall("joint")]
+        for child in body.findall("body"):
+            self._read(child)
+
+
+def acquire_gym():
+    return Gym()
+
+
+def _is(value, kind):
+    if not isinstance(value, kind):
+        raise TypeError("incompatible function arguments: " + repr(value)[:60])
+
+
+class Gym:
+    def create_sim(self, compute, graphics, kind, params):
+        _is(params, SimParams)
+        if FAULT == "no_sim":
+            return None
+        if FAULT == "unknown_gpu":
+            os.write(2, b"[Error] [carb.gym.plugin] Gym cuda error: no kernel image is available "
+                     b"for execution on the device: GymPhysXCuda.cu: 1010\n")  # fmt: skip
+        if FAULT == "crash_at_start":
+            os.write(1, b"+++ Using GPU PhysX\n")
+            ctypes.string_at(0)
+        return Sim()
+
+    def add_ground(self, sim, plane):
+        _is(sim, Sim)
+
+    def load_asset(self, sim, root, name, options):
+        _is(sim, Sim)
+        return Asset(os.path.join(root, name), options)
+
+    def get_asset_dof_names(self, asset):
+        return list(asset.dofs)
+
+    def get_asset_rigid_body_names(self, asset):
+        return list(asset.bodies)
+
+    def get_asset_rigid_shape_count(self, asset):
+        return len(asset.shapes)
+
+    def get_asset_rigid_body_shape_indices(self, asset):
+        found, start = [], 0
+        for name in asset.bodies:
+            found.append(IndexRange(start, asset.shapes.count(name)))
+            start += asset.shapes.count(name)
+        return found
+
+    def get_asset_rigid_shape_properties(self, asset):
+        return [RigidShapeProperties() for _ in asset.shapes]
+
+    def set_asset_rigid_shape_properties(self, asset, properties):
+        asset.shape_properties = properties
+
+    def create_asset_force_sensor(self, asset, body, pose, properties):
+        _is(pose, Transform)
+        asset.sensors += 1
+
+    def create_env(self, sim, lower, upper, per_row):
+        _is(sim, Sim), _is(lower, Vec3), _is(per_row, int)
+        sim.envs.append(Env(sim))
+        return sim.envs[-1]
+
+    def create_actor(self, env, asset, pose, name, group, filter, segmentation):
+        _is(env, Env), _is(pose, Transform)
+        env.asset, env.pose = asset, pose
+        env.dof_properties = np.zeros(len(asset.dofs), _DOF)
+        env.body_properties = asset.properties
+        env.shape_properties = [RigidShapeProperties() for _ in asset.shapes]
+        return 0
+
+    def get_actor_dof_properties(self, env, actor):
+        _is(env, Env)
+        return env.dof_properties.copy()
+
+    def set_actor_dof_properties(self, env, actor, properties):
+        _is(env, Env), _is(properties, np.ndarray)
+        env.dof_properties = properties.copy()
+        return True
+
+    def get_actor_rigid_body_properties(self, env, actor):
+        _is(env, Env)
+        return [
+            RigidBodyProperties(
+                p.mass, [p.com.x, p.com.y, p.com.z],
+                [[row.x, row.y, row.z] for row in (p.inertia.x, p.inertia.y, p.inertia.z)],
+            )
+            for p in env.body_properties
+        ]  # fmt: skip
+
+    def set_actor_rigid_body_properties(self, env, actor, properties, recompute):
+        _is(env, Env)
+        if FAULT != "deaf":
+            env.body_properties = properties
+        return True
+
+    def get_actor_rigid_shape_properties(self, env, actor):
+        _is(env, Env)
+        return env.shape_properties
+
+    def set_actor_rigid_shape_properties(self, env, actor, properties):
+        _is(env, Env)
+        env.shape_properties = properties
+        return True
+
+    def prepare_sim(self, sim):
+        _is(sim, Sim)
+        sim.prepared = True
+        num, asset = len(sim.envs), sim.envs[0].asset
+        sim.root = np.full((num, 13), 7.0, "f4")  # it may move actors
+        sim.dof = np.zeros((num * len(asset.dofs), 2), "f4")
+        sim.bodies = np.zeros((num * len(asset.bodies), 13), "f4")
+        sim.contacts = np.zeros((num * len(asset.bodies), 3), "f4")
+        sim.wrenches = np.zeros((num * asset.sensors, 6), "f4")
+        sim.pending = {}
+
+    def acquire_actor_root_state_tensor(self, sim):
+        return _described(sim.root)
+
+    def acquire_dof_state_tensor(self, sim):
+        return _described(sim.dof)
+
+    def acquire_rigid_body_state_tensor(self, sim):
+        return _described(sim.bodies)
+
+    def acquire_net_contact_force_tensor(self, sim):
+        return _described(sim.contacts)
+
+    def acquire_force_sensor_tensor(self, sim):
+        return _described(sim.wrenches)
+
+    def _refresh(self, sim):
+        _is(sim, Sim)
+        return True
+
+    refresh_actor_root_state_tensor = refresh_dof_state_tensor = _refresh
+    refresh_rigid_body_state_tensor = refresh_net_contact_force_tensor = _refresh
+    refresh_force_sensor_tensor = _refresh
+
+    def set_actor_root_state_tensor_indexed(self, sim, states, ids, count):
+        return self._set(sim, "root", states, ids, count)
+
+    def set_dof_state_tensor_indexed(self, sim, states, ids, count):
+        return self._set(sim, "dof", states, ids, count)
+
+    def _set(self, sim, name, states, ids, count):
+        _is(sim, Sim), _is(states, Tensor), _is(ids, Tensor), _is(count, int)
+        sim.pending[name] = (states, ids, count)  # replaces an earlier one before simulate
+        return True
+
+    def set_dof_actuation_force_tensor(self, sim, tensor):
+        _is(sim, Sim), _is(tensor, Tensor)
+        return True
+
+    def set_dof_position_target_tensor(self, sim, tensor):
+        _is(sim, Sim), _is(tensor, Tensor)
+        return True
+
+    def apply_rigid_body_force_tensors(self, sim, force, torque, space):
+        _is(sim, Sim), _is(force, Tensor)
+        return True
+
+    def simulate(self, sim):
+        _is(sim, Sim)
+        sim.frame += 1
+        if sim.frame > 20:
+            if FAULT == "crash":
+                ctypes.string_at(0)
+            if FAULT == "hang":
+                ctypes.PyDLL(None).sleep(100000)  # in native code, Python locked
+            if FAULT == "noise":
+                os.write(1, b"[Warning] [carb.gym.plugin] again\n" * 1000)
+            if FAULT == "slow":
+                time.sleep(0.005)
+        for name, (states, ids, count) in sim.pending.items():
+            state = getattr(sim, name)
+            rows = state.reshape(len(sim.envs), -1)
+            chosen = ids.array().reshape(-1)[:count]
+            rows[chosen] = states.array().reshape(len(sim.envs), -1)[chosen]
+        sim.pending = {}
+
+    def fetch_results(self, sim, wait):
+        _is(sim, Sim), _is(wait, bool)
+
+    def destroy_sim(self, sim):
+        _is(sim, Sim)
