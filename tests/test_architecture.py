@@ -30,6 +30,7 @@ FLOORS = {
     "rlgpu.profile": 4,
     "tasks": 4,
     "rlgpu.cli": 5,
+    "rlgpu.doctor": 5,
     "train": 5,
 }
 # Packages, and what they must not import whatever the layers.

@@ -285,8 +285,9 @@ def test_both_kernels_train_from_the_command_line(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_cartpole_learns_to_balance(tmp_path) -> None:
+@pytest.mark.parametrize("words", [[], ["sim=isaacgym", "sim_device=cpu"]])
+def test_cartpole_learns_to_balance(tmp_path, words) -> None:
     """The default settings reach a mean return of 480 out of 500."""
-    assert train.main(["task=Cartpole", "headless=True", f"runs_dir={tmp_path}"]) == 0
+    assert train.main(["task=Cartpole", "headless=True", f"runs_dir={tmp_path}", *words]) == 0
     rows = list(csv.DictReader((tmp_path / "Cartpole/latest/metrics.csv").open()))
     assert float(rows[-1]["mean_return"]) >= 480.0

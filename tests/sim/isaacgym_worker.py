@@ -25,7 +25,9 @@ ROBOT = """<mujoco><compiler angle="radian"/><worldbody>
 FINE = Timing(physics_dt=0.001, decimation=2)
 
 
-def new_sim(folder: Path, n: int = 3, mjcf: str = ROBOT, timing: Timing = FINE, **settings):
+def new_sim(
+    folder: Path, n: int = 3, mjcf: str = ROBOT, timing: Timing = FINE, viewer=False, **settings
+):
     """Returns a simulation of a robot; settings are those of the engine."""
     asset = folder / "robot.xml"
     asset.write_text(mjcf)
@@ -33,7 +35,8 @@ def new_sim(folder: Path, n: int = 3, mjcf: str = ROBOT, timing: Timing = FINE, 
         asset, {"hinge": Drive("position", stiffness=5.0, damping=0.5, effort_limit=4.0)},
         wrench_bodies=("arm",), contact_forces=True, body_states=True,
     )  # fmt: skip
-    return make_simulator("isaacgym", scene, timing, n, settings=IsaacGymSettings(**settings))
+    chosen = IsaacGymSettings(**settings)
+    return make_simulator("isaacgym", scene, timing, n, settings=chosen, viewer=viewer)
 
 
 def advance(sim, steps: int = 1) -> None:
@@ -59,16 +62,17 @@ def worker_of(sim) -> int:
     return sim._worker._process.pid
 
 
-def workers() -> set[int]:
-    """Returns the process ids of all workers on this machine."""
+def workers(parent: int | None = None) -> set[int]:
+    """Returns the process ids of workers, of all or of one parent."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            state, owner = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue
-        if any(word.endswith(b"rlgpu/sim/isaacgym/worker") for word in words) and state != "Z":
+        is_worker = any(word.endswith(b"rlgpu/sim/isaacgym/worker") for word in words)
+        if is_worker and state != "Z" and parent in (None, int(owner)):
             found.add(int(folder.name))
     return found
 
@@ -84,6 +88,5 @@ def gone(pids: set[int], within: float = 10.0) -> bool:
 
 
 def segments() -> set[str]:
-    """Returns the names of shared memory and of our temporary folders."""
-    shared = {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")}
-    return shared | {str(path) for path in Path("/tmp").glob("rlgpu-isaacgym-*")}
+    """Returns the names of shared memory on this machine."""
+    return set(os.listdir("/dev/shm"))

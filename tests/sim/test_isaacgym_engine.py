@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlgpu.sim import Drive, ResetState, SceneSpec, Timing, make_simulator
+from rlgpu.errors import EngineFailed
+from rlgpu.sim import Drive, IsaacGymSettings, ResetState, SceneSpec, Timing, make_simulator
 from rlgpu.sim.isaacgym import simulator
 from rlgpu.sim.isaacgym.collision import filters_of
 from rlgpu.sim.isaacgym.exchange import ArenaExchange, HostExchange, StagedExchange
@@ -48,6 +51,36 @@ def test_resets_are_merged_into_one_setter_a_step(tmp_path, idle) -> None:
         torch.testing.assert_close(sim.state.root_pos_w[:, 2], wanted)
         assert sim.state.joint_pos[:, 0].tolist() == [0.25, 0.0, 0.75]
         advance(sim)
+
+
+def test_joints_and_bodies_are_found_by_name_in_any_order(tmp_path, idle, monkeypatch) -> None:
+    """Isaac Gym has them backwards; resets, targets, states and masses go to the right ones."""
+    monkeypatch.setenv("STAND_IN_FAULT", "other_order")
+    asset = tmp_path / "robot.xml"
+    asset.write_text("""<mujoco><worldbody><body name="base">
+        <inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+        <body name="a"><joint name="j"/><inertial pos="0 0 0" mass="2" diaginertia="1 1 1"/>
+        <body name="b"><joint name="k"/><inertial pos="0 0 0" mass="3" diaginertia="1 1 1"/>
+        </body></body></body></worldbody></mujoco>""")
+    scene = SceneSpec(asset, {"j": Drive("effort"), "k": Drive("position")}, body_states=True,
+                      contact_forces=True)  # fmt: skip
+    settings = IsaacGymSettings(python=idle)
+    sim = make_simulator("isaacgym", scene, FINE, 2, settings=settings)
+    assert "instead of" not in sim.description
+    slots = sim._exchange.tensors
+    sim.set_targets(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert slots["efforts"].tolist() == [[0.0, 1.0], [0.0, 3.0]]
+    assert slots["positions"].tolist() == [[2.0, 0.0], [4.0, 0.0]]
+    joints = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+    sim.reset(torch.ones(2, dtype=torch.bool), ResetState(joints, -joints))
+    sim.step()
+    sim.refresh()
+    torch.testing.assert_close(slots["dof"][..., 0], joints.flip(1))
+    torch.testing.assert_close(sim.state.joint_pos, joints)
+    torch.testing.assert_close(sim.state.joint_vel, -joints)
+    slots["contacts"][0, 2] = 5.0  # of the base
+    sim.refresh()
+    assert sim.state.contact_force_w[0].tolist() == [[5.0] * 3, [0.0] * 3, [0.0] * 3]
 
 
 def test_the_first_step_starts_where_the_asset_is(tmp_path, idle) -> None:
@@ -87,6 +120,23 @@ def test_targets_that_are_not_finite_never_reach_physx(tmp_path, idle) -> None:
     sim.refresh()
     assert sim.state.diverged.tolist() == [False, True, False]
     assert sim.state.root_pos_w[:, 2].tolist() == [1.0, 0.5, 1.0]
+
+
+def test_keys_of_isaac_gyms_viewer_do_what_they_do_there(tmp_path, idle, monkeypatch) -> None:
+    """V switches drawing off and on; Escape is Ctrl-C, once."""
+    monkeypatch.setenv("STAND_IN_KEYS", "4 toggle_viewer_sync,8 toggle_viewer_sync,12 QUIT")
+    sim = new_sim(tmp_path, python=idle, viewer=True)
+    interrupts = []
+    previous = signal.signal(signal.SIGINT, lambda *_: interrupts.append(sim._steps))
+    try:
+        advance(sim, 8)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert re.findall(r"drawn (\d+)", sim._worker.said()) == ["2", "8", "10", "12", "14", "16"]
+    assert interrupts == [6]
+    monkeypatch.delenv("STAND_IN_KEYS")
+    with pytest.raises(EngineFailed, match="the viewer cannot be opened; use headless=True"):
+        new_sim(tmp_path, python=idle, viewer=True)
 
 
 @pytest.mark.parametrize(
@@ -239,8 +289,6 @@ def test_the_worker_runs_under_isaac_gyms_pythons(tmp_path, minor) -> None:
         <geom size=".1" mass="2"/></body></worldbody></mujoco>""")
     parameters = ("body_mass", "friction", "joint_damping", "gravity")
     scene = SceneSpec(asset, {"push": Drive("effort")}, parameters=parameters, body_states=True)
-    from rlgpu.sim import IsaacGymSettings
-
     settings = IsaacGymSettings(python=str(python))
     sim = make_simulator("isaacgym", scene, FINE, 4, settings=settings)
     assert f"Python 3.{minor}." in sim.description

@@ -9,6 +9,7 @@ from pathlib import Path
 VARIABLE = "ISAACGYM_PYTHON"
 _MINORS = (8, 7, 6)
 """Isaac Gym's bindings exist for Python 3.6 to 3.8."""
+_ELSEWHERE = (Path("/opt/conda"), Path("/opt/miniconda3"))
 _ROOTS = ("miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba", ".conda")
 _DROPPED = (
     "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONOPTIMIZE", "VIRTUAL_ENV", "CONDA_PREFIX",
@@ -55,7 +56,7 @@ def candidates() -> Iterator[Path]:
 def _prefixes() -> Iterator[Path]:
     """Yields environments: conda's, virtual ones in the home folder, pyenv's."""
     home = Path.home()
-    conda = [home / name for name in _ROOTS] + [Path("/opt/conda"), Path("/opt/miniconda3")]
+    conda = [*(home / name for name in _ROOTS), *_ELSEWHERE]
     if root := os.environ.get("MAMBA_ROOT_PREFIX"):
         conda.insert(0, Path(root))
     if active := os.environ.get("CONDA_EXE"):

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import weakref
 from contextlib import suppress
@@ -43,7 +42,6 @@ class WorkerProcess:
             EngineFailed: The system refuses memory or process.
         """
         self.python, self.num_bytes = python, num_bytes
-        self.folder = tempfile.TemporaryDirectory(prefix="rlgpu-isaacgym-")
         self._output = os.memfd_create("rlgpu-output")
         fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_APPEND)  # so that it can be cut
         self.memory = os.memfd_create("rlgpu-memory")
@@ -60,7 +58,7 @@ class WorkerProcess:
         finally:
             theirs.close()
         self.close_now = weakref.finalize(
-            self, _end, self._process, self._socket, self.folder, (self._output, self.memory)
+            self, _end, self._process, self._socket, (self._output, self.memory)
         )
 
     def _start(self, connection: int) -> subprocess.Popen[bytes]:
@@ -156,7 +154,6 @@ class WorkerProcess:
 def _end(
     process: subprocess.Popen[bytes],
     connection: socket.socket,
-    folder: tempfile.TemporaryDirectory[str],
     files: tuple[int, ...],
 ) -> None:
     """Ends a worker, whatever state it is in, and frees what it shared."""
@@ -168,4 +165,3 @@ def _end(
         process.wait()
     for file in files:
         os.close(file)
-    folder.cleanup()

@@ -6,6 +6,7 @@ those of centres of mass; joints and bodies in an order of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from rlgpu.device import host_may_read
 from rlgpu.rotations import quat_rotate
+from rlgpu.sim.isaacgym.drives import Drives
 from rlgpu.sim.isaacgym.kinematics import Frames, Kinematics
 from rlgpu.sim.mujoco.layout import Layout, index_of
 from rlgpu.sim.mujoco.readout import WXYZ, XYZW
@@ -47,13 +49,12 @@ class Readout:
 
         self._dofs = _index(answer["dof_names"], where.joint_names, device)
         self._bodies = _index(answer["body_names"], where.body_names, device)
-        drives = [scene.drives.get(name) for name in where.joint_names]
-        self._effort = constant([d is not None and d.mode == "effort" for d in drives])
-        self._position = constant([d is not None and d.mode == "position" for d in drives])
-        self._limit = constant([d.effort_limit if d else np.inf for d in drives])
-        self._bad_targets = torch.zeros(0, dtype=torch.bool, device=device)
+        self._drives = Drives(scene, where.joint_names, self._dofs, slots, device)
+        self._host_may_read = host_may_read(device)
+        self._num_joints = len(where.joint_names)
         self._floating = where.floating
         self._com = constant(model.body_ipos[1:])  # [B, 3]
+        self._root_is_com = not model.body_ipos[1].any()
         self._root_pos = constant(model.body_pos[1])
         self._root_quat = constant(model.body_quat[1][XYZW])
         self._measures_bodies = scene.body_states
@@ -61,7 +62,7 @@ class Readout:
 
     def home(self, num_envs: int) -> ResetState:
         """Returns the asset's own pose, at rest, for every environment."""
-        joints = torch.zeros(num_envs, self._effort.shape[0], device=self._device)
+        joints = torch.zeros(num_envs, self._num_joints, device=self._device)
         zero = torch.zeros(num_envs, 3, device=self._device)
         return ResetState(
             joint_pos=joints,
@@ -73,53 +74,38 @@ class Readout:
         )
 
     def write_targets(self, targets: Tensor) -> None:
-        """Writes drive targets [N m, N, rad or m], shape [N, J].
-
-        PhysX must not see a number that is not finite: it spreads to other environments. Such an
-        environment gets zeros, and counts as diverged.
-        """
-        finite = targets.isfinite()
-        self._bad_targets = ~(finite | (self._effort + self._position == 0)).all(dim=1)
-        targets = torch.where(finite, targets, 0.0)
-        if "efforts" in self._slots:
-            efforts = targets.clamp(-self._limit, self._limit) * self._effort
-            self._slots["efforts"][:, self._dofs] = efforts
-        if "positions" in self._slots:
-            self._slots["positions"][:, self._dofs] = targets * self._position
+        """Writes drive targets [N m, N, rad or m], shape [N, J]."""
+        self._drives.write(targets)
 
     def read(self, state: SimState) -> None:
         """Writes the results of a step into ``state``."""
         slots = self._slots
-        finite = torch.ones_like(state.diverged)
         if "dof" in slots:
             dofs = slots["dof"][:, self._dofs]
             state.joint_pos.copy_(dofs[..., 0])
             state.joint_vel.copy_(dofs[..., 1])
-            finite = dofs.isfinite().all(-1).all(-1)
         if self._floating:
-            root = slots["root"]
-            self._read_frames(root, self._com[0], _root_of(state))
-            finite = finite & root.isfinite().all(-1)
+            com = None if self._root_is_com else self._com[0]
+            _read_frames(slots["root"], com, _root_of(state))
         if self._measures_bodies:
-            self._read_frames(slots["bodies"][:, self._bodies], self._com, _bodies_of(state))
+            _read_frames(slots["bodies"][:, self._bodies], self._com, _bodies_of(state))
         if "contacts" in slots:
             state.contact_force_w.copy_(slots["contacts"][:, self._bodies])
         if "wrenches" in slots:
             state.contact_wrench_b.copy_(slots["wrenches"])
-        bad = ~finite
-        if len(self._bad_targets):
-            bad = bad | self._bad_targets
-        state.diverged.copy_(bad)
+        self._find_diverged(state.diverged)
 
-    @staticmethod
-    def _read_frames(rows: Tensor, com: Tensor, frames: Frames) -> None:
-        """Reads positions, quaternions, linear and angular velocities, shape [..., 13]."""
-        quat_w, ang_vel_w = rows[..., 3:7], rows[..., 10:13]
-        arm_w = quat_rotate(quat_w, com.expand_as(ang_vel_w))
-        frames.pos_w.copy_(rows[..., :3])
-        frames.quat_w.copy_(quat_w)
-        frames.lin_vel_w.copy_(rows[..., 7:10] - torch.linalg.cross(ang_vel_w, arm_w))
-        frames.ang_vel_w.copy_(ang_vel_w)
+    def _find_diverged(self, diverged: Tensor) -> None:
+        """Writes which environments have a state or targets that are not finite."""
+        states = [self._slots[name] for name in ("dof", "root") if name in self._slots]
+        # On the CPU one sum of each is a quick look: it is finite only if all are.
+        may_be_fine = self._host_may_read and not self._drives.any_bad
+        if may_be_fine and all(math.isfinite(float(rows.sum())) for rows in states):
+            diverged.zero_()
+            return
+        diverged.copy_(self._drives.bad)
+        for rows in states:
+            diverged.logical_or_(~rows.isfinite().flatten(1).all(dim=1))
 
     def write_reset(self, state: SimState, mask: Tensor, to: ResetState) -> None:
         """Writes masked environments' new states, for Isaac Gym and into ``state``."""
@@ -167,6 +153,22 @@ class Readout:
             return joints
         pos, quat = (x[env_id].cpu().numpy() for x in (state.root_pos_w, state.root_quat_w))
         return np.concatenate((pos, quat[WXYZ], joints))
+
+
+def _read_frames(rows: Tensor, com: Tensor | None, frames: Frames) -> None:
+    """Reads positions, quaternions, linear and angular velocities, shape [..., 13].
+
+    Args:
+        rows: As Isaac Gym has them.
+        com: Centres of mass in the bodies' frames [m]; None if they are the origins.
+        frames: Where to write them.
+    """
+    quat_w, lin_vel_w, ang_vel_w = rows[..., 3:7], rows[..., 7:10], rows[..., 10:13]
+    if com is not None:
+        arm_w = quat_rotate(quat_w, com.expand_as(ang_vel_w))
+        lin_vel_w = lin_vel_w - torch.linalg.cross(ang_vel_w, arm_w)
+    for field, values in zip(frames, (rows[..., :3], quat_w, lin_vel_w, ang_vel_w), strict=True):
+        field.copy_(values)
 
 
 def _index(found: Sequence[str], wanted: Sequence[str], device: torch.device) -> slice | Tensor:

@@ -103,7 +103,6 @@ class IsaacGymSimulator:
             protocol=protocol.VERSION,
             scene=described,
             slots=[list(slot) for slot in slots],
-            folder=self._worker.folder.name,
             arena=dict(arena.handles) if arena else None,
         )
         self._worker.look()

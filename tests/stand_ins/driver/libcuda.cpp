@@ -62,11 +62,7 @@ extern "C" {
 
 int cuInit(unsigned) { return kOk; }
 int cuDriverGetVersion(int* version) { return *version = 13000, kOk; }
-int cuDeviceGetCount(int* count) { return *count = 1, kOk; }
 int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, kOk; }
-int cuDeviceGetName(char* name, int length, int) {
-  return std::snprintf(name, static_cast<size_t>(length), "stand-in"), kOk;
-}
 int cuDeviceGetUuid(char* uuid, int) { return std::memcpy(uuid, "0123456789abcdef", 16), kOk; }
 int cuDevicePrimaryCtxRetain(void** context, int) { return *context = &depth, kOk; }
 int cuCtxPushCurrent_v2(void* context) { return context == &depth ? (++depth, kOk) : 1; }

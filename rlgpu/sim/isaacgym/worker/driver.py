@@ -36,9 +36,7 @@ _pointer, _size, _int, _handle = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_int,
 _SIGNATURES: List[Tuple[str, List[Any]]] = [
     ("cuInit", [ctypes.c_uint]),
     ("cuDriverGetVersion", [ctypes.POINTER(_int)]),
-    ("cuDeviceGetCount", [ctypes.POINTER(_int)]),
     ("cuDeviceGet", [ctypes.POINTER(_int), _int]),
-    ("cuDeviceGetName", [ctypes.c_char_p, _int, _int]),
     ("cuDeviceGetUuid", [ctypes.c_char_p, _int]),
     ("cuDevicePrimaryCtxRetain", [ctypes.POINTER(_handle), _int]),
     ("cuCtxPushCurrent_v2", [_handle]),
@@ -162,6 +160,18 @@ class Driver:
     def wait_for(self, event: ctypes.c_void_p, stream: int = 0) -> None:
         """Makes a stream wait for an event's last record; the CPU goes on."""
         self._call("cuStreamWaitEvent", stream or None, event, 0)
+
+
+def version() -> int:
+    """Returns the newest CUDA version that the driver supports, as 1000 major + 10 minor.
+
+    Raises:
+        DriverError: There is no driver.
+    """
+    number = ctypes.c_int()
+    if load().cuDriverGetVersion(ctypes.byref(number)) != 0:
+        raise DriverError("NVIDIA's driver does not answer")
+    return number.value
 
 
 def load() -> Any:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import tempfile
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
@@ -34,12 +35,11 @@ class Refused(Exception):
     """Isaac Gym cannot simulate the scene, or not here; the message says why."""
 
 
-def build(scene: Dict[str, Any], folder: str) -> Built:
+def build(scene: Dict[str, Any]) -> Built:
     """Creates the simulation, its environments and actors, and prepares it.
 
     Args:
         scene: As the client describes it.
-        folder: An empty folder for the asset's files.
 
     Raises:
         Refused: It cannot be created.
@@ -53,7 +53,7 @@ def build(scene: Dict[str, Any], folder: str) -> Built:
         raise Refused("create_sim failed")
     if scene["ground"] is not None:
         gym.add_ground(sim, _plane(scene["ground"]))
-    asset, has_visuals = _asset(gym, sim, scene, folder)
+    asset, has_visuals = _asset(gym, sim, scene)
     dof_names = gym.get_asset_dof_names(asset)
     body_names = gym.get_asset_rigid_body_names(asset)
     shape_bodies = _shape_bodies(gym, asset)
@@ -105,29 +105,35 @@ def _plane(ground: Dict[str, Any]) -> Any:
     return plane
 
 
-def _asset(gym: Any, sim: Any, scene: Dict[str, Any], folder: str) -> Tuple[Any, bool]:
+def _asset(gym: Any, sim: Any, scene: Dict[str, Any]) -> Tuple[Any, bool]:
     """Returns the asset and whether it has its own looks.
 
     Whether shapes that touch nothing are only drawn depends on the importer: if it lets them
     collide, the text without them is taken.
     """
     wanted = {body["name"]: body["num_shapes"] for body in scene["bodies"]}
-    for name, text in (("looks", scene["mjcf_with_looks"]), ("robot", scene["mjcf"])):
-        with open(os.path.join(folder, name + ".xml"), "w") as file:
-            file.write(text)
-        options = gymapi.AssetOptions()
-        options.fix_base_link = scene["fixed_base"]
-        options.collapse_fixed_joints = False
-        options.angular_damping = options.linear_damping = 0.0
-        options.armature = 0.0
-        options.default_dof_drive_mode = int(gymapi.DOF_MODE_NONE)
-        asset = gym.load_asset(sim, folder, name + ".xml", options)
+    for name in ("mjcf_with_looks", "mjcf"):
+        asset = _load(gym, sim, scene[name], scene["fixed_base"])
         if asset is None:
             continue
         shapes = _shape_bodies(gym, asset)
         if all(shapes.count(body) == count for body, count in wanted.items()):
-            return asset, name == "looks"
+            return asset, name == "mjcf_with_looks"
     raise Refused("Isaac Gym's importer does not load the robot as it is described")
+
+
+def _load(gym: Any, sim: Any, text: str, is_fixed: bool) -> Any:
+    """Returns the asset of a text, which Isaac Gym reads from a file only."""
+    options = gymapi.AssetOptions()
+    options.fix_base_link = is_fixed
+    options.collapse_fixed_joints = False
+    options.angular_damping = options.linear_damping = 0.0
+    options.armature = 0.0
+    options.default_dof_drive_mode = int(gymapi.DOF_MODE_NONE)
+    with tempfile.TemporaryDirectory(prefix="rlgpu-isaacgym-") as folder:
+        with open(os.path.join(folder, "robot.xml"), "w") as file:
+            file.write(text)
+        return gym.load_asset(sim, folder, "robot.xml", options)
 
 
 def _shape_bodies(gym: Any, asset: Any) -> List[str]:
@@ -183,6 +189,10 @@ def _create(gym: Any, sim: Any, scene: Dict[str, Any], asset: Any) -> Tuple[List
         # Own group: environments do not touch each other. Filters are the shapes' own.
         actors.append(gym.create_actor(env, asset, pose, _NAME, index, -1, 0))
         envs.append(env)
+    domain = gymapi.DOMAIN_SIM
+    found = [gym.get_actor_index(env, actor, domain) for env, actor in zip(envs, actors)]
+    if found != list(range(count)):
+        raise Refused("Isaac Gym numbers actors otherwise than environments")
     return envs, actors
 
 

@@ -99,7 +99,7 @@ class _Worker:
         if on_gpu or message["arena"]:
             driver = Driver(max(gpu, 0))
             driver.__enter__()  # Isaac Gym is to find the context that torch would have made
-        built = build(scene, message["folder"])
+        built = build(scene)
         notes = list(built.notes)
         self._transfer = Transfer(self._host, slots, driver)
         if message["arena"]:
@@ -129,6 +129,8 @@ class _Worker:
             return {"quit": not wants_more}
         if command == "set_parameter":
             self._parameters.write(message["name"], self._host.array("parameter"))
+            return {}
+        if command == "nothing":
             return {}
         raise RuntimeError(f"there is no command {command}")
 

@@ -12,7 +12,7 @@ from . import FAULT
 
 SIM_PHYSX, UP_AXIS_Z, KEY_ESCAPE, KEY_V, MESH_VISUAL = range(5)
 DOF_MODE_NONE, DOF_MODE_POS, DOF_MODE_VEL, DOF_MODE_EFFORT = range(4)
-ENV_SPACE, DTYPE_FLOAT32, DTYPE_UINT32 = range(3)
+ENV_SPACE, DTYPE_FLOAT32, DTYPE_UINT32, DOMAIN_SIM = range(4)
 _DOF = np.dtype(
     [("hasLimits", "?"), ("lower", "f4"), ("upper", "f4"), ("driveMode", "i4"), ("velocity", "f4"),
      ("effort", "f4"), ("stiffness", "f4"), ("damping", "f4"), ("friction", "f4"),
@@ -69,6 +69,13 @@ class CameraProperties:
     pass
 
 
+class Event:
+    """A key that the variable STAND_IN_KEYS has pressed: ``3 QUIT`` is Escape in frame 3."""
+
+    def __init__(self, words):
+        self.frame, self.action, self.value = int(words[0]), words[1], 1.0
+
+
 class RigidBodyProperties:
     def __init__(self, mass, com, inertia):
         self.mass, self.com, self.inertia = mass, Vec3(*com), Mat33(inertia)
@@ -84,14 +91,15 @@ class IndexRange:
         self.start, self.count = start, count
 
 
+_FIELDS = {"data_address": int, "device": int, "dtype": int, "shape": list, "own_data": bool}
+
+
 class Tensor:
     """A descriptor; attributes take only what native properties would."""
 
-    _kinds = {"data_address": int, "device": int, "dtype": int, "shape": list, "own_data": bool}
-
     def __setattr__(self, name, value):
-        if type(value) is not self._kinds[name]:
-            raise TypeError(name + " takes " + self._kinds[name].__name__)
+        if type(value) is not _FIELDS[name]:
+            raise TypeError(name + " takes " + _FIELDS[name].__name__)
         object.__setattr__(self, name, value)
 
     def array(self):
@@ -120,8 +128,10 @@ class Env:
 
 
 class Asset:
-    """What the importer makes of a file: it drops joints, place and turn of the first body,
-    friction of joints, and the turn of bodies' principal axes."""
+    """What the importer makes of a file.
+
+    It drops joints and place of the first body, friction, and the turn of principal axes.
+    """
 
     def __init__(self, path, options):
         world = ET.parse(path).getroot().find("worldbody")
@@ -130,6 +140,9 @@ class Asset:
         if len(world) != 1:
             raise RuntimeError("only one body below the world is supported")
         self._read(world[0], is_root=True)
+        if FAULT == "other_order":
+            self.bodies, self.properties = self.bodies[::-1], self.properties[::-1]
+            self.dofs = self.dofs[::-1]
         self.sensors = 0
 
     def _read(self, body, is_root=False):
@@ -215,6 +228,10 @@ class Gym:
         env.body_properties = asset.properties
         env.shape_properties = [RigidShapeProperties() for _ in asset.shapes]
         return 0
+
+    def get_actor_index(self, env, actor, domain):
+        _is(env, Env)
+        return env.sim.envs.index(env)
 
     def get_actor_dof_properties(self, env, actor):
         _is(env, Env)
@@ -331,3 +348,44 @@ class Gym:
 
     def destroy_sim(self, sim):
         _is(sim, Sim)
+
+    def create_viewer(self, sim, camera):
+        _is(sim, Sim), _is(camera, CameraProperties)
+        keys = os.environ.get("STAND_IN_KEYS")
+        if keys is None:
+            return None
+        self._sim = sim
+        self._keys = [Event(words.split()) for words in keys.split(",") if words]
+        return object()
+
+    def subscribe_viewer_keyboard_event(self, viewer, key, action):
+        _is(key, int)
+
+    def viewer_camera_look_at(self, viewer, env, position, target):
+        _is(position, Vec3), _is(target, Vec3)
+
+    def set_rigid_body_color(self, env, actor, body, mesh, color):
+        _is(env, Env), _is(color, Vec3)
+
+    def query_viewer_has_closed(self, viewer):
+        return False
+
+    def query_viewer_action_events(self, viewer):
+        due = [key for key in self._keys if key.frame <= self._sim.frame]
+        self._keys = [key for key in self._keys if key not in due]
+        return due
+
+    def step_graphics(self, sim):
+        _is(sim, Sim)
+
+    def draw_viewer(self, viewer, sim, render_collision):
+        os.write(1, b"drawn %d\n" % sim.frame)
+
+    def sync_frame_time(self, sim):
+        _is(sim, Sim)
+
+    def poll_viewer_events(self, viewer):
+        pass
+
+    def destroy_viewer(self, viewer):
+        pass

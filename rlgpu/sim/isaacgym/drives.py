@@ -1,0 +1,67 @@
+"""Drive targets on their way to Isaac Gym."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from rlgpu.device import host_may_read
+from rlgpu.sim.scene import SceneSpec
+
+
+class Drives:
+    """Writes targets into the slots of the drives they belong to.
+
+    PhysX must not see a number that is not finite: it spreads to other environments. An environment
+    with such a target gets zeros, and counts as diverged.
+    """
+
+    def __init__(
+        self, scene: SceneSpec, names: Sequence[str], dofs: slice | Tensor,
+        slots: Mapping[str, Tensor], device: torch.device,
+    ) -> None:  # fmt: skip
+        """Sorts the joints by their drives.
+
+        Args:
+            scene: What is driven.
+            names: The joints.
+            dofs: Where Isaac Gym has them.
+            slots: The exchanged tensors.
+            device: Where they are.
+        """
+        drives = [scene.drives.get(name) for name in names]
+        modes = [drive.mode if drive else "" for drive in drives]
+        self._dofs = dofs
+        self._into: list[tuple[Tensor, Tensor | None]] = []
+        """Slots, and which of the joints have such a drive if not all."""
+        for name, mode in (("efforts", "effort"), ("positions", "position")):
+            if name in slots:
+                mine = torch.tensor([m == mode for m in modes], device=device)
+                self._into.append((slots[name], None if all(mine) else mine))
+        # PhysX does not limit efforts that are set.
+        limits = [d.effort_limit if d and d.mode == "effort" else math.inf for d in drives]
+        has_limits = any(limit < math.inf for limit in limits)
+        self._limit = torch.tensor(limits, device=device) if has_limits else None
+        self._driven = torch.tensor([mode != "" for mode in modes], device=device)
+        num_envs = slots["reset_ids"].shape[0]
+        self.bad = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        """Which environments' targets were not finite, shape [N], bool."""
+        self.any_bad = False
+        """Whether any were, as far as the host may know."""
+        self._host_may_read = host_may_read(device)
+
+    def write(self, targets: Tensor) -> None:
+        """Writes targets [N m, N, rad or m], shape [N, J]."""
+        is_fine = self._host_may_read and math.isfinite(float(targets.sum()))
+        if not is_fine:
+            finite = targets.isfinite()
+            self.bad.copy_((~finite & self._driven).any(dim=1))
+            targets = torch.where(finite, targets, 0.0)
+        self.any_bad = not is_fine
+        if self._limit is not None:
+            targets = targets.clamp(-self._limit, self._limit)
+        for slot, mine in self._into:
+            slot[:, self._dofs] = targets if mine is None else targets.where(mine, 0.0)
