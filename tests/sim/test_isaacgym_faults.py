@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -173,9 +174,6 @@ def test_a_simulation_that_is_dropped_takes_its_worker_with_it(tmp_path, idle) -
     sim = new_sim(tmp_path, python=idle)
     pid = worker_of(sim)
     del sim
-    import gc
-
-    gc.collect()
     assert gone({pid})
 
 
@@ -207,14 +205,26 @@ def test_a_killed_client_takes_its_worker_with_it(tmp_path, idle, fault) -> None
     assert gone({worker}, within=3.0)
 
 
-def train(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
-    """Starts a training run of Cartpole on the engine."""
-    command = [sys.executable, str(ROOT / "train.py"), "task=Cartpole", "sim=isaacgym",
-               "sim_device=cpu", "headless=True", "num_envs=64", f"runs_dir={tmp_path}",
-               "train.save_every=5", *words]  # fmt: skip
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-    )
+@pytest.fixture
+def train(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Returns a function that starts a training run of Cartpole on the engine."""
+    runs = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(ROOT / "train.py"), "task=Cartpole", "sim=isaacgym",
+                   "sim_device=cpu", "headless=True", "num_envs=64", f"runs_dir={tmp_path}",
+                   "train.save_every=5", *words]  # fmt: skip
+        runs.append(
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+            )
+        )
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.kill()
+        run.communicate()
 
 
 def worker_of_run(run: subprocess.Popen[str], within: float = 60.0) -> int:
@@ -227,9 +237,9 @@ def worker_of_run(run: subprocess.Popen[str], within: float = 60.0) -> int:
 
 
 @pytest.mark.slow
-def test_a_worker_killed_in_training_ends_the_run_with_its_checkpoint(tmp_path) -> None:
+def test_a_worker_killed_in_training_ends_the_run_with_its_checkpoint(tmp_path, train) -> None:
     """Exit code 1 and one line that names it; training goes on from there."""
-    run = train(tmp_path)
+    run = train()
     worker = worker_of_run(run)
     while not list(tmp_path.glob("Cartpole/2*/nn/last.pth")):
         assert run.poll() is None
@@ -242,17 +252,17 @@ def test_a_worker_killed_in_training_ends_the_run_with_its_checkpoint(tmp_path) 
     assert "last.pth" in last
     assert gone({worker})
     words = [f"checkpoint={tmp_path}/Cartpole/latest", "max_iterations=20"]
-    going_on = train(tmp_path, *words)
+    going_on = train(*words)
     assert "done after 20 iterations" in going_on.communicate(timeout=120)[0]
 
 
 @pytest.mark.slow
-def test_twenty_kills_of_either_side_leave_nothing(tmp_path) -> None:
+def test_twenty_kills_of_either_side_leave_nothing(train) -> None:
     """At random moments of start and training: no process, no shared memory."""
     g = torch.Generator().manual_seed(0)
     names = segments()
     for kill in range(20):
-        run = train(tmp_path, "max_iterations=100000")
+        run = train("max_iterations=100000")
         worker = worker_of_run(run)
         time.sleep(float(torch.rand((), generator=g)) * 4.0)
         os.kill(worker if kill % 2 else run.pid, signal.SIGKILL)

@@ -29,7 +29,7 @@ class Parameters:
 
     def __init__(
         self, model: mujoco.MjModel, scene: SceneSpec, where: Layout, answer: Mapping[str, Any],
-        host: Mapping[str, Tensor], forces: Tensor | None, write: Callable[[str], None],
+        host: Mapping[str, Tensor], forces: Tensor | None, write: Callable[..., object],
     ) -> None:  # fmt: skip
         """Reads the asset's own values.
 
@@ -40,7 +40,7 @@ class Parameters:
             answer: The worker's, with the names in Isaac Gym's order.
             host: The slots on the host, of which ``parameter`` takes values over.
             forces: The slot of forces on bodies, by which gravity varies.
-            write: Has the worker take over the slot ``parameter`` as a property of its own.
+            write: Has the worker take over the slot ``parameter`` as the property ``name``.
         """
         self._host, self._forces, self._write_property = host, forces, write
         num_envs = host["reset_ids"].shape[0]
@@ -107,7 +107,7 @@ class Parameters:
         slot = self._host["parameter"]
         slot.fill_(1.0)
         slot[:, columns] = values.cpu()
-        self._write_property(name)
+        self._write_property(name=name)
 
     def _write_friction(self, values: Tensor) -> None:
         """Writes shapes' friction; the ground's own is one number for all environments."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -84,9 +85,9 @@ class IsaacGymSimulator:
         self.state: SimState = empty_state(model, scene, num_envs, device)
         host = HostExchange(self._worker.memory, slots).tensors
         forces = self._exchange.tensors.get("forces")
-        self._parameters = Parameters(
-            model, scene, where, answer, host, forces, self._write_parameter
-        )
+        # Not a method of this object: a cycle would keep the worker when the object is dropped.
+        write = partial(self._worker.ask, settings.timeout, command="set_parameter")
+        self._parameters = Parameters(model, scene, where, answer, host, forces, write)
         self.parameters: Mapping[str, Tensor] = self._parameters.values
         self._steps, self._told_to_quit = 0, False
         self._pending = torch.zeros(num_envs, dtype=torch.bool, device=device)
@@ -156,10 +157,6 @@ class IsaacGymSimulator:
 
     def _ask(self, **message: Any) -> protocol.Message:
         return self._worker.ask(self._settings.timeout, **message)
-
-    def _write_parameter(self, name: str) -> None:
-        """Has the worker take over the slot ``parameter``."""
-        self._ask(command="set_parameter", name=name)
 
     def refresh(self) -> None:
         """Brings ``state`` up to date after ``step``."""
