@@ -117,6 +117,7 @@ def _engine(name: str, module: str) -> Callable[[], Finding]:
         version = getattr(found, "__version__", rlgpu.__version__)
         return Finding(f"sim={name}", True, f"{found.__name__} {version}, on {devices}")
 
+    check.__name__ = f"sim={name}"
     return check
 
 
@@ -166,7 +167,11 @@ CHECKS: Sequence[Callable[[], Finding]] = (
 def findings() -> Iterator[Finding]:
     """Yields what was found, one thing after the other."""
     for check in CHECKS:
-        finding = check()
+        try:
+            finding = check()
+        except Exception as error:  # a broken library may raise anything
+            name = check.__name__.strip("_")
+            finding = Finding(name, False, f"{type(error).__name__}: {first_line(error)}")
         yield finding
         if finding.is_needed and not finding.works:
             return

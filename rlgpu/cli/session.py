@@ -210,6 +210,8 @@ def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Ppo) -> Non
             into.load(content)
         else:
             into.load_policy(content["agent"])
+    except EngineFailed:
+        raise
     except (KeyError, RuntimeError, ValueError) as error:
         raise UsageError(f"checkpoint={path}: it does not fit this run: {error}") from error
 
@@ -218,8 +220,10 @@ def _record(composed: Composed, agent: Ppo, path: Path) -> None:
     """Records a video of the policy in a separate environment."""
     config = composed.config
     env = make_env(config, composed.task_class, 1, config.seed)
-    record_video(env, agent, path, config.capture_video_len)
-    env.sim.close()
+    try:
+        record_video(env, agent, path, config.capture_video_len)
+    finally:
+        env.sim.close()
 
 
 def _opens_viewer(config: Config) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ class Tensor:
             return torch.zeros(self._shape, dtype=kind)
         if self._device >= 0:
             return torch.as_tensor(_OnGpu(self), device=torch.device("cuda", self._device))
-        count = int(torch.tensor(self._shape).prod()) if self._shape else 1
+        count = math.prod(self._shape)
         memory = (ctypes.c_char * (count * kind.itemsize)).from_address(self._address)
         return torch.frombuffer(memory, dtype=kind).view(self._shape)
 

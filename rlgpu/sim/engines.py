@@ -75,7 +75,7 @@ class IsaacGymSettings:
     """PhysX's position iterations."""
     velocity_iterations: Annotated[int, Range(0, 255)] = 0
     """PhysX's velocity iterations."""
-    contact_offset: Annotated[float, Range(0.0, 1.0)] = 0.02
+    contact_offset: Annotated[float, Range(1e-4, 1.0)] = 0.02
     """Distance at which PhysX generates contacts [m]."""
     max_depenetration_velocity: Annotated[float, Range(0.0, above=True)] = 10.0
     """Largest speed at which shapes that overlap are pushed apart [m/s]."""
@@ -240,7 +240,7 @@ def _isaacgym(
 
 def _accept_isaacgym(scene: SceneSpec, timing: Timing) -> list[str]:
     """Returns what in a scene's model Isaac Gym does not simulate."""
-    from rlgpu.sim.isaacgym.description import refusals  # noqa: PLC0415
+    from rlgpu.sim.isaacgym.coverage import refusals  # noqa: PLC0415
     from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
 
     return refusals(build_model(scene, timing))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -26,14 +27,15 @@ FINE = Timing(physics_dt=0.001, decimation=2)
 
 
 def new_sim(
-    folder: Path, n: int = 3, mjcf: str = ROBOT, timing: Timing = FINE, viewer=False, **settings
+    folder: Path, n: int = 3, *, timing: Timing = FINE, viewer=False, parameters=(), **settings
 ):
     """Returns a simulation of a robot; settings are those of the engine."""
     asset = folder / "robot.xml"
-    asset.write_text(mjcf)
+    asset.write_text(ROBOT)
     scene = SceneSpec(
         asset, {"hinge": Drive("position", stiffness=5.0, damping=0.5, effort_limit=4.0)},
         wrench_bodies=("arm",), contact_forces=True, body_states=True,
+        parameters=parameters,
     )  # fmt: skip
     chosen = IsaacGymSettings(**settings)
     return make_simulator("isaacgym", scene, timing, n, settings=chosen, viewer=viewer)
@@ -87,6 +89,10 @@ def gone(pids: set[int], within: float = 10.0) -> bool:
     return True
 
 
-def segments() -> set[str]:
-    """Returns the names of shared memory on this machine."""
-    return set(os.listdir("/dev/shm"))
+def shared() -> int:
+    """Returns how many pieces of memory this process has for workers."""
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the folder's own descriptor is gone by now
+            links.append(os.readlink(entry))
+    return sum("memfd:rlgpu" in link for link in links)

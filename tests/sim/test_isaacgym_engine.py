@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import shutil
 import signal
@@ -34,10 +35,15 @@ def idle(tmp_path: Path) -> str:
 
 def test_what_the_importer_drops_is_set_and_read_back(tmp_path, idle, monkeypatch) -> None:
     """The turned inertia comes back right; an importer that stays deaf is reported."""
-    assert "mass" not in new_sim(tmp_path, python=idle).description
+    assert "instead of" not in new_sim(tmp_path, python=idle).description
     monkeypatch.setenv("STAND_IN_FAULT", "deaf")
     said = new_sim(tmp_path, python=idle).description
-    assert "body trunk has mass 3 kg instead of 3, or another inertia" in said
+    # R diag(0.3, 0.2, 0.1) R^T with R a turn by 73.74 degrees about x: cos 0.28, sin 0.96.
+    assert (
+        "inertia of [0.3, 0.0, 0.0, 0.0, 0.2, 0.0, 0.0, 0.0, 0.1] and its centre at [0.1," in said
+    )
+    assert "0.10784" in said
+    assert "joint hinge has stiffness 0 instead of 5" in said
 
 
 def test_resets_are_merged_into_one_setter_a_step(tmp_path, idle) -> None:
@@ -120,6 +126,36 @@ def test_targets_that_are_not_finite_never_reach_physx(tmp_path, idle) -> None:
     sim.refresh()
     assert sim.state.diverged.tolist() == [False, True, False]
     assert sim.state.root_pos_w[:, 2].tolist() == [1.0, 0.5, 1.0]
+    advance(sim)
+    assert not sim.state.diverged.any()
+    # A state that is not finite restarts its own environment only.
+    sim._exchange.tensors["root"][2, 0] = torch.inf
+    sim.refresh()
+    assert sim.state.diverged.tolist() == [False, False, True]
+
+
+def test_friction_handed_over_is_never_negative(tmp_path, idle) -> None:
+    """The robot's alone made small: the ground's 0.8 acts, by twice that on a plane without any."""
+    sim = new_sim(tmp_path, python=idle, parameters=("friction",))
+    friction = sim.parameters["friction"].clone()
+    friction[:, 1:] = 0.1
+    sim.set_parameter("friction", friction)
+    assert sim._host.tensors["parameter"][:, 0].tolist() == pytest.approx([1.6] * 3)
+
+
+def test_an_interrupted_request_ends_the_worker(tmp_path, idle, monkeypatch) -> None:
+    """Its answer, still to come, must not be taken for that of the next."""
+    sim = new_sim(tmp_path, python=idle)
+
+    def interrupted(connection):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            advance(sim)
+    with pytest.raises(EngineFailed, match="worker has ended; it cannot do 'step'"):
+        advance(sim)
 
 
 def test_keys_of_isaac_gyms_viewer_do_what_they_do_there(tmp_path, idle, monkeypatch) -> None:
@@ -152,6 +188,14 @@ def test_keys_of_isaac_gyms_viewer_do_what_they_do_there(tmp_path, idle, monkeyp
          '<geom type="ellipsoid" size=".1 .1 .2"/></body>', "colliding shapes of type ellipsoid"),
         ('<body name="a"><joint name="x" type="slide" axis="1 0 0"/><joint name="y" type="slide" '
          'axis="1 1 0"/><geom size=".1"/></body>', "not at right angles"),
+        ('<geom type="plane" size="1 1 1" euler="0 20 0"/><body name="a"><freejoint/>'
+         '<geom size=".1"/></body>', "its ground is not level"),
+        ('<body><joint name="x"/><geom size=".1"/></body>', "without a name"),
+        ('<geom type="plane" size="1 1 1" condim="1"/><body name="a"><freejoint/>'
+         '<geom size=".1" condim="1"/></body>', "contacts without friction"),
+        ('<body name="a" gravcomp="1"><joint name="x"/><geom size=".1"/></body>', "gravity comp"),
+        ('<body name="a"><geom size=".1"/><body name="b"><joint name="x"/><geom size=".1"/></body>'
+         '</body>', "never lets a body and its child"),
         ('<body name="a"><joint name="x" stiffness="3"/><geom size=".1"/></body>', "a spring"),
     ],
 )  # fmt: skip
@@ -180,6 +224,18 @@ def test_filter_bits_say_which_shapes_touch(tmp_path) -> None:
     assert touching == {(1, 0), (2, 0)}
 
 
+class OnHost(ArenaExchange):
+    """An arena whose "device" memory the host can read."""
+
+    def _view(self, address, place):
+        kind = {"f4": torch.float32, "i4": torch.int32}[place.slot.kind]
+        memory = (ctypes.c_char * place.num_bytes).from_address(address)
+        return torch.frombuffer(memory, dtype=kind).view(place.slot.shape)
+
+    def _stream(self):
+        return 0
+
+
 @pytest.fixture
 def device_memory(tmp_path: Path, monkeypatch) -> str:
     """A stand-in for NVIDIA's driver on both sides; returns an interpreter that has it."""
@@ -191,14 +247,14 @@ def device_memory(tmp_path: Path, monkeypatch) -> str:
     python.write_text(python.read_text().replace("exec", f"LD_LIBRARY_PATH={tmp_path} exec"))
 
     def share(self, slots):
-        return ArenaExchange(slots, self.device), []
+        return OnHost(slots, self.device), []
 
     monkeypatch.setattr(simulator.IsaacGymSimulator, "_share", share)
     return str(python)
 
 
 def trajectory(folder: Path, python: str) -> tuple[torch.Tensor, str]:
-    sim = new_sim(folder, python=python)
+    sim = new_sim(folder, python=python, parameters=("gravity",))
     rows = []
     for step in range(30):
         if step == 10:
@@ -218,11 +274,10 @@ def trajectory(folder: Path, python: str) -> tuple[torch.Tensor, str]:
 def test_numbers_in_device_memory_are_those_of_shared_memory(
     tmp_path, device_memory, monkeypatch
 ) -> None:
-    """Bit for bit, with a driver that fails where an event is awaited that nobody recorded."""
+    """Bit for bit, with a driver that fails where events are not recorded and awaited in turn."""
     on_device, said = trajectory(tmp_path, device_memory)
     assert "in the GPU's memory" in said
     # A worker on another GPU cannot open the memory: it goes by the host, and says so.
-    monkeypatch.setattr(driver.Driver, "uuid", "another", raising=False)
     original = ArenaExchange.__init__
 
     def other(self, slots, device):

@@ -19,6 +19,10 @@ class Ground(NamedTuple):
     distance: float
     """[m]"""
     friction: float
+    """In the model."""
+    plane_friction: float
+    """In PhysX, which averages it with a shape's; 0 where friction varies, for no shape's friction
+    to become negative."""
     geom: int
     """Its index in the model."""
 
@@ -29,11 +33,16 @@ def solid_geoms(model: mujoco.MjModel) -> list[int]:
     return sorted(geom for geom in touching if model.geom_bodyid[geom])
 
 
-def ground_of(model: mujoco.MjModel) -> Ground | None:
+def ground_of(model: mujoco.MjModel, *, varies: bool = False) -> Ground | None:
     """Returns the plane that the robot can touch, or None.
 
+    Args:
+        model: The compiled model.
+        varies: Whether environments have their own friction.
+
     Raises:
-        ValueError: Something else of the world can be touched, or not by every solid geom.
+        ValueError: Something else of the world can be touched, it is not level, or not every solid
+            geom can touch it.
     """
     touched: dict[int, set[int]] = {}
     for pair in colliding_pairs(model):
@@ -52,8 +61,17 @@ def ground_of(model: mujoco.MjModel) -> Ground | None:
     turn = np.zeros(9)
     mujoco.mju_quat2Mat(turn, model.geom_quat[geom])
     normal = turn.reshape(3, 3)[:, 2]
-    distance = -float(normal @ model.geom_pos[geom])
-    return Ground(normal.tolist(), distance, float(model.geom_friction[geom][0]), geom)
+    if normal[2] < 1.0 - 1e-6:
+        raise ValueError("its ground is not level, and Isaac Gym has one for all environments")
+    distance = -float(model.geom_pos[geom][2])
+    friction = float(model.geom_friction[geom][0])
+    return Ground([0.0, 0.0, 1.0], distance, friction, 0.0 if varies else friction, geom)
+
+
+def friction_of(model: mujoco.MjModel, geom: int, ground: Ground | None) -> float:
+    """Returns what a shape has in PhysX, so that averaged with the ground's the larger acts."""
+    own = float(model.geom_friction[geom][0])
+    return 2.0 * max(own, ground.friction) - ground.plane_friction if ground else own
 
 
 def filters_of(model: mujoco.MjModel) -> dict[int, int]:

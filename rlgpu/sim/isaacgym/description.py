@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.isaacgym import mjcf
-from rlgpu.sim.isaacgym.collision import Ground, filters_of, ground_of, solid_geoms
+from rlgpu.sim.isaacgym.collision import Ground, filters_of, friction_of, ground_of, solid_geoms
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.scene import Drive, SceneSpec, Timing
@@ -26,53 +26,6 @@ class JointGains(NamedTuple):
     damping: float
     """Of the drive and of the joint itself."""
     effort: float
-
-
-def refusals(model: mujoco.MjModel) -> list[str]:
-    """Returns what in a model Isaac Gym cannot simulate, or this engine cannot hand over."""
-    reasons = []
-    kinds = {mujoco.mjtGeom(kind) for kind in model.geom_type[model.geom_bodyid > 0]}
-    solid = {mujoco.mjtGeom(model.geom_type[geom]) for geom in solid_geoms(model)}
-    wrong = sorted(kind.name[7:].lower() for kind in kinds & solid if not mjcf.can_write(kind))
-    if wrong:
-        reasons.append(f"it has colliding shapes of type {', '.join(wrong)}")
-    frees = int((model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).sum())
-    if frees > int(mjcf.is_free(model)):
-        reasons.append("it has a free body besides the robot")
-    if mjcf.is_free(model) and mjcf.needs_base(model):
-        reasons.append("it has a second tree beside a robot that moves freely")
-    for count, what in ((model.ntendon, "tendons"), (model.neq, "equality constraints")):
-        if count:
-            reasons.append(f"it has {what}")
-    scalar = [j for j in range(model.njnt) if model.jnt_type[j] in map(int, SCALAR_JOINTS)]
-    if any(model.qpos0[model.jnt_qposadr[joint]] for joint in scalar):
-        reasons.append("a joint has a reference position (ref)")
-    if any(model.jnt_stiffness[joint] for joint in scalar):
-        reasons.append("a joint has a spring (stiffness); use a position drive")
-    reasons += _joint_refusals(model)
-    try:
-        ground_of(model)
-        filters_of(model)
-    except ValueError as error:
-        reasons.append(str(error))
-    return reasons
-
-
-def _joint_refusals(model: mujoco.MjModel) -> list[str]:
-    """Returns which bodies have joints that the importer does not make a joint of PhysX of."""
-    reasons = []
-    for body in range(1, model.nbody):
-        first, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
-        if count < 2:
-            continue
-        axes, anchors = (x[first : first + count] for x in (model.jnt_axis, model.jnt_pos))
-        products = axes @ axes.T - np.eye(count)
-        if count > 3 or not np.allclose(products, 0, atol=1e-6) or np.ptp(anchors, axis=0).any():
-            reasons.append(
-                f"body {model.body(body).name} has joints that are more than three, at different "
-                "points or not at right angles; put a body between them"
-            )
-    return reasons
 
 
 def gains_of(model: mujoco.MjModel, joint: int, drive: Drive | None) -> JointGains:
@@ -107,7 +60,7 @@ def describe(
         for geom in range(model.ngeom)
         if model.geom_bodyid[geom] and (geom in solid or _is_visible(model, geom))
     ]
-    ground = ground_of(model)
+    ground = ground_of(model, varies="friction" in scene.parameters)
     return {
         "mjcf": mjcf.write(model, solid),
         "mjcf_with_looks": mjcf.write(model, looks),
@@ -179,19 +132,8 @@ def _body(
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "name": name, "mass": mass, "com": com, "inertia": inertia, "shapes": shapes,
-        "num_shapes": len(shapes), "color": color,
+        "color": color,
     }  # fmt: skip
-
-
-def friction_of(model: mujoco.MjModel, geom: int, ground: Ground | None) -> float:
-    """Returns the friction of a shape, whose average with the ground's is the larger of both."""
-    own = float(model.geom_friction[geom][0])
-    return averaging(own, ground.friction) if ground else own
-
-
-def averaging(friction: float, ground: float) -> float:
-    """Returns what averages with the ground's friction to the larger of the two."""
-    return 2.0 * max(friction, ground) - ground
 
 
 def _joint(model: mujoco.MjModel, joint: int, drive: Drive | None) -> dict[str, Any]:

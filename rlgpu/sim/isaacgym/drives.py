@@ -39,13 +39,14 @@ class Drives:
         """Slots, and which of the joints have such a drive if not all."""
         for name, mode in (("efforts", "effort"), ("positions", "position")):
             if name in slots:
-                mine = torch.tensor([m == mode for m in modes], device=device)
+                mine = torch.tensor([m == mode for m in modes], dtype=torch.bool, device=device)
                 self._into.append((slots[name], None if all(mine) else mine))
         # PhysX does not limit efforts that are set.
         limits = [d.effort_limit if d and d.mode == "effort" else math.inf for d in drives]
         has_limits = any(limit < math.inf for limit in limits)
         self._limit = torch.tensor(limits, device=device) if has_limits else None
-        self._driven = torch.tensor([mode != "" for mode in modes], device=device)
+        driven = [mode != "" for mode in modes]
+        self._driven = torch.tensor(driven, dtype=torch.bool, device=device)
         num_envs = slots["reset_ids"].shape[0]
         self.bad = torch.zeros(num_envs, dtype=torch.bool, device=device)
         """Which environments' targets were not finite, shape [N], bool."""
@@ -56,6 +57,8 @@ class Drives:
     def write(self, targets: Tensor) -> None:
         """Writes targets [N m, N, rad or m], shape [N, J]."""
         is_fine = self._host_may_read and math.isfinite(float(targets.sum()))
+        if is_fine and self.any_bad:
+            self.bad.fill_(False)
         if not is_fine:
             finite = targets.isfinite()
             self.bad.copy_((~finite & self._driven).any(dim=1))

@@ -8,7 +8,8 @@ on the GPU are copied to and from the host's mapping.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -17,12 +18,15 @@ from torch import Tensor
 from rlgpu.sim.isaacgym.worker.driver import Driver, DriverError
 from rlgpu.sim.isaacgym.worker.protocol import Place, Slot, places, size_of
 
+_PAGE = 2 << 20
 _DTYPES = {"f4": torch.float32, "i4": torch.int32}
 
 
 class Exchange(Protocol):
     """Tensors that the worker reads and writes."""
 
+    way: str
+    """Which way numbers go, for the console."""
     tensors: Mapping[str, Tensor]
     """By slot, on the simulation's device."""
 
@@ -32,12 +36,15 @@ class Exchange(Protocol):
     def end(self) -> None:
         """Makes what the worker wrote ready here; call it after its answer."""
 
-    def close(self) -> None:
+    @property
+    def close(self) -> Callable[[], object]:
         """Gives memory back; the tensors must not be used any more."""
 
 
 class HostExchange:
     """Tensors that are the mapping itself, for a simulation on the CPU."""
+
+    way = "in shared memory"
 
     def __init__(self, memory: int, slots: Sequence[Slot]) -> None:
         """Maps the memory.
@@ -71,6 +78,8 @@ class HostExchange:
 class StagedExchange:
     """Tensors on a GPU, copied through the mapping on the host."""
 
+    way = "by way of the host"
+
     def __init__(self, host: HostExchange, inputs: Sequence[str], device: torch.device) -> None:
         """Allocates the tensors.
 
@@ -81,7 +90,7 @@ class StagedExchange:
         """
         self._host = host.tensors
         self.tensors: Mapping[str, Tensor] = {
-            name: tensor.to(device) for name, tensor in host.tensors.items()
+            name: tensor.to(device, copy=True) for name, tensor in host.tensors.items()
         }
         self._inputs = [name for name in self.tensors if name in inputs]
         self._results = [name for name in self.tensors if name not in inputs]
@@ -103,6 +112,8 @@ class StagedExchange:
 class ArenaExchange:
     """Tensors in memory on the GPU that the worker opens."""
 
+    way = "in the GPU's memory"
+
     def __init__(self, slots: Sequence[Slot], device: torch.device) -> None:
         """Allocates memory and events.
 
@@ -114,23 +125,31 @@ class ArenaExchange:
         self._driver = Driver(device.index or 0)
         self._device = device
         with self._driver as driver:
-            self._memory = driver.allocate(size_of(where))
-            self._events = (driver.new_event(), driver.new_event())
-            request, result = self._events
+            # Other allocations may share a page of the driver's, which is shared as a whole.
+            memory = driver.allocate(-(-size_of(where) // _PAGE) * _PAGE)
+            self._events = request, result = driver.new_event(), driver.new_event()
+            self.close = weakref.finalize(self, _free, driver, memory, self._events)
+            """Gives memory and events back; the tensors must not be used any more."""
             self.handles: Mapping[str, str] = {
-                "memory": driver.share_memory(self._memory),
+                "memory": driver.share_memory(memory),
                 "request": driver.share_event(request),
                 "result": driver.share_event(result),
                 "uuid": driver.uuid,
             }
             """What the worker opens."""
         self.tensors: Mapping[str, Tensor] = {
-            name: view(self._memory + place.offset, place, device) for name, place in where.items()
+            name: self._view(memory + place.offset, place) for name, place in where.items()
         }
+        for tensor in self.tensors.values():
+            tensor.zero_()
+
+    def _view(self, address: int, place: Place) -> Tensor:
+        """Returns memory as a tensor, without copying or owning it."""
+        array: Any = _Array(address, place)
+        return torch.as_tensor(array, device=self._device)
 
     def _stream(self) -> int:
-        if self._device.type != "cuda":
-            return 0
+        """Returns torch's current stream, as the driver knows it."""
         return int(torch.cuda.current_stream(self._device).cuda_stream)
 
     def begin(self) -> None:
@@ -143,14 +162,12 @@ class ArenaExchange:
         with self._driver as driver:
             driver.wait_for(self._events[1], self._stream())
 
-    def close(self) -> None:
-        """Frees the memory."""
-        if self._memory:
-            with self._driver as driver:
-                for event in self._events:
-                    driver.destroy_event(event)
-                driver.free(self._memory)
-            self._memory = 0
+
+def _free(driver: Driver, memory: int, events: tuple[Any, ...]) -> None:
+    with driver:
+        for event in events:
+            driver.destroy_event(event)
+        driver.free(memory)
 
 
 class _Array:
@@ -163,17 +180,6 @@ class _Array:
         }  # fmt: skip
 
 
-def view(address: int, place: Place, device: torch.device) -> Tensor:
-    """Returns memory as a tensor, without copying or owning it."""
-    if device.type == "cuda":
-        array: Any = _Array(address, place)
-        return torch.as_tensor(array, device=device)
-    import ctypes  # noqa: PLC0415  (only where a test stands in for the driver)
-
-    memory = (ctypes.c_char * place.num_bytes).from_address(address)
-    return torch.frombuffer(memory, dtype=_DTYPES[place.slot.kind]).view(place.slot.shape)
-
-
 __all__ = [
-    "ArenaExchange", "DriverError", "Exchange", "HostExchange", "StagedExchange", "view",
+    "ArenaExchange", "DriverError", "Exchange", "HostExchange", "StagedExchange",
 ]  # fmt: skip

@@ -69,7 +69,7 @@ FAULTS = (
 
 BROKEN = re.compile(
     r"no kernel image is available|PhysX Internal CUDA error|an illegal memory access|"
-    r"Must enable GPU pipeline"
+    r"Must enable GPU pipeline|[Bb]uffer overflow"
 )
 """What Isaac Gym prints when it goes on with wrong numbers."""
 

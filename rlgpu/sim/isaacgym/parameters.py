@@ -22,6 +22,7 @@ _PROPERTIES = {
     "drive_damping": "damping",
 }
 """Isaac Gym's properties of joints behind parameters."""
+_MOST_MATERIALS = 64000
 
 
 class Parameters:
@@ -74,7 +75,13 @@ class Parameters:
         for geom in solid_geoms(model):
             left[model.body(int(model.geom_bodyid[geom])).name].append(geom)
         self._geoms = [left[owner].pop(0) for owner in answer["shape_bodies"]]
-        self._ground = ground_of(model)
+        self._ground = ground_of(model, varies="friction" in scene.parameters)
+        materials = num_envs * len(self._geoms)
+        if "friction" in scene.parameters and materials > _MOST_MATERIALS:
+            raise ValueError(
+                f"friction varies in {materials} shapes, num_envs times {len(self._geoms)}; PhysX "
+                f"takes {_MOST_MATERIALS} materials"
+            )
 
     def write(self, name: str, values: Tensor) -> None:
         """Gives every environment its own value of a parameter.
@@ -114,7 +121,7 @@ class Parameters:
         friction = values[:, self._geoms]
         if self._ground:
             larger = friction.maximum(values[:, self._ground.geom, None])
-            friction = 2.0 * larger - self._ground.friction
+            friction = 2.0 * larger - self._ground.plane_friction
         self._hand_over("friction", list(range(len(self._geoms))), friction)
 
     def _write_weights(self) -> None:

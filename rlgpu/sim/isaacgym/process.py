@@ -41,7 +41,7 @@ class WorkerProcess:
         Raises:
             EngineFailed: The system refuses memory or process.
         """
-        self.python, self.num_bytes = python, num_bytes
+        self.python = python
         self._output = os.memfd_create("rlgpu-output")
         fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_APPEND)  # so that it can be cut
         self.memory = os.memfd_create("rlgpu-memory")
@@ -49,8 +49,11 @@ class WorkerProcess:
         try:
             # Reserved now: memory that is missing later would be a bus error.
             os.posix_fallocate(self.memory, 0, num_bytes)
-            self._process = self._start(theirs.fileno())
+            self._process = self._start(theirs.fileno(), num_bytes)
         except OSError as error:
+            self._socket.close()
+            os.close(self._output)
+            os.close(self.memory)
             raise EngineFailed(
                 f"the worker cannot be started: {first_line(error)}; its memory is "
                 f"{num_bytes / 2**20:.0f} MiB (fewer num_envs need less)"
@@ -61,10 +64,10 @@ class WorkerProcess:
             self, _end, self._process, self._socket, (self._output, self.memory)
         )
 
-    def _start(self, connection: int) -> subprocess.Popen[bytes]:
+    def _start(self, connection: int, num_bytes: int) -> subprocess.Popen[bytes]:
         # The system sends the signal when the thread that started it ends, not the process.
         in_main = threading.current_thread() is threading.main_thread()
-        words = [connection, self.memory, self.num_bytes, os.getpid() if in_main else 0]
+        words = [connection, self.memory, num_bytes, int(in_main)]
         folder = Path(protocol.__file__).parent
         return subprocess.Popen(
             [str(self.python), str(folder), *map(str, words)],
@@ -88,6 +91,8 @@ class WorkerProcess:
             EngineFailed: The worker is gone, does not answer in time, or reports an error.
         """
         command = message["command"]
+        if not self.close_now.alive:
+            raise EngineFailed(f"Isaac Gym's worker has ended; it cannot do {command!r}")
         try:
             self._socket.settimeout(deadline)
             protocol.send(self._socket, message)
@@ -101,11 +106,15 @@ class WorkerProcess:
             ) from error
         except protocol.Closed as error:
             raise EngineFailed(self._post_mortem(command)) from error
+        except BaseException:  # Ctrl-C: the answer to come must not be taken for a later one
+            self.close_now()
+            raise
         if "error" in answer:
-            text = f"{answer['error']}: {answer['text']}"
             known = explained(f"{self.said()}\n{answer['traceback']}", self.python)
             self.close_now()
-            raise EngineFailed(f"Isaac Gym's worker: {text}{known}")
+            failed = EngineFailed(f"Isaac Gym's worker: {answer['text']}{known}")
+            failed.add_note(answer["traceback"])
+            raise failed
         return answer
 
     def _post_mortem(self, command: str) -> str:
@@ -131,17 +140,19 @@ class WorkerProcess:
         return os.pread(self._output, _TAIL, max(size - _TAIL, 0)).decode(errors="replace")
 
     def look(self) -> None:
-        """Looks at what the worker has printed, and drops it if it is a lot.
+        """Looks at what the worker has printed, and drops all but the end of it if it is a lot.
 
         Raises:
             EngineFailed: Isaac Gym says that it goes on with wrong numbers.
         """
-        if broken := BROKEN.search(self.said()):
-            said = broken[0]
+        said = self.said()
+        if broken := BROKEN.search(said):
             self.close_now()
-            raise EngineFailed(f"Isaac Gym reports {said!r}{explained(said, self.python)}")
+            known = explained(broken[0], self.python)
+            raise EngineFailed(f"Isaac Gym reports {broken[0]!r}{known}")
         if os.fstat(self._output).st_size > _MOST_OUTPUT:
             os.ftruncate(self._output, 0)
+            os.write(self._output, said.encode())
 
     def close(self) -> None:
         """Ends the worker: asks it to, and kills it if it does not."""

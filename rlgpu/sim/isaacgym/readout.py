@@ -42,7 +42,7 @@ class Readout:
             slots: The exchanged tensors.
         """
         device = where.joint_lower.device
-        self._slots, self._device = slots, device
+        self._slots = slots
 
         def constant(values: Any) -> Tensor:
             return torch.tensor(np.asarray(values), dtype=torch.float32, device=device)
@@ -51,20 +51,15 @@ class Readout:
         self._bodies = _index(answer["body_names"], where.body_names, device)
         self._drives = Drives(scene, where.joint_names, self._dofs, slots, device)
         self._host_may_read = host_may_read(device)
-        self._num_joints = len(where.joint_names)
         self._floating = where.floating
         self._com = constant(model.body_ipos[1:])  # [B, 3]
         self._root_is_com = not model.body_ipos[1].any()
         self._root_pos = constant(model.body_pos[1])
         self._root_quat = constant(model.body_quat[1][XYZW])
-        self._measures_bodies = scene.body_states
-        self._kinematics = Kinematics(model, device)
-
-    def home(self, num_envs: int) -> ResetState:
-        """Returns the asset's own pose, at rest, for every environment."""
-        joints = torch.zeros(num_envs, self._num_joints, device=self._device)
-        zero = torch.zeros(num_envs, 3, device=self._device)
-        return ResetState(
+        num_envs = slots["reset_ids"].shape[0]
+        joints = torch.zeros(num_envs, len(where.joint_names), device=device)
+        zero = torch.zeros(num_envs, 3, device=device)
+        self.home = ResetState(
             joint_pos=joints,
             joint_vel=joints,
             root_pos_w=self._root_pos.expand(num_envs, 3),
@@ -72,6 +67,10 @@ class Readout:
             root_lin_vel_w=zero,
             root_ang_vel_w=zero,
         )
+        """The asset's own pose, at rest, of every environment."""
+        self._root_is_fixed = not where.floating and not model.body_jntnum[1]
+        self._measures_bodies = scene.body_states
+        self._kinematics = Kinematics(model, device)
 
     def write_targets(self, targets: Tensor) -> None:
         """Writes drive targets [N m, N, rad or m], shape [N, J]."""
@@ -89,6 +88,9 @@ class Readout:
             _read_frames(slots["root"], com, _root_of(state))
         if self._measures_bodies:
             _read_frames(slots["bodies"][:, self._bodies], self._com, _bodies_of(state))
+            if self._root_is_fixed:  # Isaac Gym may report the asset's origin for it
+                state.body_pos_w[:, 0] = self._root_pos
+                state.body_quat_w[:, 0] = self._root_quat
         if "contacts" in slots:
             state.contact_force_w.copy_(slots["contacts"][:, self._bodies])
         if "wrenches" in slots:
@@ -109,9 +111,8 @@ class Readout:
 
     def write_reset(self, state: SimState, mask: Tensor, to: ResetState) -> None:
         """Writes masked environments' new states, for Isaac Gym and into ``state``."""
-        home = self.home(len(mask))
         given = {name: value for name, value in to._asdict().items() if value is not None}
-        to = home._replace(**given)
+        to = self.home._replace(**given)
         _put(state.joint_pos, mask, to.joint_pos)
         _put(state.joint_vel, mask, to.joint_vel)
         if self._floating:
@@ -138,7 +139,7 @@ class Readout:
     def write_reset_ids(self, mask: Tensor) -> None:
         """Writes which environments Isaac Gym is to reset; actors are numbered as these are."""
         slots = self._slots
-        if host_may_read(self._device):
+        if self._host_may_read:
             ids = mask.nonzero()[:, 0]
             slots["reset_ids"][: len(ids)] = ids.int()
             slots["reset_count"].fill_(len(ids))

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.sim.isaacgym.description import describe, refusals
+from rlgpu.sim.isaacgym.coverage import refusals
+from rlgpu.sim.isaacgym.description import describe
 from rlgpu.sim.isaacgym.exchange import (
     ArenaExchange,
     DriverError,
@@ -28,7 +29,7 @@ from rlgpu.sim.isaacgym.interpreter import find_python
 from rlgpu.sim.isaacgym.parameters import Parameters
 from rlgpu.sim.isaacgym.process import WorkerProcess
 from rlgpu.sim.isaacgym.readout import Readout
-from rlgpu.sim.isaacgym.slots import INPUTS, slots_of
+from rlgpu.sim.isaacgym.slots import slots_of
 from rlgpu.sim.isaacgym.worker import protocol
 from rlgpu.sim.mujoco.layout import layout
 from rlgpu.sim.mujoco.mirror import PoseMirror
@@ -83,17 +84,17 @@ class IsaacGymSimulator:
         answer = self._start(described, slots)
         self._readout = Readout(model, scene, where, answer, self._exchange.tensors)
         self.state: SimState = empty_state(model, scene, num_envs, device)
-        host = HostExchange(self._worker.memory, slots).tensors
         forces = self._exchange.tensors.get("forces")
         # Not a method of this object: a cycle would keep the worker when the object is dropped.
         write = partial(self._worker.ask, settings.timeout, command="set_parameter")
-        self._parameters = Parameters(model, scene, where, answer, host, forces, write)
+        self._parameters = Parameters(
+            model, scene, where, answer, self._host.tensors, forces, write
+        )
         self.parameters: Mapping[str, Tensor] = self._parameters.values
         self._steps, self._told_to_quit = 0, False
         self._pending = torch.zeros(num_envs, dtype=torch.bool, device=device)
         self._may_be_pending = True
-        self._home = self._readout.home(num_envs)
-        self.reset(torch.ones_like(self._pending), self._home)
+        self.reset(torch.ones_like(self._pending), self._readout.home)
 
     def _start(self, described: Mapping[str, Any], slots: list[protocol.Slot]) -> protocol.Message:
         """Has the worker create the simulation, and settles how numbers are exchanged."""
@@ -107,17 +108,16 @@ class IsaacGymSimulator:
             arena=dict(arena.handles) if arena else None,
         )
         self._worker.look()
-        host = HostExchange(self._worker.memory, slots)
-        self._exchange: Exchange = host
+        self._host = HostExchange(self._worker.memory, slots)
+        self._exchange: Exchange = self._host
         if arena and answer["arena"]:
             self._exchange = arena
         elif self.device.type == "cuda":
-            self._exchange = StagedExchange(host, INPUTS, self.device)
-        kind = {ArenaExchange: "in the GPU's memory", HostExchange: "in shared memory"}
+            self._exchange = StagedExchange(self._host, protocol.INPUTS, self.device)
         self.description = "\n  ".join(
             [
                 f"Isaac Gym of {answer['isaacgym']}, Python {answer['python']}, physics on "
-                f"{self.device}, numbers {kind.get(type(self._exchange), 'by way of the host')}",
+                f"{self.device}, numbers {self._exchange.way}",
                 *notes,
                 *answer["notes"],
             ]
@@ -164,7 +164,7 @@ class IsaacGymSimulator:
         diverged = self.state.diverged
         if self.device.type == "cpu" and not bool(diverged.any()):
             return
-        self.reset(diverged, self._home)
+        self.reset(diverged, self._readout.home)
 
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into the given state, without contacts or history."""
@@ -186,8 +186,8 @@ class IsaacGymSimulator:
 
     def _saved(self) -> dict[str, Tensor]:
         """Returns what carries over from step to step, as far as Isaac Gym lets it be set."""
-        kept = ("diverged", "overflowed")
-        state = {name: value for name, value in self.state._asdict().items() if name not in kept}
+        names = (*ResetState._fields, "contact_wrench_b", "contact_force_w")
+        state = {name: getattr(self.state, name) for name in names}
         return {**state, **{f"parameter.{n}": v for n, v in self.parameters.items()}}
 
     def state_dict(self) -> dict[str, Tensor]:

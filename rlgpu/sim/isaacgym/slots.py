@@ -9,11 +9,6 @@ from rlgpu.sim.isaacgym.collision import solid_geoms
 from rlgpu.sim.isaacgym.worker.protocol import Slot
 from rlgpu.sim.scene import SceneSpec
 
-INPUTS = (
-    "efforts", "positions", "forces", "reset_root", "reset_dof", "reset_ids", "reset_count",
-)  # fmt: skip
-"""Slots that the worker reads."""
-
 
 def slots_of(model: mujoco.MjModel, scene: SceneSpec, num_envs: int) -> list[Slot]:
     """Returns the slots, numbered as Isaac Gym numbers bodies and joints.

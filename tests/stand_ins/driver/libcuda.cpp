@@ -1,5 +1,6 @@
 // Stands in for NVIDIA's driver library in tests of what two processes share: "device" memory is
-// memory that another process can open, and waiting for an event that nobody recorded is an error.
+// memory that another process can open, full of NaN at first. Each record of an event must be
+// awaited once, before the next, and nothing else may be awaited.
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -16,7 +17,12 @@ struct Handle {
   char reserved[64];
 };
 
-constexpr int kOk = 0, kInvalidValue = 1, kInvalidHandle = 400, kNotRecorded = 401;
+constexpr int kOk = 0, kInvalidValue = 1, kInvalidHandle = 400, kNotRecorded = 401,
+              kNotAwaited = 402;
+
+struct Event {
+  int recorded, awaited;
+};
 
 struct Allocation {
   int file;
@@ -69,7 +75,9 @@ int cuCtxPushCurrent_v2(void* context) { return context == &depth ? (++depth, kO
 int cuCtxPopCurrent_v2(void**) { return depth > 0 ? (--depth, kOk) : kInvalidValue; }
 
 int cuMemAlloc_v2(uint64_t* address, size_t size) {
-  return depth > 0 && (*address = create(size)) ? kOk : kInvalidValue;
+  if (depth == 0 || (*address = create(size)) == 0) return kInvalidValue;
+  std::memset(reinterpret_cast<void*>(*address), 0xff, size);
+  return kOk;
 }
 int cuMemFree_v2(uint64_t address) {
   if (allocations.count(address) == 0) return kInvalidValue;
@@ -89,16 +97,19 @@ int cuMemcpyAsync(uint64_t to, uint64_t from, size_t size, void*) {
 }
 int cuStreamSynchronize(void*) { return depth > 0 ? kOk : kInvalidValue; }
 
-// An event is a count of its records, in memory that can be shared.
 int cuEventCreate(void** event, unsigned flags) {
-  *event = reinterpret_cast<void*>(create(sizeof(int)));
+  *event = reinterpret_cast<void*>(create(sizeof(Event)));
   return flags == (0x2 | 0x4) && *event ? kOk : kInvalidValue;
 }
 int cuEventRecord(void* event, void*) {
-  return depth > 0 ? (++*static_cast<int*>(event), kOk) : kInvalidValue;
+  auto* counts = static_cast<Event*>(event);
+  if (depth == 0) return kInvalidValue;
+  return counts->recorded == counts->awaited ? (++counts->recorded, kOk) : kNotAwaited;
 }
 int cuStreamWaitEvent(void*, void* event, unsigned) {
-  return depth > 0 && *static_cast<int*>(event) > 0 ? kOk : kNotRecorded;
+  auto* counts = static_cast<Event*>(event);
+  if (depth == 0) return kInvalidValue;
+  return counts->recorded > counts->awaited ? (++counts->awaited, kOk) : kNotRecorded;
 }
 int cuEventDestroy_v2(void* event) { return cuMemFree_v2(reinterpret_cast<uint64_t>(event)); }
 int cuIpcGetEventHandle(Handle* handle, void* event) {
@@ -108,6 +119,9 @@ int cuIpcOpenEventHandle(void** event, Handle handle) {
   return (*event = reinterpret_cast<void*>(open_shared(handle))) ? kOk : kInvalidHandle;
 }
 int cuGetErrorName(int code, const char** text) {
-  return *text = code == kNotRecorded ? "NOT_RECORDED" : "CUDA_ERROR_INVALID_VALUE", kOk;
+  *text = code == kNotRecorded  ? "NOT_RECORDED"
+          : code == kNotAwaited ? "NOT_AWAITED"
+                                : "CUDA_ERROR_INVALID_VALUE";
+  return kOk;
 }
 }

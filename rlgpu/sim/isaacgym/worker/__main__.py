@@ -1,4 +1,4 @@
-"""Entry of the worker process: makes this package importable, and nothing else beside it."""
+"""Entry of the worker process: imports this package, whose folder is not on Python's path."""
 
 import os
 import sys
@@ -8,4 +8,5 @@ if __name__ == "__main__":
     sys.path[0] = os.path.dirname(os.path.abspath(sys.path[0]))
     from worker.serve import main
 
+    del sys.path[0]  # other modules of rlgpu lie there
     main([int(word) for word in sys.argv[1:]])

@@ -1,7 +1,7 @@
 """The few calls of NVIDIA's driver library that both sides make, by ctypes.
 
 Memory that one process allocates and another one opens, copies, and events that order the work of
-two processes on one GPU without either waiting on the CPU.
+two processes on one GPU.
 """
 
 import ctypes

@@ -30,6 +30,16 @@ class Parameters:
                 self._write_joints(env, actor, name, values[index])
             else:
                 each(env, actor, values[index])
+        if name == "mass":
+            self._check_mass(values[0])
+
+    def _check_mass(self, masses: Any) -> None:
+        """Refuses to go on with masses that Isaac Gym has not taken over."""
+        built = self._built
+        found = built.gym.get_actor_rigid_body_properties(built.envs[0], built.actors[0])
+        for body, name, mass in zip(found, built.body_names, masses):
+            if abs(body.mass - float(mass)) > 1e-3 * float(mass):
+                raise RuntimeError(f"Isaac Gym keeps a mass of {body.mass:g} kg for {name}")
 
     def _write_mass(self, env: Any, actor: int, masses: Any) -> None:
         gym = self._built.gym

@@ -15,6 +15,10 @@ _ALIGNMENT = 256
 _LENGTH = struct.Struct("<Q")
 
 Message = Dict[str, Any]
+INPUTS = (
+    "efforts", "positions", "forces", "reset_root", "reset_dof", "reset_ids", "reset_count",
+)  # fmt: skip
+"""Slots that the worker reads; it writes the others."""
 _BYTES = {"f4": 4, "i4": 4}
 """Bytes of an element by NumPy's short name of its type."""
 
@@ -69,7 +73,7 @@ def send(connection: Any, message: Message) -> None:
     body = json.dumps(message).encode()
     try:
         connection.sendall(_LENGTH.pack(len(body)) + body)
-    except OSError as error:
+    except ConnectionError as error:
         raise Closed(str(error)) from error
 
 

@@ -17,12 +17,12 @@ def main(arguments: List[int]) -> None:
     """Serves one client.
 
     Args:
-        arguments: Descriptors of the socket and of the memory, size of the memory, the client's
-            process or 0 if this one is to outlive the thread that started it.
+        arguments: Descriptors of the socket and of the memory, size of the memory, and whether
+            this process ends with the thread that started it.
     """
     connection = socket.socket(fileno=arguments[0])
     if arguments[3]:
-        _end_with(arguments[3])
+        _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's to handle
     worker = None
     try:
@@ -35,7 +35,7 @@ def main(arguments: List[int]) -> None:
                     reply, worker = _start(message, arguments[1], arguments[2])
                 else:
                     reply = worker.answer(message)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a native import may exit
                 reply = _described(error)
             send(connection, reply)
         if worker is not None:
@@ -48,17 +48,18 @@ def main(arguments: List[int]) -> None:
         os._exit(0)
 
 
-def _end_with(client: int) -> None:
-    """Has the system kill this process with its client, whatever it is doing then."""
+def _end_with_parent() -> None:
+    """Has the system kill this process with its client, whatever it is doing then.
+
+    If the client is gone already, the connection tells.
+    """
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != client:  # it was gone before
-        os._exit(0)
 
 
-def _described(error: Exception) -> Message:
+def _described(error: BaseException) -> Message:
     return {
         "error": type(error).__name__,
-        "text": str(error),
+        "text": f"{type(error).__name__}: {error}",
         "traceback": traceback.format_exc(),
     }
 
@@ -115,7 +116,6 @@ class _Worker:
             "dof_names": built.dof_names,
             "body_names": built.body_names,
             "shape_bodies": built.shape_bodies,
-            "has_visuals": built.has_visuals,
             "notes": notes,
             "arena": self._transfer.has_arena,
         }

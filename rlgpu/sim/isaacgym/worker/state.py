@@ -11,7 +11,7 @@ from isaacgym import gymapi
 
 from .driver import Driver
 from .memory import Transfer
-from .protocol import Place
+from .protocol import INPUTS, Place
 from .scene import Built
 
 RESULTS = {
@@ -22,8 +22,6 @@ RESULTS = {
     "wrenches": ("force_sensor", "refresh_force_sensor_tensor"),
 }
 """Slots of results: the name in Isaac Gym's ``acquire_..._tensor``, and what refreshes it."""
-INPUTS = ("efforts", "positions", "forces", "reset_root", "reset_dof", "reset_ids")
-"""Slots that Isaac Gym's setters read."""
 
 
 class Stepper:
@@ -55,7 +53,7 @@ class Stepper:
         self._staging: Dict[str, int] = {}
         self._inputs: Dict[str, Any] = {}
         for name in INPUTS:
-            if name not in slots:
+            if name not in slots or name == "reset_count":
                 continue
             if transfer.is_direct:
                 address = transfer.address(name)
@@ -115,7 +113,7 @@ class Stepper:
 
     def _read(self) -> None:
         for _, _, refresh in self._results:
-            refresh(self._sim)
+            _need(refresh(self._sim))
         for name, tensor, _ in self._results:
             self._transfer.store(name, tensor.data_address)
         self._transfer.end()
@@ -141,7 +139,7 @@ def descriptor(address: int, place: Place, gpu: int) -> Any:
 
 def _need(done: bool) -> None:
     if not done:
-        raise RuntimeError("Isaac Gym refused a tensor of targets, forces or states")
+        raise RuntimeError("Isaac Gym refused to set or to refresh a tensor")
 
 
 def _check(name: str, tensor: Any, place: Place, gpu: int) -> None:

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.pairs import colliding_pairs
+from rlgpu.sim.mujoco.specials import special_elements, special_options
 
 _GEOM = mujoco.mjtGeom
 KINDS = (
@@ -20,25 +21,6 @@ KINDS = (
 )
 """Pairs of geom types that can touch, in the order of ``PairKind`` in csrc."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
-_ELEMENTS = {
-    "neq": "equality constraints",
-    "ntendon": "tendons",
-    "nflex": "flexible bodies",
-    "nmocap": "mocap bodies",
-    "npair": "explicit contact pairs",
-    "nplugin": "plugins",
-    "na": "actuators with internal state",
-    "nhistory": "actuators or sensors with delay",
-    "nplastic": "plastic joints",
-}
-_DISABLE, _ENABLE = mujoco.mjtDisableBit, mujoco.mjtEnableBit
-# Flags that change speed or diagnostics, not the motion.
-_HARMLESS_DISABLED = (
-    _DISABLE.mjDSBL_WARMSTART | _DISABLE.mjDSBL_SENSOR | _DISABLE.mjDSBL_MIDPHASE
-    | _DISABLE.mjDSBL_EULERDAMP | _DISABLE.mjDSBL_NATIVECCD | _DISABLE.mjDSBL_ISLAND
-    | _DISABLE.mjDSBL_MULTICCD
-)  # fmt: skip
-_HARMLESS_ENABLED = _ENABLE.mjENBL_ENERGY | _ENABLE.mjENBL_FWDINV
 _SUPPORTED_POWERS = (1.0, 2.0)
 _BIASES = (mujoco.mjtBias.mjBIAS_NONE, mujoco.mjtBias.mjBIAS_AFFINE)
 
@@ -54,15 +36,9 @@ def accept(model: mujoco.MjModel) -> list[str]:
 
 
 def _elements(model: mujoco.MjModel) -> Iterator[str]:
-    for count, name in _ELEMENTS.items():
-        if getattr(model, count) > 0:
-            yield f"it has {name} ({getattr(model, count)})"
+    yield from special_elements(model)
     if model.nv == 0:
         yield "nothing in it can move"
-    if model.body_gravcomp.any():
-        yield "it has gravity compensation"
-    if model.geom_adhesion.any() or model.geom_surfacevel.any():
-        yield "it has geoms with adhesion or surface velocity"
 
 
 def _options(model: mujoco.MjModel) -> Iterator[str]:
@@ -71,17 +47,9 @@ def _options(model: mujoco.MjModel) -> Iterator[str]:
         yield f"its integrator is not implicitfast but {_name(option.integrator, 'Integrator')}"
     if option.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL:
         yield "its friction cones are elliptic, not pyramidal"
-    if option.density > 0 or option.viscosity > 0 or np.any(option.wind):
-        yield "it has a fluid (density, viscosity or wind)"
     if option.noslip_iterations > 0:
         yield "it uses the noslip solver"
-    disabled = option.disableflags & ~int(_HARMLESS_DISABLED)
-    enabled = option.enableflags & ~int(_HARMLESS_ENABLED)
-    for flags, kinds in ((disabled, _DISABLE), (enabled, _ENABLE)):
-        for kind in kinds.__members__.values():
-            if int(kind) & flags and int(kind).bit_count() == 1:
-                verb = "disables" if kinds is _DISABLE else "enables"
-                yield f"it {verb} {kind.name.split('_')[1].lower()}"
+    yield from special_options(model)
 
 
 def _joints(model: mujoco.MjModel) -> Iterator[str]:

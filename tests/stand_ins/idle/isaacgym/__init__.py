@@ -13,6 +13,8 @@ if FAULT.startswith("load:"):
     ctypes.CDLL(FAULT[5:])  # a library that lacks another one, as gym_38.so may
 if FAULT == "version":
     raise RuntimeError("No gym module found for the active version of Python (3.11)")
+if FAULT == "exits":
+    raise SystemExit("the licence was not accepted")
 if FAULT == "numpy":
     raise AttributeError("module 'numpy' has no attribute 'float'")
 os.write(1, b"Importing module 'gym_38'\n")  # native libraries write to wherever output goes

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import time
 import xml.etree.ElementTree as ET
 from enum import IntEnum
 
@@ -111,7 +110,8 @@ class Tensor:
 
 def _described(array):
     tensor = Tensor()
-    tensor.data_address, tensor.device = array.ctypes.data, -1
+    tensor.data_address = array.ctypes.data
+    tensor.device = 0 if FAULT == "other_device" else -1
     tensor.dtype, tensor.shape, tensor.own_data = DTYPE_FLOAT32, list(array.shape), False
     return tensor
 
@@ -158,7 +158,8 @@ class Asset:
         if not is_root:
             self.dofs += [joint.get("name") for joint in body.findall("joint")]
         for child in body.findall("body"):
-            self._read(child)
+            if FAULT != "loses_bodies":
+                self._read(child)
 
 
 def acquire_gym():
@@ -231,7 +232,7 @@ class Gym:
 
     def get_actor_index(self, env, actor, domain):
         _is(env, Env)
-        return env.sim.envs.index(env)
+        return env.sim.envs.index(env) + (FAULT == "numbering")
 
     def get_actor_dof_properties(self, env, actor):
         _is(env, Env)
@@ -239,7 +240,8 @@ class Gym:
 
     def set_actor_dof_properties(self, env, actor, properties):
         _is(env, Env), _is(properties, np.ndarray)
-        env.dof_properties = properties.copy()
+        if FAULT != "deaf":
+            env.dof_properties = properties.copy()
         return True
 
     def get_actor_rigid_body_properties(self, env, actor):
@@ -318,7 +320,7 @@ class Gym:
 
     def set_dof_position_target_tensor(self, sim, tensor):
         _is(sim, Sim), _is(tensor, Tensor)
-        return True
+        return FAULT != "refuses"
 
     def apply_rigid_body_force_tensors(self, sim, force, torque, space):
         _is(sim, Sim), _is(force, Tensor)
@@ -334,8 +336,6 @@ class Gym:
                 ctypes.PyDLL(None).sleep(100000)  # in native code, Python locked
             if FAULT == "noise":
                 os.write(1, b"[Warning] [carb.gym.plugin] again\n" * 1000)
-            if FAULT == "slow":
-                time.sleep(0.005)
         for name, (states, ids, count) in sim.pending.items():
             state = getattr(sim, name)
             rows = state.reshape(len(sim.envs), -1)

@@ -1,0 +1,53 @@
+"""What of MuJoCo's models only MuJoCo itself simulates, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+
+_ELEMENTS = {
+    "neq": "equality constraints",
+    "ntendon": "tendons",
+    "nflex": "flexible bodies",
+    "nmocap": "mocap bodies",
+    "npair": "explicit contact pairs",
+    "nplugin": "plugins",
+    "na": "actuators with internal state",
+    "nhistory": "actuators or sensors with delay",
+    "nplastic": "plastic joints",
+}
+_DISABLE, _ENABLE = mujoco.mjtDisableBit, mujoco.mjtEnableBit
+# Flags that change speed or diagnostics, not the motion.
+_HARMLESS_DISABLED = (
+    _DISABLE.mjDSBL_WARMSTART | _DISABLE.mjDSBL_SENSOR | _DISABLE.mjDSBL_MIDPHASE
+    | _DISABLE.mjDSBL_EULERDAMP | _DISABLE.mjDSBL_NATIVECCD | _DISABLE.mjDSBL_ISLAND
+    | _DISABLE.mjDSBL_MULTICCD
+)  # fmt: skip
+_HARMLESS_ENABLED = _ENABLE.mjENBL_ENERGY | _ENABLE.mjENBL_FWDINV
+
+
+def special_elements(model: mujoco.MjModel) -> Iterator[str]:
+    """Yields the elements and properties of a model that other engines lack."""
+    for count, name in _ELEMENTS.items():
+        if getattr(model, count) > 0:
+            yield f"it has {name} ({getattr(model, count)})"
+    if model.body_gravcomp.any():
+        yield "it has gravity compensation"
+    if model.geom_adhesion.any() or model.geom_surfacevel.any():
+        yield "it has geoms with adhesion or surface velocity"
+
+
+def special_options(model: mujoco.MjModel) -> Iterator[str]:
+    """Yields the options of a model that other engines lack."""
+    option = model.opt
+    if option.density > 0 or option.viscosity > 0 or np.any(option.wind):
+        yield "it has a fluid (density, viscosity or wind)"
+    disabled = option.disableflags & ~int(_HARMLESS_DISABLED)
+    enabled = option.enableflags & ~int(_HARMLESS_ENABLED)
+    for flags, kinds in ((disabled, _DISABLE), (enabled, _ENABLE)):
+        for kind in kinds.__members__.values():
+            if int(kind) & flags and int(kind).bit_count() == 1:
+                verb = "disables" if kinds is _DISABLE else "enables"
+                yield f"it {verb} {kind.name.split('_')[1].lower()}"
