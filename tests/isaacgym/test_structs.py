@@ -151,3 +151,19 @@ def test_wireframes_have_two_vertices_a_line():
     sphere = gymutil.WireframeSphereGeometry(2.0, 4, 6)
     points = np.stack([sphere.vertices()[name] for name in "xyz"], axis=-1)
     close(np.linalg.norm(points, axis=-1), 2.0, rtol=1e-6)
+
+
+def test_a_tensor_can_be_described_without_torch() -> None:
+    """By address, type and shape, as code without gymtorch does; wrong types are refused."""
+    values = np.arange(6, dtype=np.int32)
+    tensor = gymapi.Tensor()
+    tensor.data_address, tensor.device = values.ctypes.data, -1
+    tensor.dtype, tensor.shape = gymapi.DTYPE_UINT32, [2, 3]
+    tensor.own_data = False
+    seen = gymtorch.wrap_tensor(tensor)
+    assert seen.tolist() == [[0, 1, 2], [3, 4, 5]]
+    values[0] = 7
+    assert int(seen[0, 0]) == 7
+    for name, wrong in (("data_address", "7"), ("device", 0.5), ("dtype", 1), ("shape", [2.5])):
+        with pytest.raises(TypeError, match="must be"):
+            setattr(tensor, name, wrong)

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from rlgpu.errors import EngineFailed
-from rlgpu.sim.isaacgym.interpreter import candidates, find_python
+from rlgpu.sim.isaacgym.interpreter import candidates, environment, find_python
 from tests.conftest import ROOT, interpreter
 from tests.sim.isaacgym_worker import advance, gone, new_sim, shared, worker_of, workers
 
@@ -110,6 +110,18 @@ def test_other_pythons_variables_do_not_reach_the_worker(tmp_path, idle, monkeyp
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "numpy.py").write_text("raise RuntimeError('the wrong numpy')")
     advance(new_sim(tmp_path, python=idle))
+
+
+def test_the_environments_own_libraries_come_first(tmp_path) -> None:
+    """Its libpython and libstdc++ before the system's; PATH likewise."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "libpython3.8.so.1.0").write_text("")
+    given = {"LD_LIBRARY_PATH": "/usr/lib", "PATH": "/usr/bin", "HOME": "/root"}
+    assert environment(tmp_path / "bin" / "python", given) == {
+        "LD_LIBRARY_PATH": f"{tmp_path}/lib:/usr/lib",
+        "PATH": f"{tmp_path}/bin:/usr/bin",
+        "HOME": "/root",
+    }
 
 
 def test_a_stale_lock_of_a_killed_build_does_not_matter(tmp_path, idle) -> None:

@@ -5,6 +5,7 @@ import os
 import platform
 import signal
 import socket
+import sys
 import traceback
 from typing import Any, Dict, List, Optional
 
@@ -43,9 +44,12 @@ def main(arguments: List[int]) -> None:
         send(connection, {"closed": True})
     except Closed:
         pass
-    finally:
-        # Native libraries may hang or crash in their own clean-up, when all is done.
-        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    # Native libraries may hang or crash in their own clean-up, when all is done.
+    os._exit(0)
 
 
 def _end_with_parent() -> None:
