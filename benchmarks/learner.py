@@ -38,6 +38,7 @@ from rlgpu.config import TrainConfig  # noqa: E402
 from rlgpu.device import Phase, working_stream  # noqa: E402
 from rlgpu.learner import Ppo, RolloutStorage  # noqa: E402
 from rlgpu.ops import Precision, select_kernels  # noqa: E402
+from rlgpu.spaces import Continuous  # noqa: E402
 
 WARM_UP = 3
 
@@ -64,7 +65,7 @@ def rlgpu(
     agent = Ppo(
         config,
         spec.num_observations,
-        spec.num_actions,
+        Continuous(spec.num_actions),
         max_iterations=iterations,
         num_minibatches=spec.num_minibatches,
         kernels=select_kernels("fused" if fused else "torch", device),
@@ -73,9 +74,8 @@ def rlgpu(
         precision=precision,
         use_compile=device.type == "cuda" and graphs,
     )
-    storage = RolloutStorage(
-        spec.horizon_length, spec.num_envs, spec.num_observations, spec.num_actions, device
-    )
+    widths = (spec.num_observations, spec.num_actions, spec.num_actions)
+    storage = RolloutStorage(spec.horizon_length, spec.num_envs, *widths, device)
     observations = torch.randn(spec.num_envs, spec.num_observations, device=device)
     rewards = torch.randn(spec.horizon_length, spec.num_envs, device=device)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rlgpu.cli.scripts import WithScripts
 from rlgpu.config import Config, Key, compose, help_text, keys_of, leaves, nearest_key
 from rlgpu.errors import UsageError
 
@@ -37,7 +38,7 @@ def explain(words: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], c
     """
     from rlgpu.sim import ENGINES  # noqa: PLC0415  (torch is slow to import)
 
-    tasks = load_tasks()
+    tasks = WithScripts(load_tasks())
     choices = [word for word in words if "=" in word]
     wanted = [word.lstrip("-") for word in words if "=" not in word]
     try:

@@ -1,4 +1,4 @@
-"""Adds tasks written for Isaac Gym to those included, when one is asked for."""
+"""Adds environments that are not ours to the tasks included, when one is asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rlgpu.config import is_foreign
 
 
 class WithScripts(dict[str, Any]):
-    """Tasks by name; a word such as ``isaacgymenvs:Ant`` is a name too."""
+    """Tasks by name; a word such as ``isaacgymenvs:Ant`` or ``gym:CartPole-v1`` is a name too."""
 
     def __init__(self, tasks: Mapping[str, Any]) -> None:
         super().__init__(tasks)
@@ -17,7 +17,12 @@ class WithScripts(dict[str, Any]):
     def __missing__(self, word: str) -> Any:
         if not is_foreign(word):
             raise KeyError(word)
-        from rlgpu.isaacgym.training import script_task  # noqa: PLC0415  (imports an engine)
+        if word.startswith("gym:"):
+            from rlgpu.gym.task import gym_task  # noqa: PLC0415
 
-        self[word] = script_task(word)
+            self[word] = gym_task(word)
+        else:
+            from rlgpu.isaacgym.training import script_task  # noqa: PLC0415  (imports an engine)
+
+            self[word] = script_task(word)
         return self[word]

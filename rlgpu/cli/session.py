@@ -86,6 +86,10 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
     composed = compose(arguments, WithScripts(tasks), ENGINES, cfg, start.saved)
     for note in composed.notes:
         console.print(note)
+    if composed.config.capture_video and _is_gym(composed):
+        raise UsageError(
+            f"capture_video=True: task={composed.task_word} is not recorded; leave it out"
+        )
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -155,7 +159,8 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
         _restore(path, content, trainer if resuming else agent)
     # Write nothing until everything has been checked.
     folder = create_run_folder(config, origin)
-    title = f"{config.task.name} on {config.sim.engine}, {config.num_envs} environments"
+    where = "" if _is_gym(composed) else f" on {config.sim.engine}"
+    title = f"{config.task.name}{where}, {config.num_envs} environments"
     display = Display(console, title, config.max_iterations, folder)
     recorder = partial(_record, composed, agent) if config.capture_video else None
     try:
@@ -224,6 +229,11 @@ def _record(composed: Composed, agent: Ppo, path: Path) -> None:
         record_video(env, agent, path, config.capture_video_len)
     finally:
         env.sim.close()
+
+
+def _is_gym(composed: Composed) -> bool:
+    """Returns whether the environments are Gymnasium's, which no engine of ours simulates."""
+    return composed.task_word.startswith("gym:")
 
 
 def _opens_viewer(config: Config) -> bool:

@@ -12,8 +12,14 @@ from typing import Any, NamedTuple
 from rlgpu.config.keys import keys_of
 from rlgpu.errors import UsageError, first_line, line_in, nearest, usable_path
 
-FOREIGN = ("isaacgym", "isaacgymenvs", "legged_gym")
-"""What ``task=`` begins with, before a colon, for tasks written for Isaac Gym."""
+FOREIGN = {
+    "isaacgym": "IsaacGymPPO",
+    "isaacgymenvs": "IsaacGymPPO",
+    "legged_gym": "IsaacGymPPO",
+    "gym": "GymPPO",
+}
+"""What ``task=`` begins with, before a colon, for environments that are not ours, and the file of
+training values for those that have none of their own name."""
 
 
 class FoundTask(NamedTuple):
@@ -43,10 +49,12 @@ def find_task(word: str, tasks: Mapping[str, Any], cfg: Path) -> FoundTask:
     """
     if is_foreign(word):
         kind, _, rest = word.partition(":")
-        if kind == "isaacgym":
+        if ":" in rest:
             path, _, class_name = rest.rpartition(":")
             word = f"{kind}:{usable_path('task', path).resolve()}:{class_name}"
-        return FoundTask(task_name(word), tasks[word], None, cfg / "train", word, "IsaacGymPPO")
+        own = f"{task_name(word)}PPO"
+        train = own if (cfg / "train" / f"{own}.yaml").is_file() else FOREIGN[kind]
+        return FoundTask(task_name(word), tasks[word], None, cfg / "train", word, train)
     if is_file(word):
         path, _, class_name = word.rpartition(":") if ":" in word else (word, "", "")
         file = usable_path("task", path)
@@ -64,7 +72,7 @@ def is_file(word: str) -> bool:
 
 
 def is_foreign(word: str) -> bool:
-    """Returns whether ``task=`` names a task written for Isaac Gym."""
+    """Returns whether ``task=`` names an environment that is not ours."""
     kind, colon, _ = word.partition(":")
     return bool(colon) and kind in FOREIGN
 

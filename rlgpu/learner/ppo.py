@@ -18,6 +18,7 @@ from rlgpu.learner.progress import UpdateProgress, account, check_kl
 from rlgpu.learner.schedules import linear_learning_rate
 from rlgpu.learner.storage import RolloutStorage
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
+from rlgpu.nn.distributions import make_distribution
 from rlgpu.ops import (
     METRICS,
     AdamHyperparameters,
@@ -27,6 +28,7 @@ from rlgpu.ops import (
     PpoCoefficients,
     Precision,
 )
+from rlgpu.spaces import ActionSpace
 
 Number = TypeVar("Number")
 
@@ -55,7 +57,7 @@ class UpdateMetrics(NamedTuple, Generic[Number]):
     stopped the update."""
     explained_variance: Number
     log_std: Number
-    """Mean log standard deviation of the actions."""
+    """Mean log standard deviation of the actions; 0 for discrete ones."""
     nonfinite_steps: Number
     """Optimiser steps skipped since the start because the gradients were not finite."""
 
@@ -67,7 +69,7 @@ class Ppo:
         self,
         config: TrainConfig,
         num_observations: int,
-        num_actions: int,
+        action_space: ActionSpace,
         *,
         max_iterations: int,
         num_minibatches: int,
@@ -83,7 +85,7 @@ class Ppo:
         Args:
             config: Hyperparameters.
             num_observations: Width of the observations, O.
-            num_actions: Width of the actions, A.
+            action_space: The actions.
             max_iterations: Length of the run, for the linear schedule.
             num_minibatches: Minibatches per epoch.
             kernels: Implementation of the ops.
@@ -100,13 +102,13 @@ class Ppo:
             torch.manual_seed(seed)
             self.network = ActorCritic(
                 num_observations,
-                num_actions,
+                make_distribution(action_space, kernels, initial_log_std=config.initial_log_std),
                 hidden_sizes=config.hidden_sizes,
                 separate=config.separate,
                 weight_init=config.weight_init,
-                initial_log_std=config.initial_log_std,
                 mlp=partial(kernels.mlp, precision=precision),
             ).to(device)
+        self.distribution = self.network.distribution
         self.flat = FlatParameters(self.network)
         self.observation_normalizer = RunningNormalizer(
             num_observations, kernels, enabled=config.normalize_observations
@@ -118,7 +120,6 @@ class Ppo:
         self.learning_rate = torch.tensor(config.learning_rate, device=device)
         self.iteration = torch.zeros((), dtype=torch.int64, device=device)
         self.rng_state = torch.tensor([seed, 0], dtype=torch.int64, device=device)
-        self._old_log_std = torch.zeros(num_actions, device=device)
         self.coefficients = _coefficients(config).tensor(device)
         self._adam_constants = AdamHyperparameters(
             eps=config.adam_eps, max_grad_norm=config.max_grad_norm
@@ -140,16 +141,14 @@ class Ppo:
             storage.observations[t], out=storage.normalized_observations[t]
         )
         policy = self.network(normalized)
-        self.kernels.gaussian_sample(
-            policy.mean, policy.values, self.network.log_std, self.rng_state, storage.slot(t)
-        )
+        self.distribution.sample(policy.outputs, policy.values, self.rng_state, storage.slot(t))
         return storage.actions[t]
 
     @torch.no_grad()
     def act_deterministic(self, observations: Tensor) -> Tensor:
-        """Returns the means of the actions, [N, O] -> [N, A], for playing back a policy."""
-        policy: Tensor = self.network(self.observation_normalizer.normalize(observations)).mean
-        return policy
+        """Returns the likeliest actions, [N, O] -> [N, A], for playing back a policy."""
+        policy = self.network(self.observation_normalizer.normalize(observations))
+        return self.distribution.mode(policy.outputs)
 
     @torch.no_grad()
     def compute_advantages(self, storage: RolloutStorage) -> Tensor:
@@ -190,7 +189,7 @@ class Ppo:
                 config.learning_rate, config.min_learning_rate, self.iteration, self.max_iterations
             )
             self.learning_rate.copy_(rate)
-        self._old_log_std.copy_(self.network.log_std.detach())
+        self.distribution.remember()
         self.progress.reset()
         for index, ids in self._minibatches(storage):
             with self._skipping.unless(self.progress.stop):
@@ -211,7 +210,7 @@ class Ppo:
             learning_rate=self.learning_rate.clone(),
             epochs=progress.steps / self.num_minibatches,
             explained_variance=explained_variance,
-            log_std=self.network.log_std.detach().mean(),
+            log_std=self._mean_log_std(),
             nonfinite_steps=self.adam.nonfinite_steps.clone(),
         )
 
@@ -240,7 +239,7 @@ class Ppo:
                 self.progress.stop,
                 self._adam_constants,
             )
-            log_std = self.network.log_std.detach()
+            log_std = self.distribution.log_std.detach()
             self._account(
                 self.progress, metrics, grad_norm, self.learning_rate, log_std, self.config
             )
@@ -251,20 +250,18 @@ class Ppo:
             advantages = batch.advantages
             centred = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
             batch = batch._replace(advantages=centred)
-        mean, values = self.network(batch.normalized_observations)
-        log_std = self.network.log_std
-        gradients = self.kernels.gaussian_ppo_loss(
-            mean.detach(),
-            log_std.detach(),
-            values.detach(),
-            batch,
-            self._old_log_std,
-            self.coefficients,
-        )
-        self.flat.backward(
-            (mean, values, log_std), (gradients.mean, gradients.values, gradients.log_std)
-        )
-        return gradients.metrics
+        outputs, values = self.network(batch.normalized_observations)
+        found = self.distribution.ppo_gradients(outputs, values, batch, self.coefficients)
+        trained = [(outputs, found.outputs), (values, found.values)]
+        if self.distribution.log_std.requires_grad:
+            trained.append((self.distribution.log_std, found.log_std))
+        self.flat.backward(*zip(*trained, strict=True))
+        return found.metrics
+
+    def _mean_log_std(self) -> Tensor:
+        """Returns the mean log-std of the actions, shape []; 0 if they have none."""
+        log_std = self.distribution.log_std.detach()
+        return log_std.mean() if log_std.numel() else torch.zeros((), device=self.device)
 
     def _final_values(self, storage: RolloutStorage) -> Tensor:
         """Returns values of the final observations, shape [T, N]; valid only where truncated."""

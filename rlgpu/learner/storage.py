@@ -19,9 +19,19 @@ class RolloutStorage:
         num_envs: int,
         num_observations: int,
         num_actions: int,
+        num_parameters: int,
         device: torch.device,
     ) -> None:
-        """Allocates all tensors, filled with zeros."""
+        """Allocates all tensors, filled with zeros.
+
+        Args:
+            horizon_length: Steps of a rollout, T.
+            num_envs: Number of environments, N.
+            num_observations: Width of the observations, O.
+            num_actions: Width of the actions, A.
+            num_parameters: Width of the parameters of their distribution, P.
+            device: Device of all tensors.
+        """
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(horizon_length, num_envs, *shape, dtype=dtype, device=device)
@@ -33,8 +43,8 @@ class RolloutStorage:
         """The same observations as given to the networks, shape [T, N, O]."""
         self.actions = zeros(num_actions)
         """Unclipped actions, shape [T, N, A]."""
-        self.mean = zeros(num_actions)
-        """Means of the distributions they were sampled from, shape [T, N, A]."""
+        self.parameters = zeros(num_parameters)
+        """Parameters of the distributions they were sampled from, shape [T, N, P]."""
         self.log_probs = zeros()
         """Log-probabilities of the actions, shape [T, N]."""
         self.values = zeros()
@@ -60,7 +70,7 @@ class RolloutStorage:
             normalized_observations=self.normalized_observations.flatten(0, 1),
             actions=self.actions.flatten(0, 1),
             log_probs=self.log_probs.flatten(),
-            mean=self.mean.flatten(0, 1),
+            parameters=self.parameters.flatten(0, 1),
             values=self.values.flatten(),
             advantages=self.advantages.flatten(),
             returns=self.returns.flatten(),
@@ -68,7 +78,7 @@ class RolloutStorage:
 
     def slot(self, t: int) -> ActionSlot:
         """Returns views of the tensors that acting fills at step ``t``."""
-        return ActionSlot(self.actions[t], self.log_probs[t], self.mean[t], self.values[t])
+        return ActionSlot(self.actions[t], self.log_probs[t], self.parameters[t], self.values[t])
 
     def minibatch(
         self,

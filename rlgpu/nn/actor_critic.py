@@ -1,4 +1,4 @@
-"""The actor-critic: ELU layers, Gaussian means, a value, a state-independent log-std."""
+"""The actor-critic: ELU layers, the parameters of a distribution of actions, a value."""
 
 from __future__ import annotations
 
@@ -7,66 +7,67 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
+
+from rlgpu.nn.distributions import Distribution
 
 
 class Policy(NamedTuple):
     """Outputs of the network for a batch of observations."""
 
-    mean: Tensor
-    """Means of the actions, shape [B, A]."""
+    outputs: Tensor
+    """Parameters of the actions' distributions, such as means, shape [B, P]."""
     values: Tensor
     """Values in the critic's normalised units, shape [B]."""
 
 
 class ActorCritic(nn.Module):
-    """Maps normalised observations to action means and values.
+    """Maps normalised observations to distributions of actions and values.
 
-    With a shared trunk, a single output layer computes both the means and the value; otherwise the
-    critic is a separate network.
+    With a shared trunk, a single output layer computes both the parameters and the value; otherwise
+    the critic is a separate network.
     """
 
     def __init__(
         self,
         num_observations: int,
-        num_actions: int,
+        distribution: Distribution,
         *,
         hidden_sizes: Sequence[int],
         separate: bool,
         weight_init: Literal["torch", "orthogonal"],
-        initial_log_std: float,
         mlp: Callable[[Tensor, Sequence[Tensor], Sequence[Tensor]], Tensor],
     ) -> None:
         """Builds the layers.
 
         Args:
             num_observations: Width of the input, O.
-            num_actions: Width of the mean, A.
+            distribution: Distribution of the actions; a part of the network, as it may have
+                parameters of its own.
             hidden_sizes: Units of each hidden layer.
             separate: Whether the critic has separate hidden layers.
             weight_init: ``torch``: torch's default for linear layers, as in rl_games and rsl_rl;
-                ``orthogonal``: gain sqrt(2), 0.01 for the means, 1 for the value, zero biases.
-            initial_log_std: Initial log standard deviation.
+                ``orthogonal``: gain sqrt(2), 0.01 for the distribution, 1 for the value, and zero
+                biases.
             mlp: Implementation of the layers, such as ``rlgpu.ops.mlp``.
         """
         super().__init__()
-        self.num_actions, self._mlp = num_actions, mlp
+        self.distribution, self._mlp = distribution, mlp
+        self.num_outputs = distribution.num_outputs
         sizes = [num_observations, *hidden_sizes]
-        self.actor = _layers([*sizes, num_actions + (0 if separate else 1)])
+        self.actor = _layers([*sizes, self.num_outputs + (0 if separate else 1)])
         self.critic = _layers([*sizes, 1]) if separate else None
-        self.log_std = nn.Parameter(torch.full((num_actions,), float(initial_log_std)))
         if weight_init == "orthogonal":
             self._orthogonal()
 
     def forward(self, observations: Tensor) -> Policy:
-        """Returns means and values for normalised observations of shape [B, O]."""
+        """Returns parameters and values for normalised observations of shape [B, O]."""
         outputs = self._run(self.actor, observations)
         if self.critic is not None:
             return Policy(outputs, self._run(self.critic, observations).squeeze(-1))
         # The backward of split is one operation; each slice would fill a tensor of zeros instead.
-        mean, values = outputs.split([self.num_actions, 1], dim=1)  # [B, A + 1] -> [B, A], [B, 1]
-        return Policy(mean, values.squeeze(-1))
+        parameters, values = outputs.split([self.num_outputs, 1], dim=1)  # [B, P + 1]
+        return Policy(parameters, values.squeeze(-1))
 
     def value(self, observations: Tensor) -> Tensor:
         """Returns only the values, [B, O] -> [B]."""
@@ -81,7 +82,7 @@ class ActorCritic(nn.Module):
             if isinstance(layer, nn.Linear):
                 nn.init.orthogonal_(layer.weight, math.sqrt(2))
                 nn.init.zeros_(layer.bias)
-        nn.init.orthogonal_(_output(self.actor)[: self.num_actions], 0.01)
+        nn.init.orthogonal_(_output(self.actor)[: self.num_outputs], 0.01)
         nn.init.orthogonal_(_output(self.critic or self.actor)[-1:], 1.0)
 
 

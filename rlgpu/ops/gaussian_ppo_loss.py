@@ -26,8 +26,8 @@ class PpoBatch(NamedTuple):
     """Unclipped actions, shape [B, A]."""
     log_probs: Tensor
     """Log-probabilities of the actions under the acting policy, shape [B]."""
-    mean: Tensor
-    """Means of the acting policy, shape [B, A]."""
+    parameters: Tensor
+    """Parameters of the acting policy's distributions, such as means, shape [B, P]."""
     values: Tensor
     """Values of the critic when acting, in its normalised units, shape [B]."""
     advantages: Tensor
@@ -101,7 +101,7 @@ def gaussian_ppo_loss(
             values,
             batch.actions,
             batch.log_probs,
-            batch.mean,
+            batch.parameters,
             old_log_std,
             batch.values,
             batch.advantages,

@@ -15,8 +15,8 @@ class ActionSlot(NamedTuple):
     """Unclipped actions, shape [N, A]."""
     log_probs: Tensor
     """Log-probabilities of the actions, shape [N]."""
-    mean: Tensor
-    """Means of the distributions they were sampled from, shape [N, A]."""
+    parameters: Tensor
+    """Parameters of the distributions they were sampled from, such as means, shape [N, P]."""
     values: Tensor
     """The critic's values, shape [N]."""
 

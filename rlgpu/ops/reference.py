@@ -132,7 +132,7 @@ def gaussian_sample(
     noise = philox_normals(rng_state, *mean.shape).to(mean.dtype)
     slot.actions.copy_(mean + log_std.exp() * noise)
     slot.log_probs.copy_(log_prob(slot.actions, mean, log_std))
-    slot.mean.copy_(mean)
+    slot.parameters.copy_(mean)
     slot.values.copy_(values)
     rng_state[1] += 1
 
@@ -230,7 +230,7 @@ def gaussian_ppo_loss(
         log_std
         - old_log_std
         + 0.5 * ((old_log_std - log_std) * 2).exp()
-        + 0.5 * ((batch.mean - mean) * (-log_std).exp()).square()
+        + 0.5 * ((batch.parameters - mean) * (-log_std).exp()).square()
         - 0.5
     ).sum(-1)
     clip_fraction = (ratio != clipped_ratio).to(mean.dtype)

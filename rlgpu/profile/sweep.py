@@ -128,7 +128,7 @@ def _batch(device: torch.device, rows: int) -> PpoBatch:
     matrix = [_random(device, rows, ACTIONS) for _ in range(2)]
     return PpoBatch(
         normalized_observations=_random(device, rows, OBSERVATIONS),
-        actions=matrix[0], mean=matrix[1],
+        actions=matrix[0], parameters=matrix[1],
         log_probs=column[0], values=column[1], advantages=column[2], returns=column[3],
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ def _batch(device: torch.device, rows: int) -> PpoBatch:
 def _gaussian_ppo_loss(kernels: Kernels, device: torch.device, rows: int) -> _Case:
     batch, log_std = _batch(device, rows), torch.zeros(ACTIONS, device=device)
     coefficients = PpoCoefficients(0.2, 2.0, True, 0.0, 1e-4).tensor(device)
-    mean, values = batch.mean.clone(), batch.values.clone()
+    mean, values = batch.parameters.clone(), batch.values.clone()
     return _Case(
         "gaussian_ppo_loss",
         f"{rows} x {ACTIONS}",

@@ -87,7 +87,7 @@ def make_agent(config: Config, env: VecEnv) -> Ppo:
     return Ppo(
         config.train,
         env.num_observations,
-        env.num_actions,
+        env.action_space,
         max_iterations=config.max_iterations,
         num_minibatches=max(batch_size // config.train.minibatch_size, 1),
         kernels=kernels,

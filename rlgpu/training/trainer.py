@@ -55,7 +55,12 @@ class Trainer:
         }
         train = config.train
         self.storage = RolloutStorage(
-            train.horizon_length, env.num_envs, env.num_observations, env.num_actions, agent.device
+            train.horizon_length,
+            env.num_envs,
+            env.num_observations,
+            env.num_actions,
+            agent.distribution.num_outputs,
+            agent.device,
         )
         self.statistics = EpisodeStatistics(
             env.num_envs,

@@ -11,6 +11,7 @@ import torch
 from rlgpu.config import TrainConfig
 from rlgpu.learner import Ppo, RolloutStorage
 from rlgpu.ops import METRICS, select_kernels
+from rlgpu.spaces import Continuous
 
 CPU = torch.device("cpu")
 T, N, O, A = 8, 64, 10, 3  # noqa: E741
@@ -29,7 +30,7 @@ def agent(
     use_compile=False, skipping=True, **changes,
 ) -> Ppo:  # fmt: skip
     return Ppo(
-        config(**changes), O, A, max_iterations=10, num_minibatches=num_minibatches,
+        config(**changes), O, Continuous(A), max_iterations=10, num_minibatches=num_minibatches,
         kernels=select_kernels(kernels, device), device=device, seed=3, precision=precision,
         use_compile=use_compile, skipping=skipping,
     )  # fmt: skip
@@ -38,7 +39,7 @@ def agent(
 def rollout(ppo: Ppo, seed: int = 0) -> RolloutStorage:
     """Random observations; the reward is minus the distance of action 0 from observation 0."""
     g = torch.Generator().manual_seed(seed)
-    storage = RolloutStorage(T, N, O, A, ppo.device)
+    storage = RolloutStorage(T, N, O, A, A, ppo.device)
     fill(ppo, storage, g)
     return storage
 
@@ -64,11 +65,11 @@ def test_the_first_minibatch_has_ratio_one_and_kl_zero(precision, order, device)
     for seed in range(3):
         storage = rollout(ppo, seed)
         ppo.compute_advantages(storage)
-        ppo._old_log_std.copy_(ppo.network.log_std.detach())
+        ppo.distribution.remember()
         index, ids = ppo._minibatches(storage)[0]
         batch = storage.minibatch(index, 4, ids, ppo.kernels.gather_rows)
         policy = ppo.network(batch.normalized_observations)
-        assert torch.equal(policy.mean, batch.mean)
+        assert torch.equal(policy.outputs, batch.parameters)
         assert torch.equal(policy.values, batch.values)  # an untouched critic has not moved
         metrics = ppo._backward(batch)
         assert metrics[KL].item() == 0.0
@@ -135,7 +136,7 @@ def test_stopping_early_gives_the_same_weights_as_skipping_steps() -> None:
     storage = rollout(flagged)
     flagged.compute_advantages(storage)
     flagged.learning_rate.fill_(3e-2)
-    flagged._old_log_std.copy_(flagged.network.log_std.detach())
+    flagged.distribution.remember()
     minibatches = flagged._minibatches(storage)
     for index, ids in minibatches:
         flagged._step(storage.minibatch(index, 4, ids, flagged.kernels.gather_rows))
@@ -224,7 +225,7 @@ def recorded(**changes) -> Recorded:
         seen.append(batch.advantages.clone())
         return loss(mean, log_std, values, batch, *rest)
 
-    ppo.kernels = ppo.kernels._replace(gaussian_ppo_loss=spy)
+    ppo.distribution._kernels = ppo.kernels._replace(gaussian_ppo_loss=spy)
     storage = rollout(ppo)
     ppo.update(storage)
     return Recorded(storage, seen)
@@ -260,7 +261,7 @@ def test_standard_deviations_stay_within_their_bounds() -> None:
     """A large learning rate would push them out of bounds at once."""
     ppo = agent(learning_rate=0.3, min_log_std=-0.1, max_log_std=0.1)
     ppo.update(rollout(ppo))
-    assert ppo.network.log_std.abs().max().item() == pytest.approx(0.1)
+    assert ppo.distribution.log_std.abs().max().item() == pytest.approx(0.1)
 
 
 def test_metrics_are_means_over_the_steps_that_were_taken() -> None:
@@ -294,7 +295,7 @@ def test_playing_uses_the_mean_actions() -> None:
     observations = torch.randn(5, O)
     normalized = ppo.observation_normalizer.normalize(observations)
     with torch.no_grad():
-        wanted = ppo.network(normalized).mean
+        wanted = ppo.network(normalized).outputs
     assert torch.equal(ppo.act_deterministic(observations), wanted)
     assert not torch.equal(normalized, observations)
 
@@ -351,14 +352,14 @@ def test_every_epoch_has_a_permutation_of_its_own_unless_rows_stay_in_order() ->
     shuffled, ordered = agent(), agent(minibatch_order="contiguous")
     calls = [int(each.rng_state[1]) for each in (shuffled, ordered)]
     rows = torch.arange(T * N)
-    minibatches = shuffled._minibatches(RolloutStorage(T, N, O, A, CPU))
+    minibatches = shuffled._minibatches(RolloutStorage(T, N, O, A, A, CPU))
     assert [index for index, _ in minibatches] == [0, 1, 2, 3] * 3
     epochs = [minibatches[first][1] for first in (0, 4, 8)]
     for ids in epochs:
         assert torch.equal(ids.sort().values, rows)
         assert not torch.equal(ids, rows)
     assert not torch.equal(epochs[0], epochs[1])
-    in_order = ordered._minibatches(RolloutStorage(T, N, O, A, CPU))
+    in_order = ordered._minibatches(RolloutStorage(T, N, O, A, A, CPU))
     assert in_order == [(index, None) for index in (0, 1, 2, 3)] * 3
     moved = [int(each.rng_state[1]) for each in (shuffled, ordered)]
     assert [after - before for before, after in zip(calls, moved, strict=True)] == [3, 0]
@@ -382,7 +383,7 @@ def test_the_configuration_reaches_network_and_optimiser() -> None:
     assert other.network.critic is not None
     assert plain.network.actor[0].bias.any()
     assert not other.network.actor[0].bias.any()
-    assert other.network.log_std.tolist() == [-0.5] * A
+    assert other.distribution.log_std.tolist() == [-0.5] * A
     x = torch.randn(100, O)
     rounded = agent(precision="bf16").act_deterministic(x)
     assert not torch.equal(rounded, plain.act_deterministic(x))

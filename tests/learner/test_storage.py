@@ -11,11 +11,11 @@ from rlgpu.ops import gather_rows, shuffle
 
 def numbered(t: int = 4, n: int = 6) -> RolloutStorage:
     """Every field of a row carries the row's number."""
-    storage = RolloutStorage(t, n, 3, 2, torch.device("cpu"))
+    storage = RolloutStorage(t, n, 3, 2, 2, torch.device("cpu"))
     number = torch.arange(t * n, dtype=torch.float32).view(t, n)
     for name in ("log_probs", "values", "advantages", "returns"):
         getattr(storage, name).copy_(number)
-    for name in ("normalized_observations", "actions", "mean"):
+    for name in ("normalized_observations", "actions", "parameters"):
         getattr(storage, name).copy_(number[..., None])
     return storage
 

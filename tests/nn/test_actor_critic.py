@@ -6,14 +6,17 @@ import pytest
 import torch
 
 from rlgpu.nn import ActorCritic, FlatParameters
-from rlgpu.ops import mlp, reference
+from rlgpu.nn.distributions import Gaussian
+from rlgpu.ops import mlp, reference, select_kernels
+
+KERNELS = select_kernels("torch", torch.device("cpu"))
 
 
 def network(separate: bool = False, weight_init="torch", implementation=mlp) -> ActorCritic:
     torch.manual_seed(0)
     return ActorCritic(
-        5, 2, hidden_sizes=[16, 8], separate=separate, weight_init=weight_init,
-        initial_log_std=-0.5, mlp=implementation,
+        5, Gaussian(2, -0.5, KERNELS), hidden_sizes=[16, 8], separate=separate,
+        weight_init=weight_init, mlp=implementation,
     )  # fmt: skip
 
 
@@ -22,9 +25,9 @@ def test_means_and_values_have_their_shapes_and_agree_with_torch(separate) -> No
     """[B, A] and [B]; the plain-torch reference gives the same up to rounding."""
     x = torch.randn(7, 5)
     ours, theirs = network(separate)(x), network(separate, implementation=reference.mlp)(x)
-    assert ours.mean.shape == (7, 2)
+    assert ours.outputs.shape == (7, 2)
     assert ours.values.shape == (7,)
-    torch.testing.assert_close(ours.mean, theirs.mean)
+    torch.testing.assert_close(ours.outputs, theirs.outputs)
     torch.testing.assert_close(ours.values, theirs.values)
     torch.testing.assert_close(network(separate).value(x), ours.values)
 
@@ -54,16 +57,16 @@ def test_orthogonal_initialisation_has_its_gains(separate) -> None:
 def test_flat_parameters_are_the_modules_parameters() -> None:
     """The network uses the parameter buffer; gradients are written to the gradient buffer."""
     net = network()
-    before = net(torch.ones(1, 5)).mean.clone()
+    before = net(torch.ones(1, 5)).outputs.clone()
     flat = FlatParameters(net)
-    torch.testing.assert_close(net(torch.ones(1, 5)).mean, before)
+    torch.testing.assert_close(net(torch.ones(1, 5)).outputs, before)
     policy = net(torch.ones(3, 5))
-    gradients = [torch.ones_like(x) for x in (*policy, net.log_std)]
-    flat.backward((*policy, net.log_std), gradients)
+    gradients = [torch.ones_like(x) for x in (*policy, net.distribution.log_std)]
+    flat.backward((*policy, net.distribution.log_std), gradients)
     assert flat.grads.abs().sum() > 0
     # log_std's gradient is the given one, at the same offset as its values.
-    start = (net.log_std.data_ptr() - flat.params.data_ptr()) // 4
-    assert flat.grads[start : start + len(net.log_std)].eq(1.0).all()
+    start = (net.distribution.log_std.data_ptr() - flat.params.data_ptr()) // 4
+    assert flat.grads[start : start + len(net.distribution.log_std)].eq(1.0).all()
 
 
 def test_matrices_are_aligned_so_that_a_gpu_can_load_four_numbers_at_once() -> None:
@@ -74,5 +77,5 @@ def test_matrices_are_aligned_so_that_a_gpu_can_load_four_numbers_at_once() -> N
         if parameter.numel() % 4 == 0:
             assert (parameter.data_ptr() - flat.params.data_ptr()) % 16 == 0
     flat.params.zero_()
-    assert not net(torch.ones(1, 5)).mean.any()
+    assert not net(torch.ones(1, 5)).outputs.any()
     assert flat.params.numel() == sum(p.numel() for p in net.parameters())

@@ -27,7 +27,7 @@ def minibatch(rows: int, num_actions: int, device, dtype=torch.float32, spread: 
     values, change = normal(rows), normal(rows)
     batch = PpoBatch(
         normalized_observations=normal(rows, 1), actions=actions, log_probs=log_probs,
-        mean=old_mean, values=values, advantages=normal(rows), returns=normal(rows),
+        parameters=old_mean, values=values, advantages=normal(rows), returns=normal(rows),
     )  # fmt: skip
     return mean, log_std, values + 0.3 * change, batch, old_log_std
 
@@ -104,7 +104,9 @@ def test_a_ratio_beyond_the_clip_gets_no_gradient_that_pushes_it_further(device)
 def test_an_unchanged_policy_has_kl_exactly_zero(device) -> None:
     """The old and the new distributions are identical."""
     _, _, values, batch, old = minibatch(100, 8, device)
-    result = gaussian_ppo_loss(batch.mean, old, values, batch, old, COEFFICIENTS.tensor(device))
+    result = gaussian_ppo_loss(
+        batch.parameters, old, values, batch, old, COEFFICIENTS.tensor(device)
+    )
     assert result.metrics[METRICS.index("approx_kl")].item() == 0.0
 
 
@@ -132,6 +134,16 @@ def test_too_many_actions_are_refused() -> None:
 def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
     """Torch's own check of the registration."""
     mean, log_std, values, b, old = minibatch(5, 3, device)
-    args = (mean, log_std, values, b.actions, b.log_probs, b.mean, old, b.values, b.advantages)
+    args = (
+        mean,
+        log_std,
+        values,
+        b.actions,
+        b.log_probs,
+        b.parameters,
+        old,
+        b.values,
+        b.advantages,
+    )
     args = (*args, b.returns, COEFFICIENTS.tensor(device))
     torch.library.opcheck(torch.ops.rlgpu.gaussian_ppo_loss.default, args)

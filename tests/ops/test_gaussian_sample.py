@@ -92,7 +92,7 @@ def test_columns_of_one_matrix_are_sampled_and_stored(device) -> None:
     slot = empty_slot(outputs[:, :4])
     state, log_std = torch.tensor([3, 1], device=device), torch.full((4,), -20.0, device=device)
     gaussian_sample(outputs[:, :4], outputs[:, 4], log_std, state, slot)
-    assert torch.equal(slot.mean, outputs[:, :4])
+    assert torch.equal(slot.parameters, outputs[:, :4])
     assert torch.equal(slot.values, outputs[:, 4])
     torch.testing.assert_close(slot.actions, outputs[:, :4], atol=1e-6, rtol=0)
 

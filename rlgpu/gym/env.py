@@ -1,0 +1,196 @@
+"""Environments of Gymnasium, stepped in processes, with the interface of ``VecEnv``."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from contextlib import nullcontext, suppress
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.envs import Step, VecEnv, WorldCounts
+from rlgpu.errors import EngineFailed, UsageError, first_line
+from rlgpu.gym.spaces import action_space, observation_width
+from rlgpu.gym.worker import Chunk, maker, serve
+from rlgpu.sim import Timing
+
+_DIED = "a process of the environments has died"
+_CLOSING = 2.0
+_FEWEST = 8
+"""Environments below which another process does not pay."""
+
+
+class Processes:
+    """What the trainer, the viewer and checkpoints ask of a simulation; holds the processes."""
+
+    capturable = False
+    joint_names = ()
+
+    def __init__(self, word: str, num_envs: int, seed: int, frame_rate: float) -> None:
+        """Starts the processes, each with as many environments, and resets these.
+
+        Args:
+            word: As for ``rlgpu.gym.worker.maker``.
+            num_envs: Number of environments.
+            seed: Seed of the first environment; the others follow.
+            frame_rate: Steps per second of their time.
+        """
+        self.num_envs, self.device = num_envs, torch.device("cpu")
+        self.timing = Timing(1.0 / frame_rate, 1)
+        wanted = max(min(os.cpu_count() or 1, num_envs // _FEWEST), 1)
+        self._ends = [round(i * num_envs / wanted) for i in range(1, wanted)]
+        bounds = [0, *self._ends, num_envs]
+        context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads' locks
+        self._pipes, self._processes = [], []
+        for first, end in pairwise(bounds):
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=serve, args=(theirs, word, end - first, seed + first), daemon=True
+            )
+            process.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self._processes.append(process)
+        self.description = f"Gymnasium's {word} in {wanted} processes"
+
+    def receive(self) -> list[Any]:
+        """Waits for what every process sends, in the order of the environments.
+
+        Raises:
+            EngineFailed: A process has failed.
+        """
+        received = []
+        for pipe in self._pipes:
+            try:
+                received.append(pipe.recv())
+            except (EOFError, OSError) as error:
+                raise EngineFailed(_DIED) from error
+            if isinstance(received[-1], str):
+                lines = received[-1].strip().splitlines()
+                failed = EngineFailed(f"the environment failed: {lines[-1]}")
+                failed.add_note(received[-1])
+                raise failed
+        return received
+
+    def send(self, actions: np.ndarray) -> None:
+        """Sends each process its environments' actions.
+
+        Raises:
+            EngineFailed: A process has died.
+        """
+        try:
+            for pipe, part in zip(self._pipes, np.split(actions, self._ends), strict=True):
+                pipe.send(part)
+        except OSError as error:
+            raise EngineFailed(_DIED) from error
+
+    def capturing(self) -> Any:
+        """Returns a context that does nothing: other processes are not captured."""
+        return nullcontext()
+
+    def mirror(self) -> Any:
+        """Refuses: these environments are not MuJoCo models."""
+        raise UsageError("environments of Gymnasium are not drawn; use headless=True")
+
+    def close(self) -> None:
+        """Ends the processes."""
+        for pipe, process in zip(self._pipes, self._processes, strict=True):
+            with suppress(OSError):  # it has ended
+                pipe.send(None)
+            process.join(_CLOSING)
+            process.kill()
+            pipe.close()
+
+
+class GymEnv(VecEnv):
+    """N environments of Gymnasium, reset in the step in which they end."""
+
+    def __init__(self, word: str, config: Any, num_envs: int, seed: int) -> None:
+        """Starts them.
+
+        Args:
+            word: As for ``rlgpu.gym.worker.maker``.
+            config: The task's configuration.
+            num_envs: Number of environments.
+            seed: Seed of the first environment; the others follow.
+
+        Raises:
+            UsageError: There is no such environment, or its spaces are not supported.
+        """
+        try:
+            one = maker(word)()
+        except Exception as error:  # whatever registration or a user's code raises
+            raise UsageError(f"task=gym:{word}: {first_line(error)}") from error
+        try:
+            self.num_observations = observation_width(one.observation_space)
+            self.action_space, self._to_gym = action_space(one.action_space)
+        except UsageError as error:
+            raise UsageError(f"task=gym:{word}: {error}") from error
+        length = one.spec.max_episode_steps if one.spec else None
+        self.task = _TaskOf(_Lengths(length or config.episode_length))  # type: ignore[assignment]
+        self.num_envs, self.num_actions = num_envs, self.action_space.size
+        self.device, self.host_may_read = torch.device("cpu"), True
+        processes = Processes(word, num_envs, seed, float(one.metadata.get("render_fps", 30)))
+        one.close()
+        self.sim = processes  # type: ignore[assignment]
+        self._processes = processes
+        self.generator = torch.Generator().manual_seed(seed)
+        none = torch.zeros((), dtype=torch.int64)
+        self.counts = WorldCounts(none, none.clone())
+        self.observations = self._flat(np.concatenate(processes.receive()))
+
+    def _flat(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).float().reshape(self.num_envs, self.num_observations)
+
+    def step(self, actions: Tensor) -> Step:
+        """Applies actions for one step; environments that ended are reset in it.
+
+        Args:
+            actions: Choices, or numbers that are clamped to [-1, 1], shape [N, A].
+        """
+        self._processes.send(self._to_gym(actions))
+        parts = self._processes.receive()
+        whole = Chunk(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+        terminated = torch.from_numpy(whole.terminated)
+        self.observations.copy_(self._flat(whole.observations))
+        return Step(
+            self.observations,
+            torch.from_numpy(whole.rewards).float(),
+            terminated,
+            torch.from_numpy(whole.truncated) & ~terminated,
+            self._flat(whole.final_observations),
+        )
+
+    def evaluate_step(self, actions: Tensor) -> Step:
+        """Refuses: such a step cannot be done without its physics."""
+        raise UsageError("a task of Gymnasium's cannot be profiled in parts")
+
+    def randomize_ages(self) -> None:
+        """Refuses: the environments count their own steps."""
+        raise UsageError("train.init_at_random_ep_len: Gymnasium's environments count their steps")
+
+    def nan_source(self) -> str:
+        """Returns what is known of where a NaN came from: the environment's step."""
+        return "the environment's step"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns nothing but the generator: environments cannot be saved."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on with new episodes, as environments cannot be restored."""
+        self.generator.set_state(state["generator"].cpu())
+
+
+class _TaskOf(NamedTuple):
+    """What the trainer asks of a task."""
+
+    config: _Lengths
+
+
+class _Lengths(NamedTuple):
+    episode_length: int

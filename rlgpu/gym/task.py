@@ -1,0 +1,49 @@
+"""The task that a word such as ``gym:CartPole-v1`` names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from rlgpu.config import Count
+from rlgpu.envs import ForeignTask, TaskConfig, VecEnv
+from rlgpu.errors import UsageError
+
+
+@dataclass(frozen=True)
+class GymTaskConfig(TaskConfig):
+    """Settings of an environment of Gymnasium."""
+
+    num_envs: Count = 32
+    """Default number of environments, in as many processes as there are cores."""
+    episode_length: Count = 1000
+    """Used where the environment itself has no time limit, for playing back only."""
+
+
+def gym_task(word: str) -> type[ForeignTask]:
+    """Returns the task of an environment of Gymnasium, or of a class that has its interface.
+
+    Args:
+        word: ``gym:`` and a registered name or ``path/to/file.py:Class``.
+
+    Raises:
+        UsageError: Gymnasium is not installed.
+    """
+    try:
+        from rlgpu.gym.env import GymEnv  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(f"task={word}: {error}; pip install gymnasium") from error
+    name = word.partition(":")[2]
+
+    class GymTask(ForeignTask):
+        Config: ClassVar[type[TaskConfig]] = GymTaskConfig
+
+        @classmethod
+        def make(
+            cls, config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
+        ) -> VecEnv:
+            return GymEnv(name, config, num_envs, seed)
+
+    return GymTask

@@ -1,0 +1,100 @@
+"""What a distribution of actions must define, and PPO's loss on any of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rlgpu.ops import ActionSlot, PpoBatch
+
+
+class Gradients(NamedTuple):
+    """Gradients of the mean loss of a minibatch, and its metrics."""
+
+    outputs: Tensor
+    """With respect to the network's outputs, shape [B, P]."""
+    values: Tensor
+    """With respect to the values, shape [B]."""
+    log_std: Tensor
+    """With respect to the distribution's ``log_std``, of its shape."""
+    metrics: Tensor
+    """Means over the rows, in the order of ``METRICS``, shape [6]."""
+
+
+class Distribution(nn.Module, ABC):
+    """A distribution of actions, given by P outputs of a network for each row."""
+
+    num_actions: int
+    """Number of actions A."""
+    num_outputs: int
+    """Number of outputs P of the network for a row."""
+    log_std: Tensor
+    """Log standard deviations that are parameters of their own, shape [A]; [0] without any."""
+
+    @abstractmethod
+    def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
+        """Samples actions and writes what acting yields to a rollout slot.
+
+        Args:
+            outputs: Of the network, shape [N, P].
+            values: The critic's, copied into the slot, shape [N].
+            rng_state: Seed and number of calls so far, shape [2], int64; the latter is incremented.
+            slot: Tensors that the results are written to.
+        """
+
+    @abstractmethod
+    def mode(self, outputs: Tensor) -> Tensor:
+        """Returns the likeliest actions, [N, P] -> [N, A]."""
+
+    @abstractmethod
+    def log_prob(self, outputs: Tensor, actions: Tensor) -> Tensor:
+        """Returns log-probabilities, [B, P] and [B, A] -> [B]."""
+
+    @abstractmethod
+    def entropy(self, outputs: Tensor) -> Tensor:
+        """Returns entropies [nat], [B, P] -> [B]."""
+
+    @abstractmethod
+    def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
+        """Returns KL(old || new) of each row [nat], [B, P] twice -> [B]."""
+
+    def remember(self) -> None:
+        """Keeps what the acting policy's distribution depends on beside its outputs."""
+
+    def ppo_gradients(
+        self, outputs: Tensor, values: Tensor, batch: PpoBatch, coefficients: Tensor
+    ) -> Gradients:
+        """Returns the gradients of PPO's mean loss over B rows, and the means of its metrics.
+
+        The loss is that of ``rlgpu.ops.gaussian_ppo_loss``, without a bounds loss.
+
+        Args:
+            outputs: Current outputs, shape [B, P].
+            values: Current values, shape [B].
+            batch: The minibatch's data from the rollout.
+            coefficients: Coefficients from ``PpoCoefficients.tensor``, shape [5].
+        """
+        clip_ratio, value_loss_coef, clip_value, entropy_coef, _ = coefficients
+        outputs, values = (x.detach().requires_grad_() for x in (outputs, values))
+        with torch.enable_grad():
+            ratio = (self.log_prob(outputs, batch.actions) - batch.log_probs).exp()
+            clipped_ratio = ratio.clamp(1 - clip_ratio, 1 + clip_ratio)
+            surrogate = torch.maximum(-batch.advantages * ratio, -batch.advantages * clipped_ratio)
+            value_error = 0.5 * (values - batch.returns).square()
+            change = (values - batch.values).clamp(-clip_ratio, clip_ratio)
+            clipped = 0.5 * (batch.values + change - batch.returns).square()
+            larger = (clipped > value_error) & (clip_value != 0)
+            value_error = torch.where(larger, clipped, value_error)
+            entropy = self.entropy(outputs)
+            loss = (surrogate + value_loss_coef * value_error - entropy_coef * entropy).mean()
+            grad_outputs, grad_values = torch.autograd.grad(loss, (outputs, values))
+        with torch.no_grad():
+            kl = self.kl(batch.parameters, outputs)
+            clip_fraction = (ratio != clipped_ratio).to(kl.dtype)
+            bounds = torch.zeros_like(kl)
+            terms = (surrogate, value_error, entropy, bounds, kl, clip_fraction)
+            metrics = torch.stack([term.mean() for term in terms])
+        return Gradients(grad_outputs, grad_values, torch.zeros_like(self.log_std), metrics)

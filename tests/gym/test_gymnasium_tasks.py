@@ -1,0 +1,158 @@
+"""Environments of Gymnasium as tasks: what a step returns, spaces, faults, training."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+import train
+from rlgpu.envs import TaskConfig
+from rlgpu.errors import EngineFailed, UsageError
+from rlgpu.gym.env import GymEnv
+from rlgpu.spaces import Continuous, Discrete
+
+OURS = Path(__file__).parent / "envs_of_ours.py"
+
+
+@pytest.fixture
+def make():
+    """Returns a function that makes environments, closed after the test."""
+    made = []
+
+    def build(word: str, num_envs: int = 3, seed: int = 5) -> GymEnv:
+        made.append(GymEnv(word, TaskConfig(), num_envs, seed))
+        return made[-1]
+
+    yield build
+    for env in made:
+        env.sim.close()
+
+
+def test_steps_are_those_of_the_environments_themselves(make) -> None:
+    """40 CartPoles in more than one process, 120 random steps: the same to the last bit."""
+    env = make("CartPole-v1", 40)
+    singles = [gymnasium.make("CartPole-v1") for _ in range(40)]
+    first = np.stack([single.reset(seed=5 + i)[0] for i, single in enumerate(singles)])
+    assert np.array_equal(env.observations.numpy(), first)
+    g = torch.Generator().manual_seed(1)
+    ended = 0
+    for _ in range(120):
+        actions = torch.randint(2, (40, 1), generator=g)
+        step = env.step(actions.float())
+        for i, single in enumerate(singles):
+            final, reward, terminated, truncated, _ = single.step(int(actions[i]))
+            assert np.array_equal(step.final_observations[i].numpy(), final)
+            assert (step.rewards[i], step.terminated[i]) == (reward, terminated)
+            assert not truncated
+            following = single.reset()[0] if terminated else final
+            assert np.array_equal(step.observations[i].numpy(), following)
+            ended += terminated
+    assert ended > 100
+
+
+def test_a_time_limit_is_not_a_failure(make) -> None:
+    """Action 0 of ours is the space's 3: truncated at 3 steps; action 1 fails at 5."""
+    env = make(f"{OURS}:Counter", 2)
+    assert env.action_space == Discrete((2,))
+    for count in range(1, 7):
+        step = env.step(torch.tensor([[0.0], [1.0]]))
+        assert step.truncated.tolist() == [count in (3, 6), False]
+        assert step.terminated.tolist() == [False, count == 5]
+        if count == 3:
+            assert step.final_observations[0].tolist() == [3.0, 3.0]
+            assert step.observations[0].tolist() == [0.0, 3.0]
+            assert step.rewards.tolist() == [3.0, 3.0]
+
+
+def test_bounded_actions_are_stretched_from_minus_one_to_one(make) -> None:
+    """The middle of 0..10 and -1..3 is (5, 1); what is beyond is clamped."""
+    env = make(f"{OURS}:Bounded", 3)
+    assert env.action_space == Continuous(2)
+    step = env.step(torch.tensor([[0.0, 0.0], [-9.0, 9.0], [0.5, -0.5]]))
+    assert step.observations.tolist() == [[5.0, 1.0], [0.0, 3.0], [7.5, 0.0]]
+
+
+def test_several_choices_are_passed_on(make) -> None:
+    """The second counts from 5."""
+    env = make(f"{OURS}:Several", 2)
+    assert env.action_space == Discrete((3, 2))
+    step = env.step(torch.tensor([[2.0, 0.0], [1.0, 1.0]]))
+    assert step.observations.tolist() == [[2.0, 5.0], [1.0, 6.0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Strange", "its observations are Dict; Box is supported"),
+        ("Endless", "its actions have no bounds; gymnasium.wrappers"),
+        ("Texts", "its actions are Text; supported are Discrete"),
+        ("Absent", "has no attribute 'Absent'"),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(name, said) -> None:
+    """Before any process starts."""
+    with pytest.raises(UsageError, match=said):
+        GymEnv(f"{OURS}:{name}", TaskConfig(), 2, 0)
+
+
+def test_an_environment_that_is_not_registered_is_refused(capsys) -> None:
+    """On the command line too, in one line."""
+    assert train.main(["task=gym:CartPoll-v1", "headless=True"]) == 2
+    said = capsys.readouterr().err
+    assert "task=gym:CartPoll-v1" in said
+    assert said.count("\n") == 1
+
+
+def test_an_environment_that_fails_ends_training_in_a_sentence(make) -> None:
+    """With its own message; so does a process that dies."""
+    env = make(f"{OURS}:Failing", 2)
+    with pytest.raises(EngineFailed, match="ZeroDivisionError: by the environment"):
+        for _ in range(9):
+            env.step(torch.zeros(2, 1))
+    other = make("CartPole-v1", 2)
+    other.sim._processes[0].kill()
+    with pytest.raises(EngineFailed, match="a process of the environments has died"):
+        for _ in range(3):
+            other.step(torch.zeros(2, 1))
+
+
+def test_closing_ends_the_processes(make) -> None:
+    """All of them."""
+    env = make("CartPole-v1", 16)
+    env.sim.close()
+    assert not any(process.is_alive() for process in env.sim._processes)
+
+
+def test_the_keys_of_such_a_task_are_explained(capsys) -> None:
+    """With its own defaults; videos are refused, not left out."""
+    assert train.main(["--help", "task=gym:CartPole-v1", "task.num_envs"]) == 0
+    assert "task.num_envs=32" in capsys.readouterr().out
+    words = ["task=gym:CartPole-v1", "capture_video=True", "headless=True"]
+    assert train.main(words) == 2
+    assert "task=gym:CartPole-v1 is not recorded" in capsys.readouterr().err
+
+
+def test_a_run_trains_resumes_and_plays(tmp_path, capsys) -> None:
+    """By the command line."""
+    words = ["headless=True", f"runs_dir={tmp_path}"]
+    short = ["task=gym:CartPole-v1", "num_envs=4", "train.horizon_length=8"]
+    assert train.main([*short, "max_iterations=2", *words]) == 0
+    latest = f"checkpoint={tmp_path}/gym_CartPole-v1/latest"
+    assert train.main([latest, "max_iterations=4", *words]) == 0
+    assert "done after 4 iterations" in capsys.readouterr().out
+    assert train.main([latest, "test=True", "games=4", "num_envs=2", *words]) == 0
+    assert "4 episodes, 2 per environment" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_cartpole_v1_learns_to_stand(tmp_path) -> None:
+    """The default settings reach 475 of 500, from which the environment counts as solved."""
+    words = ["task=gym:CartPole-v1", "headless=True", f"runs_dir={tmp_path}"]
+    assert train.main(words) == 0
+    rows = list(csv.DictReader((tmp_path / "gym_CartPole-v1/latest/metrics.csv").open()))
+    assert max(float(row["mean_return"]) for row in rows) >= 475.0
