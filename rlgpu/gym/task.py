@@ -16,7 +16,7 @@ from rlgpu.errors import UsageError
 class GymTaskConfig(TaskConfig):
     """Settings of an environment of Gymnasium."""
 
-    num_envs: Count = 32
+    num_envs: Count = 64
     """Default number of environments, in as many processes as there are cores."""
     episode_length: Count = 1000
     """Used where the environment itself has no time limit, for playing back only."""

@@ -131,7 +131,7 @@ def test_closing_ends_the_processes(make) -> None:
 def test_the_keys_of_such_a_task_are_explained(capsys) -> None:
     """With its own defaults; videos are refused, not left out."""
     assert train.main(["--help", "task=gym:CartPole-v1", "task.num_envs"]) == 0
-    assert "task.num_envs=32" in capsys.readouterr().out
+    assert "task.num_envs=64" in capsys.readouterr().out
     words = ["task=gym:CartPole-v1", "capture_video=True", "headless=True"]
     assert train.main(words) == 2
     assert "task=gym:CartPole-v1 is not recorded" in capsys.readouterr().err
