@@ -123,6 +123,11 @@ class GymEnv(VecEnv):
         """
         try:
             one = maker(word)()
+        except ImportError as error:
+            raise UsageError(
+                f"task=gym:{word}: {first_line(error)}; Gymnasium's extras bring what environments "
+                "need: pip install 'gymnasium[mujoco]', 'gymnasium[box2d]', ..."
+            ) from error
         except Exception as error:  # whatever registration or a user's code raises
             raise UsageError(f"task=gym:{word}: {first_line(error)}") from error
         try:
