@@ -82,14 +82,11 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
     given = read_words(arguments)
     start = _find_start(given, cfg)
     if _wants_video(given, start, cfg):
+        _check_drawable(given.get("task") or (start.saved.task_word if start.saved else ""))
         require_video()  # before MuJoCo is imported, which is when it chooses how to draw
     composed = compose(arguments, WithScripts(tasks), ENGINES, cfg, start.saved)
     for note in composed.notes:
         console.print(note)
-    if composed.config.capture_video and _is_gym(composed):
-        raise UsageError(
-            f"capture_video=True: task={composed.task_word} is not recorded; leave it out"
-        )
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -159,7 +156,7 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
         _restore(path, content, trainer if resuming else agent)
     # Write nothing until everything has been checked.
     folder = create_run_folder(config, origin)
-    where = "" if _is_gym(composed) else f" on {config.sim.engine}"
+    where = "" if _is_gym(composed.task_word) else f" on {config.sim.engine}"
     title = f"{config.task.name}{where}, {config.num_envs} environments"
     display = Display(console, title, config.max_iterations, folder)
     recorder = partial(_record, composed, agent) if config.capture_video else None
@@ -231,9 +228,15 @@ def _record(composed: Composed, agent: Ppo, path: Path) -> None:
         env.sim.close()
 
 
-def _is_gym(composed: Composed) -> bool:
+def _is_gym(task_word: str) -> bool:
     """Returns whether the environments are Gymnasium's, which no engine of ours simulates."""
-    return composed.task_word.startswith("gym:")
+    return task_word.startswith("gym:")
+
+
+def _check_drawable(task_word: str) -> None:
+    """Refuses a video of environments that we do not draw."""
+    if _is_gym(task_word):
+        raise UsageError(f"capture_video=True: task={task_word} is not recorded; leave it out")
 
 
 def _opens_viewer(config: Config) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from rlgpu.config import Config
 from rlgpu.errors import UsageError, first_line, usable_path
 
-FORMAT = 4
+FORMAT = 5
 _SECTIONS = ("format", "digest", "config", "origin", "agent", "env", "trainer", "joint_names")
 NUMBERED = "iteration_{:06d}.pth"
 
@@ -51,7 +51,9 @@ def digest(content: Any) -> str:
 
     def add(value: Any) -> None:
         if isinstance(value, Tensor):
-            hashed.update(f"{value.dtype}{tuple(value.shape)}".encode())
+            # A damaged file may claim that a tensor needs gradients; none that is saved does.
+            wants_grad = " grad" if value.requires_grad else ""
+            hashed.update(f"{value.dtype}{tuple(value.shape)}{wants_grad}".encode())
             flat = value.detach().cpu().contiguous().reshape(-1)
             hashed.update(flat.view(torch.uint8).numpy().tobytes())
         elif isinstance(value, Mapping):

@@ -130,6 +130,7 @@ class ArenaExchange:
             self._events = request, result = driver.new_event(), driver.new_event()
             self.close = weakref.finalize(self, _free, driver, memory, self._events)
             """Gives memory and events back; the tensors must not be used any more."""
+            self.close.atexit = False  # by then the driver may be gone, and it frees all anyway
             self.handles: Mapping[str, str] = {
                 "memory": driver.share_memory(memory),
                 "request": driver.share_event(request),
