@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from rlgpu.training import load_checkpoint
+from rlgpu.training.checkpoint import digest
 from tests.runs import equal
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +139,13 @@ def test_a_flipped_bit_never_loads(tmp_path) -> None:
             continue
         assert equal(loaded, content), f"byte {place} changed what was loaded"
     assert refused > 200
+
+
+def test_a_tensor_that_claims_to_need_gradients_is_damage() -> None:
+    """One bit says so in a file; a tensor loaded that way would drag autograd into training."""
+    values = torch.ones(3)
+    assert digest({"a": values}) == digest({"a": values.clone()})
+    assert digest({"a": values}) != digest({"a": values.clone().requires_grad_()})
 
 
 def test_a_full_disk_is_said_once_and_does_not_end_training(tmp_path) -> None:
