@@ -14,6 +14,7 @@ FLOORS = {
     "rlgpu": 0,
     "rlgpu.curve": 0,
     "rlgpu.errors": 0,
+    "rlgpu.files": 0,
     "rlgpu.new_task": 0,
     "rlgpu.stopping": 0,
     "rlgpu.rotations": 0,

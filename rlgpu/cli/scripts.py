@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rlgpu.config import is_foreign
+from rlgpu.config import is_foreign, is_gym
 
 
 class WithScripts(dict[str, Any]):
@@ -17,7 +17,7 @@ class WithScripts(dict[str, Any]):
     def __missing__(self, word: str) -> Any:
         if not is_foreign(word):
             raise KeyError(word)
-        if word.startswith("gym:"):
+        if is_gym(word):
             from rlgpu.gym.task import gym_task  # noqa: PLC0415
 
             self[word] = gym_task(word)

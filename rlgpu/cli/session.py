@@ -21,6 +21,7 @@ from rlgpu.config import (
     SavedRun,
     compose,
     convert,
+    is_gym,
     read_file,
     read_words,
     task_name,
@@ -156,7 +157,7 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
         _restore(path, content, trainer if resuming else agent)
     # Write nothing until everything has been checked.
     folder = create_run_folder(config, origin)
-    where = "" if _is_gym(composed.task_word) else f" on {config.sim.engine}"
+    where = "" if is_gym(composed.task_word) else f" on {config.sim.engine}"
     title = f"{config.task.name}{where}, {config.num_envs} environments"
     display = Display(console, title, config.max_iterations, folder)
     recorder = partial(_record, composed, agent) if config.capture_video else None
@@ -228,14 +229,9 @@ def _record(composed: Composed, agent: Ppo, path: Path) -> None:
         env.sim.close()
 
 
-def _is_gym(task_word: str) -> bool:
-    """Returns whether the environments are Gymnasium's, which no engine of ours simulates."""
-    return task_word.startswith("gym:")
-
-
 def _check_drawable(task_word: str) -> None:
     """Refuses a video of environments that we do not draw."""
-    if _is_gym(task_word):
+    if is_gym(task_word):
         raise UsageError(f"capture_video=True: task={task_word} is not recorded; leave it out")
 
 

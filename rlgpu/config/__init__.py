@@ -17,7 +17,7 @@ from rlgpu.config.reading import read_file, read_words, yaml_text
 from rlgpu.config.resolve import minibatch_split
 from rlgpu.config.saved import SavedRun, plain
 from rlgpu.config.schema import Config, TrainConfig
-from rlgpu.config.task_file import is_foreign, task_name
+from rlgpu.config.task_file import is_foreign, is_gym, task_name
 
 __all__ = [
     "Composed",
@@ -38,6 +38,7 @@ __all__ = [
     "convert",
     "help_text",
     "is_foreign",
+    "is_gym",
     "keys_of",
     "leaves",
     "minibatch_split",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rlgpu.config.keys import keys_of
 from rlgpu.errors import UsageError, first_line, line_in, nearest, usable_path
+from rlgpu.files import load_module
 
 FOREIGN = {
     "isaacgym": "IsaacGymPPO",
@@ -77,6 +76,11 @@ def is_foreign(word: str) -> bool:
     return bool(colon) and kind in FOREIGN
 
 
+def is_gym(word: str) -> bool:
+    """Returns whether ``task=`` names an environment of Gymnasium, which no engine simulates."""
+    return word.startswith("gym:")
+
+
 def task_name(word: str) -> str:
     """Returns the name of the task that ``task=`` names, which also names its runs."""
     name = word.rpartition(":")[2]
@@ -103,18 +107,10 @@ def _import_class(file: Path, class_name: str) -> Any:
         raise UsageError(
             f"{given}: wanted an existing file.py:ClassName; task= also finds a moved one"
         )
-    module_name = f"rlgpu_task_{file.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, file.resolve())
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise UsageError(f"{given}: wanted a Python file, with a name that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look up their module by name; what lies beside the file can be imported by it.
-    sys.modules[module_name] = module
-    folder = str(file.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
     try:
-        spec.loader.exec_module(module)
+        module = load_module(file)
     except (Exception, SystemExit) as error:
         raise UsageError(f"task={file}: {line_in(error, file)}") from error
     found = getattr(module, class_name, None)

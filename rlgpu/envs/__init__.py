@@ -2,20 +2,23 @@
 
 from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
-from rlgpu.envs.foreign import ForeignTask
+from rlgpu.envs.foreign import ForeignSettings, ForeignTask, Stepped, foreign_task
 from rlgpu.envs.task import Outcome, Task, TaskConfig, uniform
 from rlgpu.envs.vec_env import Step, VecEnv, WorldCounts
 
 __all__ = [
     "Columns",
+    "ForeignSettings",
     "ForeignTask",
     "Outcome",
     "Step",
+    "Stepped",
     "Task",
     "TaskConfig",
     "VecEnv",
     "WorldCounts",
     "explained",
+    "foreign_task",
     "scene_of",
     "uniform",
 ]

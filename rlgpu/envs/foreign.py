@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 
@@ -11,25 +10,46 @@ from rlgpu.envs.task import TaskConfig
 from rlgpu.envs.vec_env import VecEnv
 
 
-class ForeignTask(ABC):
-    """A task whose environments are built by other code, and only stepped by us."""
+class MakeEnv(Protocol):
+    """Builds the environments of such a task."""
 
-    Config: ClassVar[type[TaskConfig]]
-
-    @classmethod
-    @abstractmethod
-    def make(
-        cls, config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
+    def __call__(
+        self, config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
     ) -> VecEnv:
-        """Returns its environments.
+        """Returns the environments.
 
         Args:
-            config: An instance of ``Config``.
+            config: An instance of the task's ``Config``.
             num_envs: Number of environments.
-            seed: Seed of all random generators that it uses.
+            seed: Seed of all random generators that they use.
             device: Device of the simulation.
             engine: Name of the engine.
 
         Raises:
             UsageError: They cannot be built; the message says why.
         """
+
+
+class ForeignTask:
+    """A task whose environments are built by other code, and only stepped by us."""
+
+    Config: ClassVar[type[TaskConfig]]
+    make: ClassVar[MakeEnv]
+
+
+def foreign_task(config: type[TaskConfig], make: MakeEnv) -> type[ForeignTask]:
+    """Returns a task of the given settings, built by the given function."""
+    members = {"Config": config, "make": staticmethod(make)}
+    return type("ForeignTask", (ForeignTask,), members)
+
+
+class ForeignSettings(NamedTuple):
+    """What the trainer asks of such a task's configuration."""
+
+    episode_length: int
+
+
+class Stepped(NamedTuple):
+    """What the trainer asks of such a task."""
+
+    config: ForeignSettings

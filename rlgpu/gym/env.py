@@ -6,13 +6,13 @@ import multiprocessing
 import os
 from contextlib import nullcontext, suppress
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.envs import Step, VecEnv, WorldCounts
+from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import EngineFailed, UsageError, first_line
 from rlgpu.gym.spaces import action_space, observation_width
 from rlgpu.gym.worker import Chunk, maker, serve
@@ -136,7 +136,7 @@ class GymEnv(VecEnv):
         except UsageError as error:
             raise UsageError(f"task=gym:{word}: {error}") from error
         length = one.spec.max_episode_steps if one.spec else None
-        self.task = _TaskOf(_Lengths(length or config.episode_length))  # type: ignore[assignment]
+        self.task = Stepped(ForeignSettings(length or config.episode_length))  # type: ignore[assignment]
         self.num_envs, self.num_actions = num_envs, self.action_space.size
         self.device, self.host_may_read = torch.device("cpu"), True
         processes = Processes(word, num_envs, seed, float(one.metadata.get("render_fps", 30)))
@@ -189,13 +189,3 @@ class GymEnv(VecEnv):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on with new episodes, as environments cannot be restored."""
         self.generator.set_state(state["generator"].cpu())
-
-
-class _TaskOf(NamedTuple):
-    """What the trainer asks of a task."""
-
-    config: _Lengths
-
-
-class _Lengths(NamedTuple):
-    episode_length: int

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
 from rlgpu.config import Count
-from rlgpu.envs import ForeignTask, TaskConfig, VecEnv
+from rlgpu.envs import ForeignTask, TaskConfig, VecEnv, foreign_task
 from rlgpu.errors import UsageError
 
 
@@ -37,13 +37,7 @@ def gym_task(word: str) -> type[ForeignTask]:
         raise UsageError(f"task={word}: {error}; pip install gymnasium") from error
     name = word.partition(":")[2]
 
-    class GymTask(ForeignTask):
-        Config: ClassVar[type[TaskConfig]] = GymTaskConfig
+    def make(config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str) -> VecEnv:
+        return GymEnv(name, config, num_envs, seed)
 
-        @classmethod
-        def make(
-            cls, config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
-        ) -> VecEnv:
-            return GymEnv(name, config, num_envs, seed)
-
-    return GymTask
+    return foreign_task(GymTaskConfig, make)

@@ -5,7 +5,6 @@ It imports Gymnasium and NumPy only, so that starting it takes no longer than th
 
 from __future__ import annotations
 
-import importlib.util
 import signal
 import traceback
 from collections.abc import Callable
@@ -17,6 +16,8 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from rlgpu.files import load_module
 
 
 class Chunk(NamedTuple):
@@ -45,11 +46,7 @@ def maker(word: str) -> Callable[[], gymnasium.Env[Any, Any]]:
     if not (colon and path.endswith(".py")):
         gymnasium.spec(word)
         return partial(gymnasium.make, word)
-    spec = importlib.util.spec_from_file_location(f"rlgpu_gym_{Path(path).stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Callable[[], gymnasium.Env[Any, Any]] = getattr(module, name)
+    found: Callable[[], gymnasium.Env[Any, Any]] = getattr(load_module(Path(path)), name)
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -196,6 +197,38 @@ def normalize(x: Tensor, scale: Tensor, offset: Tensor, clip: float, *, out: Ten
     out.copy_((offset + x * scale).clamp(-clip, clip))
 
 
+class ClippedLosses(NamedTuple):
+    """PPO's two losses of each row, each of shape [B]."""
+
+    surrogate: Tensor
+    value_error: Tensor
+    clipped: Tensor
+    """1 where the ratio of probabilities was clipped, otherwise 0."""
+
+
+def clipped_losses(
+    log_probs: Tensor, values: Tensor, batch: PpoBatch, clip_ratio: Tensor, clip_value: Tensor
+) -> ClippedLosses:
+    """Returns the clipped surrogate and the value loss of each row, differentiable by autograd.
+
+    Args:
+        log_probs: Of the batch's actions by the current policy, shape [B].
+        values: Current values, shape [B].
+        batch: The minibatch's data from the rollout.
+        clip_ratio: Largest change of the ratio, and of the value, that earns anything.
+        clip_value: Not 0 where the change of the value is clipped.
+    """
+    ratio = (log_probs - batch.log_probs).exp()
+    clipped_ratio = ratio.clamp(1 - clip_ratio, 1 + clip_ratio)
+    surrogate = torch.maximum(-batch.advantages * ratio, -batch.advantages * clipped_ratio)
+    value_error = 0.5 * (values - batch.returns).square()
+    change = (values - batch.values).clamp(-clip_ratio, clip_ratio)
+    clipped_error = 0.5 * (batch.values + change - batch.returns).square()
+    larger = (clipped_error > value_error) & (clip_value != 0)
+    value_error = torch.where(larger, clipped_error, value_error)
+    return ClippedLosses(surrogate, value_error, (ratio != clipped_ratio).to(values.dtype))
+
+
 def gaussian_ppo_loss(
     mean: Tensor,
     log_std: Tensor,
@@ -209,19 +242,14 @@ def gaussian_ppo_loss(
     leaves = [x.detach().requires_grad_() for x in (mean, log_std, values)]
     with torch.enable_grad():
         mean, log_std, values = leaves
-        ratio = torch.exp(log_prob(batch.actions, mean, log_std) - batch.log_probs)
-        clipped_ratio = ratio.clamp(1 - clip_ratio, 1 + clip_ratio)
-        surrogate = torch.maximum(-batch.advantages * ratio, -batch.advantages * clipped_ratio)
-        value_error = 0.5 * (values - batch.returns).square()
-        change = (values - batch.values).clamp(-clip_ratio, clip_ratio)
-        clipped = 0.5 * (batch.values + change - batch.returns).square()
-        larger = (clipped > value_error) & (clip_value != 0)
-        value_error = torch.where(larger, clipped, value_error)
+        losses = clipped_losses(
+            log_prob(batch.actions, mean, log_std), values, batch, clip_ratio, clip_value
+        )
         entropy = (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum().expand_as(values)
         bounds = (mean.abs() - SOFT_BOUND).clamp(min=0.0).square().sum(-1)
         loss = (
-            surrogate
-            + value_loss_coef * value_error
+            losses.surrogate
+            + value_loss_coef * losses.value_error
             - entropy_coef * entropy
             + bounds_loss_coef * bounds
         ).mean()
@@ -233,8 +261,7 @@ def gaussian_ppo_loss(
         + 0.5 * ((batch.parameters - mean) * (-log_std).exp()).square()
         - 0.5
     ).sum(-1)
-    clip_fraction = (ratio != clipped_ratio).to(mean.dtype)
-    terms = (surrogate, value_error, entropy, bounds, kl, clip_fraction)
+    terms = (losses.surrogate, losses.value_error, entropy, bounds, kl, losses.clipped)
     metrics = torch.stack([term.detach().mean() for term in terms])
     return PpoGradients(grads[0], grads[1], grads[2], metrics)
 

@@ -176,3 +176,21 @@ class Simulator(Protocol):
 
     def close(self) -> None:
         """Frees the engine's memory and threads."""
+
+
+def checked_parameter(name: str, values: Tensor, current: Mapping[str, Tensor]) -> Tensor:
+    """Returns a parameter's current values, for new ones to be written over them.
+
+    Args:
+        name: Name of the parameter.
+        values: The new values.
+        current: Current values of all that vary.
+
+    Raises:
+        ValueError: The new values do not have the parameter's shape.
+    """
+    if values.shape != current[name].shape:
+        raise ValueError(
+            f"parameter {name} has shape {tuple(current[name].shape)}, got {tuple(values.shape)}"
+        )
+    return current[name]

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.envs import Step, VecEnv, WorldCounts
+from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import UsageError
 from rlgpu.isaacgym.scene import Sim
 from rlgpu.sim import Timing
@@ -88,7 +88,8 @@ class ScriptEnv(VecEnv):
         Raises:
             UsageError: It lacks what is needed to step it.
         """
-        self.script, self.task = env, _TaskOf(env, config)  # type: ignore[assignment]
+        length = int(_first(env, "max_episode_length") or config.episode_length)
+        self.script, self.task = env, Stepped(ForeignSettings(length))  # type: ignore[assignment]
         self.num_envs = int(env.num_envs)
         self.device = torch.device(env.sim.device)
         self.num_observations = int(_first(env, "num_obs", "num_observations"))
@@ -217,18 +218,6 @@ class ScriptEnv(VecEnv):
         torch.set_rng_state(state["torch"])
         kind, keys, position, has_gauss, gauss = state["numpy"]
         np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-
-
-class _TaskOf:
-    """What the trainer asks of a task."""
-
-    def __init__(self, env: Any, config: Any) -> None:
-        length = _first(env, "max_episode_length") or config.episode_length
-        self.config = _Lengths(int(length))
-
-
-class _Lengths(NamedTuple):
-    episode_length: int
 
 
 def _first(env: Any, *names: str) -> Any:

@@ -10,19 +10,19 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from rlgpu.envs import ForeignTask, TaskConfig, VecEnv
+from rlgpu.envs import ForeignTask, TaskConfig, VecEnv, foreign_task
 from rlgpu.errors import UsageError, first_line, line_in, usable_path
+from rlgpu.files import load_module
 from rlgpu.isaacgym.compatibility import placeholders
 from rlgpu.isaacgym.installation import install
 from rlgpu.isaacgym.training.env import ScriptEnv
@@ -53,20 +53,14 @@ def script_task(word: str) -> type[ForeignTask]:
         rest
     )
 
-    class ScriptTask(ForeignTask):
-        Config: ClassVar[type[TaskConfig]] = ScriptTaskConfig
+    def make(config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str) -> VecEnv:
+        install(engine=engine)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        with _explained(word), placeholders():
+            return ScriptEnv(build(config, num_envs, str(device), seed), config)
 
-        @classmethod
-        def make(
-            cls, config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
-        ) -> VecEnv:
-            install(engine=engine)
-            np.random.seed(seed)
-            torch.manual_seed(seed)
-            with _explained(word), placeholders():
-                return ScriptEnv(build(config, num_envs, str(device), seed), config)
-
-    return ScriptTask
+    return foreign_task(ScriptTaskConfig, make)
 
 
 @contextlib.contextmanager
@@ -189,18 +183,9 @@ def _file(rest: str) -> Builder:
 
 def _imported(file: Path) -> Any:
     """Returns the module of a file; what lies beside it, and its package, can be imported."""
-    folder = str(file.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-    spec = importlib.util.spec_from_file_location(f"isaacgym_task_{file.stem}", file.resolve())
-    if spec is None or spec.loader is None:
-        raise UsageError(f"task=isaacgym:{file}: wanted a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
+        return load_module(file)
     except ModuleNotFoundError:
         raise
     except Exception as error:
         raise UsageError(f"task=isaacgym:{file}: {line_in(error, file)}") from error
-    return module

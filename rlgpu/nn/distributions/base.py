@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgpu.ops import ActionSlot, PpoBatch
+from rlgpu.ops.reference import clipped_losses
 
 
 class Gradients(NamedTuple):
@@ -80,21 +81,17 @@ class Distribution(nn.Module, ABC):
         clip_ratio, value_loss_coef, clip_value, entropy_coef, _ = coefficients
         outputs, values = (x.detach().requires_grad_() for x in (outputs, values))
         with torch.enable_grad():
-            ratio = (self.log_prob(outputs, batch.actions) - batch.log_probs).exp()
-            clipped_ratio = ratio.clamp(1 - clip_ratio, 1 + clip_ratio)
-            surrogate = torch.maximum(-batch.advantages * ratio, -batch.advantages * clipped_ratio)
-            value_error = 0.5 * (values - batch.returns).square()
-            change = (values - batch.values).clamp(-clip_ratio, clip_ratio)
-            clipped = 0.5 * (batch.values + change - batch.returns).square()
-            larger = (clipped > value_error) & (clip_value != 0)
-            value_error = torch.where(larger, clipped, value_error)
+            log_probs = self.log_prob(outputs, batch.actions)
+            losses = clipped_losses(log_probs, values, batch, clip_ratio, clip_value)
             entropy = self.entropy(outputs)
-            loss = (surrogate + value_loss_coef * value_error - entropy_coef * entropy).mean()
+            policy_loss = losses.surrogate - entropy_coef * entropy
+            loss = (policy_loss + value_loss_coef * losses.value_error).mean()
             grad_outputs, grad_values = torch.autograd.grad(loss, (outputs, values))
         with torch.no_grad():
             kl = self.kl(batch.parameters, outputs)
-            clip_fraction = (ratio != clipped_ratio).to(kl.dtype)
-            bounds = torch.zeros_like(kl)
-            terms = (surrogate, value_error, entropy, bounds, kl, clip_fraction)
+            terms = (
+                losses.surrogate, losses.value_error, entropy, torch.zeros_like(kl), kl,
+                losses.clipped,
+            )  # fmt: skip
             metrics = torch.stack([term.mean() for term in terms])
         return Gradients(grad_outputs, grad_values, torch.zeros_like(self.log_std), metrics)

@@ -14,6 +14,7 @@ from rlgpu.sim.isaacgym import mjcf
 from rlgpu.sim.isaacgym.collision import ground_of, solid_geoms
 from rlgpu.sim.mujoco.layout import Layout
 from rlgpu.sim.scene import SceneSpec
+from rlgpu.sim.simulator import checked_parameter
 
 _PROPERTIES = {
     "joint_damping": "damping",
@@ -89,11 +90,7 @@ class Parameters:
         Raises:
             ValueError: ``values`` does not have the parameter's shape.
         """
-        current = self.values[name]
-        if values.shape != current.shape:
-            raise ValueError(
-                f"parameter {name} has shape {tuple(current.shape)}, got {tuple(values.shape)}"
-            )
+        current = checked_parameter(name, values, self.values)
         if name.startswith("drive_"):
             values = torch.where(self._tracks, values, 0.0)
         current.copy_(values)

@@ -112,7 +112,7 @@ class WorkerProcess:
         if "error" in answer:
             known = explained(f"{self.said()}\n{answer['traceback']}", self.python)
             self.close_now()
-            failed = EngineFailed(f"Isaac Gym's worker: {answer['text']}{known}")
+            failed = EngineFailed(f"Isaac Gym's worker: {answer['error']}{known}")
             failed.add_note(answer["traceback"])
             raise failed
         return answer

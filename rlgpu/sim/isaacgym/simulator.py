@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlgpu.device import host_may_read
 from rlgpu.sim.isaacgym.coverage import refusals
 from rlgpu.sim.isaacgym.description import describe
 from rlgpu.sim.isaacgym.exchange import (
@@ -73,6 +74,7 @@ class IsaacGymSimulator:
             raise ValueError(f"Isaac Gym cannot simulate {scene.asset.name}: {'; '.join(reasons)}")
         self.num_envs, self.device, self.timing = num_envs, device, timing
         self._settings, self._model = settings, model
+        self._host_may_read = host_may_read(device)
         where = layout(model, scene, device)
         self.joint_names, self.body_names = where.joint_names, where.body_names
         self.joint_lower, self.joint_upper = where.joint_lower, where.joint_upper
@@ -147,7 +149,7 @@ class IsaacGymSimulator:
         if self._may_be_pending:
             self._pending.fill_(False)
         # A world that leaves the numbers is reset by ``refresh``, which the host does not see.
-        self._may_be_pending = self.device.type != "cpu"
+        self._may_be_pending = not self._host_may_read
         self._steps += 1
         if self._steps % _LOOK_EVERY == 0:
             self._worker.look()
@@ -162,7 +164,7 @@ class IsaacGymSimulator:
         """Brings ``state`` up to date after ``step``."""
         self._readout.read(self.state)
         diverged = self.state.diverged
-        if self.device.type == "cpu" and not bool(diverged.any()):
+        if self._host_may_read and not bool(diverged.any()):
             return
         self.reset(diverged, self._readout.home)
 

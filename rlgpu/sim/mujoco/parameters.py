@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rlgpu.sim.mujoco.layout import Layout
 from rlgpu.sim.mujoco.worlds import Worlds
+from rlgpu.sim.simulator import checked_parameter
 
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "body_mass": ("body_mass", "body_inertia"),
@@ -62,11 +63,7 @@ class Parameters:
         Raises:
             ValueError: ``values`` does not have the parameter's shape.
         """
-        current = self.values[name]
-        if values.shape != current.shape:
-            raise ValueError(
-                f"parameter {name} has shape {tuple(current.shape)}, got {tuple(values.shape)}"
-            )
+        current = checked_parameter(name, values, self.values)
         fields, where = self._fields, self._where
         if name == "body_mass":
             self._write_mass(values)

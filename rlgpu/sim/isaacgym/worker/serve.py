@@ -62,8 +62,7 @@ def _end_with_parent() -> None:
 
 def _described(error: BaseException) -> Message:
     return {
-        "error": type(error).__name__,
-        "text": f"{type(error).__name__}: {error}",
+        "error": f"{type(error).__name__}: {error}",
         "traceback": traceback.format_exc(),
     }
 
@@ -134,7 +133,7 @@ class _Worker:
         if command == "set_parameter":
             self._parameters.write(message["name"], self._host.array("parameter"))
             return {}
-        if command == "nothing":
+        if command == "nothing":  # the benchmark measures the journey alone
             return {}
         raise RuntimeError(f"there is no command {command}")
 
