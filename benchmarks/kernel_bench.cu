@@ -161,10 +161,13 @@ std::vector<Bench> layer(rlgpu::Precision precision, const char* name, int64_t r
                            std::to_string(width) + " -> " + std::to_string(units);
   return {
       {"mlp layer" + size, moved,
-       [=](cudaStream_t s) { return rlgpu::launch_mlp_layer(precision, x, w, w, n, true, y, s); }},
+       [=](cudaStream_t s) {
+         return rlgpu::launch_mlp_layer(precision, x, w, w, n, rlgpu::Activation::kElu, y, s);
+       }},
       {"mlp grad x" + size, moved + 4.0 * rows * width,
        [=](cudaStream_t s) {
-         return rlgpu::launch_mlp_input_gradient(precision, y, w, x, n, grad, s);
+         return rlgpu::launch_mlp_input_gradient(precision, y, w, x, n, rlgpu::Activation::kElu,
+                                                 grad, s);
        }},
       {"mlp grad w" + size, moved,
        [=](cudaStream_t s) {

@@ -23,11 +23,11 @@ TORCH_LIBRARY(rlgpu, m) {
       "-> (Tensor advantages, Tensor returns)");
   m.def("gather_rows(Tensor[] sources, Tensor ids) -> Tensor[] targets");
   m.def(
-      "mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases, str precision) "
-      "-> Tensor[] activations");
+      "mlp_forward(Tensor x, Tensor[] weights, Tensor[] biases, str precision, "
+      "str activation) -> Tensor[] activations");
   m.def(
-      "mlp_backward(Tensor grad, Tensor x, Tensor[] weights, Tensor[] activations, str precision) "
-      "-> Tensor flat_grads");
+      "mlp_backward(Tensor grad, Tensor x, Tensor[] weights, Tensor[] activations, str precision, "
+      "str activation, bool input_gradient) -> (Tensor flat_grads, Tensor grad_x)");
   m.def("normalize(Tensor x, Tensor scale, Tensor offset, float clip, Tensor(a!) out) -> ()");
   m.def(
       "running_stats(Tensor x, Tensor(a!) mean, Tensor(b!) var, Tensor(c!) count, "

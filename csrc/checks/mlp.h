@@ -5,7 +5,7 @@
 
 #include <c10/util/string_view.h>
 
-#include "../kernels/tile_gemm.cuh"
+#include "../kernels/mlp.cuh"
 #include "tensor.h"
 
 namespace rlgpu {
@@ -15,6 +15,13 @@ inline Precision parse_precision(const char* op, c10::string_view name) {
   if (name == "tf32") return Precision::kTf32;
   TORCH_CHECK_VALUE(name == "bf16", op, ": precision is ", name, ", wanted fp32, tf32 or bf16");
   return Precision::kBf16;
+}
+
+inline Activation parse_activation(const char* op, c10::string_view name) {
+  if (name == "elu") return Activation::kElu;
+  if (name == "relu") return Activation::kRelu;
+  TORCH_CHECK_VALUE(name == "tanh", op, ": activation is ", name, ", wanted elu, relu or tanh");
+  return Activation::kTanh;
 }
 
 inline void check_mlp(const char* op, const at::Tensor& x, at::TensorList weights,

@@ -1,4 +1,4 @@
-// A multilayer perceptron with ELU on the CPU, forward and backward.
+// A multilayer perceptron on the CPU, forward and backward.
 //
 // The one idea: a thread takes a group of rows through all layers before it starts the next group,
 // so activations stay in its cache and threads synchronise once per pass, not once per layer.
@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <tuple>
 #include <vector>
 
 #include "../checks/mlp.h"
@@ -23,13 +24,27 @@ namespace {
 // size fit a core's second-level cache for layers of a few hundred units.
 constexpr int64_t kRowsPerGroup = 256;
 
-RLGPU_CPU_CLONES void elu_in_place(int64_t count, float* __restrict__ x_out) {
-  for (int64_t i = 0; i < count; ++i) x_out[i] = elu(x_out[i]);
+RLGPU_CPU_CLONES void activate_in_place(Activation activation, int64_t count,
+                                        float* __restrict__ x_out) {
+  if (activation == Activation::kElu) {
+    for (int64_t i = 0; i < count; ++i) x_out[i] = elu(x_out[i]);
+  } else if (activation == Activation::kRelu) {
+    for (int64_t i = 0; i < count; ++i) x_out[i] = relu(x_out[i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) x_out[i] = tanh_of(x_out[i]);
+  }
 }
 
-RLGPU_CPU_CLONES void elu_gradient_in_place(const float* __restrict__ y_in, int64_t count,
-                                            float* __restrict__ grad_out) {
-  for (int64_t i = 0; i < count; ++i) grad_out[i] = elu_gradient(grad_out[i], y_in[i]);
+// Multiplies gradients for an activation's values y by its derivative.
+RLGPU_CPU_CLONES void differentiate_in_place(Activation activation, const float* __restrict__ y_in,
+                                             int64_t count, float* __restrict__ grad_out) {
+  if (activation == Activation::kElu) {
+    for (int64_t i = 0; i < count; ++i) grad_out[i] = elu_gradient(grad_out[i], y_in[i]);
+  } else if (activation == Activation::kRelu) {
+    for (int64_t i = 0; i < count; ++i) grad_out[i] = relu_gradient(grad_out[i], y_in[i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) grad_out[i] = tanh_gradient(grad_out[i], y_in[i]);
+  }
 }
 
 RLGPU_CPU_CLONES void add_columns(const float* __restrict__ rows_in, int64_t num_rows,
@@ -77,9 +92,11 @@ std::vector<at::Tensor> rounded(at::TensorList tensors, Precision precision) {
 }
 
 std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList given_weights,
-                                        at::TensorList biases, c10::string_view precision_name) {
+                                        at::TensorList biases, c10::string_view precision_name,
+                                        c10::string_view activation_name) {
   check_mlp("mlp_forward", x, given_weights, biases);
   const Precision precision = parse_precision("mlp_forward", precision_name);
+  const Activation activation = parse_activation("mlp_forward", activation_name);
   const std::vector<at::Tensor> weights = rounded(given_weights, precision);
   const at::Tensor input = x.contiguous();
   const int64_t num_rows = x.size(0);
@@ -93,7 +110,9 @@ std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList give
     for (size_t layer = 0; layer < weights.size(); ++layer) {
       at::Tensor out = activations[layer].narrow(0, begin, count);
       at::addmm_out(out, biases[layer], rounded(below, precision), transposed[layer]);
-      if (layer + 1 < weights.size()) elu_in_place(out.numel(), out.mutable_data_ptr<float>());
+      if (layer + 1 < weights.size()) {
+        activate_in_place(activation, out.numel(), out.mutable_data_ptr<float>());
+      }
       below = out;
     }
   });
@@ -106,10 +125,11 @@ bool is_transposed(const at::Tensor& weight) {
   return weight.size(1) % 16 != 0 && weight.size(0) % 16 == 0;
 }
 
-// Writes the gradients of one group of rows to flat: weights, then biases, layer by layer.
-void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList weights,
-                    at::TensorList activations, Precision precision, int64_t begin, int64_t count,
-                    at::Tensor flat) {
+// Writes the gradients of one group of rows to flat: weights, then biases, layer by layer. Returns
+// the gradient for x where it is wanted.
+at::Tensor backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList weights,
+                          at::TensorList activations, Precision precision, Activation activation,
+                          bool input_gradient, int64_t begin, int64_t count, at::Tensor flat) {
   int64_t end = flat.numel();
   at::Tensor g = grad.narrow(0, begin, count);
   for (size_t layer = weights.size(); layer-- > 0;) {
@@ -129,17 +149,24 @@ void backward_group(const at::Tensor& grad, const at::Tensor& x, at::TensorList 
       at::Tensor out = grad_weight.view({units, width});
       at::mm_out(out, left.t(), right);
     }
-    if (first) return;
+    if (first && !input_gradient) return {};
     g = at::mm(left, weights[layer]);
-    elu_gradient_in_place(below.const_data_ptr<float>(), g.numel(), g.mutable_data_ptr<float>());
+    if (first) return g;
+    differentiate_in_place(activation, below.const_data_ptr<float>(), g.numel(),
+                           g.mutable_data_ptr<float>());
   }
+  return {};
 }
 
-at::Tensor mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
-                            at::TensorList given_weights, at::TensorList activations,
-                            c10::string_view precision_name) {
+std::tuple<at::Tensor, at::Tensor> mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
+                                                    at::TensorList given_weights,
+                                                    at::TensorList activations,
+                                                    c10::string_view precision_name,
+                                                    c10::string_view activation_name,
+                                                    bool input_gradient) {
   check_mlp_backward(grad, x, given_weights, activations);
   const Precision precision = parse_precision("mlp_backward", precision_name);
+  const Activation activation = parse_activation("mlp_backward", activation_name);
   const std::vector<at::Tensor> weights = rounded(given_weights, precision);
   const at::Tensor input = x.contiguous(), grad_c = grad.contiguous();
   const int64_t num_rows = x.size(0);
@@ -148,9 +175,12 @@ at::Tensor mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
   const int64_t num_groups = count_groups(num_rows);
   at::Tensor partials = at::empty({std::max<int64_t>(num_groups, 1), size}, x.options());
   if (num_groups == 0) partials.zero_();
+  at::Tensor grad_x = at::empty({input_gradient ? num_rows : 0, x.size(1)}, x.options());
   for_each_group(num_rows, [&](int64_t group, int64_t begin, int64_t count) {
-    backward_group(grad_c, input, weights, activations, precision, begin, count,
-                   partials.select(0, group));
+    const at::Tensor found =
+        backward_group(grad_c, input, weights, activations, precision, activation, input_gradient,
+                       begin, count, partials.select(0, group));
+    if (input_gradient) grad_x.narrow(0, begin, count).copy_(found);
   });
   float* sum_out = partials.mutable_data_ptr<float>();
   at::parallel_for(0, size, 4096, [&](int64_t begin, int64_t end) {
@@ -169,7 +199,7 @@ at::Tensor mlp_backward_cpu(const at::Tensor& grad, const at::Tensor& x,
     }
     start += weight.numel() + weight.size(0);
   }
-  return flat;
+  return {flat, grad_x};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <tuple>
 #include <vector>
 
 #include "../checks/mlp.h"
@@ -24,9 +25,11 @@ std::vector<at::Tensor> contiguous(at::TensorList tensors) {
 
 std::vector<at::Tensor> mlp_forward_cuda(const at::Tensor& x, at::TensorList given_weights,
                                          at::TensorList given_biases,
-                                         c10::string_view precision_name) {
+                                         c10::string_view precision_name,
+                                         c10::string_view activation_name) {
   check_mlp("mlp_forward", x, given_weights, given_biases);
   const Precision precision = parse_precision("mlp_forward", precision_name);
+  const Activation activation = parse_activation("mlp_forward", activation_name);
   const c10::cuda::CUDAGuard guard(x.device());
   const auto weights = contiguous(given_weights), biases = contiguous(given_biases);
   std::vector<at::Tensor> activations;
@@ -38,8 +41,8 @@ std::vector<at::Tensor> mlp_forward_cuda(const at::Tensor& x, at::TensorList giv
                    launch_mlp_layer(precision, below.const_data_ptr<float>(),
                                     weights[layer].const_data_ptr<float>(),
                                     biases[layer].const_data_ptr<float>(), sizes(x, weights[layer]),
-                                    layer + 1 < weights.size(), out.mutable_data_ptr<float>(),
-                                    current_stream()));
+                                    layer + 1 < weights.size() ? activation : Activation::kNone,
+                                    out.mutable_data_ptr<float>(), current_stream()));
     }
     activations.push_back(out);
     below = out;
@@ -47,11 +50,15 @@ std::vector<at::Tensor> mlp_forward_cuda(const at::Tensor& x, at::TensorList giv
   return activations;
 }
 
-at::Tensor mlp_backward_cuda(const at::Tensor& grad, const at::Tensor& x,
-                             at::TensorList given_weights, at::TensorList activations,
-                             c10::string_view precision_name) {
+std::tuple<at::Tensor, at::Tensor> mlp_backward_cuda(const at::Tensor& grad, const at::Tensor& x,
+                                                     at::TensorList given_weights,
+                                                     at::TensorList activations,
+                                                     c10::string_view precision_name,
+                                                     c10::string_view activation_name,
+                                                     bool input_gradient) {
   check_mlp_backward(grad, x, given_weights, activations);
   const Precision precision = parse_precision("mlp_backward", precision_name);
+  const Activation activation = parse_activation("mlp_backward", activation_name);
   const c10::cuda::CUDAGuard guard(x.device());
   const auto weights = contiguous(given_weights);
   int64_t count = 0;
@@ -72,13 +79,13 @@ at::Tensor mlp_backward_cuda(const at::Tensor& grad, const at::Tensor& x,
                  launch_mlp_weight_gradient(
                      precision, g.const_data_ptr<float>(), below.const_data_ptr<float>(), n, count,
                      partials.mutable_data_ptr<float>() + end, current_stream()));
-    if (layer == 0) break;
+    if (layer == 0 && !input_gradient) break;
     at::Tensor grad_below = at::empty({n.rows, n.width}, x.options());
     check_launch("mlp_backward",
-                 launch_mlp_input_gradient(precision, g.const_data_ptr<float>(),
-                                           weights[layer].const_data_ptr<float>(),
-                                           below.const_data_ptr<float>(), n,
-                                           grad_below.mutable_data_ptr<float>(), current_stream()));
+                 launch_mlp_input_gradient(
+                     precision, g.const_data_ptr<float>(), weights[layer].const_data_ptr<float>(),
+                     below.const_data_ptr<float>(), n, layer > 0 ? activation : Activation::kNone,
+                     grad_below.mutable_data_ptr<float>(), current_stream()));
     g = grad_below;
   }
   if (num_slices > 0) {
@@ -86,7 +93,7 @@ at::Tensor mlp_backward_cuda(const at::Tensor& grad, const at::Tensor& x,
                  launch_mlp_sum_slices(partials.const_data_ptr<float>(), num_slices, count,
                                        flat.mutable_data_ptr<float>(), current_stream()));
   }
-  return flat;
+  return {flat, input_gradient && num_slices > 0 ? g : at::zeros({0, x.size(1)}, x.options())};
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A multilayer perceptron with ELU, forward and backward, one layer at a time.
+// A multilayer perceptron, forward and backward, one layer at a time.
 //
 // The one idea: bias, activation and its derivative are fused into the matrix products that they
 // belong to, so a layer's values are written once and read once. Weight gradients are sums over
@@ -9,6 +9,9 @@
 
 namespace rlgpu {
 
+// Between the layers; the derivative of each follows from its value, so inputs need not be kept.
+enum class Activation { kNone, kElu, kRelu, kTanh };
+
 // exp(x) - 1 loses relative precision near zero, but its absolute error is within 1.2e-7: float32's
 // own spacing at one, the scale at which the next layer adds it.
 RLGPU_HD float elu(float x) {
@@ -16,8 +19,21 @@ RLGPU_HD float elu(float x) {
   return x <= 0.0f ? negative : x;  // NaN compares false and passes through
 }
 
-// d elu / dx is 1 above zero and exp(x) = y + 1 below, so the input need not be kept.
+// d elu / dx is 1 above zero and exp(x) = y + 1 below.
 RLGPU_HD float elu_gradient(float grad, float y) { return y > 0.0f ? grad : grad * (y + 1.0f); }
+
+RLGPU_HD float relu(float x) { return x <= 0.0f ? 0.0f : x; }  // NaN passes through
+
+RLGPU_HD float relu_gradient(float grad, float y) { return y <= 0.0f ? 0.0f : grad; }
+
+// As exact as elu: within 1.2e-7, the spacing at one.
+RLGPU_HD float tanh_of(float x) {
+  const float e = exp_nonpositive(x < 0.0f ? 2.0f * x : -2.0f * x);
+  const float magnitude = (1.0f - e) / (1.0f + e);
+  return x < 0.0f ? -magnitude : magnitude;
+}
+
+RLGPU_HD float tanh_gradient(float grad, float y) { return grad * (1.0f - y * y); }
 
 }  // namespace rlgpu
 
@@ -42,6 +58,33 @@ RLGPU_HD unsigned num_tiles(int64_t size) {
   return static_cast<unsigned>((size + kTile - 1) / kTile);
 }
 
+__device__ inline float activated(Activation activation, float x) {
+  switch (activation) {
+    case Activation::kElu:
+      return elu(x);
+    case Activation::kRelu:
+      return relu(x);
+    case Activation::kTanh:
+      return tanh_of(x);
+    default:
+      return x;
+  }
+}
+
+// The gradient for an activation's input, given that for its value y.
+__device__ inline float activation_gradient(Activation activation, float grad, float y) {
+  switch (activation) {
+    case Activation::kElu:
+      return elu_gradient(grad, y);
+    case Activation::kRelu:
+      return relu_gradient(grad, y);
+    case Activation::kTanh:
+      return tanh_gradient(grad, y);
+    default:
+      return grad;
+  }
+}
+
 struct Nothing {
   template <typename Slice>
   __device__ void operator()(const Slice&) const {}
@@ -64,7 +107,7 @@ __device__ void for_each_result(const TileMemory& memory, int64_t first_row, int
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kGemmBlock)
     mlp_layer_kernel(const float* __restrict__ x_in, const float* __restrict__ w_in,
-                     const float* __restrict__ b_in, LayerSizes n, bool activate,
+                     const float* __restrict__ b_in, LayerSizes n, Activation activation,
                      float* __restrict__ y_out) {
   __shared__ TileMemory memory;
   const int64_t tiles = num_tiles(n.units);
@@ -73,17 +116,16 @@ __global__ void __launch_bounds__(kGemmBlock)
                                         {w_in, n.units, n.width, n.width}, row, unit, 0, memory,
                                         Nothing{});
   for_each_result(memory, row, unit, n.rows, n.units, [&](int64_t i, int64_t j, float value) {
-    const float biased = value + b_in[j];
-    y_out[i * n.units + j] = activate ? elu(biased) : biased;
+    y_out[i * n.units + j] = activated(activation, value + b_in[j]);
   });
 }
 
-// One block owns a 64 x 64 tile of the gradient for x, which was itself an activation: out =
-// (grad w) * elu'(x). Deterministic.
+// One block owns a 64 x 64 tile of the gradient for the layer below, whose values are x: out =
+// (grad w) * activation'(x). Deterministic.
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kGemmBlock)
     mlp_input_gradient_kernel(const float* __restrict__ grad_in, const float* __restrict__ w_in,
-                              const float* __restrict__ x_in, LayerSizes n,
+                              const float* __restrict__ x_in, LayerSizes n, Activation activation,
                               float* __restrict__ grad_out) {
   __shared__ TileMemory memory;
   const int64_t tiles = num_tiles(n.width);
@@ -92,7 +134,8 @@ __global__ void __launch_bounds__(kGemmBlock)
                                          {w_in, n.width, n.units, n.width}, row, input, 0, memory,
                                          Nothing{});
   for_each_result(memory, row, input, n.rows, n.width, [&](int64_t i, int64_t j, float value) {
-    grad_out[i * n.width + j] = elu_gradient(value, x_in[i * n.width + j]);
+    const float y = activation == Activation::kNone ? 0.0f : x_in[i * n.width + j];
+    grad_out[i * n.width + j] = activation_gradient(activation, value, y);
   });
 }
 
@@ -165,21 +208,22 @@ cudaError_t with_precision(Precision precision, const Launcher& launcher) {
 }
 
 inline cudaError_t launch_mlp_layer(Precision precision, const float* x_in, const float* w_in,
-                                    const float* b_in, const LayerSizes& n, bool activate,
+                                    const float* b_in, const LayerSizes& n, Activation activation,
                                     float* y_out, cudaStream_t stream) {
   return with_precision(precision, [&](auto p) {
     return launch(&mlp_layer_kernel<p.value>, dim3(num_tiles(n.units) * num_tiles(n.rows)),
-                  kGemmBlock, 0, stream, x_in, w_in, b_in, n, activate, y_out);
+                  kGemmBlock, 0, stream, x_in, w_in, b_in, n, activation, y_out);
   });
 }
 
+// x_in: values of the layer below; not read, and may be null, for Activation::kNone.
 inline cudaError_t launch_mlp_input_gradient(Precision precision, const float* grad_in,
                                              const float* w_in, const float* x_in,
-                                             const LayerSizes& n, float* grad_out,
-                                             cudaStream_t stream) {
+                                             const LayerSizes& n, Activation activation,
+                                             float* grad_out, cudaStream_t stream) {
   return with_precision(precision, [&](auto p) {
     return launch(&mlp_input_gradient_kernel<p.value>, dim3(num_tiles(n.width) * num_tiles(n.rows)),
-                  kGemmBlock, 0, stream, grad_in, w_in, x_in, n, grad_out);
+                  kGemmBlock, 0, stream, grad_in, w_in, x_in, n, activation, grad_out);
   });
 }
 

@@ -17,7 +17,7 @@ from rlgpu.ops.adam_step import AdamHyperparameters, AdamState
 from rlgpu.ops.gae import Gae
 from rlgpu.ops.gaussian_ppo_loss import PpoBatch, PpoGradients
 from rlgpu.ops.gaussian_sample import ActionSlot
-from rlgpu.ops.mlp import Precision
+from rlgpu.ops.mlp import Activation, Precision
 from rlgpu.ops.running_stats import RunningStats
 
 SOFT_BOUND = 1.1
@@ -57,7 +57,11 @@ def gae(
 
 
 def mlp(
-    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], precision: Precision = "fp32"
+    x: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    precision: Precision = "fp32",
+    activation: Activation = "elu",
 ) -> Tensor:
     """Returns the same as ``rlgpu.ops.mlp``, with torch's autograd and matrix products.
 
@@ -71,7 +75,7 @@ def mlp(
             x, weight = x.bfloat16().to(x.dtype), weight.bfloat16().to(weight.dtype)  # noqa: PLW2901
         x = torch.nn.functional.linear(x, weight, bias)
         if layer < last:
-            x = torch.nn.functional.elu(x)
+            x = getattr(torch.nn.functional, activation)(x)
     return x
 
 

@@ -1,5 +1,6 @@
 // The network's CUDA kernels, in every precision, against plain loops in double precision, like
 // test_cuda_kernels.cpp for the other kernels.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -30,7 +31,22 @@ double tolerance(rlgpu::Precision precision) {
                                                 : 3e-1;
 }
 
-void test_mlp(rlgpu::Precision precision, const rlgpu::LayerSizes& n) {
+using rlgpu::Activation;
+
+double value_of(Activation activation, double x) {
+  if (activation == Activation::kElu) return x > 0.0 ? x : std::expm1(x);
+  if (activation == Activation::kRelu) return std::max(x, 0.0);
+  return activation == Activation::kTanh ? std::tanh(x) : x;
+}
+
+// Of an activation, where its value is y.
+double derivative(Activation activation, double y) {
+  if (activation == Activation::kElu) return y > 0.0 ? 1.0 : y + 1.0;
+  if (activation == Activation::kRelu) return y > 0.0 ? 1.0 : 0.0;
+  return activation == Activation::kTanh ? 1.0 - y * y : 1.0;
+}
+
+void test_mlp(rlgpu::Precision precision, Activation activation, const rlgpu::LayerSizes& n) {
   const Floats x = numbers(n.rows * n.width, 8), w = numbers(n.units * n.width, 9);
   const Floats b = numbers(n.units, 10), grad = numbers(n.rows * n.units, 11);
   std::vector<double> y(n.rows * n.units), grad_x(n.rows * n.width);
@@ -43,26 +59,26 @@ void test_mlp(rlgpu::Precision precision, const rlgpu::LayerSizes& n) {
         grad_x[i * n.width + k] += static_cast<double>(grad[i * n.units + j]) * w[j * n.width + k];
         grad_w[j * n.width + k] += static_cast<double>(grad[i * n.units + j]) * x[i * n.width + k];
       }
-      y[i * n.units + j] = sum > 0.0 ? sum : std::expm1(sum);
+      y[i * n.units + j] = value_of(activation, sum);
       grad_w[n.units * n.width + j] += grad[i * n.units + j];
     }
   }
-  for (int64_t i = 0; i < n.rows * n.width; ++i) grad_x[i] *= x[i] > 0.0f ? 1.0 : x[i] + 1.0;
+  for (int64_t i = 0; i < n.rows * n.width; ++i) grad_x[i] *= derivative(activation, x[i]);
   const double allowed = tolerance(precision);
   Floats got(n.rows * n.units), got_x(n.rows * n.width), got_w(grad_w.size()), first(n.units);
-  expect(finished(rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), n, true,
+  expect(finished(rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), n, activation,
                                           got.data(), nullptr)),
          "mlp_layer runs");
   expect(worst(got, y) < allowed, "mlp forward");
   rlgpu::LayerSizes one = n;
   one.rows = 1;
-  expect(finished(rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), one, true,
+  expect(finished(rlgpu::launch_mlp_layer(precision, x.data(), w.data(), b.data(), one, activation,
                                           first.data(), nullptr)),
          "mlp_layer runs");
   expect(first == Floats(got.begin(), got.begin() + n.units),
          "a row's bits do not depend on the number of rows");
   expect(finished(rlgpu::launch_mlp_input_gradient(precision, grad.data(), w.data(), x.data(), n,
-                                                   got_x.data(), nullptr)),
+                                                   activation, got_x.data(), nullptr)),
          "mlp_input_gradient runs");
   expect(worst(got_x, grad_x) < allowed * 2, "mlp gradient of its inputs");
   // The layer's part starts at an odd offset in a wider row.
@@ -87,9 +103,12 @@ int main() {
 #endif
   for (const auto precision :
        {rlgpu::Precision::kFp32, rlgpu::Precision::kTf32, rlgpu::Precision::kBf16}) {
-    test_mlp(precision, {70, 60, 65});
-    test_mlp(precision, {3, 45, 9});
-    test_mlp(precision, {1100, 33, 8});
+    for (const auto activation :
+         {Activation::kElu, Activation::kRelu, Activation::kTanh, Activation::kNone}) {
+      test_mlp(precision, activation, {70, 60, 65});
+      test_mlp(precision, activation, {3, 45, 9});
+    }
+    test_mlp(precision, Activation::kElu, {1100, 33, 8});
   }
   return report();
 }

@@ -21,18 +21,22 @@ def layers(sizes: list[int], device: torch.device, dtype=torch.float32):
 
 @pytest.mark.parametrize("rows", [0, 1, 31, 257, 1000])
 @pytest.mark.parametrize("sizes", [[5, 3], [60, 256, 128, 64, 9], [7, 33, 1]])
-def test_output_and_gradients_agree_with_the_float64_reference(rows, sizes, device) -> None:
+@pytest.mark.parametrize("activation", ["elu", "relu", "tanh"])
+def test_output_and_gradients_agree_with_the_float64_reference(
+    rows, sizes, activation, device
+) -> None:
     """Forward within float32 rounding; gradients of a random projection of the output."""
     g = torch.Generator().manual_seed(2)
-    x = torch.randn(rows, sizes[0], generator=g).to(device)
+    given = torch.randn(rows, sizes[0], generator=g).to(device)
     projection = torch.randn(rows, sizes[-1], generator=g).to(device)
     results = []
     for function, dtype in ((mlp, torch.float32), (reference.mlp, torch.float64)):
         weights, biases = layers(sizes, device, dtype)
-        parameters = [p.requires_grad_() for p in (*weights, *biases)]
-        output = function(x.to(dtype), weights, biases)
+        x = given.to(dtype, copy=True)
+        trained = [p.requires_grad_() for p in (x, *weights, *biases)]
+        output = function(x, weights, biases, activation=activation)
         (output * projection.to(dtype)).sum().backward()
-        results.append([output.detach(), *(p.grad for p in parameters)])
+        results.append([output.detach(), *(p.grad for p in trained)])
     for ours, wanted in zip(*results, strict=True):
         scale = max(wanted.abs().max().item(), 1e-6) if wanted.numel() else 1.0
         torch.testing.assert_close(ours.double(), wanted, rtol=1e-4, atol=2e-6 * scale)
@@ -84,10 +88,18 @@ def test_elu_is_correct_from_minus_infinity_to_infinity(device) -> None:
     torch.testing.assert_close(y.double(), wanted, rtol=1e-6, atol=1.3e-7)
 
 
-def test_nan_stays_nan(device) -> None:
+@pytest.mark.parametrize("activation", ["elu", "relu", "tanh"])
+def test_nan_stays_nan(activation, device) -> None:
     """The activation must not hide a broken input."""
     x = torch.full((2, 3), torch.nan, device=device)
-    assert mlp(x, *layers([3, 4, 2], device)).isnan().all()
+    assert mlp(x, *layers([3, 4, 2], device), activation=activation).isnan().all()
+
+
+def test_an_unknown_activation_is_refused() -> None:
+    """The message lists the allowed ones."""
+    weights, biases = layers([3, 2], torch.device("cpu"))
+    with pytest.raises(ValueError, match="activation is silu, wanted elu, relu or tanh"):
+        mlp(torch.zeros(2, 3), weights, biases, activation="silu")
 
 
 def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
@@ -118,9 +130,10 @@ def test_opcheck_accepts_schemas_and_fake_kernels(device) -> None:
     """Torch's own check of the registration, forward and backward."""
     weights, biases = layers([4, 5, 2], device)
     x = torch.randn(6, 4, device=device)
-    torch.library.opcheck(torch.ops.rlgpu.mlp_forward.default, (x, weights, biases, "tf32"))
-    activations = torch.ops.rlgpu.mlp_forward(x, weights, biases, "tf32")
+    torch.library.opcheck(torch.ops.rlgpu.mlp_forward.default, (x, weights, biases, "tf32", "elu"))
+    activations = torch.ops.rlgpu.mlp_forward(x, weights, biases, "tf32", "elu")
     grad = torch.randn(6, 2, device=device)
     torch.library.opcheck(
-        torch.ops.rlgpu.mlp_backward.default, (grad, x, weights, activations, "tf32")
+        torch.ops.rlgpu.mlp_backward.default,
+        (grad, x, weights, activations, "tf32", "relu", True),
     )
