@@ -38,7 +38,7 @@ from rlgpu.config import TrainConfig  # noqa: E402
 from rlgpu.device import Phase, working_stream  # noqa: E402
 from rlgpu.learner import Ppo, RolloutStorage  # noqa: E402
 from rlgpu.ops import Precision, select_kernels  # noqa: E402
-from rlgpu.spaces import Continuous  # noqa: E402
+from rlgpu.spaces import Continuous, numbers  # noqa: E402
 
 WARM_UP = 3
 
@@ -64,7 +64,7 @@ def rlgpu(
     )
     agent = Ppo(
         config,
-        spec.num_observations,
+        numbers(spec.num_observations),
         Continuous(spec.num_actions),
         max_iterations=iterations,
         num_minibatches=spec.num_minibatches,

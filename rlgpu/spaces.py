@@ -1,8 +1,11 @@
-"""What actions an environment takes."""
+"""What an environment observes and what actions it takes."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -27,3 +30,69 @@ class Discrete:
 
 
 ActionSpace = Continuous | Discrete
+Seen = Literal["both", "actor", "critic", "nobody"]
+"""Who sees a part of an observation."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Neighbouring columns of an observation that belong together."""
+
+    name: str
+    shape: tuple[int, ...]
+    """(n,) numbers, or (height, width, channels) of an image."""
+    kind: Literal["numbers", "image", "mask"] = "numbers"
+    """An image's values are from 0 to 1, or whole numbers to 255 if the observation is ``uint8``. A
+    mask is 1 where a discrete action's choice is allowed, for all choices of all actions."""
+    seen_by: Seen = "both"
+
+    @property
+    def size(self) -> int:
+        """Number of columns."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class ObservationSpace:
+    """The columns of an observation, in order."""
+
+    parts: tuple[Part, ...]
+    dtype: Literal["float32", "uint8"] = "float32"
+    """``uint8`` only for one image, which takes a quarter of the memory."""
+
+    @property
+    def size(self) -> int:
+        """Number of columns O."""
+        return sum(part.size for part in self.parts)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether actor and critic see every column, as plain numbers."""
+        return all(part.kind == "numbers" and part.seen_by == "both" for part in self.parts)
+
+    def columns(self, parts: Collection[Part]) -> list[int]:
+        """Returns the columns of some parts."""
+        found: list[int] = []
+        start = 0
+        for part in self.parts:
+            if part in parts:
+                found += range(start, start + part.size)
+            start += part.size
+        return found
+
+    def of(self, who: Literal["actor", "critic"], *kinds: str) -> list[Part]:
+        """Returns the parts of some kinds that the actor or the critic sees."""
+        return [part for part in self.parts if part.kind in kinds and part.seen_by in ("both", who)]
+
+
+def numbers(size: int, *, privileged: int = 0) -> ObservationSpace:
+    """Returns a space of plain numbers.
+
+    Args:
+        size: Number of columns O.
+        privileged: How many of the last columns only the critic sees.
+    """
+    seen = Part("observations", (size - privileged,))
+    if not privileged:
+        return ObservationSpace((seen,))
+    return ObservationSpace((seen, Part("privileged", (privileged,), seen_by="critic")))

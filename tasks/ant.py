@@ -79,6 +79,7 @@ class Ant(Task):
     """Run forward on four legs without falling."""
 
     Config: ClassVar[type[TaskConfig]] = AntConfig
+    columns = OBSERVATION
     num_observations = OBSERVATION.width
     num_actions = 8
     config: AntConfig

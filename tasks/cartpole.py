@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlgpu.envs import Outcome, Task, TaskConfig, uniform
+from rlgpu.envs import Columns, Outcome, Task, TaskConfig, uniform
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 
 
@@ -33,6 +33,7 @@ class Cartpole(Task):
     """Keep a free pole upright for 500 steps."""
 
     Config: ClassVar[type[TaskConfig]] = CartpoleConfig
+    columns = Columns(cart_pos=1, cart_vel=1, pole_angle=1, pole_vel=1)
     num_observations = 4
     num_actions = 1
     config: CartpoleConfig

@@ -46,6 +46,22 @@ def _check_relations(config: Config) -> None:
         ordered += [("min_learning_rate", "learning_rate")]
     if train.schedule == "adaptive":
         ordered += [("learning_rate", "max_learning_rate")]
+    lists = {len(x) for x in (train.image_channels, train.image_kernels, train.image_strides)}
+    if len(lists) > 1:
+        raise UsageError(
+            "train.image_channels, train.image_kernels and train.image_strides must be of one "
+            "length"
+        )
+    if train.critic_learning_rate and not (train.separate or train.critic_hidden_sizes):
+        raise UsageError(
+            f"train.critic_learning_rate={train.critic_learning_rate} needs train.separate=True: a "
+            "shared network has one learning rate"
+        )
+    if train.sequence_length and train.horizon_length % train.sequence_length:
+        raise UsageError(
+            f"train.sequence_length={train.sequence_length} must divide train.horizon_length="
+            f"{train.horizon_length}"
+        )
     for low, high in ordered:
         least, most = getattr(train, low), getattr(train, high)
         if least > most:
@@ -99,15 +115,17 @@ def _device(key: str, wanted: str) -> str:
     return f"cuda:{index}"
 
 
-def minibatch_split(batch_size: int, minibatch_size: int) -> int:
+def minibatch_split(batch_size: int, minibatch_size: int, sequence_length: int = 1) -> int:
     """Returns the smallest number of equal minibatches of at most ``minibatch_size`` rows.
 
     Args:
         batch_size: Rows in a rollout, T*N.
-        minibatch_size: Largest number of rows, at least 1.
+        minibatch_size: Largest number of rows, at least ``sequence_length``.
+        sequence_length: Rows that stay together; divides ``batch_size``.
     """
-    fewest = -(-batch_size // minibatch_size)
-    return next(k for k in range(fewest, batch_size + 1) if batch_size % k == 0)
+    items = batch_size // sequence_length
+    fewest = -(-batch_size // max(minibatch_size, sequence_length))
+    return next(k for k in range(fewest, items + 1) if items % k == 0)
 
 
 def _resolve_minibatches(config: Config, *, explicit: bool) -> tuple[Config, list[str]]:
@@ -121,7 +139,10 @@ def _resolve_minibatches(config: Config, *, explicit: bool) -> tuple[Config, lis
             f"(train.horizon_length={config.train.horizon_length} x num_envs={config.num_envs}); "
             f"use at most {batch_size}"
         )
-    size = batch_size // minibatch_split(batch_size, wanted)
+    together = 1
+    if config.train.memory != "none":
+        together = config.train.sequence_length or config.train.horizon_length
+    size = batch_size // minibatch_split(batch_size, wanted, together)
     if size == wanted:
         return config, []
     train = replace(config.train, minibatch_size=size)

@@ -55,6 +55,9 @@ class TrainConfig:
     """Weight of the penalty on action means outside +-1.1, the squared excess."""
     learning_rate: NonNegative = 3e-4
     """Initial learning rate."""
+    critic_learning_rate: NonNegative = 0.0
+    """Initial learning rate of a separate critic, which keeps its ratio to the actor's; 0 is the
+    actor's."""
     min_learning_rate: NonNegative = 1e-6
     """Final learning rate of the linear schedule; lower limit of the adaptive schedule."""
     max_learning_rate: NonNegative = 1e-2
@@ -67,6 +70,8 @@ class TrainConfig:
     """The update stops once a minibatch's KL(old || new) exceeds 1.5 times this; 0 disables it."""
     max_grad_norm: NonNegative = 1.0
     """Global gradient norm to clip to; 0 disables clipping."""
+    clip_gradients: Literal["global", "per_network"] = "global"
+    """Whether that is the norm of all gradients, or of the actor's and a separate critic's each."""
     adam_eps: Positive = 1e-8
     """Adam's epsilon."""
     normalize_observations: bool = True
@@ -81,10 +86,39 @@ class TrainConfig:
         default_factory=lambda: [256, 128, 64]
     )
     """Number of units in each hidden layer."""
+    activation: Literal["elu", "relu", "tanh", "silu"] = "elu"
+    """What is applied between the layers; all but ``silu`` are part of the fused layers."""
+    layer_norm: bool = False
+    """Whether hidden layers are normalised before their activation, outside the fused layers."""
     separate: bool = False
-    """Whether the critic has separate hidden layers instead of sharing the actor's."""
+    """Whether the critic has separate hidden layers instead of sharing the actor's. It always has
+    where it sees observations that the actor does not see."""
+    critic_hidden_sizes: Annotated[list[Count], Length(0, 16)] = field(default_factory=list)
+    """Number of units in each hidden layer of a separate critic; the actor's if empty."""
+    memory: Literal["none", "lstm", "gru"] = "none"
+    """Recurrent layers below the hidden ones, for tasks that do not show everything at once."""
+    memory_size: Count = 64
+    """Units of a recurrent layer."""
+    memory_layers: Annotated[int, Range(1, 8)] = 1
+    """Number of recurrent layers."""
+    sequence_length: Size = 0
+    """Steps that a recurrent network is trained through at a time; 0 is the whole rollout."""
+    image_channels: Annotated[list[Count], Length(1, 8)] = field(
+        default_factory=lambda: [32, 64, 64]
+    )
+    """Channels of the convolutions that an image goes through."""
+    image_kernels: Annotated[list[Count], Length(1, 8)] = field(default_factory=lambda: [8, 4, 3])
+    """Width of their kernels [pixels]."""
+    image_strides: Annotated[list[Count], Length(1, 8)] = field(default_factory=lambda: [4, 2, 1])
+    """Their strides [pixels]."""
+    image_features: Count = 512
+    """Number of features that an image becomes."""
     weight_init: Literal["torch", "orthogonal"] = "torch"
     """Weight initialisation: torch's default for linear layers, or orthogonal matrices."""
+    action_distribution: Literal["gaussian", "tanh_gaussian"] = "gaussian"
+    """Continuous actions: Gaussian, which the environment clamps, or squashed to +-1 by tanh."""
+    state_dependent_std: bool = False
+    """Whether standard deviations are outputs of the network instead of parameters of their own."""
     initial_log_std: Annotated[float, Range(-20.0, 20.0)] = 0.0
     """Initial log standard deviation of the actions."""
     min_log_std: Annotated[float, Range(-20.0, 20.0)] = -5.0

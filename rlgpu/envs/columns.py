@@ -27,3 +27,10 @@ class Columns:
     def __getitem__(self, name: str) -> int | slice:
         """Returns the index or slice of a name's columns."""
         return self._places[name]
+
+    def parts(self) -> dict[str, int]:
+        """Returns the number of columns of each name, in order."""
+        return {
+            name: 1 if isinstance(place, int) else place.stop - place.start
+            for name, place in self._places.items()
+        }

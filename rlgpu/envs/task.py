@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rlgpu.config import Count, Range
+from rlgpu.envs.columns import Columns
+from rlgpu.errors import UsageError
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator, Timing
+from rlgpu.spaces import ObservationSpace, Part, Seen, numbers
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,12 @@ class TaskConfig:
     clip_observations: Annotated[float, Range(0.0, above=True, infinite=True)] = float("inf")
     """Limit of the observations: they are clamped to +- this."""
 
+    hidden: list[str] = field(default_factory=list)
+    """Names of observation columns that are hidden, such as the velocities, to study partial
+    observation; a task names its columns in ``columns``."""
+    hidden_from: Literal["everyone", "policy"] = "everyone"
+    """Whom they are hidden from: with ``policy`` the critic still sees them."""
+
     def timing(self) -> Timing:
         """Returns the length and number of physics steps in a control step."""
         return Timing(self.physics_dt, self.decimation)
@@ -46,6 +55,31 @@ class Outcome(NamedTuple):
     """Whether the episode ended in failure (not by the time limit), shape [N], bool."""
 
 
+def observation_space_of(task: Task) -> ObservationSpace:
+    """Returns what actor and critic see of a task's observations.
+
+    Raises:
+        UsageError: A column that is to be hidden does not exist.
+    """
+    config, columns = task.config, task.columns
+    names = columns.parts() if columns else {}
+    if unknown := [name for name in (*config.hidden, *task.privileged) if name not in names]:
+        known = f"the columns are {', '.join(names)}" if names else "the task names no columns"
+        raise UsageError(f"task.hidden: there is no column {unknown[0]}; {known}")
+    if columns is None or not (config.hidden or task.privileged):
+        return numbers(task.num_observations)
+    hidden: Seen = "critic" if config.hidden_from == "policy" else "nobody"
+
+    def seen_by(name: str) -> Seen:
+        if name in config.hidden:
+            return hidden
+        return "critic" if name in task.privileged else "both"
+
+    return ObservationSpace(
+        tuple(Part(name, (size,), seen_by=seen_by(name)) for name, size in names.items())
+    )
+
+
 class Task(ABC):
     """Observations, rewards, failures and resets of one robot, computed from tensors only.
 
@@ -56,6 +90,11 @@ class Task(ABC):
     """The task's configuration; its values come from ``cfg/task/<Task>.yaml``."""
     num_observations: ClassVar[int]
     num_actions: ClassVar[int]
+    columns: ClassVar[Columns | None] = None
+    """Names of the observation's columns, if the task says."""
+    privileged: ClassVar[tuple[str, ...]] = ()
+    """Names of columns that only the critic sees, such as what a simulation knows and a robot does
+    not."""
 
     def __init__(self, config: Any) -> None:
         """Stores the configuration, an instance of ``Config``."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlgpu.device import compiled, host_may_read
 from rlgpu.envs import checks
-from rlgpu.envs.task import Task
+from rlgpu.envs.task import Task, observation_space_of
 from rlgpu.sim import ResetState, Simulator
 from rlgpu.spaces import ActionSpace, Continuous
 
@@ -60,6 +60,7 @@ class VecEnv:
         self.task, self.sim = task, sim
         self.num_envs, self.device = sim.num_envs, sim.device
         self.num_observations, self.num_actions = task.num_observations, task.num_actions
+        self.observation_space = observation_space_of(task)
         self.action_space: ActionSpace = Continuous(task.num_actions)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.episode_step = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)

@@ -17,6 +17,7 @@ from rlgpu.errors import EngineFailed, UsageError, first_line
 from rlgpu.gym.spaces import action_space, observation_width
 from rlgpu.gym.worker import Chunk, maker, serve
 from rlgpu.sim import Timing
+from rlgpu.spaces import numbers
 
 _DIED = "a process of the environments has died"
 _CLOSING = 2.0
@@ -132,6 +133,7 @@ class GymEnv(VecEnv):
             raise UsageError(f"task=gym:{word}: {first_line(error)}") from error
         try:
             self.num_observations = observation_width(one.observation_space)
+            self.observation_space = numbers(self.num_observations)
             self.action_space, self._to_gym = action_space(one.action_space)
         except UsageError as error:
             raise UsageError(f"task=gym:{word}: {error}") from error

@@ -6,60 +6,23 @@ the learning rate, the early-stopping flag and the metrics are tensors.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rlgpu.config import TrainConfig
 from rlgpu.device import Skipping, compiled, host_may_read
+from rlgpu.learner.metrics import UpdateMetrics
+from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.progress import UpdateProgress, account, check_kl
+from rlgpu.learner.recurrence import RecurrentStorage
 from rlgpu.learner.schedules import linear_learning_rate
-from rlgpu.learner.storage import RolloutStorage
+from rlgpu.learner.storage import Minibatch, RolloutStorage
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
 from rlgpu.nn.distributions import make_distribution
-from rlgpu.ops import (
-    METRICS,
-    AdamHyperparameters,
-    AdamState,
-    Kernels,
-    PpoBatch,
-    PpoCoefficients,
-    Precision,
-)
-from rlgpu.spaces import ActionSpace
-
-Number = TypeVar("Number")
-
-
-class UpdateMetrics(NamedTuple, Generic[Number]):
-    """Metrics of an update; on the device, every field has shape [].
-
-    To add a metric, add a field here and its value where ``Ppo.update`` returns; log files and
-    plots then include it automatically.
-    """
-
-    surrogate_loss: Number
-    value_loss: Number
-    """Half the squared error, in the critic's normalised units."""
-    entropy: Number
-    bounds_loss: Number
-    approx_kl: Number
-    """Mean analytic KL(old || new) over the minibatches with an optimiser step."""
-    clip_fraction: Number
-    last_kl: Number
-    """KL(old || new) of the last minibatch evaluated, possibly the one that stopped the update."""
-    grad_norm: Number
-    learning_rate: Number
-    epochs: Number
-    """Optimiser steps divided by the minibatches per epoch; less than ``num_epochs`` if the KL
-    stopped the update."""
-    explained_variance: Number
-    log_std: Number
-    """Mean log standard deviation of the actions; 0 for discrete ones."""
-    nonfinite_steps: Number
-    """Optimiser steps skipped since the start because the gradients were not finite."""
+from rlgpu.ops import METRICS, Kernels, PpoCoefficients, Precision
+from rlgpu.spaces import ActionSpace, ObservationSpace
 
 
 class Ppo:
@@ -68,7 +31,7 @@ class Ppo:
     def __init__(
         self,
         config: TrainConfig,
-        num_observations: int,
+        observation_space: ObservationSpace,
         action_space: ActionSpace,
         *,
         max_iterations: int,
@@ -84,7 +47,7 @@ class Ppo:
 
         Args:
             config: Hyperparameters.
-            num_observations: Width of the observations, O.
+            observation_space: The observations.
             action_space: The actions.
             max_iterations: Length of the run, for the linear schedule.
             num_minibatches: Minibatches per epoch.
@@ -101,54 +64,84 @@ class Ppo:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = ActorCritic(
-                num_observations,
-                make_distribution(action_space, kernels, initial_log_std=config.initial_log_std),
-                hidden_sizes=config.hidden_sizes,
-                separate=config.separate,
-                weight_init=config.weight_init,
-                mlp=partial(kernels.mlp, precision=precision),
+                observation_space,
+                make_distribution(action_space, config, kernels),
+                config,
+                kernels,
+                precision,
             ).to(device)
+        self.observation_space = observation_space
         self.distribution = self.network.distribution
-        self.flat = FlatParameters(self.network)
+        self.flat = FlatParameters(*self.network.groups())
+        enabled = config.normalize_observations and observation_space.dtype != "uint8"
+        fixed = [part for part in observation_space.parts if part.kind != "numbers"]
         self.observation_normalizer = RunningNormalizer(
-            num_observations, kernels, enabled=config.normalize_observations
+            observation_space.size, kernels, enabled=enabled, fixed=observation_space.columns(fixed)
         ).to(device)
         self.value_normalizer = RunningNormalizer(1, kernels, enabled=config.normalize_values).to(
             device
         )
-        self.adam = AdamState.fresh(self.flat.params)
+        self.optimizer = Optimizer(self.flat, config, kernels)
         self.learning_rate = torch.tensor(config.learning_rate, device=device)
         self.iteration = torch.zeros((), dtype=torch.int64, device=device)
         self.rng_state = torch.tensor([seed, 0], dtype=torch.int64, device=device)
         self.coefficients = _coefficients(config).tensor(device)
-        self._adam_constants = AdamHyperparameters(
-            eps=config.adam_eps, max_grad_norm=config.max_grad_norm
-        )
         self.progress = UpdateProgress.fresh(device)
         self._skipping = Skipping(device, enabled=skipping and config.target_kl > 0)
         self._check_kl = compiled(check_kl, use_compile)
         self._account = compiled(account, use_compile)
         self.host_may_read = host_may_read(device)
 
+    def new_storage(self, num_envs: int) -> RolloutStorage:
+        """Returns the storage that this agent's rollouts need."""
+        config, space = self.config, self.observation_space
+        distribution = self.distribution
+        sizes = (
+            config.horizon_length, num_envs, space.size, distribution.num_actions,
+            distribution.num_outputs, self.device,
+        )  # fmt: skip
+        pixels = space.dtype == "uint8"
+        if not self.network.memory_size:
+            return RolloutStorage(*sizes, pixels=pixels)
+        return RecurrentStorage(
+            *sizes,
+            memory_size=self.network.memory_size,
+            sequence_length=config.sequence_length or config.horizon_length,
+            pixels=pixels,
+        )
+
     @torch.no_grad()
     def act(self, storage: RolloutStorage, t: int) -> Tensor:
         """Samples actions for the observations in slot ``t`` and stores the results in the slot.
 
         Returns:
-            The unclipped actions, shape [N, A].
+            The actions for the environments, unclipped, shape [N, A].
         """
         normalized = self.observation_normalizer.normalize(
             storage.observations[t], out=storage.normalized_observations[t]
         )
-        policy = self.network(normalized)
+        policy = self.network(normalized, storage.memory_before(t))
         self.distribution.sample(policy.outputs, policy.values, self.rng_state, storage.slot(t))
-        return storage.actions[t]
+        storage.keep_memory(t, policy.memory)
+        return self.distribution.applied(storage.actions[t])
+
+    def no_memory(self, num_envs: int) -> Tensor | None:
+        """Returns what is remembered at the start of an episode, shape [N, M]; None without any."""
+        size = self.network.memory_size
+        return torch.zeros(num_envs, size, device=self.device) if size else None
 
     @torch.no_grad()
-    def act_deterministic(self, observations: Tensor) -> Tensor:
-        """Returns the likeliest actions, [N, O] -> [N, A], for playing back a policy."""
-        policy = self.network(self.observation_normalizer.normalize(observations))
-        return self.distribution.mode(policy.outputs)
+    def act_deterministic(
+        self, observations: Tensor, memory: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns the likeliest actions and what is remembered then, for playing back a policy.
+
+        Args:
+            observations: Shape [N, O].
+            memory: What is remembered so far, first from ``no_memory``, shape [N, M].
+        """
+        policy = self.network(self.observation_normalizer.normalize(observations), memory)
+        return self.distribution.applied(self.distribution.mode(policy.outputs)), policy.memory
 
     @torch.no_grad()
     def compute_advantages(self, storage: RolloutStorage) -> Tensor:
@@ -158,6 +151,7 @@ class Ppo:
             The explained variance of the values with respect to the returns, shape [].
         """
         config = self.config
+        storage.carry_memory()
         values = self._denormalize(storage.values)
         advantages, returns = self.kernels.gae(
             storage.rewards * config.reward_scale,
@@ -165,7 +159,7 @@ class Ppo:
             storage.terminated,
             storage.truncated,
             self._final_values(storage),
-            self._value(storage.last_observations),
+            self._value(storage.last_observations, storage.carried),
             gamma=config.gamma,
             gae_lambda=config.gae_lambda,
             normalize=config.normalize_advantages == "global",
@@ -210,47 +204,42 @@ class Ppo:
             learning_rate=self.learning_rate.clone(),
             epochs=progress.steps / self.num_minibatches,
             explained_variance=explained_variance,
-            log_std=self._mean_log_std(),
-            nonfinite_steps=self.adam.nonfinite_steps.clone(),
+            log_std=self.distribution.mean_log_std(storage.parameters.flatten(0, 1)),
+            nonfinite_steps=self.optimizer.nonfinite_steps,
         )
 
     def _minibatches(self, storage: RolloutStorage) -> list[tuple[int, Tensor | None]]:
-        """Returns each minibatch's index and the permutation of rows that it is a slice of."""
-        rows = storage.horizon_length * storage.num_envs
+        """Returns each minibatch's index and the permutation that it is a slice of."""
         shuffled = self.config.minibatch_order == "shuffled"
         # Drawn up front, so that random numbers do not depend on when the KL stops the update.
         orders = [
-            self.kernels.shuffle(self.rng_state, rows) if shuffled else None
+            self.kernels.shuffle(self.rng_state, storage.num_items) if shuffled else None
             for _ in range(self.config.num_epochs)
         ]
         return [(index, ids) for ids in orders for index in range(self.num_minibatches)]
 
-    def _step(self, batch: PpoBatch) -> None:
+    def _step(self, batch: Minibatch) -> None:
         """Takes one optimiser step unless the stop flag is set before it or by this minibatch."""
-        flat = self.flat
         metrics = self._backward(batch)
         with torch.no_grad():
             self._check_kl(self.progress, metrics, self.config)
-            grad_norm = self.kernels.adam_step(
-                flat.params,
-                self.adam,
-                flat.grads,
-                self.learning_rate,
-                self.progress.stop,
-                self._adam_constants,
-            )
+            grad_norm = self.optimizer.step(self.learning_rate, self.progress.stop)
             log_std = self.distribution.log_std.detach()
             self._account(
                 self.progress, metrics, grad_norm, self.learning_rate, log_std, self.config
             )
 
-    def _backward(self, batch: PpoBatch) -> Tensor:
+    def _backward(self, minibatch: Minibatch) -> Tensor:
         """Writes the gradients of the minibatch to ``flat.grads`` and returns its metrics."""
+        batch, sequences = minibatch
         if self.config.normalize_advantages == "minibatch":
             advantages = batch.advantages
             centred = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
             batch = batch._replace(advantages=centred)
-        outputs, values = self.network(batch.normalized_observations)
+        if sequences is None:
+            outputs, values, _ = self.network(batch.normalized_observations)
+        else:
+            outputs, values, _ = self.network.sequences(batch.normalized_observations, sequences)
         found = self.distribution.ppo_gradients(outputs, values, batch, self.coefficients)
         trained = [(outputs, found.outputs), (values, found.values)]
         if self.distribution.log_std.requires_grad:
@@ -258,25 +247,25 @@ class Ppo:
         self.flat.backward(*zip(*trained, strict=True))
         return found.metrics
 
-    def _mean_log_std(self) -> Tensor:
-        """Returns the mean log-std of the actions, shape []; 0 if they have none."""
-        log_std = self.distribution.log_std.detach()
-        return log_std.mean() if log_std.numel() else torch.zeros((), device=self.device)
-
     def _final_values(self, storage: RolloutStorage) -> Tensor:
         """Returns values of the final observations, shape [T, N]; valid only where truncated."""
+        after = storage.memory_after
         if not self.host_may_read:
-            return self._value(storage.final_observations.flatten(0, 1)).view_as(storage.values)
+            memory = None if after is None else after.flatten(0, 1)
+            final = storage.final_observations.flatten(0, 1)
+            return self._value(final, memory).view_as(storage.values)
         final_values = torch.zeros_like(storage.values)
         ids = storage.truncated.nonzero(as_tuple=True)
         if ids[0].numel() > 0:
-            final_values[ids] = self._value(storage.final_observations[ids])
+            final_values[ids] = self._value(
+                storage.final_observations[ids], None if after is None else after[ids]
+            )
         return final_values
 
-    def _value(self, observations: Tensor) -> Tensor:
-        """Returns values in the reward's units, [B, O] -> [B]."""
+    def _value(self, observations: Tensor, memory: Tensor | None = None) -> Tensor:
+        """Returns values in the reward's units, [B, O] and [B, M] -> [B]."""
         normalized = self.observation_normalizer.normalize(observations)
-        return self._denormalize(self.network.value(normalized))
+        return self._denormalize(self.network.value(normalized, memory))
 
     def _normalize(self, values: Tensor) -> Tensor:
         return self.value_normalizer.normalize(values[..., None]).squeeze(-1)
@@ -290,7 +279,7 @@ class Ppo:
             "network": {k: v.clone() for k, v in self.network.state_dict().items()},
             "observation_normalizer": self.observation_normalizer.state_dict(),
             "value_normalizer": self.value_normalizer.state_dict(),
-            "adam": {k: v.clone() for k, v in self.adam._asdict().items()},
+            "adam": self.optimizer.state_dict(),
             "learning_rate": self.learning_rate.clone(),
             "configured_learning_rate": self.config.learning_rate,
             "iteration": self.iteration.clone(),
@@ -309,8 +298,7 @@ class Ppo:
         """
         self.load_policy(state)
         self.value_normalizer.load_state_dict(state["value_normalizer"])
-        for name, value in self.adam._asdict().items():
-            value.copy_(state["adam"][name])
+        self.optimizer.load_state_dict(state["adam"])
         unchanged = state["configured_learning_rate"] == self.config.learning_rate
         if unchanged:
             self.learning_rate.copy_(state["learning_rate"])

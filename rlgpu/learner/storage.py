@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from rlgpu.nn import Sequences
 from rlgpu.ops import ActionSlot, PpoBatch
+
+Gather = Callable[[Sequence[Tensor], Tensor], list[Tensor]]
+"""The op that gathers rows."""
+
+
+class Minibatch(NamedTuple):
+    """What a minibatch is trained on."""
+
+    rows: PpoBatch
+    sequences: Sequences | None = None
+    """How the rows follow each other, for a recurrent network; None for any other."""
 
 
 class RolloutStorage:
@@ -21,6 +34,8 @@ class RolloutStorage:
         num_actions: int,
         num_parameters: int,
         device: torch.device,
+        *,
+        pixels: bool = False,
     ) -> None:
         """Allocates all tensors, filled with zeros.
 
@@ -31,15 +46,17 @@ class RolloutStorage:
             num_actions: Width of the actions, A.
             num_parameters: Width of the parameters of their distribution, P.
             device: Device of all tensors.
+            pixels: Whether observations are whole numbers from 0 to 255, which are not normalised.
         """
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(horizon_length, num_envs, *shape, dtype=dtype, device=device)
 
         self.horizon_length, self.num_envs = horizon_length, num_envs
-        self.observations = zeros(num_observations)
+        kind = torch.uint8 if pixels else torch.float32
+        self.observations = zeros(num_observations, dtype=kind)
         """Raw observations that the actions were chosen from, shape [T, N, O]."""
-        self.normalized_observations = zeros(num_observations)
+        self.normalized_observations = self.observations if pixels else zeros(num_observations)
         """The same observations as given to the networks, shape [T, N, O]."""
         self.actions = zeros(num_actions)
         """Unclipped actions, shape [T, N, A]."""
@@ -55,9 +72,9 @@ class RolloutStorage:
         """Whether the episode ended in failure, shape [T, N], bool."""
         self.truncated = zeros(dtype=torch.bool)
         """Whether the episode ended by the time limit, shape [T, N], bool."""
-        self.final_observations = zeros(num_observations)
+        self.final_observations = zeros(num_observations, dtype=kind)
         """Raw observations after each step, before any reset, shape [T, N, O]."""
-        self.last_observations = torch.zeros(num_envs, num_observations, device=device)
+        self.last_observations = torch.zeros(num_envs, num_observations, dtype=kind, device=device)
         """Raw observations after the last step, shape [N, O]."""
         self.advantages = zeros()
         """Advantages, normalised over the rollout if so configured, shape [T, N]."""
@@ -80,25 +97,52 @@ class RolloutStorage:
         """Returns views of the tensors that acting fills at step ``t``."""
         return ActionSlot(self.actions[t], self.log_probs[t], self.parameters[t], self.values[t])
 
+    @property
+    def num_items(self) -> int:
+        """Number of what minibatches are made of: rows."""
+        return self.horizon_length * self.num_envs
+
     def minibatch(
-        self,
-        index: int,
-        num_minibatches: int,
-        ids: Tensor | None,
-        gather_rows: Callable[[Sequence[Tensor], Tensor], list[Tensor]],
-    ) -> PpoBatch:
+        self, index: int, num_minibatches: int, ids: Tensor | None, gather_rows: Gather
+    ) -> Minibatch:
         """Returns one of several equal minibatches that together cover every row once.
 
         Args:
             index: Index of the minibatch.
-            num_minibatches: Number of minibatches; must divide T*N.
-            ids: A permutation of the rows, shape [T*N], int64; or None for slices in time order,
-                which are views.
+            num_minibatches: Number of minibatches; must divide ``num_items``.
+            ids: A permutation of the items, shape [``num_items``], int64; or None for slices in
+                time order, which are views.
             gather_rows: Implementation of the op.
         """
         whole = self.batch()
-        size = self.horizon_length * self.num_envs // num_minibatches
+        size = self.num_items // num_minibatches
         here = slice(index * size, (index + 1) * size)
         if ids is None:
-            return PpoBatch(*(x[here] for x in whole))
-        return PpoBatch(*gather_rows(whole, ids[here]))
+            return Minibatch(PpoBatch(*(x[here] for x in whole)))
+        return Minibatch(gathered(whole, ids[here], gather_rows))
+
+    # A recurrent network's memory; there is none here.
+
+    memory_after: Tensor | None = None
+    """Memory after each step, before episodes end, shape [T, N, M]."""
+    carried: Tensor | None = None
+    """Memory before the first step of the next rollout, shape [N, M]."""
+
+    def memory_before(self, t: int) -> Tensor | None:
+        """Returns the memory before step ``t``, shape [N, M], without that of ended episodes."""
+        return None
+
+    def keep_memory(self, t: int, memory: Tensor | None) -> None:
+        """Keeps the memory after step ``t``, shape [N, M]."""
+
+    def carry_memory(self) -> None:
+        """Carries the memory after the last step over to the next rollout."""
+
+
+def gathered(rows: PpoBatch, ids: Tensor, gather_rows: Gather) -> PpoBatch:
+    """Returns some rows, in the order of their ids; those of pixels by torch's own op."""
+    pixels = rows.normalized_observations
+    if pixels.dtype != torch.uint8:
+        return PpoBatch(*gather_rows(rows, ids))
+    others = gather_rows(rows[1:], ids)
+    return PpoBatch(pixels.index_select(0, ids), *others)

@@ -2,6 +2,7 @@
 
 from rlgpu.nn.actor_critic import ActorCritic, Policy
 from rlgpu.nn.flat_parameters import FlatParameters
+from rlgpu.nn.memory import Sequences
 from rlgpu.nn.normalizer import RunningNormalizer
 
-__all__ = ["ActorCritic", "FlatParameters", "Policy", "RunningNormalizer"]
+__all__ = ["ActorCritic", "FlatParameters", "Policy", "RunningNormalizer", "Sequences"]

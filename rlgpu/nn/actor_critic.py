@@ -1,15 +1,19 @@
-"""The actor-critic: ELU layers, the parameters of a distribution of actions, a value."""
+"""The actor-critic: the parameters of a distribution of actions, and a value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from rlgpu.config import TrainConfig
 from rlgpu.nn.distributions import Distribution
+from rlgpu.nn.memory import Sequences
+from rlgpu.nn.tower import Tower
+from rlgpu.ops import Kernels, Precision
+from rlgpu.spaces import ObservationSpace
 
 
 class Policy(NamedTuple):
@@ -19,79 +23,128 @@ class Policy(NamedTuple):
     """Parameters of the actions' distributions, such as means, shape [B, P]."""
     values: Tensor
     """Values in the critic's normalised units, shape [B]."""
+    memory: Tensor | None = None
+    """What a recurrent network remembers after these observations, shape [B, M]."""
 
 
 class ActorCritic(nn.Module):
     """Maps normalised observations to distributions of actions and values.
 
     With a shared trunk, a single output layer computes both the parameters and the value; otherwise
-    the critic is a separate network.
+    the critic is a separate network, always so if it sees what the actor does not.
     """
 
     def __init__(
         self,
-        num_observations: int,
+        space: ObservationSpace,
         distribution: Distribution,
-        *,
-        hidden_sizes: Sequence[int],
-        separate: bool,
-        weight_init: Literal["torch", "orthogonal"],
-        mlp: Callable[[Tensor, Sequence[Tensor], Sequence[Tensor]], Tensor],
+        config: TrainConfig,
+        kernels: Kernels,
+        precision: Precision = "fp32",
     ) -> None:
         """Builds the layers.
 
         Args:
-            num_observations: Width of the input, O.
+            space: The observations.
             distribution: Distribution of the actions; a part of the network, as it may have
                 parameters of its own.
-            hidden_sizes: Units of each hidden layer.
-            separate: Whether the critic has separate hidden layers.
-            weight_init: ``torch``: torch's default for linear layers, as in rl_games and rsl_rl;
-                ``orthogonal``: gain sqrt(2), 0.01 for the distribution, 1 for the value, and zero
-                biases.
-            mlp: Implementation of the layers, such as ``rlgpu.ops.mlp``.
+            config: Contains the kinds and sizes of the layers and their initial weights.
+            kernels: Implementation of the ops.
+            precision: Precision of the operands of matrix products.
         """
         super().__init__()
-        self.distribution, self._mlp = distribution, mlp
+        self.distribution = distribution
         self.num_outputs = distribution.num_outputs
-        sizes = [num_observations, *hidden_sizes]
-        self.actor = _layers([*sizes, self.num_outputs + (0 if separate else 1)])
-        self.critic = _layers([*sizes, 1]) if separate else None
-        if weight_init == "orthogonal":
+        masks = space.columns(space.of("actor", "mask"))
+        self._mask = slice(masks[0], masks[-1] + 1) if masks else None
+        asymmetric = any(part.seen_by != "both" for part in space.parts)
+        separate = config.separate or asymmetric or bool(config.critic_hidden_sizes)
+        built = (config, kernels, precision)
+        own = self.num_outputs + (0 if separate else 1)
+        self.actor = Tower(space, "actor", own, config.hidden_sizes, *built)
+        self.critic = (
+            Tower(space, "critic", 1, config.critic_hidden_sizes or config.hidden_sizes, *built)
+            if separate
+            else None
+        )
+        towers = [self.actor, *([self.critic] if self.critic else [])]
+        self._memories = [tower.memory_size for tower in towers]
+        self.memory_size = sum(self._memories)
+        """Numbers M that are remembered of an environment; 0 unless recurrent."""
+        if config.weight_init == "orthogonal":
             self._orthogonal()
 
-    def forward(self, observations: Tensor) -> Policy:
-        """Returns parameters and values for normalised observations of shape [B, O]."""
-        outputs = self._run(self.actor, observations)
-        if self.critic is not None:
-            return Policy(outputs, self._run(self.critic, observations).squeeze(-1))
-        # The backward of split is one operation; each slice would fill a tensor of zeros instead.
-        parameters, values = outputs.split([self.num_outputs, 1], dim=1)  # [B, P + 1]
-        return Policy(parameters, values.squeeze(-1))
+    def forward(self, observations: Tensor, memory: Tensor | None = None) -> Policy:
+        """Returns parameters and values of one step.
 
-    def value(self, observations: Tensor) -> Tensor:
+        Args:
+            observations: Normalised observations, shape [B, O].
+            memory: What is remembered so far, shape [B, M]; None unless recurrent.
+        """
+        actors, critics = self._parted(memory)
+        outputs, actors = self.actor(observations, actors)
+        if self.critic is None:
+            return self._policy(observations, outputs, None, actors)
+        values, critics = self.critic(observations, critics)
+        if actors is not None and critics is not None:
+            memory = torch.cat((actors, critics), dim=-1)
+        return self._policy(observations, outputs, values, memory)
+
+    def sequences(self, observations: Tensor, sequences: Sequences) -> Policy:
+        """Returns parameters and values of whole sequences, by a recurrent network.
+
+        Args:
+            observations: Normalised observations, shape [S * B, O], row s * B + b.
+            sequences: What was remembered before them, and where episodes ended.
+        """
+        actors, critics = self._parted(sequences.memory)
+        assert actors is not None
+        outputs = self.actor.sequences(observations, sequences._replace(memory=actors))
+        if self.critic is None:
+            return self._policy(observations, outputs, None, None)
+        assert critics is not None
+        values = self.critic.sequences(observations, sequences._replace(memory=critics))
+        return self._policy(observations, outputs, values, None)
+
+    def value(self, observations: Tensor, memory: Tensor | None = None) -> Tensor:
         """Returns only the values, [B, O] -> [B]."""
-        return self._run(self.critic or self.actor, observations)[:, -1]
+        actors, critics = self._parted(memory)
+        if self.critic is None:
+            outputs, _ = self.actor(observations, actors)
+        else:
+            outputs, _ = self.critic(observations, critics)
+        values: Tensor = outputs[:, -1]
+        return values
 
-    def _run(self, layers: nn.ModuleList, x: Tensor) -> Tensor:
-        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-        return self._mlp(x, [layer.weight for layer in linear], [layer.bias for layer in linear])
+    def _parted(self, memory: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Returns the actor's and the critic's memory."""
+        if memory is None or self.critic is None:
+            return memory, None
+        actors, critics = memory.split(self._memories, dim=-1)
+        return actors, critics
+
+    def _policy(
+        self, observations: Tensor, outputs: Tensor, values: Tensor | None, memory: Tensor | None
+    ) -> Policy:
+        if values is None:
+            # The backward of split is one operation; each slice would fill a tensor of zeros.
+            outputs, values = outputs.split([self.num_outputs, 1], dim=1)  # [B, P + 1]
+        if self._mask is not None:
+            outputs = outputs.masked_fill(observations[:, self._mask] == 0, -math.inf)
+        return Policy(outputs, values.squeeze(-1), memory)
+
+    def groups(self) -> list[list[nn.Parameter]]:
+        """Returns all parameters: those of the actor, and those of a separate critic."""
+        critics = list(self.critic.parameters()) if self.critic else []
+        apart = set(critics)
+        others = [parameter for parameter in self.parameters() if parameter not in apart]
+        return [others, critics] if critics else [others]
 
     def _orthogonal(self) -> None:
         for layer in self.modules():
-            if isinstance(layer, nn.Linear):
+            if isinstance(layer, nn.Linear | nn.Conv2d):
                 nn.init.orthogonal_(layer.weight, math.sqrt(2))
+                assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
-        nn.init.orthogonal_(_output(self.actor)[: self.num_outputs], 0.01)
-        nn.init.orthogonal_(_output(self.critic or self.actor)[-1:], 1.0)
-
-
-def _output(layers: nn.ModuleList) -> Tensor:
-    """Returns the last layer's weights, one row per output."""
-    last = layers[-1]
-    assert isinstance(last, nn.Linear)
-    return last.weight.detach()
-
-
-def _layers(sizes: Sequence[int]) -> nn.ModuleList:
-    return nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(sizes))
+        nn.init.orthogonal_(self.actor.layers.output_weight[: self.num_outputs], 0.01)
+        nn.init.orthogonal_((self.critic or self.actor).layers.output_weight[-1:], 1.0)

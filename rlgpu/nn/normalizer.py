@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -25,13 +27,16 @@ class RunningNormalizer(nn.Module):
     scale: Tensor
     offset: Tensor
 
-    def __init__(self, size: int, kernels: Kernels, *, enabled: bool = True) -> None:
+    def __init__(
+        self, size: int, kernels: Kernels, *, enabled: bool = True, fixed: Sequence[int] = ()
+    ) -> None:
         """Starts at mean 0 and variance 1.
 
         Args:
             size: Size of the last dimension.
             kernels: Implementation of the ops.
             enabled: If False, ``normalize`` and ``denormalize`` return their input.
+            fixed: Columns that stay as they are, such as an image's.
         """
         super().__init__()
         self.enabled, self._kernels = enabled, kernels
@@ -40,6 +45,11 @@ class RunningNormalizer(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("scale", torch.ones(size))
         self.register_buffer("offset", torch.zeros(size))
+        is_fixed = torch.zeros(size, dtype=torch.bool)
+        is_fixed[list(fixed)] = True
+        self._has_fixed = bool(fixed)
+        self.register_buffer("_is_fixed", is_fixed, persistent=False)
+        self._is_fixed: Tensor
         # Sets the initial snapshot from an empty batch.
         kernels.running_stats(torch.zeros(0, size), self._stats())
 
@@ -73,3 +83,6 @@ class RunningNormalizer(nn.Module):
         """Merges a batch of shape [..., size] into the statistics; skips non-finite rows."""
         if self.enabled:
             self._kernels.running_stats(x.reshape(-1, x.shape[-1]), self._stats())
+            if self._has_fixed:
+                self.scale.masked_fill_(self._is_fixed, 1.0)
+                self.offset.masked_fill_(self._is_fixed, 0.0)

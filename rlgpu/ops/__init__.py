@@ -31,7 +31,7 @@ from rlgpu.ops.gaussian_ppo_loss import (
     gaussian_ppo_loss,
 )
 from rlgpu.ops.gaussian_sample import ActionSlot, gaussian_sample
-from rlgpu.ops.mlp import Precision, mlp
+from rlgpu.ops.mlp import Activation, Precision, mlp
 from rlgpu.ops.physics import (
     PhysicsModel,
     PhysicsOutputs,
@@ -45,6 +45,7 @@ from rlgpu.ops.shuffle import shuffle
 __all__ = [
     "METRICS",
     "ActionSlot",
+    "Activation",
     "AdamHyperparameters",
     "AdamState",
     "Gae",

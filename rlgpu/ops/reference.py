@@ -56,6 +56,13 @@ def gae(
     return Gae(advantages, returns)
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor, precision: Precision = "fp32") -> Tensor:
+    """Returns the output of one layer, [B, I] -> [B, O]; see ``mlp`` for the precision."""
+    if precision == "bf16":
+        x, weight = x.bfloat16().to(x.dtype), weight.bfloat16().to(weight.dtype)
+    return torch.nn.functional.linear(x, weight, bias)
+
+
 def mlp(
     x: Tensor,
     weights: Sequence[Tensor],
@@ -71,9 +78,7 @@ def mlp(
     """
     last = len(weights) - 1
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        if precision == "bf16":
-            x, weight = x.bfloat16().to(x.dtype), weight.bfloat16().to(weight.dtype)  # noqa: PLW2901
-        x = torch.nn.functional.linear(x, weight, bias)
+        x = linear(x, weight, bias, precision)
         if layer < last:
             x = getattr(torch.nn.functional, activation)(x)
     return x

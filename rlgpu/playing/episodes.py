@@ -11,10 +11,29 @@ from rlgpu.learner import Ppo
 from rlgpu.stopping import Stopping
 
 
-def act_and_step(env: VecEnv, agent: Ppo) -> Step:
-    """Steps the environments with the policy's mean actions."""
-    actions = agent.act_deterministic(env.observations.to(agent.device))
-    return env.step(actions.to(env.device))
+class Player:
+    """Steps the environments with the policy's likeliest actions."""
+
+    def __init__(self, env: VecEnv, agent: Ppo) -> None:
+        """Starts without memory.
+
+        Args:
+            env: The environments.
+            agent: The policy.
+        """
+        self._env, self._agent = env, agent
+        self._memory = agent.no_memory(env.num_envs)
+
+    def step(self) -> Step:
+        """Acts and steps once."""
+        env, agent = self._env, self._agent
+        observations = env.observations.to(agent.device)
+        actions, self._memory = agent.act_deterministic(observations, self._memory)
+        step = env.step(actions.to(env.device))
+        if self._memory is not None:
+            ended = (step.terminated | step.truncated).to(agent.device)
+            self._memory = self._memory.masked_fill(ended[:, None], 0.0)
+        return step
 
 
 def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], None]) -> None:
@@ -32,9 +51,10 @@ def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], Non
     played = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
     returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
     steps = torch.zeros_like(played)
+    player = Player(env, agent)
     # Every episode ends by the time limit at the latest.
     for _ in range(per_env * env.task.config.episode_length):
-        step = act_and_step(env, agent)
+        step = player.step()
         counted = played < per_env
         returns += torch.where(counted, step.rewards, 0.0)
         steps += counted
@@ -51,6 +71,7 @@ def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], Non
 def play_until_stopped(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None:
     """Plays in the engine's own viewer until it is closed or Ctrl-C."""
     note("playing; close the window or press Ctrl-C to stop")
+    player = Player(env, agent)
     with Stopping() as stopping:
         while not stopping.asked:
-            act_and_step(env, agent)
+            player.step()

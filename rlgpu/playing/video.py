@@ -10,7 +10,7 @@ from rlgpu.envs import VecEnv
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
 from rlgpu.playing.camera import follow
-from rlgpu.playing.episodes import act_and_step
+from rlgpu.playing.episodes import Player
 
 VIDEO_WIDTH, VIDEO_HEIGHT = 960, 540
 
@@ -59,13 +59,14 @@ def record_video(env: VecEnv, agent: Ppo, path: Path, length: int) -> None:
         str(temporary), (VIDEO_WIDTH, VIDEO_HEIGHT), fps=rate, quality=7, macro_block_size=2,
         output_params=["-f", "mp4"],
     )  # fmt: skip
+    player = Player(env, agent)
     try:
         frames.send(None)
         for _ in range(length):
             mirror.show(0)
             renderer.update_scene(mirror.data, camera)
             frames.send(renderer.render().tobytes())
-            act_and_step(env, agent)
+            player.step()
         frames.close()
         temporary.replace(path)
     finally:

@@ -11,7 +11,7 @@ from rlgpu.envs import VecEnv
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
 from rlgpu.playing.camera import follow
-from rlgpu.playing.episodes import act_and_step
+from rlgpu.playing.episodes import Player
 from rlgpu.stopping import Stopping
 
 
@@ -35,6 +35,7 @@ def play_in_viewer(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None
                 f"no window can be opened on the display {display!r}; use headless=True"
             )
     mirror = env.sim.mirror()
+    player = Player(env, agent)
     shown = 0
 
     def on_key(key: int) -> None:
@@ -54,7 +55,7 @@ def play_in_viewer(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None
     # would then wait forever.
     with Stopping() as stopping:
         while viewer.is_running() and not stopping.asked:
-            act_and_step(env, agent)
+            player.step()
             mirror.show(shown)
             viewer.sync()
             due = max(due + step_dt, time.perf_counter() - 0.1)

@@ -66,7 +66,7 @@ def least_bytes(trainer: Trainer) -> dict[str, float]:
     steps = config.num_epochs * trainer.agent.num_minibatches
     trained = rows * config.num_epochs
     parameters = trainer.agent.flat.params.numel()
-    widths = [o, *config.hidden_sizes, a + (0 if config.separate else 1)]
+    widths = [o, *config.hidden_sizes, a + (0 if trainer.agent.network.critic else 1)]
     # One pass for acting, one for the values of final observations, and one per epoch of training.
     evaluated = 2 * rows + storage.num_envs
     statistics = least.running_stats(rows, o) + least.running_stats(rows, 1)

@@ -86,7 +86,7 @@ def make_agent(config: Config, env: VecEnv) -> Ppo:
     batch_size = config.train.horizon_length * config.num_envs
     return Ppo(
         config.train,
-        env.num_observations,
+        env.observation_space,
         env.action_space,
         max_iterations=config.max_iterations,
         num_minibatches=max(batch_size // config.train.minibatch_size, 1),

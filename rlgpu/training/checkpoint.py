@@ -16,7 +16,7 @@ from torch import Tensor
 from rlgpu.config import Config
 from rlgpu.errors import UsageError, first_line, usable_path
 
-FORMAT = 5
+FORMAT = 6
 _SECTIONS = ("format", "digest", "config", "origin", "agent", "env", "trainer", "joint_names")
 NUMBERED = "iteration_{:06d}.pth"
 

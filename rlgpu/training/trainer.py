@@ -13,7 +13,7 @@ from rlgpu.config import Config, plain
 from rlgpu.device import Phase, working_stream
 from rlgpu.envs import VecEnv
 from rlgpu.errors import TrainingFailed
-from rlgpu.learner import Ppo, RolloutStorage
+from rlgpu.learner import Ppo
 from rlgpu.stopping import Stopping
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.console import Display
@@ -54,14 +54,7 @@ class Trainer:
             "joint_names": list(env.sim.joint_names),
         }
         train = config.train
-        self.storage = RolloutStorage(
-            train.horizon_length,
-            env.num_envs,
-            env.num_observations,
-            env.num_actions,
-            agent.distribution.num_outputs,
-            agent.device,
-        )
+        self.storage = agent.new_storage(env.num_envs)
         self.statistics = EpisodeStatistics(
             env.num_envs,
             train.horizon_length,
@@ -213,6 +206,7 @@ class Trainer:
             **self._constants,
             "agent": self.agent.state_dict(),
             "env": self.env.state_dict(),
+            "memory": None if self.storage.carried is None else self.storage.carried.clone(),
             "trainer": {
                 "iteration": self.iteration,
                 "env_steps": self._env_steps(self.iteration),
@@ -230,11 +224,13 @@ class Trainer:
         """
         self.env.load_state_dict(content["env"])
         self.agent.load_state_dict(content["agent"])
+        if self.storage.carried is not None:
+            self.storage.carried.copy_(content["memory"])
         trainer = content["trainer"]
         self.iteration = self._iterations_before = trainer["iteration"]
         self._steps_before = trainer["env_steps"]
         self.wall_time = trainer["wall_time"]
         self.best_return = trainer["best_return"]
         self.statistics.load_state_dict(trainer["statistics"])
-        diverged, nonfinite = self.env.counts.diverged, self.agent.adam.nonfinite_steps
+        diverged, nonfinite = self.env.counts.diverged, self.agent.optimizer.nonfinite_steps
         self._reported_trouble = (float(diverged), float(nonfinite))

@@ -90,7 +90,7 @@ def test_no_operation_of_an_iteration_would_wait_for_a_gpu(tmp_path, task, sched
             trained.collect()
             trained.update()
     assert trained.statistics.means().episodes > 64  # episodes ended, so resets were exercised
-    assert trained.agent.adam.step > 0
+    assert trained.agent.optimizer.state.step > 0
 
 
 def test_the_guard_notices_operations_that_wait() -> None:

@@ -11,7 +11,7 @@ import torch
 from rlgpu.config import TrainConfig
 from rlgpu.learner import Ppo, RolloutStorage
 from rlgpu.ops import METRICS, select_kernels
-from rlgpu.spaces import Continuous
+from rlgpu.spaces import Continuous, numbers
 
 CPU = torch.device("cpu")
 T, N, O, A = 8, 64, 10, 3  # noqa: E741
@@ -30,9 +30,9 @@ def agent(
     use_compile=False, skipping=True, **changes,
 ) -> Ppo:  # fmt: skip
     return Ppo(
-        config(**changes), O, Continuous(A), max_iterations=10, num_minibatches=num_minibatches,
-        kernels=select_kernels(kernels, device), device=device, seed=3, precision=precision,
-        use_compile=use_compile, skipping=skipping,
+        config(**changes), numbers(O), Continuous(A), max_iterations=10,
+        num_minibatches=num_minibatches, kernels=select_kernels(kernels, device), device=device,
+        seed=3, precision=precision, use_compile=use_compile, skipping=skipping,
     )  # fmt: skip
 
 
@@ -67,11 +67,12 @@ def test_the_first_minibatch_has_ratio_one_and_kl_zero(precision, order, device)
         ppo.compute_advantages(storage)
         ppo.distribution.remember()
         index, ids = ppo._minibatches(storage)[0]
-        batch = storage.minibatch(index, 4, ids, ppo.kernels.gather_rows)
+        minibatch = storage.minibatch(index, 4, ids, ppo.kernels.gather_rows)
+        batch = minibatch.rows
         policy = ppo.network(batch.normalized_observations)
         assert torch.equal(policy.outputs, batch.parameters)
         assert torch.equal(policy.values, batch.values)  # an untouched critic has not moved
-        metrics = ppo._backward(batch)
+        metrics = ppo._backward(minibatch)
         assert metrics[KL].item() == 0.0
         assert metrics[CLIP].item() == 0.0
         ppo.update(rollout(ppo, seed))
@@ -93,7 +94,7 @@ def test_both_kernels_learn_the_same(precision, tolerance, device) -> None:
     for seed in range(10):
         ours.update(rollout(ours, seed))
         theirs.update(rollout(theirs, seed))
-    assert ours.adam.step.item() == theirs.adam.step.item() == 10 * 3 * 4
+    assert ours.optimizer.state.step.item() == theirs.optimizer.state.step.item() == 10 * 3 * 4
     moved = (ours.flat.params - start).norm()
     assert moved > 0.3
     assert (ours.flat.params - theirs.flat.params).norm() < tolerance * moved
@@ -107,7 +108,7 @@ def test_compiled_arithmetic_trains_to_the_same_weights() -> None:
         plain.update(rollout(plain, seed))
         compiled.update(rollout(compiled, seed))
     torch.testing.assert_close(plain.flat.params, compiled.flat.params, rtol=0, atol=1e-5)
-    assert plain.adam.step.item() == compiled.adam.step.item()
+    assert plain.optimizer.state.step.item() == compiled.optimizer.state.step.item()
 
 
 def test_training_improves_the_objective() -> None:
@@ -126,7 +127,7 @@ def test_the_update_stops_once_the_kl_is_too_large() -> None:
     assert 0.0 < metrics.epochs.item() < 1.0
     assert metrics.last_kl.item() > 0.015
     assert metrics.approx_kl.item() < 0.015
-    assert ppo.adam.step.item() == metrics.epochs.item() * ppo.num_minibatches
+    assert ppo.optimizer.state.step.item() == metrics.epochs.item() * ppo.num_minibatches
 
 
 def test_stopping_early_gives_the_same_weights_as_skipping_steps() -> None:
@@ -140,9 +141,9 @@ def test_stopping_early_gives_the_same_weights_as_skipping_steps() -> None:
     minibatches = flagged._minibatches(storage)
     for index, ids in minibatches:
         flagged._step(storage.minibatch(index, 4, ids, flagged.kernels.gather_rows))
-    assert len(minibatches) == 3 * 4 > early.adam.step.item() > 0
+    assert len(minibatches) == 3 * 4 > early.optimizer.state.step.item() > 0
     assert torch.equal(early.flat.params, flagged.flat.params)
-    assert early.adam.step.item() == flagged.adam.step.item()
+    assert early.optimizer.state.step.item() == flagged.optimizer.state.step.item()
     # Later minibatches found the flag set; after breaking out there were none.
     found = flagged.progress._replace(stopped_before=early.progress.stopped_before)
     for name, value in found._asdict().items():
@@ -249,7 +250,7 @@ def test_rewards_are_scaled_before_anything_else() -> None:
         ppo = agent(reward_scale=scale, normalize_advantages="none", normalize_values=False)
         storage = rollout(ppo)
         storage.values.zero_()
-        ppo._value = lambda observations: observations.new_zeros(len(observations))
+        ppo._value = lambda observations, memory: observations.new_zeros(len(observations))
         ppo.compute_advantages(storage)
         results.append((storage.advantages.clone(), storage.returns.clone()))
     torch.testing.assert_close(2.0 * results[0][0], results[1][0])
@@ -296,7 +297,7 @@ def test_playing_uses_the_mean_actions() -> None:
     normalized = ppo.observation_normalizer.normalize(observations)
     with torch.no_grad():
         wanted = ppo.network(normalized).outputs
-    assert torch.equal(ppo.act_deterministic(observations), wanted)
+    assert torch.equal(ppo.act_deterministic(observations)[0], wanted)
     assert not torch.equal(normalized, observations)
 
 
@@ -330,7 +331,7 @@ def test_non_finite_gradients_leave_the_weights_alone_and_are_counted() -> None:
     storage.rewards[0, 0] = torch.nan
     ppo.update(storage)
     assert torch.equal(ppo.flat.params, before)
-    assert ppo.adam.nonfinite_steps.item() == 3 * 4
+    assert ppo.optimizer.state.nonfinite_steps.item() == 3 * 4
 
 
 def test_the_learning_rate_follows_the_schedule() -> None:
@@ -381,17 +382,17 @@ def test_the_configuration_reaches_network_and_optimiser() -> None:
     plain, other = agent(), agent(separate=True, weight_init="orthogonal", initial_log_std=-0.5)
     assert plain.network.critic is None
     assert other.network.critic is not None
-    assert plain.network.actor[0].bias.any()
-    assert not other.network.actor[0].bias.any()
+    assert plain.network.actor.layers.linear[0].bias.any()
+    assert not other.network.actor.layers.linear[0].bias.any()
     assert other.distribution.log_std.tolist() == [-0.5] * A
     x = torch.randn(100, O)
-    rounded = agent(precision="bf16").act_deterministic(x)
-    assert not torch.equal(rounded, plain.act_deterministic(x))
-    torch.testing.assert_close(rounded, plain.act_deterministic(x), atol=0.02, rtol=0)
+    rounded = agent(precision="bf16").act_deterministic(x)[0]
+    assert not torch.equal(rounded, plain.act_deterministic(x)[0])
+    torch.testing.assert_close(rounded, plain.act_deterministic(x)[0], atol=0.02, rtol=0)
     # Clipped to a norm of 1e-3, the first moment is a tenth of that at most.
     clipped = agent(max_grad_norm=1e-3, num_epochs=1, num_minibatches=1)
     clipped.update(rollout(clipped))
-    assert clipped.adam.exp_avg.norm().item() == pytest.approx(1e-4, rel=1e-3)
+    assert clipped.optimizer.state.exp_avg.norm().item() == pytest.approx(1e-4, rel=1e-3)
     # An epsilon far above the gradients makes the step as small.
     start = agent(adam_eps=1e6).flat.params.clone()
     slow = agent(adam_eps=1e6)

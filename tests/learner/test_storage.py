@@ -27,7 +27,7 @@ def test_minibatches_visit_every_row_once_with_its_fields(shuffled, num_minibatc
     ids = shuffle(torch.tensor([0, 0]), 24) if shuffled else None
     seen = []
     for index in range(num_minibatches):
-        batch = numbered().minibatch(index, num_minibatches, ids, gather_rows)
+        batch = numbered().minibatch(index, num_minibatches, ids, gather_rows).rows
         assert len({x.shape[0] for x in batch}) == 1
         for field in batch:
             columns = field if field.dim() == 2 else field[:, None]
@@ -40,7 +40,7 @@ def test_minibatches_visit_every_row_once_with_its_fields(shuffled, num_minibatc
 def test_minibatches_in_time_order_are_views() -> None:
     """Nothing is copied."""
     storage = numbered()
-    batch = storage.minibatch(0, 2, None, gather_rows)
+    batch = storage.minibatch(0, 2, None, gather_rows).rows
     assert batch.actions.data_ptr() == storage.actions.data_ptr()
 
 

@@ -7,13 +7,22 @@ import math
 import pytest
 import torch
 from torch.distributions import Categorical as TorchCategorical
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Normal, TransformedDistribution, kl_divergence
+from torch.distributions.transforms import TanhTransform
 
-from rlgpu.nn.distributions import Categorical, Gaussian, make_distribution
+from rlgpu.config import TrainConfig
+from rlgpu.nn.distributions import (
+    Categorical,
+    Gaussian,
+    SquashedNormal,
+    StateGaussian,
+    make_distribution,
+)
 from rlgpu.ops import METRICS, ActionSlot, PpoBatch, PpoCoefficients, select_kernels
 from rlgpu.spaces import Continuous, Discrete
 
-KERNELS = select_kernels("torch", torch.device("cpu"))
+CPU = torch.device("cpu")
+KERNELS = select_kernels("torch", CPU)
 CHOICES = (3, 2, 5)
 B = 64
 
@@ -40,6 +49,13 @@ class Case:
                 self.ours.remember()
                 self.ours.log_std.copy_(self.log_std)
             self.actions = random(B, 3, seed=5)
+        elif kind == "state_gaussian":
+            self.ours = StateGaussian(3, (-20.0, -0.5, 20.0), KERNELS).double()
+            self.actions = random(B, 3, seed=5)
+        elif kind == "tanh":
+            normal = StateGaussian(3, (-20.0, -0.5, 20.0), KERNELS)
+            self.ours = SquashedNormal(normal).double()
+            self.actions = random(B, 3, seed=5)
         else:
             self.ours = Categorical(CHOICES, KERNELS).double()
             columns = [torch.randint(n, (B,), generator=torch.Generator().manual_seed(n))
@@ -53,10 +69,15 @@ class Case:
         if isinstance(self.ours, Gaussian):
             std = (self.old_log_std if old else self.ours.log_std).exp()
             return [Normal(outputs[:, i], std[i]) for i in range(3)]
+        if isinstance(self.ours, StateGaussian | SquashedNormal):
+            normal = [Normal(outputs[:, i], (outputs[:, 3 + i] - 0.5).exp()) for i in range(3)]
+            if isinstance(self.ours, StateGaussian):
+                return normal
+            return [TransformedDistribution(d, [TanhTransform()]) for d in normal]
         return [TorchCategorical(logits=part) for part in outputs.split(list(CHOICES), dim=-1)]
 
 
-@pytest.fixture(params=["gaussian", "categorical"])
+@pytest.fixture(params=["gaussian", "state_gaussian", "tanh", "categorical"])
 def case(request) -> Case:
     """Each kind of distribution."""
     return Case(request.param)
@@ -76,12 +97,15 @@ def same_with_gradients(ours: torch.Tensor, theirs: torch.Tensor, case: Case) ->
 
 def test_log_probabilities_and_their_gradients(case) -> None:
     """Sums over the actions."""
-    theirs = sum(d.log_prob(case.actions[:, i]) for i, d in enumerate(case.theirs(case.new)))
+    applied = case.ours.applied(case.actions)
+    theirs = sum(d.log_prob(applied[:, i]) for i, d in enumerate(case.theirs(case.new)))
     same_with_gradients(case.ours.log_prob(case.new, case.actions), theirs, case)
 
 
 def test_entropies_and_their_gradients(case) -> None:
-    """Sums over the actions."""
+    """Sums over the actions; torch has none for squashed ones."""
+    if isinstance(case.ours, SquashedNormal):
+        return
     theirs = sum(d.entropy() for d in case.theirs(case.new))
     if isinstance(case.ours, Gaussian):
         theirs = theirs + 0.0 * case.new.sum(-1)
@@ -95,8 +119,76 @@ def test_divergences_from_the_old_policy_and_their_gradients(case) -> None:
     same_with_gradients(case.ours.kl(case.old, case.new), theirs, case)
 
 
+def test_the_entropy_of_squashed_actions_is_that_by_integration() -> None:
+    """Minus the integral of p log p over a fine grid, and its gradient, for narrow and wide."""
+    ours = SquashedNormal(StateGaussian(1, (-20.0, 0.0, 20.0), KERNELS)).double()
+    mean = torch.linspace(-2.0, 2.0, 9, dtype=torch.float64)
+    log_std = torch.linspace(-3.0, 0.5, 8, dtype=torch.float64)
+    outputs = torch.cartesian_prod(mean, log_std).requires_grad_()
+    std = outputs[:, 1:].exp()
+    points = torch.linspace(-9.0, 9.0, 20001, dtype=torch.float64)
+    log_p = ours.log_prob(
+        outputs.repeat_interleave(len(points), dim=0),
+        (outputs[:, :1] + std * points).reshape(-1, 1),
+    ).view(len(outputs), -1)
+    weights = (-0.5 * points.square()).exp() / math.sqrt(2 * math.pi) * (points[1] - points[0])
+    wanted = -(log_p * weights).sum(-1)
+    got = ours.entropy(outputs)
+    torch.testing.assert_close(got, wanted, rtol=0, atol=2e-3)
+    gradients = [torch.autograd.grad(x.sum(), outputs)[0] for x in (got, wanted)]
+    torch.testing.assert_close(*gradients, rtol=0, atol=2e-2)
+
+
+def test_squashed_actions_stay_within_their_bounds() -> None:
+    """The environment gets the tanh; the density stays finite where the tanh is 1."""
+    ours = SquashedNormal(Gaussian(2, 2.0, KERNELS))
+    outputs, slot = torch.full((500, 2), 8.0), empty_slot(500, 2, 2)
+    ours.sample(outputs, torch.zeros(500), torch.tensor([3, 0]), slot)
+    applied = ours.applied(slot.actions)
+    assert applied.abs().max() <= 1.0
+    assert (applied == 1.0).any()
+    assert slot.log_probs.isfinite().all()
+    torch.testing.assert_close(slot.log_probs, ours.log_prob(outputs, slot.actions))
+
+
+@pytest.mark.parametrize("kernels", ["torch", "fused"])
+def test_network_given_deviations_are_sampled_with_their_moments(kernels, device) -> None:
+    """20 000 rows: within four standard deviations."""
+    ours = StateGaussian(2, (-5.0, 0.0, 2.0), select_kernels(kernels, device)).to(device)
+    outputs = torch.tensor([1.0, -2.0, math.log(0.5), math.log(2.0)], device=device)
+    slot = ActionSlot(*(x.to(device) for x in empty_slot(20000, 2, 4)))
+    values = torch.ones(20000, device=device)
+    ours.sample(outputs.expand(20000, 4), values, torch.tensor([7, 0], device=device), slot)
+    mean, std = outputs[:2], outputs[2:].exp()
+    assert ((slot.actions.mean(0) - mean).abs() < 4 * std / 20000**0.5).all()
+    assert ((slot.actions.std(0) / std - 1).abs() < 4 / 40000**0.5).all()
+
+
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.01])
+def test_a_parameter_of_its_own_gets_its_gradient_through_tanh(entropy_coef) -> None:
+    """Without entropy bonus, squashing leaves the gradients of the surrogate as they are."""
+    found = []
+    for kind in ("gaussian", "tanh_gaussian"):
+        ours = make_distribution(Continuous(3), TrainConfig(action_distribution=kind), KERNELS)
+        ours.remember()
+        outputs, values = random(B, 3).float(), random(B, seed=7).float()
+        actions = random(B, 3, seed=1).float()
+        with torch.no_grad():
+            log_probs = ours.log_prob(outputs * 1.1, actions)
+        batch = PpoBatch(torch.empty(B, 0), actions, log_probs, outputs * 1.1,
+                         *(random(B, seed=s).float() for s in (4, 5, 6)))  # fmt: skip
+        coefficients = PpoCoefficients(0.2, 2.0, True, entropy_coef, 0.0)
+        found.append(ours.ppo_gradients(outputs, values, batch, coefficients.tensor(CPU)))
+    for ours, theirs in zip(found[0][:3], found[1][:3], strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6) == (
+            entropy_coef == 0.0 or ours is found[0][1]
+        )
+
+
 def test_the_mode_is_the_likeliest_action(case) -> None:
     """No other action has a larger log-probability."""
+    if isinstance(case.ours, SquashedNormal):
+        return  # its mode is that before tanh, which playing wants
     best = case.ours.log_prob(case.new, case.ours.mode(case.new))
     assert (best >= case.ours.log_prob(case.new, case.actions)).all()
 
@@ -170,6 +262,6 @@ def test_the_same_state_samples_the_same_choices() -> None:
 
 def test_a_space_has_its_distribution() -> None:
     """Numbers are Gaussian, choices categorical."""
-    assert isinstance(make_distribution(Continuous(2), KERNELS, initial_log_std=0.0), Gaussian)
-    found = make_distribution(Discrete((2, 3)), KERNELS, initial_log_std=0.0)
+    assert isinstance(make_distribution(Continuous(2), TrainConfig(), KERNELS), Gaussian)
+    found = make_distribution(Discrete((2, 3)), TrainConfig(), KERNELS)
     assert (found.num_actions, found.num_outputs) == (2, 5)

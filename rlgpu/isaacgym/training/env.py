@@ -28,7 +28,7 @@ from rlgpu.isaacgym.scene import Sim
 from rlgpu.sim import Timing
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.worlds import Worlds
-from rlgpu.spaces import Continuous
+from rlgpu.spaces import Continuous, numbers
 
 
 class _Returned(NamedTuple):
@@ -94,6 +94,7 @@ class ScriptEnv(VecEnv):
         self.device = torch.device(env.sim.device)
         self.num_observations = int(_first(env, "num_obs", "num_observations"))
         self.num_actions = int(env.num_actions)
+        self.observation_space = numbers(self.num_observations)
         self.action_space = Continuous(self.num_actions)
         self.sim = ScriptSimulator(env, env.sim)  # type: ignore[assignment]
         self.generator = torch.Generator(device=self.device)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from rlgpu.config import TrainConfig
 from rlgpu.nn.distributions.base import Distribution, Gradients
 from rlgpu.nn.distributions.categorical import Categorical
-from rlgpu.nn.distributions.gaussian import Gaussian
+from rlgpu.nn.distributions.gaussian import Gaussian, Normal, StateGaussian
+from rlgpu.nn.distributions.squashed import SquashedNormal
 from rlgpu.ops import Kernels
 from rlgpu.spaces import ActionSpace, Discrete
 
@@ -13,20 +15,25 @@ __all__ = [
     "Distribution",
     "Gaussian",
     "Gradients",
+    "Normal",
+    "SquashedNormal",
+    "StateGaussian",
     "make_distribution",
 ]
 
 
-def make_distribution(
-    space: ActionSpace, kernels: Kernels, *, initial_log_std: float
-) -> Distribution:
+def make_distribution(space: ActionSpace, config: TrainConfig, kernels: Kernels) -> Distribution:
     """Returns the distribution of a space's actions.
 
     Args:
         space: The actions.
+        config: Contains the kind of continuous actions' distribution.
         kernels: Implementation of the ops.
-        initial_log_std: Initial log standard deviation of continuous actions.
     """
     if isinstance(space, Discrete):
         return Categorical(space.choices, kernels)
-    return Gaussian(space.size, initial_log_std, kernels)
+    normal: Normal = Gaussian(space.size, config.initial_log_std, kernels)
+    if config.state_dependent_std:
+        limits = (config.min_log_std, config.initial_log_std, config.max_log_std)
+        normal = StateGaussian(space.size, limits, kernels)
+    return SquashedNormal(normal) if config.action_distribution == "tanh_gaussian" else normal

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rlgpu.ops import ActionSlot, PpoBatch
+from rlgpu.ops import ActionSlot, Kernels, PpoBatch
 from rlgpu.ops.reference import clipped_losses
 
 
@@ -34,6 +34,7 @@ class Distribution(nn.Module, ABC):
     """Number of outputs P of the network for a row."""
     log_std: Tensor
     """Log standard deviations that are parameters of their own, shape [A]; [0] without any."""
+    _kernels: Kernels
 
     @abstractmethod
     def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
@@ -45,6 +46,10 @@ class Distribution(nn.Module, ABC):
             rng_state: Seed and number of calls so far, shape [2], int64; the latter is incremented.
             slot: Tensors that the results are written to.
         """
+
+    def applied(self, actions: Tensor) -> Tensor:
+        """Returns what the environments are given for actions as they are stored, [N, A]."""
+        return actions
 
     @abstractmethod
     def mode(self, outputs: Tensor) -> Tensor:
@@ -62,6 +67,25 @@ class Distribution(nn.Module, ABC):
     def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
         """Returns KL(old || new) of each row [nat], [B, P] twice -> [B]."""
 
+    def bounds(self, outputs: Tensor) -> Tensor:
+        """Returns what the bounds loss is of each row, [B, P] -> [B]; 0 unless actions have any."""
+        return outputs.new_zeros(outputs.shape[0])
+
+    def mean_log_std(self, outputs: Tensor) -> Tensor:
+        """Returns the mean log-std of the actions, [..., P] -> []; 0 if they have none."""
+        return outputs.new_zeros(())
+
+    def normal_noise(self, outputs: Tensor, rng_state: Tensor) -> Tensor:
+        """Returns standard normal numbers, one for each action, [B, P] -> [B, A].
+
+        They are the sampling op's own, so that they depend on nothing but ``rng_state``.
+        """
+        zeros = outputs.new_zeros(outputs.shape[0], self.num_actions)
+        unused = outputs.new_empty(outputs.shape[0])
+        slot = ActionSlot(torch.empty_like(zeros), unused, torch.empty_like(zeros), unused.clone())
+        self._kernels.gaussian_sample(zeros, zeros[:, 0], zeros[0], rng_state, slot)
+        return slot.actions
+
     def remember(self) -> None:
         """Keeps what the acting policy's distribution depends on beside its outputs."""
 
@@ -70,7 +94,7 @@ class Distribution(nn.Module, ABC):
     ) -> Gradients:
         """Returns the gradients of PPO's mean loss over B rows, and the means of its metrics.
 
-        The loss is that of ``rlgpu.ops.gaussian_ppo_loss``, without a bounds loss.
+        The loss is that of ``rlgpu.ops.gaussian_ppo_loss``.
 
         Args:
             outputs: Current outputs, shape [B, P].
@@ -78,20 +102,23 @@ class Distribution(nn.Module, ABC):
             batch: The minibatch's data from the rollout.
             coefficients: Coefficients from ``PpoCoefficients.tensor``, shape [5].
         """
-        clip_ratio, value_loss_coef, clip_value, entropy_coef, _ = coefficients
+        clip_ratio, value_loss_coef, clip_value, entropy_coef, bounds_coef = coefficients
         outputs, values = (x.detach().requires_grad_() for x in (outputs, values))
         with torch.enable_grad():
             log_probs = self.log_prob(outputs, batch.actions)
             losses = clipped_losses(log_probs, values, batch, clip_ratio, clip_value)
             entropy = self.entropy(outputs)
-            policy_loss = losses.surrogate - entropy_coef * entropy
+            bounds = self.bounds(outputs)
+            policy_loss = losses.surrogate - entropy_coef * entropy + bounds_coef * bounds
             loss = (policy_loss + value_loss_coef * losses.value_error).mean()
-            grad_outputs, grad_values = torch.autograd.grad(loss, (outputs, values))
+            trained = [outputs, values, *([self.log_std] if self.log_std.requires_grad else [])]
+            grad_outputs, grad_values, *rest = torch.autograd.grad(loss, trained)
         with torch.no_grad():
             kl = self.kl(batch.parameters, outputs)
             terms = (
-                losses.surrogate, losses.value_error, entropy, torch.zeros_like(kl), kl,
+                losses.surrogate, losses.value_error, entropy, bounds, kl,
                 losses.clipped,
             )  # fmt: skip
             metrics = torch.stack([term.mean() for term in terms])
-        return Gradients(grad_outputs, grad_values, torch.zeros_like(self.log_std), metrics)
+        grad_log_std = rest[0] if rest else torch.zeros_like(self.log_std)
+        return Gradients(grad_outputs, grad_values, grad_log_std, metrics)

@@ -40,10 +40,11 @@ class Categorical(Distribution):
 
     def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
         """Samples by inverting the cumulated probabilities at counter-based uniform numbers."""
-        rows = outputs.shape[0]
         log_probs = self._log_probs(outputs)
+        normal = self.normal_noise(outputs, rng_state)
+        uniform = torch.special.ndtr(normal).clamp(max=_BELOW_ONE)  # in [0, 1)
         columns = []
-        for log_prob, noise in zip(log_probs, self._uniform(rows, outputs, rng_state), strict=True):
+        for log_prob, noise in zip(log_probs, uniform.unbind(-1), strict=True):
             cumulated = log_prob.exp().cumsum(-1)
             threshold = noise[:, None] * cumulated[:, -1:]
             columns.append((cumulated <= threshold).sum(-1).to(outputs.dtype))
@@ -51,14 +52,6 @@ class Categorical(Distribution):
         slot.log_probs.copy_(self._taken(log_probs, slot.actions))
         slot.parameters.copy_(outputs)
         slot.values.copy_(values)
-
-    def _uniform(self, rows: int, like: Tensor, rng_state: Tensor) -> tuple[Tensor, ...]:
-        """Returns uniform numbers in [0, 1) for each action: the sampling op's, by their CDF."""
-        zeros = like.new_zeros(rows, self.num_actions)
-        noise = ActionSlot(torch.empty_like(zeros), like.new_empty(rows), torch.empty_like(zeros),
-                           like.new_empty(rows))  # fmt: skip
-        self._kernels.gaussian_sample(zeros, zeros[:, 0], zeros[0], rng_state, noise)
-        return torch.special.ndtr(noise.actions).clamp(max=_BELOW_ONE).unbind(-1)
 
     def mode(self, outputs: Tensor) -> Tensor:
         """Returns the likeliest choices."""

@@ -1,18 +1,59 @@
-"""Gaussian actions with a state-independent standard deviation, on fused ops."""
+"""Gaussian actions: with standard deviations of their own, on fused ops, or by the network."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from rlgpu.nn.distributions.base import Distribution, Gradients
 from rlgpu.ops import ActionSlot, Kernels, PpoBatch
+from rlgpu.ops.reference import SOFT_BOUND
 
 
-class Gaussian(Distribution):
-    """Independent Gaussians: their means are the outputs, their log-std a parameter."""
+class Normal(Distribution):
+    """Independent Gaussians, whatever their means and standard deviations come from."""
+
+    @abstractmethod
+    def moments(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns means and log standard deviations, [B, P] -> [B, A] twice."""
+
+    def mode(self, outputs: Tensor) -> Tensor:
+        """Returns the means."""
+        return self.moments(outputs)[0]
+
+    def log_prob(self, outputs: Tensor, actions: Tensor) -> Tensor:
+        """Returns log-densities."""
+        mean, log_std = self.moments(outputs)
+        scaled = (actions - mean) * (-log_std).exp()
+        terms = -0.5 * scaled.square() - log_std - 0.5 * math.log(2 * math.pi)
+        return terms.sum(-1)
+
+    def entropy(self, outputs: Tensor) -> Tensor:
+        """Returns entropies."""
+        _, log_std = self.moments(outputs)
+        return (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+
+    def _kl(self, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor]) -> Tensor:
+        """Returns KL(old || new) of moments."""
+        change = old[1] - new[1]
+        shift = ((old[0] - new[0]) * (-new[1]).exp()).square()
+        return (-change + 0.5 * (2 * change).exp() + 0.5 * shift - 0.5).sum(-1)
+
+    def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
+        """Returns KL(old || new)."""
+        return self._kl(self.moments(old_outputs), self.moments(outputs))
+
+    def bounds(self, outputs: Tensor) -> Tensor:
+        """Returns the squared excess of means beyond the soft bounds."""
+        mean, _ = self.moments(outputs)
+        return (mean.abs() - SOFT_BOUND).clamp(min=0.0).square().sum(-1)
+
+
+class Gaussian(Normal):
+    """Their means are the outputs, their log-std a parameter."""
 
     def __init__(self, num_actions: int, initial_log_std: float, kernels: Kernels) -> None:
         """Starts with equal standard deviations.
@@ -33,26 +74,18 @@ class Gaussian(Distribution):
         """Samples actions; one fused op."""
         self._kernels.gaussian_sample(outputs, values, self.log_std, rng_state, slot)
 
-    def mode(self, outputs: Tensor) -> Tensor:
-        """Returns the means."""
-        return outputs
-
-    def log_prob(self, outputs: Tensor, actions: Tensor) -> Tensor:
-        """Returns log-densities."""
-        scaled = (actions - outputs) * (-self.log_std).exp()
-        terms = -0.5 * scaled.square() - self.log_std - 0.5 * math.log(2 * math.pi)
-        return terms.sum(-1)
-
-    def entropy(self, outputs: Tensor) -> Tensor:
-        """Returns entropies, which do not depend on the outputs."""
-        terms = self.log_std + 0.5 * math.log(2 * math.pi * math.e)
-        return terms.sum().expand(outputs.shape[0])
+    def moments(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the outputs, and the log-std for each."""
+        return outputs, self.log_std.expand_as(outputs)
 
     def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
         """Returns KL(old || new), the old log-std being that of ``remember``."""
-        change = self._old_log_std - self.log_std
-        shift = ((old_outputs - outputs) * (-self.log_std).exp()).square()
-        return (-change + 0.5 * (2 * change).exp() + 0.5 * shift - 0.5).sum(-1)
+        old = self._old_log_std.expand_as(old_outputs)
+        return self._kl((old_outputs, old), self.moments(outputs))
+
+    def mean_log_std(self, outputs: Tensor) -> Tensor:
+        """Returns the mean of the log-std, which does not depend on the outputs."""
+        return self.log_std.detach().mean()
 
     def remember(self) -> None:
         """Keeps the log-std of the acting policy."""
@@ -67,3 +100,40 @@ class Gaussian(Distribution):
             coefficients,
         )  # fmt: skip
         return Gradients(found.mean, found.values, found.log_std, found.metrics)
+
+
+class StateGaussian(Normal):
+    """Their means are the first half of the outputs, their log-std the other."""
+
+    def __init__(
+        self, num_actions: int, limits: tuple[float, float, float], kernels: Kernels
+    ) -> None:
+        """Prepares the limits.
+
+        Args:
+            num_actions: Number of actions A.
+            limits: Lowest log-std, the log-std for an output of 0, highest log-std.
+            kernels: Implementation of the ops.
+        """
+        super().__init__()
+        self.num_actions, self.num_outputs = num_actions, 2 * num_actions
+        self._low, self._initial, self._high = limits
+        self._kernels = kernels
+        self.register_buffer("log_std", torch.zeros(0), persistent=False)
+
+    def moments(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns both halves, the log-std within its limits."""
+        mean, change = outputs.split(self.num_actions, dim=-1)
+        return mean, (self._initial + change).clamp(self._low, self._high)
+
+    def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
+        """Samples actions."""
+        mean, log_std = self.moments(outputs)
+        slot.actions.copy_(mean + log_std.exp() * self.normal_noise(outputs, rng_state))
+        slot.log_probs.copy_(self.log_prob(outputs, slot.actions))
+        slot.parameters.copy_(outputs)
+        slot.values.copy_(values)
+
+    def mean_log_std(self, outputs: Tensor) -> Tensor:
+        """Returns the mean of the outputs' log-std."""
+        return self.moments(outputs)[1].mean()

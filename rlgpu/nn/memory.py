@@ -1,0 +1,61 @@
+"""LSTM and GRU layers whose state is carried along episodes and zeroed where one ends."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Sequences(NamedTuple):
+    """What a network needs to go through B sequences of S rows each again."""
+
+    memory: Tensor
+    """State before the first rows, shape [B, M]."""
+    ends: Tensor
+    """Whether an episode ended with a row, so that the next begins without memory, shape [S, B],
+    bool."""
+
+
+class Memory(nn.Module):
+    """Recurrent layers; an environment's state is one row of numbers."""
+
+    def __init__(
+        self, kind: Literal["lstm", "gru"], width: int, size: int, num_layers: int
+    ) -> None:
+        """Builds the layers.
+
+        Args:
+            kind: Kind of the layers.
+            width: Width of the input, I.
+            size: Units of each layer, H.
+            num_layers: Number of layers.
+        """
+        super().__init__()
+        cell = nn.LSTMCell if kind == "lstm" else nn.GRUCell
+        self.cells = nn.ModuleList(cell(size if i else width, size) for i in range(num_layers))
+        self._parts = 2 if kind == "lstm" else 1
+        self.size = size
+        self.state_size = num_layers * self._parts * size
+        """Numbers M in an environment's state."""
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes one step, [B, I] and [B, M] -> [B, H] and [B, M]."""
+        parts = list(state.split(self.size, dim=-1))
+        after: list[Tensor] = []
+        for layer, cell in enumerate(self.cells):
+            own = parts[layer * self._parts : (layer + 1) * self._parts]
+            found = cell(x, tuple(own)) if self._parts == 2 else (cell(x, own[0]),)
+            after += found
+            x = found[0]
+        return x, torch.cat(after, dim=-1)
+
+    def sequences(self, x: Tensor, sequences: Sequences) -> Tensor:
+        """Takes S steps, [S, B, I] -> [S, B, H]."""
+        state, outputs = sequences.memory, []
+        for row, end in zip(x, sequences.ends, strict=True):
+            output, state = self(row, state)
+            outputs.append(output)
+            state = state.masked_fill(end[:, None], 0.0)
+        return torch.stack(outputs)
