@@ -33,9 +33,14 @@ class Memory(nn.Module):
             num_layers: Number of layers.
         """
         super().__init__()
-        cell = nn.LSTMCell if kind == "lstm" else nn.GRUCell
-        self.cells = nn.ModuleList(cell(size if i else width, size) for i in range(num_layers))
+        kinds = {"lstm": nn.LSTMCell, "gru": nn.GRUCell}
+        widths = [width] + [size] * (num_layers - 1)
+        self.cells = nn.ModuleList(kinds[kind](width, size) for width in widths)
         self._parts = 2 if kind == "lstm" else 1
+        for layer in self.cells:
+            if isinstance(layer, nn.LSTMCell):
+                # Remember at first; source: Jozefowicz et al. 2015, section 2.2.
+                nn.init.ones_(layer.bias_ih.detach()[size : 2 * size])  # the forget gate's
         self.size = size
         self.state_size = num_layers * self._parts * size
         """Numbers M in an environment's state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Mapping
@@ -34,8 +35,8 @@ def create_run_folder(config: Config, origin: Mapping[str, str]) -> Path:
     text = yaml_text({**plain(config), "origin": dict(origin)})
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = _unused(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-        (folder / "nn").mkdir(parents=True)
+        folder = _create_unused(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+        (folder / "nn").mkdir()
         header = _HEADER.format(folder=folder)
         (folder / "config.yaml").write_text(header + text, encoding="utf-8")
     except OSError as error:
@@ -86,9 +87,13 @@ def remove_unused(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unused(folder: Path) -> Path:
-    """Returns the folder, with a number appended if it exists already."""
-    candidate, number = folder, 2
-    while candidate.exists():
-        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
-    return candidate
+def _create_unused(folder: Path) -> Path:
+    """Creates the folder, with a number appended to its name if it exists already."""
+    for number in itertools.count(1):
+        candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            candidate.mkdir()
+        except FileExistsError:  # also by another run, started in the same second
+            continue
+        return candidate
+    raise AssertionError  # numbers do not end
