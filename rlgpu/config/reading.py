@@ -101,7 +101,20 @@ def read_words(arguments: Sequence[str]) -> dict[str, str]:
         if key in given:
             raise UsageError(f"{shown(key)} is given twice; give it once")
         given[key] = value
-    return given
+    return _with_kwargs(given)
+
+
+def _with_kwargs(given: dict[str, str]) -> dict[str, str]:
+    """Returns a command line with ``env.key=value`` in ``task.kwargs``, for Gymnasium's tasks."""
+    own = {key: value for key, value in given.items() if key.startswith("env.")}
+    if not own or not given.get("task", "").startswith("gym:"):
+        return given
+    if "task.kwargs" in given:
+        raise UsageError(f"{next(iter(own))} and task.kwargs say the same; use one of them")
+    words = [f"{key.partition('.')[2]}={value}" for key, value in own.items()]
+    rest = {key: value for key, value in given.items() if key not in own}
+    text = yaml.dump(words, Dumper=_Dumper, default_flow_style=True, width=10 * LONGEST)
+    return {**rest, "task.kwargs": text.strip()}
 
 
 def read_value(key: str, text: str) -> Any:

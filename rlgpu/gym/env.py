@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from itertools import pairwise
 from typing import Any
@@ -14,10 +15,9 @@ from torch import Tensor
 
 from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import EngineFailed, UsageError, first_line
-from rlgpu.gym.spaces import action_space, observation_width
+from rlgpu.gym.spaces import action_space
 from rlgpu.gym.worker import Chunk, maker, serve
 from rlgpu.sim import Timing
-from rlgpu.spaces import numbers
 
 _DIED = "a process of the environments has died"
 _CLOSING = 2.0
@@ -31,11 +31,14 @@ class Processes:
     capturable = False
     joint_names = ()
 
-    def __init__(self, word: str, num_envs: int, seed: int, frame_rate: float) -> None:
+    def __init__(
+        self, word: str, arguments: Sequence[str], num_envs: int, seed: int, frame_rate: float
+    ) -> None:
         """Starts the processes, each with as many environments, and resets these.
 
         Args:
             word: As for ``rlgpu.gym.worker.maker``.
+            arguments: As for ``rlgpu.gym.worker.maker``.
             num_envs: Number of environments.
             seed: Seed of the first environment; the others follow.
             frame_rate: Steps per second of their time.
@@ -50,7 +53,7 @@ class Processes:
         for first, end in pairwise(bounds):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=serve, args=(theirs, word, end - first, seed + first), daemon=True
+                target=serve, args=(theirs, word, arguments, end - first, seed + first), daemon=True
             )
             process.start()
             theirs.close()
@@ -123,17 +126,19 @@ class GymEnv(VecEnv):
             UsageError: There is no such environment, or its spaces are not supported.
         """
         try:
-            one = maker(word)()
+            one = maker(word, config.kwargs)()
         except ImportError as error:
             raise UsageError(
                 f"task=gym:{word}: {first_line(error)}; Gymnasium's extras bring what environments "
-                "need: pip install 'gymnasium[mujoco]', 'gymnasium[box2d]', ..."
+                "need: pip install 'gymnasium[mujoco]', 'gymnasium[box2d]', ale-py, ..."
             ) from error
+        except UsageError as error:
+            raise UsageError(f"task=gym:{word}: {error}") from error
         except Exception as error:  # whatever registration or a user's code raises
             raise UsageError(f"task=gym:{word}: {first_line(error)}") from error
         try:
-            self.num_observations = observation_width(one.observation_space)
-            self.observation_space = numbers(self.num_observations)
+            self.observation_space = one.layout
+            self.num_observations = one.layout.size
             self.action_space, self._to_gym = action_space(one.action_space)
         except UsageError as error:
             raise UsageError(f"task=gym:{word}: {error}") from error
@@ -141,7 +146,8 @@ class GymEnv(VecEnv):
         self.task = Stepped(ForeignSettings(length or config.episode_length))  # type: ignore[assignment]
         self.num_envs, self.num_actions = num_envs, self.action_space.size
         self.device, self.host_may_read = torch.device("cpu"), True
-        processes = Processes(word, num_envs, seed, float(one.metadata.get("render_fps", 30)))
+        frame_rate = float(one.metadata.get("render_fps") or 30)
+        processes = Processes(word, config.kwargs, num_envs, seed, frame_rate)
         one.close()
         self.sim = processes  # type: ignore[assignment]
         self._processes = processes
@@ -151,7 +157,7 @@ class GymEnv(VecEnv):
         self.observations = self._flat(np.concatenate(processes.receive()))
 
     def _flat(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(values).float().reshape(self.num_envs, self.num_observations)
+        return torch.from_numpy(values).reshape(self.num_envs, self.num_observations)
 
     def step(self, actions: Tensor) -> Step:
         """Applies actions for one step; environments that ended are reset in it.

@@ -1,4 +1,4 @@
-"""Gymnasium's spaces in ours, and actions on their way back."""
+"""Gymnasium's spaces of actions in ours, and actions on their way back."""
 
 from __future__ import annotations
 
@@ -12,20 +12,6 @@ from torch import Tensor
 
 from rlgpu.errors import UsageError
 from rlgpu.spaces import ActionSpace, Continuous, Discrete
-
-
-def observation_width(space: spaces.Space[Any]) -> int:
-    """Returns how many numbers an observation is, flattened.
-
-    Raises:
-        UsageError: It is not made of numbers of one kind.
-    """
-    if isinstance(space, spaces.Box):
-        return int(np.prod(space.shape))
-    raise UsageError(
-        f"its observations are {type(space).__name__}; Box is supported, and "
-        "gymnasium.wrappers.FlattenObservation makes one of many others"
-    )
 
 
 def action_space(space: spaces.Space[Any]) -> tuple[ActionSpace, Callable[[Tensor], np.ndarray]]:

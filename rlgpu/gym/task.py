@@ -18,6 +18,8 @@ class GymTaskConfig(TaskConfig):
 
     num_envs: Count = 64
     """Default number of environments, in as many processes as there are cores."""
+    kwargs: tuple[str, ...] = ()
+    """``key=value`` for the environment's constructor; ``env.gravity=-5`` says the same."""
     episode_length: Count = 1000
     """Used where the environment itself has no time limit, for playing back only."""
 

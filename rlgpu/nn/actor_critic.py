@@ -15,7 +15,6 @@ from rlgpu.nn.tower import Tower
 from rlgpu.ops import Kernels, Precision
 from rlgpu.spaces import ObservationSpace
 
-
 _SEEN = ("numbers", "image")
 """Kinds of parts that networks take."""
 

@@ -48,9 +48,75 @@ class Several(Bounded):
 
 
 class Strange(Counter):
-    """Observes a dictionary."""
+    """Observes texts, inside a dictionary."""
 
-    observation_space = spaces.Dict({"a": spaces.Discrete(2)})
+    observation_space = spaces.Dict({"a": spaces.Discrete(2), "b": spaces.Text(3)})
+
+
+class Mixed(Counter):
+    """Observes choices, numbers, an image and a mask, in a dictionary."""
+
+    observation_space = spaces.Dict(
+        {
+            "action_mask": spaces.MultiBinary(2),
+            "choice": spaces.Discrete(3, start=1),
+            "inner": spaces.Tuple((spaces.MultiDiscrete([2, 2]), spaces.Box(-1.0, 1.0, (2,)))),
+            "pixels": spaces.Box(0, 255, (3, 20, 24), np.uint8),
+        }
+    )
+
+    def _observed(self):
+        pixels = np.zeros((3, 20, 24), np.uint8)
+        pixels[2, 0, 1] = 255
+        return {
+            "action_mask": np.array([1, 0], np.int8),
+            "choice": 2,
+            "inner": (np.array([1, 0]), np.array([0.5, -0.5], np.float32)),
+            "pixels": pixels,
+        }
+
+
+class Pixels(Counter):
+    """Observes two stacked grey images; their brightness is the constructor's."""
+
+    observation_space = spaces.Box(0, 255, (2, 36, 40), np.uint8)
+
+    def __init__(self, brightness=0, name="none"):
+        self.brightness, self.name = brightness, name
+
+    def _observed(self):
+        pixels = np.zeros((2, 36, 40), np.uint8)
+        pixels[1] = self.brightness
+        return pixels
+
+
+class Forbidding(Counter):
+    """Forbids the action taken before, and says so beside the observation."""
+
+    action_space = spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.mask = np.array([1, 1, 1], np.int8)
+        return np.zeros(2, np.float32), {"action_mask": self.mask}
+
+    def step(self, action):
+        assert self.mask[action], "a forbidden action"
+        self.mask = (np.arange(3) != action).astype(np.int8)
+        self.count = (self.count + 1) % 7
+        reward = float(action == 2)
+        return np.zeros(2, np.float32), reward, False, self.count == 0, {"action_mask": self.mask}
+
+
+class ForbiddingByMethod(Forbidding):
+    """Says so by a method."""
+
+    def reset(self, *, seed=None, options=None):
+        observation, _ = super().reset(seed=seed)
+        return observation, {}
+
+    def action_masks(self):
+        return self.mask.astype(bool)
 
 
 class Endless(Counter):

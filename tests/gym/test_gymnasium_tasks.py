@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import train
-from rlgpu.envs import TaskConfig
 from rlgpu.errors import EngineFailed, UsageError
 from rlgpu.gym.env import GymEnv
+from rlgpu.gym.task import GymTaskConfig
 from rlgpu.spaces import Continuous, Discrete
 
 OURS = Path(__file__).parent / "envs_of_ours.py"
@@ -24,8 +24,8 @@ def make():
     """Returns a function that makes environments, closed after the test."""
     made = []
 
-    def build(word: str, num_envs: int = 3, seed: int = 5) -> GymEnv:
-        made.append(GymEnv(word, TaskConfig(), num_envs, seed))
+    def build(word: str, num_envs: int = 3, seed: int = 5, kwargs=()) -> GymEnv:
+        made.append(GymEnv(word, GymTaskConfig(kwargs=kwargs), num_envs, seed))
         return made[-1]
 
     yield build
@@ -77,6 +77,53 @@ def test_bounded_actions_are_stretched_from_minus_one_to_one(make) -> None:
     assert step.observations.tolist() == [[5.0, 1.0], [0.0, 3.0], [7.5, 0.0]]
 
 
+def test_a_dictionary_becomes_columns_with_their_names(make) -> None:
+    """Choices as one-hots, images from 0 to 1 with channels last, the mask as it is."""
+    env = make(f"{OURS}:Mixed", 2)
+    parts = {part.name: (part.kind, part.shape) for part in env.observation_space.parts}
+    assert parts == {
+        "action_mask": ("mask", (2,)), "choice": ("numbers", (3,)), "0": ("numbers", (4,)),
+        "1": ("numbers", (2,)), "pixels": ("image", (20, 24, 3)),
+    }  # fmt: skip
+    row = env.observations[1]
+    assert row[:11].tolist() == [1, 0, 0, 1, 0, 0, 1, 1, 0, 0.5, -0.5]
+    pixels = row[11:].view(20, 24, 3)
+    assert pixels[0, 1, 2] == 1.0
+    assert pixels.sum() == 1.0
+
+
+def test_an_image_alone_stays_whole_numbers(make) -> None:
+    """A byte a pixel, stacked images as channels; the constructor gets its arguments."""
+    env = make(f"{OURS}:Pixels", 2, kwargs=("brightness=77", "name=dark"))
+    assert env.observations.dtype == torch.uint8
+    assert env.observation_space.parts[0].shape == (36, 40, 2)
+    assert env.observations.view(2, 36, 40, 2)[..., 1].eq(77).all()
+
+
+@pytest.mark.parametrize("name", ["Forbidding", "ForbiddingByMethod"])
+def test_a_forbidden_action_is_never_taken(name, tmp_path, monkeypatch) -> None:
+    """The environment checks it; the policy learns to take action 2 whenever it may."""
+    monkeypatch.chdir(tmp_path)
+    assert train.main([f"task=gym:{OURS}:{name}", "num_envs=16", "max_iterations=25"]) == 0
+    log = Path(f"runs/gym_{name}/latest/metrics.csv")
+    last = list(csv.DictReader(log.open()))[-1]
+    assert float(last["mean_return"]) > 3.5  # every second of 7 steps: 4 is the best
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("train.memory=lstm",), ("train.memory=gru", "train.separate=True")]
+)
+def test_images_and_memory_are_trained_and_resumed(words, tmp_path, monkeypatch) -> None:
+    """Through the command line, with ``env.key=value`` for the constructor."""
+    monkeypatch.chdir(tmp_path)
+    given = [f"task=gym:{OURS}:Pixels", "env.brightness=9", "num_envs=4", "train.horizon_length=8",
+             "train.image_features=16", *words]  # fmt: skip
+    assert train.main([*given, "max_iterations=2"]) == 0
+    folder = Path("runs/gym_Pixels/latest").resolve()
+    assert train.main([f"checkpoint={folder}", "max_iterations=4"]) == 0
+    assert train.main(["test=True", f"checkpoint={folder}", "games=4", "headless=True"]) == 0
+
+
 def test_several_choices_are_passed_on(make) -> None:
     """The second counts from 5."""
     env = make(f"{OURS}:Several", 2)
@@ -88,7 +135,7 @@ def test_several_choices_are_passed_on(make) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Strange", "its observations are Dict; Box is supported"),
+        ("Strange", "its b are Text; supported are Box"),
         ("Endless", "its actions have no bounds; gymnasium.wrappers"),
         ("Texts", "its actions are Text; supported are Discrete"),
         ("Absent", "has no attribute 'Absent'"),
@@ -97,7 +144,7 @@ def test_several_choices_are_passed_on(make) -> None:
 def test_what_is_not_supported_is_refused_by_name(name, said) -> None:
     """Before any process starts."""
     with pytest.raises(UsageError, match=said):
-        GymEnv(f"{OURS}:{name}", TaskConfig(), 2, 0)
+        GymEnv(f"{OURS}:{name}", GymTaskConfig(), 2, 0)
 
 
 def test_an_environment_that_is_not_registered_is_refused(capsys) -> None:

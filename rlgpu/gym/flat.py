@@ -1,0 +1,154 @@
+"""Observations of any kind as one row of numbers, masks of forbidden actions included.
+
+It imports Gymnasium and NumPy only, like the processes that step the environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from rlgpu.errors import UsageError
+from rlgpu.spaces import ObservationSpace, Part
+
+MASK = "action_mask"
+"""Key of a mask, in an observation that is a dictionary or in what ``step`` says beside it."""
+_MOST_CHANNELS = 16
+"""Of an image whose channels come first."""
+
+
+class _Piece(NamedTuple):
+    """Some columns, and how they follow from the whole observation."""
+
+    part: Part
+    read: Callable[[Any], np.ndarray]
+
+
+def _mask_beside(env: gymnasium.Env[Any, Any]) -> _Piece | None:
+    """Returns the mask that an environment has beside its observations, if any."""
+    if not isinstance(env.action_space, spaces.Discrete | spaces.MultiDiscrete):
+        return None
+    part = Part(MASK, (num_choices(env.action_space),), kind="mask")
+    method = getattr(env.unwrapped, "action_masks", None)
+    if callable(method):
+        return _Piece(part, lambda info: np.asarray(method()))
+    if MASK in env.reset()[1]:
+        return _Piece(part, lambda info: np.asarray(info[MASK]))
+    return None
+
+
+class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment whose observations are rows of ``float32``, or of ``uint8`` for an image.
+
+    A mask of forbidden actions is a part of the row. It is looked for where environments have it:
+    as ``action_mask`` in the observation or beside it (``info``), or as a method ``action_masks``.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        """Looks at what the environment observes.
+
+        Raises:
+            UsageError: Its observations cannot be made a row of numbers.
+        """
+        super().__init__(env)
+        self._pieces = _pieces("observations", env.observation_space, lambda x: x)
+        masked = any(piece.part.kind == "mask" for piece in self._pieces)
+        self._beside = None if masked else _mask_beside(env)
+        parts = [piece.part for piece in self._pieces]
+        parts += [self._beside.part] if self._beside else []
+        is_image = [part.kind for part in parts] == ["image"]
+        self._scales = [255.0 if part.kind == "image" and not is_image else 1.0 for part in parts]
+        self.layout = ObservationSpace(tuple(parts), "uint8" if is_image else "float32")
+        """What the columns are."""
+        low, high = (0, 255) if is_image else (-np.inf, np.inf)
+        self._dtype = np.dtype(self.layout.dtype)
+        self.observation_space = spaces.Box(low, high, (self.layout.size,), self._dtype.type)
+
+    def _row(self, observation: Any, info: Mapping[str, Any]) -> np.ndarray:
+        values = [piece.read(observation) for piece in self._pieces]
+        values += [self._beside.read(info)] if self._beside else []
+        if len(values) == 1:
+            return np.ravel(values[0]).astype(self._dtype)
+        rows = [np.ravel(x) / scale for x, scale in zip(values, self._scales, strict=True)]
+        return np.concatenate(rows, dtype=self._dtype)
+
+    def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """Returns the first row of an episode."""
+        observation, info = self.env.reset(**options)
+        return self._row(observation, info), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
+        """Returns the row after a step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self._row(observation, info), reward, bool(terminated), bool(truncated), {}
+
+
+def num_choices(space: spaces.Space[Any]) -> int:
+    """Returns the number of choices of all of a space's actions."""
+    return int(space.n) if isinstance(space, spaces.Discrete) else int(np.sum(space.nvec))  # type: ignore[attr-defined]
+
+
+def _pieces(name: str, space: spaces.Space[Any], read: Callable[[Any], Any]) -> list[_Piece]:
+    """Returns the columns that an observation becomes.
+
+    Raises:
+        UsageError: It has a part that is no number.
+    """
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        children = space.items() if isinstance(space, spaces.Dict) else enumerate(space)
+        return [
+            piece
+            for key, child in children
+            for piece in _pieces(str(key), child, partial(_entry, read, key))
+        ]
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
+        return [_box(name, space, read)]
+    if isinstance(space, spaces.Discrete):
+        first, eye = int(space.start), np.eye(int(space.n), dtype=np.float32)
+        return [_Piece(Part(name, (int(space.n),)), lambda x: eye[int(read(x)) - first])]
+    if isinstance(space, spaces.MultiDiscrete):
+        starts = np.asarray(space.start).ravel()
+        eyes = [np.eye(int(n), dtype=np.float32) for n in np.ravel(space.nvec)]
+
+        def one_hots(x: Any) -> np.ndarray:
+            values = np.ravel(read(x)) - starts
+            return np.concatenate([eye[i] for eye, i in zip(eyes, values, strict=True)])
+
+        return [_Piece(Part(name, (num_choices(space),)), one_hots)]
+    raise UsageError(
+        f"its {name} are {type(space).__name__}; supported are Box, Discrete, MultiDiscrete, "
+        "MultiBinary, and Dict and Tuple of them"
+    )
+
+
+def _entry(read: Callable[[Any], Any], key: Any, observation: Any) -> Any:
+    return read(observation)[key]
+
+
+def _box(name: str, space: spaces.Box | spaces.MultiBinary, read: Callable[[Any], Any]) -> _Piece:
+    shape = tuple(space.shape)
+    if name == MASK:
+        return _Piece(Part(name, (int(np.prod(shape)),), kind="mask"), read)
+    if not (space.dtype == np.uint8 and len(shape) in (2, 3, 4) and isinstance(space, spaces.Box)):
+        return _Piece(Part(name, (int(np.prod(shape)),)), lambda x: np.ravel(read(x)))
+
+    def upright(pixels: Any) -> np.ndarray:
+        """Returns an image as height, width and channels; stacked images are more channels."""
+        pixels = np.asarray(pixels)
+        if pixels.ndim == 2:
+            return pixels[..., None]
+        if pixels.ndim == 4:
+            return np.moveaxis(pixels, 0, -2).reshape(*pixels.shape[1:3], -1)
+        return np.moveaxis(pixels, 0, -1) if _channels_first(pixels.shape) else pixels
+
+    size = upright(np.zeros(shape, np.uint8)).shape
+    return _Piece(Part(name, size, kind="image"), lambda x: upright(read(x)))
+
+
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    return shape[0] <= _MOST_CHANNELS < min(shape[1:])
