@@ -85,6 +85,7 @@ def extension() -> CppExtension | CUDAExtension:
 
 setup(
     packages=find_packages(include=["rlgpu", "rlgpu.*"]),
+    package_data={"rlgpu.config.presets": ["*.yaml"]},
     ext_modules=[extension()],
     cmdclass={"build_ext": BuildExtension},
 )

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rlgpu.config.keys import Key, keys_of, leaves, nearest_key
 from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import our_name
+from rlgpu.config.presets import read_preset
 from rlgpu.config.reading import read_file, read_value, read_words
 from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
@@ -217,11 +218,13 @@ def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]
         "sim": lambda: _file(cfg / "sim" / f"{engine}.yaml"),
     }
     saved = layers_of(request.saved, request.chosen, task.name, engine)
-    return [
+    layers = [
         (group, values)
         for group, read in files.items()
         for values in ([saved[group]] if group in saved else [read(), saved.get(f"{group}+", {})])
     ]
+    preset = request.given.get("preset", "" if request.saved else request.tree.get("preset", ""))
+    return [*layers, ("train", read_preset(preset))] if preset else layers
 
 
 def _check_engine_key(key: str, engine: str, engines: Mapping[str, EngineSettings]) -> None:

@@ -57,6 +57,11 @@ def _check_relations(config: Config) -> None:
             f"train.critic_learning_rate={train.critic_learning_rate} needs train.separate=True: a "
             "shared network has one learning rate"
         )
+    if train.kl_reference == "last_visit" and train.minibatch_order == "shuffled":
+        raise UsageError(
+            "train.kl_reference=last_visit: minibatches must have the same rows in each epoch; add "
+            "train.minibatch_order=by_env, contiguous or shuffled_once"
+        )
     if train.sequence_length and train.horizon_length % train.sequence_length:
         raise UsageError(
             f"train.sequence_length={train.sequence_length} must divide train.horizon_length="
@@ -142,6 +147,14 @@ def _resolve_minibatches(config: Config, *, explicit: bool) -> tuple[Config, lis
     together = 1
     if config.train.memory != "none":
         together = config.train.sequence_length or config.train.horizon_length
+    if count := config.train.num_minibatches:
+        if (batch_size // together) % count:
+            raise UsageError(
+                f"train.num_minibatches={count} must divide {batch_size // together}, the "
+                f"{'rows' if together == 1 else 'sequences'} of a rollout"
+            )
+        size = batch_size // count
+        return replace(config, train=replace(config.train, minibatch_size=size)), []
     size = batch_size // minibatch_split(batch_size, wanted, together)
     if size == wanted:
         return config, []

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from rlgpu.config.keys import leaves
-from rlgpu.config.schema import Config
+from rlgpu.config.schema import NETWORK_KEYS, Config
 from rlgpu.config.task_file import task_name
 from rlgpu.errors import UsageError
 
@@ -19,10 +19,8 @@ _NOT_WHEN_PLAYING = (
     "sim_device", "rl_device",
 )  # fmt: skip
 """How a run trained, which playing it elsewhere need not repeat."""
-_NETWORK = ("hidden_sizes", "separate")
-"""What weights depend on."""
 _DEVICES = ("sim_device", "rl_device")
-_NEEDED = {"task": ("name",), "train": _NETWORK, "sim": ("engine",)}
+_NEEDED = {"task": ("name",), "train": ("hidden_sizes", "separate"), "sim": ("engine",)}
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,9 @@ def layers_of(
     if same_task and "train" not in chosen:
         layers["train"] = values["train"]
     else:
-        layers["train+"] = {key: values["train"][key] for key in _NETWORK}
+        layers["train+"] = {
+            key: values["train"][key] for key in NETWORK_KEYS if key in values["train"]
+        }
     if same_engine:
         layers["sim"] = values["sim"]
     return layers

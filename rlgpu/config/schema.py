@@ -25,6 +25,20 @@ FolderName = Annotated[
 ]
 
 
+Preset = Literal[
+    "none", "isaacgym", "rl_games", "rsl_rl", "skrl", "cleanrl", "stable", "aggressive",
+    "conservative", "atari",
+]  # fmt: skip
+"""Files of ``rlgpu/config/presets``."""
+
+NETWORK_KEYS = (
+    "hidden_sizes", "separate", "critic_hidden_sizes", "layer_norm", "activation", "memory",
+    "memory_size", "memory_layers", "image_channels", "image_kernels", "image_strides",
+    "image_features", "action_distribution", "state_dependent_std",
+)  # fmt: skip
+"""Keys of ``TrainConfig`` that the weights of a network fit."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Hyperparameters of PPO; ``train.*`` on the command line."""
@@ -37,12 +51,20 @@ class TrainConfig:
     """Passes over each rollout."""
     minibatch_size: Count = 32768
     """Rows per minibatch; reduced automatically if it does not divide ``T * num_envs``."""
-    minibatch_order: Literal["shuffled", "contiguous"] = "shuffled"
-    """Whether rows are permuted anew each epoch, or minibatches are slices in time order."""
+    num_minibatches: Size = 0
+    """Number of minibatches; 0 is as many as ``minibatch_size`` makes."""
+    minibatch_order: Literal["shuffled", "shuffled_once", "by_env", "contiguous"] = "shuffled"
+    """Rows are permuted anew each epoch, or once an iteration (rsl_rl); or minibatches are blocks
+    of environments (rl_games), or slices in time order."""
     gamma: Fraction = 0.99
     """Discount factor."""
     gae_lambda: Fraction = 0.95
     """Trace decay (lambda) of the advantage estimation."""
+    time_limit_bootstrap: Literal["final", "current", "none"] = "final"
+    """How an episode goes on beyond its time limit: with the value of its final observation; with
+    that of the observation before (rl_games, rsl_rl), which needs no final ones; or not at all."""
+    clip_rewards: NonNegative = 0.0
+    """Rewards are clamped to +- this before they are scaled; 0 leaves them."""
     clip_ratio: Positive = 0.2
     """PPO's clipping range epsilon, for the policy ratio and the clipped value loss."""
     value_loss_coef: NonNegative = 2.0
@@ -66,6 +88,15 @@ class TrainConfig:
     """How the learning rate changes; ``adaptive`` follows ``adaptive_kl``."""
     adaptive_kl: Positive = 0.008
     """Target KL of the adaptive schedule."""
+    adapt_from_start: bool = False
+    """Whether the adaptive schedule also looks at an iteration's first minibatch, which no step has
+    preceded (rl_games)."""
+    kl_estimate: Literal["forward", "reverse", "sampled"] = "forward"
+    """What the KL divergence is to schedules and stopping: KL(old || new) (rsl_rl), KL(new || old)
+    (rl_games), or the mean of r - 1 - log r over the actions taken (skrl, CleanRL)."""
+    kl_reference: Literal["rollout", "last_visit"] = "rollout"
+    """The old policy: the one that acted, or the one at the last visit of a minibatch (rl_games),
+    whose rows must then be the same in each epoch."""
     target_kl: NonNegative = 0.02
     """The update stops once a minibatch's KL(old || new) exceeds 1.5 times this; 0 disables it."""
     max_grad_norm: NonNegative = 1.0
@@ -76,6 +107,9 @@ class TrainConfig:
     """Adam's epsilon."""
     normalize_observations: bool = True
     """Whether observations are normalised by running statistics."""
+    statistics_update: Literal["after", "before"] = "after"
+    """When a rollout's observations enter the statistics: after its training, so that training sees
+    what acting saw, or before (rl_games)."""
     normalize_values: bool = True
     """Whether values and returns are normalised by running statistics of the returns."""
     normalize_advantages: Literal["global", "minibatch", "none"] = "global"
@@ -143,6 +177,9 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     sim: Any = None
     """The engine's settings (see ``rlgpu.sim.ENGINES``)."""
+    preset: Preset = "none"
+    """Values of ``train`` for the habits of a library or for a purpose, above those of the task's
+    file and below the command line; the files are in ``rlgpu/config/presets``."""
     num_envs: Count = 0
     """Number of environments; default ``task.num_envs``, or 16 with ``test=True``."""
     max_iterations: Count = 0

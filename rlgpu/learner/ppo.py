@@ -13,9 +13,10 @@ from torch import Tensor
 
 from rlgpu.config import TrainConfig
 from rlgpu.device import Skipping, compiled, host_may_read
+from rlgpu.learner.divergence import Divergence
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
-from rlgpu.learner.progress import UpdateProgress, account, check_kl
+from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, check_kl
 from rlgpu.learner.recurrence import RecurrentStorage
 from rlgpu.learner.schedules import linear_learning_rate
 from rlgpu.learner.storage import Minibatch, RolloutStorage
@@ -72,6 +73,7 @@ class Ppo:
             ).to(device)
         self.observation_space = observation_space
         self.distribution = self.network.distribution
+        self._divergence = Divergence.if_needed(config, self.distribution)
         self.flat = FlatParameters(*self.network.groups())
         enabled = config.normalize_observations and observation_space.dtype != "uint8"
         fixed = [part for part in observation_space.parts if part.kind != "numbers"]
@@ -153,12 +155,18 @@ class Ppo:
         config = self.config
         storage.carry_memory()
         values = self._denormalize(storage.values)
+        rewards, terminated = storage.rewards, storage.terminated
+        if config.clip_rewards:
+            rewards = rewards.clamp(-config.clip_rewards, config.clip_rewards)
+        if config.time_limit_bootstrap == "none":
+            terminated = terminated | storage.truncated
+        final = config.time_limit_bootstrap == "final"
         advantages, returns = self.kernels.gae(
-            storage.rewards * config.reward_scale,
+            rewards * config.reward_scale,
             values,
-            storage.terminated,
+            terminated,
             storage.truncated,
-            self._final_values(storage),
+            self._final_values(storage) if final else values,
             self._value(storage.last_observations, storage.carried),
             gamma=config.gamma,
             gae_lambda=config.gae_lambda,
@@ -183,17 +191,26 @@ class Ppo:
                 config.learning_rate, config.min_learning_rate, self.iteration, self.max_iterations
             )
             self.learning_rate.copy_(rate)
+        if config.statistics_update == "before":
+            self.observation_normalizer.update(storage.observations)
+            storage.normalized_observations.copy_(
+                self.observation_normalizer.normalize(storage.observations)
+            )
         self.distribution.remember()
         self.progress.reset()
+        if self._divergence:
+            self._divergence.begin()
         for index, ids in self._minibatches(storage):
             with self._skipping.unless(self.progress.stop):
-                self._step(storage.minibatch(
+                minibatch = storage.minibatch(
                     index, self.num_minibatches, ids, self.kernels.gather_rows
-                ))  # fmt: skip
+                )
+                self._step(minibatch, index)
             # Steps after the stop have no effect; skip them where reading the flag is free.
             if self.host_may_read and bool(self.progress.stop):
                 break
-        self.observation_normalizer.update(storage.observations)
+        if config.statistics_update == "after":
+            self.observation_normalizer.update(storage.observations)
         self.iteration += 1
         progress = self.progress
         means = dict(zip(METRICS, progress.sums / progress.steps.clamp(min=1.0), strict=True))
@@ -210,17 +227,21 @@ class Ppo:
 
     def _minibatches(self, storage: RolloutStorage) -> list[tuple[int, Tensor | None]]:
         """Returns each minibatch's index and the permutation that it is a slice of."""
-        shuffled = self.config.minibatch_order == "shuffled"
+        order, num_epochs = self.config.minibatch_order, self.config.num_epochs
         # Drawn up front, so that random numbers do not depend on when the KL stops the update.
-        orders = [
-            self.kernels.shuffle(self.rng_state, storage.num_items) if shuffled else None
-            for _ in range(self.config.num_epochs)
-        ]
+        orders: list[Tensor | None]
+        if order == "shuffled":
+            shuffle = self.kernels.shuffle
+            orders = [shuffle(self.rng_state, storage.num_items) for _ in range(num_epochs)]
+        elif order == "shuffled_once":
+            orders = [self.kernels.shuffle(self.rng_state, storage.num_items)] * num_epochs
+        else:
+            orders = [storage.env_order() if order == "by_env" else None] * num_epochs
         return [(index, ids) for ids in orders for index in range(self.num_minibatches)]
 
-    def _step(self, batch: Minibatch) -> None:
+    def _step(self, minibatch: Minibatch, index: int = 0) -> None:
         """Takes one optimiser step unless the stop flag is set before it or by this minibatch."""
-        metrics = self._backward(batch)
+        metrics = self._backward(minibatch, index)
         with torch.no_grad():
             self._check_kl(self.progress, metrics, self.config)
             grad_norm = self.optimizer.step(self.learning_rate, self.progress.stop)
@@ -229,7 +250,7 @@ class Ppo:
                 self.progress, metrics, grad_norm, self.learning_rate, log_std, self.config
             )
 
-    def _backward(self, minibatch: Minibatch) -> Tensor:
+    def _backward(self, minibatch: Minibatch, index: int = 0) -> Tensor:
         """Writes the gradients of the minibatch to ``flat.grads`` and returns its metrics."""
         batch, sequences = minibatch
         if self.config.normalize_advantages == "minibatch":
@@ -245,6 +266,8 @@ class Ppo:
         if self.distribution.log_std.requires_grad:
             trained.append((self.distribution.log_std, found.log_std))
         self.flat.backward(*zip(*trained, strict=True))
+        if self._divergence:
+            found.metrics[APPROX_KL] = self._divergence.of(index, outputs, batch)
         return found.metrics
 
     def _final_values(self, storage: RolloutStorage) -> Tensor:

@@ -74,7 +74,8 @@ def account(
 
     Minibatches after the stop have no effect. The minibatch that set the flag takes no step, but it
     does lower an adaptive learning rate, since it shows that the rate is too high. Minibatches
-    before the first step do not adapt it: the policy has not changed, so their KL is 0.
+    before the first step do not adapt it: the policy has not changed, so their KL is 0
+    (``adapt_from_start`` has them adapt it nevertheless).
 
     Args:
         progress: Progress of the update, overwritten.
@@ -92,7 +93,9 @@ def account(
             config.min_learning_rate,
             config.max_learning_rate,
         )
-        informative = ~progress.stopped_before & (progress.steps > 0)
+        informative = ~progress.stopped_before
+        if not config.adapt_from_start:
+            informative &= progress.steps > 0
         learning_rate.copy_(torch.where(informative, adapted, learning_rate))
     taken = ~progress.stop & grad_norm.isfinite()
     progress.sums.add_(torch.where(taken, metrics, 0.0))

@@ -97,6 +97,12 @@ class RolloutStorage:
         """Returns views of the tensors that acting fills at step ``t``."""
         return ActionSlot(self.actions[t], self.log_probs[t], self.parameters[t], self.values[t])
 
+    def env_order(self) -> Tensor:
+        """Returns the items' ids environment by environment, shape [``num_items``], int64."""
+        device = self.observations.device
+        ids = torch.arange(self.num_items, device=device)
+        return ids.view(-1, self.num_envs).t().flatten()
+
     @property
     def num_items(self) -> int:
         """Number of what minibatches are made of: rows."""

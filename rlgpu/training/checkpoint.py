@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.config import Config
+from rlgpu.config import NETWORK_KEYS, Config
 from rlgpu.errors import UsageError, first_line, usable_path
 
 FORMAT = 6
@@ -178,7 +178,7 @@ def check_compatible(
     rows = [("joints", list(content["joint_names"]), list(joint_names))]
     if not config.weights_only:
         rows.insert(0, ("task", saved["task"]["name"], config.task.name))
-    for key in ("hidden_sizes", "separate"):
+    for key in NETWORK_KEYS:
         rows.append((f"train.{key}", saved["train"][key], getattr(config.train, key)))
     for key, theirs, ours in rows:
         if theirs != ours:

@@ -67,6 +67,19 @@ class Distribution(nn.Module, ABC):
     def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
         """Returns KL(old || new) of each row [nat], [B, P] twice -> [B]."""
 
+    def snapshot(self, outputs: Tensor, *, old: bool = False) -> Tensor:
+        """Returns all that rows' distributions depend on, [B, P] -> [B, P'].
+
+        Args:
+            outputs: Of the network.
+            old: Whether they are the acting policy's, that of ``remember``.
+        """
+        return outputs
+
+    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
+        """Returns KL(first || second) of snapshots, [B, P'] twice -> [B]."""
+        return self.kl(first, second)
+
     def bounds(self, outputs: Tensor) -> Tensor:
         """Returns what the bounds loss is of each row, [B, P] -> [B]; 0 unless actions have any."""
         return outputs.new_zeros(outputs.shape[0])

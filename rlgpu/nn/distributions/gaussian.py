@@ -83,6 +83,16 @@ class Gaussian(Normal):
         old = self._old_log_std.expand_as(old_outputs)
         return self._kl((old_outputs, old), self.moments(outputs))
 
+    def snapshot(self, outputs: Tensor, *, old: bool = False) -> Tensor:
+        """Returns means and log-std."""
+        log_std = self._old_log_std if old else self.log_std
+        return torch.cat((outputs, log_std.expand_as(outputs)), dim=-1)
+
+    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
+        """Returns KL(first || second)."""
+        (mean, log_std), new = (x.split(self.num_actions, dim=-1) for x in (first, second))
+        return self._kl((mean, log_std), (new[0], new[1]))
+
     def mean_log_std(self, outputs: Tensor) -> Tensor:
         """Returns the mean of the log-std, which does not depend on the outputs."""
         return self.log_std.detach().mean()

@@ -73,6 +73,14 @@ class SquashedNormal(Distribution):
         """Returns KL(old || new), which tanh leaves as it is."""
         return self.normal.kl(old_outputs, outputs)
 
+    def snapshot(self, outputs: Tensor, *, old: bool = False) -> Tensor:
+        """Returns that of the Gaussian actions."""
+        return self.normal.snapshot(outputs, old=old)
+
+    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
+        """Returns that of the Gaussian actions."""
+        return self.normal.divergence(first, second)
+
     def mean_log_std(self, outputs: Tensor) -> Tensor:
         """Returns the mean log-std before tanh."""
         return self.normal.mean_log_std(outputs)

@@ -1,0 +1,27 @@
+"""Values of ``train`` under one name: the habits of a library, or a purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from rlgpu.config.reading import read_file
+from rlgpu.config.schema import Preset
+from rlgpu.errors import UsageError, nearest, shown
+
+_FOLDER = Path(__file__).parent
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """Returns the values of a preset; none of ``none``.
+
+    Raises:
+        UsageError: There is no such preset.
+    """
+    names = get_args(Preset)
+    if name not in names:
+        raise UsageError(
+            f"preset={shown(name)} is not a preset; allowed: {', '.join(names)}"
+            f"{nearest(name, names)}"
+        )
+    return {} if name == "none" else read_file(_FOLDER / f"{name}.yaml")
