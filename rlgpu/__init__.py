@@ -1,6 +1,8 @@
 """rlgpu: robotics reinforcement learning across thousands of parallel environments."""
 
+import importlib
 import os
+from typing import Any
 
 # Idle OpenMP threads that spin for long slow down the simulator's threads and other programs; those
 # that sleep at once must be woken for every operation, which costs training alone a tenth. So they
@@ -11,3 +13,12 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 __version__ = "0.1.0"
+
+_API = ("Action", "PPOAgent", "Result", "make_env", "train")
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the Python API when it is first used, since torch is slow to import."""
+    if name not in _API:
+        raise AttributeError(f"module 'rlgpu' has no attribute {name!r}")
+    return getattr(importlib.import_module("rlgpu.api"), name)

@@ -32,6 +32,7 @@ FLOORS = {
     "rlgpu.playing": 4,
     "rlgpu.profile": 4,
     "tasks": 4,
+    "rlgpu.api": 5,
     "rlgpu.cli": 5,
     "rlgpu.doctor": 5,
     "train": 5,

@@ -67,19 +67,28 @@ class _Start(NamedTuple):
     content: Mapping[str, Any] | None = None
 
 
-def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -> None:
+def run_session(
+    arguments: Sequence[str],
+    tasks: Mapping[str, Any],
+    cfg: Path,
+    console: Console | None = None,
+) -> tuple[Path, Trainer] | None:
     """Trains or plays what the arguments ask for.
 
     Args:
         arguments: The words of the command line, checked as far as possible without the tasks.
         tasks: Tasks by name.
         cfg: Folder of the YAML files.
+        console: Where to print; the terminal if None.
+
+    Returns:
+        The run's folder and the trainer at its end; None if it played.
 
     Raises:
         UsageError: The request cannot be carried out; nothing has been written.
         TrainingFailed: Training could not go on.
     """
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    console = console or Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     given = read_words(arguments)
     start = _find_start(given, cfg)
     if _wants_video(given, start, cfg):
@@ -93,8 +102,8 @@ def run_session(arguments: Sequence[str], tasks: Mapping[str, Any], cfg: Path) -
     try:
         if composed.config.test:
             _play(composed, start, console)
-        else:
-            _train(composed, start, console, origin_of(arguments, composed.task_word))
+            return None
+        return _train(composed, start, console, origin_of(arguments, composed.task_word))
     except (MemoryError, RuntimeError) as error:
         out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
         if not out_of_memory and "allocate memory" not in str(error):
@@ -138,7 +147,9 @@ def _wants_video(given: Mapping[str, str], start: _Start, cfg: Path) -> bool:
     return not playing and bool(values.get("capture_video", False))
 
 
-def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[str, str]) -> None:
+def _train(
+    composed: Composed, start: _Start, console: Console, origin: Mapping[str, str]
+) -> tuple[Path, Trainer]:
     """Trains, from scratch, from a checkpoint or from its weights, into a new run folder."""
     config, path, content = composed.config, start.path, start.content
     seed_everything(config)
@@ -177,16 +188,22 @@ def _train(composed: Composed, start: _Start, console: Console, origin: Mapping[
         if explained := _explained(error, env, folder):
             raise explained from error
         raise
+    console.print(_farewell(trainer, folder, finished=finished))
+    return folder, trainer
+
+
+def _farewell(trainer: Trainer, folder: Path, *, finished: bool) -> str:
+    """Returns the last line: how training ended, and what can be done with it."""
+    given = f"checkpoint={shlex.quote(str(folder))}"
     if finished:
-        console.print(
+        return (
             f"done after {trainer.iteration} iterations; to watch the policy: "
-            f"python train.py test=True checkpoint={shlex.quote(str(folder))}"
+            f"python train.py test=True {given}"
         )
-    else:
-        console.print(
-            f"stopped after {trainer.iteration} of {config.max_iterations} iterations, saved; to "
-            f"go on: python train.py checkpoint={shlex.quote(str(folder))}"
-        )
+    return (
+        f"stopped after {trainer.iteration} of {trainer.config.max_iterations} iterations, saved; "
+        f"to go on: python train.py {given}"
+    )
 
 
 def _explained(error: Exception, env: VecEnv, folder: Path) -> TrainingFailed | None:

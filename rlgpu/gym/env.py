@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,16 @@ _DIED = "a process of the environments has died"
 _CLOSING = 2.0
 _FEWEST = 8
 """Environments below which another process does not pay."""
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Has a new process not import the user's script, which then needs no guard against it."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class Processes:
@@ -55,7 +67,8 @@ class Processes:
             process = context.Process(
                 target=serve, args=(theirs, word, arguments, end - first, seed + first), daemon=True
             )
-            process.start()
+            with _without_main():
+                process.start()
             theirs.close()
             self._pipes.append(ours)
             self._processes.append(process)

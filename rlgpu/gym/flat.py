@@ -29,6 +29,31 @@ class _Piece(NamedTuple):
     read: Callable[[Any], np.ndarray]
 
 
+def flattening(
+    space: spaces.Space[Any],
+) -> tuple[ObservationSpace, Callable[[Any], np.ndarray]]:
+    """Returns what a space's observations become, and what makes a row of one.
+
+    Raises:
+        UsageError: They cannot be made a row of numbers.
+    """
+    pieces = _pieces("observations", space, lambda x: x)
+    parts = tuple(piece.part for piece in pieces)
+    is_image = [part.kind for part in parts] == ["image"]
+    scales = [255.0 if part.kind == "image" and not is_image else 1.0 for part in parts]
+    layout = ObservationSpace(parts, "uint8" if is_image else "float32")
+    kind = np.dtype(layout.dtype)
+
+    def row(observation: Any) -> np.ndarray:
+        if len(pieces) == 1:
+            return np.ravel(pieces[0].read(observation)).astype(kind)
+        read = (np.ravel(piece.read(observation)) for piece in pieces)
+        rows = [values / scale for values, scale in zip(read, scales, strict=True)]
+        return np.concatenate(rows, dtype=kind)
+
+    return layout, row
+
+
 def _mask_beside(env: gymnasium.Env[Any, Any]) -> _Piece | None:
     """Returns the mask that an environment has beside its observations, if any."""
     if not isinstance(env.action_space, spaces.Discrete | spaces.MultiDiscrete):
@@ -56,26 +81,24 @@ class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
             UsageError: Its observations cannot be made a row of numbers.
         """
         super().__init__(env)
-        self._pieces = _pieces("observations", env.observation_space, lambda x: x)
-        masked = any(piece.part.kind == "mask" for piece in self._pieces)
+        layout, self._flatten = flattening(env.observation_space)
+        masked = any(part.kind == "mask" for part in layout.parts)
         self._beside = None if masked else _mask_beside(env)
-        parts = [piece.part for piece in self._pieces]
-        parts += [self._beside.part] if self._beside else []
-        is_image = [part.kind for part in parts] == ["image"]
-        self._scales = [255.0 if part.kind == "image" and not is_image else 1.0 for part in parts]
-        self.layout = ObservationSpace(tuple(parts), "uint8" if is_image else "float32")
+        if self._beside:
+            layout = ObservationSpace((*layout.parts, self._beside.part))
+        self.layout = layout
         """What the columns are."""
-        low, high = (0, 255) if is_image else (-np.inf, np.inf)
-        self._dtype = np.dtype(self.layout.dtype)
-        self.observation_space = spaces.Box(low, high, (self.layout.size,), self._dtype.type)
+        low, high = (0, 255) if layout.dtype == "uint8" else (-np.inf, np.inf)
+        kind = np.dtype(layout.dtype).type
+        self.observation_space = spaces.Box(low, high, (layout.size,), kind)
 
     def _row(self, observation: Any, info: Mapping[str, Any]) -> np.ndarray:
-        values = [piece.read(observation) for piece in self._pieces]
-        values += [self._beside.read(info)] if self._beside else []
-        if len(values) == 1:
-            return np.ravel(values[0]).astype(self._dtype)
-        rows = [np.ravel(x) / scale for x, scale in zip(values, self._scales, strict=True)]
-        return np.concatenate(rows, dtype=self._dtype)
+        row = self._flatten(observation)
+        if not self._beside:
+            return row
+        if row.dtype == np.uint8:
+            row = row / np.float32(255)
+        return np.concatenate((row, np.ravel(self._beside.read(info))), dtype=np.float32)
 
     def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Returns the first row of an episode."""

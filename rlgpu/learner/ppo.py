@@ -154,7 +154,7 @@ class Ppo:
         """
         config = self.config
         storage.carry_memory()
-        values = self._denormalize(storage.values)
+        values = self.denormalize(storage.values)
         rewards, terminated = storage.rewards, storage.terminated
         if config.clip_rewards:
             rewards = rewards.clamp(-config.clip_rewards, config.clip_rewards)
@@ -288,12 +288,13 @@ class Ppo:
     def _value(self, observations: Tensor, memory: Tensor | None = None) -> Tensor:
         """Returns values in the reward's units, [B, O] and [B, M] -> [B]."""
         normalized = self.observation_normalizer.normalize(observations)
-        return self._denormalize(self.network.value(normalized, memory))
+        return self.denormalize(self.network.value(normalized, memory))
 
     def _normalize(self, values: Tensor) -> Tensor:
         return self.value_normalizer.normalize(values[..., None]).squeeze(-1)
 
-    def _denormalize(self, values: Tensor) -> Tensor:
+    def denormalize(self, values: Tensor) -> Tensor:
+        """Returns the critic's values in the reward's units, [...] -> [...]."""
         return self.value_normalizer.denormalize(values[..., None]).squeeze(-1)
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rlgpu.training.checkpoint import (
     load_checkpoint,
 )
 from rlgpu.training.console import Display
+from rlgpu.training.episodes import EpisodeStatistics
 from rlgpu.training.origin import origin_of
 from rlgpu.training.run_folder import (
     create_run_folder,
@@ -21,6 +22,7 @@ from rlgpu.training.trainer import Trainer
 
 __all__ = [
     "Display",
+    "EpisodeStatistics",
     "Trainer",
     "carry_best_over",
     "check_compatible",

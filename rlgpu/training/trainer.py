@@ -71,6 +71,7 @@ class Trainer:
         self.iteration = 0
         self.wall_time = 0.0
         self.best_return = float("-inf")
+        self.mean_return = float("nan")
         self._reported_trouble = (0.0, 0.0)
         self._iterations_before, self._steps_before = 0, 0  # of the run that is resumed
 
@@ -158,6 +159,11 @@ class Trainer:
             numbers=IterationNumbers.unpack(arrived.numbers),
         )
 
+    @property
+    def env_steps(self) -> int:
+        """Environment steps so far."""
+        return self._env_steps(self.iteration)
+
     def _env_steps(self, iteration: int) -> int:
         return self._steps_before + (iteration - self._iterations_before) * self._batch_size
 
@@ -191,7 +197,7 @@ class Trainer:
 
         On a GPU the number arrives one iteration late, so the copy holds that later iteration.
         """
-        mean_return = record.numbers.episodes.mean_return
+        self.mean_return = mean_return = record.numbers.episodes.mean_return
         if mean_return > self.best_return:  # false for NaN, which means no finished episode
             self.best_return = mean_return
             files.keep_as_best(self._content())

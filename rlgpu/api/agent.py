@@ -1,0 +1,245 @@
+"""PPO as an object for loops of the user's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.api.spaces import Spaces
+from rlgpu.config import TrainConfig, convert, minibatch_split, nearest_key
+from rlgpu.config.limits import hints_of
+from rlgpu.config.presets import read_preset
+from rlgpu.errors import UsageError
+from rlgpu.learner import Ppo
+from rlgpu.ops import select_kernels
+from rlgpu.training import EpisodeStatistics
+
+_FORMAT = 1
+
+
+class Action(NamedTuple):
+    """What the policy says of some observations."""
+
+    actions: Any
+    """For the environments: a tensor [N, A] for spaces of rlgpu, else what Gymnasium's space
+    takes."""
+    log_probs: Tensor
+    """Log-probabilities of the actions, shape [N]."""
+    values: Tensor
+    """The critic's values, in the reward's units, shape [N]."""
+    parameters: Tensor
+    """Of the actions' distributions, such as means or logits, shape [N, P]."""
+
+
+class PPOAgent:
+    """Acts, observes what follows, and learns from it.
+
+    ``act``, step the environments, ``observe``; when ``ready``, ``update``.
+    """
+
+    def __init__(
+        self,
+        observation_space: Any,
+        action_space: Any,
+        num_envs: int = 1,
+        *,
+        preset: str = "none",
+        max_iterations: int = 1000,
+        action_bounds: tuple[float, float] | None = None,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        kernels: str = "fused",
+        **settings: Any,
+    ) -> None:
+        """Builds a fresh agent.
+
+        Args:
+            observation_space: Of one environment: rlgpu's or Gymnasium's.
+            action_space: Of one environment: rlgpu's or Gymnasium's.
+            num_envs: Number of environments N.
+            preset: As on the command line, such as ``rl_games``.
+            max_iterations: Updates until a linear learning rate has ended.
+            action_bounds: Lowest and highest action; those of the space if None.
+            seed: Seed of the weights, the actions and the minibatches.
+            device: Of the networks; observations may be anywhere.
+            kernels: ``fused`` or ``torch``.
+            **settings: Keys of ``train`` on the command line, such as ``learning_rate=1e-3``.
+
+        Raises:
+            UsageError: A setting or a space is not one that can be used.
+        """
+        self._spaces = Spaces(observation_space, action_space, action_bounds)
+        self.num_envs, self.device = num_envs, torch.device(device)
+        config = _config({**read_preset(preset), **settings}, num_envs)
+        rows = config.horizon_length * num_envs
+        self.horizon_length = config.horizon_length
+        self._ppo = Ppo(
+            config, self._spaces.observations, self._spaces.actions, max_iterations=max_iterations,
+            num_minibatches=rows // config.minibatch_size,
+            kernels=select_kernels("torch" if kernels == "torch" else "fused", self.device),
+            device=self.device, seed=seed,
+        )  # fmt: skip
+        self._storage = self._ppo.new_storage(num_envs)
+        self._statistics = EpisodeStatistics(num_envs, config.horizon_length, self.device)
+        self._step, self._acted = 0, False
+        self._memory = self._ppo.no_memory(num_envs)
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The actor-critic network."""
+        return self._ppo.network
+
+    @property
+    def ready(self) -> bool:
+        """Whether a rollout of ``horizon_length`` steps is complete, so ``update`` can learn."""
+        return self._step == self.horizon_length
+
+    @torch.no_grad()
+    def act(self, observations: Any, deterministic: bool = False) -> Action:
+        """Returns actions for observations.
+
+        Args:
+            observations: Of all environments, shape [N, ...]; of one, without N, if it is alone.
+            deterministic: Whether to take the likeliest actions, only to play: ``observe`` is not
+                called then.
+
+        Raises:
+            UsageError: The observations have the wrong shape, or a rollout is complete.
+        """
+        rows, alone = self._spaces.rows(observations, self.num_envs, self.device)
+        ppo, storage = self._ppo, self._storage
+        if deterministic:
+            policy = ppo.network(ppo.observation_normalizer.normalize(rows), self._memory)
+            stored = ppo.distribution.mode(policy.outputs)
+            self._memory = policy.memory
+            log_probs = ppo.distribution.log_prob(policy.outputs, stored)
+            values, parameters = policy.values, policy.outputs
+            taken = ppo.distribution.applied(stored)
+        else:
+            if self.ready:
+                raise UsageError("the rollout is complete: call update() before acting on")
+            storage.observations[self._step].copy_(rows)
+            taken = ppo.act(storage, self._step)
+            slot = storage.slot(self._step)
+            log_probs, parameters, values = slot.log_probs, slot.parameters, slot.values
+            self._acted = True
+        values = ppo.denormalize(values)
+        return Action(
+            self._spaces.taken(taken, alone=alone), log_probs.clone(), values, parameters.clone()
+        )
+
+    @torch.no_grad()
+    def observe(
+        self,
+        observations: Any,
+        rewards: Any,
+        terminated: Any,
+        truncated: Any = False,
+        final_observations: Any = None,
+    ) -> None:
+        """Takes in what a step of the environments returned: ``agent.observe(*env.step(actions))``.
+
+        Args:
+            observations: For the next action; after a reset, of the new episode, shape [N, ...].
+            rewards: Shape [N].
+            terminated: Whether the episode ended in failure or success, shape [N].
+            truncated: Whether it ended by a time limit, shape [N].
+            final_observations: Before any reset, shape [N, ...], or Gymnasium's ``info``, which has
+                them as ``final_obs``; ``observations`` if None.
+
+        Raises:
+            UsageError: ``act`` has not been called.
+        """
+        if not self._acted:
+            raise UsageError("observe follows act: there is no action that this step was taken by")
+        storage, t = self._storage, self._step
+        rows, _ = self._spaces.rows(observations, self.num_envs, self.device)
+        ended = [self._column(x).bool() for x in (terminated, truncated)]
+        storage.rewards[t].copy_(self._column(rewards))
+        storage.terminated[t].copy_(ended[0])
+        storage.truncated[t].copy_(ended[1] & ~ended[0])
+        storage.final_observations[t].copy_(rows)
+        if isinstance(final_observations, Mapping):
+            final_observations = final_observations.get("final_obs", ())
+            for row in np.flatnonzero([x is not None for x in final_observations]):
+                final, _ = self._spaces.rows(final_observations[row], 1, self.device)
+                storage.final_observations[t, row].copy_(final[0])
+        elif final_observations is not None:
+            final, _ = self._spaces.rows(final_observations, self.num_envs, self.device)
+            storage.final_observations[t].copy_(final)
+        storage.last_observations.copy_(rows)
+        self._step, self._acted = t + 1, False
+
+    def _column(self, values: Any) -> Tensor:
+        column = torch.as_tensor(np.asarray(values) if isinstance(values, list) else values)
+        return column.to(self.device).reshape(-1).expand(self.num_envs)
+
+    def forget(self) -> None:
+        """Begins new episodes for ``act(..., deterministic=True)`` of a recurrent network."""
+        self._memory = self._ppo.no_memory(self.num_envs)
+
+    def update(self) -> dict[str, float]:
+        """Learns from the complete rollout.
+
+        Returns:
+            Metrics by name, such as ``mean_return`` of the last episodes, ``approx_kl``,
+            ``clip_fraction``, ``explained_variance`` and ``entropy``.
+
+        Raises:
+            UsageError: The rollout is not complete.
+        """
+        if not self.ready:
+            raise UsageError(
+                f"the rollout has {self._step} of {self.horizon_length} steps: act and observe on "
+                "until agent.ready"
+            )
+        storage = self._storage
+        self._statistics.update(storage.rewards, storage.terminated | storage.truncated)
+        metrics = self._ppo.update(storage)
+        self._step = 0
+        both = {**self._statistics.means()._asdict(), **metrics._asdict()}
+        return {name: float(value) for name, value in both.items()}
+
+    def save(self, path: str | Path) -> None:
+        """Saves everything needed to go on, rollout and memory aside."""
+        state = {"format": _FORMAT, "agent": self._ppo.state_dict(), "spaces": repr(self._spaces)}
+        torch.save(state, path)
+
+    def load(self, path: str | Path) -> None:
+        """Restores what ``save`` wrote, into an agent of the same spaces and settings.
+
+        Raises:
+            UsageError: The file is not from such an agent.
+        """
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            if state.get("format") != _FORMAT or state["spaces"] != repr(self._spaces):
+                raise ValueError(f"it was saved with other spaces than {self._spaces!r}")
+            self._ppo.load_state_dict(state["agent"])
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
+            raise UsageError(f"{path} does not fit this agent: {error}") from error
+        self._step, self._acted = 0, False
+
+
+def _config(settings: Mapping[str, Any], num_envs: int) -> TrainConfig:
+    """Returns a configuration, the minibatches fitted to the rollout."""
+    hints = hints_of(TrainConfig)
+    for name in settings:
+        if name not in hints:
+            raise UsageError(f"{name} is not a key of train{nearest_key(name, hints)}")
+    values = {name: convert(name, value, hints[name]) for name, value in settings.items()}
+    config = dataclasses.replace(TrainConfig(), **values)
+    rows = config.horizon_length * num_envs
+    together = 1
+    if config.memory != "none":
+        together = config.sequence_length or config.horizon_length
+    count = config.num_minibatches or minibatch_split(rows, config.minibatch_size, together)
+    if (rows // together) % count:
+        raise UsageError(f"num_minibatches={count} must divide {rows // together}")
+    return dataclasses.replace(config, minibatch_size=rows // count)

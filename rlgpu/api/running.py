@@ -1,0 +1,120 @@
+"""Training and environments by a call, with the keys of the command line."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+
+from rlgpu.cli.scripts import WithScripts
+from rlgpu.cli.session import run_session
+from rlgpu.config import compose
+from rlgpu.envs import VecEnv
+from rlgpu.errors import UsageError
+from rlgpu.sim import ENGINES
+from rlgpu.training import make_env as build_env
+
+_ROOT = Path(__file__).parents[2]
+
+
+class Result(NamedTuple):
+    """What a training run achieved."""
+
+    folder: Path
+    """The run's folder: its checkpoints, configuration and curves."""
+    iterations: int
+    env_steps: int
+    mean_return: float
+    """Mean return of the last episodes; NaN if none has finished."""
+    best_return: float
+    """Largest mean return of an iteration."""
+    seconds: float
+    """Time of training."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return self.folder / "nn" / "last.pth"
+
+    def metrics(self) -> dict[str, list[float]]:
+        """Returns the numbers of every iteration, by the names of ``metrics.csv``."""
+        with (self.folder / "metrics.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
+def train(task: str, *, quiet: bool = False, **settings: Any) -> Result:
+    """Trains a policy as ``python train.py task=...`` does.
+
+    Args:
+        task: As on the command line, such as ``Ant`` or ``gym:CartPole-v1``.
+        quiet: Whether to print nothing.
+        **settings: Keys of the command line, groups as mappings: ``num_envs=64,
+            train={"learning_rate": 1e-3}``.
+
+    Raises:
+        UsageError: A key or value is invalid, or the task cannot be built.
+        TrainingFailed: Training could not go on.
+    """
+    words = [f"task={task}", "headless=True", *_words(settings)]
+    tasks, cfg = _project()
+    trained = run_session(words, tasks, cfg, Console(quiet=True) if quiet else None)
+    if trained is None:
+        raise UsageError("test=True plays; rlgpu.train trains")
+    folder, trainer = trained
+    trainer.env.sim.close()
+    return Result(
+        folder, trainer.iteration, trainer.env_steps, trainer.mean_return, trainer.best_return,
+        trainer.wall_time,
+    )  # fmt: skip
+
+
+def make_env(task: str, num_envs: int | None = None, seed: int = 42, **settings: Any) -> VecEnv:
+    """Returns parallel environments of a task, to step by ``env.step(actions)``.
+
+    Args:
+        task: As on the command line.
+        num_envs: Number of environments; the task's own default if None.
+        seed: Seed of their resets.
+        **settings: Keys of the command line, groups as mappings: ``task_={"gear": 10}`` is
+            ``task.gear=10``.
+
+    Raises:
+        UsageError: A key or value is invalid, or the task cannot be built.
+    """
+    given = dict(settings) if num_envs is None else {"num_envs": num_envs, **settings}
+    tasks, cfg = _project()
+    words = [f"task={task}", f"seed={seed}", *_words(given)]
+    composed = compose(words, WithScripts(tasks), ENGINES, cfg)
+    config = composed.config
+    return build_env(config, composed.task_class, config.num_envs, config.seed)
+
+
+def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Returns settings as words of the command line."""
+    for name, value in settings.items():
+        key = f"{prefix}{name.removesuffix('_')}"
+        if isinstance(value, Mapping):
+            yield from _words(value, f"{key}.")
+        elif isinstance(value, list | tuple):
+            yield f"{key}=[{','.join(map(str, value))}]"
+        else:
+            yield f"{key}={value.type if isinstance(value, torch.device) else value}"
+
+
+def _project() -> tuple[Mapping[str, Any], Path]:
+    """Returns the tasks included and the folder of their values."""
+    if not (_ROOT / "cfg").is_dir():
+        raise UsageError(
+            "rlgpu's tasks and their values are not there: install it from a clone, by "
+            "pip install -e ."
+        )
+    if str(_ROOT) not in sys.path:
+        sys.path.append(str(_ROOT))
+    return importlib.import_module("tasks").TASKS, _ROOT / "cfg"

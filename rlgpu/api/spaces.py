@@ -1,0 +1,106 @@
+"""Gymnasium's spaces in a user's own loop, and the arrays that go with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.errors import UsageError
+from rlgpu.spaces import ActionSpace, Continuous, Discrete, ObservationSpace
+
+
+class Spaces:
+    """What is observed and done, in rlgpu's terms and in those of the user's environments."""
+
+    def __init__(self, observations: Any, actions: Any, bounds: tuple[float, float] | None) -> None:
+        """Translates Gymnasium's spaces; rlgpu's are taken as they are.
+
+        Args:
+            observations: Of one environment.
+            actions: Of one environment.
+            bounds: Lowest and highest action; those of the space if None.
+
+        Raises:
+            UsageError: A space is not supported.
+        """
+        self.observations: ObservationSpace
+        self.actions: ActionSpace
+        self._flatten: Any = None
+        self._to_gym: Any = None
+        self._shape: tuple[int, ...]
+        if isinstance(observations, ObservationSpace):
+            self.observations, self._shape = observations, (observations.size,)
+        else:
+            from rlgpu.gym.flat import flattening  # noqa: PLC0415  (Gymnasium is optional)
+
+            self.observations, self._flatten = flattening(observations)
+            self._shape = tuple(observations.shape or ())
+        if isinstance(actions, Continuous | Discrete):
+            self.actions = actions
+        else:
+            from rlgpu.gym.spaces import action_space  # noqa: PLC0415
+
+            self.actions, self._to_gym = action_space(actions)
+            self._squeeze = not actions.shape
+        if bounds is not None:
+            low, high = bounds
+            if not low < high:
+                raise UsageError(f"action_bounds={bounds}: the first must be the lower")
+            if not isinstance(self.actions, Continuous):
+                raise UsageError("action_bounds: only continuous actions have bounds")
+        self._bounds = bounds
+
+    def __repr__(self) -> str:
+        """Returns what weights must fit."""
+        return f"{self.observations}, {self.actions}"
+
+    def rows(self, values: Any, num_envs: int, device: torch.device) -> tuple[Tensor, bool]:
+        """Returns observations as rows [N, O], and whether they came without N.
+
+        Raises:
+            UsageError: They have the wrong shape.
+        """
+        if self._flatten is not None and not self._shape:  # a dictionary, a tuple or a choice
+            found = [self._flatten(x) for x in self._split(values, num_envs)]
+            return torch.from_numpy(np.stack(found)).to(device), num_envs == 1
+        rows = torch.as_tensor(values, device=device)
+        kind = torch.uint8 if self.observations.dtype == "uint8" else torch.float32
+        alone = num_envs == 1 and rows.ndim == len(self._shape)
+        if tuple(rows.shape[0 if alone else 1 :]) != self._shape or (
+            not alone and rows.shape[0] != num_envs
+        ):
+            raise UsageError(
+                f"observations have shape {list(rows.shape)}, wanted {[num_envs, *self._shape]}"
+            )
+        if self._flatten is not None and kind == torch.uint8:
+            whole = rows[None] if alone else rows
+            found = [self._flatten(x) for x in whole.cpu().numpy()]
+            return torch.from_numpy(np.stack(found)).to(device), alone
+        return rows.to(kind).reshape(num_envs, -1), alone
+
+    @staticmethod
+    def _split(values: Any, num_envs: int) -> list[Any]:
+        """Returns each environment's part of what is not one array."""
+        if num_envs == 1:
+            return [values]
+        if isinstance(values, dict):
+            return [{key: part[i] for key, part in values.items()} for i in range(num_envs)]
+        if isinstance(values, tuple):
+            return [tuple(part[i] for part in values) for i in range(num_envs)]
+        return list(values)
+
+    def taken(self, actions: Tensor, *, alone: bool) -> Any:
+        """Returns actions as the environments take them."""
+        if self._bounds is not None:
+            low, high = self._bounds
+            actions = low + (actions.clamp(-1.0, 1.0) + 1.0) * 0.5 * (high - low)
+            if self._to_gym is not None:
+                found = actions.cpu().numpy()
+                return found[0] if alone else found
+        if self._to_gym is None:
+            return actions[0] if alone else actions.clone()
+        found = self._to_gym(actions.cpu())
+        return found[0] if alone else found

@@ -1,0 +1,204 @@
+"""The Python API: an agent in a loop of one's own, training by a call, environments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+import rlgpu
+from rlgpu.errors import UsageError
+from rlgpu.spaces import Continuous, numbers
+
+BOX = spaces.Box(-np.inf, np.inf, (3,))
+
+
+def agent(observations=BOX, actions=None, num_envs: int = 4, **settings) -> rlgpu.PPOAgent:
+    chosen = {"horizon_length": 5, "hidden_sizes": [8], "num_epochs": 2, **settings}
+    return rlgpu.PPOAgent(observations, actions or spaces.Discrete(2), num_envs, **chosen)
+
+
+def drive(ours: rlgpu.PPOAgent, seed: int = 0) -> list[torch.Tensor]:
+    """Plays a rollout of random numbers; returns the actions."""
+    g, taken = np.random.default_rng(seed), []
+    for _ in range(5):
+        taken.append(ours.act(g.normal(size=(4, 3)).astype(np.float32)).actions)
+        ours.observe(g.normal(size=(4, 3)), g.normal(size=4), g.random(4) < 0.1)
+    return taken
+
+
+def test_an_action_is_what_the_policy_says_of_it() -> None:
+    """Its probability and parameters agree, and the value is in the reward's units."""
+    ours = agent(actions=spaces.Discrete(3, start=2))
+    action = ours.act(np.zeros((4, 3), np.float32))
+    assert action.actions.dtype == np.int64
+    assert set(action.actions) <= {2, 3, 4}
+    log_probs = action.parameters.log_softmax(-1)
+    wanted = log_probs[torch.arange(4), torch.as_tensor(action.actions) - 2]
+    torch.testing.assert_close(action.log_probs, wanted)
+    assert action.values.shape == (4,)
+    again = ours.act(np.zeros((4, 3), np.float32), deterministic=True)
+    assert again.actions.tolist() == (action.parameters.argmax(-1) + 2).tolist()
+
+
+def test_bounded_actions_fill_their_bounds() -> None:
+    """Gymnasium's bounds, or the caller's; beyond them nothing comes."""
+    box = spaces.Box(np.array([0.0, -3.0], np.float32), np.array([4.0, 3.0], np.float32))
+    ours = agent(actions=box, num_envs=500, initial_log_std=1.5, num_epochs=1)
+    taken = ours.act(np.zeros((500, 3), np.float32)).actions
+    assert all(box.contains(action) for action in taken)
+    assert np.allclose(taken.max(0), [4.0, 3.0])
+    own = rlgpu.PPOAgent(numbers(3), Continuous(2), 500, action_bounds=(10.0, 20.0),
+                         initial_log_std=1.5)  # fmt: skip
+    values = own.act(torch.zeros(500, 3)).actions
+    assert (values.min().item(), values.max().item()) == (10.0, 20.0)
+
+
+def test_one_environment_needs_no_batch() -> None:
+    """A plain Gymnasium environment: an observation in, an action out."""
+    env = gym.make("CartPole-v1")
+    ours = agent(env.observation_space, env.action_space, 1, horizon_length=64)
+    observation, _ = env.reset(seed=0)
+    while not ours.ready:
+        action = ours.act(observation).actions
+        assert env.action_space.contains(action)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        final = observation
+        if terminated or truncated:
+            observation, _ = env.reset()
+        ours.observe(observation, reward, terminated, truncated, final)
+    metrics = ours.update()
+    assert metrics["mean_length"] > 5
+    assert {"approx_kl", "clip_fraction", "explained_variance", "entropy"} <= metrics.keys()
+
+
+def test_final_observations_come_from_gymnasiums_info() -> None:
+    """Where an episode ended; elsewhere they are those of the step."""
+    ours = agent()
+    ours.act(np.zeros((4, 3)))
+    final = np.array([None, np.ones(3), None, None], dtype=object)
+    ended = np.array([False, True, False, False])
+    ours.observe(np.full((4, 3), 7.0), np.zeros(4), ended & False, ended, {"final_obs": final})
+    stored = ours._storage.final_observations[0]
+    assert stored.tolist() == [[7.0] * 3, [1.0] * 3, [7.0] * 3, [7.0] * 3]
+    assert ours._storage.truncated[0].tolist() == ended.tolist()
+
+
+def test_a_dictionary_is_observed() -> None:
+    """By a vector environment's arrays, one for each key."""
+    space = spaces.Dict({"a": spaces.Discrete(3), "b": spaces.Box(-1.0, 1.0, (2,))})
+    ours = agent(space)
+    ours.act({"a": np.array([0, 1, 2, 0]), "b": np.ones((4, 2), np.float32)})
+    assert ours._storage.observations[0].tolist() == [
+        [1, 0, 0, 1, 1], [0, 1, 0, 1, 1], [0, 0, 1, 1, 1], [1, 0, 0, 1, 1],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("memory", ["none", "lstm"])
+def test_a_saved_agent_goes_on_as_the_original(memory, tmp_path) -> None:
+    """The same actions and metrics, to the last bit."""
+    ours, restored = agent(memory=memory), agent(memory=memory, seed=9)
+    drive(ours)
+    ours.update()
+    ours.save(tmp_path / "agent.pth")
+    restored.load(tmp_path / "agent.pth")
+    if memory != "none":
+        restored._storage.carried.copy_(ours._storage.memory_after[-1] * 0)
+        ours._storage.carried.zero_()
+    for a, b in zip(drive(ours, 1), drive(restored, 1), strict=True):
+        assert np.array_equal(a, b)
+    first, second = ours.update(), restored.update()
+    assert first["surrogate_loss"] == second["surrogate_loss"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: agent(learnin_rate=1.0), "learnin_rate is not a key of train; did you mean learn"),
+        (lambda: agent(gamma=1.5), "gamma=1.5: must be from 0 to 1"),
+        (lambda: agent(preset="rlgames"), "preset=rlgames is not a preset.*did you mean rl_games"),
+        (lambda: agent(actions=spaces.Text(3)), "its actions are Text"),
+        (lambda: agent().update(), "the rollout has 0 of 5 steps"),
+        (lambda: agent().observe(np.zeros((4, 3)), 0.0, False), "observe follows act"),
+        (lambda: agent().act(np.zeros((4, 2))), r"have shape \[4, 2\], wanted \[4, 3\]"),
+        (lambda: agent(action_bounds=(0, 1)), "only continuous actions have bounds"),
+        (lambda: agent().load("nowhere.pth"), "nowhere.pth does not fit this agent"),
+    ],
+)
+def test_a_mistake_is_said(wrong, said) -> None:
+    """What was given, what is allowed."""
+    with pytest.raises(UsageError, match=said):
+        wrong()
+
+
+def test_a_complete_rollout_wants_an_update() -> None:
+    """Before it is written over."""
+    ours = agent()
+    drive(ours)
+    with pytest.raises(UsageError, match="call update"):
+        ours.act(np.zeros((4, 3)))
+
+
+def test_training_by_a_call_returns_what_it_achieved(tmp_path, capsys) -> None:
+    """Groups of keys as mappings; nothing is printed if quiet."""
+    result = rlgpu.train(
+        "Cartpole", quiet=True, num_envs=16, max_iterations=3, seed=1, runs_dir=str(tmp_path),
+        train={"hidden_sizes": [8], "horizon_length": 4}, sim="mujoco",
+    )  # fmt: skip
+    assert (result.iterations, result.env_steps) == (3, 3 * 16 * 4)
+    assert result.checkpoint.is_file()
+    assert result.metrics()["env_steps"] == [64.0, 128.0, 192.0]
+    assert not capsys.readouterr().out
+    with pytest.raises(UsageError, match="is not a key"):
+        rlgpu.train("Cartpole", num_env=3)
+
+
+def test_environments_by_a_call() -> None:
+    """Stepped by tensors."""
+    env = rlgpu.make_env("Cartpole", num_envs=3, seed=1, task_={"reset_dist": 2.5})
+    assert env.task.config.reset_dist == 2.5
+    step = env.step(torch.zeros(3, 1))
+    assert step.observations.shape == (3, env.observation_space.size)
+    env.sim.close()
+
+
+def test_importing_the_package_is_quick() -> None:
+    """Torch comes with the first use of the API."""
+    code = "import sys, rlgpu; assert 'torch' not in sys.modules; rlgpu.nothing"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "module 'rlgpu' has no attribute 'nothing'" in done.stderr
+
+
+def test_a_script_needs_no_guard_against_its_own_processes(tmp_path) -> None:
+    """The processes of Gymnasium's environments do not import it again."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "print('once')\nimport rlgpu\n"
+        "result = rlgpu.train('gym:CartPole-v1', num_envs=16, max_iterations=1, quiet=True)\n"
+        "assert result.iterations == 1\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["once"]
+
+
+@pytest.mark.parametrize("name", ["cartpole", "lunar_lander"])
+def test_examples_run(name, tmp_path) -> None:
+    """The first iterations of each, as a user starts them."""
+    source = Path(__file__).parents[2] / "examples" / "gymnasium" / f"{name}.py"
+    text = source.read_text()
+    assert len(text.splitlines()) < 20
+    short = tmp_path / source.name
+    short.write_text(text.replace("range(80)", "range(3)").replace("range(300)", "range(2)"))
+    done = subprocess.run([sys.executable, str(short)], cwd=tmp_path, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mean return" in done.stdout
+    assert (tmp_path / f"{name}.pth").is_file()
