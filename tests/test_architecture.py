@@ -28,6 +28,7 @@ FLOORS = {
     "rlgpu.gym": 3,
     "rlgpu.isaacgym": 3,
     "rlgpu.learner": 3,
+    "rlgpu.export": 4,
     "rlgpu.training": 4,
     "rlgpu.playing": 4,
     "rlgpu.profile": 4,

@@ -80,6 +80,13 @@ class VecEnv:
         self._begin = compiled(self._begin_step, use_compile)
         self._finish = compiled(self._finish_step, use_compile)
 
+    def reset(self) -> Tensor:
+        """Begins new episodes in all environments; returns their first observations, [N, O]."""
+        everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._reset(everyone, self.task.reset_state(self.generator))
+        self.observations.copy_(self._observe())
+        return self.observations
+
     def randomize_ages(self) -> None:
         """Sets the episode step counts to random values, to spread out the time limits.
 

@@ -191,6 +191,10 @@ class GymEnv(VecEnv):
             self._flat(whole.final_observations),
         )
 
+    def reset(self) -> Tensor:
+        """Refuses: they reset themselves."""
+        raise UsageError("Gymnasium's environments begin new episodes by themselves; make new ones")
+
     def evaluate_step(self, actions: Tensor) -> Step:
         """Refuses: such a step cannot be done without its physics."""
         raise UsageError("a task of Gymnasium's cannot be profiled in parts")

@@ -202,3 +202,13 @@ def test_examples_run(name, tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert "mean return" in done.stdout
     assert (tmp_path / f"{name}.pth").is_file()
+
+
+def test_the_database_example_measures_and_compares(tmp_path) -> None:
+    """With few measurements: every line is printed, from real measurements."""
+    source = Path(__file__).parents[2] / "examples" / "database_tuning.py"
+    done = subprocess.run([sys.executable, str(source), "120"], cwd=tmp_path, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in ("random search found Setting", "defaults", "random", "PPO"):
+        assert name in done.stdout

@@ -166,6 +166,10 @@ class ScriptEnv(VecEnv):
             self.observations, returned.rewards, returned.done & ~truncated, truncated, final
         )
 
+    def reset(self) -> Tensor:
+        """Refuses: they reset themselves."""
+        raise UsageError("a script's environments begin new episodes by themselves; make new ones")
+
     def evaluate_step(self, actions: Tensor) -> Step:
         """Refuses: a script's step cannot be done without its physics."""
         raise UsageError("a task of Isaac Gym's cannot be profiled in parts")

@@ -146,4 +146,4 @@ class BatchWorlds:
 
     def close(self) -> None:
         """Frees MuJoCo's threads and memory."""
-        del self._batch
+        self.__dict__.pop("_batch", None)  # closing twice is allowed

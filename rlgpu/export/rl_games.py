@@ -1,0 +1,68 @@
+"""Our environments as rl_games' ``IVecEnv``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rl_games.common import env_configurations, vecenv
+from rl_games.common.ivecenv import IVecEnv
+from torch import Tensor
+
+from rlgpu.envs import VecEnv
+from rlgpu.export.common import Stepper, action_space, box, seen_by
+from rlgpu.spaces import ObservationSpace, Part
+
+
+class RlGamesEnv(IVecEnv):
+    """N environments, tensors on the device; the critic's columns are the ``states``."""
+
+    def __init__(self, env: VecEnv) -> None:
+        """Wraps environments.
+
+        Args:
+            env: The environments, just made.
+        """
+        self._stepper, self._env = Stepper(env), env
+        self._actor, self._critic = seen_by(env, "actor"), seen_by(env, "critic")
+
+    def _seen(self, observations: Tensor) -> Any:
+        if self._actor == self._critic:
+            return observations[:, self._actor]
+        return {"obs": observations[:, self._actor], "states": observations[:, self._critic]}
+
+    def reset(self) -> Any:
+        """Begins new episodes; returns their first observations."""
+        return self._seen(self._stepper.reset())
+
+    def step(self, actions: Any) -> tuple[Any, Tensor, Tensor, dict[str, Any]]:
+        """Steps the environments; ``time_outs`` are in the last value."""
+        step = self._stepper.step(actions)
+        ended = step.terminated | step.truncated
+        return self._seen(step.observations), step.rewards, ended, {"time_outs": step.truncated}
+
+    def get_env_info(self) -> dict[str, Any]:
+        """Returns the spaces of observations, actions and, if the critic has its own, states."""
+        info = {"observation_space": _box(self._actor), "action_space": action_space(self._env)}
+        if self._actor != self._critic:
+            info["state_space"] = _box(self._critic)
+        return info
+
+    def get_number_of_agents(self) -> int:
+        """Returns 1: each environment has one agent."""
+        return 1
+
+
+def _box(columns: list[int]) -> Any:
+    return box(ObservationSpace((Part("observations", (len(columns),)),)))
+
+
+def register(env: VecEnv, name: str = "rlgpu") -> None:
+    """Makes environments known to rl_games, as ``env_name: rlgpu`` of its configuration.
+
+    Args:
+        env: The environments, just made.
+        name: The name they get.
+    """
+    vecenv.register(name, lambda config_name, num_actors, **_: RlGamesEnv(env))
+    creator = {"env_creator": lambda **_: env, "vecenv_type": name}
+    env_configurations.register(name, creator)
