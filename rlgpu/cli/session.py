@@ -29,7 +29,7 @@ from rlgpu.config import (
 from rlgpu.device import has_display
 from rlgpu.envs import VecEnv
 from rlgpu.errors import EngineFailed, TrainingFailed, UsageError, line_in, usable_path
-from rlgpu.learner import Ppo
+from rlgpu.learner import Agent
 from rlgpu.playing import (
     play_episodes,
     play_in_viewer,
@@ -219,7 +219,7 @@ def _explained(error: Exception, env: VecEnv, folder: Path) -> TrainingFailed | 
     return TrainingFailed(f"{said}; {last_good(folder)}")
 
 
-def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Ppo) -> None:
+def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Agent) -> None:
     """Restores a checkpoint into a new trainer, or only its policy into a new agent.
 
     Raises:
@@ -236,7 +236,7 @@ def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Ppo) -> Non
         raise UsageError(f"checkpoint={path}: it does not fit this run: {error}") from error
 
 
-def _record(composed: Composed, agent: Ppo, path: Path) -> None:
+def _record(composed: Composed, agent: Agent, path: Path) -> None:
     """Records a video of the policy in a separate environment."""
     config = composed.config
     env = make_env(config, composed.task_class, 1, config.seed)

@@ -204,7 +204,7 @@ def _compose(request: _Request, engine: str) -> Composed:
 def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Returns the groups of values below the command line, lowest first."""
     task, cfg, engines = request.task, request.cfg, request.engines
-    train_name = request.train or task.train
+    train_name = request.train or _train_file(request)
     files: dict[str, Callable[[], Mapping[str, Any]]] = {
         "": lambda: request.tree,
         "task": lambda: (
@@ -227,6 +227,17 @@ def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]
     return [*layers, ("train", read_preset(preset))] if preset else layers
 
 
+def _train_file(request: _Request) -> str:
+    """Returns the file of training values that the task uses by default, for the algorithm."""
+    task, saved = request.task, request.saved.values if request.saved else request.tree
+    algorithm = request.given.get("algorithm", saved.get("algorithm", "PPO"))
+    if algorithm == "PPO":
+        return task.train
+    own = f"{task.name}{algorithm}"
+    general = f"Gym{algorithm}"
+    return own if (task.train_folder / f"{own}.yaml").is_file() else general
+
+
 def _check_engine_key(key: str, engine: str, engines: Mapping[str, EngineSettings]) -> None:
     """Rejects a setting that only other engines have."""
     having = [name for name, entry in engines.items() if key in keys_of(entry.settings, "sim.")]
@@ -241,10 +252,16 @@ def _writable(schema: type) -> DictConfig:
     except OmegaConfBaseException as error:
         reason = first_line(error)
         raise UsageError(f"{schema.__name__} is not a configuration: {reason}") from error
-    for node in (tree, *(tree._get_node(key) for key in tree)):
-        if isinstance(node, DictConfig):
-            OmegaConf.set_readonly(node, False)
+    _make_writable(tree)
     return tree
+
+
+def _make_writable(tree: DictConfig) -> None:
+    OmegaConf.set_readonly(tree, False)
+    for key in tree:
+        node = tree._get_node(key)
+        if isinstance(node, DictConfig):
+            _make_writable(node)
 
 
 def _candidates(

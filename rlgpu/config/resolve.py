@@ -136,7 +136,7 @@ def minibatch_split(batch_size: int, minibatch_size: int, sequence_length: int =
 def _resolve_minibatches(config: Config, *, explicit: bool) -> tuple[Config, list[str]]:
     batch_size = config.train.horizon_length * config.num_envs
     wanted = config.train.minibatch_size
-    if config.test:
+    if config.test or config.algorithm != "PPO":
         return config, []
     if explicit and wanted > batch_size:
         raise UsageError(

@@ -25,6 +25,8 @@ FolderName = Annotated[
 ]
 
 
+Algorithm = Literal["PPO", "DQN"]
+
 Preset = Literal[
     "none", "isaacgym", "rl_games", "rsl_rl", "skrl", "cleanrl", "stable", "aggressive",
     "conservative", "atari",
@@ -40,8 +42,34 @@ NETWORK_KEYS = (
 
 
 @dataclass(frozen=True)
+class DqnConfig:
+    """Hyperparameters of DQN alone; ``train.dqn.*`` on the command line."""
+
+    buffer_size: Count = 100_000
+    """Transitions in the replay buffer."""
+    learning_starts: Size = 1000
+    """Transitions before the first optimiser step."""
+    replay_ratio: Positive = 4.0
+    """How often a transition is sampled, on average; ``minibatch_size`` of them a step."""
+    n_step: Annotated[int, Range(1, 100)] = 3
+    """Steps of rewards before the value of what follows."""
+    double: bool = True
+    """Whether the online network chooses the action that the target network values."""
+    dueling: bool = False
+    """Whether the network has an output for the state's value, and the choices' above it."""
+    target_rate: Fraction = 0.005
+    """Part of the way that the target network goes towards the online one after each step."""
+    initial_exploration: Fraction = 1.0
+    """Probability of a random action at the start."""
+    final_exploration: Fraction = 0.02
+    """Probability of a random action in the end."""
+    exploration_fraction: Fraction = 0.3
+    """Part of the run after which it stays there."""
+
+
+@dataclass(frozen=True)
 class TrainConfig:
-    """Hyperparameters of PPO; ``train.*`` on the command line."""
+    """Hyperparameters of the learner; ``train.*`` on the command line."""
 
     max_iterations: Count = 500
     """Number of training iterations."""
@@ -166,6 +194,7 @@ class TrainConfig:
     init_at_random_ep_len: bool = False
     """Start training with random episode step counts, so that the first time limits are not all
     reached in the same iteration. Source: rsl_rl, legged_gym."""
+    dqn: DqnConfig = field(default_factory=DqnConfig)
 
 
 @dataclass(frozen=True)
@@ -177,6 +206,8 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     sim: Any = None
     """The engine's settings (see ``rlgpu.sim.ENGINES``)."""
+    algorithm: Algorithm = "PPO"
+    """``PPO``, or ``DQN`` for tasks with one discrete action."""
     preset: Preset = "none"
     """Values of ``train`` for the habits of a library or for a purpose, above those of the task's
     file and below the command line; the files are in ``rlgpu/config/presets``."""

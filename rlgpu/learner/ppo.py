@@ -127,6 +127,11 @@ class Ppo:
         storage.keep_memory(t, policy.memory)
         return self.distribution.applied(storage.actions[t])
 
+    @property
+    def nonfinite_steps(self) -> Tensor:
+        """Optimiser steps skipped because gradients were not finite, shape []."""
+        return self.optimizer.nonfinite_steps
+
     def no_memory(self, num_envs: int) -> Tensor | None:
         """Returns what is remembered at the start of an episode, shape [N, M]; None without any."""
         size = self.network.memory_size
@@ -222,7 +227,7 @@ class Ppo:
             epochs=progress.steps / self.num_minibatches,
             explained_variance=explained_variance,
             log_std=self.distribution.mean_log_std(storage.parameters.flatten(0, 1)),
-            nonfinite_steps=self.optimizer.nonfinite_steps,
+            nonfinite_steps=self.nonfinite_steps,
         )
 
     def _minibatches(self, storage: RolloutStorage) -> list[tuple[int, Tensor | None]]:

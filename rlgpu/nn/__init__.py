@@ -4,5 +4,6 @@ from rlgpu.nn.actor_critic import ActorCritic, Policy
 from rlgpu.nn.flat_parameters import FlatParameters
 from rlgpu.nn.memory import Sequences
 from rlgpu.nn.normalizer import RunningNormalizer
+from rlgpu.nn.tower import Tower
 
-__all__ = ["ActorCritic", "FlatParameters", "Policy", "RunningNormalizer", "Sequences"]
+__all__ = ["ActorCritic", "FlatParameters", "Policy", "RunningNormalizer", "Sequences", "Tower"]

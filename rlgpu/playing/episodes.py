@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 
 from rlgpu.envs import Step, VecEnv
-from rlgpu.learner import Ppo
+from rlgpu.learner import Agent
 from rlgpu.stopping import Stopping
 
 
 class Player:
     """Steps the environments with the policy's likeliest actions."""
 
-    def __init__(self, env: VecEnv, agent: Ppo) -> None:
+    def __init__(self, env: VecEnv, agent: Agent) -> None:
         """Starts without memory.
 
         Args:
@@ -36,7 +36,7 @@ class Player:
         return step
 
 
-def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], None]) -> None:
+def play_episodes(env: VecEnv, agent: Agent, games: int, note: Callable[[str], None]) -> None:
     """Plays the same number of episodes in every environment and reports mean return and length.
 
     Taking the first episodes to finish instead would favour short ones and bias the means low.
@@ -68,7 +68,7 @@ def play_episodes(env: VecEnv, agent: Ppo, games: int, note: Callable[[str], Non
     )
 
 
-def play_until_stopped(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None:
+def play_until_stopped(env: VecEnv, agent: Agent, note: Callable[[str], None]) -> None:
     """Plays in the engine's own viewer until it is closed or Ctrl-C."""
     note("playing; close the window or press Ctrl-C to stop")
     player = Player(env, agent)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rlgpu.envs import VecEnv
 from rlgpu.errors import UsageError
-from rlgpu.learner import Ppo
+from rlgpu.learner import Agent
 from rlgpu.playing.camera import follow
 from rlgpu.playing.episodes import Player
 
@@ -33,7 +33,7 @@ def require_video() -> None:
     ).close()
 
 
-def record_video(env: VecEnv, agent: Ppo, path: Path, length: int) -> None:
+def record_video(env: VecEnv, agent: Agent, path: Path, length: int) -> None:
     """Writes an mp4 of the first environment under the policy's mean actions, at real-time speed.
 
     Args:

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from rlgpu.envs import VecEnv
 from rlgpu.errors import UsageError
-from rlgpu.learner import Ppo
+from rlgpu.learner import Agent
 from rlgpu.playing.camera import follow
 from rlgpu.playing.episodes import Player
 from rlgpu.stopping import Stopping
 
 
-def play_in_viewer(env: VecEnv, agent: Ppo, note: Callable[[str], None]) -> None:
+def play_in_viewer(env: VecEnv, agent: Agent, note: Callable[[str], None]) -> None:
     """Plays in MuJoCo's viewer, in real time, until the window is closed or Ctrl-C.
 
     The right and left arrow keys switch the environment shown.

@@ -63,6 +63,8 @@ def _profile(words: list[str], console: Console) -> None:
     defaults = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in keys]
     composed = compose([*defaults, *given], tasks, ENGINES, folder / "cfg")
     config = composed.config
+    if config.algorithm != "PPO":
+        raise UsageError(f"algorithm={config.algorithm}: the profiler knows the phases of PPO only")
     seed_everything(config)
     env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)

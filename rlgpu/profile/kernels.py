@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from rlgpu.learner import Ppo
 from rlgpu.profile import least_bytes as least
 from rlgpu.training import Trainer
 
@@ -63,10 +64,12 @@ def least_bytes(trainer: Trainer) -> dict[str, float]:
     config, env, storage = trainer.config.train, trainer.env, trainer.storage
     rows = storage.horizon_length * storage.num_envs
     o, a = env.num_observations, env.num_actions
-    steps = config.num_epochs * trainer.agent.num_minibatches
+    agent = trainer.agent
+    assert isinstance(agent, Ppo)
+    steps = config.num_epochs * agent.num_minibatches
     trained = rows * config.num_epochs
-    parameters = trainer.agent.flat.params.numel()
-    widths = [o, *config.hidden_sizes, a + (0 if trainer.agent.network.critic else 1)]
+    parameters = agent.flat.params.numel()
+    widths = [o, *config.hidden_sizes, a + (0 if agent.network.critic else 1)]
     # One pass for acting, one for the values of final observations, and one per epoch of training.
     evaluated = 2 * rows + storage.num_envs
     statistics = least.running_stats(rows, o) + least.running_stats(rows, 1)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from rlgpu.device import Phase
+from rlgpu.learner import Ppo
 from rlgpu.profile.timing import seconds_of
 from rlgpu.training import Trainer
 
@@ -32,6 +33,7 @@ def time_phases(trainer: Trainer) -> list[PhaseTime]:
         trainer: A trainer before training; its environments are stepped and its agent trained.
     """
     agent, storage = trainer.agent, trainer.storage
+    assert isinstance(agent, Ppo)
 
     def iterate() -> None:
         trainer.collect()

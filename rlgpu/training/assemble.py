@@ -10,8 +10,8 @@ import torch
 from rlgpu.config import Config
 from rlgpu.envs import ForeignTask, Task, VecEnv, explained, scene_of
 from rlgpu.errors import UsageError
-from rlgpu.learner import Ppo
-from rlgpu.ops import select_kernels
+from rlgpu.learner import Agent, Dqn, Ppo
+from rlgpu.ops import Kernels, select_kernels
 from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.training.memory import check_memory
 
@@ -72,17 +72,36 @@ def make_env(
     return VecEnv(task, sim, seed=seed, use_compile=use_compile)
 
 
-def make_agent(config: Config, env: VecEnv) -> Ppo:
+def make_agent(config: Config, env: VecEnv) -> Agent:
     """Returns a fresh agent for the environments.
+
+    Raises:
+        UsageError: The compiled kernels are requested but not available, or the algorithm does not
+            take the task's actions.
+    """
+    if config.algorithm == "PPO":
+        return make_ppo(config, env)
+    return Dqn(
+        config.train, env.observation_space, env.action_space,
+        max_iterations=config.max_iterations, num_envs=config.num_envs, kernels=_kernels(config),
+        device=torch.device(config.rl_device), seed=config.seed, precision=config.precision,
+    )  # fmt: skip
+
+
+def _kernels(config: Config) -> Kernels:
+    try:
+        return select_kernels(config.kernels, torch.device(config.rl_device))
+    except RuntimeError as error:
+        raise UsageError(f"kernels={config.kernels}: {error}") from error
+
+
+def make_ppo(config: Config, env: VecEnv) -> Ppo:
+    """Returns a fresh agent that learns by PPO.
 
     Raises:
         UsageError: The compiled kernels are requested but not available.
     """
     device = torch.device(config.rl_device)
-    try:
-        kernels = select_kernels(config.kernels, device)
-    except RuntimeError as error:
-        raise UsageError(f"kernels={config.kernels}: {error}") from error
     batch_size = config.train.horizon_length * config.num_envs
     return Ppo(
         config.train,
@@ -90,7 +109,7 @@ def make_agent(config: Config, env: VecEnv) -> Ppo:
         env.action_space,
         max_iterations=config.max_iterations,
         num_minibatches=max(batch_size // config.train.minibatch_size, 1),
-        kernels=kernels,
+        kernels=_kernels(config),
         device=device,
         seed=config.seed,
         precision=config.precision,

@@ -175,9 +175,12 @@ def check_compatible(
         UsageError: A setting that the weights depend on differs.
     """
     saved = content["config"]
-    rows = [("joints", list(content["joint_names"]), list(joint_names))]
+    rows: list[tuple[str, Any, Any]] = [("joints", list(content["joint_names"]), list(joint_names))]
     if not config.weights_only:
         rows.insert(0, ("task", saved["task"]["name"], config.task.name))
+    rows.append(("algorithm", saved["algorithm"], config.algorithm))
+    dueling = (saved["train"]["dqn"]["dueling"], config.train.dqn.dueling)
+    rows.append(("train.dqn.dueling", *dueling))
     for key in NETWORK_KEYS:
         rows.append((f"train.{key}", saved["train"][key], getattr(config.train, key)))
     for key, theirs, ours in rows:

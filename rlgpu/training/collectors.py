@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlgpu.device import Phase, one_torch_thread
 from rlgpu.envs import VecEnv, WorldCounts
-from rlgpu.learner import Ppo, RolloutStorage
+from rlgpu.learner import Agent, RolloutStorage
 
 
 class Collector(Protocol):
@@ -23,7 +23,7 @@ class Collector(Protocol):
 
 
 def make_collector(
-    env: VecEnv, agent: Ppo, storage: RolloutStorage, *, cuda_graphs: bool
+    env: VecEnv, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
 ) -> Collector:
     """Returns the collector that suits the engine and the devices.
 
@@ -42,7 +42,7 @@ class CapturedCollector:
     """Runs the policy, physics, task and resets of all steps as one CUDA graph."""
 
     def __init__(
-        self, env: VecEnv, agent: Ppo, storage: RolloutStorage, *, cuda_graphs: bool
+        self, env: VecEnv, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
     ) -> None:
         """Prepares the phase; the environments and the agent must be on the same device."""
         self._env, self._agent, self._storage = env, agent, storage
@@ -74,7 +74,7 @@ class StepwiseCollector:
     """
 
     def __init__(
-        self, env: VecEnv, agent: Ppo, storage: RolloutStorage, *, cuda_graphs: bool
+        self, env: VecEnv, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
     ) -> None:
         """Prepares a phase for each step."""
         self._env, self._storage = env, storage

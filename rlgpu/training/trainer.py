@@ -13,7 +13,7 @@ from rlgpu.config import Config, plain
 from rlgpu.device import Phase, working_stream
 from rlgpu.envs import VecEnv
 from rlgpu.errors import TrainingFailed
-from rlgpu.learner import Ppo
+from rlgpu.learner import Agent
 from rlgpu.stopping import Stopping
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.console import Display
@@ -36,7 +36,7 @@ class Trainer:
     """
 
     def __init__(
-        self, config: Config, env: VecEnv, agent: Ppo, origin: Mapping[str, str] | None = None
+        self, config: Config, env: VecEnv, agent: Agent, origin: Mapping[str, str] | None = None
     ) -> None:
         """Prepares training without writing any files.
 
@@ -238,5 +238,5 @@ class Trainer:
         self.wall_time = trainer["wall_time"]
         self.best_return = trainer["best_return"]
         self.statistics.load_state_dict(trainer["statistics"])
-        diverged, nonfinite = self.env.counts.diverged, self.agent.optimizer.nonfinite_steps
+        diverged, nonfinite = self.env.counts.diverged, self.agent.nonfinite_steps
         self._reported_trouble = (float(diverged), float(nonfinite))

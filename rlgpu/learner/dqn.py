@@ -1,0 +1,259 @@
+"""Deep Q-learning for discrete actions: double, dueling, n-step, with replay on the device.
+
+Like PPO's, an update on a GPU reads no device tensor on the host: how full the replay buffer is,
+the exploration rate and the learning rate are tensors.
+
+Source: Mnih et al. 2015; van Hasselt et al. 2016 (double); Wang et al. 2016 (dueling).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rlgpu.config import TrainConfig
+from rlgpu.errors import UsageError
+from rlgpu.learner.metrics import UpdateMetrics
+from rlgpu.learner.optimizer import Optimizer
+from rlgpu.learner.replay import Replay, Transitions
+from rlgpu.learner.schedules import linear_learning_rate
+from rlgpu.learner.storage import RolloutStorage
+from rlgpu.nn import FlatParameters, RunningNormalizer, Tower
+from rlgpu.nn.distributions import Categorical
+from rlgpu.ops import ActionSlot, Kernels, Precision
+from rlgpu.spaces import ActionSpace, Discrete, ObservationSpace
+
+
+class QNetwork(nn.Module):
+    """Maps normalised observations to the values of all choices."""
+
+    def __init__(
+        self, space: ObservationSpace, num_choices: int, config: TrainConfig, kernels: Kernels,
+        precision: Precision,
+    ) -> None:  # fmt: skip
+        """Builds the layers.
+
+        Args:
+            space: The observations.
+            num_choices: Number of choices C.
+            config: Contains the kinds and sizes of the layers.
+            kernels: Implementation of the ops.
+            precision: Precision of the operands of matrix products.
+        """
+        super().__init__()
+        masks = space.columns(space.of("actor", "mask"))
+        self._mask = slice(masks[0], masks[-1] + 1) if masks else None
+        self._dueling = config.dqn.dueling
+        outputs = num_choices + int(self._dueling)
+        self.tower = Tower(space, "actor", outputs, config.hidden_sizes, config, kernels, precision)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Returns values, [B, O] -> [B, C]; -inf for choices that a mask forbids."""
+        outputs, _ = self.tower(observations)
+        if self._dueling:
+            advantages = outputs[:, :-1]
+            outputs = outputs[:, -1:] + advantages - advantages.mean(-1, keepdim=True)
+        if self._mask is None:
+            return outputs
+        return outputs.masked_fill(observations[:, self._mask] == 0, -math.inf)
+
+
+class Dqn:
+    """The agent: online and target network, replay, and how they are updated."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        observation_space: ObservationSpace,
+        action_space: ActionSpace,
+        *,
+        max_iterations: int,
+        num_envs: int,
+        kernels: Kernels,
+        device: torch.device,
+        seed: int,
+        precision: Precision = "fp32",
+    ) -> None:
+        """Builds a fresh agent.
+
+        Args:
+            config: Hyperparameters; those of DQN alone are ``config.dqn``.
+            observation_space: The observations.
+            action_space: The actions: one choice.
+            max_iterations: Length of the run, for the schedules.
+            num_envs: Number of environments N.
+            kernels: Implementation of the ops.
+            device: Device of all tensors.
+            seed: Seed of the weights, the actions and the samples.
+            precision: Precision of the networks' matrix products.
+
+        Raises:
+            UsageError: The actions are not one choice, or the network is recurrent.
+        """
+        if not isinstance(action_space, Discrete) or action_space.size != 1:
+            raise UsageError("algorithm=DQN takes tasks with one discrete action; use PPO")
+        if config.memory != "none":
+            raise UsageError(f"train.memory={config.memory}: DQN has no memory; use algorithm=PPO")
+        self.config, self.kernels, self.device = config, kernels, device
+        self.observation_space, self.max_iterations = observation_space, max_iterations
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            sizes = (observation_space, action_space.choices[0], config, kernels, precision)
+            self.network, self.target = (QNetwork(*sizes).to(device) for _ in range(2))
+        self.flat = FlatParameters(list(self.network.parameters()))
+        self._target_flat = FlatParameters(list(self.target.parameters()))
+        self._target_flat.params.copy_(self.flat.params)
+        self.distribution = Categorical(action_space.choices, kernels)
+        enabled = config.normalize_observations and observation_space.dtype != "uint8"
+        fixed = [part for part in observation_space.parts if part.kind != "numbers"]
+        self.observation_normalizer = RunningNormalizer(
+            observation_space.size, kernels, enabled=enabled, fixed=observation_space.columns(fixed)
+        ).to(device)
+        self.optimizer = Optimizer(self.flat, config, kernels)
+        self.learning_rate = torch.tensor(config.learning_rate, device=device)
+        self.iteration = torch.zeros((), dtype=torch.int64, device=device)
+        self.rng_state = torch.tensor([seed, 0], dtype=torch.int64, device=device)
+        self._replay: Replay | None = None
+        rows = config.horizon_length * num_envs
+        self.num_updates = max(round(rows * config.dqn.replay_ratio / config.minibatch_size), 1)
+        """Optimiser steps after each rollout."""
+
+    @property
+    def nonfinite_steps(self) -> Tensor:
+        """Optimiser steps skipped because gradients were not finite, shape []."""
+        return self.optimizer.nonfinite_steps
+
+    def new_storage(self, num_envs: int) -> RolloutStorage:
+        """Returns the storage for rollouts; the replay buffer is made with it."""
+        space = self.observation_space
+        storage = RolloutStorage(
+            self.config.horizon_length, num_envs, space.size, 1, self.distribution.num_outputs,
+            self.device, pixels=space.dtype == "uint8",
+        )  # fmt: skip
+        self._replay = Replay(storage, self.config.dqn.buffer_size)
+        return storage
+
+    def _exploration(self) -> Tensor:
+        """Returns the probability of a random choice, falling linearly, shape []."""
+        dqn = self.config.dqn
+        part = self.iteration / max(self.max_iterations * dqn.exploration_fraction, 1e-9)
+        change = dqn.final_exploration - dqn.initial_exploration
+        return dqn.initial_exploration + change * part.clamp(max=1.0)
+
+    @torch.no_grad()
+    def act(self, storage: RolloutStorage, t: int) -> Tensor:
+        """Chooses the best action or, sometimes, any; stores the results in slot ``t``."""
+        normalized = self.observation_normalizer.normalize(
+            storage.observations[t], out=storage.normalized_observations[t]
+        )
+        values = self.network(normalized)
+        best, rate = values.argmax(-1, keepdim=True), self._exploration()
+        allowed = values.isfinite()
+        probs = rate * allowed / allowed.sum(-1, keepdim=True)
+        probs = probs.scatter_add(-1, best, (1.0 - rate).expand_as(best))
+        highest = values.gather(-1, best).squeeze(-1)
+        self.distribution.sample(probs.log(), highest, self.rng_state, storage.slot(t))
+        return storage.actions[t]
+
+    def no_memory(self, num_envs: int) -> None:
+        """Returns None: the network remembers nothing."""
+
+    @torch.no_grad()
+    def act_deterministic(
+        self, observations: Tensor, memory: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        """Returns the best choices, [N, O] -> [N, 1]."""
+        values = self.network(self.observation_normalizer.normalize(observations))
+        return values.argmax(-1, keepdim=True).float(), None
+
+    def update(self, storage: RolloutStorage) -> UpdateMetrics[Tensor]:
+        """Adds a rollout to the replay buffer and takes ``num_updates`` optimiser steps."""
+        config, replay = self.config, self._replay
+        assert replay is not None
+        if config.schedule == "linear":
+            rate = linear_learning_rate(
+                config.learning_rate, config.min_learning_rate, self.iteration, self.max_iterations
+            )
+            self.learning_rate.copy_(rate)
+        rewards = storage.rewards
+        if config.clip_rewards:
+            rewards = rewards.clamp(-config.clip_rewards, config.clip_rewards)
+        ended = storage.terminated | storage.truncated
+        replay.add(storage, rewards * config.reward_scale, ended)
+        self.observation_normalizer.update(storage.observations)
+        waiting = replay.filled * storage.num_envs < config.dqn.learning_starts
+        sums = torch.zeros(4, device=self.device)
+        for _ in range(self.num_updates):
+            sums += self._step(waiting)
+        self.iteration += 1
+        loss, variance, error, grad_norm = sums / self.num_updates
+        none = torch.zeros((), device=self.device)
+        return UpdateMetrics(
+            surrogate_loss=none, value_loss=loss,
+            entropy=self.distribution.entropy(storage.parameters.flatten(0, 1)).mean(),
+            bounds_loss=none, approx_kl=none, clip_fraction=none, last_kl=none,
+            grad_norm=grad_norm, learning_rate=self.learning_rate.clone(),
+            epochs=none + config.dqn.replay_ratio, explained_variance=1.0 - error / variance,
+            log_std=none, nonfinite_steps=self.nonfinite_steps,
+        )  # fmt: skip
+
+    def _step(self, waiting: Tensor) -> Tensor:
+        """Takes one optimiser step unless waiting; returns loss, variances and gradient norm."""
+        config, dqn = self.config, self.config.dqn
+        assert self._replay is not None
+        with torch.no_grad():
+            uniform = self._uniform(config.minibatch_size)
+            batch = self._replay.sample(uniform, config.gamma, dqn.n_step)
+            targets = self._targets(batch)
+        values = self.network(self.observation_normalizer.normalize(batch.observations))
+        taken = values.gather(-1, batch.actions.long()).squeeze(-1)
+        loss = nn.functional.smooth_l1_loss(taken, targets)
+        self.flat.backward([loss], [torch.ones_like(loss)])
+        with torch.no_grad():
+            grad_norm = self.optimizer.step(self.learning_rate, waiting)
+            self._target_flat.params.lerp_(self.flat.params, dqn.target_rate)
+            error = (targets - taken).var()
+            return torch.stack((loss.detach(), targets.var(), error, grad_norm))
+
+    def _targets(self, batch: Transitions) -> Tensor:
+        """Returns what the values of the actions taken should be, shape [B]."""
+        following = self.observation_normalizer.normalize(batch.next_observations)
+        values = self.target(following)
+        chosen = self.network(following) if self.config.dqn.double else values
+        best = values.gather(-1, chosen.argmax(-1, keepdim=True)).squeeze(-1)
+        return batch.rewards + batch.discounts * best
+
+    def _uniform(self, rows: int) -> Tensor:
+        """Returns random numbers in [0, 1) by the sampling op's counter, shape [rows, 2]."""
+        zeros = torch.zeros(rows, 2, device=self.device)
+        columns = [zeros.new_empty(rows) for _ in range(2)]
+        slot = ActionSlot(torch.empty_like(zeros), columns[0], torch.empty_like(zeros), columns[1])
+        self.kernels.gaussian_sample(zeros, zeros[:, 0], zeros[0], self.rng_state, slot)
+        return torch.special.ndtr(slot.actions)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns copies of everything but the replay buffer, which fills again on resuming."""
+        return {
+            "network": {k: v.clone() for k, v in self.network.state_dict().items()},
+            "target": {k: v.clone() for k, v in self.target.state_dict().items()},
+            "observation_normalizer": self.observation_normalizer.state_dict(),
+            "adam": self.optimizer.state_dict(),
+            "iteration": self.iteration.clone(),
+            "rng_state": self.rng_state.clone(),
+        }
+
+    def load_policy(self, state: dict[str, Any]) -> None:
+        """Restores only what acting needs: the weights and the observation normaliser."""
+        self.network.load_state_dict(state["network"])
+        self.observation_normalizer.load_state_dict(state["observation_normalizer"])
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""
+        self.load_policy(state)
+        self.target.load_state_dict(state["target"])
+        self.optimizer.load_state_dict(state["adam"])
+        self.iteration.copy_(state["iteration"])
+        self.rng_state.copy_(state["rng_state"])

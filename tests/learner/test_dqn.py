@@ -1,0 +1,190 @@
+"""DQN: n-step transitions, targets, exploration, masks, waiting, learning."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from rlgpu.config import TrainConfig
+from rlgpu.config.schema import DqnConfig
+from rlgpu.errors import UsageError
+from rlgpu.learner import Dqn, RolloutStorage
+from rlgpu.learner.replay import Replay
+from rlgpu.ops import select_kernels
+from rlgpu.spaces import Continuous, Discrete, ObservationSpace, Part, numbers
+
+CPU = torch.device("cpu")
+T, N = 4, 3
+
+
+def agent(space=None, actions=None, num_envs: int = N, **changes) -> Dqn:
+    own = {field.name for field in dataclasses.fields(DqnConfig)}
+    dqn = {name: value for name, value in changes.items() if name in own}
+    rest = {name: value for name, value in changes.items() if name not in own}
+    config = TrainConfig(
+        horizon_length=T, hidden_sizes=[16], minibatch_size=32, schedule="constant",
+        dqn=DqnConfig(**{"learning_starts": 0, **dqn}),
+    )  # fmt: skip
+    return Dqn(
+        dataclasses.replace(config, **rest), space or numbers(2), actions or Discrete((3,)),
+        max_iterations=10, num_envs=num_envs, kernels=select_kernels("fused", CPU), device=CPU,
+        seed=1,
+    )  # fmt: skip
+
+
+def rollout(start: int, ends: dict[tuple[int, int], str]) -> RolloutStorage:
+    """Observation 0 of step i is i, final ones i + 0.5, the reward 2^i."""
+    storage = RolloutStorage(T, N, 2, 1, 3, CPU)
+    for t in range(T):
+        storage.observations[t, :, 0] = start + t
+        storage.observations[t, :, 1] = torch.arange(N)
+        storage.final_observations[t, :, 0] = start + t + 0.5
+        storage.rewards[t] = 2.0 ** (start + t)
+    for (t, env), how in ends.items():
+        getattr(storage, how)[t, env] = True
+    return storage
+
+
+def all_of(replay: Replay, num_steps: int):
+    """Returns a transition of every slot and environment that can be drawn, by first step."""
+    count = int(replay.filled) - num_steps + 1
+    grid = [((a + 0.5) / count, (e + 0.5) / N) for a in range(count) for e in range(N)]
+    return replay.sample(torch.tensor(grid), 0.5, num_steps), count
+
+
+@pytest.mark.parametrize("num_steps", [1, 3])
+def test_transitions_add_up_rewards_until_an_episode_ends(num_steps) -> None:
+    """By hand: environment 0 goes on, 1 fails at step 2, 2 reaches its limit at step 2."""
+    first = rollout(0, {(2, 1): "terminated", (2, 2): "truncated"})
+    replay = Replay(first, 8)
+    for storage in (first, rollout(4, {})):
+        ended = storage.terminated | storage.truncated
+        replay.add(storage, storage.rewards, ended)
+    found, count = all_of(replay, num_steps)
+    assert count == 9 - num_steps
+    for row in range(len(found.rewards)):
+        step, env = row // N, row % N
+        assert found.observations[row].tolist() == [step, env]
+        last = step + num_steps - 1
+        if env > 0 and step <= 2:
+            last = min(last, 2)
+        wanted = sum(0.5 ** (i - step) * 2.0**i for i in range(step, last + 1))
+        assert found.rewards[row].item() == pytest.approx(wanted)
+        assert found.next_observations[row, 0].item() == last + 0.5
+        failed = env == 1 and last == 2
+        assert found.discounts[row].item() == (0.0 if failed else 0.5 ** (last - step + 1))
+
+
+def test_the_oldest_steps_are_written_over() -> None:
+    """A ring of 8 steps that has seen 12 holds the last 8, in order."""
+    replay = Replay(rollout(0, {}), 8)
+    for start in (0, 4, 8):
+        storage = rollout(start, {})
+        replay.add(storage, storage.rewards, storage.terminated)
+    found, count = all_of(replay, 3)
+    assert count == 6
+    assert found.observations[::N, 0].tolist() == [4, 5, 6, 7, 8, 9]
+    assert found.next_observations[::N, 0].tolist() == [6.5, 7.5, 8.5, 9.5, 10.5, 11.5]
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_targets_are_those_of_the_formula(double) -> None:
+    """The online network chooses and the target network values, or the latter does both."""
+    ours = agent(double=double, normalize_observations=False)
+    ours._target_flat.params.normal_()
+    storage = rollout(0, {(2, 1): "terminated"})
+    replay = Replay(storage, 8)
+    replay.add(storage, storage.rewards, storage.terminated)
+    batch, _ = all_of(replay, 1)
+    values = ours.target(batch.next_observations)
+    chosen = (ours.network if double else ours.target)(batch.next_observations).argmax(-1)
+    best = values[torch.arange(len(values)), chosen]
+    torch.testing.assert_close(ours._targets(batch), batch.rewards + batch.discounts * best)
+
+
+def test_exploration_falls_and_its_choices_are_even() -> None:
+    """Half of the way down, by frequencies of 3000 rows; the rest is the best choice."""
+    ours = agent(num_envs=3000, exploration_fraction=1.0, final_exploration=0.0)
+    storage = ours.new_storage(3000)
+    ours.iteration.fill_(5)
+    ours.act(storage, 0)
+    best = int(ours.network(storage.normalized_observations[0])[0].argmax())
+    shares = [(storage.actions[0] == choice).float().mean().item() for choice in range(3)]
+    for choice, share in enumerate(shares):
+        assert share == pytest.approx(0.5 / 3 + 0.5 * (choice == best), abs=0.03)
+    ours.iteration.fill_(10)
+    ours.act(storage, 1)
+    assert (storage.actions[1] == best).all()
+
+
+def test_forbidden_choices_are_neither_taken_nor_valued() -> None:
+    """In exploration, in playing and in targets."""
+    space = ObservationSpace((Part("x", (1,)), Part("mask", (3,), kind="mask")))
+    ours = agent(space, num_envs=500)
+    storage = ours.new_storage(500)
+    storage.observations[..., 1:] = torch.tensor([0.0, 1.0, 1.0])
+    storage.final_observations.copy_(storage.observations)
+    for t in range(T):
+        ours.act(storage, t)
+    assert set(storage.actions.flatten().tolist()) == {1.0, 2.0}
+    metrics = ours.update(storage)
+    assert metrics.value_loss.isfinite()
+    actions, _ = ours.act_deterministic(storage.observations[0])
+    assert (actions > 0).all()
+
+
+def test_nothing_is_learned_before_enough_is_known() -> None:
+    """The weights stay until ``learning_starts`` transitions are there."""
+    ours = agent(learning_starts=2 * T * N)
+    storage = ours.new_storage(N)
+    before = ours.flat.params.clone()
+    ours.update(storage)
+    assert torch.equal(ours.flat.params, before)
+    ours.update(storage)
+    assert not torch.equal(ours.flat.params, before)
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+def test_it_learns_which_choice_pays(dueling) -> None:
+    """Choice 2 where the observation is positive, else 0; each episode is one step."""
+    ours = agent(num_envs=32, learning_rate=5e-3, replay_ratio=8.0, n_step=1, dueling=dueling)
+    storage, g = ours.new_storage(32), torch.Generator().manual_seed(0)
+    for _ in range(40):
+        for t in range(T):
+            storage.observations[t] = torch.randn(32, 2, generator=g)
+            actions = ours.act(storage, t)
+            wanted = 2.0 * (storage.observations[t, :, 0] > 0)
+            storage.rewards[t] = (actions[:, 0] == wanted).float()
+            storage.terminated[t] = True
+        metrics = ours.update(storage)
+    x = torch.randn(200, 2, generator=g)
+    actions, _ = ours.act_deterministic(x)
+    assert (actions[:, 0] == 2.0 * (x[:, 0] > 0)).float().mean() > 0.95
+    assert metrics.explained_variance > 0.5
+
+
+def test_a_saved_agent_plays_and_trains_on(tmp_path) -> None:
+    """All but the replay buffer is restored."""
+    ours, other = agent(), agent(learning_rate=1e-4)
+    storage = ours.new_storage(N)
+    ours.update(storage)
+    other.load_state_dict(ours.state_dict())
+    assert torch.equal(other.flat.params, ours.flat.params)
+    assert torch.equal(other._target_flat.params, ours._target_flat.params)
+    assert other.iteration == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"actions": Continuous(2)}, "takes tasks with one discrete action"),
+        ({"actions": Discrete((2, 2))}, "takes tasks with one discrete action"),
+        ({"memory": "gru"}, "DQN has no memory"),
+    ],
+)
+def test_what_it_does_not_do_is_refused(changes, said) -> None:
+    """With what to do instead."""
+    with pytest.raises(UsageError, match=said):
+        agent(**changes)
