@@ -143,6 +143,36 @@ class Ant(Task):
         self.buffers["previous_pos_w"].copy_(state.root_pos_w)
         return ant_reward(progress / self.config.timing().step_dt, observations, self.config)
 
+    def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns left and right exchanged: legs 1 and 4 and legs 2 and 3 change places.
+
+        Of vectors the y component changes its sign, of rotations the other two; an ankle turns the
+        same way in both. The reward is symmetric too, but for its penalty at upper joint limits.
+        """
+        names = {name: observations[:, OBSERVATION[name]] for name in OBSERVATION.parts()}
+        vector = observations.new_tensor((1.0, -1.0, 1.0))
+        joints = observations.new_tensor((-1.0, 1.0))
+
+        def exchanged(rows: Tensor, signs: Tensor) -> Tensor:
+            """Returns what is per leg, [B, 4 * k], for the legs in their new places."""
+            return (rows.view(len(rows), 4, -1).flip(1) * signs).flatten(1)
+
+        full_turn = 2.0 * math.pi
+        yaw = (-names["yaw"]).remainder(full_turn)
+        columns = names | {
+            "lin_vel_b": names["lin_vel_b"] * vector,
+            "ang_vel_b": names["ang_vel_b"] * -vector,
+            "yaw": yaw,
+            "roll": (-names["roll"]).remainder(full_turn),
+            "angle_to_target": names["angle_to_target"] + names["yaw"] - yaw,
+            "joint_pos": exchanged(names["joint_pos"], joints),
+            "joint_vel": exchanged(names["joint_vel"], joints),
+            "foot_wrenches_b": exchanged(names["foot_wrenches_b"], torch.cat((vector, -vector))),
+            "actions": exchanged(names["actions"], joints),
+        }
+        rows = [x if x.dim() == 2 else x[:, None] for x in columns.values()]
+        return torch.cat(rows, dim=-1), exchanged(actions, joints)
+
     def reset_state(self, generator: torch.Generator) -> ResetState:
         """Returns the start pose with joints jittered by 0.2 rad and 0.1 rad/s."""
         shape = (self.num_envs, self.num_actions)

@@ -71,6 +71,10 @@ class Cartpole(Task):
         cart, pole = self._cart, self._pole
         return pos[:, cart], vel[:, cart], pos[:, pole], vel[:, pole]
 
+    def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns left and right exchanged: every sign changes."""
+        return -observations, -actions
+
     def reset_state(self, generator: torch.Generator) -> ResetState:
         """Returns small random positions and velocities."""
         shape = self._targets.shape

@@ -68,6 +68,42 @@ class DqnConfig:
 
 
 @dataclass(frozen=True)
+class CuriosityConfig:
+    """Random network distillation; ``train.curiosity.*`` on the command line."""
+
+    weight: NonNegative = 0.0
+    """Weight of the reward for what is new, in units of its standard deviation; 0 is none."""
+    learning_rate: NonNegative = 1e-3
+    """Learning rate of the network that predicts."""
+    hidden_sizes: Annotated[list[Count], Length(1, 16)] = field(default_factory=lambda: [64])
+    """Units of its hidden layers."""
+    num_features: Count = 16
+    """Numbers to predict of an observation."""
+    limit: Positive = 5.0
+    """Largest reward for what is new, before its weight."""
+
+
+@dataclass(frozen=True)
+class SymmetryConfig:
+    """Mirror symmetry, for tasks that say how they look in a mirror; ``train.symmetry.*``."""
+
+    augment: bool = False
+    """Whether every step is also trained on as it looks in a mirror."""
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """Learning from a teacher; ``train.distillation.*`` on the command line."""
+
+    teacher: str = ""
+    """Checkpoint of a policy of the same task, which may see what is hidden here; none if empty."""
+    weight: NonNegative = 1.0
+    """Weight of the squared distance from its outputs."""
+    only: bool = False
+    """Whether only the teacher is learned from, not the rewards."""
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Hyperparameters of the learner; ``train.*`` on the command line."""
 
@@ -194,6 +230,9 @@ class TrainConfig:
     init_at_random_ep_len: bool = False
     """Start training with random episode step counts, so that the first time limits are not all
     reached in the same iteration. Source: rsl_rl, legged_gym."""
+    curiosity: CuriosityConfig = field(default_factory=CuriosityConfig)
+    symmetry: SymmetryConfig = field(default_factory=SymmetryConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     dqn: DqnConfig = field(default_factory=DqnConfig)
 
 

@@ -3,7 +3,7 @@
 from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
 from rlgpu.envs.foreign import ForeignSettings, ForeignTask, Stepped, foreign_task
-from rlgpu.envs.task import Outcome, Task, TaskConfig, uniform
+from rlgpu.envs.task import Outcome, Task, TaskConfig, observation_space_of, uniform
 from rlgpu.envs.vec_env import Step, VecEnv, WorldCounts
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "WorldCounts",
     "explained",
     "foreign_task",
+    "observation_space_of",
     "scene_of",
     "uniform",
 ]

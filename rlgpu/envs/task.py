@@ -133,6 +133,15 @@ class Task(ABC):
     def reset_state(self, generator: torch.Generator) -> ResetState:
         """Returns an initial state for every environment; only those being reset use it."""
 
+    def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Returns rows of observations and actions as they look in a mirror; None if unknown.
+
+        Args:
+            observations: Shape [B, O].
+            actions: Unclamped, shape [B, A].
+        """
+        return None
+
     def after_reset(  # noqa: B027  (most tasks keep no state)
         self, state: SimState, mask: Tensor
     ) -> None:

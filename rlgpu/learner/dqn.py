@@ -107,10 +107,8 @@ class Dqn:
         self._target_flat = FlatParameters(list(self.target.parameters()))
         self._target_flat.params.copy_(self.flat.params)
         self.distribution = Categorical(action_space.choices, kernels)
-        enabled = config.normalize_observations and observation_space.dtype != "uint8"
-        fixed = [part for part in observation_space.parts if part.kind != "numbers"]
-        self.observation_normalizer = RunningNormalizer(
-            observation_space.size, kernels, enabled=enabled, fixed=observation_space.columns(fixed)
+        self.observation_normalizer = RunningNormalizer.of_observations(
+            observation_space, kernels, enabled=config.normalize_observations
         ).to(device)
         self.optimizer = Optimizer(self.flat, config, kernels)
         self.learning_rate = torch.tensor(config.learning_rate, device=device)

@@ -16,6 +16,7 @@ from rlgpu.device import Skipping, compiled, host_may_read
 from rlgpu.learner.divergence import Divergence
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
+from rlgpu.learner.options import Mirror, Teacher, make_options
 from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, check_kl
 from rlgpu.learner.recurrence import RecurrentStorage
 from rlgpu.learner.schedules import linear_learning_rate
@@ -43,6 +44,8 @@ class Ppo:
         precision: Precision = "fp32",
         use_compile: bool = False,
         skipping: bool = True,
+        mirror: Mirror | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         """Builds a fresh agent.
 
@@ -59,6 +62,8 @@ class Ppo:
             use_compile: Whether torch.compile fuses the scalar arithmetic between the ops.
             skipping: Whether a captured update skips the steps after an early stop, if the CUDA
                 driver supports it; otherwise those steps run without any effect.
+            mirror: How the task looks in a mirror, for ``train.symmetry``.
+            teacher: A trained policy, for ``train.distillation``.
         """
         self.config, self.kernels, self.device = config, kernels, device
         self.max_iterations, self.num_minibatches = max_iterations, num_minibatches
@@ -67,22 +72,17 @@ class Ppo:
             self.network = ActorCritic(
                 observation_space,
                 make_distribution(action_space, config, kernels),
-                config,
-                kernels,
-                precision,
-            ).to(device)
+                config, kernels, precision,
+            ).to(device)  # fmt: skip
         self.observation_space = observation_space
         self.distribution = self.network.distribution
         self._divergence = Divergence.if_needed(config, self.distribution)
         self.flat = FlatParameters(*self.network.groups())
-        enabled = config.normalize_observations and observation_space.dtype != "uint8"
-        fixed = [part for part in observation_space.parts if part.kind != "numbers"]
-        self.observation_normalizer = RunningNormalizer(
-            observation_space.size, kernels, enabled=enabled, fixed=observation_space.columns(fixed)
+        self.observation_normalizer = RunningNormalizer.of_observations(
+            observation_space, kernels, enabled=config.normalize_observations
         ).to(device)
-        self.value_normalizer = RunningNormalizer(1, kernels, enabled=config.normalize_values).to(
-            device
-        )
+        values = RunningNormalizer(1, kernels, enabled=config.normalize_values)
+        self.value_normalizer = values.to(device)
         self.optimizer = Optimizer(self.flat, config, kernels)
         self.learning_rate = torch.tensor(config.learning_rate, device=device)
         self.iteration = torch.zeros((), dtype=torch.int64, device=device)
@@ -93,6 +93,10 @@ class Ppo:
         self._check_kl = compiled(check_kl, use_compile)
         self._account = compiled(account, use_compile)
         self.host_may_read = host_may_read(device)
+        self.options = make_options(
+            config, self.network, self.observation_normalizer, kernels, precision,
+            width=observation_space.size, mirror=mirror, teacher=teacher, seed=seed,
+        )  # fmt: skip
 
     def new_storage(self, num_envs: int) -> RolloutStorage:
         """Returns the storage that this agent's rollouts need."""
@@ -151,6 +155,13 @@ class Ppo:
         return self.distribution.applied(self.distribution.mode(policy.outputs)), policy.memory
 
     @torch.no_grad()
+    def outputs(self, observations: Tensor) -> Tensor:
+        """Returns the parameters of the distributions for raw observations, [B, O] -> [B, P]."""
+        policy = self.network(self.observation_normalizer.normalize(observations))
+        outputs: Tensor = policy.outputs
+        return outputs
+
+    @torch.no_grad()
     def compute_advantages(self, storage: RolloutStorage) -> Tensor:
         """Computes advantages and returns into the storage and updates the value normaliser.
 
@@ -166,8 +177,11 @@ class Ppo:
         if config.time_limit_bootstrap == "none":
             terminated = terminated | storage.truncated
         final = config.time_limit_bootstrap == "final"
+        rewards = rewards * config.reward_scale
+        for option in self.options:
+            rewards = option.rewards(storage, rewards)
         advantages, returns = self.kernels.gae(
-            rewards * config.reward_scale,
+            rewards,
             values,
             terminated,
             storage.truncated,
@@ -201,6 +215,8 @@ class Ppo:
             storage.normalized_observations.copy_(
                 self.observation_normalizer.normalize(storage.observations)
             )
+        for option in self.options:
+            option.prepare(storage)
         self.distribution.remember()
         self.progress.reset()
         if self._divergence:
@@ -246,7 +262,11 @@ class Ppo:
 
     def _step(self, minibatch: Minibatch, index: int = 0) -> None:
         """Takes one optimiser step unless the stop flag is set before it or by this minibatch."""
+        for option in self.options:
+            minibatch = option.minibatch(minibatch)
         metrics = self._backward(minibatch, index)
+        for option in self.options:
+            option.step(minibatch, self.learning_rate, self.progress.stop)
         with torch.no_grad():
             self._check_kl(self.progress, metrics, self.config)
             grad_norm = self.optimizer.step(self.learning_rate, self.progress.stop)
@@ -257,7 +277,7 @@ class Ppo:
 
     def _backward(self, minibatch: Minibatch, index: int = 0) -> Tensor:
         """Writes the gradients of the minibatch to ``flat.grads`` and returns its metrics."""
-        batch, sequences = minibatch
+        batch, sequences, _ = minibatch
         if self.config.normalize_advantages == "minibatch":
             advantages = batch.advantages
             centred = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
@@ -267,7 +287,11 @@ class Ppo:
         else:
             outputs, values, _ = self.network.sequences(batch.normalized_observations, sequences)
         found = self.distribution.ppo_gradients(outputs, values, batch, self.coefficients)
-        trained = [(outputs, found.outputs), (values, found.values)]
+        gradients = found.outputs
+        for option in self.options:
+            added = option.gradients(outputs, minibatch)
+            gradients = gradients if added is None else gradients + added
+        trained = [(outputs, gradients), (values, found.values)]
         if self.distribution.log_std.requires_grad:
             trained.append((self.distribution.log_std, found.log_std))
         self.flat.backward(*zip(*trained, strict=True))
@@ -313,6 +337,7 @@ class Ppo:
             "configured_learning_rate": self.config.learning_rate,
             "iteration": self.iteration.clone(),
             "rng_state": self.rng_state.clone(),
+            "options": {option.name: option.state_dict() for option in self.options},
         }
 
     def load_policy(self, state: dict[str, Any]) -> None:
@@ -333,6 +358,8 @@ class Ppo:
             self.learning_rate.copy_(state["learning_rate"])
         self.iteration.copy_(state["iteration"])
         self.rng_state.copy_(state["rng_state"])
+        for option in self.options:
+            option.load_state_dict(state["options"].get(option.name, option.state_dict()))
 
 
 def _coefficients(config: TrainConfig) -> PpoCoefficients:

@@ -86,4 +86,5 @@ class RecurrentStorage(RolloutStorage):
         rows = self._rows[:, here] if ids is None else self._rows[:, ids[here]]
         ended = (self.terminated | self.truncated).flatten()
         sequences = Sequences(self.memory.flatten(0, 1)[rows[0]], ended[rows])
-        return Minibatch(gathered(self.batch(), rows.flatten(), gather_rows), sequences)
+        ids = rows.flatten()
+        return Minibatch(gathered(self.batch(), ids, gather_rows), sequences, ids)

@@ -21,6 +21,8 @@ class Minibatch(NamedTuple):
     rows: PpoBatch
     sequences: Sequences | None = None
     """How the rows follow each other, for a recurrent network; None for any other."""
+    ids: Tensor | slice = slice(None)
+    """Which rows of the flattened rollout they are, shape [B], int64."""
 
 
 class RolloutStorage:
@@ -124,8 +126,8 @@ class RolloutStorage:
         size = self.num_items // num_minibatches
         here = slice(index * size, (index + 1) * size)
         if ids is None:
-            return Minibatch(PpoBatch(*(x[here] for x in whole)))
-        return Minibatch(gathered(whole, ids[here], gather_rows))
+            return Minibatch(PpoBatch(*(x[here] for x in whole)), ids=here)
+        return Minibatch(gathered(whole, ids[here], gather_rows), ids=ids[here])
 
     # A recurrent network's memory; there is none here.
 

@@ -4,6 +4,14 @@ from rlgpu.nn.actor_critic import ActorCritic, Policy
 from rlgpu.nn.flat_parameters import FlatParameters
 from rlgpu.nn.memory import Sequences
 from rlgpu.nn.normalizer import RunningNormalizer
-from rlgpu.nn.tower import Tower
+from rlgpu.nn.tower import Layers, Tower
 
-__all__ = ["ActorCritic", "FlatParameters", "Policy", "RunningNormalizer", "Sequences", "Tower"]
+__all__ = [
+    "ActorCritic",
+    "FlatParameters",
+    "Layers",
+    "Policy",
+    "RunningNormalizer",
+    "Sequences",
+    "Tower",
+]

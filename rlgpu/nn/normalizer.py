@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgpu.ops import Kernels, RunningStats
+from rlgpu.spaces import ObservationSpace
 
 CLIP = 5.0
 
@@ -52,6 +53,21 @@ class RunningNormalizer(nn.Module):
         self._is_fixed: Tensor
         # Sets the initial snapshot from an empty batch.
         kernels.running_stats(torch.zeros(0, size), self._stats())
+
+    @classmethod
+    def of_observations(
+        cls, space: ObservationSpace, kernels: Kernels, *, enabled: bool
+    ) -> RunningNormalizer:
+        """Returns the normaliser of a space's numbers; images and masks stay as they are.
+
+        Args:
+            space: The observations.
+            kernels: Implementation of the ops.
+            enabled: If False, numbers stay as they are, too.
+        """
+        fixed = space.columns([part for part in space.parts if part.kind != "numbers"])
+        enabled = enabled and space.dtype != "uint8"
+        return cls(space.size, kernels, enabled=enabled, fixed=fixed)
 
     def _stats(self) -> RunningStats:
         return RunningStats(self.mean, self.var, self.count, self.scale, self.offset)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from rlgpu.config import Config
-from rlgpu.envs import ForeignTask, Task, VecEnv, explained, scene_of
-from rlgpu.errors import UsageError
+from rlgpu.config import Config, TrainConfig
+from rlgpu.envs import ForeignTask, Task, VecEnv, explained, observation_space_of, scene_of
+from rlgpu.errors import UsageError, first_line, usable_path
 from rlgpu.learner import Agent, Dqn, Ppo
 from rlgpu.ops import Kernels, select_kernels
 from rlgpu.sim import ENGINES, make_simulator
+from rlgpu.spaces import ObservationSpace
+from rlgpu.training.checkpoint import find_checkpoint, load_checkpoint
 from rlgpu.training.memory import check_memory
 
 
@@ -99,22 +103,73 @@ def make_ppo(config: Config, env: VecEnv) -> Ppo:
     """Returns a fresh agent that learns by PPO.
 
     Raises:
-        UsageError: The compiled kernels are requested but not available.
+        UsageError: The compiled kernels are requested but not available, or the teacher is not one.
     """
-    device = torch.device(config.rl_device)
     batch_size = config.train.horizon_length * config.num_envs
+    return _ppo(
+        config, config.train, env, env.observation_space,
+        num_minibatches=max(batch_size // config.train.minibatch_size, 1),
+        mirror=_mirror_of(env), teacher=_teacher_of(config, env),
+    )  # fmt: skip
+
+
+def _ppo(
+    config: Config, train: TrainConfig, env: VecEnv, space: ObservationSpace, **rest: Any
+) -> Ppo:
+    device = torch.device(config.rl_device)
     return Ppo(
-        config.train,
-        env.observation_space,
+        train,
+        space,
         env.action_space,
         max_iterations=config.max_iterations,
-        num_minibatches=max(batch_size // config.train.minibatch_size, 1),
         kernels=_kernels(config),
         device=device,
         seed=config.seed,
         precision=config.precision,
         use_compile=config.compile and device.type == "cuda",
+        **rest,
     )
+
+
+def _mirror_of(env: VecEnv) -> Any:
+    """Returns how the task looks in a mirror, None if it does not say."""
+    mirror = getattr(env.task, "mirror", None)
+    if mirror is None:
+        return None
+    one = torch.zeros(1, env.num_observations, device=env.device)
+    said = mirror(one, torch.zeros(1, env.num_actions, device=env.device))
+    return None if said is None else mirror
+
+
+def _teacher_of(config: Config, env: VecEnv) -> Any:
+    """Returns the trained policy to learn from, None if there is none.
+
+    Raises:
+        UsageError: The checkpoint is not of such a policy.
+    """
+    word = config.train.distillation.teacher
+    if not word or config.test:
+        return None
+    path = find_checkpoint(word, usable_path("train.distillation.teacher", config.runs_dir))
+    content = load_checkpoint(path)
+    saved = content["config"]
+    settings = dict(saved["train"])
+    for name in ("curiosity", "symmetry", "distillation", "dqn"):
+        settings.pop(name, None)
+    space = env.observation_space
+    if isinstance(env.task, Task):
+        hidden = {key: saved["task"].get(key) for key in ("hidden", "hidden_from")}
+        space = observation_space_of(type(env.task)(replace(env.task.config, **hidden)))
+    try:
+        teacher = _ppo(config, TrainConfig(**settings), env, space, num_minibatches=1)
+        teacher.load_policy(content["agent"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"train.distillation.teacher={word}: it does not fit this task: {first_line(error)}"
+        ) from error
+    if teacher.network.memory_size:
+        raise UsageError(f"train.distillation.teacher={word}: a teacher has no memory")
+    return teacher.outputs
 
 
 def seed_everything(config: Config) -> None:

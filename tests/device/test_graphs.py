@@ -203,7 +203,7 @@ def test_every_precision_can_be_chosen_on_the_command_line(tmp_path) -> None:
     """The choice reaches the networks."""
     for precision in ("tf32", "bf16", "fp32"):
         trained = trainer(tmp_path, "task=Cartpole", "sim=mujoco", f"precision={precision}")
-        assert trained.agent.network._mlp.keywords["precision"] == precision
+        assert trained.agent.network.actor.layers._precision == precision
         assert dataclasses.asdict(trained.config)["precision"] == precision
 
 

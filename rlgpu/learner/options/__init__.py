@@ -1,0 +1,65 @@
+"""Options of PPO: each is one file, called at the points that ``base`` defines."""
+
+from __future__ import annotations
+
+import torch
+
+from rlgpu.config import TrainConfig
+from rlgpu.errors import UsageError
+from rlgpu.learner.options.base import Option
+from rlgpu.learner.options.curiosity import Curiosity
+from rlgpu.learner.options.distillation import Distillation, Teacher
+from rlgpu.learner.options.symmetry import Mirror, Symmetry
+from rlgpu.nn import ActorCritic, RunningNormalizer
+from rlgpu.nn.distributions import Gaussian
+from rlgpu.ops import Kernels, Precision
+
+__all__ = ["Mirror", "Option", "Teacher", "make_options"]
+
+
+def make_options(
+    config: TrainConfig,
+    network: ActorCritic,
+    normalizer: RunningNormalizer,
+    kernels: Kernels,
+    precision: Precision,
+    *,
+    width: int,
+    mirror: Mirror | None,
+    teacher: Teacher | None,
+    seed: int,
+) -> list[Option]:
+    """Returns what a configuration adds to PPO.
+
+    Args:
+        config: Contains the options' settings.
+        network: The actor-critic.
+        normalizer: Of the observations.
+        kernels: Implementation of the ops.
+        precision: Precision of networks' matrix products.
+        width: Width of the observations, O.
+        mirror: How the task looks in a mirror, if it says.
+        teacher: A trained policy, if one is to be learned from.
+        seed: Seed of networks that options have.
+
+    Raises:
+        UsageError: The task or the network does not suit an option.
+    """
+    options: list[Option] = []
+    device = normalizer.scale.device
+    if config.curiosity.weight:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + 1)
+            options.append(Curiosity(config, width, kernels, precision, device))
+    if config.symmetry.augment:
+        if mirror is None:
+            raise UsageError("train.symmetry: the task does not say how it looks in a mirror")
+        if not isinstance(network.distribution, Gaussian) or network.memory_size:
+            raise UsageError(
+                "train.symmetry needs train.action_distribution=gaussian, "
+                "train.state_dependent_std=False and train.memory=none"
+            )
+        options.append(Symmetry(config, mirror, normalizer))
+    if teacher is not None:
+        options.append(Distillation(config, teacher))
+    return options

@@ -1,0 +1,149 @@
+"""Curiosity, mirror symmetry and a teacher: each changes what it says, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+from rlgpu.config import TrainConfig
+from rlgpu.config.schema import CuriosityConfig, DistillationConfig, SymmetryConfig
+from rlgpu.errors import UsageError
+from rlgpu.learner import Ppo, RolloutStorage
+from rlgpu.ops import select_kernels
+from rlgpu.spaces import Continuous, numbers
+
+CPU = torch.device("cpu")
+T, N, O, A = 4, 16, 3, 2  # noqa: E741
+
+
+def agent(mirror=None, teacher=None, **changes) -> Ppo:
+    base = TrainConfig(horizon_length=T, hidden_sizes=[16], learning_rate=1e-2, target_kl=0.0,
+                       num_epochs=2, schedule="constant")  # fmt: skip
+    return Ppo(
+        dataclasses.replace(base, **changes), numbers(O), Continuous(A), max_iterations=10,
+        num_minibatches=2, kernels=select_kernels("fused", CPU), device=CPU, seed=3,
+        mirror=mirror, teacher=teacher,
+    )  # fmt: skip
+
+
+def filled(ppo: Ppo, seed: int = 0, observations=None) -> RolloutStorage:
+    storage, g = ppo.new_storage(N), torch.Generator().manual_seed(seed)
+    for t in range(T):
+        drawn = torch.randn(N, O, generator=g) + 1.0
+        storage.observations[t] = drawn if observations is None else observations
+        ppo.act(storage, t)
+        storage.rewards[t] = torch.randn(N, generator=g)
+    return storage
+
+
+def test_what_is_seen_often_stops_being_rewarded() -> None:
+    """The reward for a new kind of observation is larger than for the usual ones."""
+    ppo = agent(curiosity=CuriosityConfig(weight=1.0, learning_rate=3e-3))
+    (option,) = ppo.options
+    usual = torch.randn(N, O, generator=torch.Generator().manual_seed(5))
+    storage = filled(ppo, observations=usual)
+    none = torch.zeros(T, N)
+    first = option._error(storage.normalized_observations.flatten(0, 1)).mean()
+    for seed in range(40):
+        storage = filled(ppo, seed, usual)
+        ppo.update(storage)
+    learned = option._error(storage.normalized_observations.flatten(0, 1)).mean()
+    assert learned < 0.2 * first
+    storage.normalized_observations[:, 0] = 4.0
+    rewards = option.rewards(storage, none)
+    assert rewards[:, 0].min() > 2.0 * rewards[:, 1:].mean()
+    assert (rewards >= 0).all()
+
+
+def test_curiosity_is_saved() -> None:
+    """Both networks, so that what was new stays new."""
+    ours, other = (agent(curiosity=CuriosityConfig(weight=1.0)) for _ in range(2))
+    ours.update(filled(ours))
+    other.load_state_dict(ours.state_dict())
+    storage = filled(ours, 1)
+    a, b = (ppo.options[0]._error(storage.observations[0]) for ppo in (ours, other))
+    assert torch.equal(a, b)
+
+
+def mirror(observations, actions):
+    """Signs of the first column and of the first action change."""
+    signs = torch.tensor([-1.0, 1.0, 1.0])
+    return observations * signs, actions * torch.tensor([-1.0, 1.0])
+
+
+def test_each_row_is_also_trained_on_in_the_mirror() -> None:
+    """The second half of a minibatch is the first, seen there, with the same returns."""
+    ppo = agent(mirror, symmetry=SymmetryConfig(augment=True))
+    storage = filled(ppo)
+    ppo.update(storage)  # so that the statistics are not those of the start
+    storage = filled(ppo, 1)
+    ppo.compute_advantages(storage)
+    (option,) = ppo.options
+    option.prepare(storage)
+    for index, ids in ppo._minibatches(storage)[:2]:
+        minibatch = option.minibatch(storage.minibatch(index, 2, ids, ppo.kernels.gather_rows))
+        rows, half = minibatch.rows, T * N // 2
+        raw = storage.observations.flatten(0, 1)[minibatch.ids]
+        wanted = ppo.observation_normalizer.normalize(mirror(raw, raw[:, :A])[0])
+        assert torch.equal(rows.normalized_observations[half:], wanted)
+        assert torch.equal(rows.actions[half:], mirror(raw, rows.actions[:half])[1])
+        assert torch.equal(rows.advantages[half:], rows.advantages[:half])
+        assert len(rows.returns) == 2 * half
+
+
+def test_a_policy_becomes_symmetric() -> None:
+    """After training on mirror images its means are closer to being mirrored."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(200, O, generator=g)
+    distances = []
+    for augment in (False, True):
+        ppo = agent(mirror, symmetry=SymmetryConfig(augment=augment))
+        for seed in range(30):
+            storage = filled(ppo, seed)
+            storage.rewards.copy_(-(storage.actions[..., 0] - storage.observations[..., 0]).abs())
+            ppo.update(storage)
+        there, _ = ppo.act_deterministic(mirror(x, x[:, :A])[0])
+        here, _ = ppo.act_deterministic(x)
+        distances.append((there - mirror(x, here)[1]).abs().mean().item())
+    assert distances[1] < 0.7 * distances[0]
+
+
+def test_symmetry_needs_a_task_that_says_it() -> None:
+    """And a policy whose parameters are mirrored as actions are."""
+    chosen = SymmetryConfig(augment=True)
+    with pytest.raises(UsageError, match="does not say how it looks in a mirror"):
+        agent(symmetry=chosen)
+    with pytest.raises(UsageError, match=r"train\.memory=none"):
+        agent(mirror, symmetry=chosen, memory="gru")
+
+
+def test_only_the_teacher_is_learned_from_if_asked() -> None:
+    """Whatever the rewards: the means come to be the teacher's."""
+    weights = torch.tensor([[1.0, -0.5, 0.0], [0.0, 0.3, 0.7]])
+    ppo = agent(teacher=lambda x: x @ weights.t(),
+                distillation=DistillationConfig("a", weight=5.0, only=True))  # fmt: skip
+    x = torch.randn(100, O) + 1.0
+    before = (ppo.act_deterministic(x)[0] - x @ weights.t()).abs().mean()
+    for seed in range(60):
+        ppo.update(filled(ppo, seed))
+    after = (ppo.act_deterministic(x)[0] - x @ weights.t()).abs().mean()
+    assert after < 0.25 * before
+
+
+def test_a_teacher_that_sees_more_teaches_on_the_command_line(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    """A checkpoint of the full task, a student without velocities; a wrong one is refused."""
+    monkeypatch.chdir(tmp_path)
+    base = ["task=Cartpole", "num_envs=32", "headless=True", "sim=mujoco", "max_iterations=2"]
+    assert train.main([*base, "experiment=teacher"]) == 0
+    teacher = Path("runs/teacher/latest").resolve()
+    student = [*base, "task.hidden=[cart_vel,pole_vel]", "train.hidden_sizes=[8]",
+               f"train.distillation.teacher={teacher}"]  # fmt: skip
+    assert train.main(student) == 0
+    assert train.main(["task=Ant", *base[1:], f"train.distillation.teacher={teacher}"]) == 2
+    assert "does not fit this task" in capsys.readouterr().err
