@@ -14,7 +14,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 __version__ = "0.1.0"
 
-_API = ("Action", "PPOAgent", "Result", "make_env", "train")
+_API = ("Action", "PPOAgent", "Policy", "Result", "load_policy", "make_env", "train")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """Training: rollouts, updates, logging, checkpoints, and the run folder they are saved in."""
 
-from rlgpu.training.assemble import make_agent, make_env, seed_everything
+from rlgpu.training.assemble import load_trained, make_agent, make_env, seed_everything
 from rlgpu.training.checkpoint import (
     carry_best_over,
     check_compatible,
@@ -31,6 +31,7 @@ __all__ = [
     "find_checkpoint",
     "last_good",
     "load_checkpoint",
+    "load_trained",
     "make_agent",
     "make_env",
     "origin_of",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,8 @@ from rlgpu.config import Config, TrainConfig
 from rlgpu.envs import ForeignTask, Task, VecEnv, explained, observation_space_of, scene_of
 from rlgpu.errors import UsageError, first_line, usable_path
 from rlgpu.learner import Agent, Dqn, Ppo
-from rlgpu.ops import Kernels, select_kernels
+from rlgpu.ops import Kernels, Precision, select_kernels
 from rlgpu.sim import ENGINES, make_simulator
-from rlgpu.spaces import ObservationSpace
 from rlgpu.training.checkpoint import find_checkpoint, load_checkpoint
 from rlgpu.training.memory import check_memory
 
@@ -105,29 +105,21 @@ def make_ppo(config: Config, env: VecEnv) -> Ppo:
     Raises:
         UsageError: The compiled kernels are requested but not available, or the teacher is not one.
     """
-    batch_size = config.train.horizon_length * config.num_envs
-    return _ppo(
-        config, config.train, env, env.observation_space,
-        num_minibatches=max(batch_size // config.train.minibatch_size, 1),
-        mirror=_mirror_of(env), teacher=_teacher_of(config, env),
-    )  # fmt: skip
-
-
-def _ppo(
-    config: Config, train: TrainConfig, env: VecEnv, space: ObservationSpace, **rest: Any
-) -> Ppo:
     device = torch.device(config.rl_device)
+    batch_size = config.train.horizon_length * config.num_envs
     return Ppo(
-        train,
-        space,
+        config.train,
+        env.observation_space,
         env.action_space,
         max_iterations=config.max_iterations,
+        num_minibatches=max(batch_size // config.train.minibatch_size, 1),
         kernels=_kernels(config),
         device=device,
         seed=config.seed,
         precision=config.precision,
         use_compile=config.compile and device.type == "cuda",
-        **rest,
+        mirror=_mirror_of(env),
+        teacher=_teacher_of(config, env),
     )
 
 
@@ -150,7 +142,32 @@ def _teacher_of(config: Config, env: VecEnv) -> Any:
     word = config.train.distillation.teacher
     if not word or config.test:
         return None
-    path = find_checkpoint(word, usable_path("train.distillation.teacher", config.runs_dir))
+    device = torch.device(config.rl_device)
+    try:
+        path = find_checkpoint(word, usable_path("train.distillation.teacher", config.runs_dir))
+        teacher = load_trained(path, env, _kernels(config), device, config.precision)
+    except UsageError as error:
+        raise UsageError(f"train.distillation.teacher={word}: {error}") from error
+    if teacher.network.memory_size:
+        raise UsageError(f"train.distillation.teacher={word}: a teacher has no memory")
+    return teacher.outputs
+
+
+def load_trained(
+    path: Path, env: VecEnv, kernels: Kernels, device: torch.device, precision: Precision
+) -> Ppo:
+    """Returns a trained policy, only to act; it may see what is hidden in the environments.
+
+    Args:
+        path: Its checkpoint.
+        env: Environments of its task, or of one with the same observations and actions.
+        kernels: Implementation of the ops.
+        device: Device of its tensors.
+        precision: Precision of its matrix products.
+
+    Raises:
+        UsageError: It is no checkpoint, or not of a policy for such environments.
+    """
     content = load_checkpoint(path)
     saved = content["config"]
     settings = dict(saved["train"])
@@ -161,15 +178,14 @@ def _teacher_of(config: Config, env: VecEnv) -> Any:
         hidden = {key: saved["task"].get(key) for key in ("hidden", "hidden_from")}
         space = observation_space_of(type(env.task)(replace(env.task.config, **hidden)))
     try:
-        teacher = _ppo(config, TrainConfig(**settings), env, space, num_minibatches=1)
-        teacher.load_policy(content["agent"])
+        policy = Ppo(
+            TrainConfig(**settings), space, env.action_space, max_iterations=1, num_minibatches=1,
+            kernels=kernels, device=device, seed=0, precision=precision,
+        )  # fmt: skip
+        policy.load_policy(content["agent"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"train.distillation.teacher={word}: it does not fit this task: {first_line(error)}"
-        ) from error
-    if teacher.network.memory_size:
-        raise UsageError(f"train.distillation.teacher={word}: a teacher has no memory")
-    return teacher.outputs
+        raise UsageError(f"{path}: it does not fit this task: {first_line(error)}") from error
+    return policy
 
 
 def seed_everything(config: Config) -> None:
