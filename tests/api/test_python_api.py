@@ -212,3 +212,53 @@ def test_the_database_example_measures_and_compares(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     for name in ("random search found Setting", "defaults", "random", "PPO"):
         assert name in done.stdout
+
+
+def test_a_trained_policy_acts_in_environments_of_its_task(tmp_path) -> None:
+    """As playing it back does; another task's environments refuse it."""
+    result = rlgpu.train("Cartpole", quiet=True, num_envs=64, max_iterations=30, seed=1,
+                         runs_dir=str(tmp_path), sim="mujoco")  # fmt: skip
+    env = rlgpu.make_env("Cartpole", num_envs=8, seed=2, sim="mujoco")
+    policy, total = rlgpu.load_policy(result.folder, env), torch.zeros(8)
+    for _ in range(60):
+        step = env.step(policy.act(env.observations))
+        total += step.rewards
+    assert total.mean() > 20
+    ant = rlgpu.make_env("Ant", num_envs=2, sim="mujoco")
+    with pytest.raises(UsageError, match="does not fit this task"):
+        rlgpu.load_policy(result.folder, ant)
+    for made in (env, ant):
+        made.sim.close()
+
+
+def test_a_high_level_policy_commands_a_walker(tmp_path) -> None:
+    """The hierarchical example, with a walker that has hardly learned: everything runs."""
+    folder = Path(__file__).parents[2] / "examples" / "hierarchical"
+    result = rlgpu.train(f"{folder / 'heading_ant.py'}:HeadingAnt", quiet=True, num_envs=32,
+                         max_iterations=1, runs_dir=str(tmp_path),
+                         train={"minibatch_size": 512})  # fmt: skip
+    source = (folder / "goals.py").read_text().replace("steps: int = 300", "steps: int = 3")
+    short = tmp_path / "goals.py"
+    short.write_text(source.replace("Path(__file__).parent /", f"Path({str(folder)!r}) /"))
+    done = subprocess.run([sys.executable, str(short), str(result.folder), "1"], cwd=tmp_path,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "high-level policy" in done.stdout
+
+
+def test_a_command_changes_where_the_ant_is_to_run(tmp_path) -> None:
+    """Seen from its commanded heading, an Ant's observation is the plain Ant's when that is 0."""
+    folder = Path(__file__).parents[2] / "examples" / "hierarchical"
+    env = rlgpu.make_env(f"{folder / 'heading_ant.py'}:HeadingAnt", num_envs=4, seed=1)
+    plain = rlgpu.make_env("Ant", num_envs=4, seed=1)
+    state = env.sim.state
+    env.task.command.zero_()
+    ours = env.task.observe(state, torch.zeros(4, 8))
+    theirs = plain.task.observe(state, torch.zeros(4, 8))
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    env.task.command.fill_(torch.pi / 2)
+    turned = env.task.observe(state, torch.zeros(4, 8))
+    yaw = (ours[:, 7] - turned[:, 7]).remainder(2 * torch.pi)
+    torch.testing.assert_close(yaw, torch.full((4,), torch.pi / 2), atol=1e-3, rtol=0)
+    for made in (env, plain):
+        made.sim.close()
