@@ -15,6 +15,7 @@ from rlgpu.api.spaces import Spaces
 from rlgpu.config import TrainConfig, convert, minibatch_split, nearest_key
 from rlgpu.config.limits import hints_of
 from rlgpu.config.presets import read_preset
+from rlgpu.device import one_torch_thread
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
 from rlgpu.ops import select_kernels
@@ -112,6 +113,10 @@ class PPOAgent:
         Raises:
             UsageError: The observations have the wrong shape, or a rollout is complete.
         """
+        with one_torch_thread(self.device):
+            return self._act(observations, deterministic)
+
+    def _act(self, observations: Any, deterministic: bool) -> Action:
         rows, alone = self._spaces.rows(observations, self.num_envs, self.device)
         ppo, storage = self._ppo, self._storage
         if deterministic:

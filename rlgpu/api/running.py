@@ -16,6 +16,7 @@ from torch import Tensor
 from rlgpu.cli.scripts import WithScripts
 from rlgpu.cli.session import run_session
 from rlgpu.config import compose
+from rlgpu.device import one_torch_thread
 from rlgpu.envs import VecEnv
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
@@ -138,7 +139,8 @@ class Policy:
         """
         if self._memory is not None and ended is not None:
             self._memory = self._memory.masked_fill(ended[:, None], 0.0)
-        actions, self._memory = self._agent.act_deterministic(observations, self._memory)
+        with one_torch_thread(self._agent.device):
+            actions, self._memory = self._agent.act_deterministic(observations, self._memory)
         return actions
 
 

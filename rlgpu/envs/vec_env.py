@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from rlgpu.device import compiled, host_may_read
+from rlgpu.device import compiled, host_may_read, one_torch_thread
 from rlgpu.envs import checks
 from rlgpu.envs.task import Task, observation_space_of
 from rlgpu.sim import ResetState, Simulator
@@ -101,9 +101,10 @@ class VecEnv:
         Args:
             actions: Actions before clamping, shape [N, A].
         """
-        self._begin(actions)
-        self.sim.step()
-        return self._end()
+        with one_torch_thread(self.device):
+            self._begin(actions)
+            self.sim.step()
+            return self._end()
 
     def evaluate_step(self, actions: Tensor) -> Step:
         """Does everything that ``step`` does except the physics, to measure the task's cost.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from rlgpu.device import one_torch_thread
 from rlgpu.envs import Step, VecEnv
 from rlgpu.learner import Agent
 from rlgpu.stopping import Stopping
@@ -28,7 +29,8 @@ class Player:
         """Acts and steps once."""
         env, agent = self._env, self._agent
         observations = env.observations.to(agent.device)
-        actions, self._memory = agent.act_deterministic(observations, self._memory)
+        with one_torch_thread(agent.device):
+            actions, self._memory = agent.act_deterministic(observations, self._memory)
         step = env.step(actions.to(env.device))
         if self._memory is not None:
             ended = (step.terminated | step.truncated).to(agent.device)
