@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -53,6 +53,7 @@ class PPOAgent:
         preset: str = "none",
         max_iterations: int = 1000,
         action_bounds: tuple[float, float] | None = None,
+        autoreset: Literal["same_step", "next_step"] = "same_step",
         seed: int = 0,
         device: str | torch.device = "cpu",
         kernels: str = "fused",
@@ -67,6 +68,9 @@ class PPOAgent:
             preset: As on the command line, such as ``rl_games``.
             max_iterations: Updates until a linear learning rate has ended.
             action_bounds: Lowest and highest action; those of the space if None.
+            autoreset: When the environments reset: in the step in which an episode ends, or in
+                the next (Gymnasium's default for vector environments), which is then not
+                trained on.
             seed: Seed of the weights, the actions and the minibatches.
             device: Of the networks; observations may be anywhere.
             kernels: ``fused`` or ``torch``.
@@ -84,9 +88,12 @@ class PPOAgent:
             config, self._spaces.observations, self._spaces.actions, max_iterations=max_iterations,
             num_minibatches=rows // config.minibatch_size,
             kernels=select_kernels("torch" if kernels == "torch" else "fused", self.device),
-            device=self.device, seed=seed,
+            device=self.device, seed=seed, fillers=autoreset == "next_step",
         )  # fmt: skip
         self._storage = self._ppo.new_storage(num_envs)
+        self._ended = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
+        if autoreset == "next_step":
+            self._storage.filler = torch.zeros_like(self._storage.terminated)
         self._statistics = EpisodeStatistics(num_envs, config.horizon_length, self.device)
         self._step, self._acted = 0, False
         self._memory = self._ppo.no_memory(num_envs)
@@ -179,6 +186,11 @@ class PPOAgent:
             final, _ = self._spaces.rows(final_observations, self.num_envs, self.device)
             storage.final_observations[t].copy_(final)
         storage.last_observations.copy_(rows)
+        if storage.filler is not None:
+            storage.filler[t].copy_(self._ended)
+            storage.terminated[t].logical_or_(self._ended)
+            storage.truncated[t].logical_and_(~self._ended)
+            self._ended = (ended[0] | ended[1]) & ~self._ended
         self._step, self._acted = t + 1, False
 
     def _column(self, values: Any) -> Tensor:
@@ -205,7 +217,10 @@ class PPOAgent:
                 "until agent.ready"
             )
         storage = self._storage
-        self._statistics.update(storage.rewards, storage.terminated | storage.truncated)
+        done, steps = storage.terminated | storage.truncated, None
+        if storage.filler is not None:
+            done, steps = done & ~storage.filler, ~storage.filler
+        self._statistics.update(storage.rewards, done, steps)
         metrics = self._ppo.update(storage)
         self._step = 0
         both = {**self._statistics.means()._asdict(), **metrics._asdict()}

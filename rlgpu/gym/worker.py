@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import yaml
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
 from rlgpu.files import load_module
@@ -57,6 +57,11 @@ def maker(word: str, arguments: Sequence[str] = ()) -> Callable[[], Flat]:
     path, colon, name = word.rpartition(":")
     if colon and path.endswith(".py"):
         found: Callable[..., gymnasium.Env[Any, Any]] = getattr(load_module(Path(path)), name)
+        if isinstance(found, type) and issubclass(found, VectorEnv):
+            raise TypeError(
+                f"{name} is many environments already; give the class of one, or step it in a loop "
+                "of your own with rlgpu.PPOAgent(autoreset=...)"
+            )
         return lambda: Flat(found(**kwargs))
     if word.startswith("ALE/"):
         gymnasium.register_envs(importlib.import_module("ale_py"))

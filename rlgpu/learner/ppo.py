@@ -16,7 +16,7 @@ from rlgpu.device import Skipping, compiled, host_may_read
 from rlgpu.learner.divergence import Divergence
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
-from rlgpu.learner.options import Mirror, Teacher, make_options
+from rlgpu.learner.options import Fillers, Mirror, Teacher, make_options
 from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, check_kl
 from rlgpu.learner.recurrence import RecurrentStorage
 from rlgpu.learner.schedules import linear_learning_rate
@@ -46,6 +46,7 @@ class Ppo:
         skipping: bool = True,
         mirror: Mirror | None = None,
         teacher: Teacher | None = None,
+        fillers: bool = False,
     ) -> None:
         """Builds a fresh agent.
 
@@ -64,16 +65,15 @@ class Ppo:
                 driver supports it; otherwise those steps run without any effect.
             mirror: How the task looks in a mirror, for ``train.symmetry``.
             teacher: A trained policy, for ``train.distillation``.
+            fillers: Whether rollouts have steps that only reset their environment.
         """
         self.config, self.kernels, self.device = config, kernels, device
         self.max_iterations, self.num_minibatches = max_iterations, num_minibatches
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = ActorCritic(
-                observation_space,
-                make_distribution(action_space, config, kernels),
-                config, kernels, precision,
-            ).to(device)  # fmt: skip
+            distribution = make_distribution(action_space, config, kernels)
+            network = ActorCritic(observation_space, distribution, config, kernels, precision)
+            self.network = network.to(device)
         self.observation_space = observation_space
         self.distribution = self.network.distribution
         self._divergence = Divergence.if_needed(config, self.distribution)
@@ -96,6 +96,7 @@ class Ppo:
         self.options = make_options(
             config, self.network, self.observation_normalizer, kernels, precision,
             width=observation_space.size, mirror=mirror, teacher=teacher, seed=seed,
+            fillers=Fillers(config, self.denormalize, kernels.gather_rows) if fillers else None,
         )  # fmt: skip
 
     def new_storage(self, num_envs: int) -> RolloutStorage:

@@ -82,6 +82,8 @@ class RolloutStorage:
         """Advantages, normalised over the rollout if so configured, shape [T, N]."""
         self.returns = zeros()
         """Targets of the critic, in its normalised units, shape [T, N]."""
+        self.filler: Tensor | None = None
+        """Steps that only reset their environment, shape [T, N], bool; None if there are none."""
 
     def batch(self) -> PpoBatch:
         """Returns the whole rollout flattened, [T, N, ...] -> [T*N, ...], without copying."""

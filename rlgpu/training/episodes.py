@@ -54,16 +54,18 @@ class EpisodeStatistics:
         ones = torch.ones(horizon_length, horizon_length, dtype=torch.float64, device=device)
         self._until = ones.tril()
 
-    def update(self, rewards: Tensor, done: Tensor) -> None:
+    def update(self, rewards: Tensor, done: Tensor, steps: Tensor | None = None) -> None:
         """Adds the steps of a rollout, in time order.
 
         Args:
             rewards: Unscaled rewards, shape [T, N].
             done: Whether the episode ended at the step, shape [T, N], bool.
+            steps: Whether a step counts, shape [T, N], bool; each does if None.
         """
         horizon = rewards.shape[0]
         # Returns and lengths summed from the rollout's start; an episode is a difference of two.
-        sums = torch.stack((rewards.double(), torch.ones_like(rewards, dtype=torch.float64)))
+        counted = torch.ones_like(rewards) if steps is None else steps
+        sums = torch.stack((rewards.double(), counted.double()))
         sums = self._until[:horizon, :horizon] @ sums  # [2, T, N]
         # The last step so far at which an episode of the environment ended, or -1 if none did.
         step = torch.arange(horizon, device=rewards.device)[:, None]

@@ -262,3 +262,62 @@ def test_a_command_changes_where_the_ant_is_to_run(tmp_path) -> None:
     torch.testing.assert_close(yaw, torch.full((4,), torch.pi / 2), atol=1e-3, rtol=0)
     for made in (env, plain):
         made.sim.close()
+
+
+def test_steps_that_only_reset_are_not_trained_on() -> None:
+    """Gymnasium's default for vector environments: such rows give no gradient, whatever they say.
+
+    Returns and lengths are those of the episodes.
+    """
+    results = []
+    for nonsense in (0.0, 50.0):
+        ours = agent(autoreset="next_step", num_epochs=2, entropy_coef=0.01, target_kl=0.0)
+        g = np.random.default_rng(0)
+        ended = np.zeros(4, bool)
+        for _ in range(5):
+            observed = g.normal(size=(4, 3)).astype(np.float32)
+            observed[ended] += nonsense  # what is acted on there is the old episode's last
+            ours.act(observed)
+            ours._storage.actions[ours._step, ended] = 0.0
+            rewards, new = g.normal(size=4), g.random(4) < 0.4
+            rewards[ended] = 0.0
+            new &= ~ended
+            ours.observe(g.normal(size=(4, 3)), rewards, new & False, new)
+            ended = new
+        storage = ours._storage
+        assert storage.filler.any()
+        ours._ppo.observation_normalizer.enabled = False
+        ours._ppo.compute_advantages(storage)
+        (option,) = ours._ppo.options
+        option.prepare(storage)
+        valid = storage.advantages[~storage.filler]
+        assert valid.mean().abs() < 1e-6
+        assert valid.std().item() == pytest.approx(1.0, rel=1e-4)
+        for index, ids in ours._ppo._minibatches(storage):
+            minibatch = storage.minibatch(index, ours._ppo.num_minibatches, ids,
+                                          ours._ppo.kernels.gather_rows)  # fmt: skip
+            replaced = option.minibatch(minibatch)
+            assert not storage.filler.flatten()[replaced.ids].any()
+        results.append(ours.update()["mean_length"])
+    assert results[0] == results[1]
+
+
+def test_lengths_leave_out_the_steps_that_only_reset() -> None:
+    """Gymnasium's own vector environment in its default mode: CartPole with one action falls."""
+    envs = gym.make_vec("CartPole-v1", 4, vectorization_mode="sync")
+    assert envs.metadata["autoreset_mode"] == gym.vector.AutoresetMode.NEXT_STEP
+    ours = agent(envs.single_observation_space, envs.single_action_space, autoreset="next_step",
+                 horizon_length=60)  # fmt: skip
+    observations, _ = envs.reset(seed=0)
+    lengths, running, ended = [], np.zeros(4), np.zeros(4, bool)
+    while not ours.ready:
+        ours.act(observations)
+        observations, rewards, terminated, truncated, info = envs.step(np.ones(4, np.int64))
+        ours.observe(observations, rewards, terminated, truncated, info)
+        running = np.where(ended, 0.0, running + 1)
+        ended = terminated | truncated
+        lengths += running[ended].tolist()
+    metrics = ours.update()
+    assert metrics["episodes"] == len(lengths)
+    assert metrics["mean_length"] == pytest.approx(np.mean(lengths), abs=0.5)
+    assert metrics["mean_return"] == pytest.approx(metrics["mean_length"])

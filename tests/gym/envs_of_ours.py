@@ -119,6 +119,10 @@ class ForbiddingByMethod(Forbidding):
         return self.mask.astype(bool)
 
 
+class Many(gymnasium.vector.VectorEnv):
+    """Many environments at once."""
+
+
 class Endless(Counter):
     """Takes numbers without bounds."""
 

@@ -138,6 +138,7 @@ def test_several_choices_are_passed_on(make) -> None:
         ("Strange", "its b are Text; supported are Box"),
         ("Endless", "its actions have no bounds; gymnasium.wrappers"),
         ("Texts", "its actions are Text; supported are Discrete"),
+        ("Many", "Many is many environments already"),
         ("Absent", "has no attribute 'Absent'"),
     ],
 )

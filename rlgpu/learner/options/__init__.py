@@ -9,12 +9,13 @@ from rlgpu.errors import UsageError
 from rlgpu.learner.options.base import Option
 from rlgpu.learner.options.curiosity import Curiosity
 from rlgpu.learner.options.distillation import Distillation, Teacher
+from rlgpu.learner.options.fillers import Fillers
 from rlgpu.learner.options.symmetry import Mirror, Symmetry
 from rlgpu.nn import ActorCritic, RunningNormalizer
 from rlgpu.nn.distributions import Gaussian
 from rlgpu.ops import Kernels, Precision
 
-__all__ = ["Mirror", "Option", "Teacher", "make_options"]
+__all__ = ["Fillers", "Mirror", "Option", "Teacher", "make_options"]
 
 
 def make_options(
@@ -27,6 +28,7 @@ def make_options(
     width: int,
     mirror: Mirror | None,
     teacher: Teacher | None,
+    fillers: Option | None,
     seed: int,
 ) -> list[Option]:
     """Returns what a configuration adds to PPO.
@@ -40,12 +42,15 @@ def make_options(
         width: Width of the observations, O.
         mirror: How the task looks in a mirror, if it says.
         teacher: A trained policy, if one is to be learned from.
+        fillers: What leaves out steps that only reset their environment, if there are any.
         seed: Seed of networks that options have.
 
     Raises:
         UsageError: The task or the network does not suit an option.
     """
-    options: list[Option] = []
+    options: list[Option] = [fillers] if fillers else []
+    if fillers and network.memory_size:
+        raise UsageError("a recurrent network needs environments that reset in the step that ends")
     device = normalizer.scale.device
     if config.curiosity.weight:
         with torch.random.fork_rng(devices=[]):
