@@ -56,7 +56,7 @@ def maker(word: str, arguments: Sequence[str] = ()) -> Callable[[], Flat]:
     kwargs = {key: yaml.safe_load(text) for key, text in given.items()}
     path, colon, name = word.rpartition(":")
     if colon and path.endswith(".py"):
-        found: Callable[..., gymnasium.Env[Any, Any]] = getattr(load_module(Path(path)), name)
+        found: Any = getattr(load_module(Path(path)), name)
         if isinstance(found, type) and issubclass(found, VectorEnv):
             raise TypeError(
                 f"{name} is many environments already; give the class of one, or step it in a loop "
