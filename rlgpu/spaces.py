@@ -75,7 +75,7 @@ class ObservationSpace:
         found: list[int] = []
         start = 0
         for part in self.parts:
-            if part in parts:
+            if any(part is wanted for wanted in parts):  # two may be equal
                 found += range(start, start + part.size)
             start += part.size
         return found

@@ -105,6 +105,9 @@ class Ant(Task):
         self._root_pos = start.expand(sim.num_envs, 3)
         upright = torch.tensor([0.0, 0.0, 0.0, 1.0], device=sim.device)
         self._root_quat = upright.expand(sim.num_envs, 4)
+        # Signs of a vector, and of a leg's hip and ankle; made here, as a CUDA graph cannot.
+        signs = ((1.0, -1.0, 1.0), (-1.0, 1.0))
+        self._mirrored = [torch.tensor(values, device=sim.device) for values in signs]
         self.buffers["previous_pos_w"] = torch.zeros(sim.num_envs, 3, device=sim.device)
 
     def targets(self, actions: Tensor) -> Tensor:
@@ -150,8 +153,7 @@ class Ant(Task):
         same way in both. The reward is symmetric too, but for its penalty at upper joint limits.
         """
         names = {name: observations[:, OBSERVATION[name]] for name in OBSERVATION.parts()}
-        vector = observations.new_tensor((1.0, -1.0, 1.0))
-        joints = observations.new_tensor((-1.0, 1.0))
+        vector, joints = (signs.to(observations.device) for signs in self._mirrored)
 
         def exchanged(rows: Tensor, signs: Tensor) -> Tensor:
             """Returns what is per leg, [B, 4 * k], for the legs in their new places."""

@@ -15,6 +15,7 @@ from rlgpu.api.spaces import Spaces
 from rlgpu.config import TrainConfig, convert, minibatch_split, nearest_key
 from rlgpu.config.limits import hints_of
 from rlgpu.config.presets import read_preset
+from rlgpu.config.resolve import check_relations
 from rlgpu.device import one_torch_thread
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
@@ -141,7 +142,7 @@ class PPOAgent:
             slot = storage.slot(self._step)
             log_probs, parameters, values = slot.log_probs, slot.parameters, slot.values
             self._acted = True
-        values = ppo.denormalize(values)
+        values = ppo.denormalize(values).clone()
         return Action(
             self._spaces.taken(taken, alone=alone), log_probs.clone(), values, parameters.clone()
         )
@@ -247,14 +248,29 @@ class PPOAgent:
         self._step, self._acted = 0, False
 
 
+def _converted(name: str, value: Any, hint: Any) -> Any:
+    """Returns a setting as its type; a group of them may be a mapping."""
+    if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
+        hints = hints_of(hint)  # type: ignore[arg-type]
+        for key in value:
+            if key not in hints:
+                raise UsageError(f"{name}.{key} is not a key of train{nearest_key(key, hints)}")
+        found = {key: convert(f"{name}.{key}", x, hints[key]) for key, x in value.items()}
+        return hint(**found)  # type: ignore[operator]
+    return convert(name, value, hint)
+
+
 def _config(settings: Mapping[str, Any], num_envs: int) -> TrainConfig:
     """Returns a configuration, the minibatches fitted to the rollout."""
     hints = hints_of(TrainConfig)
     for name in settings:
         if name not in hints:
             raise UsageError(f"{name} is not a key of train{nearest_key(name, hints)}")
-    values = {name: convert(name, value, hints[name]) for name, value in settings.items()}
+    values = {name: _converted(name, value, hints[name]) for name, value in settings.items()}
     config = dataclasses.replace(TrainConfig(), **values)
+    check_relations(config)
+    if config.symmetry.augment or config.distillation.teacher:
+        raise UsageError("symmetry and distillation need a task: use rlgpu.train")
     rows = config.horizon_length * num_envs
     together = 1
     if config.memory != "none":

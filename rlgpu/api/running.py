@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from rich.console import Console
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from rlgpu.config import compose
 from rlgpu.device import one_torch_thread
 from rlgpu.envs import VecEnv
 from rlgpu.errors import UsageError
-from rlgpu.learner import Ppo
+from rlgpu.learner import Agent
 from rlgpu.ops import select_kernels
 from rlgpu.sim import ENGINES
 from rlgpu.training import find_checkpoint, load_trained
@@ -119,7 +118,7 @@ def load_policy(checkpoint: str | Path, env: VecEnv) -> Policy:
 class Policy:
     """A trained policy, which acts by its likeliest actions."""
 
-    def __init__(self, agent: Ppo, num_envs: int) -> None:
+    def __init__(self, agent: Agent, num_envs: int) -> None:
         """Starts without memory.
 
         Args:
@@ -153,7 +152,7 @@ def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         elif isinstance(value, list | tuple):
             yield f"{key}=[{','.join(map(str, value))}]"
         else:
-            yield f"{key}={value.type if isinstance(value, torch.device) else value}"
+            yield f"{key}={value}"
 
 
 def _project() -> tuple[Mapping[str, Any], Path]:

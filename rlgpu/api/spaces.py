@@ -38,13 +38,20 @@ class Spaces:
 
             self.observations, self._flatten = flattening(observations)
             self._shape = tuple(observations.shape or ())
+            self._space = observations
+            self._is_box = type(observations).__name__ in ("Box", "MultiBinary")
         if isinstance(actions, Continuous | Discrete):
             self.actions = actions
         else:
+            from gymnasium.spaces import Box  # noqa: PLC0415
+
             from rlgpu.gym.spaces import action_space  # noqa: PLC0415
 
-            self.actions, self._to_gym = action_space(actions)
-            self._squeeze = not actions.shape
+            if bounds is not None and isinstance(actions, Box):
+                self.actions, shape = Continuous(int(np.prod(actions.shape))), actions.shape
+                self._to_gym = lambda x: x.numpy().reshape(-1, *shape)
+            else:
+                self.actions, self._to_gym = action_space(actions)
         if bounds is not None:
             low, high = bounds
             if not low < high:
@@ -63,9 +70,11 @@ class Spaces:
         Raises:
             UsageError: They have the wrong shape.
         """
-        if self._flatten is not None and not self._shape:  # a dictionary, a tuple or a choice
-            found = [self._flatten(x) for x in self._split(values, num_envs)]
-            return torch.from_numpy(np.stack(found)).to(device), num_envs == 1
+        if self._flatten is not None and not self._is_box:  # choices, a dictionary, a tuple
+            alone = num_envs == 1 and not _is_batch(values, self._space)
+            parts = [values] if alone else _split(values, num_envs)
+            found = [self._flatten(part) for part in parts]
+            return torch.from_numpy(np.stack(found)).to(device), alone
         rows = torch.as_tensor(values, device=device)
         kind = torch.uint8 if self.observations.dtype == "uint8" else torch.float32
         alone = num_envs == 1 and rows.ndim == len(self._shape)
@@ -81,26 +90,32 @@ class Spaces:
             return torch.from_numpy(np.stack(found)).to(device), alone
         return rows.to(kind).reshape(num_envs, -1), alone
 
-    @staticmethod
-    def _split(values: Any, num_envs: int) -> list[Any]:
-        """Returns each environment's part of what is not one array."""
-        if num_envs == 1:
-            return [values]
-        if isinstance(values, dict):
-            return [{key: part[i] for key, part in values.items()} for i in range(num_envs)]
-        if isinstance(values, tuple):
-            return [tuple(part[i] for part in values) for i in range(num_envs)]
-        return list(values)
-
     def taken(self, actions: Tensor, *, alone: bool) -> Any:
         """Returns actions as the environments take them."""
         if self._bounds is not None:
             low, high = self._bounds
             actions = low + (actions.clamp(-1.0, 1.0) + 1.0) * 0.5 * (high - low)
-            if self._to_gym is not None:
-                found = actions.cpu().numpy()
-                return found[0] if alone else found
         if self._to_gym is None:
-            return actions[0] if alone else actions.clone()
+            return (actions[0] if alone else actions).clone()
         found = self._to_gym(actions.cpu())
         return found[0] if alone else found
+
+
+def _is_batch(values: Any, space: Any) -> bool:
+    """Returns whether observations have a dimension more than one of a space has."""
+    if isinstance(values, dict):
+        key = next(iter(values))
+        return _is_batch(values[key], space[key])
+    if isinstance(values, tuple):
+        return _is_batch(values[0], space[0])
+    return bool(np.ndim(values) > len(space.shape or ()))
+
+
+def _split(values: Any, num_envs: int) -> list[Any]:
+    """Returns each environment's part of what is not one array."""
+    if isinstance(values, dict):
+        parts = {key: _split(part, num_envs) for key, part in values.items()}
+        return [{key: part[i] for key, part in parts.items()} for i in range(num_envs)]
+    if isinstance(values, tuple) and len(values) != num_envs:
+        return list(zip(*(_split(part, num_envs) for part in values), strict=True))
+    return list(values)

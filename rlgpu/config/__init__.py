@@ -16,7 +16,7 @@ from rlgpu.config.limits import (
 from rlgpu.config.reading import read_file, read_words, yaml_text
 from rlgpu.config.resolve import minibatch_split
 from rlgpu.config.saved import SavedRun, plain
-from rlgpu.config.schema import NETWORK_KEYS, Config, TrainConfig
+from rlgpu.config.schema import NETWORK_KEYS, Config, DqnConfig, TrainConfig
 from rlgpu.config.task_file import is_foreign, is_gym, task_name
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Composed",
     "Config",
     "Count",
+    "DqnConfig",
     "Fraction",
     "Key",
     "Length",

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from rlgpu.config.schema import Config
+from rlgpu.config.schema import Config, TrainConfig
 from rlgpu.errors import UsageError
 
 PLAY_NUM_ENVS = 16
@@ -31,16 +31,20 @@ def resolve(
         config = replace(config, num_envs=num_envs)
     if "max_iterations" not in explicit:
         config = replace(config, max_iterations=config.train.max_iterations)
-    _check_relations(config)
+    check_relations(config.train)
     config = _resolve_devices(config, devices)
     if config.seed == -1:
         drawn = random.SystemRandom().randrange(10000)
         config = replace(config, seed=42 if config.torch_deterministic else drawn)
-    return _resolve_minibatches(config, explicit="train.minibatch_size" in explicit)
+    return _resolve_minibatches(config, explicit)
 
 
-def _check_relations(config: Config) -> None:
-    train = config.train
+def check_relations(train: TrainConfig) -> None:
+    """Checks that values go together.
+
+    Raises:
+        UsageError: They do not; the message says which and what to do.
+    """
     ordered = [("min_log_std", "initial_log_std"), ("initial_log_std", "max_log_std")]
     if train.schedule != "constant":
         ordered += [("min_learning_rate", "learning_rate")]
@@ -133,11 +137,14 @@ def minibatch_split(batch_size: int, minibatch_size: int, sequence_length: int =
     return next(k for k in range(fewest, items + 1) if items % k == 0)
 
 
-def _resolve_minibatches(config: Config, *, explicit: bool) -> tuple[Config, list[str]]:
+def _resolve_minibatches(config: Config, given: Collection[str]) -> tuple[Config, list[str]]:
     batch_size = config.train.horizon_length * config.num_envs
     wanted = config.train.minibatch_size
     if config.test or config.algorithm != "PPO":
         return config, []
+    explicit = "train.minibatch_size" in given
+    if explicit and "train.num_minibatches" not in given:  # as a preset may say
+        config = replace(config, train=replace(config.train, num_minibatches=0))
     if explicit and wanted > batch_size:
         raise UsageError(
             f"train.minibatch_size={wanted} is larger than the batch of {batch_size} rows "

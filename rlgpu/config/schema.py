@@ -50,7 +50,8 @@ class DqnConfig:
     learning_starts: Size = 1000
     """Transitions before the first optimiser step."""
     replay_ratio: Positive = 4.0
-    """How often a transition is sampled, on average; ``minibatch_size`` of them a step."""
+    """How often a transition is sampled, on average, ``minibatch_size`` of them a step; one step
+    at least follows a rollout."""
     n_step: Annotated[int, Range(1, 100)] = 3
     """Steps of rewards before the value of what follows."""
     double: bool = True

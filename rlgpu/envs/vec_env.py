@@ -43,6 +43,9 @@ class WorldCounts(NamedTuple, Generic[Number]):
 class VecEnv:
     """Steps a task on an engine, and resets ended episodes within the same step."""
 
+    continues_episodes = True
+    """Whether a state that is restored goes on with its episodes."""
+
     def __init__(self, task: Task, sim: Simulator, *, seed: int, use_compile: bool = False) -> None:
         """Connects a task to an engine and resets every environment.
 

@@ -42,9 +42,15 @@ class Stepper:
         self.env = env
         self._is_fresh = True
 
-    def reset(self) -> Tensor:
-        """Returns the first observations of new episodes, shape [N, O]."""
-        if not self._is_fresh:
+    def reset(self, seed: int | None = None) -> Tensor:
+        """Returns the first observations of new episodes, shape [N, O].
+
+        Args:
+            seed: Of the random numbers of resets from now on.
+        """
+        if seed is not None:
+            self.env.generator.manual_seed(seed)
+        if seed is not None or not self._is_fresh:
             self.env.reset()
             self._is_fresh = True
         return self.env.observations.clone()

@@ -34,12 +34,12 @@ class GymnasiumEnv(VectorEnv[Any, Any, Any]):
         """Begins new episodes.
 
         Args:
-            seed: Of the random numbers of resets from now on; one number for all.
+            seed: Of the random numbers of resets from now on; of several the first, as all
+                environments share one generator.
             options: Not used.
         """
-        if isinstance(seed, int):
-            self._stepper.env.generator.manual_seed(seed)
-        return self._stepper.reset().cpu().numpy(), {}
+        one = seed[0] if isinstance(seed, list) else seed
+        return self._stepper.reset(one).cpu().numpy(), {}
 
     def step(
         self, actions: np.ndarray

@@ -126,6 +126,8 @@ class Processes:
 class GymEnv(VecEnv):
     """N environments of Gymnasium, reset in the step in which they end."""
 
+    continues_episodes = False
+
     def __init__(self, word: str, config: Any, num_envs: int, seed: int) -> None:
         """Starts them.
 

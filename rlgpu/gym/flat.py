@@ -18,6 +18,8 @@ from rlgpu.spaces import ObservationSpace, Part
 
 MASK = "action_mask"
 """Key of a mask, in an observation that is a dictionary or in what ``step`` says beside it."""
+_WHOLE = "observations"
+"""Name of an observation that has no parts."""
 _MOST_CHANNELS = 16
 """Of an image whose channels come first."""
 
@@ -37,7 +39,7 @@ def flattening(
     Raises:
         UsageError: They cannot be made a row of numbers.
     """
-    pieces = _pieces("observations", space, lambda x: x)
+    pieces = _pieces(_WHOLE, space, lambda x: x)
     parts = tuple(piece.part for piece in pieces)
     is_image = [part.kind for part in parts] == ["image"]
     scales = [255.0 if part.kind == "image" and not is_image else 1.0 for part in parts]
@@ -127,7 +129,7 @@ def _pieces(name: str, space: spaces.Space[Any], read: Callable[[Any], Any]) -> 
         return [
             piece
             for key, child in children
-            for piece in _pieces(str(key), child, partial(_entry, read, key))
+            for piece in _pieces(_path(name, key), child, partial(_entry, read, key))
         ]
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         return [_box(name, space, read)]
@@ -149,13 +151,17 @@ def _pieces(name: str, space: spaces.Space[Any], read: Callable[[Any], Any]) -> 
     )
 
 
+def _path(name: str, key: Any) -> str:
+    return str(key) if name == _WHOLE else f"{name}.{key}"
+
+
 def _entry(read: Callable[[Any], Any], key: Any, observation: Any) -> Any:
     return read(observation)[key]
 
 
 def _box(name: str, space: spaces.Box | spaces.MultiBinary, read: Callable[[Any], Any]) -> _Piece:
     shape = tuple(space.shape)
-    if name == MASK:
+    if name.rpartition(".")[2] == MASK:
         return _Piece(Part(name, (int(np.prod(shape)),), kind="mask"), read)
     if not (space.dtype == np.uint8 and len(shape) in (2, 3, 4) and isinstance(space, spaces.Box)):
         return _Piece(Part(name, (int(np.prod(shape)),)), lambda x: np.ravel(read(x)))

@@ -31,8 +31,8 @@ def action_space(space: spaces.Space[Any]) -> tuple[ActionSpace, Callable[[Tenso
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
         if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
             raise UsageError(
-                "its actions have no bounds; gymnasium.wrappers.ClipAction or RescaleAction give "
-                "them some"
+                "its actions have no bounds; gymnasium.wrappers.TransformAction gives them some, "
+                "and PPOAgent has action_bounds"
             )
         low, high = (torch.as_tensor(x, dtype=torch.float32) for x in (space.low, space.high))
         kind = space.dtype

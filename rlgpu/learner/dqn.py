@@ -183,23 +183,28 @@ class Dqn:
         replay.add(storage, rewards * config.reward_scale, ended)
         self.observation_normalizer.update(storage.observations)
         waiting = replay.filled * storage.num_envs < config.dqn.learning_starts
-        sums = torch.zeros(4, device=self.device)
+        waiting |= replay.filled < config.dqn.n_step
+        sums = torch.zeros(5, device=self.device)
         for _ in range(self.num_updates):
             sums += self._step(waiting)
         self.iteration += 1
-        loss, variance, error, grad_norm = sums / self.num_updates
+        loss, variance, error, grad_norm, taken = sums / self.num_updates
         none = torch.zeros((), device=self.device)
         return UpdateMetrics(
             surrogate_loss=none, value_loss=loss,
             entropy=self.distribution.entropy(storage.parameters.flatten(0, 1)).mean(),
             bounds_loss=none, approx_kl=none, clip_fraction=none, last_kl=none,
             grad_norm=grad_norm, learning_rate=self.learning_rate.clone(),
-            epochs=none + config.dqn.replay_ratio, explained_variance=1.0 - error / variance,
+            epochs=taken * config.dqn.replay_ratio, explained_variance=1.0 - error / variance,
             log_std=none, nonfinite_steps=self.nonfinite_steps,
         )  # fmt: skip
 
     def _step(self, waiting: Tensor) -> Tensor:
-        """Takes one optimiser step unless waiting; returns loss, variances and gradient norm."""
+        """Takes one optimiser step unless waiting.
+
+        Returns:
+            Loss, variances of targets and errors, gradient norm, whether it was taken, shape [5].
+        """
         config, dqn = self.config, self.config.dqn
         assert self._replay is not None
         with torch.no_grad():
@@ -214,15 +219,18 @@ class Dqn:
             grad_norm = self.optimizer.step(self.learning_rate, waiting)
             self._target_flat.params.lerp_(self.flat.params, dqn.target_rate)
             error = (targets - taken).var()
-            return torch.stack((loss.detach(), targets.var(), error, grad_norm))
+            taken = (~waiting & grad_norm.isfinite()).float()
+            return torch.stack((loss.detach(), targets.var(), error, grad_norm, taken))
 
     def _targets(self, batch: Transitions) -> Tensor:
         """Returns what the values of the actions taken should be, shape [B]."""
-        following = self.observation_normalizer.normalize(batch.next_observations)
-        values = self.target(following)
-        chosen = self.network(following) if self.config.dqn.double else values
+        normalized = self.observation_normalizer.normalize(batch.next_observations)
+        values = self.target(normalized)
+        chosen = self.network(normalized) if self.config.dqn.double else values
         best = values.gather(-1, chosen.argmax(-1, keepdim=True)).squeeze(-1)
-        return batch.rewards + batch.discounts * best
+        # After a failure every choice may be forbidden, and -inf times 0 is no number.
+        following = torch.where(batch.discounts > 0, batch.discounts * best, 0.0)
+        return batch.rewards + following
 
     def _uniform(self, rows: int) -> Tensor:
         """Returns random numbers in [0, 1) by the sampling op's counter, shape [rows, 2]."""

@@ -95,7 +95,7 @@ class Ppo:
         self.host_may_read = host_may_read(device)
         self.options = make_options(
             config, self.network, self.observation_normalizer, kernels, precision,
-            width=observation_space.size, mirror=mirror, teacher=teacher, seed=seed,
+            space=observation_space, mirror=mirror, teacher=teacher, seed=seed,
             fillers=Fillers(config, self.denormalize, kernels.gather_rows) if fillers else None,
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgpu.config import TrainConfig
+from rlgpu.errors import UsageError
 from rlgpu.nn.images import ImageEncoder
 from rlgpu.nn.memory import Memory, Sequences
 from rlgpu.ops import Activation, Kernels, Precision, reference
@@ -97,6 +98,8 @@ class Tower(nn.Module):
             for part in images
         )  # fmt: skip
         width = len(numbers) + len(images) * config.image_features
+        if not width:
+            raise UsageError(f"task.hidden: the {who} sees no column at all")
         self.memory: Memory | None = None
         if config.memory != "none":
             self.memory = Memory(config.memory, width, config.memory_size, config.memory_layers)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlgpu.config import Config, TrainConfig
+from rlgpu.config import Config, DqnConfig, TrainConfig
 from rlgpu.envs import ForeignTask, Task, VecEnv, explained, observation_space_of, scene_of
 from rlgpu.errors import UsageError, first_line, usable_path
 from rlgpu.learner import Agent, Dqn, Ppo
@@ -118,15 +118,15 @@ def make_ppo(config: Config, env: VecEnv) -> Ppo:
         seed=config.seed,
         precision=config.precision,
         use_compile=config.compile and device.type == "cuda",
-        mirror=_mirror_of(env),
+        mirror=_mirror_of(config, env),
         teacher=_teacher_of(config, env),
     )
 
 
-def _mirror_of(env: VecEnv) -> Any:
-    """Returns how the task looks in a mirror, None if it does not say."""
+def _mirror_of(config: Config, env: VecEnv) -> Any:
+    """Returns how the task looks in a mirror, None if it does not say or nobody asks."""
     mirror = getattr(env.task, "mirror", None)
-    if mirror is None:
+    if mirror is None or not config.train.symmetry.augment:
         return None
     one = torch.zeros(1, env.num_observations, device=env.device)
     said = mirror(one, torch.zeros(1, env.num_actions, device=env.device))
@@ -148,14 +148,20 @@ def _teacher_of(config: Config, env: VecEnv) -> Any:
         teacher = load_trained(path, env, _kernels(config), device, config.precision)
     except UsageError as error:
         raise UsageError(f"train.distillation.teacher={word}: {error}") from error
-    if teacher.network.memory_size:
-        raise UsageError(f"train.distillation.teacher={word}: a teacher has no memory")
+    kind = ("action_distribution", "state_dependent_std")
+    if not isinstance(teacher, Ppo) or teacher.network.memory_size:
+        raise UsageError(f"train.distillation.teacher={word}: a teacher is by PPO, without memory")
+    if any(getattr(teacher.config, key) != getattr(config.train, key) for key in kind):
+        raise UsageError(
+            f"train.distillation.teacher={word}: its train.{kind[0]} and train.{kind[1]} must be "
+            "the student's"
+        )
     return teacher.outputs
 
 
 def load_trained(
     path: Path, env: VecEnv, kernels: Kernels, device: torch.device, precision: Precision
-) -> Ppo:
+) -> Agent:
     """Returns a trained policy, only to act; it may see what is hidden in the environments.
 
     Args:
@@ -171,17 +177,26 @@ def load_trained(
     content = load_checkpoint(path)
     saved = content["config"]
     settings = dict(saved["train"])
-    for name in ("curiosity", "symmetry", "distillation", "dqn"):
+    dqn = DqnConfig(**settings.pop("dqn"))
+    for name in ("curiosity", "symmetry", "distillation"):
         settings.pop(name, None)
     space = env.observation_space
     if isinstance(env.task, Task):
         hidden = {key: saved["task"].get(key) for key in ("hidden", "hidden_from")}
         space = observation_space_of(type(env.task)(replace(env.task.config, **hidden)))
+    policy: Agent
     try:
-        policy = Ppo(
-            TrainConfig(**settings), space, env.action_space, max_iterations=1, num_minibatches=1,
-            kernels=kernels, device=device, seed=0, precision=precision,
-        )  # fmt: skip
+        train = TrainConfig(**settings, dqn=dqn)
+        if saved["algorithm"] == "DQN":
+            policy = Dqn(
+                train, space, env.action_space, max_iterations=1, num_envs=1, kernels=kernels,
+                device=device, seed=0, precision=precision,
+            )  # fmt: skip
+        else:
+            policy = Ppo(
+                train, space, env.action_space, max_iterations=1, num_minibatches=1,
+                kernels=kernels, device=device, seed=0, precision=precision,
+            )  # fmt: skip
         policy.load_policy(content["agent"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: it does not fit this task: {first_line(error)}") from error

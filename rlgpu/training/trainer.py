@@ -230,7 +230,7 @@ class Trainer:
         """
         self.env.load_state_dict(content["env"])
         self.agent.load_state_dict(content["agent"])
-        if self.storage.carried is not None:
+        if self.storage.carried is not None and self.env.continues_episodes:
             self.storage.carried.copy_(content["memory"])
         trainer = content["trainer"]
         self.iteration = self._iterations_before = trainer["iteration"]

@@ -321,3 +321,61 @@ def test_lengths_leave_out_the_steps_that_only_reset() -> None:
     assert metrics["episodes"] == len(lengths)
     assert metrics["mean_length"] == pytest.approx(np.mean(lengths), abs=0.5)
     assert metrics["mean_return"] == pytest.approx(metrics["mean_length"])
+
+
+@pytest.mark.parametrize("num_envs", [1, 4])
+def test_choices_are_observed_as_one_hots(num_envs) -> None:
+    """Alone or in a batch, whatever the shape of the space."""
+    several = agent(spaces.MultiDiscrete([3, 2]), num_envs=num_envs)
+    several.act(np.tile([2, 0], (num_envs, 1)))
+    assert several._storage.observations[0].tolist() == [[0, 0, 1, 1, 0]] * num_envs
+    one = agent(spaces.Discrete(3), num_envs=num_envs)
+    assert np.shape(one.act(np.full(num_envs, 1)).actions) == (num_envs,)
+    assert one._storage.observations[0].tolist() == [[0, 1, 0]] * num_envs
+    if num_envs == 1:
+        assert np.shape(agent(spaces.Discrete(3), num_envs=1).act(1).actions) == ()
+
+
+def test_actions_without_bounds_take_the_callers() -> None:
+    """Gymnasium's infinite box, in the shape of the space."""
+    ours = agent(actions=spaces.Box(-np.inf, np.inf, (2,)), num_envs=300,
+                 action_bounds=(-5.0, 5.0), initial_log_std=1.5)  # fmt: skip
+    taken = ours.act(np.zeros((300, 3))).actions
+    assert taken.shape == (300, 2)
+    assert (taken.min(), taken.max()) == (-5.0, 5.0)
+
+
+def test_what_acting_returned_is_the_callers() -> None:
+    """Writing into it changes no rollout."""
+    ours = rlgpu.PPOAgent(numbers(3), Continuous(2), 1, normalize_values=False, horizon_length=4)
+    action = ours.act(torch.zeros(3))
+    before = ours._storage.actions[0].clone(), ours._storage.values[0].clone()
+    for values in (action.actions, action.values, action.log_probs, action.parameters):
+        values.fill_(99.0)
+    assert torch.equal(before[0], ours._storage.actions[0])
+    assert torch.equal(before[1], ours._storage.values[0])
+
+
+def test_groups_of_settings_are_mappings() -> None:
+    """Checked key by key; what needs a task is refused, and what does not go together."""
+    ours = agent(curiosity={"weight": 0.5})
+    assert [option.name for option in ours._ppo.options] == ["curiosity"]
+    for wrong, said in (
+        ({"curiosity": {"wait": 1}}, "curiosity.wait is not a key"),
+        ({"symmetry": {"augment": True}}, "need a task"),
+        ({"memory": "lstm", "sequence_length": 3}, "sequence_length=3 must divide"),
+        ({"kl_reference": "last_visit"}, "same rows in each epoch"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            agent(**wrong)
+
+
+def test_a_policy_by_dqn_is_loaded_too(tmp_path) -> None:
+    """And acts by its best choices."""
+    result = rlgpu.train("gym:CartPole-v1", quiet=True, algorithm="DQN", num_envs=8,
+                         max_iterations=3, runs_dir=str(tmp_path))  # fmt: skip
+    env = rlgpu.make_env("gym:CartPole-v1", num_envs=4, seed=2)
+    actions = rlgpu.load_policy(result.folder, env).act(env.observations)
+    assert actions.shape == (4, 1)
+    assert set(actions.flatten().tolist()) <= {0.0, 1.0}
+    env.sim.close()

@@ -82,6 +82,10 @@ def test_every_kind_of_network_trains_resumes_and_plays(words, tmp_path, monkeyp
         (("algorithm=DQN", "train=GymDQN"), "takes tasks with one discrete action"),
         (("preset=rlgames",), "preset=rlgames: expected none or isaacgym or rl_games"),
         (("train.critic_learning_rate=0.1",), "needs train.separate=True"),
+        (
+            ("task.hidden=[cart_pos,cart_vel,pole_angle,pole_vel]",),
+            "task.hidden: the actor sees no column at all",
+        ),
         (("train.kl_reference=last_visit",), "must have the same rows in each epoch"),
         (("train.memory=gru", "train.sequence_length=5"), "sequence_length=5 must divide"),
         (("train.num_minibatches=7",), "num_minibatches=7 must divide 8192"),
@@ -95,3 +99,11 @@ def test_what_does_not_go_together_is_refused(words, said, capsys, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert train.main(["task=Cartpole", "headless=True", "num_envs=512", "sim=mujoco", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_minibatches_on_the_command_line_go_before_a_presets(tmp_path, monkeypatch) -> None:
+    """A preset's number of minibatches gives way to a size that is given."""
+    monkeypatch.chdir(tmp_path)
+    given = ["task=Cartpole", "headless=True", "num_envs=64", "sim=mujoco", "max_iterations=1"]
+    assert train.main([*given, "preset=rsl_rl", "train.minibatch_size=768"]) == 0
+    assert "minibatch_size: 768" in Path("runs/Cartpole/latest/config.yaml").read_text()

@@ -82,8 +82,8 @@ def test_a_dictionary_becomes_columns_with_their_names(make) -> None:
     env = make(f"{OURS}:Mixed", 2)
     parts = {part.name: (part.kind, part.shape) for part in env.observation_space.parts}
     assert parts == {
-        "action_mask": ("mask", (2,)), "choice": ("numbers", (3,)), "0": ("numbers", (4,)),
-        "1": ("numbers", (2,)), "pixels": ("image", (20, 24, 3)),
+        "action_mask": ("mask", (2,)), "choice": ("numbers", (3,)), "inner.0": ("numbers", (4,)),
+        "inner.1": ("numbers", (2,)), "pixels": ("image", (20, 24, 3)),
     }  # fmt: skip
     row = env.observations[1]
     assert row[:11].tolist() == [1, 0, 0, 1, 0, 0, 1, 1, 0, 0.5, -0.5]

@@ -135,12 +135,25 @@ def test_forbidden_choices_are_neither_taken_nor_valued() -> None:
     assert (actions > 0).all()
 
 
+def test_a_failure_may_leave_no_choice() -> None:
+    """The mask after the last step forbids everything: its value is not asked for."""
+    space = ObservationSpace((Part("x", (1,)), Part("mask", (3,), kind="mask")))
+    ours = agent(space, num_envs=N)
+    storage = ours.new_storage(N)
+    storage.observations[..., 1:] = 1.0
+    storage.terminated.fill_(True)
+    metrics = ours.update(storage)
+    assert metrics.value_loss.isfinite()
+    assert metrics.nonfinite_steps == 0
+    assert metrics.epochs > 0
+
+
 def test_nothing_is_learned_before_enough_is_known() -> None:
     """The weights stay until ``learning_starts`` transitions are there."""
     ours = agent(learning_starts=2 * T * N)
     storage = ours.new_storage(N)
     before = ours.flat.params.clone()
-    ours.update(storage)
+    assert ours.update(storage).epochs == 0
     assert torch.equal(ours.flat.params, before)
     ours.update(storage)
     assert not torch.equal(ours.flat.params, before)

@@ -14,7 +14,7 @@ from rlgpu.config.schema import CuriosityConfig, DistillationConfig, SymmetryCon
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo, RolloutStorage
 from rlgpu.ops import select_kernels
-from rlgpu.spaces import Continuous, numbers
+from rlgpu.spaces import Continuous, ObservationSpace, Part, numbers
 
 CPU = torch.device("cpu")
 T, N, O, A = 4, 16, 3, 2  # noqa: E741
@@ -119,6 +119,18 @@ def test_symmetry_needs_a_task_that_says_it() -> None:
         agent(symmetry=chosen)
     with pytest.raises(UsageError, match=r"train\.memory=none"):
         agent(mirror, symmetry=chosen, memory="gru")
+
+
+def test_options_that_do_not_suit_are_refused() -> None:
+    """Curiosity about images; a mirror and a teacher at once."""
+    chosen = {"symmetry": SymmetryConfig(augment=True)}
+    with pytest.raises(UsageError, match="do not go together"):
+        agent(mirror, lambda x: x[:, :A], **chosen)
+    image = ObservationSpace((Part("image", (40, 40, 1), kind="image"),), "uint8")
+    config = TrainConfig(curiosity=CuriosityConfig(weight=1.0))
+    with pytest.raises(UsageError, match="curiosity about images"):
+        Ppo(config, image, Continuous(A), max_iterations=1, num_minibatches=1, device=CPU, seed=0,
+            kernels=select_kernels("fused", CPU))  # fmt: skip
 
 
 def test_only_the_teacher_is_learned_from_if_asked() -> None:

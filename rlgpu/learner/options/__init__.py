@@ -14,6 +14,7 @@ from rlgpu.learner.options.symmetry import Mirror, Symmetry
 from rlgpu.nn import ActorCritic, RunningNormalizer
 from rlgpu.nn.distributions import Gaussian
 from rlgpu.ops import Kernels, Precision
+from rlgpu.spaces import ObservationSpace
 
 __all__ = ["Fillers", "Mirror", "Option", "Teacher", "make_options"]
 
@@ -25,7 +26,7 @@ def make_options(
     kernels: Kernels,
     precision: Precision,
     *,
-    width: int,
+    space: ObservationSpace,
     mirror: Mirror | None,
     teacher: Teacher | None,
     fillers: Option | None,
@@ -39,7 +40,7 @@ def make_options(
         normalizer: Of the observations.
         kernels: Implementation of the ops.
         precision: Precision of networks' matrix products.
-        width: Width of the observations, O.
+        space: The observations.
         mirror: How the task looks in a mirror, if it says.
         teacher: A trained policy, if one is to be learned from.
         fillers: What leaves out steps that only reset their environment, if there are any.
@@ -53,12 +54,16 @@ def make_options(
         raise UsageError("a recurrent network needs environments that reset in the step that ends")
     device = normalizer.scale.device
     if config.curiosity.weight:
+        if any(part.kind == "image" for part in space.parts):
+            raise UsageError("train.curiosity.weight: curiosity about images is not available")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
-            options.append(Curiosity(config, width, kernels, precision, device))
+            options.append(Curiosity(config, space.size, kernels, precision, device))
     if config.symmetry.augment:
         if mirror is None:
             raise UsageError("train.symmetry: the task does not say how it looks in a mirror")
+        if teacher is not None:
+            raise UsageError("train.symmetry and train.distillation do not go together")
         if not isinstance(network.distribution, Gaussian) or network.memory_size:
             raise UsageError(
                 "train.symmetry needs train.action_distribution=gaussian, "
