@@ -1,10 +1,11 @@
 """Learning curves of rl_games and rsl_rl beside ours with their presets, on one task and seeds.
 
+    pip install -c requirements.txt -r benchmarks/requirements.txt      the peers
     python benchmarks/presets.py [--seeds 3] [--iterations 120]
 
-Needs rl_games 1.6 and rsl_rl 5 installed. All train on our Cartpole (512 environments on the fused
-engine); returns are counted by one piece of code, in the environment. Prints the mean return of the
-episodes that ended in each tenth of a run: the mean over seeds, and the lowest and highest seed.
+All train on our Cartpole, 512 environments on the fused engine; returns are counted by one piece of
+code, in the environment. Prints the mean return of the episodes that ended in each tenth of a run:
+the mean over seeds, and the lowest and highest seed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import rlgpu
 from rlgpu.envs import Step, VecEnv
