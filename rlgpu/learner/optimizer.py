@@ -23,7 +23,7 @@ class Optimizer:
             config: Contains the learning rates and how gradients are clipped.
             kernels: Implementation of the ops.
         """
-        self._flat, self._kernels = flat, kernels
+        self._kernels = kernels
         self._constants = AdamHyperparameters(
             eps=config.adam_eps, max_grad_norm=config.max_grad_norm
         )
@@ -40,7 +40,8 @@ class Optimizer:
         """Moments of all parameters; steps and skipped steps of each group, shape [G]."""
         self._groups = [
             (
-                place,
+                flat.params[place],
+                flat.grads[place],
                 AdamState(
                     self.state.exp_avg[place], self.state.exp_avg_sq[place],
                     self.state.step[i], self.state.nonfinite_steps[i],
@@ -67,10 +68,10 @@ class Optimizer:
         """
         norms = [
             self._kernels.adam_step(
-                self._flat.params[place], state, self._flat.grads[place],
+                params, state, grads,
                 learning_rate * ratio if ratio else learning_rate, stop, self._constants,
             )
-            for place, state, ratio in self._groups
+            for params, grads, state, ratio in self._groups
         ]  # fmt: skip
         return norms[0] if len(norms) == 1 else torch.stack(norms).square().sum().sqrt()
 

@@ -35,6 +35,10 @@ class Layers(nn.Module):
         self.linear = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(nn.LayerNorm(size) for size in sizes[1:-1] if config.layer_norm)
         self._activation, self._kernels, self._precision = config.activation, kernels, precision
+        # Looked up once: a module's attributes are slow, and these are the same for ever.
+        layers = [layer for layer in self.linear if isinstance(layer, nn.Linear)]
+        self._weights = [layer.weight for layer in layers]
+        self._biases = [layer.bias for layer in layers]
         self._is_fused = not self.norms and config.activation in get_args(Activation)
 
     @property
@@ -46,17 +50,15 @@ class Layers(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the outputs, [B, I] -> [B, P]."""
-        linear = [layer for layer in self.linear if isinstance(layer, nn.Linear)]
         if self._is_fused:
             return self._kernels.mlp(
-                x, [layer.weight for layer in linear], [layer.bias for layer in linear],
-                self._precision, self._activation,
-            )  # fmt: skip
-        for index, layer in enumerate(linear):
+                x, self._weights, self._biases, self._precision, self._activation
+            )
+        for index, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
             if index:
                 x = self.norms[index - 1](x) if self.norms else x
                 x = getattr(nn.functional, self._activation)(x)
-            x = reference.linear(x, layer.weight, layer.bias, self._precision)
+            x = reference.linear(x, weight, bias, self._precision)
         return x
 
 
