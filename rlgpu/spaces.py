@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -96,3 +99,14 @@ def numbers(size: int, *, privileged: int = 0) -> ObservationSpace:
     if not privileged:
         return ObservationSpace((seen,))
     return ObservationSpace((seen, Part("privileged", (privileged,), seen_by="critic")))
+
+
+def stretched(actions: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """Returns actions for bounds: clamped to [-1, 1], which becomes the range between them.
+
+    Args:
+        actions: Tensor of any shape.
+        low: Lowest actions, a number or a tensor of a shape that broadcasts.
+        high: Highest actions, likewise.
+    """
+    return low + (actions.clamp(-1.0, 1.0) + 1.0) * 0.5 * (high - low)

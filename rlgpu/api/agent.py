@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from rlgpu.api.spaces import Spaces
-from rlgpu.config import TrainConfig, convert, minibatch_split, nearest_key
+from rlgpu.config import TrainConfig, convert, nearest_key
 from rlgpu.config.limits import hints_of
 from rlgpu.config.presets import read_preset
-from rlgpu.config.resolve import check_relations
+from rlgpu.config.resolve import check_relations, count_minibatches
 from rlgpu.device import one_torch_thread
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
@@ -218,7 +218,7 @@ class PPOAgent:
                 "until agent.ready"
             )
         storage = self._storage
-        done, steps = storage.terminated | storage.truncated, None
+        done, steps = storage.ended, None
         if storage.filler is not None:
             done, steps = done & ~storage.filler, ~storage.filler
         self._statistics.update(storage.rewards, done, steps)
@@ -248,34 +248,27 @@ class PPOAgent:
         self._step, self._acted = 0, False
 
 
-def _converted(name: str, value: Any, hint: Any) -> Any:
-    """Returns a setting as its type; a group of them may be a mapping."""
-    if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
-        hints = hints_of(hint)  # type: ignore[arg-type]
-        for key in value:
-            if key not in hints:
-                raise UsageError(f"{name}.{key} is not a key of train{nearest_key(key, hints)}")
-        found = {key: convert(f"{name}.{key}", x, hints[key]) for key, x in value.items()}
-        return hint(**found)  # type: ignore[operator]
-    return convert(name, value, hint)
+def _filled(schema: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
+    """Returns a dataclass with some of its fields given; a field that is one, as a mapping."""
+    hints = hints_of(schema)
+    values = {}
+    for name, value in settings.items():
+        if name not in hints:
+            hint = nearest_key(name, hints)
+            raise UsageError(f"{prefix}{name} is not a key of train{hint}")
+        if isinstance(value, Mapping) and dataclasses.is_dataclass(hints[name]):
+            values[name] = _filled(hints[name], value, f"{name}.")
+        else:
+            values[name] = convert(f"{prefix}{name}", value, hints[name])
+    return schema(**values)
 
 
 def _config(settings: Mapping[str, Any], num_envs: int) -> TrainConfig:
     """Returns a configuration, the minibatches fitted to the rollout."""
-    hints = hints_of(TrainConfig)
-    for name in settings:
-        if name not in hints:
-            raise UsageError(f"{name} is not a key of train{nearest_key(name, hints)}")
-    values = {name: _converted(name, value, hints[name]) for name, value in settings.items()}
-    config = dataclasses.replace(TrainConfig(), **values)
+    config: TrainConfig = _filled(TrainConfig, settings)
     check_relations(config)
     if config.symmetry.augment or config.distillation.teacher:
         raise UsageError("symmetry and distillation need a task: use rlgpu.train")
     rows = config.horizon_length * num_envs
-    together = 1
-    if config.memory != "none":
-        together = config.sequence_length or config.horizon_length
-    count = config.num_minibatches or minibatch_split(rows, config.minibatch_size, together)
-    if (rows // together) % count:
-        raise UsageError(f"num_minibatches={count} must divide {rows // together}")
+    count = count_minibatches(config, num_envs)
     return dataclasses.replace(config, minibatch_size=rows // count)

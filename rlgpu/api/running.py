@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from torch import Tensor
 
 from rlgpu.cli.scripts import WithScripts
 from rlgpu.cli.session import run_session
 from rlgpu.config import compose
-from rlgpu.device import one_torch_thread
 from rlgpu.envs import VecEnv
 from rlgpu.errors import UsageError
-from rlgpu.learner import Agent
 from rlgpu.ops import select_kernels
+from rlgpu.playing import Policy
 from rlgpu.sim import ENGINES
 from rlgpu.training import find_checkpoint, load_trained
 from rlgpu.training import make_env as build_env
@@ -113,34 +111,6 @@ def load_policy(checkpoint: str | Path, env: VecEnv) -> Policy:
     path = find_checkpoint(str(checkpoint), Path("runs"))
     kernels = select_kernels("fused", env.device)
     return Policy(load_trained(path, env, kernels, env.device, "fp32"), env.num_envs)
-
-
-class Policy:
-    """A trained policy, which acts by its likeliest actions."""
-
-    def __init__(self, agent: Agent, num_envs: int) -> None:
-        """Starts without memory.
-
-        Args:
-            agent: The agent that was trained.
-            num_envs: Number of environments.
-        """
-        self._agent = agent
-        self._memory = agent.no_memory(num_envs)
-
-    def act(self, observations: Tensor, ended: Tensor | None = None) -> Tensor:
-        """Returns actions, [N, O] -> [N, A].
-
-        Args:
-            observations: Shape [N, O].
-            ended: Whether an episode ended with the last step, shape [N], bool; a recurrent policy
-                forgets it then.
-        """
-        if self._memory is not None and ended is not None:
-            self._memory = self._memory.masked_fill(ended[:, None], 0.0)
-        with one_torch_thread(self._agent.device):
-            actions, self._memory = self._agent.act_deterministic(observations, self._memory)
-        return actions
 
 
 def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.errors import UsageError
-from rlgpu.spaces import ActionSpace, Continuous, Discrete, ObservationSpace
+from rlgpu.spaces import ActionSpace, Continuous, Discrete, ObservationSpace, stretched
 
 
 class Spaces:
@@ -93,8 +93,7 @@ class Spaces:
     def taken(self, actions: Tensor, *, alone: bool) -> Any:
         """Returns actions as the environments take them."""
         if self._bounds is not None:
-            low, high = self._bounds
-            actions = low + (actions.clamp(-1.0, 1.0) + 1.0) * 0.5 * (high - low)
+            actions = stretched(actions, *self._bounds)
         if self._to_gym is None:
             return (actions[0] if alone else actions).clone()
         found = self._to_gym(actions.cpu())

@@ -124,6 +124,29 @@ def _device(key: str, wanted: str) -> str:
     return f"cuda:{index}"
 
 
+def count_minibatches(train: TrainConfig, num_envs: int) -> int:
+    """Returns the number of equal minibatches of a rollout: the one asked for, or the smallest.
+
+    Args:
+        train: Contains the horizon and either the number or the largest size of minibatches.
+        num_envs: Number of environments N.
+
+    Raises:
+        UsageError: The number does not divide the rollout.
+    """
+    rows = train.horizon_length * num_envs
+    if not train.num_minibatches:
+        return minibatch_split(rows, train.minibatch_size, train.rows_together)
+    items = rows // train.rows_together
+    if items % train.num_minibatches:
+        kind = "rows" if train.rows_together == 1 else "sequences"
+        raise UsageError(
+            f"train.num_minibatches={train.num_minibatches} must divide {items}, the {kind} of a "
+            "rollout"
+        )
+    return train.num_minibatches
+
+
 def minibatch_split(batch_size: int, minibatch_size: int, sequence_length: int = 1) -> int:
     """Returns the smallest number of equal minibatches of at most ``minibatch_size`` rows.
 
@@ -151,18 +174,9 @@ def _resolve_minibatches(config: Config, given: Collection[str]) -> tuple[Config
             f"(train.horizon_length={config.train.horizon_length} x num_envs={config.num_envs}); "
             f"use at most {batch_size}"
         )
-    together = 1
-    if config.train.memory != "none":
-        together = config.train.sequence_length or config.train.horizon_length
-    if count := config.train.num_minibatches:
-        if (batch_size // together) % count:
-            raise UsageError(
-                f"train.num_minibatches={count} must divide {batch_size // together}, the "
-                f"{'rows' if together == 1 else 'sequences'} of a rollout"
-            )
-        size = batch_size // count
+    size = batch_size // count_minibatches(config.train, config.num_envs)
+    if config.train.num_minibatches:
         return replace(config, train=replace(config.train, minibatch_size=size)), []
-    size = batch_size // minibatch_split(batch_size, wanted, together)
     if size == wanted:
         return config, []
     train = replace(config.train, minibatch_size=size)

@@ -236,6 +236,11 @@ class TrainConfig:
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     dqn: DqnConfig = field(default_factory=DqnConfig)
 
+    @property
+    def rows_together(self) -> int:
+        """Rows that stay together in minibatches: a recurrent network's sequence, otherwise 1."""
+        return 1 if self.memory == "none" else self.sequence_length or self.horizon_length
+
 
 @dataclass(frozen=True)
 class Config:

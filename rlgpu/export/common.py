@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -68,8 +68,7 @@ class Stepper:
         return Step(*(x.clone() for x in step))
 
 
-def seen_by(env: VecEnv, who: str) -> list[int]:
+def seen_by(env: VecEnv, who: Literal["actor", "critic"]) -> list[int]:
     """Returns the columns that the actor or the critic sees."""
     space = env.observation_space
-    kinds = ("numbers", "image", "mask")
-    return space.columns(space.of("actor" if who == "actor" else "critic", *kinds))
+    return space.columns(space.of(who, "numbers", "image", "mask"))

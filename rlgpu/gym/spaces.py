@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlgpu.errors import UsageError
-from rlgpu.spaces import ActionSpace, Continuous, Discrete
+from rlgpu.spaces import ActionSpace, Continuous, Discrete, stretched
 
 
 def action_space(space: spaces.Space[Any]) -> tuple[ActionSpace, Callable[[Tensor], np.ndarray]]:
@@ -35,13 +35,8 @@ def action_space(space: spaces.Space[Any]) -> tuple[ActionSpace, Callable[[Tenso
                 "and PPOAgent has action_bounds"
             )
         low, high = (torch.as_tensor(x, dtype=torch.float32) for x in (space.low, space.high))
-        kind = space.dtype
-
-        def stretched(x: Tensor) -> np.ndarray:
-            values = low + (x.clamp(-1.0, 1.0) + 1.0) * 0.5 * (high - low)
-            return values.numpy().astype(kind)
-
-        return Continuous(int(space.shape[0])), stretched
+        kind, size = space.dtype, int(space.shape[0])
+        return Continuous(size), lambda x: stretched(x, low, high).numpy().astype(kind)
     raise UsageError(
         f"its actions are {type(space).__name__}; supported are Discrete, MultiDiscrete and Box "
         "of one dimension"

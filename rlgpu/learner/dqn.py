@@ -19,11 +19,11 @@ from rlgpu.errors import UsageError
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.replay import Replay, Transitions
-from rlgpu.learner.schedules import linear_learning_rate
+from rlgpu.learner.schedules import anneal
 from rlgpu.learner.storage import RolloutStorage
 from rlgpu.nn import FlatParameters, RunningNormalizer, Tower
-from rlgpu.nn.distributions import Categorical
-from rlgpu.ops import ActionSlot, Kernels, Precision
+from rlgpu.nn.distributions import Categorical, uniform_noise
+from rlgpu.ops import Kernels, Precision
 from rlgpu.spaces import ActionSpace, Discrete, ObservationSpace
 
 
@@ -171,16 +171,8 @@ class Dqn:
         """Adds a rollout to the replay buffer and takes ``num_updates`` optimiser steps."""
         config, replay = self.config, self._replay
         assert replay is not None
-        if config.schedule == "linear":
-            rate = linear_learning_rate(
-                config.learning_rate, config.min_learning_rate, self.iteration, self.max_iterations
-            )
-            self.learning_rate.copy_(rate)
-        rewards = storage.rewards
-        if config.clip_rewards:
-            rewards = rewards.clamp(-config.clip_rewards, config.clip_rewards)
-        ended = storage.terminated | storage.truncated
-        replay.add(storage, rewards * config.reward_scale, ended)
+        anneal(self.learning_rate, config, self.iteration, self.max_iterations)
+        replay.add(storage, storage.learned_rewards(config))
         self.observation_normalizer.update(storage.observations)
         waiting = replay.filled * storage.num_envs < config.dqn.learning_starts
         waiting |= replay.filled < config.dqn.n_step
@@ -208,7 +200,8 @@ class Dqn:
         config, dqn = self.config, self.config.dqn
         assert self._replay is not None
         with torch.no_grad():
-            uniform = self._uniform(config.minibatch_size)
+            places = torch.empty(config.minibatch_size, 2, device=self.device)
+            uniform = uniform_noise(self.kernels, self.rng_state, places)
             batch = self._replay.sample(uniform, config.gamma, dqn.n_step)
             targets = self._targets(batch)
         values = self.network(self.observation_normalizer.normalize(batch.observations))
@@ -231,14 +224,6 @@ class Dqn:
         # After a failure every choice may be forbidden, and -inf times 0 is no number.
         following = torch.where(batch.discounts > 0, batch.discounts * best, 0.0)
         return batch.rewards + following
-
-    def _uniform(self, rows: int) -> Tensor:
-        """Returns random numbers in [0, 1) by the sampling op's counter, shape [rows, 2]."""
-        zeros = torch.zeros(rows, 2, device=self.device)
-        columns = [zeros.new_empty(rows) for _ in range(2)]
-        slot = ActionSlot(torch.empty_like(zeros), columns[0], torch.empty_like(zeros), columns[1])
-        self.kernels.gaussian_sample(zeros, zeros[:, 0], zeros[0], self.rng_state, slot)
-        return torch.special.ndtr(slot.actions)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything but the replay buffer, which fills again on resuming."""

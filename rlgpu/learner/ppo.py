@@ -19,7 +19,7 @@ from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options import Fillers, Mirror, Teacher, make_options
 from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, check_kl
 from rlgpu.learner.recurrence import RecurrentStorage
-from rlgpu.learner.schedules import linear_learning_rate
+from rlgpu.learner.schedules import anneal
 from rlgpu.learner.storage import Minibatch, RolloutStorage
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
 from rlgpu.nn.distributions import make_distribution
@@ -96,7 +96,7 @@ class Ppo:
         self.options = make_options(
             config, self.network, self.observation_normalizer, kernels, precision,
             space=observation_space, mirror=mirror, teacher=teacher, seed=seed,
-            fillers=Fillers(config, self.denormalize, kernels.gather_rows) if fillers else None,
+            fillers=Fillers(config, self.denormalize) if fillers else None,
         )  # fmt: skip
 
     def new_storage(self, num_envs: int) -> RolloutStorage:
@@ -113,7 +113,7 @@ class Ppo:
         return RecurrentStorage(
             *sizes,
             memory_size=self.network.memory_size,
-            sequence_length=config.sequence_length or config.horizon_length,
+            sequence_length=config.rows_together,
             pixels=pixels,
         )
 
@@ -172,13 +172,11 @@ class Ppo:
         config = self.config
         storage.carry_memory()
         values = self.denormalize(storage.values)
-        rewards, terminated = storage.rewards, storage.terminated
-        if config.clip_rewards:
-            rewards = rewards.clamp(-config.clip_rewards, config.clip_rewards)
+        terminated = storage.terminated
         if config.time_limit_bootstrap == "none":
-            terminated = terminated | storage.truncated
+            terminated = storage.ended
         final = config.time_limit_bootstrap == "final"
-        rewards = rewards * config.reward_scale
+        rewards = storage.learned_rewards(config)
         for option in self.options:
             rewards = option.rewards(storage, rewards)
         advantages, returns = self.kernels.gae(
@@ -206,11 +204,7 @@ class Ppo:
         """Trains on a complete rollout for ``num_epochs`` epochs, or until the KL is too large."""
         config = self.config
         explained_variance = self.compute_advantages(storage)
-        if config.schedule == "linear":
-            rate = linear_learning_rate(
-                config.learning_rate, config.min_learning_rate, self.iteration, self.max_iterations
-            )
-            self.learning_rate.copy_(rate)
+        anneal(self.learning_rate, config, self.iteration, self.max_iterations)
         if config.statistics_update == "before":
             self.observation_normalizer.update(storage.observations)
             storage.normalized_observations.copy_(
@@ -259,6 +253,8 @@ class Ppo:
             orders = [self.kernels.shuffle(self.rng_state, storage.num_items)] * num_epochs
         else:
             orders = [storage.env_order() if order == "by_env" else None] * num_epochs
+        for option in self.options:
+            orders = [option.order(ids) for ids in orders]
         return [(index, ids) for ids in orders for index in range(self.num_minibatches)]
 
     def _step(self, minibatch: Minibatch, index: int = 0) -> None:
@@ -267,7 +263,7 @@ class Ppo:
             minibatch = option.minibatch(minibatch)
         metrics = self._backward(minibatch, index)
         for option in self.options:
-            option.step(minibatch, self.learning_rate, self.progress.stop)
+            option.step(minibatch, self.progress.stop)
         with torch.no_grad():
             self._check_kl(self.progress, metrics, self.config)
             grad_norm = self.optimizer.step(self.learning_rate, self.progress.stop)

@@ -84,7 +84,7 @@ class RecurrentStorage(RolloutStorage):
         size = self.num_items // num_minibatches
         here = slice(index * size, (index + 1) * size)
         rows = self._rows[:, here] if ids is None else self._rows[:, ids[here]]
-        ended = (self.terminated | self.truncated).flatten()
+        ended = self.ended.flatten()
         sequences = Sequences(self.memory.flatten(0, 1)[rows[0]], ended[rows])
         ids = rows.flatten()
         return Minibatch(gathered(self.batch(), ids, gather_rows), sequences, ids)

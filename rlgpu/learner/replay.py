@@ -53,13 +53,12 @@ class Replay:
         self.filled = torch.zeros((), dtype=torch.int64, device=device)
         """Time slots filled so far, at most ``num_slots``, shape [], int64."""
 
-    def add(self, storage: RolloutStorage, rewards: Tensor, ended: Tensor) -> None:
+    def add(self, storage: RolloutStorage, rewards: Tensor) -> None:
         """Adds a complete rollout over the oldest.
 
         Args:
             storage: The rollout.
             rewards: As they are learned from, shape [T, N].
-            ended: Whether an episode ended with a step, shape [T, N], bool.
         """
         slots = self._next + torch.arange(self._horizon, device=rewards.device)
         for ring, new in (
@@ -68,7 +67,7 @@ class Replay:
             (self._actions, storage.actions),
             (self._rewards, rewards),
             (self._terminated, storage.terminated),
-            (self._ended, ended),
+            (self._ended, storage.ended),
         ):
             ring.index_copy_(0, slots, new)
         self._next.copy_((self._next + self._horizon) % self.num_slots)

@@ -5,6 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rlgpu.config import TrainConfig
+
+
+def anneal(
+    learning_rate: Tensor, config: TrainConfig, iteration: Tensor, max_iterations: int
+) -> None:
+    """Sets the rate of an iteration if the schedule is linear, and otherwise leaves it alone.
+
+    Args:
+        learning_rate: Overwritten, shape [].
+        config: Contains the schedule and its ends.
+        iteration: Iterations completed, shape [].
+        max_iterations: Total iterations of the run.
+    """
+    if config.schedule == "linear":
+        learning_rate.copy_(
+            linear_learning_rate(
+                config.learning_rate, config.min_learning_rate, iteration, max_iterations
+            )
+        )
+
 
 def linear_learning_rate(
     initial: float, minimum: float, iteration: Tensor, max_iterations: int

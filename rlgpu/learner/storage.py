@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rlgpu.config import TrainConfig
 from rlgpu.nn import Sequences
 from rlgpu.ops import ActionSlot, PpoBatch
 
@@ -100,6 +101,18 @@ class RolloutStorage:
     def slot(self, t: int) -> ActionSlot:
         """Returns views of the tensors that acting fills at step ``t``."""
         return ActionSlot(self.actions[t], self.log_probs[t], self.parameters[t], self.values[t])
+
+    @property
+    def ended(self) -> Tensor:
+        """Whether an episode ended with a step, either way, shape [T, N], bool."""
+        return self.terminated | self.truncated
+
+    def learned_rewards(self, config: TrainConfig) -> Tensor:
+        """Returns the rewards as they are learned from, clamped and scaled, shape [T, N]."""
+        rewards = self.rewards
+        if config.clip_rewards:
+            rewards = rewards.clamp(-config.clip_rewards, config.clip_rewards)
+        return rewards * config.reward_scale
 
     def env_order(self) -> Tensor:
         """Returns the items' ids environment by environment, shape [``num_items``], int64."""

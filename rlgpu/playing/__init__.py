@@ -1,7 +1,14 @@
 """Playing back a policy: episode statistics, a viewer, or a video."""
 
-from rlgpu.playing.episodes import play_episodes, play_until_stopped
+from rlgpu.playing.episodes import Policy, play_episodes, play_until_stopped
 from rlgpu.playing.video import record_video, require_video
 from rlgpu.playing.viewer import play_in_viewer
 
-__all__ = ["play_episodes", "play_in_viewer", "play_until_stopped", "record_video", "require_video"]
+__all__ = [
+    "Policy",
+    "play_episodes",
+    "play_in_viewer",
+    "play_until_stopped",
+    "record_video",
+    "require_video",
+]

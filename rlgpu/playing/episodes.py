@@ -5,11 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from rlgpu.device import one_torch_thread
 from rlgpu.envs import Step, VecEnv
 from rlgpu.learner import Agent
 from rlgpu.stopping import Stopping
+
+
+class Policy:
+    """A trained policy, which acts by its likeliest actions."""
+
+    def __init__(self, agent: Agent, num_envs: int) -> None:
+        """Starts without memory.
+
+        Args:
+            agent: The agent that was trained.
+            num_envs: Number of environments.
+        """
+        self._agent = agent
+        self._memory = agent.no_memory(num_envs)
+
+    def act(self, observations: Tensor, ended: Tensor | None = None) -> Tensor:
+        """Returns actions, [N, O] -> [N, A].
+
+        Args:
+            observations: Shape [N, O].
+            ended: Whether an episode ended with the last step, shape [N], bool; a recurrent policy
+                forgets it then.
+        """
+        device = self._agent.device
+        if self._memory is not None and ended is not None:
+            self._memory = self._memory.masked_fill(ended.to(device)[:, None], 0.0)
+        with one_torch_thread(device):
+            actions, self._memory = self._agent.act_deterministic(
+                observations.to(device), self._memory
+            )
+        return actions
 
 
 class Player:
@@ -22,19 +54,14 @@ class Player:
             env: The environments.
             agent: The policy.
         """
-        self._env, self._agent = env, agent
-        self._memory = agent.no_memory(env.num_envs)
+        self._env, self._policy = env, Policy(agent, env.num_envs)
+        self._ended: Tensor | None = None
 
     def step(self) -> Step:
         """Acts and steps once."""
-        env, agent = self._env, self._agent
-        observations = env.observations.to(agent.device)
-        with one_torch_thread(agent.device):
-            actions, self._memory = agent.act_deterministic(observations, self._memory)
-        step = env.step(actions.to(env.device))
-        if self._memory is not None:
-            ended = (step.terminated | step.truncated).to(agent.device)
-            self._memory = self._memory.masked_fill(ended[:, None], 0.0)
+        actions = self._policy.act(self._env.observations, self._ended)
+        step = self._env.step(actions.to(self._env.device))
+        self._ended = step.terminated | step.truncated
         return step
 
 

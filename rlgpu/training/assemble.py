@@ -12,12 +12,13 @@ import torch
 
 from rlgpu.config import Config, DqnConfig, TrainConfig
 from rlgpu.envs import ForeignTask, Task, VecEnv, explained, observation_space_of, scene_of
-from rlgpu.errors import UsageError, first_line, usable_path
+from rlgpu.errors import UsageError, first_line
 from rlgpu.learner import Agent, Dqn, Ppo
 from rlgpu.ops import Kernels, Precision, select_kernels
 from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.training.checkpoint import find_checkpoint, load_checkpoint
 from rlgpu.training.memory import check_memory
+from rlgpu.training.run_folder import task_folder
 
 
 def make_env(
@@ -144,7 +145,8 @@ def _teacher_of(config: Config, env: VecEnv) -> Any:
         return None
     device = torch.device(config.rl_device)
     try:
-        path = find_checkpoint(word, usable_path("train.distillation.teacher", config.runs_dir))
+        runs = task_folder(config.runs_dir, config.experiment, config.task.name)
+        path = find_checkpoint(word, runs)
         teacher = load_trained(path, env, _kernels(config), device, config.precision)
     except UsageError as error:
         raise UsageError(f"train.distillation.teacher={word}: {error}") from error

@@ -143,7 +143,7 @@ class Trainer:
 
     def _update(self) -> Tensor:
         storage = self.storage
-        self.statistics.update(storage.rewards, storage.terminated | storage.truncated)
+        self.statistics.update(storage.rewards, storage.ended)
         metrics = self.agent.update(storage)
         numbers = IterationNumbers(self.statistics.means(), self.collector.counts, metrics)
         return IterationNumbers.pack(numbers)

@@ -294,9 +294,8 @@ def test_steps_that_only_reset_are_not_trained_on() -> None:
         assert valid.mean().abs() < 1e-6
         assert valid.std().item() == pytest.approx(1.0, rel=1e-4)
         for index, ids in ours._ppo._minibatches(storage):
-            minibatch = storage.minibatch(index, ours._ppo.num_minibatches, ids,
+            replaced = storage.minibatch(index, ours._ppo.num_minibatches, ids,
                                           ours._ppo.kernels.gather_rows)  # fmt: skip
-            replaced = option.minibatch(minibatch)
             assert not storage.filler.flatten()[replaced.ids].any()
         results.append(ours.update()["mean_length"])
     assert results[0] == results[1]

@@ -60,8 +60,7 @@ def test_transitions_add_up_rewards_until_an_episode_ends(num_steps) -> None:
     first = rollout(0, {(2, 1): "terminated", (2, 2): "truncated"})
     replay = Replay(first, 8)
     for storage in (first, rollout(4, {})):
-        ended = storage.terminated | storage.truncated
-        replay.add(storage, storage.rewards, ended)
+        replay.add(storage, storage.rewards)
     found, count = all_of(replay, num_steps)
     assert count == 9 - num_steps
     for row in range(len(found.rewards)):
@@ -82,7 +81,7 @@ def test_the_oldest_steps_are_written_over() -> None:
     replay = Replay(rollout(0, {}), 8)
     for start in (0, 4, 8):
         storage = rollout(start, {})
-        replay.add(storage, storage.rewards, storage.terminated)
+        replay.add(storage, storage.rewards)
     found, count = all_of(replay, 3)
     assert count == 6
     assert found.observations[::N, 0].tolist() == [4, 5, 6, 7, 8, 9]
@@ -96,7 +95,7 @@ def test_targets_are_those_of_the_formula(double) -> None:
     ours._target_flat.params.normal_()
     storage = rollout(0, {(2, 1): "terminated"})
     replay = Replay(storage, 8)
-    replay.add(storage, storage.rewards, storage.terminated)
+    replay.add(storage, storage.rewards)
     batch, _ = all_of(replay, 1)
     values = ours.target(batch.next_observations)
     chosen = (ours.network if double else ours.target)(batch.next_observations).argmax(-1)

@@ -69,7 +69,7 @@ def make_options(
                 "train.symmetry needs train.action_distribution=gaussian, "
                 "train.state_dependent_std=False and train.memory=none"
             )
-        options.append(Symmetry(config, mirror, normalizer))
+        options.append(Symmetry(mirror, normalizer))
     if teacher is not None:
         options.append(Distillation(config, teacher))
     return options

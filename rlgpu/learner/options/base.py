@@ -22,6 +22,10 @@ class Option:
     def prepare(self, storage: RolloutStorage) -> None:
         """Looks at a rollout whose advantages are known, before it is trained on."""
 
+    def order(self, ids: Tensor | None) -> Tensor | None:
+        """Returns the order that an epoch visits the rows in; None is that of time."""
+        return ids
+
     def minibatch(self, minibatch: Minibatch) -> Minibatch:
         """Returns a minibatch as it is trained on."""
         return minibatch
@@ -29,7 +33,7 @@ class Option:
     def gradients(self, outputs: Tensor, minibatch: Minibatch) -> Tensor | None:
         """Returns what is added to the gradients with respect to the outputs, shape [B, P]."""
 
-    def step(self, minibatch: Minibatch, learning_rate: Tensor, stop: Tensor) -> None:
+    def step(self, minibatch: Minibatch, stop: Tensor) -> None:
         """Trains networks of its own, unless ``stop``."""
 
     def state_dict(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Curiosity(Option):
         novelty = (errors * self._errors.scale).clamp(max=self._settings.limit).view_as(rewards)
         return rewards + self._settings.weight * novelty
 
-    def step(self, minibatch: Minibatch, learning_rate: Tensor, stop: Tensor) -> None:
+    def step(self, minibatch: Minibatch, stop: Tensor) -> None:
         """Trains the predictor on the minibatch."""
         error = self._error(minibatch.rows.normalized_observations).mean()
         self._flat.backward([error], [torch.ones_like(error)])

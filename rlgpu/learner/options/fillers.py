@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rlgpu.config import TrainConfig
 from rlgpu.learner.options.base import Option
-from rlgpu.learner.storage import Gather, Minibatch, RolloutStorage, gathered
+from rlgpu.learner.storage import RolloutStorage
 
 
 class Fillers(Option):
@@ -22,20 +22,16 @@ class Fillers(Option):
 
     name = "fillers"
 
-    def __init__(
-        self, config: TrainConfig, denormalize: Callable[[Tensor], Tensor], gather: Gather
-    ) -> None:
+    def __init__(self, config: TrainConfig, denormalize: Callable[[Tensor], Tensor]) -> None:
         """Prepares to replace rows.
 
         Args:
             config: Contains how advantages are normalised.
             denormalize: Returns the critic's values in the reward's units.
-            gather: Implementation of the op.
         """
         self._is_global = config.normalize_advantages == "global"
-        self._denormalize, self._gather = denormalize, gather
+        self._denormalize = denormalize
         self._instead = torch.zeros(0)
-        self._storage: RolloutStorage
 
     def rewards(self, storage: RolloutStorage, rewards: Tensor) -> Tensor:
         """Returns rewards that make the advantage of such rows 0: the values themselves."""
@@ -46,7 +42,7 @@ class Fillers(Option):
     def prepare(self, storage: RolloutStorage) -> None:
         """Finds the row before each that is left out, and normalises without those."""
         assert storage.filler is not None
-        self._storage, valid = storage, ~storage.filler.flatten()
+        valid = ~storage.filler.flatten()
         rows = torch.arange(len(valid), device=valid.device)
         before = torch.where(valid, rows, -1).cummax(0).values
         self._instead = torch.where(before < 0, valid.long().argmax(), before)
@@ -57,7 +53,6 @@ class Fillers(Option):
             std = (squares / (valid.sum() - 1).clamp(min=1)).sqrt()
             storage.advantages.copy_(((advantages - mean) / (std + 1e-8)).view_as(storage.filler))
 
-    def minibatch(self, minibatch: Minibatch) -> Minibatch:
-        """Returns the minibatch with other rows in the places of those left out."""
-        ids = self._instead[minibatch.ids]
-        return minibatch._replace(rows=gathered(self._storage.batch(), ids, self._gather), ids=ids)
+    def order(self, ids: Tensor | None) -> Tensor:
+        """Returns the order with other rows in the places of those left out."""
+        return self._instead if ids is None else self._instead[ids]

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rlgpu.config import TrainConfig
 from rlgpu.learner.options.base import Option
 from rlgpu.learner.storage import Minibatch, RolloutStorage
 from rlgpu.nn import RunningNormalizer
@@ -21,19 +20,18 @@ Mirror = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Symmetry(Option):
-    """Adds the mirrored rows to each minibatch, or a loss where the policy is not symmetric."""
+    """Adds the mirrored rows to each minibatch."""
 
     name = "symmetry"
 
-    def __init__(self, config: TrainConfig, mirror: Mirror, normalizer: RunningNormalizer) -> None:
+    def __init__(self, mirror: Mirror, normalizer: RunningNormalizer) -> None:
         """Prepares to mirror.
 
         Args:
-            config: Contains ``symmetry``.
             mirror: The task's.
             normalizer: Of the observations.
         """
-        self._settings, self._mirror, self._normalizer = config.symmetry, mirror, normalizer
+        self._mirror, self._normalizer = mirror, normalizer
         self._observations = self._actions = self._parameters = torch.zeros(0)
 
     @torch.no_grad()
@@ -49,8 +47,6 @@ class Symmetry(Option):
 
     def minibatch(self, minibatch: Minibatch) -> Minibatch:
         """Returns the minibatch with its mirror image below."""
-        if not self._settings.augment:
-            return minibatch
         rows, ids = minibatch.rows, minibatch.ids
         image = rows._replace(
             normalized_observations=self._observations[ids], actions=self._actions[ids],

@@ -6,6 +6,7 @@ from rlgpu.config import TrainConfig
 from rlgpu.nn.distributions.base import Distribution, Gradients
 from rlgpu.nn.distributions.categorical import Categorical
 from rlgpu.nn.distributions.gaussian import Gaussian, Normal, StateGaussian
+from rlgpu.nn.distributions.noise import uniform_noise
 from rlgpu.nn.distributions.squashed import SquashedNormal
 from rlgpu.ops import Kernels
 from rlgpu.spaces import ActionSpace, Discrete
@@ -19,6 +20,7 @@ __all__ = [
     "SquashedNormal",
     "StateGaussian",
     "make_distribution",
+    "uniform_noise",
 ]
 
 

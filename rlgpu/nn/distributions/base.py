@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rlgpu.ops import ActionSlot, Kernels, PpoBatch
+from rlgpu.ops import ActionSlot, PpoBatch
 from rlgpu.ops.reference import clipped_losses
 
 
@@ -34,7 +34,6 @@ class Distribution(nn.Module, ABC):
     """Number of outputs P of the network for a row."""
     log_std: Tensor
     """Log standard deviations that are parameters of their own, shape [A]; [0] without any."""
-    _kernels: Kernels
 
     @abstractmethod
     def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
@@ -63,9 +62,9 @@ class Distribution(nn.Module, ABC):
     def entropy(self, outputs: Tensor) -> Tensor:
         """Returns entropies [nat], [B, P] -> [B]."""
 
-    @abstractmethod
     def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
         """Returns KL(old || new) of each row [nat], [B, P] twice -> [B]."""
+        return self.divergence(self.snapshot(old_outputs, old=True), self.snapshot(outputs))
 
     def snapshot(self, outputs: Tensor, *, old: bool = False) -> Tensor:
         """Returns all that rows' distributions depend on, [B, P] -> [B, P'].
@@ -76,9 +75,9 @@ class Distribution(nn.Module, ABC):
         """
         return outputs
 
+    @abstractmethod
     def divergence(self, first: Tensor, second: Tensor) -> Tensor:
-        """Returns KL(first || second) of snapshots, [B, P'] twice -> [B]."""
-        return self.kl(first, second)
+        """Returns KL(first || second) of snapshots [nat], [B, P'] twice -> [B]."""
 
     def bounds(self, outputs: Tensor) -> Tensor:
         """Returns what the bounds loss is of each row, [B, P] -> [B]; 0 unless actions have any."""
@@ -87,17 +86,6 @@ class Distribution(nn.Module, ABC):
     def mean_log_std(self, outputs: Tensor) -> Tensor:
         """Returns the mean log-std of the actions, [..., P] -> []; 0 if they have none."""
         return outputs.new_zeros(())
-
-    def normal_noise(self, outputs: Tensor, rng_state: Tensor) -> Tensor:
-        """Returns standard normal numbers, one for each action, [B, P] -> [B, A].
-
-        They are the sampling op's own, so that they depend on nothing but ``rng_state``.
-        """
-        zeros = outputs.new_zeros(outputs.shape[0], self.num_actions)
-        unused = outputs.new_empty(outputs.shape[0])
-        slot = ActionSlot(torch.empty_like(zeros), unused, torch.empty_like(zeros), unused.clone())
-        self._kernels.gaussian_sample(zeros, zeros[:, 0], zeros[0], rng_state, slot)
-        return slot.actions
 
     def remember(self) -> None:
         """Keeps what the acting policy's distribution depends on beside its outputs."""

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from rlgpu.nn.distributions.base import Distribution
+from rlgpu.nn.distributions.noise import uniform_noise
 from rlgpu.ops import ActionSlot, Kernels
-
-_BELOW_ONE = 1.0 - 2.0**-24
-"""Largest float32 below 1."""
 
 
 class Categorical(Distribution):
@@ -41,8 +39,7 @@ class Categorical(Distribution):
     def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
         """Samples by inverting the cumulated probabilities at counter-based uniform numbers."""
         log_probs = self._log_probs(outputs)
-        normal = self.normal_noise(outputs, rng_state)
-        uniform = torch.special.ndtr(normal).clamp(max=_BELOW_ONE)  # in [0, 1)
+        uniform = uniform_noise(self._kernels, rng_state, slot.actions)
         columns = []
         for log_prob, noise in zip(log_probs, uniform.unbind(-1), strict=True):
             cumulated = log_prob.exp().cumsum(-1)
@@ -76,9 +73,9 @@ class Categorical(Distribution):
         parts = [-_expected(x.exp(), x) for x in self._log_probs(outputs)]
         return torch.stack(parts, dim=-1).sum(-1)
 
-    def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
-        """Returns KL(old || new)."""
-        pairs = zip(self._log_probs(old_outputs), self._log_probs(outputs), strict=True)
+    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
+        """Returns KL(first || second)."""
+        pairs = zip(self._log_probs(first), self._log_probs(second), strict=True)
         parts = [_expected(old.exp(), old - new) for old, new in pairs]
         return torch.stack(parts, dim=-1).sum(-1)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgpu.nn.distributions.base import Distribution, Gradients
+from rlgpu.nn.distributions.noise import normal_noise
 from rlgpu.ops import ActionSlot, Kernels, PpoBatch
 from rlgpu.ops.reference import SOFT_BOUND
 
@@ -36,15 +37,17 @@ class Normal(Distribution):
         _, log_std = self.moments(outputs)
         return (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
 
-    def _kl(self, old: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor]) -> Tensor:
-        """Returns KL(old || new) of moments."""
-        change = old[1] - new[1]
-        shift = ((old[0] - new[0]) * (-new[1]).exp()).square()
-        return (-change + 0.5 * (2 * change).exp() + 0.5 * shift - 0.5).sum(-1)
+    def snapshot(self, outputs: Tensor, *, old: bool = False) -> Tensor:
+        """Returns means and log standard deviations side by side."""
+        return torch.cat(self.moments(outputs), dim=-1)
 
-    def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
-        """Returns KL(old || new)."""
-        return self._kl(self.moments(old_outputs), self.moments(outputs))
+    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
+        """Returns KL(first || second)."""
+        mean, log_std = first.chunk(2, dim=-1)
+        other_mean, other_log_std = second.chunk(2, dim=-1)
+        change = log_std - other_log_std
+        shift = ((mean - other_mean) * (-other_log_std).exp()).square()
+        return (-change + 0.5 * (2 * change).exp() + 0.5 * shift - 0.5).sum(-1)
 
     def bounds(self, outputs: Tensor) -> Tensor:
         """Returns the squared excess of means beyond the soft bounds."""
@@ -78,20 +81,10 @@ class Gaussian(Normal):
         """Returns the outputs, and the log-std for each."""
         return outputs, self.log_std.expand_as(outputs)
 
-    def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
-        """Returns KL(old || new), the old log-std being that of ``remember``."""
-        old = self._old_log_std.expand_as(old_outputs)
-        return self._kl((old_outputs, old), self.moments(outputs))
-
     def snapshot(self, outputs: Tensor, *, old: bool = False) -> Tensor:
-        """Returns means and log-std."""
+        """Returns means and log-std, the old one being that of ``remember``."""
         log_std = self._old_log_std if old else self.log_std
         return torch.cat((outputs, log_std.expand_as(outputs)), dim=-1)
-
-    def divergence(self, first: Tensor, second: Tensor) -> Tensor:
-        """Returns KL(first || second)."""
-        (mean, log_std), new = (x.split(self.num_actions, dim=-1) for x in (first, second))
-        return self._kl((mean, log_std), (new[0], new[1]))
 
     def mean_log_std(self, outputs: Tensor) -> Tensor:
         """Returns the mean of the log-std, which does not depend on the outputs."""
@@ -139,7 +132,7 @@ class StateGaussian(Normal):
     def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
         """Samples actions."""
         mean, log_std = self.moments(outputs)
-        slot.actions.copy_(mean + log_std.exp() * self.normal_noise(outputs, rng_state))
+        slot.actions.copy_(mean + log_std.exp() * normal_noise(self._kernels, rng_state, mean))
         slot.log_probs.copy_(self.log_prob(outputs, slot.actions))
         slot.parameters.copy_(outputs)
         slot.values.copy_(values)

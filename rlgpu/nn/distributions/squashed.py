@@ -69,16 +69,12 @@ class SquashedNormal(Distribution):
         change = (_log_slope(actions) * self._weights).sum(-1)
         return self.normal.entropy(outputs) + change.sum(-1)
 
-    def kl(self, old_outputs: Tensor, outputs: Tensor) -> Tensor:
-        """Returns KL(old || new), which tanh leaves as it is."""
-        return self.normal.kl(old_outputs, outputs)
-
     def snapshot(self, outputs: Tensor, *, old: bool = False) -> Tensor:
         """Returns that of the Gaussian actions."""
         return self.normal.snapshot(outputs, old=old)
 
     def divergence(self, first: Tensor, second: Tensor) -> Tensor:
-        """Returns that of the Gaussian actions."""
+        """Returns that of the Gaussian actions, which tanh leaves as it is."""
         return self.normal.divergence(first, second)
 
     def mean_log_std(self, outputs: Tensor) -> Tensor:
