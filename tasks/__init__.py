@@ -5,5 +5,6 @@ from __future__ import annotations
 from rlgpu.envs import Task
 from tasks.ant import Ant
 from tasks.cartpole import Cartpole
+from tasks.humanoid import Humanoid
 
-TASKS: dict[str, type[Task]] = {"Ant": Ant, "Cartpole": Cartpole}
+TASKS: dict[str, type[Task]] = {"Ant": Ant, "Cartpole": Cartpole, "Humanoid": Humanoid}

@@ -25,10 +25,10 @@ from torch import Tensor
 from rlgpu.envs import Columns, Outcome, Task, TaskConfig, uniform
 from rlgpu.rotations import quat_rotate_inverse
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
+from tasks.running import TARGET, body_axes, progress_to_target
 
 FEET = ("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot")
 JOINTS = tuple(f"{kind}_{leg}" for leg in (1, 2, 3, 4) for kind in ("hip", "ankle"))
-TARGET = (1000.0, 0.0)
 OBSERVATION = Columns(
     height=1,
     lin_vel_b=3,
@@ -117,7 +117,7 @@ class Ant(Task):
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
         """Returns the columns of ``OBSERVATION``, in its order, shape [N, 60]."""
         pos, quat = state.root_pos_w, state.root_quat_w
-        forward_x, forward_y, up, roll_sine = _axes(quat)
+        forward_x, forward_y, up, roll_sine = body_axes(quat)
         # Yaw is the heading of the body's x axis, roll the sideways tilt of its z axis.
         yaw = torch.atan2(forward_y, forward_x).remainder(2 * math.pi)
         roll = torch.atan2(roll_sine, up).remainder(2 * math.pi)
@@ -190,31 +190,6 @@ class Ant(Task):
         """Sets the previous position of reset environments to their new position."""
         previous = self.buffers["previous_pos_w"]
         previous.copy_(torch.where(mask[:, None], state.root_pos_w, previous))
-
-
-def _axes(quat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns world x and y of the body's x axis, and world z of its z and y axes, each [N]."""
-    products = quat[:, :, None] * (2.0 * quat)[:, None, :]  # [N, 4, 4]: twice q_i q_j
-    xx, yy, zz = products[:, 0, 0], products[:, 1, 1], products[:, 2, 2]
-    xy, zw = products[:, 0, 1], products[:, 2, 3]
-    xw, yz = products[:, 0, 3], products[:, 1, 2]
-    return 1.0 - (yy + zz), xy + zw, 1.0 - (xx + yy), xw + yz
-
-
-def progress_to_target(previous_pos_w: Tensor, pos_w: Tensor) -> Tensor:
-    """Returns the decrease in horizontal distance to the target [m], shape [N].
-
-    Computes |a| - |b| as (a - b).(a + b) / (|a| + |b|), so no numbers near 1000 are subtracted.
-
-    Args:
-        previous_pos_w: Torso position one step ago [m], shape [N, 3].
-        pos_w: Torso position now [m], shape [N, 3].
-    """
-    before_x, before_y = TARGET[0] - previous_pos_w[:, 0], TARGET[1] - previous_pos_w[:, 1]
-    after_x, after_y = TARGET[0] - pos_w[:, 0], TARGET[1] - pos_w[:, 1]
-    moved = pos_w - previous_pos_w
-    along = moved[:, 0] * (before_x + after_x) + moved[:, 1] * (before_y + after_y)
-    return along / (torch.hypot(before_x, before_y) + torch.hypot(after_x, after_y))
 
 
 def ant_reward(speed: Tensor, observations: Tensor, config: AntConfig) -> Outcome:

@@ -12,7 +12,9 @@ namespace rlgpu {
 
 // Tensors of a call, as in rlgpu/ops/physics.py.
 struct PhysicsTensors {
-  const at::Tensor &header, &ints, &constants, &parameters, &ctrl, &qpos, &qvel, &qacc, &diverged;
+  const at::Tensor &header, &ints, &constants, &parameters, &ctrl;
+  const std::optional<at::Tensor>& xfrc_applied;
+  const at::Tensor &qpos, &qvel, &qacc, &diverged;
   const std::optional<at::Tensor>&wrenches, &xpos, &xquat, &xmat, &subtree_com, &cvel, &cfrc_ext;
 };
 
@@ -41,17 +43,18 @@ inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
   check("qvel", x.qvel, {n, t.nv}, real);
   check("qacc", x.qacc, {n, t.nv}, real);
   check("diverged", x.diverged, {n}, at::kBool);
-  const auto check_output = [&](const char* name, const std::optional<at::Tensor>& tensor,
+  const auto check_bodies = [&](const char* name, const std::optional<at::Tensor>& tensor,
                                 int64_t entries, int64_t width) {
     if (tensor.has_value()) check(name, *tensor, {n, entries, width}, real);
   };
-  check_output("wrenches", x.wrenches, t.num_watched, 6);
-  check_output("xpos", x.xpos, t.nbody, 3);
-  check_output("xquat", x.xquat, t.nbody, 4);
-  check_output("xmat", x.xmat, t.nbody, 9);
-  check_output("subtree_com", x.subtree_com, t.nbody, 3);
-  check_output("cvel", x.cvel, t.nbody, 6);
-  check_output("cfrc_ext", x.cfrc_ext, t.nbody, 6);
+  check_bodies("xfrc_applied", x.xfrc_applied, t.nbody, 6);
+  check_bodies("wrenches", x.wrenches, t.num_watched, 6);
+  check_bodies("xpos", x.xpos, t.nbody, 3);
+  check_bodies("xquat", x.xquat, t.nbody, 4);
+  check_bodies("xmat", x.xmat, t.nbody, 9);
+  check_bodies("subtree_com", x.subtree_com, t.nbody, 3);
+  check_bodies("cvel", x.cvel, t.nbody, 6);
+  check_bodies("cfrc_ext", x.cfrc_ext, t.nbody, 6);
 }
 
 // The call that checked tensors describe.
@@ -69,6 +72,7 @@ inline physics::Call physics_call(const PhysicsTensors& x, int64_t num_steps) {
   call.num_steps = static_cast<int>(num_steps);
   call.qpos = x.qpos.data_ptr(), call.qvel = x.qvel.data_ptr(), call.qacc = x.qacc.data_ptr();
   call.ctrl = x.ctrl.const_data_ptr();
+  call.xfrc_applied = pointer(x.xfrc_applied);
   call.diverged = x.diverged.data_ptr<bool>();
   call.wrenches = pointer(x.wrenches);
   call.xpos = pointer(x.xpos), call.xquat = pointer(x.xquat), call.xmat = pointer(x.xmat);

@@ -84,11 +84,10 @@ def reset_state(task: Task, sim: Simulator, generator: torch.Generator) -> Reset
         states = task.reset_state(generator)
     if not isinstance(states, ResetState):
         raise _wrong(task, "reset_state", type(states).__name__, "a rlgpu.sim.ResetState")
-    joints = len(sim.joint_names)
-    widths = dict(zip(ResetState._fields, (joints, joints, 3, 4, 3, 3), strict=True))
     for name, tensor in states._asdict().items():
         if tensor is not None or name.startswith("joint"):
-            _check(task, f"reset_state: {name}", tensor, (sim.num_envs, widths[name]), sim.device)
+            shape = getattr(sim.state, name).shape
+            _check(task, f"reset_state: {name}", tensor, tuple(shape), sim.device)
     return states
 
 

@@ -75,6 +75,7 @@ def physics_step(
     num_steps: int,
     num_threads: int,
     lanes: int = 0,
+    xfrc_applied: Tensor | None = None,
 ) -> None:
     """Advances every world by physics steps under held controls.
 
@@ -90,11 +91,15 @@ def physics_step(
         num_threads: Threads to use on a CPU.
         lanes: On a CPU, worlds per vector: 4, 8 (AVX2) or 16 (AVX-512); 0 is the most that it has.
             On a GPU, lanes of a warp that share a world: 1 (also for 0), 2, 4, 8, 16 or 32.
+        xfrc_applied: Force [N] on each body at its centre of mass and torque [N m], in world axes,
+            held over the steps, shape [N, nbody, 6]; none if None.
 
     Raises:
         ValueError: A tensor has the wrong shape, dtype or device, or the CPU lacks such vectors.
     """
-    torch.ops.rlgpu.physics_step(*model, ctrl, *state, *outputs, num_steps, num_threads, lanes)
+    torch.ops.rlgpu.physics_step(
+        *model, ctrl, xfrc_applied, *state, *outputs, num_steps, num_threads, lanes
+    )
 
 
 def register_fake() -> None:

@@ -243,7 +243,7 @@ def _accept_isaacgym(scene: SceneSpec, timing: Timing) -> list[str]:
     from rlgpu.sim.isaacgym.coverage import refusals  # noqa: PLC0415
     from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
 
-    return refusals(build_model(scene, timing))
+    return refusals(build_model(scene, timing), scene)
 
 
 def _on_worlds(

@@ -1,4 +1,4 @@
-"""What a task requires from an engine: a robot, its joint drives and the measured quantities."""
+"""What a task requires from an engine: a robot, what is around it, and the measured quantities."""
 
 from __future__ import annotations
 
@@ -38,16 +38,25 @@ class Drive:
 
 @dataclass(frozen=True)
 class SceneSpec:
-    """One robot on a plane, and the quantities its task reads."""
+    """One robot and what is around it, and the quantities its task reads."""
 
     asset: Path
-    """MJCF file of the robot and its ground, without actuators or sensors."""
+    """MJCF file of the robot, its ground, furniture (bodies without joints) and objects, without
+    actuators or sensors."""
     drives: Mapping[str, Drive]
     """Driven joints by name; the others are passive."""
+    root: str = ""
+    """The robot's root body; empty: the first body of the file."""
+    objects: tuple[str, ...] = ()
+    """Bodies with a free joint of their own beside the robot, in the order of ``object_pos_w``."""
+    force_bodies: tuple[str, ...] = ()
+    """Bodies that the task pushes by ``Simulator.set_forces``, such as rotors, in its order."""
     wrench_bodies: tuple[str, ...] = ()
     """Bodies whose contact wrench is measured, in the order of ``contact_wrench_b``."""
     contact_forces: bool = False
     """Whether the net contact force on every body is measured."""
+    drive_forces: bool = False
+    """Whether the torques of the drives are computed."""
     body_states: bool = False
     """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
     parameters: tuple[str, ...] = ()

@@ -49,6 +49,17 @@ class SimState(NamedTuple):
     """Velocities of the bodies' origins [m/s], shape [N, B, 3]."""
     body_ang_vel_w: Tensor
     """Angular velocities of all bodies [rad/s], shape [N, B, 3]."""
+    drive_force: Tensor
+    """Torque [N m] or force [N] of each joint's drive with the joint's state now, 0 for passive
+    joints, shape [N, J]; J is 0 without the scene's ``drive_forces``."""
+    object_pos_w: Tensor
+    """Positions of the scene's ``objects`` [m], shape [N, K, 3]."""
+    object_quat_w: Tensor
+    """Orientations of the objects, (x, y, z, w), shape [N, K, 4]."""
+    object_lin_vel_w: Tensor
+    """Velocities of the objects' origins [m/s], shape [N, K, 3]."""
+    object_ang_vel_w: Tensor
+    """Angular velocities of the objects [rad/s], shape [N, K, 3]."""
     diverged: Tensor
     """Whether the last step hit a non-finite state and restarted that world, shape [N], bool."""
     overflowed: Tensor
@@ -71,6 +82,14 @@ class ResetState(NamedTuple):
     """Velocity of the root's origin [m/s], shape [N, 3]; None is zero."""
     root_ang_vel_w: Tensor | None = None
     """Angular velocity of the root [rad/s], shape [N, 3]; None is zero."""
+    object_pos_w: Tensor | None = None
+    """Positions of the objects [m], shape [N, K, 3]; None keeps the asset's."""
+    object_quat_w: Tensor | None = None
+    """Orientations of the objects (x, y, z, w), shape [N, K, 4]; None keeps the asset's."""
+    object_lin_vel_w: Tensor | None = None
+    """Velocities of the objects' origins [m/s], shape [N, K, 3]; None is zero."""
+    object_ang_vel_w: Tensor | None = None
+    """Angular velocities of the objects [rad/s], shape [N, K, 3]; None is zero."""
 
     def to(self, dtype: torch.dtype) -> ResetState:
         """Returns the same states in another dtype."""
@@ -99,7 +118,7 @@ class Simulator(Protocol):
     joint_names: tuple[str, ...]
     """Hinge and slide joints in the asset's order."""
     body_names: tuple[str, ...]
-    """Bodies in the asset's order, the world excluded; the first is the root."""
+    """Bodies in the asset's order, the world excluded."""
     joint_lower: Tensor
     """Lower joint limits [rad or m], -inf where unlimited, shape [J]."""
     joint_upper: Tensor
@@ -123,6 +142,22 @@ class Simulator(Protocol):
         Args:
             targets: Torque [N m], force [N], angle [rad] or displacement [m] as each joint's drive
                 defines; ignored for passive joints, shape [N, J].
+        """
+
+    def set_forces(self, forces_w: Tensor) -> None:
+        """Sets the forces on the scene's ``force_bodies``, held until they are set again.
+
+        Args:
+            forces_w: Force at each body's centre of mass, in world axes [N], shape [N, F, 3].
+        """
+
+    def set_root_velocity(self, mask: Tensor, lin_vel_w: Tensor, ang_vel_w: Tensor) -> None:
+        """Gives the floating root of some environments another velocity, as a push would.
+
+        Args:
+            mask: Environments that are pushed, shape [N], bool.
+            lin_vel_w: Velocity of the root's origin [m/s], shape [N, 3].
+            ang_vel_w: Angular velocity of the root [rad/s], shape [N, 3].
         """
 
     def step(self) -> None:

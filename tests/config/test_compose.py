@@ -72,7 +72,7 @@ def test_a_seed_of_minus_one_is_drawn_and_recorded() -> None:
         (["num_env=4"], "num_env is not a key of the configuration; did you mean num_envs"),
         (["train.gama=0.9"], "did you mean train.gamma"),
         (["gamma=0.9"], "did you mean train.gamma"),
-        (["task=Antt"], "task=Antt is not a task; allowed: Ant, Cartpole.*did you mean Ant"),
+        (["task=Antt"], "task=Antt is not a task; allowed: Ant, .*Cartpole.*did you mean Ant"),
         (["train=AntPPQ"], "train=AntPPQ: there is no file .*did you mean AntPPO"),
         (
             ["sim=mujoko"],

@@ -6,15 +6,14 @@ Poses and velocities are worked by hand; see each test. Gravity is 9.81 m/s^2 do
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
 from rlgpu.rotations import quat_rotate
-from rlgpu.sim import ENGINES, Drive, ResetState, SceneSpec, Timing, make_simulator
+from rlgpu.sim import Drive, ResetState, SceneSpec, Timing, make_simulator
+from tests.sim.states import FINE, advance, at_rest, everyone, rows
 
-FINE = Timing(physics_dt=0.001, decimation=1)
 G = 9.81
 
 FREE_BODY = """<mujoco><option gravity="0 0 {gravity}"/><worldbody>
@@ -45,48 +44,6 @@ FOOT = """<mujoco><worldbody>
   <body name="foot" pos="0 0 0.1" quat="{quat}"><joint name="lift" type="slide" axis="{axis}"/>
     <geom type="sphere" size="0.1" pos="0.3 0 0" mass="2" contype="1" conaffinity="0"/>
   </body></worldbody></mujoco>"""
-
-
-ON_CPU = [(engine, "cpu") for engine in ENGINES]
-ON_GPU = [
-    pytest.param((engine, "cuda:0"), marks=pytest.mark.cuda)
-    for engine, entry in ENGINES.items()
-    if "cuda" in entry.devices
-]
-
-
-@pytest.fixture(params=[*ON_CPU, *ON_GPU], ids=lambda where: f"{where[0]}-{where[1]}")
-def make(request, tmp_path: Path):
-    """Returns a function that builds the engine from MJCF text, on a device."""
-    engine, device = request.param
-
-    def build(mjcf: str, n: int = 3, timing: Timing = FINE, **scene):
-        asset = tmp_path / "robot.xml"
-        asset.write_text(mjcf)
-        scene.setdefault("drives", {})
-        where = torch.device(device)
-        return make_simulator(engine, SceneSpec(asset=asset, **scene), timing, n, device=where)
-
-    with torch.device(device):  # where the tests' own tensors go
-        yield build
-
-
-def everyone(sim) -> torch.Tensor:
-    return torch.ones(sim.num_envs, dtype=torch.bool)
-
-
-def advance(sim) -> None:
-    sim.step()
-    sim.refresh()
-
-
-def at_rest(sim, **root) -> ResetState:
-    joints = torch.zeros(sim.num_envs, len(sim.joint_names))
-    return ResetState(joints, joints.clone(), **root)
-
-
-def rows(sim, *values: float) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32).expand(sim.num_envs, -1).clone()
 
 
 def test_joints_and_bodies_are_named_in_the_assets_order(make) -> None:

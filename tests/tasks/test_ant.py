@@ -8,24 +8,20 @@ import pytest
 import torch
 
 from rlgpu.envs import VecEnv
-from rlgpu.sim import ResetState, make_simulator
-from tasks.ant import FEET, JOINTS, OBSERVATION, Ant, AntConfig, ant_reward, progress_to_target
+from tasks.ant import FEET, JOINTS, OBSERVATION, Ant, AntConfig, ant_reward
+from tasks.running import progress_to_target
+from tests.tasks import placing
+from tests.tasks.placing import env_of
 
 
 def make_env(n: int = 2, **changes) -> VecEnv:
-    config = AntConfig(name="Ant", **changes)
-    task = Ant(config)
-    return VecEnv(task, make_simulator("mujoco", task.scene(), config.timing(), n), seed=0)
+    return env_of(Ant, n, **changes)
 
 
-def place(env: VecEnv, **root) -> torch.Tensor:
-    """Puts every ant into one state and returns the observations."""
-    n = env.num_envs
-    values = {k: torch.tensor(v, dtype=torch.float32).expand(n, -1) for k, v in root.items()}
-    values.setdefault("joint_pos", env.task._initial_joint_pos.expand(n, -1))
-    values.setdefault("joint_vel", torch.zeros(n, 8))
-    env.sim.reset(torch.ones(n, dtype=torch.bool), ResetState(**values))
-    return env._observe()
+def place(env: VecEnv, **values) -> torch.Tensor:
+    """Puts every ant into one state, at its start position unless given."""
+    values.setdefault("joint_pos", env.task._initial_joint_pos.tolist())
+    return placing.place(env, **values)
 
 
 def test_the_model_has_the_ants_mass_joints_and_limits() -> None:

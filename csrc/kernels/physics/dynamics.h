@@ -74,7 +74,20 @@ RLGPU_STAGE void acceleration(const Tables<Real<V>>& t, Work<V>& w, int b) {
     w.cfrc[b] = w.cinert[b] * acceleration + cross_force(w.cvel[b], w.cinert[b] * w.cvel[b]);
 }
 
-// qfrc_smooth = actuators + springs + dampers - (gravity, Coriolis and gyroscopic forces).
+// Takes the forces that are applied to bodies off those that their motion takes.
+template <typename V, typename Team>
+RLGPU_STAGE void applied_forces(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  for (int b = team.first(); b < t.nbody; b += team.step()) {
+    if (!t.body_moves[b]) continue;
+    const Applied<V>& applied = w.applied[b];
+    const Vec3<V> torque = applied.torque + cross(w.xipos[b] - w.com[b], applied.force);
+    w.cfrc[b] = {w.cfrc[b].ang - torque, w.cfrc[b].lin - applied.force};
+  }
+  team.sync();
+}
+
+// qfrc_smooth = actuators + springs + dampers + applied forces - (gravity, Coriolis and gyroscopic
+// forces).
 template <typename V, typename Team>
 RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
                                Work<V>& w) {
@@ -83,6 +96,7 @@ RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const
   w.cacc[0] = {Vec3<V>{}, -p.vec3(t.gravity)};
   team.sync();
   outwards(team, t, [&](int b) { acceleration(t, w, b); });
+  if (w.is_pushed) applied_forces(team, t, w);
   inwards(team, t, [&](int b) {
     for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c)
       w.cfrc[b] = w.cfrc[b] + w.cfrc[t.child_body[c]];

@@ -33,6 +33,12 @@ struct Loss {
   V weight, reference, residual, change;
 };
 
+// A force on a body at its own centre of mass, and a torque, in world axes.
+template <typename V>
+struct Applied {
+  Vec3<V> force, torque;
+};
+
 template <typename V>
 struct Work {
   V *qpos, *qvel, *ctrl, *own_parameters;
@@ -53,6 +59,8 @@ struct Work {
   Vec3<V>* columns;  // Jacobians: (normal, tangent, tangent) of each column
   int* live;         // slots that are active in any world of the group
   int num_live;
+  Applied<V>* applied;  // only if is_pushed
+  bool is_pushed;
 
   // Returns the bytes that the arrays need, and places them at memory unless it is null.
   RLGPU_HD size_t place(const Tables<Real<V>>& t, void* memory) {
@@ -76,7 +84,8 @@ struct Work {
     take(contacts, t.num_slots);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
     take(own_parameters, t.num_parameters), take(live, t.num_slots);
-    num_live = 0;
+    take(applied, t.nbody);
+    num_live = 0, is_pushed = false;
     return used;
   }
 };

@@ -19,6 +19,7 @@ struct Call {
   int num_steps;
   void *qpos, *qvel, *qacc;
   const void* ctrl;
+  const void* xfrc_applied;  // null where no body is pushed
   bool* diverged;
   void *wrenches, *xpos, *xquat, *xmat, *subtree_com, *cvel, *cfrc_ext;
 };
@@ -100,6 +101,8 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
   }
   group.load(w.qacc, call.qacc, t.nv);
   group.load(w.ctrl, call.ctrl, t.nu);
+  w.is_pushed = call.xfrc_applied != nullptr;
+  if (w.is_pushed) group.load(reinterpret_cast<V*>(w.applied), call.xfrc_applied, 6 * t.nbody);
   team.sync();
   for (int i = 0; i < call.num_steps; ++i) physics_step(team, t, p, w);
   store_bodies(call, t, w, group);

@@ -12,17 +12,28 @@ from rlgpu.sim.isaacgym.collision import filters_of, ground_of, solid_geoms
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 from rlgpu.sim.mujoco.specials import special_elements, special_options
+from rlgpu.sim.scene import SceneSpec
 
 
-def refusals(model: mujoco.MjModel) -> list[str]:
-    """Returns what in a model Isaac Gym cannot simulate, or this engine cannot hand over."""
+def refusals(model: mujoco.MjModel, scene: SceneSpec) -> list[str]:
+    """Returns what in a scene Isaac Gym cannot simulate, or this engine cannot hand over."""
     return [
+        *_scene(scene),
         *special_elements(model),
         *special_options(model),
         *_trees(model),
         *_joints(model),
         *_contacts(model),
     ]
+
+
+def _scene(scene: SceneSpec) -> Iterator[str]:
+    if scene.objects:
+        yield "it has objects beside the robot"
+    if scene.force_bodies:
+        yield "its task pushes bodies (force_bodies)"
+    if scene.root:
+        yield "its robot is not the first body"
 
 
 def _trees(model: mujoco.MjModel) -> Iterator[str]:

@@ -129,8 +129,6 @@ class Readout:
             slot = self._slots["reset_dof"]
             values = torch.stack((to.joint_pos, to.joint_vel), dim=-1)
             slot[:, self._dofs] = torch.where(mask[:, None, None], values, slot[:, self._dofs])
-        for contact in (state.contact_wrench_b, state.contact_force_w):
-            contact.masked_fill_(mask[:, None, None], 0.0)
         if self._measures_bodies:
             frames = self._kinematics(_root_of(state), state.joint_pos, state.joint_vel)
             for field, value in zip(_bodies_of(state), frames, strict=True):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
+from rlgpu.sim.drive_forces import DriveForces
 from rlgpu.sim.isaacgym.coverage import refusals
 from rlgpu.sim.isaacgym.description import describe
 from rlgpu.sim.isaacgym.exchange import (
@@ -70,7 +71,7 @@ class IsaacGymSimulator:
             EngineFailed: It does not start.
         """
         model = build_model(scene, timing)
-        if reasons := refusals(model):
+        if reasons := refusals(model, scene):
             raise ValueError(f"Isaac Gym cannot simulate {scene.asset.name}: {'; '.join(reasons)}")
         self.num_envs, self.device, self.timing = num_envs, device, timing
         self._settings, self._model = settings, model
@@ -93,6 +94,7 @@ class IsaacGymSimulator:
             model, scene, where, answer, self._host.tensors, forces, write
         )
         self.parameters: Mapping[str, Tensor] = self._parameters.values
+        self._drive_forces = DriveForces(scene, self.joint_names, num_envs, self.parameters, device)
         self._steps, self._told_to_quit = 0, False
         self._pending = torch.zeros(num_envs, dtype=torch.bool, device=device)
         self._may_be_pending = True
@@ -138,6 +140,17 @@ class IsaacGymSimulator:
     def set_targets(self, targets: Tensor) -> None:
         """Sets every joint's drive target, shape [N, J]."""
         self._readout.write_targets(targets)
+        self._drive_forces.targets(targets)
+
+    def set_forces(self, forces_w: Tensor) -> None:
+        """Refuses: scenes with ``force_bodies`` are refused."""
+        raise RuntimeError("the scene has no force_bodies")
+
+    def set_root_velocity(self, mask: Tensor, lin_vel_w: Tensor, ang_vel_w: Tensor) -> None:
+        """Gives the floating root of some environments another velocity."""
+        now = {name: getattr(self.state, name) for name in ResetState._fields}
+        pushed = ResetState(**now)._replace(root_lin_vel_w=lin_vel_w, root_ang_vel_w=ang_vel_w)
+        self._put(mask, pushed)
 
     def step(self) -> None:
         """Advances all environments by one control step; ``refresh`` then reads the result."""
@@ -163,6 +176,7 @@ class IsaacGymSimulator:
     def refresh(self) -> None:
         """Brings ``state`` up to date after ``step``."""
         self._readout.read(self.state)
+        self._drive_forces.write(self.state)
         diverged = self.state.diverged
         if self._host_may_read and not bool(diverged.any()):
             return
@@ -170,9 +184,20 @@ class IsaacGymSimulator:
 
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into the given state, without contacts or history."""
+        self._put(mask, to)
+        for value in self._measured().values():
+            value.masked_fill_(mask.view(-1, *[1] * (value.dim() - 1)), 0.0)
+
+    def _put(self, mask: Tensor, to: ResetState) -> None:
+        """Gives the masked environments a state, which the worker learns with the next step."""
         self._readout.write_reset(self.state, mask, to)
         self._pending |= mask
         self._may_be_pending = True
+
+    def _measured(self) -> dict[str, Tensor]:
+        """Returns the forces measured in the last step."""
+        names = ("contact_wrench_b", "contact_force_w", "drive_force")
+        return {name: getattr(self.state, name) for name in names}
 
     def set_parameter(self, name: str, values: Tensor) -> None:
         """Gives every environment its own value of a physical parameter."""
@@ -188,8 +213,7 @@ class IsaacGymSimulator:
 
     def _saved(self) -> dict[str, Tensor]:
         """Returns what carries over from step to step, as far as Isaac Gym lets it be set."""
-        names = (*ResetState._fields, "contact_wrench_b", "contact_force_w")
-        state = {name: getattr(self.state, name) for name in names}
+        state = {name: getattr(self.state, name) for name in ResetState._fields} | self._measured()
         return {**state, **{f"parameter.{n}": v for n, v in self.parameters.items()}}
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -208,8 +232,8 @@ class IsaacGymSimulator:
             self.set_parameter(name, state[f"parameter.{name}"].to(self.device))
         fields = {name: state[name].to(self.device) for name in ResetState._fields}
         self.reset(torch.ones_like(self._pending), ResetState(**fields))
-        for name in ("contact_wrench_b", "contact_force_w"):
-            getattr(self.state, name).copy_(state[name])
+        for name, value in self._measured().items():
+            value.copy_(state[name])
 
     def close(self) -> None:
         """Ends the worker and frees what it shared."""

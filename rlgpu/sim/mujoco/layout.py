@@ -23,12 +23,24 @@ class Layout(NamedTuple):
     body_names: tuple[str, ...]
     joint_lower: Tensor
     joint_upper: Tensor
+    root: int
+    """Id of the robot's root body."""
     floating: bool
-    """Whether the first joint is free."""
-    qpos: slice
-    """Range of the joints in ``qpos``."""
-    dofs: slice
-    """Range of the joints in ``qvel``."""
+    """Whether the root has a free joint."""
+    root_qpos: slice
+    """Position and orientation of a floating root in ``qpos``."""
+    root_dofs: slice
+    """Its velocity in ``qvel``."""
+    qpos: slice | Tensor
+    """Places of the joints in ``qpos``; a slice, which reads without gathering, if possible."""
+    dofs: slice | Tensor
+    """Places of the joints in ``qvel``; likewise."""
+    object_qpos: slice | Tensor
+    """Places of the objects' positions and orientations in ``qpos``, 7 each."""
+    object_dofs: slice | Tensor
+    """Places of their velocities in ``qvel``, 6 each."""
+    force_bodies: slice | Tensor
+    """Ids of the bodies that the task pushes."""
     driven: Tensor
     """Joint of each actuator, shape [U], int64."""
     position_drives: Tensor
@@ -50,15 +62,25 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
     high = [j.range[1] if on else np.inf for j, on in zip(scalar, limited, strict=True)]
     driven = [names.index(model.actuator(i).name) for i in range(model.nu)]
     tracking = [i for i in range(model.nu) if model.actuator_biastype[i] != _NO_BIAS]
+    root = model.body(scene.root).id if scene.root else 1
+    joint = free_joint(model, root)
+    moved = [free_joint(model, model.body(name).id) for name in scene.objects]
+    qpos = int(model.jnt_qposadr[joint]) if joint >= 0 else 0
+    dof = int(model.jnt_dofadr[joint]) if joint >= 0 else 0
     return Layout(
         joint_names=names,
         body_names=tuple(model.body(i).name for i in range(1, model.nbody)),
         joint_lower=torch.tensor(low, dtype=torch.float32, device=device),
         joint_upper=torch.tensor(high, dtype=torch.float32, device=device),
-        floating=model.njnt > 0 and joints[0].type[0] == mujoco.mjtJoint.mjJNT_FREE,
-        # Joints follow the base without gaps, so slices suffice and no gather is needed.
-        qpos=_contiguous([int(joint.qposadr[0]) for joint in scalar]),
-        dofs=_contiguous([int(joint.dofadr[0]) for joint in scalar]),
+        root=root,
+        floating=joint >= 0,
+        root_qpos=slice(qpos, qpos + 7),
+        root_dofs=slice(dof, dof + 6),
+        qpos=index_of([int(joint.qposadr[0]) for joint in scalar], device),
+        dofs=index_of([int(joint.dofadr[0]) for joint in scalar], device),
+        object_qpos=_ranges([model.jnt_qposadr[j] for j in moved], 7, device),
+        object_dofs=_ranges([model.jnt_dofadr[j] for j in moved], 6, device),
+        force_bodies=index_of([model.body(name).id for name in scene.force_bodies], device),
         driven=torch.tensor(driven, dtype=torch.int64, device=device),
         position_drives=torch.tensor(tracking, dtype=torch.int64, device=device),
         roots=root_index(model, range(1, model.nbody), device),
@@ -68,8 +90,10 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
 
 def index_of(ids: Sequence[int], device: torch.device) -> slice | Tensor:
     """Returns an index of these entries; a slice, which reads without gathering, if possible."""
+    if not ids:
+        return slice(0, 0)
     step = ids[1] - ids[0] if len(ids) > 1 else 1
-    if len(ids) > 0 and step > 0 and list(ids) == [ids[0] + i * step for i in range(len(ids))]:
+    if step > 0 and list(ids) == [ids[0] + i * step for i in range(len(ids))]:
         return slice(ids[0], ids[-1] + 1, step)
     return torch.tensor(ids, dtype=torch.int64, device=device)
 
@@ -82,8 +106,13 @@ def root_index(
     return index_of(roots[:1] if len(set(roots)) == 1 else roots, device)
 
 
-def _contiguous(ids: list[int]) -> slice:
-    first = ids[0] if ids else 0
-    if ids != list(range(first, first + len(ids))):
-        raise ValueError(f"joints must be contiguous in MuJoCo's arrays, got addresses {ids}")
-    return slice(first, first + len(ids))
+def free_joint(model: mujoco.MjModel, body: int) -> int:
+    """Returns the id of a body's free joint; -1 if it has none."""
+    joint = int(model.body_jntadr[body])
+    is_free = joint >= 0 and model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE
+    return joint if is_free else -1
+
+
+def _ranges(starts: Sequence[int], width: int, device: torch.device) -> slice | Tensor:
+    """Returns an index of ``width`` entries from each start on."""
+    return index_of([int(start) + i for start in starts for i in range(width)], device)

@@ -16,7 +16,7 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
 
     Raises:
         ValueError: The asset is missing or malformed, has actuators or ball joints, or a drive,
-            wrench body or parameter has an unknown name.
+            body or parameter has an unknown name.
     """
     # Engines count and report warnings; MuJoCo would also print them and write MUJOCO_LOG.TXT.
     mujoco.set_mju_user_warning(lambda _text: None)
@@ -28,6 +28,9 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
     for kind, wanted, known, where in (
         ("drives", scene.drives, joints, scene.asset),
         ("wrench_bodies", scene.wrench_bodies, bodies, scene.asset),
+        ("force_bodies", scene.force_bodies, bodies, scene.asset),
+        ("root", [scene.root] if scene.root else [], bodies, scene.asset),
+        ("objects", scene.objects, _free_bodies(spec), f"the free bodies of {scene.asset}"),
         ("parameters", scene.parameters, list(PARAMETERS), "the supported parameters"),
     ):
         for name in wanted:
@@ -73,6 +76,12 @@ def _read(asset: Path) -> mujoco.MjSpec:
     if len(spec.bodies) < 2:
         raise ValueError(f"{asset.name} has no body besides the world; a robot needs one")
     return spec
+
+
+def _free_bodies(spec: mujoco.MjSpec) -> list[str]:
+    """Returns the names of the bodies with a free joint."""
+    free = mujoco.mjtJoint.mjJNT_FREE
+    return [b.name for b in spec.bodies if any(joint.type == free for joint in b.joints)]
 
 
 def _said(error: Exception) -> str:

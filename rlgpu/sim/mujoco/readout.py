@@ -8,6 +8,7 @@ axes at the centre of mass of the whole tree; body 0 is the world.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import mujoco
 import torch
@@ -32,7 +33,7 @@ def empty_state(
 
     joints = sum(int(kind) in map(int, SCALAR_JOINTS) for kind in model.jnt_type)
     bodies = model.nbody - 1
-    kept = bodies if scene.body_states else 0
+    kept, objects = bodies if scene.body_states else 0, len(scene.objects)
     state = SimState(
         root_pos_w=zeros(3),
         root_quat_w=zeros(4),
@@ -46,21 +47,49 @@ def empty_state(
         body_quat_w=zeros(kept, 4),
         body_lin_vel_w=zeros(kept, 3),
         body_ang_vel_w=zeros(kept, 3),
+        drive_force=zeros(joints if scene.drive_forces else 0),
+        object_pos_w=zeros(objects, 3),
+        object_quat_w=zeros(objects, 4),
+        object_lin_vel_w=zeros(objects, 3),
+        object_ang_vel_w=zeros(objects, 3),
         diverged=zeros(dtype=torch.bool),
         overflowed=zeros(dtype=torch.bool),
     )
-    state.root_pos_w.copy_(torch.from_numpy(model.body_pos[1].copy()))
-    state.root_quat_w.copy_(torch.from_numpy(model.body_quat[1][XYZW]))
+    root = model.body(scene.root).id if scene.root else 1
+    state.root_pos_w.copy_(torch.from_numpy(model.body_pos[root].copy()))
+    state.root_quat_w.copy_(torch.from_numpy(model.body_quat[root][XYZW]))
     return state
 
 
-def read_root(state: SimState, qpos: Tensor, qvel: Tensor) -> None:
-    """Writes a free root's pose and velocity into ``state``, from [N, nq] and [N, nv]."""
-    state.root_pos_w.copy_(qpos[:, 0:3])
-    state.root_quat_w[:, :3].copy_(qpos[:, 4:7])
-    state.root_quat_w[:, 3].copy_(qpos[:, 3])
-    state.root_lin_vel_w.copy_(qvel[:, 0:3])
-    state.root_ang_vel_w.copy_(quat_rotate(state.root_quat_w, qvel[:, 3:6].float()))
+class FreeBodies(NamedTuple):
+    """Poses and velocities of bodies with free joints, tensors of shape [N, ..., 3 or 4]."""
+
+    pos_w: Tensor
+    quat_w: Tensor
+    lin_vel_w: Tensor
+    ang_vel_w: Tensor
+
+    def read(self, qpos: Tensor, qvel: Tensor) -> None:
+        """Writes them, from rows [..., 7] and [..., 6] of MuJoCo's."""
+        self.pos_w.copy_(qpos[..., 0:3])
+        self.quat_w[..., :3].copy_(qpos[..., 4:7])
+        self.quat_w[..., 3].copy_(qpos[..., 3])
+        self.lin_vel_w.copy_(qvel[..., 0:3])
+        self.ang_vel_w.copy_(quat_rotate(self.quat_w, qvel[..., 3:6].float()))
+
+
+def root_of(state: SimState) -> FreeBodies:
+    """Returns the root's tensors of a state."""
+    return FreeBodies(
+        state.root_pos_w, state.root_quat_w, state.root_lin_vel_w, state.root_ang_vel_w
+    )
+
+
+def objects_of(state: SimState) -> FreeBodies:
+    """Returns the objects' tensors of a state."""
+    return FreeBodies(
+        state.object_pos_w, state.object_quat_w, state.object_lin_vel_w, state.object_ang_vel_w
+    )
 
 
 def read_bodies(state: SimState, derived: Mapping[str, Tensor], roots: slice | Tensor) -> None:
@@ -84,12 +113,24 @@ def reset_positions(where: Layout, to: ResetState) -> Tensor:
     """Returns the positions of a reset, in MuJoCo's order, shape [N, nq]."""
     qpos = where.qpos0.to(to.joint_pos.dtype).repeat(len(to.joint_pos), 1)
     qpos[:, where.qpos] = to.joint_pos
-    if where.floating and to.root_pos_w is not None:
-        qpos[:, 0:3] = to.root_pos_w
-    if where.floating and to.root_quat_w is not None:
-        quat = to.root_quat_w / to.root_quat_w.norm(dim=-1, keepdim=True)
-        qpos[:, 3:7] = quat[:, WXYZ]
+    if where.floating:
+        rows = _with_pose(qpos[:, where.root_qpos], to.root_pos_w, to.root_quat_w)
+        qpos[:, where.root_qpos] = rows
+    if to.object_pos_w is not None or to.object_quat_w is not None:
+        rows = qpos[:, where.object_qpos].view(len(qpos), -1, 7)
+        rows = _with_pose(rows, to.object_pos_w, to.object_quat_w)
+        qpos[:, where.object_qpos] = rows.flatten(1)
     return qpos
+
+
+def _with_pose(rows: Tensor, pos_w: Tensor | None, quat_w: Tensor | None) -> Tensor:
+    """Returns poses of MuJoCo's with other positions and orientations, shape [..., 7]."""
+    pos, quat = rows[..., :3], rows[..., 3:]
+    if pos_w is not None:
+        pos = pos_w
+    if quat_w is not None:
+        quat = (quat_w / quat_w.norm(dim=-1, keepdim=True))[..., WXYZ]
+    return torch.cat((pos, quat), dim=-1)
 
 
 def reset_velocities(where: Layout, to: ResetState, qpos: Tensor, num_dofs: int) -> Tensor:
@@ -103,8 +144,28 @@ def reset_velocities(where: Layout, to: ResetState, qpos: Tensor, num_dofs: int)
     """
     qvel = qpos.new_zeros(len(qpos), num_dofs)
     qvel[:, where.dofs] = to.joint_vel
-    if where.floating and to.root_lin_vel_w is not None:
-        qvel[:, 0:3] = to.root_lin_vel_w
-    if where.floating and to.root_ang_vel_w is not None:
-        qvel[:, 3:6] = quat_rotate_inverse(qpos[:, 3:7][:, XYZW], to.root_ang_vel_w)
+    if where.floating:
+        qvel[:, where.root_dofs] = velocity_rows(
+            qpos[:, where.root_qpos], to.root_lin_vel_w, to.root_ang_vel_w
+        )
+    if to.object_lin_vel_w is not None or to.object_ang_vel_w is not None:
+        poses = qpos[:, where.object_qpos].view(len(qpos), -1, 7)
+        rows = velocity_rows(poses, to.object_lin_vel_w, to.object_ang_vel_w)
+        qvel[:, where.object_dofs] = rows.flatten(1)
     return qvel
+
+
+def velocity_rows(qpos: Tensor, lin_vel_w: Tensor | None, ang_vel_w: Tensor | None) -> Tensor:
+    """Returns velocities of free bodies as MuJoCo has them, shape [..., 6].
+
+    Args:
+        qpos: Their poses, as MuJoCo has them, shape [..., 7].
+        lin_vel_w: Velocities of their origins [m/s], shape [..., 3]; None is zero.
+        ang_vel_w: Angular velocities [rad/s], shape [..., 3]; None is zero.
+    """
+    none = torch.zeros_like(qpos[..., :3])
+    linear = none if lin_vel_w is None else lin_vel_w.to(qpos.dtype)
+    if ang_vel_w is None:
+        return torch.cat((linear, none), dim=-1)
+    angular_b = quat_rotate_inverse(qpos[..., 3:][..., XYZW], ang_vel_w.to(qpos.dtype))
+    return torch.cat((linear, angular_b), dim=-1)

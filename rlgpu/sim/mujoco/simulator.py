@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlgpu.sim.drive_forces import DriveForces
 from rlgpu.sim.mujoco import readout
 from rlgpu.sim.mujoco.layout import layout
 from rlgpu.sim.mujoco.mirror import Mirror
@@ -44,8 +45,12 @@ class MujocoSimulator:
         self.joint_lower, self.joint_upper = where.joint_lower, where.joint_upper
         self._qpos, self._qvel = worlds.array("qpos"), worlds.array("qvel")
         self._ctrl = worlds.array("ctrl")
+        self._forces = worlds.array("xfrc_applied") if scene.force_bodies else None
         self._parameters = Parameters(worlds, scene.parameters, where)
         self.parameters: Mapping[str, Tensor] = self._parameters.values
+        self._drive_forces = DriveForces(
+            scene, self.joint_names, self.num_envs, self.parameters, self.device
+        )
         self._bind_state(scene)
         worlds.prepare(timing.decimation)
         self._read_joints_and_root()
@@ -64,18 +69,32 @@ class MujocoSimulator:
         if scene.wrench_bodies:
             bodies = [self.worlds.model.body(name).id for name in scene.wrench_bodies]
             aliases["contact_wrench_b"] = self.worlds.wrenches(bodies)
-        self._copies_joints = self._qpos.dtype != torch.float32
+        where, is_float32 = self._where, self._qpos.dtype == torch.float32
+        self._copies_joints = not (is_float32 and isinstance(where.qpos, slice))
         if not self._copies_joints:
-            aliases["joint_pos"] = self._qpos[:, self._where.qpos]
-            aliases["joint_vel"] = self._qvel[:, self._where.dofs]
-            if self._where.floating:
-                aliases["root_pos_w"] = self._qpos[:, :3]
-                aliases["root_lin_vel_w"] = self._qvel[:, :3]
+            aliases["joint_pos"] = self._qpos[:, where.qpos]
+            aliases["joint_vel"] = self._qvel[:, where.dofs]
+        if is_float32 and where.floating:
+            aliases["root_pos_w"] = self._qpos[:, where.root_qpos][:, :3]
+            aliases["root_lin_vel_w"] = self._qvel[:, where.root_dofs][:, :3]
         self.state: SimState = state._replace(**aliases)
 
     def set_targets(self, targets: Tensor) -> None:
         """Sets every joint's drive target, shape [N, J]."""
         self._ctrl.copy_(targets.index_select(1, self._where.driven))
+        self._drive_forces.targets(targets)
+
+    def set_forces(self, forces_w: Tensor) -> None:
+        """Sets the forces on the scene's ``force_bodies``, shape [N, F, 3]."""
+        assert self._forces is not None, "the scene has no force_bodies"
+        self._forces[:, self._where.force_bodies, :3] = forces_w.to(self._forces.dtype)
+
+    def set_root_velocity(self, mask: Tensor, lin_vel_w: Tensor, ang_vel_w: Tensor) -> None:
+        """Gives the floating root of some environments another velocity."""
+        where, before = self._where, self._qvel[:, self._where.root_dofs]
+        new = readout.velocity_rows(self._qpos[:, where.root_qpos], lin_vel_w, ang_vel_w)
+        before.copy_(torch.where(mask[:, None], new, before))
+        self._read_joints_and_root()
 
     def step(self) -> None:
         """Advances all environments by one control step; ``refresh`` then reads the result."""
@@ -91,14 +110,20 @@ class MujocoSimulator:
         if self.state.contact_wrench_b.shape[1] > 0:
             self.state.contact_wrench_b.masked_fill_(diverged, 0.0)
         self._read_joints_and_root()
+        self._drive_forces.write(self.state)
         self._refresh_bodies()
 
     def _read_joints_and_root(self) -> None:
         if self._copies_joints:
             self.state.joint_pos.copy_(self._qpos[:, self._where.qpos])
             self.state.joint_vel.copy_(self._qvel[:, self._where.dofs])
-        if self._where.floating:
-            readout.read_root(self.state, self._qpos, self._qvel)
+        where, qpos, qvel = self._where, self._qpos, self._qvel
+        if where.floating:
+            readout.root_of(self.state).read(qpos[:, where.root_qpos], qvel[:, where.root_dofs])
+        if self.state.object_pos_w.shape[1]:
+            poses = qpos[:, where.object_qpos].view(self.num_envs, -1, 7)
+            velocities = qvel[:, where.object_dofs].view(self.num_envs, -1, 6)
+            readout.objects_of(self.state).read(poses, velocities)
 
     def _refresh_bodies(self, mask: Tensor | None = None) -> None:
         if self._body_states:
@@ -111,8 +136,8 @@ class MujocoSimulator:
         qpos = readout.reset_positions(self._where, to)
         qvel = readout.reset_velocities(self._where, to, qpos, self._qvel.shape[1])
         self.worlds.reset(mask, qpos, qvel)
-        self.state.contact_wrench_b.masked_fill_(mask[:, None, None], 0.0)
-        self.state.contact_force_w.masked_fill_(mask[:, None, None], 0.0)
+        for value in self._measured().values():
+            value.masked_fill_(mask.view(-1, *[1] * (value.dim() - 1)), 0.0)
         self._read_joints_and_root()
         self._refresh_bodies(mask)
 
@@ -128,16 +153,17 @@ class MujocoSimulator:
         """Returns a context that lets ``step`` join the CUDA graph torch is capturing."""
         return self.worlds.capturing()
 
-    def _contacts(self) -> dict[str, Tensor]:
+    def _measured(self) -> dict[str, Tensor]:
         return {
             "contact_wrench_b": self.state.contact_wrench_b,
             "contact_force_w": self.state.contact_force_w,
+            "drive_force": self.state.drive_force,
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Returns the worlds' state, their parameters, and the contact quantities."""
-        contacts = {name: value.clone() for name, value in self._contacts().items()}
-        return {**self.worlds.state_dict(), **contacts, **self._parameters.state_dict()}
+        """Returns the worlds' state, their parameters, and the forces measured."""
+        measured = {name: value.clone() for name, value in self._measured().items()}
+        return {**self.worlds.state_dict(), **measured, **self._parameters.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned.
@@ -151,7 +177,7 @@ class MujocoSimulator:
         self.worlds.load_state_dict(state)
         self._read_joints_and_root()
         self._refresh_bodies()
-        for name, value in self._contacts().items():
+        for name, value in self._measured().items():
             value.copy_(state[name])
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.tables import PARAMETER_FIELDS, Tables, model_field
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
 
+_SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied")
 _DERIVED_FIELDS = ("body_invweight0", "dof_invweight0")
 
 
@@ -102,11 +103,12 @@ class FusedWorlds:
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
         if name not in self._arrays:
-            width = {"xquat": 4, "xmat": 9, "cvel": 6, "cfrc_ext": 6}.get(name, 3)
+            width = {"xquat": 4, "xmat": 9}.get(name, 6 if name in _SPATIAL else 3)
             shape = (self.num_worlds, self.model.nbody, width)
             tensor = torch.zeros(shape, device=self.device)
             self._arrays[name] = tensor
-            self._outputs = self._outputs._replace(**{name: tensor})
+            if name != "xfrc_applied":
+                self._outputs = self._outputs._replace(**{name: tensor})
         return self._arrays[name]
 
     def field(self, name: str) -> Tensor:
@@ -137,6 +139,7 @@ class FusedWorlds:
             num_steps=num_steps,
             num_threads=self._threads,
             lanes=self._lanes,
+            xfrc_applied=self._arrays.get("xfrc_applied"),
         )
 
     def check(self) -> None:
@@ -183,8 +186,9 @@ class FusedWorlds:
         return {name: tensor.clone() for name, tensor in self._saved().items()}
 
     def _saved(self) -> dict[str, Tensor]:
-        names = ("qpos", "qvel", "qacc_warmstart", "ctrl")
-        return {name: self._arrays[name] for name in names if self._arrays[name].shape[1] > 0}
+        names = ("qpos", "qvel", "qacc_warmstart", "ctrl", "xfrc_applied")
+        found = {name: self._arrays[name] for name in names if name in self._arrays}
+        return {name: tensor for name, tensor in found.items() if tensor.shape[1] > 0}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""

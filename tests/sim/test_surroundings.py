@@ -1,0 +1,139 @@
+"""Required of every engine: drive torques, pushes, forces, and objects beside the robot.
+
+Numbers are worked by hand; see each test.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlgpu.sim import ENGINES, Drive, ResetState, SceneSpec
+from tests.sim.states import FINE, advance, at_rest, everyone, rows
+from tests.sim.test_conformance import ARM, FREE_BODY
+
+
+def test_drive_forces_follow_the_drives_laws(make) -> None:
+    """An effort as it is set, within its limit; a position drive by its two gains."""
+    # Elbow: 10 * (0.3 - 0.1) - 2 * 0.5 = 1 N m with the state that was read; shoulder: 7, cut to 5.
+    drives = {
+        "shoulder": Drive("effort", effort_limit=5.0),
+        "elbow": Drive("position", stiffness=10.0, damping=2.0),
+    }
+    sim = make(ARM, drives=drives, drive_forces=True)
+    sim.reset(everyone(sim), ResetState(rows(sim, 0.0, 0.1), rows(sim, 0.0, 0.5)))
+    sim.set_targets(rows(sim, 7.0, 0.3))
+    advance(sim)
+    joint_pos, joint_vel = sim.state.joint_pos[:, 1], sim.state.joint_vel[:, 1]
+    tracking = 10.0 * (0.3 - joint_pos) - 2.0 * joint_vel
+    torch.testing.assert_close(sim.state.drive_force[:, 0], torch.full((3,), 5.0))
+    torch.testing.assert_close(sim.state.drive_force[:, 1], tracking)
+    assert 0.5 < float(tracking[0]) < 1.5
+    sim.reset(torch.tensor([True, False, False]), at_rest(sim))
+    assert not sim.state.drive_force[0].any()
+    assert sim.state.drive_force[1].any()
+    assert make(ARM, drives=drives).state.drive_force.shape == (3, 0)
+
+
+def test_a_pushed_root_has_the_new_velocity(make) -> None:
+    """Only where masked; the pose stays, and the next step goes on from there."""
+    sim = make(FREE_BODY.format(gravity=0, com=0.2))
+    sim.reset(everyone(sim), at_rest(sim, root_pos_w=rows(sim, 1, 2, 3)))
+    mask = torch.tensor([True, False, True])
+    sim.set_root_velocity(mask, rows(sim, 1, 0.5, 0), rows(sim, 0, 0, 0))
+    for _ in range(10):
+        advance(sim)
+    moved = sim.state.root_pos_w - rows(sim, 1, 2, 3)
+    wanted = torch.tensor([[0.01, 0.005, 0.0], [0.0, 0.0, 0.0], [0.01, 0.005, 0.0]])
+    torch.testing.assert_close(moved, wanted, atol=1e-6, rtol=0)
+
+
+# A mast with one joint, a ball that is free, and a fixed table, in that order.
+YARD = """<mujoco><option gravity="0 0 {gravity}"/>
+  <default><geom contype="0" conaffinity="0"/></default><worldbody>
+  <body name="mast" pos="0 0 1"><joint name="turn" axis="0 0 1"/>
+    <geom type="capsule" fromto="0 0 0 1 0 0" size=".02" mass="1"/></body>
+  <body name="ball" pos="2 0 1"><freejoint name="ball"/>
+    <geom type="sphere" size=".1" mass="2"/></body>
+  <body name="table" pos="3 0 0"><geom type="box" size=".1 .1 .1"/></body>
+  <body name="sled" pos="4 0 0"><freejoint name="sled"/>
+    <geom type="sphere" size=".1" mass="1"/>
+    <body name="flap"><joint name="flap" axis="0 1 0"/>
+      <geom type="sphere" size=".1" mass="1"/></body></body>
+  </worldbody></mujoco>"""
+
+
+def test_objects_are_reset_and_read_beside_the_robot(make_anything) -> None:
+    """Poses and velocities of a free ball; the joints on both sides of it stay apart."""
+    sim = make_anything(YARD.format(gravity=0), objects=("ball",), root="sled")
+    assert sim.joint_names == ("turn", "flap")
+    quat = rows(sim, 0.5, 0.5, 0.5, 0.5)[:, None]
+    to = ResetState(
+        rows(sim, 0.1, 0.2), rows(sim, 0.3, 0.4), root_pos_w=rows(sim, 7, 8, 9),
+        root_lin_vel_w=rows(sim, 0, 1, 0), object_pos_w=rows(sim, 1, 2, 3)[:, None],
+        object_quat_w=quat, object_lin_vel_w=rows(sim, 4, 5, 6)[:, None],
+        object_ang_vel_w=rows(sim, 1, 2, 3)[:, None],
+    )  # fmt: skip
+    sim.reset(everyone(sim), to)
+    state = sim.state
+    torch.testing.assert_close(state.joint_pos, to.joint_pos)
+    torch.testing.assert_close(state.joint_vel, to.joint_vel)
+    torch.testing.assert_close(state.root_pos_w, to.root_pos_w)
+    torch.testing.assert_close(state.root_lin_vel_w, to.root_lin_vel_w)
+    for name in ("pos_w", "quat_w", "lin_vel_w", "ang_vel_w"):
+        name = f"object_{name}"  # noqa: PLW2901
+        torch.testing.assert_close(getattr(state, name), getattr(to, name))
+    for _ in range(10):
+        advance(sim)
+    torch.testing.assert_close(
+        state.object_pos_w[:, 0], rows(sim, 1.04, 2.05, 3.06), atol=1e-5, rtol=0
+    )
+    saved = sim.state_dict()
+    sim.reset(everyone(sim), at_rest(sim))
+    torch.testing.assert_close(state.object_pos_w[:, 0], rows(sim, 2, 0, 1))
+    assert not state.object_lin_vel_w.any()
+    sim.load_state_dict(saved)
+    torch.testing.assert_close(
+        state.object_pos_w[:, 0], rows(sim, 1.04, 2.05, 3.06), atol=1e-5, rtol=0
+    )
+
+
+def test_a_force_accelerates_a_body(make_anything) -> None:
+    """6 N on the ball of 2 kg: 3 m/s^2; 2 N at the mast's middle: a torque of 1 N m about it."""
+    sim = make_anything(YARD.format(gravity=0), objects=("ball",), force_bodies=("ball", "mast"))
+    forces_w = torch.tensor([[0.0, 0.0, 6.0], [0.0, 2.0, 0.0]]).expand(3, 2, 3).clone()
+    forces_w[1] = 0.0
+    sim.set_forces(forces_w)
+    for _ in range(100):
+        advance(sim)
+    wanted = torch.tensor([0.3, 0.0, 0.3])
+    torch.testing.assert_close(sim.state.object_lin_vel_w[:, 0, 2], wanted, atol=1e-4, rtol=0)
+    # A rod of 1 kg and 1 m, with round ends: its inertia about its end is a little above 1/3.
+    speed = sim.state.joint_vel[:, 0]
+    assert 0.27 < float(speed[0]) < 0.30
+    assert float(speed[1]) == 0.0
+    assert torch.equal(speed[0], speed[2])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"objects": ("mast",)}, "objects: 'mast' is not in the free bodies of"),
+        ({"force_bodies": ("rotor",)}, "force_bodies: 'rotor' is not in"),
+        ({"root": "hull"}, "root: 'hull' is not in"),
+    ],
+)
+def test_unknown_bodies_are_refused(make, changed, said) -> None:
+    """With the names that exist."""
+    with pytest.raises(ValueError, match=said):
+        make(YARD.format(gravity=0), **changed)
+
+
+@pytest.mark.parametrize("changed", [{"objects": ("ball",)}, {"force_bodies": ("ball",)}])
+def test_isaac_gym_says_what_it_lacks(changed, tmp_path) -> None:
+    """By name, so that ``sim=auto`` passes over it."""
+    asset = tmp_path / "yard.xml"
+    asset.write_text(YARD.format(gravity=0))
+    reasons = ENGINES["isaacgym"].accept(SceneSpec(asset=asset, drives={}, **changed), FINE)
+    wanted = "objects beside" if "objects" in changed else "pushes bodies"
+    assert any(wanted in reason for reason in reasons)
