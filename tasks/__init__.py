@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from rlgpu.envs import Task
 from tasks.ant import Ant
+from tasks.anymal import Anymal
+from tasks.anymal_terrain import AnymalTerrain
 from tasks.cartpole import Cartpole
+from tasks.g1 import G1
+from tasks.go2 import Go2
 from tasks.humanoid import Humanoid
 
-TASKS: dict[str, type[Task]] = {"Ant": Ant, "Cartpole": Cartpole, "Humanoid": Humanoid}
+TASKS: dict[str, type[Task]] = {
+    task.__name__: task for task in (Ant, Anymal, AnymalTerrain, Cartpole, G1, Go2, Humanoid)
+}

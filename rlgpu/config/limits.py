@@ -32,7 +32,7 @@ class Range:
 
     def __contains__(self, value: float) -> bool:
         """Returns whether a number is allowed; NaN never is."""
-        if math.isinf(value) and not self.infinite:
+        if isinstance(value, float) and math.isinf(value) and not self.infinite:
             return False
         return (value > self.low if self.above else value >= self.low) and value <= self.high
 

@@ -3,6 +3,7 @@
 from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
 from rlgpu.envs.foreign import ForeignSettings, ForeignTask, Stepped, foreign_task
+from rlgpu.envs.reward_terms import RewardTerms
 from rlgpu.envs.task import Outcome, Task, TaskConfig, observation_space_of, uniform
 from rlgpu.envs.vec_env import Step, VecEnv, WorldCounts
 
@@ -11,6 +12,7 @@ __all__ = [
     "ForeignSettings",
     "ForeignTask",
     "Outcome",
+    "RewardTerms",
     "Step",
     "Stepped",
     "Task",

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.envs.task import Task
+from rlgpu.envs.task import Outcome, Task
 from rlgpu.errors import UsageError, line_in
 from rlgpu.sim import ResetState, SceneSpec, Simulator
 
@@ -104,10 +104,13 @@ def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
     return observations
 
 
-def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor) -> None:
+def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor) -> list[str]:
     """Checks what a task returns in a step, on the states after a reset; restores its buffers.
 
     Rewards need not be finite there: no step has been taken yet.
+
+    Returns:
+        The names of the numbers that it reports.
 
     Raises:
         UsageError: Something has the wrong shape, dtype or device, or a target is not finite.
@@ -116,16 +119,25 @@ def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor
     before = {name: buffer.clone() for name, buffer in task.buffers.items()}
     with explained(type(task), "targets"):
         targets = task.targets(actions)
+    if type(task).forces is not Task.forces:
+        with explained(type(task), "forces"):
+            forces = task.forces(sim.state, actions)
+        wanted = (num_envs, len(task.scene().force_bodies), 3)
+        _check(task, "forces", forces, wanted, device)
     _check(task, "targets", targets, (num_envs, len(sim.joint_names)), device)
     with explained(type(task), "evaluate"):
         outcome = task.evaluate(sim.state, actions, observations)
-    if not (isinstance(outcome, tuple) and len(outcome) == 2):
+    if not (isinstance(outcome, tuple) and len(outcome) in (2, 3)):
         raise _wrong(task, "evaluate", type(outcome).__name__, "an rlgpu.envs.Outcome")
-    rewards, terminated = outcome
+    rewards, terminated, reported = Outcome(*outcome)
     _check(task, "evaluate: rewards", rewards, (num_envs,), device, finite=False)
     _check(task, "evaluate: terminated", terminated, (num_envs,), device, torch.bool)
+    for name, number in (reported or {}).items():
+        shape = () if isinstance(number, Tensor) and number.dim() == 0 else (num_envs,)
+        _check(task, f"evaluate: reported {name}", number, shape, device, finite=False)
     for name, buffer in before.items():
         task.buffers[name].copy_(buffer)
+    return list(reported or {})
 
 
 def nan_source(task: Task, sim: Simulator, actions: Tensor, generator: torch.Generator) -> str:

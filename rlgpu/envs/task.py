@@ -53,6 +53,9 @@ class Outcome(NamedTuple):
     """Rewards, shape [N]."""
     terminated: Tensor
     """Whether the episode ended in failure (not by the time limit), shape [N], bool."""
+    reported: dict[str, Tensor] | None = None
+    """Further numbers to log by name, such as the terms of the reward; their means over
+    environments and steps are columns of ``metrics.csv``; each of shape [N] or []."""
 
 
 def observation_space_of(task: Task) -> ObservationSpace:
@@ -115,6 +118,25 @@ class Task(ABC):
     @abstractmethod
     def targets(self, actions: Tensor) -> Tensor:
         """Returns the drive targets for clamped actions, [N, A] -> [N, J]."""
+
+    def forces(self, state: SimState, actions: Tensor) -> Tensor:
+        """Returns the forces on the scene's ``force_bodies`` [N], in world axes, shape [N, F, 3].
+
+        Called with every action if the scene has such bodies; the forces are held until the next.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has force_bodies, but no forces")
+
+    def draw(self, generator: torch.Generator) -> None:  # noqa: B027  (most tasks need none)
+        """Draws the random numbers of a step into tensors made in ``bind``.
+
+        Called before ``advance`` in every step, outside compiled code.
+        """
+
+    def advance(self, state: SimState) -> None:  # noqa: B027  (most tasks have nothing to change)
+        """Changes what changes along an episode, such as commands, or pushes the robot.
+
+        Called after every step, before it is observed and evaluated.
+        """
 
     @abstractmethod
     def observe(self, state: SimState, actions: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -45,6 +47,9 @@ class VecEnv:
 
     continues_episodes = True
     """Whether a state that is restored goes on with its episodes."""
+    reported: Mapping[str, Tensor] = MappingProxyType({})
+    """Numbers that the task reports: sums over steps of their means over environments, since they
+    were last zeroed, each of shape []."""
 
     def __init__(self, task: Task, sim: Simulator, *, seed: int, use_compile: bool = False) -> None:
         """Connects a task to an engine and resets every environment.
@@ -72,12 +77,14 @@ class VecEnv:
         none = torch.zeros((), dtype=torch.int64, device=self.device)
         self.counts = WorldCounts(none, none.clone())
         self.host_may_read = host_may_read(self.device)
+        self._pushes_bodies = type(task).forces is not Task.forces
         self._shapes = ((self.num_envs, self.num_observations), (self.num_envs,), (self.num_envs,))
         checks.bind(task, sim)
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone, checks.reset_state(task, sim, self.generator))
         first = checks.observation(task, sim, self._actions)
-        checks.check_step(task, sim, self._actions, first)
+        names = checks.check_step(task, sim, self._actions, first)
+        self.reported = {name: torch.zeros((), device=self.device) for name in names}
         # Always overwritten in place: a CUDA graph reads it at this address.
         self.observations = self._observe().clone()
         self._begin = compiled(self._begin_step, use_compile)
@@ -119,6 +126,7 @@ class VecEnv:
         return self._end()
 
     def _end(self) -> Step:
+        self.task.draw(self.generator)
         if not self.host_may_read:
             return self._finish(self.task.reset_state(self.generator))
         step = self._evaluate()
@@ -131,6 +139,8 @@ class VecEnv:
         limit = self.task.config.clip_actions
         self._actions.copy_(actions.clamp(-limit, limit))
         self.sim.set_targets(self.task.targets(self._actions))
+        if self._pushes_bodies:
+            self.sim.set_forces(self.task.forces(self.sim.state, self._actions))
 
     def _finish_step(self, to: ResetState) -> Step:
         """Does everything that follows the physics, without reading tensors on the host."""
@@ -143,8 +153,10 @@ class VecEnv:
         config, state = self.task.config, self.sim.state
         self.sim.refresh()
         self.episode_step += 1
+        self.task.advance(state)
         observations = self._observe()
-        rewards, terminated = self.task.evaluate(state, self._actions, observations)
+        outcome = self.task.evaluate(state, self._actions, observations)
+        rewards, terminated = outcome[:2]
         shapes = (observations.shape, rewards.shape, terminated.shape)
         if shapes != self._shapes:  # they would be broadcast
             raise ValueError(
@@ -154,6 +166,8 @@ class VecEnv:
         # The engine has restarted diverged worlds, so their rewards are meaningless.
         terminated = terminated | state.diverged
         rewards = rewards.masked_fill(state.diverged, 0.0)
+        for name, total in self.reported.items():
+            total.add_(outcome[2][name].mean())  # type: ignore[index]
         self.counts.diverged.add_(state.diverged.sum())
         self.counts.overflowed.add_(state.overflowed.sum())
         truncated = (self.episode_step >= config.episode_length) & ~terminated

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from rlgpu.terrain import HeightField
+
 PARAMETERS = (
     "body_mass",
     "friction",
@@ -45,6 +47,8 @@ class SceneSpec:
     actuators or sensors."""
     drives: Mapping[str, Drive]
     """Driven joints by name; the others are passive."""
+    terrain: HeightField | None = None
+    """Uneven ground in the place of the asset's plane."""
     root: str = ""
     """The robot's root body; empty: the first body of the file."""
     objects: tuple[str, ...] = ()

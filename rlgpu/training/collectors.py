@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ class Collector(Protocol):
 
     counts: WorldCounts[Tensor]
     """The environments' counts after the last rollout, on the learner's device."""
+    reported: Mapping[str, Tensor]
+    """What the task reported, summed over the last rollout's steps, on the learner's device."""
 
     def collect(self) -> None:
         """Fills the storage with one rollout of ``horizon_length`` steps."""
@@ -46,7 +49,7 @@ class CapturedCollector:
     ) -> None:
         """Prepares the phase; the environments and the agent must be on the same device."""
         self._env, self._agent, self._storage = env, agent, storage
-        self.counts = env.counts
+        self.counts, self.reported = env.counts, env.reported
         self._phase = Phase(
             self._rollout,
             agent.device,
@@ -61,6 +64,8 @@ class CapturedCollector:
         self._phase()
 
     def _rollout(self) -> None:
+        for total in self.reported.values():
+            total.zero_()
         for t in range(self._storage.horizon_length):
             self._storage.observations[t].copy_(self._env.observations)
             _step(self._env, self._storage, t, self._agent.act(self._storage, t))
@@ -80,6 +85,9 @@ class StepwiseCollector:
         self._env, self._storage = env, storage
         # Copies on the learner's device: a captured update reads them at a fixed address.
         self.counts = WorldCounts(*(count.to(agent.device, copy=True) for count in env.counts))
+        self.reported: Mapping[str, Tensor] = {
+            name: total.to(agent.device, copy=True) for name, total in env.reported.items()
+        }
         self._act: list[Phase[Any]] = [
             Phase(partial(agent.act, storage, t), agent.device, name="policy", enabled=cuda_graphs)
             for t in range(storage.horizon_length)
@@ -88,6 +96,8 @@ class StepwiseCollector:
     def collect(self) -> None:
         """Fills the storage with one rollout."""
         env, storage = self._env, self._storage
+        for total in env.reported.values():
+            total.zero_()
         with one_torch_thread(env.device):
             for t, act in enumerate(self._act):
                 storage.observations[t].copy_(env.observations)
@@ -95,6 +105,8 @@ class StepwiseCollector:
         storage.last_observations.copy_(env.observations)
         for ours, theirs in zip(self.counts, env.counts, strict=True):
             ours.copy_(theirs)
+        for name, ours in self.reported.items():
+            ours.copy_(env.reported[name])
 
 
 def _step(env: VecEnv, storage: RolloutStorage, t: int, actions: Tensor) -> None:

@@ -30,8 +30,8 @@ class IterationRecord(NamedTuple):
 
     def row(self) -> dict[str, float]:
         """Returns all numbers by name, in the column order of ``metrics.csv``."""
-        parts = {name: value for part in self.numbers for name, value in part._asdict().items()}
-        return {**dict(zip(self._fields[:-1], self[:-1], strict=True)), **parts}
+        own = dict(zip(self._fields[:-1], self[:-1], strict=True))
+        return {**own, **self.numbers.by_name()}
 
 
 # Tags of rl_games where the meaning is the same. rl_games reports twice our value loss,
@@ -139,9 +139,12 @@ def _events(record: IterationRecord, row: Mapping[str, float], *, first: bool) -
     from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415
 
     steps, episodes = record.env_steps, record.numbers.episodes
-    by_axis = [
-        (steps, {_TAGS.get(name, f"info/{name}"): x for name, x in row.items() if name not in _OWN})
-    ]
+    task = record.numbers.task
+
+    def tag(name: str) -> str:
+        return f"episode/{name}" if name in task else _TAGS.get(name, f"info/{name}")
+
+    by_axis = [(steps, {tag(name): x for name, x in row.items() if name not in _OWN})]
     if episodes.episodes > 0:
         axes = (("step", steps), ("iter", record.iteration), ("time", int(record.wall_time)))
         by_axis += [

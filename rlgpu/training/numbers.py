@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
@@ -25,19 +26,31 @@ class IterationNumbers(NamedTuple, Generic[Number]):
     episodes: EpisodeMeans[Number]
     worlds: WorldCounts[Number]
     update: UpdateMetrics[Number]
+    task: Mapping[str, Number] = MappingProxyType({})
+    """Means over environments and steps of what the task reports, by name."""
+
+    def by_name(self) -> dict[str, Number]:
+        """Returns all numbers by their names."""
+        parts = (part._asdict() for part in (self.episodes, self.worlds, self.update))
+        return {name: x for part in (*parts, self.task) for name, x in part.items()}
 
     @staticmethod
     def pack(numbers: IterationNumbers[Tensor]) -> Tensor:
         """Returns all numbers as one tensor, shape [K], float64."""
-        flat = [number.double() for part in numbers for number in part]
-        return torch.stack(flat)
+        return torch.stack([number.double() for number in numbers.by_name().values()])
 
     @staticmethod
-    def unpack(packed: Sequence[float]) -> IterationNumbers[float]:
-        """Returns the numbers from values packed by ``pack``."""
+    def unpack(packed: Sequence[float], names: Iterable[str] = ()) -> IterationNumbers[float]:
+        """Returns the numbers from values packed by ``pack``.
+
+        Args:
+            packed: The values.
+            names: Names of what the task reports.
+        """
         values = iter(packed)
         return IterationNumbers(
             EpisodeMeans(*islice(values, len(EpisodeMeans._fields))),
             WorldCounts(*islice(values, len(WorldCounts._fields))),
             UpdateMetrics(*islice(values, len(UpdateMetrics._fields))),
+            dict(zip(names, values, strict=True)),
         )

@@ -145,7 +145,9 @@ class Trainer:
         storage = self.storage
         self.statistics.update(storage.rewards, storage.ended)
         metrics = self.agent.update(storage)
-        numbers = IterationNumbers(self.statistics.means(), self.collector.counts, metrics)
+        steps = storage.horizon_length
+        task = {name: total / steps for name, total in self.collector.reported.items()}
+        numbers = IterationNumbers(self.statistics.means(), self.collector.counts, metrics, task)
         return IterationNumbers.pack(numbers)
 
     def _record(self, arrived: Arrived) -> IterationRecord:
@@ -156,7 +158,7 @@ class Trainer:
             wall_time=self.wall_time,
             steps_per_second=batch / arrived.seconds,
             collect_steps_per_second=batch / arrived.rollout_seconds,
-            numbers=IterationNumbers.unpack(arrived.numbers),
+            numbers=IterationNumbers.unpack(arrived.numbers, self.env.reported),
         )
 
     @property

@@ -20,6 +20,9 @@ from tasks import TASKS
 from tests.conftest import ROOT
 from tests.sim.models import random_robot, task_model
 
+COVERED = [name for name in TASKS if name != "AnymalTerrain"]
+"""Tasks whose models the fused engine simulates; it has no height fields."""
+
 
 def exact(model: mujoco.MjModel) -> mujoco.MjModel:
     """Lets MuJoCo's solver run until it cannot improve."""
@@ -37,8 +40,9 @@ class Recorded:
         rng = np.random.default_rng(seed)
         data = mujoco.MjData(model)
         data.qvel[:] = rng.normal(size=model.nv)
-        # The tasks' motors reach 15 N m; limited drives less.
+        # The tasks' motors reach 15 N m, limited ones less; position drives move by half a radian.
         reach = np.where(model.actuator_forcelimited, model.actuator_forcerange[:, 1], 15.0)
+        reach[model.actuator_biastype != mujoco.mjtBias.mjBIAS_NONE] = 0.5
         before, after = [], []
         for step in range(num_steps):
             if step % 5 == 0:
@@ -74,7 +78,7 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
     return float(((ours - theirs).abs().amax(dim=1) / scale).max())
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", COVERED)
 def test_a_step_in_double_precision_is_mujocos(name) -> None:
     """Positions, velocities and accelerations of the tasks' models, to 1e-9."""
     model = exact(task_model(name))
@@ -105,7 +109,7 @@ def test_a_step_of_a_random_robot_is_mujocos(rng, seed) -> None:
 
 
 @pytest.mark.parametrize("lanes", [0, 4, 8, 16])
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", COVERED)
 def test_a_control_step_in_single_precision_is_close(name, lanes) -> None:
     """At accelerations of thousands: velocities to 1e-4 in 99 of 100 worlds, positions to 2e-5.
 

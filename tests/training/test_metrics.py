@@ -22,22 +22,26 @@ def make_record(iteration: int, mean_return: float) -> IterationRecord:
         EpisodeMeans(mean_return, 7.0, finished),
         WorldCounts(2.0, 0.0),
         UpdateMetrics(*(0.5 + i for i in range(len(UpdateMetrics._fields)))),
+        {"reward_alive": 0.25},
     )
     return IterationRecord(iteration, 100 * iteration, 1.25, 1000.0, 2000.0, numbers)
 
 
 def test_packing_and_unpacking_keeps_every_number_under_its_name() -> None:
-    """Every field of every part, in float64."""
+    """Every field of every part, and what the task reports, in float64."""
     parts = EpisodeMeans, WorldCounts, UpdateMetrics
     count = sum(len(part._fields) for part in parts)
     flat = iter(torch.arange(float(count)))
-    numbers = IterationNumbers(*(part(*(next(flat) for _ in part._fields)) for part in parts))
-    packed = IterationNumbers.pack(numbers)
+    filled = [part(*(next(flat) for _ in part._fields)) for part in parts]
+    task = {"reward_alive": torch.tensor(-1.0), "terrain_level": torch.tensor(-2.0)}
+    packed = IterationNumbers.pack(IterationNumbers(*filled, task))
     assert packed.dtype == torch.float64
-    unpacked = IterationNumbers.unpack(packed.tolist())
-    for part, back in zip(numbers, unpacked, strict=True):
+    assert len(packed) == count + 2
+    unpacked = IterationNumbers.unpack(packed.tolist(), task)
+    for part, back in zip(filled, unpacked, strict=False):
         for name, value in part._asdict().items():
             assert getattr(back, name) == value.item()
+    assert unpacked.task == {"reward_alive": -1.0, "terrain_level": -2.0}
 
 
 def test_one_row_per_iteration_and_a_curve_are_written(tmp_path: Path) -> None:
@@ -58,6 +62,7 @@ def test_one_row_per_iteration_and_a_curve_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     assert rows[1]["env_steps"] == "200"
     assert rows[1]["diverged"] == "2"
+    assert rows[1]["reward_alive"] == "0.25"
     assert set(UpdateMetrics._fields) <= set(rows[0])
 
 

@@ -32,6 +32,8 @@ def _scene(scene: SceneSpec) -> Iterator[str]:
         yield "it has objects beside the robot"
     if scene.force_bodies:
         yield "its task pushes bodies (force_bodies)"
+    if scene.terrain is not None:
+        yield "it has uneven ground (terrain)"
     if scene.root:
         yield "its robot is not the first body"
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.scene import PARAMETERS, Drive, SceneSpec, Timing
+from rlgpu.terrain import HeightField
 
 
 def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
@@ -36,6 +37,8 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
         for name in wanted:
             if name not in known:
                 raise ValueError(f"{kind}: {name!r} is not in {where}; it has {known}")
+    if scene.terrain is not None:
+        _lay_terrain(spec, scene.terrain, scene.asset)
     for joint in joints:
         if joint in scene.drives:
             _add_actuator(spec, joint, scene.drives[joint])
@@ -76,6 +79,28 @@ def _read(asset: Path) -> mujoco.MjSpec:
     if len(spec.bodies) < 2:
         raise ValueError(f"{asset.name} has no body besides the world; a robot needs one")
     return spec
+
+
+def _lay_terrain(spec: mujoco.MjSpec, terrain: HeightField, asset: Path) -> None:
+    """Puts a height field in the place of the asset's plane."""
+    planes = [g for g in spec.worldbody.geoms if g.type == mujoco.mjtGeom.mjGEOM_PLANE]
+    if len(planes) != 1:
+        raise ValueError(
+            f"terrain takes the place of the ground's plane, of which {asset.name} has "
+            f"{len(planes)}, not one"
+        )
+    heights, (plane,) = terrain.heights, planes
+    low, high = float(heights.min()), float(heights.max())
+    half = [(n - 1) / 2 * terrain.spacing for n in heights.shape]
+    spec.add_hfield(
+        name="terrain", nrow=heights.shape[1], ncol=heights.shape[0],
+        size=[*half, max(high - low, 1e-3), 1.0],
+        userdata=heights.T.astype(np.float32).flatten(),  # rows along y
+    )  # fmt: skip
+    # Colours by height do not exist; the material's grid shows the shape.
+    plane.type, plane.hfieldname = mujoco.mjtGeom.mjGEOM_HFIELD, "terrain"
+    plane.size = [0.0, 0.0, 0.0]
+    plane.pos = [terrain.corner[0] + half[0], terrain.corner[1] + half[1], low]
 
 
 def _free_bodies(spec: mujoco.MjSpec) -> list[str]:

@@ -1,0 +1,227 @@
+"""Uneven ground: tiles of slopes, stairs, blocks, stones and rough patches, in rising levels.
+
+A tile is a square of heights with a flat platform in its middle, where a robot starts; a map puts
+tiles side by side, one row for each level. Source: legged_gym, utils/terrain.py, whose sizes the
+levels have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Heights = NDArray[np.float32]
+SPACING = 0.1
+"""Distance between samples [m]."""
+PLATFORM = 3.0
+"""Side of the flat middle of a tile [m]; 1 m among stones."""
+
+
+class HeightField(NamedTuple):
+    """Ground as a grid of heights; between samples it is interpolated."""
+
+    heights: Heights
+    """Heights [m], shape [X, Y]."""
+    corner: tuple[float, float]
+    """Position of sample (0, 0) [m]."""
+    spacing: float = SPACING
+    """Distance between samples [m]."""
+
+    def sampler(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Returns a function of points [m], [..., 2], that returns the heights there [m], [...].
+
+        Heights are interpolated between the four samples around; beyond the edge, those at it.
+        """
+        grid = torch.from_numpy(self.heights).to(device)
+        corner = torch.tensor(self.corner, device=device)
+        last = torch.tensor(grid.shape, device=device) - 1
+        flat, width = grid.flatten(), grid.shape[1]
+
+        def sample(points_w: Tensor) -> Tensor:
+            place = ((points_w - corner) / self.spacing).clamp(min=0.0).minimum(last)
+            low = place.long().minimum(last - 1)
+            x, y = (place - low).unbind(-1)
+            at = low[..., 0] * width + low[..., 1]
+            near = flat[at] * (1 - y) + flat[at + 1] * y
+            far = flat[at + width] * (1 - y) + flat[at + width + 1] * y
+            return near * (1 - x) + far * x
+
+        return sample
+
+
+class TerrainMap(NamedTuple):
+    """Tiles of rising levels, and where robots start on them."""
+
+    field: HeightField
+    starts: NDArray[np.float32]
+    """Middles of the tiles [m], shape [levels, columns, 3]."""
+
+
+def make_map(
+    proportions: Mapping[str, float], *, num_levels: int, num_columns: int, tile: float,
+    border: float, seed: int,
+) -> TerrainMap:  # fmt: skip
+    """Builds a map: levels along x, kinds of ground along y, flat ground around.
+
+    Args:
+        proportions: Share of the columns that each kind of ``KINDS`` has.
+        num_levels: Number of levels, from easy to hard.
+        num_columns: Number of tiles of each level.
+        tile: Side of a tile [m].
+        border: Width of the flat ground around [m].
+        seed: Seed of what is random about it.
+    """
+    rng = np.random.default_rng(seed)
+    side, edge = round(tile / SPACING), round(border / SPACING)
+    grid = np.zeros((num_levels * side + 2 * edge + 1, num_columns * side + 2 * edge + 1))
+    starts = np.zeros((num_levels, num_columns, 3))
+    kinds = _spread(proportions, num_columns)
+    for level in range(num_levels):
+        for column, kind in enumerate(kinds):
+            heights = KINDS[kind](side, level / max(num_levels - 1, 1), rng)
+            x, y = edge + level * side, edge + column * side
+            grid[x : x + side, y : y + side] = heights
+            middle = slice(side // 2 - 10, side // 2 + 10)
+            start = ((level + 0.5) * tile, (column + 0.5) * tile, heights[middle, middle].max())
+            starts[level, column] = start
+    field = HeightField(grid.astype(np.float32), (-border, -border))
+    return TerrainMap(field, starts.astype(np.float32))
+
+
+def _spread(proportions: Mapping[str, float], count: int) -> list[str]:
+    """Returns kinds for columns, in as many as their shares say."""
+    total = sum(proportions.values())
+    bounds = np.cumsum([share / total for share in proportions.values()])
+    names = list(proportions)
+    return [names[int(np.searchsorted(bounds, (i + 0.5) / count))] for i in range(count)]
+
+
+def _distance(side: int) -> Heights:
+    """Returns each sample's distance from the middle, the larger of along x and y [m]."""
+    along = np.abs(np.arange(side) - (side - 1) / 2) * SPACING
+    return np.maximum(along[:, None], along[None, :]).astype(np.float32)
+
+
+def slope(side: int, grade: float) -> Heights:
+    """Returns a pyramid whose middle is high, or low for a negative grade; its edge is at 0.
+
+    Args:
+        side: Samples along a side.
+        grade: Rise over run.
+    """
+    distance = _distance(side)
+    run = distance.max() - np.maximum(distance, PLATFORM / 2)
+    return (grade * run).astype(np.float32)
+
+
+def stairs(side: int, step_height: float, step_width: float = 0.31) -> Heights:
+    """Returns stairs that go up to the middle, or down for a negative height.
+
+    Args:
+        side: Samples along a side.
+        step_height: Height of a step [m].
+        step_width: Width of a step [m].
+    """
+    distance = _distance(side)
+    run = distance.max() - np.maximum(distance, PLATFORM / 2)
+    return (step_height * np.floor(run / step_width + 1e-6)).astype(np.float32)
+
+
+def blocks(side: int, height: float, rng: np.random.Generator, *, count: int = 20) -> Heights:
+    """Returns flat ground with rectangular blocks and holes of half or all of a height.
+
+    Args:
+        side: Samples along a side.
+        height: Largest height of a block [m].
+        rng: Where they are, how large and how high.
+        count: Number of blocks.
+    """
+    heights = np.zeros((side, side), dtype=np.float32)
+    for _ in range(count):
+        size = rng.integers(round(1.0 / SPACING), round(2.0 / SPACING), 2)
+        x, y = (int(rng.integers(0, side - int(n))) for n in size)
+        heights[x : x + size[0], y : y + size[1]] = height * rng.choice([-1, -0.5, 0.5, 1])
+    heights[_distance(side) < PLATFORM / 2] = 0.0
+    return heights
+
+
+def stones(side: int, size: float, gap: float, rng: np.random.Generator) -> Heights:
+    """Returns stones with gaps of 1 m depth between them.
+
+    Args:
+        side: Samples along a side.
+        size: Side of a stone [m].
+        gap: Distance between stones [m].
+        rng: How rows of stones are shifted.
+    """
+    heights = np.full((side, side), -1.0, dtype=np.float32)
+    wide, between = max(round(size / SPACING), 1), max(round(gap / SPACING), 1)
+    for x in range(0, side, wide + between):
+        shift = int(rng.integers(0, wide))
+        for y in range(-shift, side, wide + between):
+            heights[x : x + wide, max(y, 0) : max(y + wide, 0)] = 0.0
+    heights[_distance(side) < 0.5] = 0.0
+    return heights
+
+
+def rough(side: int, height: float, rng: np.random.Generator, *, every: int = 2) -> Heights:
+    """Returns random heights, drawn on a coarser grid and interpolated.
+
+    Args:
+        side: Samples along a side.
+        height: Largest height up and down [m].
+        rng: The heights.
+        every: Samples between those that are drawn.
+    """
+    coarse = rng.uniform(-height, height, (side // every + 2, side // every + 2))
+    place = np.arange(side) / every
+    low = place.astype(int)
+    share = place - low
+    rows = coarse[low] * (1 - share)[:, None] + coarse[low + 1] * share[:, None]
+    heights = rows[:, low] * (1 - share) + rows[:, low + 1] * share
+    return heights.astype(np.float32)
+
+
+def _smooth_slope(side: int, level: float, rng: np.random.Generator) -> Heights:
+    return slope(side, 0.4 * level * rng.choice([-1, 1]))
+
+
+def _rough_slope(side: int, level: float, rng: np.random.Generator) -> Heights:
+    return _smooth_slope(side, level, rng) + rough(side, 0.05, rng)
+
+
+def _stairs_up(side: int, level: float, rng: np.random.Generator) -> Heights:
+    return stairs(side, -(0.05 + 0.18 * level))
+
+
+def _stairs_down(side: int, level: float, rng: np.random.Generator) -> Heights:
+    return stairs(side, 0.05 + 0.18 * level)
+
+
+def _blocks(side: int, level: float, rng: np.random.Generator) -> Heights:
+    return blocks(side, 0.05 + 0.2 * level, rng)
+
+
+def _stones(side: int, level: float, rng: np.random.Generator) -> Heights:
+    return stones(side, 1.5 * (1.05 - level), 0.1 if level else SPACING, rng)
+
+
+KINDS: Mapping[str, Callable[[int, float, np.random.Generator], Heights]] = {
+    "smooth_slope": _smooth_slope,
+    "rough_slope": _rough_slope,
+    "stairs_up": _stairs_up,
+    "stairs_down": _stairs_down,
+    "blocks": _blocks,
+    "stones": _stones,
+}
+"""Kinds of tiles: functions of samples along a side, level from 0 to 1, and random numbers."""
+
+
+def grid_points(xs: Sequence[float], ys: Sequence[float]) -> Tensor:
+    """Returns all pairs of coordinates, x slowest, shape [len(xs) * len(ys), 2]."""
+    return torch.cartesian_prod(torch.tensor(xs), torch.tensor(ys))

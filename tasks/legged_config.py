@@ -1,0 +1,113 @@
+"""Settings of walking robots that follow a commanded velocity; see ``tasks/legged.py``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from rlgpu.config import NonNegative, Positive, Range
+from rlgpu.envs import TaskConfig
+from tasks.legged_rewards import RewardScales
+from tasks.legged_terrain import TerrainSettings
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Gains of the drives: a field counts for every joint whose name contains the field's."""
+
+    joint: NonNegative = 0.0
+    """Gain of all joints."""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Velocities that the robot is asked for; ``task.commands.*``."""
+
+    lin_vel_x: list[float] = field(default_factory=lambda: [-1.0, 1.0])
+    """Least and largest forward velocity [m/s]."""
+    lin_vel_y: list[float] = field(default_factory=lambda: [-1.0, 1.0])
+    """Least and largest velocity to the left [m/s]."""
+    ang_vel_yaw: list[float] = field(default_factory=lambda: [-1.0, 1.0])
+    """Least and largest yaw velocity [rad/s], without ``follow_heading``."""
+    heading: list[float] = field(default_factory=lambda: [-3.14, 3.14])
+    """Least and largest heading [rad], with ``follow_heading``."""
+    follow_heading: bool = True
+    """Whether the yaw velocity is half the angle to a random heading, at most 1 rad/s."""
+    resampling_time: Positive = 10.0
+    """Time between new commands in an episode [s]."""
+    dead_zone: NonNegative = 0.2
+    """Horizontal speed below which a command becomes 0 [m/s]."""
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """Random velocities given to the base; ``task.pushes.*``."""
+
+    interval: NonNegative = 0.0
+    """Time between pushes of all robots [s]; 0 is none."""
+    max_speed: NonNegative = 1.0
+    """Largest velocity given to the base along x and along y [m/s]."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Uniform noise in the observations, +- these values before scaling; ``task.noise.*``."""
+
+    level: NonNegative = 0.0
+    """Factor on all noise; 0 is none."""
+    lin_vel: NonNegative = 0.1
+    """Of the base's velocity [m/s]."""
+    ang_vel: NonNegative = 0.2
+    """Of the base's angular velocity [rad/s]."""
+    gravity: NonNegative = 0.05
+    """Of the direction of gravity."""
+    joint_pos: NonNegative = 0.01
+    """Of joint positions [rad]."""
+    joint_vel: NonNegative = 1.5
+    """Of joint velocities [rad/s]."""
+    heights: NonNegative = 0.1
+    """Of measured heights [m]."""
+
+
+@dataclass(frozen=True)
+class LeggedConfig(TaskConfig):
+    """Settings of a walking robot; values as in legged_gym unless a task's YAML has others."""
+
+    action_scale: Positive = 0.25
+    """Change of a joint's target for an action of 1 [rad]."""
+    stiffness: Gains = field(default_factory=Gains)
+    """Proportional gains of the drives [N m/rad]."""
+    damping: Gains = field(default_factory=Gains)
+    """Derivative gains of the drives [N m s/rad]."""
+    start_height: Positive = 0.5
+    """Height of the base above the ground at reset [m]."""
+    start_max_speed: NonNegative = 0.0
+    """Largest velocity of the base at reset, in each axis [m/s and rad/s]."""
+    start_max_joint_speed: NonNegative = 0.0
+    """Largest velocity of a joint at reset [rad/s]."""
+    max_pitch: Annotated[float, Range(0.0, above=True, infinite=True)] = math.inf
+    """Pitch beyond which an episode fails [rad]."""
+    max_roll: Annotated[float, Range(0.0, above=True, infinite=True)] = math.inf
+    """Roll beyond which an episode fails [rad]."""
+    lin_vel_scale: float = 2.0
+    """Factor on the base's velocity and its command that are observed."""
+    ang_vel_scale: float = 0.25
+    """Factor on the base's angular velocity and its command that are observed."""
+    joint_vel_scale: float = 0.05
+    """Factor on the joint velocities that are observed."""
+    only_positive_rewards: bool = True
+    """Whether a negative sum of terms becomes 0."""
+    tracking_sigma: Positive = 0.25
+    """Squared error at which the tracking terms have fallen to 1/e."""
+    soft_joint_limit: Annotated[float, Range(0.0, 1.0)] = 1.0
+    """Share of a joint's range beyond which ``dof_pos_limits`` counts."""
+    base_height_target: NonNegative = 0.0
+    """Height that ``base_height`` wants [m]."""
+    max_contact_force: NonNegative = 100.0
+    """Force on a foot beyond which ``feet_contact_forces`` counts [N]."""
+    rewards: RewardScales = field(default_factory=RewardScales)
+    commands: Commands = field(default_factory=Commands)
+    pushes: Pushes = field(default_factory=Pushes)
+    noise: Noise = field(default_factory=Noise)
+    terrain: TerrainSettings = field(default_factory=TerrainSettings)

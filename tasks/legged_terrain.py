@@ -1,0 +1,155 @@
+"""The ground that walking robots stand on: flat, or a map of levels that they climb.
+
+Source: legged_gym, envs/base/legged_robot.py (curriculum, measured heights).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from rlgpu.config import Count, Fraction, NonNegative, Positive, Range
+from rlgpu.terrain import HeightField, grid_points, make_map
+
+
+@dataclass(frozen=True)
+class Proportions:
+    """Shares of the kinds of ground; ``task.terrain.proportions.*``."""
+
+    smooth_slope: NonNegative = 0.1
+    """Slopes up to 40 %."""
+    rough_slope: NonNegative = 0.1
+    """The same with 5 cm of unevenness."""
+    stairs_up: NonNegative = 0.35
+    """Stairs that lead up from where robots start, steps up to 23 cm."""
+    stairs_down: NonNegative = 0.25
+    """Stairs that lead down."""
+    blocks: NonNegative = 0.2
+    """Blocks and holes up to 25 cm."""
+    stones: NonNegative = 0.0
+    """Stones with gaps between them."""
+
+
+@dataclass(frozen=True)
+class TerrainSettings:
+    """The ground; ``task.terrain.*``."""
+
+    kind: Literal["plane", "rough"] = "plane"
+    """A plane, or a map of tiles."""
+    num_levels: Count = 10
+    """Levels of difficulty."""
+    num_columns: Count = 20
+    """Tiles of each level."""
+    tile_size: Annotated[float, Range(4.0, 100.0)] = 8.0
+    """Side of a tile [m]."""
+    border: Positive = 20.0
+    """Width of the flat ground around [m]."""
+    seed: int = 0
+    """Seed of the map."""
+    curriculum: bool = True
+    """Whether robots that walk far move up a level and those that do not move down; otherwise they
+    are spread over all levels."""
+    max_start_level: Annotated[int, Range(0, 1000)] = 5
+    """Highest level at the start of training, from 0."""
+    demotion: Fraction = 0.5
+    """Share of the commanded distance below which a robot moves down."""
+    proportions: Proportions = field(default_factory=Proportions)
+
+
+class Ground:
+    """Where robots start, which level they are on, and how high the ground is."""
+
+    def __init__(self, settings: TerrainSettings) -> None:
+        """Builds the map, if there is one."""
+        self.settings = settings
+        self._map = None
+        if settings.kind == "rough":
+            self._map = make_map(
+                vars(settings.proportions), num_levels=settings.num_levels,
+                num_columns=settings.num_columns, tile=settings.tile_size,
+                border=settings.border, seed=settings.seed,
+            )  # fmt: skip
+
+    @property
+    def field(self) -> HeightField | None:
+        """The map's heights; None for a plane."""
+        return self._map.field if self._map else None
+
+    def bind(self, num_envs: int, device: torch.device) -> dict[str, Tensor]:
+        """Spreads robots over the map; returns the tensors to be saved."""
+        if self._map is None:
+            self._origins = torch.zeros(num_envs, 3, device=device)
+            return {}
+        settings, number = self.settings, torch.arange(num_envs, device=device)
+        self._starts = torch.from_numpy(self._map.starts).to(device)
+        self._column = number % settings.num_columns
+        highest = settings.num_levels - 1
+        if settings.curriculum:
+            highest = min(settings.max_start_level, highest)
+        self.level = number // settings.num_columns % (highest + 1)
+        self._next = self.level.clone()
+        self._origins = self._starts[self.level, self._column]
+        self._sample = self._map.field.sampler(device)
+        return {"terrain_level": self.level, "origins": self._origins}
+
+    def draw_levels(
+        self, walked: Tensor, wanted: Tensor, begun: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Returns where every robot would start anew, shape [N, 3].
+
+        Args:
+            walked: Distance from where it started [m], shape [N].
+            wanted: Distance that its commands asked for [m], shape [N].
+            begun: Whether it has taken a step, shape [N], bool.
+            generator: For robots that have mastered the last level.
+        """
+        if self._map is None or not self.settings.curriculum:
+            return self._origins
+        top, settings = self.settings.num_levels, self.settings
+        up = walked > settings.tile_size / 2
+        down = (walked < settings.demotion * wanted) & ~up
+        level = (self.level + (up & begun).long() - (down & begun).long()).clamp(min=0)
+        anywhere = torch.randint(0, top, level.shape, generator=generator, device=level.device)
+        self._next.copy_(torch.where(level >= top, anywhere, level))
+        return self._starts[self._next, self._column]
+
+    def settle(self, mask: Tensor) -> None:
+        """Puts reset robots on the level that was drawn, shape [N], bool."""
+        if self._map is None:
+            return
+        self.level.copy_(torch.where(mask, self._next, self.level))
+        self._origins.copy_(self._starts[self.level, self._column])
+
+    def walked(self, pos_w: Tensor) -> Tensor:
+        """Returns the horizontal distance from the start [m], [N, 3] -> [N]."""
+        return (pos_w[:, :2] - self._origins[:, :2]).norm(dim=-1)
+
+    def below(self, points_w: Tensor) -> Tensor:
+        """Returns the ground's height at points [m], [..., 2] -> [...]."""
+        return torch.zeros_like(points_w[..., 0]) if self._map is None else self._sample(points_w)
+
+
+def around(quat_w: Tensor, pos_w: Tensor, points: Tensor) -> Tensor:
+    """Returns points around robots, turned as they are about the vertical, shape [N, P, 2].
+
+    Args:
+        quat_w: Orientations (x, y, z, w), shape [N, 4].
+        pos_w: Positions [m], shape [N, 3].
+        points: Points ahead and to the left of a robot [m], shape [P, 2].
+    """
+    x, y, z, w = quat_w.unbind(-1)
+    yaw = torch.atan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+    cos, sin = yaw.cos()[:, None], yaw.sin()[:, None]
+    ahead, left = points.unbind(-1)
+    turned = torch.stack((cos * ahead - sin * left, sin * ahead + cos * left), dim=-1)
+    return pos_w[:, None, :2] + turned
+
+
+MEASURED = grid_points(
+    [0.1 * i for i in (*range(-8, -1), *range(2, 9))],
+    [0.1 * i for i in (*range(-5, 0), *range(1, 6))],
+)
+"""Points at which AnymalTerrain measures heights: 14 ahead and behind, 10 to the sides."""

@@ -1,0 +1,134 @@
+"""Terms of walking robots' rewards, each against a value worked by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from rlgpu.envs import RewardTerms
+from rlgpu.sim import SimState
+from tasks.legged_rewards import TERMS, Moment, RewardScales
+
+
+def state(**values) -> SimState:
+    """Returns a state of one robot with two joints and three bodies, the last two its feet."""
+    shapes = {
+        "joint_pos": (2,), "joint_vel": (2,), "drive_force": (2,), "contact_force_w": (3, 3),
+        "body_pos_w": (3, 3), "body_lin_vel_w": (3, 3),
+    }  # fmt: skip
+    fields = dict.fromkeys(SimState._fields, torch.zeros(1, 0))
+    fields |= {name: torch.zeros(1, *shape) for name, shape in shapes.items()}
+    return SimState(**fields | {k: torch.tensor(v)[None] for k, v in values.items()})
+
+
+def moment(state: SimState | None = None, **values) -> Moment:
+    """Returns a moment of one robot at rest, upright, told to stand."""
+    usual = {
+        "commands": [0.0, 0.0, 0.0], "lin_vel_b": [0.0] * 3, "ang_vel_b": [0.0] * 3,
+        "gravity_b": [0.0, 0.0, -1.0], "base_height": 0.3, "actions": [0.0, 0.0],
+        "last_actions": [0.0, 0.0], "last_joint_vel": [0.0, 0.0], "landed_air_time": [0.0, 0.0],
+        "landed": [False, False], "phase": [0.0, 0.5], "terminated": False,
+    }  # fmt: skip
+    rows = {name: torch.tensor(value)[None] for name, value in (usual | values).items()}
+    return Moment(
+        state=state or globals()["state"](), default_joint_pos=torch.tensor([0.1, -0.2]),
+        soft_lower=torch.tensor([-1.0, -math.inf]), soft_upper=torch.tensor([1.0, math.inf]),
+        foot_ids=torch.tensor([1, 2]), collision_ids=torch.tensor([0, 1]),
+        hip_ids=torch.tensor([1]), step_dt=0.02, tracking_sigma=0.25, base_height_target=0.25,
+        max_contact_force=100.0, **rows,
+    )  # fmt: skip
+
+
+CASES = [
+    # |(0.8, 0.1) - (0.5, 0.5)|^2 = 0.09 + 0.16 = 0.25, a sigma: 1 / e
+    ("tracking_lin_vel", {"commands": [0.8, 0.1, 0.0], "lin_vel_b": [0.5, 0.5, 9.0]}, {}, 0.367879),
+    ("tracking_ang_vel", {"commands": [0.0, 0.0, 0.5], "ang_vel_b": [9.0, 9.0, 0.0]}, {}, 0.367879),
+    ("lin_vel_z", {"lin_vel_b": [1.0, 2.0, -0.5]}, {}, 0.25),
+    ("ang_vel_xy", {"ang_vel_b": [1.0, 2.0, 7.0]}, {}, 5.0),
+    ("orientation", {"gravity_b": [0.6, 0.0, -0.8]}, {}, 0.36),
+    ("base_height", {}, {}, 0.0025),
+    ("torques", {}, {"drive_force": [3.0, 4.0]}, 25.0),
+    ("dof_vel", {}, {"joint_vel": [1.0, -2.0]}, 5.0),
+    # (0.1 / 0.02)^2 + (0.2 / 0.02)^2
+    ("dof_acc", {"last_joint_vel": [0.9, 0.2]}, {"joint_vel": [1.0, 0.0]}, 125.0),
+    ("action_rate", {"actions": [1.0, 0.0], "last_actions": [0.0, 2.0]}, {}, 5.0),
+    # 0.2 above the first joint's upper limit; the second has none
+    ("dof_pos_limits", {}, {"joint_pos": [1.2, 50.0]}, 0.2),
+    ("dof_pos_limits", {}, {"joint_pos": [-1.5, 0.0]}, 0.5),
+    ("collision", {}, {"contact_force_w": [[0.0, 0.2, 0.0], [0.0, 0.0, 0.05], [9.0] * 3]}, 1.0),
+    ("termination", {"terminated": True}, {}, 1.0),
+    # One foot lands after 0.7 s, the other after 0.2 s: 0.2 - 0.3
+    (
+        "feet_air_time",
+        {"landed": [True, True], "landed_air_time": [0.7, 0.2], "commands": [0.5, 0.0, 0.0]},
+        {}, -0.1,
+    ),
+    ("feet_air_time", {"landed": [True, True], "landed_air_time": [0.7, 0.7]}, {}, 0.0),
+    ("stumble", {}, {"contact_force_w": [[0.0] * 3, [6.0, 0.0, 1.0], [0.0] * 3]}, 1.0),
+    ("stumble", {}, {"contact_force_w": [[9.0, 0.0, 0.0], [4.0, 0.0, 1.0], [0.0] * 3]}, 0.0),
+    ("stand_still", {}, {"joint_pos": [0.4, -0.2]}, 0.3),
+    ("stand_still", {"commands": [0.5, 0.0, 0.0]}, {"joint_pos": [0.4, -0.2]}, 0.0),
+    (
+        "feet_contact_forces", {},
+        {"contact_force_w": [[900.0] * 3, [0.0, 90.0, 120.0], [0.0] * 3]}, 50.0,
+    ),
+    ("alive", {}, {}, 1.0),
+    # Both feet in the air: the first should stand (phase 0), the second (0.5) too: 0; one lands: 1
+    ("contact", {}, {}, 0.0),
+    (
+        "contact", {"phase": [0.0, 0.6]},
+        {"contact_force_w": [[0.0] * 3, [0.0, 0.0, 5.0], [0.0] * 3]}, 2.0,
+    ),
+    # The first foot stands; the second is at 18 cm: 0.1^2
+    (
+        "feet_swing_height", {},
+        {
+            "contact_force_w": [[0.0] * 3, [0.0, 0.0, 5.0], [0.0] * 3],
+            "body_pos_w": [[0.0] * 3, [0.0, 0.0, 0.5], [0.0, 0.0, 0.18]],
+        },
+        0.01,
+    ),
+    (
+        "contact_no_vel", {},
+        {
+            "contact_force_w": [[0.0] * 3, [0.0, 0.0, 5.0], [0.0] * 3],
+            "body_lin_vel_w": [[9.0] * 3, [1.0, 2.0, 2.0], [9.0] * 3],
+        },
+        9.0,
+    ),
+    ("hip_pos", {}, {"joint_pos": [5.0, 0.3]}, 0.09),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "values", "measured", "wanted"), CASES)
+def test_a_term_is_what_its_name_says(name, values, measured, wanted) -> None:
+    """Before its scale."""
+    found = TERMS[name](moment(state(**measured), **values))
+    assert found.shape == (1,)
+    assert found.item() == pytest.approx(wanted, abs=1e-5, rel=1e-5)
+
+
+def test_every_scale_has_a_term_and_every_term_a_case() -> None:
+    """So that a key is never without effect."""
+    names = {f.name for f in dataclasses.fields(RewardScales)}
+    assert names == set(TERMS)
+    assert names == {case[0] for case in CASES}
+
+
+def test_terms_with_scale_zero_are_not_computed() -> None:
+    """A term that would fail is never called; scales are per second."""
+
+    def failing(_: object) -> torch.Tensor:
+        raise AssertionError
+
+    functions = {name: failing for name in TERMS} | {"alive": TERMS["alive"]}
+    terms = RewardTerms(functions, RewardScales(alive=3.0), 0.02)
+    found = terms(moment())
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "alive": [pytest.approx(0.06)]
+    }
+    reported = terms.reported(found)
+    assert reported["reward_alive"].tolist() == [pytest.approx(3.0)]
