@@ -8,12 +8,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rlgpu.envs.randomization import varied
 from rlgpu.envs.task import Outcome, Task
 from rlgpu.errors import UsageError, line_in
 from rlgpu.sim import ResetState, SceneSpec, Simulator
@@ -49,7 +51,10 @@ def scene_of(task: Task) -> SceneSpec:
         scene = task.scene()
     if not isinstance(scene, SceneSpec):
         raise _wrong(task, "scene", type(scene).__name__, "a rlgpu.sim.SceneSpec")
-    return scene
+    if not task.config.randomize:
+        return scene
+    names = [x for x in varied(task.config.randomization) if x not in scene.parameters]
+    return replace(scene, parameters=(*scene.parameters, *names))
 
 
 def bind(task: Task, sim: Simulator) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlgpu.config import Count, Range
 from rlgpu.envs.columns import Columns
+from rlgpu.envs.randomization_config import Randomization
 from rlgpu.errors import UsageError
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator, Timing
 from rlgpu.spaces import ObservationSpace, Part, Seen, numbers
@@ -34,6 +35,10 @@ class TaskConfig:
     """Limit of the actions: they are clamped to +- this before the task sees them."""
     clip_observations: Annotated[float, Range(0.0, above=True, infinite=True)] = float("inf")
     """Limit of the observations: they are clamped to +- this."""
+
+    randomize: bool = False
+    """Whether what ``randomization`` names is randomised."""
+    randomization: Randomization = field(default_factory=Randomization)
 
     hidden: list[str] = field(default_factory=list)
     """Names of observation columns that are hidden, such as the velocities, to study partial

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlgpu.device import compiled, host_may_read, one_torch_thread
 from rlgpu.envs import checks
+from rlgpu.envs.randomization import Randomizer
 from rlgpu.envs.task import Task, observation_space_of
 from rlgpu.sim import ResetState, Simulator
 from rlgpu.spaces import ActionSpace, Continuous
@@ -80,6 +81,11 @@ class VecEnv:
         self._pushes_bodies = type(task).forces is not Task.forces
         self._shapes = ((self.num_envs, self.num_observations), (self.num_envs,), (self.num_envs,))
         checks.bind(task, sim)
+        self._randomizer: Randomizer | None = None
+        if task.config.randomize:
+            sizes = self.num_observations, self.num_actions
+            self._randomizer = Randomizer(task.config.randomization, sim, *sizes)
+            self._randomizer.draw(self.generator)
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone, checks.reset_state(task, sim, self.generator))
         first = checks.observation(task, sim, self._actions)
@@ -127,6 +133,8 @@ class VecEnv:
 
     def _end(self) -> Step:
         self.task.draw(self.generator)
+        if self._randomizer:
+            self._randomizer.draw(self.generator)
         if not self.host_may_read:
             return self._finish(self.task.reset_state(self.generator))
         step = self._evaluate()
@@ -138,9 +146,12 @@ class VecEnv:
     def _begin_step(self, actions: Tensor) -> None:
         limit = self.task.config.clip_actions
         self._actions.copy_(actions.clamp(-limit, limit))
-        self.sim.set_targets(self.task.targets(self._actions))
+        taken = self._actions
+        if self._randomizer:
+            taken = self._randomizer.act(actions).clamp(-limit, limit)
+        self.sim.set_targets(self.task.targets(taken))
         if self._pushes_bodies:
-            self.sim.set_forces(self.task.forces(self.sim.state, self._actions))
+            self.sim.set_forces(self.task.forces(self.sim.state, taken))
 
     def _finish_step(self, to: ResetState) -> Step:
         """Does everything that follows the physics, without reading tensors on the host."""
@@ -154,6 +165,8 @@ class VecEnv:
         self.sim.refresh()
         self.episode_step += 1
         self.task.advance(state)
+        if self._randomizer:
+            self._randomizer.advance()
         observations = self._observe()
         outcome = self.task.evaluate(state, self._actions, observations)
         rewards, terminated = outcome[:2]
@@ -181,6 +194,8 @@ class VecEnv:
         return step._replace(observations=observations)
 
     def _reset(self, mask: Tensor, to: ResetState) -> None:
+        if self._randomizer:
+            self._randomizer.reset(mask, self.generator)
         self.sim.reset(mask, to)
         self.episode_step.masked_fill_(mask, 0)
         self._actions.masked_fill_(mask[:, None], 0.0)
@@ -189,6 +204,8 @@ class VecEnv:
     def _observe(self) -> Tensor:
         limit = self.task.config.clip_observations
         observations = self.task.observe(self.sim.state, self._actions)
+        if self._randomizer:
+            observations = self._randomizer.observe(observations)
         return observations if limit == float("inf") else observations.clamp(-limit, limit)
 
     def nan_source(self) -> str:
@@ -197,7 +214,7 @@ class VecEnv:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to continue, including the generator's state."""
-        return {
+        state = {
             "sim": self.sim.state_dict(),
             "task": {name: value.clone() for name, value in self.task.buffers.items()},
             "episode_step": self.episode_step.clone(),
@@ -206,6 +223,10 @@ class VecEnv:
             "counts": {name: count.clone() for name, count in self.counts._asdict().items()},
             "generator": self.generator.get_state(),
         }
+        if self._randomizer:
+            buffers = self._randomizer.buffers
+            state["randomization"] = {name: value.clone() for name, value in buffers.items()}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned.
@@ -216,6 +237,9 @@ class VecEnv:
         self.sim.load_state_dict(state["sim"])
         for name, value in self.task.buffers.items():
             value.copy_(state["task"][name])
+        if self._randomizer:
+            for name, value in self._randomizer.buffers.items():
+                value.copy_(state["randomization"][name])
         self.episode_step.copy_(state["episode_step"])
         self._actions.copy_(state["actions"])
         self.observations.copy_(state["observations"])

@@ -11,6 +11,7 @@ from rlgpu.terrain import HeightField
 
 PARAMETERS = (
     "body_mass",
+    "body_com",
     "friction",
     "joint_damping",
     "joint_armature",

@@ -130,7 +130,8 @@ class Simulator(Protocol):
     """The engine, its version and its sizes, for the console."""
     parameters: Mapping[str, Tensor]
     """Current values of the parameters that the scene lets vary, float32; read-only:
-    ``body_mass`` [kg] of each body, with its inertia scaled in proportion, shape [N, B]; sliding
+    ``body_mass`` [kg] of each body, with its inertia scaled in proportion, shape [N, B];
+    ``body_com``, the centre of mass in the body's axes [m], shape [N, B, 3]; sliding
     ``friction`` of each geom, the larger of two in contact applies, shape [N, G]; ``joint_damping``
     [N m s/rad] and ``joint_armature`` [kg m^2], shape [N, J]; ``drive_stiffness`` [N m/rad] and
     ``drive_damping`` [N m s/rad] of ``position`` drives, 0 for every other joint, shape [N, J];
@@ -193,6 +194,17 @@ class Simulator(Protocol):
 
         Raises:
             ValueError: ``values`` has the wrong shape.
+        """
+
+    def set_parameters(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
+        """Gives some environments new values of parameters, quickly enough for every reset.
+
+        Unlike ``set_parameter``, it leaves constants that an engine derives from masses as they
+        are: how soft contacts and limits are in proportion to inverse inertias.
+
+        Args:
+            values: Values of these environments by name, R rows of ``parameters``' shapes.
+            rows: The environments, all of them or shape [R], int64.
         """
 
     def mirror(self) -> Mirror:

@@ -30,7 +30,7 @@
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
 // 1 / width, midpoint, power), see rows.h.
 #define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
-  X(timestep) X(qpos0) X(body_pos) X(body_quat) X(body_ipos) X(joint_pos) X(joint_axis)      \
+  X(timestep) X(qpos0) X(body_pos) X(body_quat) X(joint_pos) X(joint_axis)                   \
   X(dof_stiffness) X(dof_spring_ref) X(dof_force_low) X(dof_force_high)                      \
   X(limit_low) X(limit_high) X(limit_margin) X(limit_impedance)                              \
   X(loss_force) X(loss_impedance)                                                            \
@@ -40,7 +40,7 @@
 
 // Numbers that may differ between worlds.
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
-  X(body_mass) X(body_inertia) X(dof_armature) X(dof_damping) X(dof_invweight)               \
+  X(body_mass) X(body_inertia) X(body_ipos) X(dof_armature) X(dof_damping) X(dof_invweight)  \
   X(pair_friction) X(pair_invweight) X(actuator_gain) X(actuator_bias) X(gravity)
 // clang-format on
 

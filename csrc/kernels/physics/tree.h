@@ -91,7 +91,7 @@ template <typename V, typename Team>
 RLGPU_STAGE void inertias(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
                           Work<V>& w) {
   for (int b = 1 + team.first(); b < t.nbody; b += team.step())
-    w.xipos[b] = w.xpos[b] + w.xmat[b] * splat3<V>(t.body_ipos + 3 * b);
+    w.xipos[b] = w.xpos[b] + w.xmat[b] * p.vec3(t.body_ipos + 3 * b);
   team.sync();
   // A tree's bodies follow its root without gaps.
   for (int root = 1 + team.first(); root < t.nbody; root += team.step()) {

@@ -34,6 +34,8 @@ def _scene(scene: SceneSpec) -> Iterator[str]:
         yield "its task pushes bodies (force_bodies)"
     if scene.terrain is not None:
         yield "it has uneven ground (terrain)"
+    if "body_com" in scene.parameters:
+        yield "its centres of mass vary"
     if scene.root:
         yield "its robot is not the first body"
 

@@ -203,6 +203,13 @@ class IsaacGymSimulator:
         """Gives every environment its own value of a physical parameter."""
         self._parameters.write(name, values)
 
+    def set_parameters(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
+        """Gives some environments new values of parameters."""
+        for name, new in values.items():
+            changed = self.parameters[name].clone()
+            changed[rows] = new
+            self.set_parameter(name, changed)
+
     def mirror(self) -> Mirror:
         """Returns a mirror that shows one environment at a time."""
         return PoseMirror(self._model, lambda env: {"qpos": self._readout.qpos(self.state, env)})

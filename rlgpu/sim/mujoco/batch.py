@@ -126,6 +126,9 @@ class BatchWorlds:
         if DERIVING_FIELDS & set(names):
             self._batch.set_const()
 
+    def rows_written(self, rows: slice | Tensor) -> None:
+        """Does nothing: MuJoCo reads the fields themselves."""
+
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that does nothing: this engine is not capturable."""
         return nullcontext()

@@ -51,9 +51,12 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
             objname="rlgpu_accelerometer",
         )
     try:
-        return spec.compile()
+        model = spec.compile()
     except Exception as error:
         raise ValueError(f"{Path(scene.asset).name} cannot be compiled: {_said(error)}") from error
+    if "body_com" in scene.parameters:
+        model.body_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE  # reads body_ipos everywhere
+    return model
 
 
 def _read(asset: Path) -> mujoco.MjSpec:

@@ -12,11 +12,12 @@ from typing import Any
 from torch import Tensor
 
 from rlgpu.sim.mujoco.layout import Layout
-from rlgpu.sim.mujoco.worlds import Worlds
+from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds
 from rlgpu.sim.simulator import checked_parameter
 
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "body_mass": ("body_mass", "body_inertia"),
+    "body_com": ("body_ipos",),
     "friction": ("geom_friction",),
     "joint_damping": ("dof_damping",),
     "joint_armature": ("dof_armature",),
@@ -54,6 +55,8 @@ class Parameters:
             for field in ("body_mass", "body_inertia")
             if field in self._fields
         }
+        # Fields as they were when the engine last derived constants from them.
+        self._derived_from = self._deriving()
         self.values: Mapping[str, Tensor] = {name: self._read(name) for name in names}
         """Current values by name, as ``Simulator.parameters`` describes them."""
 
@@ -63,47 +66,78 @@ class Parameters:
         Raises:
             ValueError: ``values`` does not have the parameter's shape.
         """
-        current = checked_parameter(name, values, self.values)
+        self._write(name, checked_parameter(name, values, self.values).copy_(values), slice(None))
+        self.values[name].copy_(self._read(name))  # as precisely as the engine has them
+        self._worlds.fields_written(_FIELDS[name])
+        if DERIVING_FIELDS & set(_FIELDS[name]):
+            self._derived_from = self._deriving()
+
+    def _deriving(self) -> dict[str, Tensor]:
+        """Returns copies of the fields that constants are derived from."""
+        names = DERIVING_FIELDS & set(self._fields)
+        return {name: self._fields[name].clone() for name in sorted(names)}
+
+    def write_rows(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
+        """Gives some worlds new values, without what is derived from them.
+
+        Args:
+            values: Values by name, R rows of each.
+            rows: The worlds, all of them or shape [R], int64.
+        """
+        for name, new in values.items():
+            self.values[name][rows] = new
+            self._write(name, new, rows)
+        self._worlds.rows_written(rows)
+
+    def _write(self, name: str, values: Tensor, rows: slice | Tensor) -> None:
+        """Writes values into rows of the model's fields."""
         fields, where = self._fields, self._where
         if name == "body_mass":
-            self._write_mass(values)
+            self._write_mass(values, rows)
+        elif name == "body_com":
+            fields["body_ipos"][rows, 1:] = values.to(fields["body_ipos"].dtype)
         elif name == "friction":
-            fields["geom_friction"][..., 0] = values
-        elif name == "joint_damping":
-            fields["dof_damping"][:, where.dofs] = values
-        elif name == "joint_armature":
-            fields["dof_armature"][:, where.dofs] = values
+            fields["geom_friction"][rows, :, 0] = values.to(fields["geom_friction"].dtype)
+        elif name in ("joint_damping", "joint_armature"):
+            field = fields[_FIELDS[name][0]]
+            own = field[rows]
+            own[:, where.dofs] = values.to(field.dtype)
+            field[rows] = own
         elif name == "gravity":
-            fields["opt.gravity"].copy_(values)
+            fields["opt.gravity"][rows] = values.to(fields["opt.gravity"].dtype)
         else:
-            self._write_gain(name, values)
-        current.copy_(self._read(name))
-        self._worlds.fields_written(_FIELDS[name])
+            self._write_gain(name, values, rows)
 
-    def _write_mass(self, values: Tensor) -> None:
+    def _write_mass(self, values: Tensor, rows: slice | Tensor) -> None:
         """Sets masses; a body keeps its shape, so its inertia is scaled from the asset's."""
-        original = self._originals["body_mass"][:, 1:]
+        original = self._originals["body_mass"][rows, 1:]
         mass = values.to(original.dtype)
         # A body without mass in the asset has no inertia to scale either: it becomes a point mass.
         ratio = (mass / original).where(original > 0.0, 1.0)
-        inertia = self._originals["body_inertia"][:, 1:] * ratio[..., None]
-        self._fields["body_inertia"][:, 1:] = inertia
-        self._fields["body_mass"][:, 1:] = mass
+        inertia = self._originals["body_inertia"][rows, 1:] * ratio[..., None]
+        self._fields["body_inertia"][rows, 1:] = inertia
+        self._fields["body_mass"][rows, 1:] = mass
 
-    def _write_gain(self, name: str, values: Tensor) -> None:
+    def _write_gain(self, name: str, values: Tensor, rows: slice | Tensor) -> None:
         """Sets a gain of the position drives; effort drives have none and are unchanged."""
         ids = self._where.position_drives
-        bias = self._fields["actuator_biasprm"]
-        gains = values[:, self._position_joints].to(bias.dtype)
+        gains = values[:, self._position_joints]
+        columns = {"actuator_biasprm": (_BIAS_COLUMN[name], -1.0)}
         if name == "drive_stiffness":
-            self._fields["actuator_gainprm"][:, ids, 0] = gains
-        bias[:, ids, _BIAS_COLUMN[name]] = -gains
+            columns["actuator_gainprm"] = (0, 1.0)
+        for field_name, (column, sign) in columns.items():
+            field = self._fields[field_name]
+            own = field[rows]
+            own[:, ids, column] = sign * gains.to(field.dtype)
+            field[rows] = own
 
     def _read(self, name: str) -> Tensor:
         """Returns a parameter's values, as a float32 copy."""
         fields, where = self._fields, self._where
         if name == "body_mass":
             values = fields["body_mass"][:, 1:]
+        elif name == "body_com":
+            values = fields["body_ipos"][:, 1:]
         elif name == "friction":
             values = fields["geom_friction"][..., 0]
         elif name in ("joint_damping", "joint_armature"):
@@ -118,13 +152,20 @@ class Parameters:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns the model fields behind the parameters, in the engine's own precision."""
-        return {f"field.{name}": field.clone() for name, field in self._fields.items()}
+        fields = {f"field.{name}": field.clone() for name, field in self._fields.items()}
+        before = {f"derived_from.{name}": x.clone() for name, x in self._derived_from.items()}
+        return fields | before
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned, bit for bit."""
+        if not self._fields:
+            return
+        for name, before in self._derived_from.items():
+            before.copy_(state[f"derived_from.{name}"])
+            self._fields[name].copy_(before)
+        self._worlds.fields_written(self._fields.keys())
         for name, field in self._fields.items():
             field.copy_(state[f"field.{name}"])
+        self._worlds.rows_written(slice(None))
         for name, values in self.values.items():
             values.copy_(self._read(name))
-        if self._fields:
-            self._worlds.fields_written(self._fields.keys())

@@ -145,6 +145,10 @@ class MujocoSimulator:
         """Gives every environment its own value of a physical parameter."""
         self._parameters.write(name, values)
 
+    def set_parameters(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
+        """Gives some environments new values of parameters."""
+        self._parameters.write_rows(values, rows)
+
     def mirror(self) -> Mirror:
         """Returns a mirror that shows one environment at a time."""
         return Mirror(self.worlds)

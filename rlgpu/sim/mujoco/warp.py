@@ -190,6 +190,9 @@ class WarpWorlds:
                 # set_const frees its temporaries without waiting for torch's streams.
                 wp.synchronize_device()
 
+    def rows_written(self, rows: slice | Tensor) -> None:
+        """Does nothing: MuJoCo Warp reads the fields themselves."""
+
     @contextmanager
     def capturing(self) -> Iterator[None]:
         """Joins the CUDA graph that torch is capturing on its current stream."""

@@ -15,7 +15,7 @@ import mujoco
 import torch
 from torch import Tensor
 
-DERIVING_FIELDS = frozenset({"body_mass", "body_inertia", "dof_armature"})
+DERIVING_FIELDS = frozenset({"body_mass", "body_inertia", "body_ipos", "dof_armature"})
 """Model fields from which MuJoCo derives constants of the model."""
 
 
@@ -105,6 +105,13 @@ class Worlds(Protocol):
 
         Args:
             names: The fields that were written.
+        """
+
+    def rows_written(self, rows: slice | Tensor) -> None:
+        """Takes up what was written to fields of some worlds, without what is derived from it.
+
+        Args:
+            rows: The worlds.
         """
 
     def capturing(self) -> AbstractContextManager[None]:

@@ -26,7 +26,7 @@ _MIN_VALUE = 1e-15
 _MIN_FRICTION = 1e-5
 _IMPEDANCE_RANGE = (0.0001, 0.9999)
 PARAMETER_FIELDS = (
-    "body_mass", "body_inertia", "dof_armature", "dof_damping", "geom_friction",
+    "body_mass", "body_inertia", "body_ipos", "dof_armature", "dof_damping", "geom_friction",
     "actuator_gainprm", "actuator_biasprm", "dof_invweight0", "body_invweight0", "opt.gravity",
 )  # fmt: skip
 """Fields of a model behind the physical parameters."""
@@ -76,7 +76,6 @@ class Tables:
             "qpos0": model.qpos0,
             "body_pos": model.body_pos,
             "body_quat": model.body_quat,
-            "body_ipos": model.body_ipos,
         }
 
     def _joints(self) -> None:
@@ -196,7 +195,7 @@ class Tables:
     def _parameter_tables(self, fields: Mapping[str, Tensor]) -> list[Tensor]:
         model = self.model
         turned = torch.from_numpy(np.array([_matrix(q) for q in model.body_iquat]))
-        turned = turned.view(-1, 3, 3)
+        turned = turned.view(-1, 3, 3).to(fields["body_inertia"].device)
         inertia = (turned * fields["body_inertia"][..., None, :]) @ turned.mT
         unique = inertia[..., [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
         bodies = _ids(model.geom_bodyid[g] for g1, g2, _ in self._pairs for g in (g1, g2))
@@ -208,6 +207,7 @@ class Tables:
         tables = {
             "body_mass": fields["body_mass"],
             "body_inertia": unique.flatten(1),
+            "body_ipos": fields["body_ipos"].flatten(1),
             "dof_armature": fields["dof_armature"],
             "dof_damping": fields["dof_damping"],
             "dof_invweight": fields["dof_invweight0"],

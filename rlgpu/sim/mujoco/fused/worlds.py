@@ -96,6 +96,7 @@ class FusedWorlds:
         }
         self._outputs = PhysicsOutputs()
         self._derived: dict[str, Tensor] = {}
+        self._shared = {name: model_field(model, name).to(self.device) for name in PARAMETER_FIELDS}
         if fields:
             self.fields_written(fields)
         self.forward()  # refuses a number of lanes that this device lacks
@@ -160,13 +161,23 @@ class FusedWorlds:
         """Packs the model fields into rows of parameters, with the constants derived from them."""
         if DERIVING_FIELDS & set(names):
             self._derived = self._derived_fields()
-        fields = {name: model_field(self.model, name) for name in PARAMETER_FIELDS}
-        fields |= {name: field.cpu() for name, field in self._fields.items()} | self._derived
-        rows = self._tables.parameters(fields).float().to(self.device)
-        if self._packed.parameters.shape == rows.shape:
-            self._packed.parameters.copy_(rows)  # a CUDA graph reads them at this address
+        if len(self._packed.parameters) == self.num_worlds:
+            self.rows_written(slice(None))
         else:
-            self._packed = self._packed._replace(parameters=rows.contiguous())
+            self._packed = self._packed._replace(parameters=self._rows(slice(None)).contiguous())
+
+    def rows_written(self, rows: slice | Tensor) -> None:
+        """Packs some worlds' fields into their rows of parameters."""
+        # In place: a CUDA graph reads them at this address.
+        self._packed.parameters[rows] = self._rows(rows)
+
+    def _rows(self, rows: slice | Tensor) -> Tensor:
+        """Returns rows of parameters for some worlds, float32."""
+        own = self._fields | self._derived
+        fields = {name: self._shared[name] for name in PARAMETER_FIELDS if name not in own}
+        fields |= {name: field[rows] for name, field in own.items()}
+        found = self._tables.parameters(fields).float()
+        return found.expand(self.num_worlds, -1) if isinstance(rows, slice) else found
 
     def _derived_fields(self) -> dict[str, Tensor]:
         """Returns the constants that MuJoCo derives from masses and armatures, for every world."""
@@ -175,7 +186,10 @@ class FusedWorlds:
             batch.expand(name)[:] = self._fields[name].cpu().numpy()
         derived = {name: batch.expand(name) for name in _DERIVED_FIELDS}
         batch.set_const()
-        return {name: torch.from_numpy(values.copy()) for name, values in derived.items()}
+        return {
+            name: torch.from_numpy(values.copy()).to(self.device)
+            for name, values in derived.items()
+        }
 
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that does nothing: launches join a capture of torch's by themselves."""

@@ -1,0 +1,276 @@
+"""Domain randomisation: what is drawn, when, for whom, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from rlgpu.config import compose
+from rlgpu.envs import VecEnv, scene_of
+from rlgpu.envs.randomization import sample
+from rlgpu.envs.randomization_config import Noise, Randomization, Varied
+from rlgpu.errors import UsageError
+from rlgpu.sim import ENGINES, make_simulator
+from tasks import TASKS
+from tests.conftest import ROOT
+
+ENGINE_NAMES = ["mujoco", "fused"]
+
+
+def make_env(n: int = 4, engine: str = "mujoco", name: str = "Go2", **settings) -> VecEnv:
+    """Returns environments that randomise what the settings say, and nothing else."""
+    words = [f"task={name}", *(["task.noise.level=0"] if name == "Go2" else [])]
+    config = compose(words, TASKS, ENGINES, ROOT / "cfg").config.task
+    config = replace(config, randomize=True, randomization=Randomization(**settings))
+    task = TASKS[name](config)
+    return VecEnv(task, make_simulator(engine, scene_of(task), config.timing(), n), seed=0)
+
+
+def reset(env: VecEnv, *which: int) -> None:
+    """Draws anew and resets some environments."""
+    mask = torch.zeros(env.num_envs, dtype=torch.bool)
+    mask[list(which)] = True
+    env._randomizer.draw(env.generator)
+    env._reset(mask, env.task.reset_state(env.generator))
+
+
+@pytest.mark.parametrize(
+    ("spread", "mean", "std"),
+    [
+        (Varied(range=[1.0, 3.0]), 2.0, 2 / math.sqrt(12)),
+        (Varied(range=[1.0, 3.0], distribution="gaussian"), 1.0, 3.0),
+        # The logarithm is uniform in (0, log 4): mean 3 / log 4, mean square 15 / (2 log 4).
+        (Varied(range=[1.0, 4.0], distribution="loguniform"), 2.164, 0.8536),
+    ],
+)
+def test_numbers_have_their_distribution(spread, mean, std) -> None:
+    """Mean and standard deviation of 100 000."""
+    g = torch.Generator().manual_seed(0)
+    drawn = sample(spread, spread.range, (100_000,), g)
+    assert drawn.mean().item() == pytest.approx(mean, abs=0.03)
+    assert drawn.std().item() == pytest.approx(std, rel=0.02)
+
+
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
+def test_parameters_are_drawn_at_resets_for_those_that_are_reset(engine) -> None:
+    """Masses by factors of 0.5 to 1.5, a number for each body; others keep theirs."""
+    env = make_env(engine=engine, mass=Varied(range=[0.5, 1.5], operation="scaling"))
+    original = env._randomizer._originals["body_mass"]
+    before = env.sim.parameters["body_mass"].clone()
+    ratio = before / original
+    assert ((ratio >= 0.5) & (ratio <= 1.5)).all()
+    assert ratio.std() > 0.2
+    assert ratio[0].std() > 0.1
+    env.step(torch.zeros(4, 12))
+    before = env.sim.parameters["body_mass"].clone()
+    reset(env, 1, 3)
+    after = env.sim.parameters["body_mass"]
+    assert torch.equal(after[[0, 2]], before[[0, 2]])
+    assert (after[[1, 3]] != before[[1, 3]]).all()
+
+
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
+def test_the_engine_simulates_what_was_drawn(engine) -> None:
+    """Gravity of -5 in one environment after a reset: a fall of that acceleration."""
+    env = make_env(n=2, engine=engine, gravity=Varied(range=[0.0, 0.0]))
+    values = env.sim.parameters["gravity"].clone()
+    values[1] = torch.tensor([0.0, 0.0, -5.0])
+    env.sim.set_parameters({"gravity": values[1:]}, torch.tensor([1]))
+    to = env.task.reset_state(env.generator)
+    zero = torch.zeros(2, 3)
+    lifted = to.root_pos_w + torch.tensor([0.0, 0.0, 3.0])
+    env.sim.reset(
+        torch.ones(2, dtype=torch.bool),
+        to._replace(root_pos_w=lifted, root_lin_vel_w=zero, root_ang_vel_w=zero,
+                    joint_pos=env.task._default.expand(2, 12)),
+    )  # fmt: skip
+    env.sim.set_targets(env.task._default.expand(2, 12))
+    env.sim.step()
+    env.sim.refresh()
+    speed = env.sim.state.root_lin_vel_w[:, 2]
+    # Legs that settle push the base a little.
+    assert speed.tolist() == pytest.approx([-9.81 * 0.02, -5.0 * 0.02], abs=0.02)
+
+
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
+@pytest.mark.parametrize(
+    ("key", "parameter", "value"),
+    [
+        ("mass", "body_mass", 0.5), ("center_of_mass", "body_com", 0.01),
+        ("friction", "friction", 0.25), ("stiffness", "drive_stiffness", 3.0),
+        ("damping", "drive_damping", 0.1), ("joint_damping", "joint_damping", 0.2),
+        ("armature", "joint_armature", 0.01), ("gravity", "gravity", 1.0),
+    ],
+)  # fmt: skip
+def test_every_parameter_can_vary(engine, key, parameter, value) -> None:
+    """One number added everywhere; both engines then take the same step."""
+    env = make_env(engine=engine, **{key: Varied(range=[value, value])})
+    original = env._randomizer._originals[parameter]
+    torch.testing.assert_close(env.sim.parameters[parameter], original + value)
+    other = make_env(engine="mujoco", **{key: Varied(range=[value, value])})
+    everyone = torch.ones(4, dtype=torch.bool)
+    to = other.task.reset_state(torch.Generator().manual_seed(3))
+    for each in (env, other):
+        each.sim.reset(everyone, to)
+        each.sim.set_targets(each.task._default.expand(4, 12))
+        each.sim.step()
+        each.sim.refresh()
+    torch.testing.assert_close(
+        env.sim.state.joint_vel, other.sim.state.joint_vel, atol=5e-3, rtol=1e-3
+    )
+
+
+def test_only_named_bodies_vary_and_a_robot_may_share_a_number() -> None:
+    """The base alone; and one factor for all geoms of a robot."""
+    env = make_env(
+        mass=Varied(range=[1.0, 2.0], only=["base"]),
+        friction=Varied(range=[0.5, 1.5], operation="scaling", per_robot=True),
+    )
+    added = env.sim.parameters["body_mass"] - env._randomizer._originals["body_mass"]
+    assert (added[:, 0] >= 1.0).all()
+    assert not added[:, 1:].any()
+    ratio = env.sim.parameters["friction"] / env._randomizer._originals["friction"]
+    torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
+    assert ratio[:, 0].std() > 0.05
+
+
+def test_frequency_and_setup_only_limit_how_often_numbers_are_drawn() -> None:
+    """Three steps are not five; what is drawn once stays."""
+    env = make_env(
+        frequency=5, mass=Varied(range=[0.0, 1.0]),
+        armature=Varied(range=[0.0, 0.1], setup_only=True),
+    )  # fmt: skip
+    first = {name: x.clone() for name, x in env.sim.parameters.items()}
+    for _ in range(3):
+        env._randomizer.advance()
+    reset(env, 0)
+    assert torch.equal(env.sim.parameters["body_mass"], first["body_mass"])
+    for _ in range(2):
+        env._randomizer.advance()
+    reset(env, 0)
+    assert (env.sim.parameters["body_mass"][0] != first["body_mass"][0]).all()
+    assert torch.equal(env.sim.parameters["joint_armature"], first["joint_armature"])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "share"), [("linear", 0.25), ("constant", 0.0), ("none", 1.0)]
+)
+def test_schedules_bring_a_randomisation_in(schedule, share) -> None:
+    """After 25 of 100 steps: a quarter of 2 kg, nothing yet, all of it."""
+    spread = Varied(range=[2.0, 2.0], schedule=schedule, schedule_steps=100)
+    env = make_env(mass=spread)
+    env._randomizer.buffers["steps"].fill_(24)
+    env._randomizer.advance()
+    reset(env, 0)
+    added = env.sim.parameters["body_mass"][0] - env._randomizer._originals["body_mass"][0]
+    assert added.tolist() == pytest.approx([2.0 * share] * len(added), abs=1e-5)
+
+
+def test_a_linear_schedule_of_factors_begins_at_one() -> None:
+    """A factor of 3 after a quarter of the steps: 1.5."""
+    env = make_env(mass=Varied(range=[3.0, 3.0], operation="scaling", schedule="linear",
+                               schedule_steps=100))  # fmt: skip
+    env._randomizer.buffers["steps"].fill_(24)
+    env._randomizer.advance()
+    reset(env, 2)
+    ratio = env.sim.parameters["body_mass"][2] / env._randomizer._originals["body_mass"][2]
+    assert ratio.tolist() == pytest.approx([1.5] * len(ratio), rel=1e-5)
+
+
+def test_observation_noise_has_a_part_that_is_held() -> None:
+    """White noise changes every step, the correlated part only with the episode."""
+    noise = Noise(range=[0.0, 0.0], range_correlated=[0.5, 1.0])
+    env = make_env(observations=noise, n=3)
+    clean = env.task.observe(env.sim.state, env._actions)
+    held = env._observe() - clean
+    assert ((held >= 0.5 - 1e-4) & (held <= 1.0 + 1e-4)).all()
+    env._randomizer.draw(env.generator)
+    torch.testing.assert_close(env._observe() - clean, held)
+    reset(env, 1)
+    changed = env._observe() - env.task.observe(env.sim.state, env._actions) - held
+    assert changed[1].abs().max() > 0.01
+    torch.testing.assert_close(changed[0], torch.zeros(48), atol=1e-4, rtol=0)
+    white = make_env(observations=Noise(range=[-0.1, 0.1]), n=200)
+    clean = white.task.observe(white.sim.state, white._actions)
+    first = white._observe() - clean
+    white._randomizer.draw(white.generator)
+    second = white._observe() - clean
+    assert first.abs().max() <= 0.1001
+    assert abs(float((first * second).mean())) < 1e-3
+
+
+def test_actions_are_noisy_and_late() -> None:
+    """Two steps late: zero, zero, then the first action; what is observed is not delayed."""
+    env = make_env(action_delay=[2, 2], n=2)
+    taken = []
+    for value in (1.0, 2.0, 3.0, 4.0):
+        taken.append(env._randomizer.act(torch.full((2, 12), value))[0, 0].item())
+    assert taken == [0.0, 0.0, 1.0, 2.0]
+    mixed = make_env(action_delay=[0, 3], n=200)
+    delays = mixed._randomizer.buffers["delay"]
+    assert set(delays.tolist()) == {0, 1, 2, 3}
+    reset(mixed, 0)
+    assert not mixed._randomizer.buffers["late"][:, 0].any()
+    scaled = make_env(actions=Noise(range=[2.0, 2.0], operation="scaling"))
+    assert scaled._randomizer.act(torch.ones(4, 12)).tolist() == [[2.0] * 12] * 4
+    late = make_env(action_delay=[1, 1], n=2)
+    late.step(torch.full((2, 12), 0.5))
+    assert torch.equal(late.observations[:, 36:], torch.full((2, 12), 0.5))
+
+
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
+def test_a_restored_state_goes_on_with_the_same_numbers(engine) -> None:
+    """Parameters, held noise, delays and the generator."""
+    settings = {
+        "mass": Varied(range=[0.5, 1.5], operation="scaling"), "action_delay": [0, 2],
+        "observations": Noise(range=[0.0, 0.1], distribution="gaussian"),
+    }  # fmt: skip
+    env, other = (make_env(engine=engine, **settings) for _ in range(2))
+    actions = torch.ones(4, 12)
+    for _ in range(5):
+        env.step(actions)
+    reset(env, 1)
+    other.load_state_dict(env.state_dict())
+    for _ in range(5):
+        assert torch.equal(env.step(actions).observations, other.step(actions).observations)
+    assert torch.equal(env.sim.parameters["body_mass"], other.sim.parameters["body_mass"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["task.randomization.mass.range=[1.5,0.5]"], "give two numbers, the smaller one first"),
+        (["task.randomization.mass.range=[1]"], "give two numbers"),
+        (["task.randomization.action_delay=[3,1]"], "action_delay=.*the smaller one first"),
+        (
+            [
+                "task.randomization.mass.range=[0,1]",
+                "task.randomization.mass.distribution=loguniform",
+            ],
+            "must be above 0",
+        ),
+        (
+            ["task.randomization.mass.range=[0,1]", "task.randomization.mass.only=[bass]"],
+            "bass is not one of base,",
+        ),
+    ],
+)
+def test_ranges_that_make_no_sense_are_refused(words, said) -> None:
+    """With the key and what it wants."""
+    config = compose(
+        ["task=Go2", "task.randomize=True", *words], TASKS, ENGINES, ROOT / "cfg"
+    ).config.task
+    task = TASKS["Go2"](config)
+    with pytest.raises(UsageError, match=said):
+        VecEnv(task, make_simulator("mujoco", scene_of(task), config.timing(), 2), seed=0)
+
+
+def test_nothing_is_randomised_unless_asked() -> None:
+    """The scene then has no varying parameters, which would cost time."""
+    config = compose(
+        ["task=Go2", "task.randomization.mass.range=[0,1]"], TASKS, ENGINES, ROOT / "cfg"
+    ).config.task
+    assert scene_of(TASKS["Go2"](config)).parameters == ()
