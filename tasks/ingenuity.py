@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import Count
-from rlgpu.envs import Columns, Outcome, Task, TaskConfig, uniform
+from rlgpu.envs import Columns, Mark, Outcome, Task, TaskConfig, uniform
 from rlgpu.rotations import quat_rotate
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator
 from tasks.hovering import hover_reward, observe_root
@@ -119,6 +119,10 @@ class Ingenuity(Task):
         self._drawn.uniform_(0.0, 1.0, generator=generator)
         none = away[:, :0]
         return ResetState(none, none, self._start + away, self._upright)
+
+    def marks(self, state: SimState, env_id: int) -> list[Mark]:
+        """Returns the target as a sphere."""
+        return [Mark(tuple(self.buffers["target"][env_id].tolist()), size=0.1)]
 
     def after_reset(self, state: SimState, mask: Tensor) -> None:
         """Begins with a new target."""

@@ -20,8 +20,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from rlgpu.envs import Outcome, RewardTerms, Task, uniform
-from rlgpu.rotations import quat_rotate_inverse
+from rlgpu.envs import Mark, Outcome, RewardTerms, Task, uniform
+from rlgpu.rotations import quat_rotate, quat_rotate_inverse
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 from tasks.legged_config import Gains, LeggedConfig
 from tasks.legged_rewards import TERMS, Moment
@@ -286,6 +286,23 @@ class Legged(Task):
             root_ang_vel_w=speeds[:, 3:],
         )
 
+    def marks(self, state: SimState, env_id: int) -> list[Mark]:
+        """Returns the commanded velocity as a green arrow, the robot's own as a blue one."""
+        command_b = self.buffers["commands"][env_id, :3].clone()
+        command_b[2] = 0.0
+        x, y, z, w = state.root_quat_w[env_id].tolist()
+        yaw = math.atan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+        heading = torch.tensor([0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)])
+        command_w = quat_rotate(heading, command_b.cpu())
+        height = 0.8 * self.config.start_height
+        above = state.root_pos_w[env_id].cpu() + torch.tensor([0.0, 0.0, height])
+        velocity = state.root_lin_vel_w[env_id].cpu() * torch.tensor([1.0, 1.0, 0.0])
+        lower = above - torch.tensor([0.0, 0.0, 0.06])
+        return [
+            _arrow(above, command_w, (0.1, 0.7, 0.2, 1.0)),
+            _arrow(lower, velocity, (0.15, 0.35, 0.9, 1.0)),
+        ]
+
     def _draw_starts(self, generator: torch.Generator) -> Tensor:
         """Returns the ground on which robots would start anew, shape [N, 3]."""
         state, buffers = self._sim.state, self.buffers
@@ -303,6 +320,12 @@ class Legged(Task):
         buffers["age"].masked_fill_(mask, 0)
         self.ground.settle(mask)
         self._follow_heading(state)
+
+
+def _arrow(start: Tensor, vector: Tensor, rgba: tuple[float, float, float, float]) -> Mark:
+    """Returns an arrow of half a metre for 1 m/s."""
+    end = start + 0.5 * vector
+    return Mark(tuple(start.tolist()), tuple(end.tolist()), 0.02, rgba)
 
 
 def gain_of(gains: Gains, joint: str) -> float:

@@ -19,7 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlgpu.envs import Columns, Outcome, Task, TaskConfig, uniform
+from rlgpu.envs import Columns, Mark, Outcome, Task, TaskConfig, uniform
 from rlgpu.rotations import quat_rotate
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 from tasks.hovering import hover_reward, observe_root
@@ -116,6 +116,10 @@ class Quadcopter(Task):
             root_pos_w=self._target + away,
             root_quat_w=self._upright,
         )
+
+    def marks(self, state: SimState, env_id: int) -> list[Mark]:
+        """Returns the target as a sphere."""
+        return [Mark(TARGET, size=0.03)]
 
     def after_reset(self, state: SimState, mask: Tensor) -> None:
         """Begins with the rotors as they are, and no thrust."""

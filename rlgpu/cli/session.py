@@ -31,6 +31,7 @@ from rlgpu.envs import VecEnv
 from rlgpu.errors import EngineFailed, TrainingFailed, UsageError, line_in, usable_path
 from rlgpu.learner import Agent
 from rlgpu.playing import (
+    num_shown,
     play_episodes,
     play_in_viewer,
     play_until_stopped,
@@ -237,9 +238,9 @@ def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Agent) -> N
 
 
 def _record(composed: Composed, agent: Agent, path: Path) -> None:
-    """Records a video of the policy in a separate environment."""
+    """Records a video of the policy in separate environments."""
     config = composed.config
-    env = make_env(config, composed.task_class, 1, config.seed)
+    env = make_env(config, composed.task_class, num_shown(config.num_envs), config.seed)
     try:
         record_video(env, agent, path, config.capture_video_len)
     finally:

@@ -4,13 +4,14 @@ from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
 from rlgpu.envs.foreign import ForeignSettings, ForeignTask, Stepped, foreign_task
 from rlgpu.envs.reward_terms import RewardTerms
-from rlgpu.envs.task import Outcome, Task, TaskConfig, observation_space_of, uniform
+from rlgpu.envs.task import Mark, Outcome, Task, TaskConfig, observation_space_of, uniform
 from rlgpu.envs.vec_env import Step, VecEnv, WorldCounts
 
 __all__ = [
     "Columns",
     "ForeignSettings",
     "ForeignTask",
+    "Mark",
     "Outcome",
     "RewardTerms",
     "Step",

@@ -63,6 +63,18 @@ class Outcome(NamedTuple):
     environments and steps are columns of ``metrics.csv``; each of shape [N] or []."""
 
 
+class Mark(NamedTuple):
+    """What is drawn in videos and viewers beside the scene; positions in the world [m]."""
+
+    at: tuple[float, ...]
+    """Centre of a sphere, or start of an arrow."""
+    to: tuple[float, ...] | None = None
+    """End of an arrow; None is a sphere."""
+    size: float = 0.05
+    """Radius of a sphere or of an arrow's shaft [m]."""
+    rgba: tuple[float, float, float, float] = (0.9, 0.2, 0.15, 1.0)
+
+
 def observation_space_of(task: Task) -> ObservationSpace:
     """Returns what actor and critic see of a task's observations.
 
@@ -159,6 +171,13 @@ class Task(ABC):
     @abstractmethod
     def reset_state(self, generator: torch.Generator) -> ResetState:
         """Returns an initial state for every environment; only those being reset use it."""
+
+    def marks(self, state: SimState, env_id: int) -> list[Mark]:
+        """Returns what to draw in an environment beside its scene, such as a target or a command.
+
+        Only called for pictures, so it may read values on the host.
+        """
+        return []
 
     def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor] | None:
         """Returns rows of observations and actions as they look in a mirror; None if unknown.

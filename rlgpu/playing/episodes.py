@@ -81,15 +81,22 @@ def play_episodes(env: VecEnv, agent: Agent, games: int, note: Callable[[str], N
     returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
     steps = torch.zeros_like(played)
     player = Player(env, agent)
+    for total in env.reported.values():
+        total.zero_()
     # Every episode ends by the time limit at the latest.
+    taken = 0
     for _ in range(per_env * env.task.config.episode_length):
         step = player.step()
+        taken += 1
         counted = played < per_env
         returns += torch.where(counted, step.rewards, 0.0)
         steps += counted
         played += step.terminated | step.truncated
         if bool((played >= per_env).all()):
             break
+    if env.reported:
+        means = {name: float(total) / taken for name, total in env.reported.items()}
+        note("means: " + ", ".join(f"{name} {mean:.4g}" for name, mean in means.items()))
     episodes = per_env * env.num_envs
     note(
         f"{episodes} episodes, {per_env} per environment: mean return "

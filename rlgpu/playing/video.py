@@ -11,6 +11,7 @@ from rlgpu.errors import UsageError
 from rlgpu.learner import Agent
 from rlgpu.playing.camera import follow
 from rlgpu.playing.episodes import Player
+from rlgpu.playing.picture import Picture
 
 VIDEO_WIDTH, VIDEO_HEIGHT = 960, 540
 
@@ -34,7 +35,7 @@ def require_video() -> None:
 
 
 def record_video(env: VecEnv, agent: Agent, path: Path, length: int) -> None:
-    """Writes an mp4 of the first environment under the policy's mean actions, at real-time speed.
+    """Writes an mp4 of the policy's likeliest actions in up to 16 environments, in real time.
 
     Args:
         env: The environments; they are stepped.
@@ -48,10 +49,10 @@ def record_video(env: VecEnv, agent: Agent, path: Path, length: int) -> None:
     import imageio_ffmpeg  # noqa: PLC0415
     import mujoco  # noqa: PLC0415
 
-    mirror = env.sim.mirror()
-    renderer = _renderer(mirror.model)
+    picture = Picture(env)
+    renderer = _renderer(picture.mirror.model)
     camera = mujoco.MjvCamera()
-    follow(mirror.model, camera)
+    follow(picture.mirror.model, camera)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
     rate = round(1 / env.sim.timing.step_dt)
@@ -63,8 +64,7 @@ def record_video(env: VecEnv, agent: Agent, path: Path, length: int) -> None:
     try:
         frames.send(None)
         for _ in range(length):
-            mirror.show(0)
-            renderer.update_scene(mirror.data, camera)
+            picture.draw(renderer, camera)
             frames.send(renderer.render().tobytes())
             player.step()
         frames.close()

@@ -12,6 +12,7 @@ from rlgpu.errors import UsageError
 from rlgpu.learner import Agent
 from rlgpu.playing.camera import follow
 from rlgpu.playing.episodes import Player
+from rlgpu.playing.picture import Picture
 from rlgpu.stopping import Stopping
 
 
@@ -34,7 +35,8 @@ def play_in_viewer(env: VecEnv, agent: Agent, note: Callable[[str], None]) -> No
             raise UsageError(
                 f"no window can be opened on the display {display!r}; use headless=True"
             )
-    mirror = env.sim.mirror()
+    picture = Picture(env)
+    mirror = picture.mirror
     player = Player(env, agent)
     shown = 0
 
@@ -56,6 +58,8 @@ def play_in_viewer(env: VecEnv, agent: Agent, note: Callable[[str], None]) -> No
     with Stopping() as stopping:
         while viewer.is_running() and not stopping.asked:
             player.step()
+            viewer.user_scn.ngeom = 0
+            picture.add(viewer.user_scn, first=shown)
             mirror.show(shown)
             viewer.sync()
             due = max(due + step_dt, time.perf_counter() - 0.1)

@@ -19,7 +19,7 @@ class Window:
     """Behaves as MuJoCo's passive viewer: ``sync`` and ``close`` take the same lock."""
 
     def __init__(self, frames: int) -> None:
-        self.cam, self.closed = mujoco.MjvCamera(), False
+        self.cam, self.closed, self.user_scn = mujoco.MjvCamera(), False, mujoco.MjvScene()
         self._lock, self._frames, self.shown = threading.Lock(), frames, 0
 
     def is_running(self) -> bool:

@@ -23,6 +23,7 @@ from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.tables import PARAMETER_FIELDS, Tables, model_field
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
 
+_VERSION = mujoco.__version__
 _SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied")
 _DERIVED_FIELDS = ("body_invweight0", "dof_invweight0")
 
@@ -67,8 +68,7 @@ class FusedWorlds:
         self.capturable = self.device.type == "cuda"
         load_extension(self.device)
         where = "the CPU" if self.device.type == "cpu" else str(self.device)
-        version = mujoco.__version__
-        self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {version}"
+        self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_VERSION}"
         self._threads, self._lanes = num_threads or os.cpu_count() or 1, lanes
         self._tables = Tables(model)
         self._packed: PhysicsModel = self._tables.pack(device=self.device)

@@ -1,0 +1,96 @@
+"""What a picture shows: one environment or several side by side, and a task's marks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rlgpu.envs import Mark, VecEnv
+
+MOST_SHOWN = 16
+"""Most environments that one picture shows."""
+
+
+def num_shown(num_envs: int) -> int:
+    """Returns how many environments a picture shows: all if they are few, else one."""
+    return num_envs if num_envs <= MOST_SHOWN else 1
+
+
+class Picture:
+    """Fills MuJoCo's scenes with environments, of which the camera follows the first."""
+
+    def __init__(self, env: VecEnv) -> None:
+        """Prepares a picture: of all environments if they are few, else of the first.
+
+        Args:
+            env: The environments.
+        """
+        self._env, self.mirror = env, env.sim.mirror()
+        self._shown = num_shown(env.num_envs)
+        # On uneven ground every robot has its own place already.
+        uneven = self.mirror.model.nhfield > 0
+        self._spacing = 0.0 if uneven else 1.5 * float(self.mirror.model.stat.extent)
+
+    def draw(self, renderer: Any, camera: Any) -> None:
+        """Draws the environments into a renderer's scene."""
+        self.mirror.show(0)
+        renderer.update_scene(self.mirror.data, camera)
+        self.add(renderer.scene, first=0)
+
+    def add(self, scene: Any, *, first: int) -> None:
+        """Adds to a scene the other environments, and the marks of all.
+
+        Args:
+            scene: Shows one environment already.
+            first: Number of that environment.
+        """
+        add_marks(scene, self._env.task.marks(self._env.sim.state, first), (0.0, 0.0))
+        if self._shown == 1:
+            return
+        for number in range(1, self._shown):
+            env_id, offset = (first + number) % self._shown, self._offset(number)
+            self.mirror.show(env_id)
+            self._add_moving(scene, offset)
+            add_marks(scene, self._env.task.marks(self._env.sim.state, env_id), offset)
+
+    def _offset(self, number: int) -> tuple[float, float]:
+        """Returns where an environment stands: in rows behind the first [m]."""
+        side = math.ceil(math.sqrt(self._shown))
+        across = (number % side + 1) // 2 * (-1 if number % 2 else 1)
+        return across * self._spacing, number // side * self._spacing
+
+    def _add_moving(self, scene: Any, offset: tuple[float, float]) -> None:
+        """Adds the bodies that move, shifted."""
+        import mujoco  # noqa: PLC0415
+
+        before = scene.ngeom
+        mujoco.mjv_addGeoms(
+            self.mirror.model, self.mirror.data, mujoco.MjvOption(), mujoco.MjvPerturb(),
+            int(mujoco.mjtCatBit.mjCAT_DYNAMIC), scene,
+        )  # fmt: skip
+        for geom in scene.geoms[before : scene.ngeom]:
+            geom.pos[0] += offset[0]
+            geom.pos[1] += offset[1]
+
+
+def add_marks(scene: Any, marks: list[Mark], offset: tuple[float, float]) -> None:
+    """Adds spheres and arrows to a MuJoCo scene, as far as it has room.
+
+    Args:
+        scene: A ``mujoco.MjvScene``.
+        marks: What to add.
+        offset: Shift along x and y [m].
+    """
+    import mujoco  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    kinds, shift = mujoco.mjtGeom, np.array([*offset, 0.0])
+    for mark in marks[: scene.maxgeom - scene.ngeom]:
+        geom = scene.geoms[scene.ngeom]
+        scene.ngeom += 1
+        kind = kinds.mjGEOM_SPHERE if mark.to is None else kinds.mjGEOM_ARROW
+        size, at = np.full(3, mark.size), np.array(mark.at) + shift
+        rgba = np.array(mark.rgba, dtype=np.float32)
+        mujoco.mjv_initGeom(geom, kind, size, at, np.eye(3).flatten(), rgba)
+        if mark.to is not None:
+            mujoco.mjv_connector(geom, kind, mark.size, at, np.array(mark.to) + shift)
