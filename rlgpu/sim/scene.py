@@ -60,6 +60,9 @@ class SceneSpec:
     """Bodies whose contact wrench is measured, in the order of ``contact_wrench_b``."""
     contact_forces: bool = False
     """Whether the net contact force on every body is measured."""
+    jacobian_body: str = ""
+    """Body whose Jacobian is computed, with the joints' mass matrix; empty: none. Needs
+    ``body_states``."""
     drive_forces: bool = False
     """Whether the torques of the drives are computed."""
     body_states: bool = False

@@ -52,6 +52,11 @@ class SimState(NamedTuple):
     drive_force: Tensor
     """Torque [N m] or force [N] of each joint's drive with the joint's state now, 0 for passive
     joints, shape [N, J]; J is 0 without the scene's ``drive_forces``."""
+    jacobian_w: Tensor
+    """Jacobian of the scene's ``jacobian_body`` by joint velocities, of its origin's velocity
+    [m/s] and its angular velocity [rad/s] in world axes, shape [N, 6, J]; J is 0 without it."""
+    mass_matrix: Tensor
+    """Mass matrix of the joints [kg m^2 or kg], shape [N, J, J]; J is 0 without a Jacobian."""
     object_pos_w: Tensor
     """Positions of the scene's ``objects`` [m], shape [N, K, 3]."""
     object_quat_w: Tensor

@@ -36,6 +36,8 @@ def _scene(scene: SceneSpec) -> Iterator[str]:
         yield "it has uneven ground (terrain)"
     if "body_com" in scene.parameters:
         yield "its centres of mass vary"
+    if scene.jacobian_body:
+        yield "its task needs a Jacobian"
     if scene.root:
         yield "its robot is not the first body"
 

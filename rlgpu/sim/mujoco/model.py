@@ -30,6 +30,12 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
         ("drives", scene.drives, joints, scene.asset),
         ("wrench_bodies", scene.wrench_bodies, bodies, scene.asset),
         ("force_bodies", scene.force_bodies, bodies, scene.asset),
+        (
+            "jacobian_body",
+            [scene.jacobian_body] if scene.jacobian_body else [],
+            bodies,
+            scene.asset,
+        ),
         ("root", [scene.root] if scene.root else [], bodies, scene.asset),
         ("objects", scene.objects, _free_bodies(spec), f"the free bodies of {scene.asset}"),
         ("parameters", scene.parameters, list(PARAMETERS), "the supported parameters"),

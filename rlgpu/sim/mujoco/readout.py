@@ -48,6 +48,8 @@ def empty_state(
         body_lin_vel_w=zeros(kept, 3),
         body_ang_vel_w=zeros(kept, 3),
         drive_force=zeros(joints if scene.drive_forces else 0),
+        jacobian_w=zeros(6, joints if scene.jacobian_body else 0),
+        mass_matrix=zeros(*[joints if scene.jacobian_body else 0] * 2),
         object_pos_w=zeros(objects, 3),
         object_quat_w=zeros(objects, 4),
         object_lin_vel_w=zeros(objects, 3),

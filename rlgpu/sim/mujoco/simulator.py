@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlgpu.sim.drive_forces import DriveForces
 from rlgpu.sim.mujoco import readout
+from rlgpu.sim.mujoco.dynamics import joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.layout import layout
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.parameters import Parameters
@@ -64,6 +65,9 @@ class MujocoSimulator:
         if scene.body_states:
             arrays |= set(_BODY_ARRAYS)
         self._derived = {name: self.worlds.array(name) for name in sorted(arrays)}
+        self._dynamics: dict[str, Callable[[], Tensor]] = {}
+        if scene.jacobian_body:
+            self._bind_dynamics(self.worlds.model.body(scene.jacobian_body).id)
         state = readout.empty_state(self.worlds.model, scene, self.num_envs, self.device)
         aliases = {"diverged": self.worlds.diverged, "overflowed": self.worlds.overflowed}
         if scene.wrench_bodies:
@@ -78,6 +82,19 @@ class MujocoSimulator:
             aliases["root_pos_w"] = self._qpos[:, where.root_qpos][:, :3]
             aliases["root_lin_vel_w"] = self._qvel[:, where.root_dofs][:, :3]
         self.state: SimState = state._replace(**aliases)
+
+    def _bind_dynamics(self, body: int) -> None:
+        """Prepares the Jacobian of a body, and the mass matrix of its tree's joints."""
+        worlds, model = self.worlds, self.worlds.model
+        names = list(self.joint_names)
+        dofs = [int(model.joint(name).dofadr[0]) for name in names]
+        root = model.body_rootid[body]
+        bodies = [b for b in range(1, model.nbody) if model.body_rootid[b] == root]
+        of_body = joint_jacobian(worlds, [body], dofs, at="xpos")
+        self._dynamics = {
+            "jacobian_w": lambda: of_body()[:, 0],
+            "mass_matrix": joint_mass_matrix(worlds, bodies, dofs),
+        }
 
     def set_targets(self, targets: Tensor) -> None:
         """Sets every joint's drive target, shape [N, J]."""
@@ -129,6 +146,8 @@ class MujocoSimulator:
         if self._body_states:
             self.worlds.forward(mask)
             readout.read_bodies(self.state, self._derived, self._where.roots)
+        for name, read in self._dynamics.items():
+            getattr(self.state, name).copy_(read())
 
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into the given state, without contacts or history."""

@@ -1,0 +1,168 @@
+"""FrankaCubeStack: model, control, observations, rewards and resets, worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from rlgpu.sim import ResetState
+from tasks.franka_cube_stack import CUBE_A, CUBE_B, TABLE, FrankaCubeStack
+from tests.tasks.placing import env_of
+
+POSE = (0.0, 0.1963, 0.0, -2.618, 0.0, 2.9416, 0.7854, 0.035, 0.035)
+
+
+def put(env, cube_a=(0.1, 0.2, 1.05), cube_b=(0.1, -0.2, 1.06), joint_pos=POSE) -> torch.Tensor:
+    """Puts robot and cubes at rest and returns the observations."""
+    n = env.num_envs
+    position = torch.tensor(joint_pos).expand(n, 9)
+    cubes = torch.tensor([cube_a, cube_b]).expand(n, 2, 3)
+    everyone = torch.ones(n, dtype=torch.bool)
+    env.sim.reset(everyone, ResetState(position, torch.zeros_like(position), object_pos_w=cubes))
+    return env._observe()
+
+
+def test_the_hand_is_where_the_makers_kinematics_put_it() -> None:
+    """All joints at 0 but the fourth, which cannot be: forward kinematics worked by hand."""
+    # Arm upright: 0.333 + 0.316 up. Elbow at -90 degrees: the forearm of 0.384 points forward,
+    # offsets 0.0825 up and back. Wrist at 90 degrees: 0.088 forward, hand 0.107 + 0.1025 down.
+    env = env_of(FrankaCubeStack)
+    row = put(env, joint_pos=(0, 0, 0, -math.pi / 2, 0, math.pi / 2, math.pi / 4, 0, 0))[0]
+    x = -0.45 + 0.0825 + 0.384 + 0.088
+    z = 1.125 + 0.333 + 0.316 + 0.0825 - 0.107 - 0.1025
+    assert row[10:13].tolist() == pytest.approx([x, 0.0, z], abs=1e-5)
+
+
+def test_every_column_is_where_isaac_gyms_is() -> None:
+    """Cube's pose, way to the other cube, hand's pose, fingers."""
+    row = put(env_of(FrankaCubeStack), cube_a=(0.1, 0.2, 1.3), cube_b=(-0.1, 0.1, 1.06))[0]
+    assert row.shape == (19,)
+    assert row[:7].tolist() == pytest.approx([0, 0, 0, 1, 0.1, 0.2, 1.3], abs=1e-6)
+    assert row[7:10].tolist() == pytest.approx([-0.2, -0.1, -0.24], abs=1e-6)
+    assert row[17:].tolist() == pytest.approx([0.035, 0.035], abs=1e-6)
+    torques = env_of(FrankaCubeStack, control="joint_tor")
+    row = put(torques)[0]
+    assert row.shape == (26,)
+    assert row[17:].tolist() == pytest.approx(list(POSE), abs=1e-6)
+    assert torques.num_actions == 8
+
+
+def test_the_jacobian_is_that_of_finite_differences() -> None:
+    """Of the hand's position by each joint, and of its orientation by the last."""
+    env = env_of(FrankaCubeStack, n=10)
+    joint_pos = torch.tensor(POSE).repeat(10, 1)
+    step = 1e-3
+    for joint in range(9):
+        joint_pos[joint + 1, joint] += step
+    cubes = torch.tensor([[0.1, 0.2, 1.05], [0.1, -0.2, 1.06]]).expand(10, 2, 3)
+    env.sim.reset(
+        torch.ones(10, dtype=torch.bool),
+        ResetState(joint_pos, torch.zeros_like(joint_pos), object_pos_w=cubes),
+    )
+    hand = env.sim.body_names.index("panda_hand")
+    position = env.sim.state.body_pos_w[:, hand]
+    numeric = (position[1:] - position[0]) / step
+    torch.testing.assert_close(env.sim.state.jacobian_w[0, :3].mT, numeric, atol=2e-3, rtol=0)
+    # The last joint turns about the hand's z axis, which points down.
+    assert env.sim.state.jacobian_w[0, 3:, 6].tolist() == pytest.approx([0, 0, -1], abs=0.6)
+
+
+def test_the_mass_matrix_gives_mujocos_accelerations() -> None:
+    """Torques on an arm at rest without gravity: M^-1 (torque) against one tiny step."""
+    env = env_of(FrankaCubeStack, physics_dt=1e-4, decimation=1, control="joint_tor")
+    put(env)
+    mass = env.sim.state.mass_matrix[0].clone()
+    torch.testing.assert_close(mass, mass.mT)
+    torque = torch.tensor([5.0, -3.0, 2.0, 4.0, 1.0, -0.5, 0.25])
+    targets = torch.cat((torque, torch.tensor([0.035, 0.035]))).expand(2, 9)
+    env.sim.set_targets(targets)
+    env.sim.step()
+    env.sim.refresh()
+    wanted = torch.linalg.solve(mass, torch.cat((torque, torch.zeros(2))))
+    found = env.sim.state.joint_vel[0] / 1e-4
+    torch.testing.assert_close(found[:7], wanted[:7], rtol=0.02, atol=0.05)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_action_moves_the_hand_along_its_axis(axis) -> None:
+    """A quarter of a second: more than 2 cm that way, and less than a third of it sideways."""
+    env = env_of(FrankaCubeStack)
+    put(env)
+    start = env.sim.state.body_pos_w[0, env.task._grip].clone()
+    actions = torch.zeros(2, 7)
+    actions[:, axis], actions[:, 6] = 1.0, 1.0
+    for _ in range(15):
+        env.step(actions)
+    moved = env.sim.state.body_pos_w[0, env.task._grip] - start
+    sideways = torch.cat((moved[:axis], moved[axis + 1 :])).norm()
+    assert moved[axis] > 0.02
+    assert sideways < moved[axis] / 3
+
+
+def test_without_actions_the_arm_stays_and_the_fingers_open_or_close() -> None:
+    """Gravity does not act on it; an action of 0 or more opens the gripper."""
+    env = env_of(FrankaCubeStack)
+    put(env)
+    start = env.sim.state.body_pos_w[:, env.task._grip].clone()
+    actions = torch.zeros(2, 7)
+    actions[1, 6] = -1.0
+    for _ in range(30):
+        env.step(actions)
+    moved = env.sim.state.body_pos_w[:, env.task._grip] - start
+    assert moved.norm(dim=-1).max() < 0.01
+    fingers = env.sim.state.joint_pos[:, 7:]
+    assert fingers[0].tolist() == pytest.approx([0.04, 0.04], abs=2e-3)
+    assert fingers[1].tolist() == pytest.approx([0.0, 0.0], abs=2e-3)
+
+
+def evaluated(env, cube_a, cube_b=(0.1, -0.2, TABLE + CUBE_B / 2)):
+    """Returns reward and end with the cubes somewhere."""
+    put(env, cube_a, cube_b)
+    outcome = env.task.evaluate(env.sim.state, torch.zeros(2, 7), env.observations)
+    return outcome.rewards[0].item(), bool(outcome.terminated[0])
+
+
+def test_the_reward_counts_nearness_lifting_and_the_place() -> None:
+    """Worked with the distances of hand and fingertips to the cube."""
+    env = env_of(FrankaCubeStack)
+    put(env)
+    grip = env.sim.state.body_pos_w[0, env.task._grip].clone()
+    tips = env.sim.state.body_pos_w[0, env.task._tips].clone()
+    at = torch.tensor([0.1, 0.2, TABLE + CUBE_A / 2])
+    distances = (at - grip).norm() + (at - tips).norm(dim=-1).sum()
+    near = 1 - math.tanh(10 * float(distances) / 3)
+    reward, ended = evaluated(env, tuple(at.tolist()))
+    assert reward == pytest.approx(0.1 * near, abs=1e-6)
+    assert not ended
+    # Lifted by 10 cm, 20 cm from its place beside the other cube: both counts, and 1.5.
+    place = torch.tensor([0.1, -0.2, TABLE + CUBE_B + CUBE_A / 2])
+    above = place + torch.tensor([0.2, 0.0, 0.0])
+    distances = (above - grip).norm() + (above - tips).norm(dim=-1).sum()
+    near = 1 - math.tanh(10 * float(distances) / 3)
+    aligned = 1 - math.tanh(2.0)
+    reward, ended = evaluated(env, tuple(above.tolist()))
+    height = CUBE_B + CUBE_A / 2 - CUBE_A > 0.04
+    lifted = 1.0 if height else 0.0
+    wanted = 0.1 * max(near, aligned * lifted) + 1.5 * lifted + 2.0 * aligned * lifted
+    assert reward == pytest.approx(wanted, abs=1e-4)
+    assert not ended
+    # In its place, with the hand away: stacked.
+    assert evaluated(env, tuple(place.tolist())) == (16.0, True)
+
+
+def test_cubes_start_apart_on_the_table() -> None:
+    """Within 25 cm of its middle, 17 cm apart, each lying on it, turned by at most 45 degrees."""
+    task = env_of(FrankaCubeStack, n=2000).task
+    to = task.reset_state(torch.Generator().manual_seed(0))
+    position = to.object_pos_w
+    assert position[..., :2].abs().max() <= 0.25
+    apart = (position[:, 0, :2] - position[:, 1, :2]).norm(dim=-1)
+    assert apart.min() >= (CUBE_A + CUBE_B) * math.sqrt(2) - 1e-6
+    heights = position[..., 2] - TABLE
+    assert heights[0].tolist() == pytest.approx([CUBE_A / 2, CUBE_B / 2], abs=1e-6)
+    turn = 2 * torch.atan2(to.object_quat_w[..., 2], to.object_quat_w[..., 3])
+    assert 0.7 < turn.abs().max() <= 0.785 + 1e-5
+    assert (to.joint_pos[:, 7:] == 0.035).all()
+    assert (to.joint_pos[:, :7] >= task._lower[:7]).all()
