@@ -1,15 +1,8 @@
 """Run an ant towards a far target.
 
-Source: IsaacGymEnvs, tasks/ant.py; values in cfg/task/Ant.yaml. Differences in rlgpu:
+Source: IsaacGymEnvs, tasks/ant.py; values in cfg/task/Ant.yaml; tasks/running.py says what differs.
 
-* The progress reward is computed exactly, from the displacement. The difference of two float32
-  potentials near -60 000, as in the source, is quantised at 0.004.
-* Foot sensors read the contact wrench on the foot; PhysX adds gravity and dynamics terms.
-* An episode that ends is reset within the step, so no filler row follows it.
-
-Oddities kept from the source: the angle to the target uses the height difference instead of the
-sideways one (left over from y-up), yaw and roll jump at 2 pi, and only upper joint limits are
-penalised.
+Oddities kept from the source: yaw and roll jump at 2 pi, and only upper joint limits are penalised.
 """
 
 from __future__ import annotations
@@ -22,10 +15,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlgpu.envs import Columns, Outcome, Task, TaskConfig, uniform
-from rlgpu.rotations import quat_rotate_inverse
-from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
-from tasks.running import TARGET, body_axes, progress_to_target
+from rlgpu.envs import Columns, Outcome, TaskConfig
+from rlgpu.sim import Drive, SceneSpec, SimState, Simulator
+from tasks.running import Runner, RunningConfig, heading_reward
 
 FEET = ("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot")
 JOINTS = tuple(f"{kind}_{leg}" for leg in (1, 2, 3, 4) for kind in ("hip", "ankle"))
@@ -46,42 +38,21 @@ OBSERVATION = Columns(
 
 
 @dataclass(frozen=True)
-class AntConfig(TaskConfig):
+class AntConfig(RunningConfig):
     """Configuration of the Ant; weights as in IsaacGymEnvs' Ant.yaml."""
 
     gear: float = 15.0
     """Torque of every joint for an action of 1 [N m]."""
-    start_height: float = 0.44
-    """Height of the torso at reset [m]."""
-    termination_height: float = 0.31
-    """Height of the torso below which an episode fails [m]."""
-    alive_reward: float = 0.5
-    """Reward of every step that is not a failure."""
-    up_weight: float = 0.1
-    """Reward while the torso's up axis is within 21 degrees of the world's."""
-    heading_weight: float = 0.5
-    """Reward while the ant faces the target, less in proportion beyond 37 degrees."""
-    actions_cost: float = 0.005
-    """Cost of the squared actions."""
-    energy_cost: float = 0.05
-    """Cost of the joints' scaled power."""
-    joints_at_limit_cost: float = 0.1
-    """Cost of each joint near its upper limit."""
-    death_cost: float = -2.0
-    """Reward of a step that ends in failure."""
-    joint_vel_scale: float = 0.2
-    """Factor on the joint velocities that are observed."""
-    contact_force_scale: float = 0.1
-    """Factor on the foot wrenches that are observed."""
 
 
-class Ant(Task):
+class Ant(Runner):
     """Run forward on four legs without falling."""
 
     Config: ClassVar[type[TaskConfig]] = AntConfig
     columns = OBSERVATION
     num_observations = OBSERVATION.width
     num_actions = 8
+    joints = JOINTS
     config: AntConfig
 
     def scene(self) -> SceneSpec:
@@ -93,22 +64,11 @@ class Ant(Task):
         )
 
     def bind(self, sim: Simulator) -> None:
-        """Reads joint limits and allocates the previous position."""
+        """Makes what mirroring needs here, as a CUDA graph cannot."""
         super().bind(sim)
-        if sim.joint_names != JOINTS:
-            raise ValueError(f"the Ant expects joints {JOINTS}, the asset has {sim.joint_names}")
-        self._lower, self._upper = sim.joint_lower, sim.joint_upper
-        self._centre = (self._lower + self._upper) / 2
-        self._half_range = (self._upper - self._lower) / 2
-        self._initial_joint_pos = torch.zeros_like(self._lower).clamp(self._lower, self._upper)
-        start = torch.tensor([0.0, 0.0, self.config.start_height], device=sim.device)
-        self._root_pos = start.expand(sim.num_envs, 3)
-        upright = torch.tensor([0.0, 0.0, 0.0, 1.0], device=sim.device)
-        self._root_quat = upright.expand(sim.num_envs, 4)
-        # Signs of a vector, and of a leg's hip and ankle; made here, as a CUDA graph cannot.
+        # Signs of a vector, and of a leg's hip and ankle.
         signs = ((1.0, -1.0, 1.0), (-1.0, 1.0))
         self._mirrored = [torch.tensor(values, device=sim.device) for values in signs]
-        self.buffers["previous_pos_w"] = torch.zeros(sim.num_envs, 3, device=sim.device)
 
     def targets(self, actions: Tensor) -> Tensor:
         """Returns the joint torques [N m]."""
@@ -116,24 +76,16 @@ class Ant(Task):
 
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
         """Returns the columns of ``OBSERVATION``, in its order, shape [N, 60]."""
-        pos, quat = state.root_pos_w, state.root_quat_w
-        forward_x, forward_y, up, roll_sine = body_axes(quat)
-        # Yaw is the heading of the body's x axis, roll the sideways tilt of its z axis.
-        yaw = torch.atan2(forward_y, forward_x).remainder(2 * math.pi)
-        roll = torch.atan2(roll_sine, up).remainder(2 * math.pi)
-        to_x, to_y = TARGET[0] - pos[:, 0], TARGET[1] - pos[:, 1]
-        angle_to_target = torch.atan2(-pos[:, 2], to_x) - yaw
-        heading = (forward_x * to_x + forward_y * to_y) / torch.hypot(to_x, to_y)
-        velocities_w = torch.stack((state.root_lin_vel_w, state.root_ang_vel_w), dim=1)
-        velocities_b = quat_rotate_inverse(quat[:, None].expand(-1, 2, -1), velocities_w)
-        columns = (yaw, roll, angle_to_target, up, heading)
+        torso = self.torso(state)
+        yaw = torso.yaw.remainder(2 * math.pi)
+        roll = torso.roll.remainder(2 * math.pi)
+        columns = (yaw, roll, torso.to_target - yaw, torso.up, torso.heading)
         return torch.cat(
             (
-                pos[:, 2:3],
-                velocities_b.flatten(1),
+                torso.height[:, None],
+                torso.velocities_b.flatten(1),
                 torch.stack(columns, dim=-1),
-                (state.joint_pos - self._centre) / self._half_range,
-                self.config.joint_vel_scale * state.joint_vel,
+                *self.joint_columns(state),
                 self.config.contact_force_scale * state.contact_wrench_b.flatten(1),
                 actions,
             ),
@@ -142,9 +94,7 @@ class Ant(Task):
 
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
         """Returns the reward and whether the ant fell."""
-        progress = progress_to_target(self.buffers["previous_pos_w"], state.root_pos_w)
-        self.buffers["previous_pos_w"].copy_(state.root_pos_w)
-        return ant_reward(progress / self.config.timing().step_dt, observations, self.config)
+        return ant_reward(self.take_speed(state), observations, self.config)
 
     def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Returns left and right exchanged: legs 1 and 4 and legs 2 and 3 change places.
@@ -175,22 +125,6 @@ class Ant(Task):
         rows = [x if x.dim() == 2 else x[:, None] for x in columns.values()]
         return torch.cat(rows, dim=-1), exchanged(actions, joints)
 
-    def reset_state(self, generator: torch.Generator) -> ResetState:
-        """Returns the start pose with joints jittered by 0.2 rad and 0.1 rad/s."""
-        shape = (self.num_envs, self.num_actions)
-        joint_pos = self._initial_joint_pos + uniform(shape, -0.2, 0.2, generator)
-        return ResetState(
-            joint_pos=joint_pos.clamp(self._lower, self._upper),
-            joint_vel=uniform(shape, -0.1, 0.1, generator),
-            root_pos_w=self._root_pos,
-            root_quat_w=self._root_quat,
-        )
-
-    def after_reset(self, state: SimState, mask: Tensor) -> None:
-        """Sets the previous position of reset environments to their new position."""
-        previous = self.buffers["previous_pos_w"]
-        previous.copy_(torch.where(mask[:, None], state.root_pos_w, previous))
-
 
 def ant_reward(speed: Tensor, observations: Tensor, config: AntConfig) -> Outcome:
     """Returns the reward of a step and which ants fell.
@@ -204,12 +138,11 @@ def ant_reward(speed: Tensor, observations: Tensor, config: AntConfig) -> Outcom
     height, up, heading, joint_pos, joint_vel, actions = (
         observations[:, OBSERVATION[name]] for name in names
     )
-    heading_reward = config.heading_weight * (heading / 0.8).clamp(max=1.0)
     reward = (
         speed
         + config.alive_reward
         + config.up_weight * (up > 0.93)
-        + heading_reward
+        + heading_reward(heading, config.heading_weight)
         - config.actions_cost * actions.square().sum(-1)
         - config.energy_cost * (actions * joint_vel).abs().sum(-1)
         - config.joints_at_limit_cost * (joint_pos > 0.99).sum(-1)

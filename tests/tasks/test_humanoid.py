@@ -7,11 +7,24 @@ import math
 import pytest
 import torch
 
-from tasks.humanoid import FEET, GEARS, OBSERVATION, Humanoid, HumanoidConfig, humanoid_reward
-from tests.tasks.placing import env_of, place
+from rlgpu.config import compose
+from rlgpu.sim import ENGINES
+from tasks import TASKS
+from tasks.humanoid import FEET, GEARS, OBSERVATION, Humanoid, humanoid_reward
+from tests.conftest import ROOT
+from tests.tasks import placing
+from tests.tasks.placing import place
+
+CONFIG = compose(["task=Humanoid"], TASKS, ENGINES, ROOT / "cfg").config.task
 
 UPRIGHT = {"root_pos_w": [0.0, 0.0, 1.34], "root_quat_w": [0.0, 0.0, 0.0, 1.0]}
 SHARES = torch.tensor(list(GEARS.values())) / 135.0
+
+
+def env_of(task, n: int = 2):
+    """Returns environments with the values of the task's YAML."""
+    names = ("joint_vel_scale", "contact_force_scale", "termination_height", "start_height")
+    return placing.env_of(task, n, **{name: getattr(CONFIG, name) for name in names})
 
 
 def test_the_model_has_the_humanoids_mass_joints_and_limits() -> None:
@@ -97,9 +110,7 @@ def observation(**columns) -> torch.Tensor:
 )
 def test_the_reward_matches_the_formula(speed, columns, reward) -> None:
     """Each term on its own, worked by hand."""
-    outcome = humanoid_reward(
-        torch.tensor([speed]), observation(**columns), SHARES, HumanoidConfig()
-    )
+    outcome = humanoid_reward(torch.tensor([speed]), observation(**columns), SHARES, CONFIG)
     assert outcome.rewards.item() == pytest.approx(reward, abs=1e-5)
     assert outcome.terminated.item() == ("c0" in columns)
 
