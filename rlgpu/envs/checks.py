@@ -124,7 +124,10 @@ def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor
     before = {name: buffer.clone() for name, buffer in task.buffers.items()}
     with explained(type(task), "targets"):
         targets = task.targets(actions)
-    if type(task).forces is not Task.forces:
+    has_forces = type(task).forces is not Task.forces
+    if task.scene().force_bodies and not has_forces:
+        raise UsageError(f"{type(task).__name__}: its scene has force_bodies, but no method forces")
+    if has_forces:
         with explained(type(task), "forces"):
             forces = task.forces(sim.state, actions)
         wanted = (num_envs, len(task.scene().force_bodies), 3)

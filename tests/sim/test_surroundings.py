@@ -137,3 +137,27 @@ def test_isaac_gym_says_what_it_lacks(changed, tmp_path) -> None:
     reasons = ENGINES["isaacgym"].accept(SceneSpec(asset=asset, drives={}, **changed), FINE)
     wanted = "objects beside" if "objects" in changed else "pushes bodies"
     assert any(wanted in reason for reason in reasons)
+
+
+def test_centres_of_mass_vary_and_count(make_anything) -> None:
+    """A body that spins about its origin keeps it still only if its mass is there."""
+    sim = make_anything(YARD.format(gravity=-9.81), root="sled", parameters=("body_com",))
+    moved = sim.parameters["body_com"].clone()
+    moved[1, :, 0] += 0.1  # every body's centre of mass 10 cm ahead
+    sim.set_parameter("body_com", moved)
+    torch.testing.assert_close(sim.parameters["body_com"], moved)
+    for _ in range(100):
+        advance(sim)
+    # The sled falls freely with its flap; their masses ahead of the joint do not turn it.
+    spin = sim.state.root_ang_vel_w.abs().sum(-1)
+    assert spin.max() < 1e-4
+    # Linear velocity of its origin: that of free fall everywhere.
+    torch.testing.assert_close(
+        sim.state.root_lin_vel_w[:, 2], torch.full((3,), -0.981), atol=1e-3, rtol=0
+    )
+    sim.reset(everyone(sim), at_rest(sim, root_ang_vel_w=rows(sim, 0, 0, 2.0)))
+    advance(sim)
+    # Mass 10 cm ahead of the origin: it circles, and the origin is pulled the other way.
+    speed = sim.state.root_lin_vel_w[:, :2].norm(dim=-1)
+    assert speed[0] < 1e-5
+    assert speed[1] > 1e-5

@@ -136,7 +136,7 @@ def make_worlds(sim: Sim, model: mujoco.MjModel, fields: frozenset[str]) -> Worl
 
         return BatchWorlds(model, num, fields=names, num_threads=sim.num_threads)
     if sim.engine == "fused":
-        from rlgpu.sim.mujoco.fused.tables import PARAMETER_FIELDS  # noqa: PLC0415
+        from rlgpu.sim.mujoco.fused.parameters import PARAMETER_FIELDS  # noqa: PLC0415
         from rlgpu.sim.mujoco.fused.worlds import FusedWorlds  # noqa: PLC0415
 
         if beyond := sorted(fields - set(PARAMETER_FIELDS)):

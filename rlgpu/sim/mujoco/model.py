@@ -56,6 +56,9 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
             objtype=mujoco.mjtObj.mjOBJ_SITE,
             objname="rlgpu_accelerometer",
         )
+    if "body_com" in scene.parameters:
+        for body in spec.bodies[1:]:
+            body.simple = False  # no shortcuts for centres of mass at the origin
     try:
         model = spec.compile()
     except Exception as error:

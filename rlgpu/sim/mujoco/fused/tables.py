@@ -7,29 +7,29 @@ moves, which rows of the solver's matrix it couples, the curves of constraint im
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import mujoco
 import numpy as np
 import torch
-from torch import Tensor
 
 from rlgpu.ops import PhysicsModel, physics_tables
 from rlgpu.sim.mujoco.fused.coverage import KINDS, SCALAR
+from rlgpu.sim.mujoco.fused.parameters import (
+    PARAMETER_FIELDS,
+    ParameterTables,
+    decisive_geoms,
+    matrix_of,
+    model_field,
+)
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 
 _SLOTS = (1, 2, 8, 1, 1, 2)
 """Possible contacts of a pair, by its index in ``KINDS``."""
 _MIN_VALUE = 1e-15
-_MIN_FRICTION = 1e-5
 _IMPEDANCE_RANGE = (0.0001, 0.9999)
-PARAMETER_FIELDS = (
-    "body_mass", "body_inertia", "body_ipos", "dof_armature", "dof_damping", "geom_friction",
-    "actuator_gainprm", "actuator_biasprm", "dof_invweight0", "body_invweight0", "opt.gravity",
-)  # fmt: skip
-"""Fields of a model behind the physical parameters."""
 
 
 class Tables:
@@ -39,6 +39,8 @@ class Tables:
         """Computes all tables of a model that ``accept`` accepts."""
         self.model = model
         self._pairs = colliding_pairs(model)
+        self.parameters = ParameterTables(model, self._pairs)
+        """The tables of numbers that may differ between worlds."""
         self.ints: dict[str, Any] = {}
         self.constants: dict[str, Any] = {}
         self._tree()
@@ -158,7 +160,8 @@ class Tables:
             "pair_geom2": [index[pair.geom2] for pair in self._pairs],
             "pair_slot": _offsets(_SLOTS[kind] for kind in kinds)[:-1],
             "pair_frictionless": [
-                model.geom_condim[_decisive(model, g1, g2)].max() == 1 for g1, g2, _ in self._pairs
+                model.geom_condim[decisive_geoms(model, g1, g2)].max() == 1
+                for g1, g2, _ in self._pairs
             ],
             "slot_pair": slot_pair,
             "slot_columns": _offsets(counts)[:-1],
@@ -168,7 +171,7 @@ class Tables:
         mixed = [_mixed(model, g1, g2) for g1, g2, _ in self._pairs]
         self.constants |= {
             "geom_pos": model.geom_pos[geoms],
-            "geom_mat": [_matrix(model.geom_quat[g]) for g in geoms],
+            "geom_mat": [matrix_of(model.geom_quat[g]) for g in geoms],
             "geom_size": model.geom_size[geoms],
             "pair_margin": [model.geom_margin[[g1, g2]].sum() for g1, g2, _ in self._pairs],
             "pair_impedance": [impedance(*mix, model.opt.timestep) for mix in mixed],
@@ -181,43 +184,6 @@ class Tables:
         signs = {dof: -1.0 for dof in first if dof not in second}
         signs |= {dof: 1.0 for dof in second if dof not in first}
         return {dof: signs[dof] for dof in sorted(signs, reverse=True)}
-
-    def parameters(self, fields: Mapping[str, Tensor]) -> Tensor:
-        """Returns rows of physical parameters, shape [1 or N, P], float64.
-
-        Args:
-            fields: All of ``PARAMETER_FIELDS``, each of shape [1 or N, ...], float64.
-        """
-        tables = self._parameter_tables(fields)
-        rows = max(len(table) for table in tables)
-        return torch.cat([table.expand(rows, -1) for table in tables], dim=1)
-
-    def _parameter_tables(self, fields: Mapping[str, Tensor]) -> list[Tensor]:
-        model = self.model
-        turned = torch.from_numpy(np.array([_matrix(q) for q in model.body_iquat]))
-        turned = turned.view(-1, 3, 3).to(fields["body_inertia"].device)
-        inertia = (turned * fields["body_inertia"][..., None, :]) @ turned.mT
-        unique = inertia[..., [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
-        bodies = _ids(model.geom_bodyid[g] for g1, g2, _ in self._pairs for g in (g1, g2))
-        decisive = [_decisive(model, g1, g2) for g1, g2, _ in self._pairs]
-        first = _ids(geoms[0] for geoms in decisive)
-        last = _ids(geoms[-1] for geoms in decisive)
-        sliding = fields["geom_friction"][..., 0]
-        friction = torch.maximum(sliding[:, first], sliding[:, last]).clamp(min=_MIN_FRICTION)
-        tables = {
-            "body_mass": fields["body_mass"],
-            "body_inertia": unique.flatten(1),
-            "body_ipos": fields["body_ipos"].flatten(1),
-            "dof_armature": fields["dof_armature"],
-            "dof_damping": fields["dof_damping"],
-            "dof_invweight": fields["dof_invweight0"],
-            "pair_friction": friction,
-            "pair_invweight": fields["body_invweight0"][..., 0][:, bodies.view(-1, 2)].sum(-1),
-            "actuator_gain": fields["actuator_gainprm"][..., 0],
-            "actuator_bias": fields["actuator_biasprm"][..., :3].flatten(1),
-            "gravity": fields["opt.gravity"],
-        }
-        return [tables[name] for name in physics_tables()["parameters"]]
 
     def pack(
         self,
@@ -241,7 +207,7 @@ class Tables:
             for name in names["constants"]
         }
         fields = {name: model_field(model, name) for name in PARAMETER_FIELDS}
-        parameters = self._parameter_tables(fields)
+        parameters = self.parameters.tables(fields)
         widths = [table.shape[1] for table in parameters]
         sizes = {
             "nq": model.nq, "nv": model.nv, "nu": model.nu, "nbody": model.nbody,
@@ -272,12 +238,6 @@ def _offsets(lengths: Iterable[int]) -> list[int]:
     return [0, *itertools.accumulate(lengths)]
 
 
-def model_field(model: mujoco.MjModel, name: str) -> Tensor:
-    """Returns a field of a model as one row, shape [1, ...], float64; options as ``opt.<name>``."""
-    holder = model.opt if name.startswith("opt.") else model
-    return torch.from_numpy(np.array(getattr(holder, name.removeprefix("opt."))))[None].double()
-
-
 def impedance(solref: np.ndarray, solimp: np.ndarray, timestep: float) -> list[float]:
     """Returns (stiffness, damping, least, most, 1 / width, midpoint, power) of a constraint.
 
@@ -300,20 +260,9 @@ def impedance(solref: np.ndarray, solimp: np.ndarray, timestep: float) -> list[f
     return [stiffness, damping, least, most, 1.0 / width, midpoint, max(1.0, float(solimp[4]))]
 
 
-def _ids(values: Iterable[Any]) -> Tensor:
-    """Returns indices as a tensor on the CPU, whatever torch's default device is."""
-    return torch.from_numpy(np.array([int(value) for value in values], np.int64))
-
-
-def _decisive(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
-    """Returns the geoms whose contact parameters count: both, or the one of higher priority."""
-    first, second = model.geom_priority[[geom1, geom2]]
-    return [geom1] if first > second else [geom2] if second > first else [geom1, geom2]
-
-
 def _mixed(model: mujoco.MjModel, geom1: int, geom2: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns solref and solimp of a pair. Source: MuJoCo, mj_contactParam."""
-    decisive = _decisive(model, geom1, geom2)
+    decisive = decisive_geoms(model, geom1, geom2)
     if len(decisive) == 1:
         return model.geom_solref[decisive[0]], model.geom_solimp[decisive[0]]
     weights = model.geom_solmix[decisive]
@@ -378,9 +327,3 @@ def _scattered(size: int, ids: list[int], values: Any, rest: float) -> np.ndarra
 
 def _range_or_infinite(limited: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     return np.where(limited[:, None].astype(bool), ranges, [-np.inf, np.inf])
-
-
-def _matrix(quat: np.ndarray) -> np.ndarray:
-    matrix = np.zeros(9)
-    mujoco.mju_quat2Mat(matrix, quat)
-    return matrix

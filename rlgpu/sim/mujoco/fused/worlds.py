@@ -20,7 +20,8 @@ from rlgpu.ops import (
     physics_step,
 )
 from rlgpu.sim.mujoco.fused.coverage import accept
-from rlgpu.sim.mujoco.fused.tables import PARAMETER_FIELDS, Tables, model_field
+from rlgpu.sim.mujoco.fused.parameters import PARAMETER_FIELDS, model_field
+from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
 
 _VERSION = mujoco.__version__
@@ -176,7 +177,7 @@ class FusedWorlds:
         own = self._fields | self._derived
         fields = {name: self._shared[name] for name in PARAMETER_FIELDS if name not in own}
         fields |= {name: field[rows] for name, field in own.items()}
-        found = self._tables.parameters(fields).float()
+        found = self._tables.parameters.rows(fields).float()
         return found.expand(self.num_worlds, -1) if isinstance(rows, slice) else found
 
     def _derived_fields(self) -> dict[str, Tensor]:

@@ -1,0 +1,113 @@
+"""The fused engine's tables of physical parameters, which may differ between worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.ops import physics_tables
+from rlgpu.sim.mujoco.pairs import Pair
+
+_MIN_FRICTION = 1e-5
+PARAMETER_FIELDS = (
+    "body_mass", "body_inertia", "body_ipos", "dof_armature", "dof_damping", "geom_friction",
+    "actuator_gainprm", "actuator_biasprm", "dof_invweight0", "body_invweight0", "opt.gravity",
+)  # fmt: skip
+"""Fields of a model behind the physical parameters."""
+
+
+class _Combination(NamedTuple):
+    """What combines a model's fields into tables."""
+
+    turned: Tensor
+    """Rotations from the bodies' inertial axes to their own, shape [B, 3, 3], float64."""
+    bodies: Tensor
+    """Bodies of each pair of geoms, shape [P, 2], int64."""
+    first: Tensor
+    last: Tensor
+    """Geoms whose friction decides over each pair's, shape [P], int64."""
+
+
+class ParameterTables:
+    """Combines fields of a model into rows of parameters."""
+
+    def __init__(self, model: mujoco.MjModel, pairs: Sequence[Pair]) -> None:
+        """Looks up what belongs together.
+
+        Args:
+            model: The model.
+            pairs: Its pairs of geoms that may touch.
+        """
+        turned = torch.from_numpy(np.array([matrix_of(quat) for quat in model.body_iquat]))
+        bodies = _ids(model.geom_bodyid[g] for g1, g2, _ in pairs for g in (g1, g2))
+        decisive = [decisive_geoms(model, g1, g2) for g1, g2, _ in pairs]
+        self._on_cpu = _Combination(
+            turned.view(-1, 3, 3), bodies.view(-1, 2),
+            _ids(geoms[0] for geoms in decisive), _ids(geoms[-1] for geoms in decisive),
+        )  # fmt: skip
+        self._on: dict[torch.device, _Combination] = {}
+
+    def rows(self, fields: Mapping[str, Tensor]) -> Tensor:
+        """Returns rows of parameters, shape [1 or N, P], float64.
+
+        Args:
+            fields: All of ``PARAMETER_FIELDS``, each of shape [1 or N, ...], float64.
+        """
+        tables = self.tables(fields)
+        rows = max(len(table) for table in tables)
+        return torch.cat([table.expand(rows, -1) for table in tables], dim=1)
+
+    def tables(self, fields: Mapping[str, Tensor]) -> list[Tensor]:
+        """Returns the tables in the kernels' order, each of shape [1 or N, width], float64."""
+        device = fields["body_inertia"].device
+        if device not in self._on:  # a CUDA graph cannot copy them
+            self._on[device] = _Combination(*(part.to(device) for part in self._on_cpu))
+        by = self._on[device]
+        inertia = (by.turned * fields["body_inertia"][..., None, :]) @ by.turned.mT
+        off_diagonal = (inertia[..., 0, 1:], inertia[..., 1, 2:])  # xy, xz, yz
+        unique = torch.cat((inertia.diagonal(dim1=-2, dim2=-1), *off_diagonal), dim=-1)
+        sliding = fields["geom_friction"][..., 0]
+        friction = torch.maximum(sliding[:, by.first], sliding[:, by.last])
+        tables = {
+            "body_mass": fields["body_mass"],
+            "body_inertia": unique.flatten(1),
+            "body_ipos": fields["body_ipos"].flatten(1),
+            "dof_armature": fields["dof_armature"],
+            "dof_damping": fields["dof_damping"],
+            "dof_invweight": fields["dof_invweight0"],
+            "pair_friction": friction.clamp(min=_MIN_FRICTION),
+            "pair_invweight": fields["body_invweight0"][..., 0][:, by.bodies].sum(-1),
+            "actuator_gain": fields["actuator_gainprm"][..., 0],
+            "actuator_bias": fields["actuator_biasprm"][..., :3].flatten(1),
+            "gravity": fields["opt.gravity"],
+        }
+        return [tables[name] for name in physics_tables()["parameters"]]
+
+
+def model_field(model: mujoco.MjModel, name: str) -> Tensor:
+    """Returns a field of a model as one row, shape [1, ...], float64; options as ``opt.<name>``."""
+    holder = model.opt if name.startswith("opt.") else model
+    return torch.from_numpy(np.array(getattr(holder, name.removeprefix("opt."))))[None].double()
+
+
+def decisive_geoms(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
+    """Returns the geoms whose contact parameters count: both, or the one of higher priority."""
+    first, second = model.geom_priority[[geom1, geom2]]
+    return [geom1] if first > second else [geom2] if second > first else [geom1, geom2]
+
+
+def matrix_of(quat: np.ndarray) -> np.ndarray:
+    """Returns the rotation matrix of a quaternion (w, x, y, z), shape [9]."""
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, quat)
+    return matrix
+
+
+def _ids(values: Iterable[Any]) -> Tensor:
+    """Returns indices as a tensor on the CPU, whatever torch's default device is."""
+    return torch.from_numpy(np.array([int(value) for value in values], np.int64))
