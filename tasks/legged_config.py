@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from rlgpu.config import NonNegative, Positive, Range
+from rlgpu.config import NonNegative, Positive, Range, Span
 from rlgpu.envs import TaskConfig
 from tasks.legged_rewards import RewardScales
 from tasks.legged_terrain import TerrainSettings
@@ -24,13 +24,13 @@ class Gains:
 class Commands:
     """Velocities that the robot is asked for; ``task.commands.*``."""
 
-    lin_vel_x: list[float] = field(default_factory=lambda: [-1.0, 1.0])
+    lin_vel_x: Annotated[list[float], Span()] = field(default_factory=lambda: [-1.0, 1.0])
     """Least and largest forward velocity [m/s]."""
-    lin_vel_y: list[float] = field(default_factory=lambda: [-1.0, 1.0])
+    lin_vel_y: Annotated[list[float], Span()] = field(default_factory=lambda: [-1.0, 1.0])
     """Least and largest velocity to the left [m/s]."""
-    ang_vel_yaw: list[float] = field(default_factory=lambda: [-1.0, 1.0])
+    ang_vel_yaw: Annotated[list[float], Span()] = field(default_factory=lambda: [-1.0, 1.0])
     """Least and largest yaw velocity [rad/s], without ``follow_heading``."""
-    heading: list[float] = field(default_factory=lambda: [-3.14, 3.14])
+    heading: Annotated[list[float], Span()] = field(default_factory=lambda: [-3.14, 3.14])
     """Least and largest heading [rad], with ``follow_heading``."""
     follow_heading: bool = True
     """Whether the yaw velocity is half the angle to a random heading, at most 1 rad/s."""

@@ -10,6 +10,7 @@ from rlgpu.config.limits import (
     Positive,
     Range,
     Size,
+    Span,
     Text,
     convert,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Range",
     "SavedRun",
     "Size",
+    "Span",
     "Text",
     "TrainConfig",
     "check_words",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -59,6 +59,24 @@ class Length:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Lists of a least and a largest number."""
+
+    optional: bool = False
+    """Whether the list may be empty, too."""
+
+    def __contains__(self, value: Sequence[float]) -> bool:
+        """Returns whether a list is allowed."""
+        if not value:
+            return self.optional
+        return len(value) == 2 and value[0] <= value[1]
+
+    def __str__(self) -> str:
+        """Returns what is allowed."""
+        return "two numbers, the smaller one first" + (", or none" if self.optional else "")
+
+
+@dataclass(frozen=True)
 class Text:
     """Texts that match a pattern."""
 
@@ -78,7 +96,7 @@ Fraction = Annotated[float, Range(0.0, 1.0)]
 NonNegative = Annotated[float, Range(0.0)]
 Positive = Annotated[float, Range(0.0, above=True)]
 
-_LIMITS = (Range, Length, Text)
+_LIMITS = (Range, Length, Span, Text)
 _WHOLE = Range(-(2**63), 2**63 - 1)
 
 
@@ -151,6 +169,8 @@ def _check(key: str, value: Any, limits: tuple[Any, ...]) -> None:
     for limit in limits:
         if isinstance(limit, Length) and not limit.least <= len(value) <= limit.most:
             raise UsageError(f"{key}={shown(value)}: must have {limit}")
+        if isinstance(limit, Span) and value not in limit:
+            raise UsageError(f"{key}={shown(value)}: must be {limit}")
         if isinstance(limit, Text) and not re.fullmatch(limit.pattern, value):
             raise UsageError(f"{key}={shown(value)}: must be {limit}")
 

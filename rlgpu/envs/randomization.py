@@ -42,8 +42,6 @@ def varied(settings: Randomization) -> dict[str, Varied]:
     chosen = {parameter: getattr(settings, key) for key, parameter in PARAMETER_OF.items()}
     for key in (*PARAMETER_OF, "observations", "actions"):
         _check(f"task.randomization.{key}", getattr(settings, key))
-    if settings.action_delay:
-        _check_range("task.randomization.action_delay", [float(x) for x in settings.action_delay])
     return {parameter: spread for parameter, spread in chosen.items() if spread.range}
 
 

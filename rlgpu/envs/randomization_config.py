@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from rlgpu.config import Count, Size
+from rlgpu.config import Count, Size, Span
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Randomization:
     """Noise in observations."""
     actions: Noise = field(default_factory=Noise)
     """Noise in actions, before they are clamped."""
-    action_delay: list[int] = field(default_factory=list)
+    action_delay: Annotated[list[int], Span(optional=True)] = field(default_factory=list)
     """Least and most control steps by which actions come late, drawn at resets; empty: none."""
     gravity: Varied = field(default_factory=Varied)
     """Gravity [m/s^2], each axis."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from rlgpu.config import Config, Length, Range, Text, compose, keys_of
+from rlgpu.config import Config, Length, Range, Span, Text, compose, keys_of
 from rlgpu.config.limits import allowed, convert, parts_of
 from rlgpu.config.old_names import OLD_NAMES, our_name
 from rlgpu.errors import UsageError
@@ -62,6 +62,9 @@ def test_a_value_is_converted_if_nothing_is_lost(value, hint, wanted) -> None:
         ([[3]], list[int], r"key=\[3\]: expected a whole number"),
         ([0.5], list[int], "key=0.5: expected a whole number"),
         ([], Annotated[list[int], Length(1, 3)], "must have 1 to 3 of them"),
+        ([1, 0], Annotated[list[int], Span()], "must be two numbers, the smaller one first"),
+        ([], Annotated[list[float], Span()], "must be two numbers, the smaller one first"),
+        ([1, 2, 3], Annotated[list[int], Span(optional=True)], "the smaller one first, or none"),
         ("c", Literal["a", "b"], "expected a or b"),
         (0, Annotated[float, Range(0.0, above=True)], "key=0.0: must be above 0"),
         (2, Annotated[int, Range(3, 5)], "key=2: must be from 3 to 5"),

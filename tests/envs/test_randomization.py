@@ -244,7 +244,6 @@ def test_a_restored_state_goes_on_with_the_same_numbers(engine) -> None:
     [
         (["task.randomization.mass.range=[1.5,0.5]"], "give two numbers, the smaller one first"),
         (["task.randomization.mass.range=[1]"], "give two numbers"),
-        (["task.randomization.action_delay=[3,1]"], "action_delay=.*the smaller one first"),
         (
             [
                 "task.randomization.mass.range=[0,1]",
