@@ -93,6 +93,35 @@ def test_no_operation_of_an_iteration_would_wait_for_a_gpu(tmp_path, task, sched
     assert trained.agent.optimizer.state.step > 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("task=Humanoid",), ("task=Quadcopter",), ("task=Ingenuity", "task.target_steps=5"),
+        ("task=BallBalance",), ("task=FrankaCubeStack",), ("task=G1", "task.pushes.interval=0.1"),
+        ("task=AnymalTerrain", "task.terrain.num_levels=3", "task.terrain.num_columns=2"),
+        (
+            "task=Go2", "task.randomize=True", "task.randomization.mass.range=[0.5,1.5]",
+            "task.randomization.mass.operation=scaling", "task.randomization.action_delay=[0,2]",
+            "task.randomization.center_of_mass.range=[0,0.01]",
+            "task.randomization.stiffness.range=[0,1]", "task.randomization.friction.range=[0,1]",
+            "task.randomization.observations.range_correlated=[0,0.1]",
+        ),
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_no_operation_of_a_task_would_wait_for_a_gpu(tmp_path, words) -> None:
+    """Every torch operation of one iteration of the other tasks, resets included."""
+    trained = trainer(tmp_path, "sim=mujoco_warp", "sim_device=cpu", *words,
+                      "task.episode_length=5")  # fmt: skip
+    pretend_to_be_on_a_gpu(trained)
+    if trained.env._randomizer:
+        trained.env._randomizer._host_may_read = False
+    with NothingWaits():
+        trained.collect()
+        trained.update()
+    assert trained.statistics.means().episodes > 16
+
+
 def test_the_guard_notices_operations_that_wait() -> None:
     """A mask used as an index, a value that is read, a branch."""
     x = torch.tensor([1.0, 2.0])
