@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
@@ -20,13 +21,17 @@ from tests.conftest import ROOT
 ENGINE_NAMES = ["mujoco", "fused"]
 
 
-def make_env(n: int = 4, engine: str = "mujoco", name: str = "Go2", **settings) -> VecEnv:
-    """Returns environments that randomise what the settings say, and nothing else."""
-    words = [f"task={name}", *(["task.noise.level=0"] if name == "Go2" else [])]
+def make_env(
+    n: int = 4, engine: str = "mujoco", *, episode_length: int = 1000, use_compile: bool = False,
+    **settings,
+) -> VecEnv:  # fmt: skip
+    """Returns Go2 environments that randomise what the settings say, and nothing else."""
+    words = ["task=Go2", "task.noise.level=0", f"task.episode_length={episode_length}"]
     config = compose(words, TASKS, ENGINES, ROOT / "cfg").config.task
     config = replace(config, randomize=True, randomization=Randomization(**settings))
-    task = TASKS[name](config)
-    return VecEnv(task, make_simulator(engine, scene_of(task), config.timing(), n), seed=0)
+    task = TASKS["Go2"](config)
+    simulator = make_simulator(engine, scene_of(task), config.timing(), n)
+    return VecEnv(task, simulator, seed=0, use_compile=use_compile)
 
 
 def reset(env: VecEnv, *which: int) -> None:
@@ -273,3 +278,32 @@ def test_nothing_is_randomised_unless_asked() -> None:
         ["task=Go2", "task.randomization.mass.range=[0,1]"], TASKS, ENGINES, ROOT / "cfg"
     ).config.task
     assert scene_of(TASKS["Go2"](config)).parameters == ()
+
+
+def test_a_compiled_step_with_randomisation_matches_the_plain_one() -> None:
+    """Without graph breaks, on the code paths of a GPU; resets included."""
+    torch._dynamo.reset()
+    counters.clear()
+    settings = {
+        "mass": Varied(range=[0.5, 1.5], operation="scaling"), "action_delay": [0, 2],
+        "observations": Noise(range=[0.0, 0.1]),
+    }  # fmt: skip
+    plain, compiled = (
+        make_env(8, "fused", episode_length=5, use_compile=x, **settings) for x in (False, True)
+    )
+    for env in (plain, compiled):
+        env._randomizer._host_may_read = False
+    g = torch.Generator().manual_seed(0)
+    for _ in range(7):
+        actions = torch.rand(8, 12, generator=g) * 2 - 1
+        steps = []
+        for env in (plain, compiled):
+            env._begin(actions)
+            env.sim.step()
+            for each in (env.task, env._randomizer):
+                each.draw(env.generator)
+            steps.append(env._finish(env.task.reset_state(env.generator)))
+        for ours, theirs in zip(*steps, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+        compiled.load_state_dict(plain.state_dict())
+    assert not counters["graph_break"]

@@ -51,6 +51,7 @@ class ParameterTables:
             _ids(geoms[0] for geoms in decisive), _ids(geoms[-1] for geoms in decisive),
         )  # fmt: skip
         self._on: dict[torch.device, _Combination] = {}
+        self._order = physics_tables()["parameters"]
 
     def rows(self, fields: Mapping[str, Tensor]) -> Tensor:
         """Returns rows of parameters, shape [1 or N, P], float64.
@@ -86,7 +87,7 @@ class ParameterTables:
             "actuator_bias": fields["actuator_biasprm"][..., :3].flatten(1),
             "gravity": fields["opt.gravity"],
         }
-        return [tables[name] for name in physics_tables()["parameters"]]
+        return [tables[name] for name in self._order]
 
 
 def model_field(model: mujoco.MjModel, name: str) -> Tensor:
