@@ -1,6 +1,6 @@
 """What domain randomisation costs: a step with ten randomised quantities beside one without.
 
-    python benchmarks/randomization.py [--num-envs 4096] [--task Go2]
+    python benchmarks/randomization.py [--num-envs 4096] [--task Go2] [--engine fused]
 
 Steps both environments in turns, so that whatever else runs slows both; prints medians. Actions are
 small, so that episodes end at their time limit and a few environments are reset in every step.
@@ -39,13 +39,12 @@ TEN = Randomization(
 )
 
 
-def make(name: str, num_envs: int, *, randomize: bool) -> VecEnv:
+def make(name: str, num_envs: int, engine: str, *, randomize: bool) -> VecEnv:
     """Returns environments whose episodes are at random places."""
     cfg = Path(__file__).parents[1] / "cfg"
     config = compose([f"task={name}"], TASKS, ENGINES, cfg)
     settings = replace(config.config.task, randomize=randomize, randomization=TEN)
     task = TASKS[name](settings)
-    engine = config.config.sim.engine
     simulator = make_simulator(engine, scene_of(task), settings.timing(), num_envs)
     env = VecEnv(task, simulator, seed=0)
     env.randomize_ages()
@@ -57,9 +56,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--num-envs", type=int, default=4096)
     parser.add_argument("--task", default="Go2")
+    parser.add_argument("--engine", default="fused")
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
-    envs = {x: make(options.task, options.num_envs, randomize=x) for x in (False, True)}
+    envs = {
+        x: make(options.task, options.num_envs, options.engine, randomize=x) for x in (False, True)
+    }
     actions = torch.zeros(options.num_envs, envs[True].num_actions)
     times: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(options.rounds):
