@@ -156,7 +156,8 @@ class MujocoSimulator:
         qvel = readout.reset_velocities(self._where, to, qpos, self._qvel.shape[1])
         self.worlds.reset(mask, qpos, qvel)
         for value in self._measured().values():
-            value.masked_fill_(mask.view(-1, *[1] * (value.dim() - 1)), 0.0)
+            if value.numel():
+                value.masked_fill_(mask.view(-1, *[1] * (value.dim() - 1)), 0.0)
         self._read_joints_and_root()
         self._refresh_bodies(mask)
 
