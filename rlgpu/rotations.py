@@ -1,6 +1,8 @@
-"""Unit quaternions in (x, y, z, w) order: products, and rotations of vectors."""
+"""Unit quaternions in (x, y, z, w) order: products, rotations of vectors, and yaw angles."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -40,3 +42,18 @@ def quat_rotate_inverse(quat: Tensor, vec: Tensor) -> Tensor:
     xyz, w = quat[..., :3], quat[..., 3:]
     t = 2.0 * torch.linalg.cross(xyz, vec)
     return vec - w * t + torch.linalg.cross(xyz, t)
+
+
+def yaw_of(quat: Tensor) -> Tensor:
+    """Returns the heading of the rotated x axis about the world's z axis, in [-pi, pi] [rad].
+
+    Args:
+        quat: Unit quaternions (x, y, z, w), shape [..., 4].
+    """
+    x, y, z, w = quat.unbind(-1)
+    return torch.atan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+
+
+def wrap_angle(angle: Tensor) -> Tensor:
+    """Returns angles [rad] shifted by whole turns into [-pi, pi), of the same shape."""
+    return (angle + math.pi).remainder(2 * math.pi) - math.pi

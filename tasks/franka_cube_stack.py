@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rlgpu.config import NonNegative
 from rlgpu.envs import Columns, Outcome, Task, TaskConfig, uniform
+from rlgpu.rotations import wrap_angle
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 
 ARM = tuple(f"panda_joint{i}" for i in range(1, 8))
@@ -135,8 +136,7 @@ class FrankaCubeStack(Task):
         )
         wanted = KP * change - 2.0 * math.sqrt(KP) * velocity
         torque = jacobian.mT @ task_mass @ wanted[..., None]
-        away = self._default[:7] - state.joint_pos[:, :7]
-        away = (away + math.pi).remainder(2.0 * math.pi) - math.pi
+        away = wrap_angle(self._default[:7] - state.joint_pos[:, :7])
         rest = KP_NULL * away - 2.0 * math.sqrt(KP_NULL) * state.joint_vel[:, :7]
         left = self._identity - jacobian.mT @ (task_mass @ jacobian @ mass_inverse)
         torque = (torque + left @ (mass @ rest[..., None]))[..., 0]

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from rlgpu.envs import Columns, Outcome, TaskConfig
+from rlgpu.rotations import wrap_angle
 from rlgpu.sim import Drive, SceneSpec, SimState, Simulator
-from tasks.running import Runner, RunningConfig, heading_reward, wrapped
+from tasks.running import Runner, RunningConfig, heading_reward
 
 FEET = ("right_foot", "left_foot")
 _LEG = {
@@ -95,7 +96,7 @@ class Humanoid(Runner):
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
         """Returns the columns of ``OBSERVATION``, in its order, shape [N, 108]."""
         config, torso = self.config, self.torso(state)
-        angle = wrapped(torso.to_target - torso.yaw)
+        angle = wrap_angle(torso.to_target - torso.yaw)
         columns = (torso.yaw, torso.roll, angle, torso.up, torso.heading)
         return torch.cat(
             (

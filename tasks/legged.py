@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.envs import Mark, Outcome, RewardTerms, Task, uniform
-from rlgpu.rotations import quat_rotate, quat_rotate_inverse
+from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 from tasks.legged_config import Gains, LeggedConfig
 from tasks.legged_rewards import TERMS, Moment
@@ -178,10 +178,8 @@ class Legged(Task):
         """Sets the yaw velocity to what turns the robot to its heading."""
         if not self.config.commands.follow_heading:
             return
-        x, y, z, w = state.root_quat_w.unbind(-1)
-        now = torch.atan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
         commands = self.buffers["commands"]
-        away = (commands[:, 3] - now + math.pi).remainder(2 * math.pi) - math.pi
+        away = wrap_angle(commands[:, 3] - yaw_of(state.root_quat_w))
         commands[:, 2] = (0.5 * away).clamp(-1.0, 1.0)
 
     def _in_base(self, state: SimState) -> tuple[Tensor, Tensor, Tensor]:
@@ -290,8 +288,7 @@ class Legged(Task):
         """Returns the commanded velocity as a green arrow, the robot's own as a blue one."""
         command_b = self.buffers["commands"][env_id, :3].clone()
         command_b[2] = 0.0
-        x, y, z, w = state.root_quat_w[env_id].tolist()
-        yaw = math.atan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+        yaw = yaw_of(state.root_quat_w[env_id]).item()
         heading = torch.tensor([0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)])
         command_w = quat_rotate(heading, command_b.cpu())
         height = 0.8 * self.config.start_height

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import Count, Fraction, NonNegative, Positive, Range
+from rlgpu.rotations import yaw_of
 from rlgpu.terrain import HeightField, grid_points, make_map
 
 
@@ -140,8 +141,7 @@ def around(quat_w: Tensor, pos_w: Tensor, points: Tensor) -> Tensor:
         pos_w: Positions [m], shape [N, 3].
         points: Points ahead and to the left of a robot [m], shape [P, 2].
     """
-    x, y, z, w = quat_w.unbind(-1)
-    yaw = torch.atan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+    yaw = yaw_of(quat_w)
     cos, sin = yaw.cos()[:, None], yaw.sin()[:, None]
     ahead, left = points.unbind(-1)
     turned = torch.stack((cos * ahead - sin * left, sin * ahead + cos * left), dim=-1)

@@ -13,7 +13,6 @@ Kept from the source: the angle to the target uses the height difference instead
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -141,11 +140,6 @@ class Runner(Task):
         """Sets the previous position of reset environments to their new position."""
         previous = self.buffers["previous_pos_w"]
         previous.copy_(torch.where(mask[:, None], state.root_pos_w, previous))
-
-
-def wrapped(angle: Tensor) -> Tensor:
-    """Returns angles in [-pi, pi)."""
-    return (angle + math.pi).remainder(2 * math.pi) - math.pi
 
 
 def heading_reward(heading: Tensor, weight: float) -> Tensor:

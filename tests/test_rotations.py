@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from rlgpu.rotations import quat_rotate, quat_rotate_inverse
+from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
 
 HALF = math.sqrt(0.5)
 
@@ -20,3 +20,17 @@ def test_a_quarter_turn_about_z_takes_x_to_y() -> None:
     torch.testing.assert_close(
         quat_rotate_inverse(quat, torch.tensor([[0.0, 1.0, 2.0]])), torch.tensor([[1.0, 0.0, 2.0]])
     )
+
+
+def test_yaw_is_the_turn_about_the_vertical() -> None:
+    """A quarter turn to the left, none, and one to the right."""
+    quat = torch.tensor([[0.0, 0.0, HALF, HALF], [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, -HALF, HALF]])
+    expected = torch.tensor([math.pi / 2, 0.0, -math.pi / 2])
+    torch.testing.assert_close(yaw_of(quat), expected)
+
+
+def test_angles_are_wrapped_by_whole_turns() -> None:
+    """Three quarters of a turn is a quarter turn back."""
+    angles = torch.tensor([1.5 * math.pi, -1.5 * math.pi, 0.5, math.pi])
+    expected = torch.tensor([-0.5 * math.pi, 0.5 * math.pi, 0.5, -math.pi])
+    torch.testing.assert_close(wrap_angle(angles), expected)
