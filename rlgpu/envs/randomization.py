@@ -18,6 +18,7 @@ from torch import Tensor
 from rlgpu.device import host_may_read
 from rlgpu.envs.randomization_config import Noise, Randomization, Spread, Varied
 from rlgpu.errors import UsageError
+from rlgpu.rows import per_row
 from rlgpu.sim import Simulator
 
 PARAMETER_OF: Mapping[str, str] = {
@@ -198,7 +199,7 @@ class Randomizer:
         for name in ("held_observations", "held_actions", "delay"):
             if name in new:
                 before = buffers[name][rows]
-                buffers[name][rows] = torch.where(_like(mask, before), new[name], before)
+                buffers[name][rows] = torch.where(per_row(mask, before), new[name], before)
 
     def _vary(
         self, rows: slice | Tensor, drawn: Mapping[str, Tensor], first: Tensor, due: Tensor
@@ -210,7 +211,7 @@ class Randomizer:
             new = _applied(spread, original, drawn[name], self._share(spread))
             new = torch.where(self._chosen[name], new, original)
             changes = first if spread.setup_only else due
-            values[name] = torch.where(_like(changes, new), new, before)
+            values[name] = torch.where(per_row(changes, new), new, before)
         if values:
             self._sim.set_parameters(values, rows)
 
@@ -234,11 +235,6 @@ def sample(
         low, high = math.log(first), math.log(second)
         return torch.exp(low + drawn * (high - low))
     return first + drawn * (second - first)
-
-
-def _like(mask: Tensor, values: Tensor) -> Tensor:
-    """Returns a mask in a shape that broadcasts over the rows of values."""
-    return mask.view(-1, *[1] * (values.dim() - 1))
 
 
 def _applied(spread: Spread, values: Tensor, drawn: Tensor, share: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -113,6 +115,30 @@ def test_properties_change_while_the_simulation_runs():
     close(roots[:, 7], [0.01, 0.0025], rtol=1e-4)
     close(roots[:, 9], [-0.02, -0.02], rtol=1e-4)
     close(bodies, roots, atol=1e-6)  # held since before the change
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_a_moved_centre_of_mass_counts_where_it_was_the_origin(is_prepared):
+    """A ball that spins by 1.5 rad about a centre 0.1 m ahead: its origin circles that centre."""
+    sim = new_sim("mujoco", dt=0.001, gravity=(0, 0, 0))
+    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    envs = [new_env(sim) for _ in range(2)]
+    for index, env in enumerate(envs):
+        GYM.create_actor(env, ball, at(), "ball", index, 0)
+    if is_prepared:
+        GYM.prepare_sim(sim)
+        run(sim, 1)
+    properties = GYM.get_actor_rigid_body_properties(envs[1], 0)
+    properties[0].com = gymapi.Vec3(0.1, 0, 0)
+    GYM.set_actor_rigid_body_properties(envs[1], 0, properties, recomputeInertia=False)
+    if not is_prepared:
+        GYM.prepare_sim(sim)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    spinning = torch.tensor([[0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 3.0]]).repeat(2, 1)
+    GYM.set_actor_root_state_tensor(sim, unwrap(spinning))
+    run(sim, 500)
+    close(roots[0, :3], [0, 0, 0], atol=1e-4)
+    close(roots[1, :3], [0.1 - 0.1 * math.cos(1.5), -0.1 * math.sin(1.5), 0], atol=1e-3)
 
 
 def test_environments_of_different_sizes_share_a_model():

@@ -179,11 +179,12 @@ def test_keys_of_isaac_gyms_viewer_do_what_they_do_there(tmp_path, idle, monkeyp
     ("mjcf", "reason"),
     [
         ('<body name="a"><freejoint/><geom size=".1"/></body>'
-         '<body name="b"><freejoint/><geom size=".1"/></body>', "a free body besides the robot"),
-        ('<body name="a"><freejoint/><geom size=".1"/></body>'
-         '<body name="b"><geom size=".1"/></body>', "a second tree beside a robot"),
-        ('<geom type="box" size="1 1 1"/><body name="a"><freejoint/><geom size=".1"/></body>',
-         "its world has more to touch than one plane: box"),
+         '<body name="b"><freejoint/><geom size=".1"/></body>',
+         "body b moves freely, and is neither the robot's root nor among the task's objects"),
+        ('<geom type="plane" size="1 1 1"/><geom type="plane" size="1 1 1" pos="0 0 1"/>'
+         '<body name="a"><freejoint/><geom size=".1"/></body>', "it has 2 planes"),
+        ('<body name="a"><freejoint/><geom size=".1"/></body><equality><weld body1="a"/>'
+         '</equality>', "equality constraints other than connect of a body to the world"),
         ('<geom type="plane" size="1 1 1"/><body name="a"><freejoint/>'
          '<geom type="ellipsoid" size=".1 .1 .2"/></body>', "colliding shapes of type ellipsoid"),
         ('<body name="a"><joint name="x" type="slide" axis="1 0 0"/><joint name="y" type="slide" '
@@ -193,16 +194,19 @@ def test_keys_of_isaac_gyms_viewer_do_what_they_do_there(tmp_path, idle, monkeyp
         ('<body><joint name="x"/><geom size=".1"/></body>', "without a name"),
         ('<geom type="plane" size="1 1 1" condim="1"/><body name="a"><freejoint/>'
          '<geom size=".1" condim="1"/></body>', "contacts without friction"),
-        ('<body name="a" gravcomp="1"><joint name="x"/><geom size=".1"/></body>', "gravity comp"),
+        ('<body name="a" gravcomp="1"><joint name="x"/><geom size=".1"/></body>'
+         '<body name="b"><geom size=".1"/></body>', "gravity compensation of some bodies of a"),
         ('<body name="a"><geom size=".1"/><body name="b"><joint name="x"/><geom size=".1"/></body>'
          '</body>', "never lets a body and its child"),
-        ('<body name="a"><joint name="x" stiffness="3"/><geom size=".1"/></body>', "a spring"),
+        ('<body name="a"><joint name="x" stiffness="3" springref="5"/><geom size=".1"/></body>',
+         "joint x has a spring that rests at another position than 0"),
     ],
 )  # fmt: skip
 def test_a_model_that_isaac_gym_does_not_take_is_refused(tmp_path, mjcf, reason) -> None:
     """In a sentence, before a process is started."""
     asset = tmp_path / "robot.xml"
-    asset.write_text(f"<mujoco><worldbody>{mjcf}</worldbody></mujoco>")
+    bodies, mark, equality = mjcf.partition("<equality>")
+    asset.write_text(f"<mujoco><worldbody>{bodies}</worldbody>{mark}{equality}</mujoco>")
     with pytest.raises(ValueError, match=reason):
         make_simulator("isaacgym", SceneSpec(asset, {}), FINE, 1)
 

@@ -55,7 +55,7 @@ def broken_library(folder: Path, kind: str) -> Path:
         ("exits", r"worker: SystemExit: the licence"),
         ("other_device", r"fell back to the CPU: it finds no NVIDIA driver or GPU"),
         ("loses_bodies", r"importer made the bodies trunk of the scene's trunk, arm"),
-        ("numbering", r"numbers actors otherwise than environments"),
+        ("numbering", r"numbers actors otherwise than in the order"),
         ("crash_at_start", r"was killed by SIGSEGV during 'start': .*does not know this GPU"),
     ],
 )  # fmt: skip

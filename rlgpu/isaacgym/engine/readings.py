@@ -44,13 +44,19 @@ class Readings:
         def constant(values: object) -> Tensor:
             return torch.tensor(values, device=device).float()
 
-        self.root_com = constant(model.body_ipos)[where.free_bodies]  # [F, 3]
+        self._root_com = constant(model.body_ipos)[where.free_bodies]  # [F, 3]
         self.mount = constant([[*a.asset.model.body_quat[1][XYZW]] for a in self._first.actors])[
             where.held
         ]  # [M, 4]
         self._mass = constant(model.body_mass)[where.bodies]  # [B]
         self._com = constant(model.body_ipos)[where.bodies]  # [B, 3]
         self._gravcomp = constant(model.body_gravcomp)[where.bodies]  # [B]
+
+    def root_com(self) -> Tensor:
+        """Returns the free roots' centres of mass in their frames [m], shape [N or 1, F, 3]."""
+        if "body_ipos" in self._fields:
+            return self._worlds.field("body_ipos")[:, self._where.free_bodies].float()
+        return self._root_com[None]
 
     def before_step(self) -> None:
         """Remembers what a reading of the next physics step compares with."""

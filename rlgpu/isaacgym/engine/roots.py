@@ -27,7 +27,7 @@ def read_roots(world: World) -> None:
         vel = world.qvel[:, where.free_qvel].float()  # [N, F, 6]
         quat = pose[..., 3:][..., XYZW]
         ang_vel = quat_rotate(quat, vel[..., 3:])
-        arm = quat_rotate(quat, world.readings.root_com.expand_as(ang_vel))
+        arm = quat_rotate(quat, world.readings.root_com().expand_as(ang_vel))
         lin_vel = vel[..., :3] + torch.linalg.cross(ang_vel, arm)
         roots[:, where.free_actors] = torch.cat((pose[..., :3], quat, lin_vel, ang_vel), dim=-1)
 
@@ -44,7 +44,7 @@ def write_roots(world: World, mask: Tensor) -> None:
     if where.free:
         chosen = mask[:, where.free_actors, None]  # [N, F, 1]
         own, q = roots[:, where.free_actors], quat[:, where.free_actors]
-        arm = quat_rotate(q, world.readings.root_com.expand_as(own[..., :3]))
+        arm = quat_rotate(q, world.readings.root_com().expand_as(own[..., :3]))
         lin_vel = own[..., 7:10] - torch.linalg.cross(own[..., 10:13], arm)
         pose = torch.cat((own[..., :3], q[..., WXYZ]), dim=-1)
         vel = torch.cat((lin_vel, quat_rotate_inverse(q, own[..., 10:13])), dim=-1)

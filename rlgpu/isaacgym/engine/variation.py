@@ -6,7 +6,7 @@ differ in sizes or masses only, become rows of those of its fields that differ a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import mujoco
 import numpy as np
@@ -45,6 +45,19 @@ def check_alike(sim: Sim) -> None:
 
 def _described(env: Env) -> str:
     return ", ".join(f"{actor.name}: {actor.asset.file}" for actor in env.actors) or "none"
+
+
+def may_move_centres(sim: Sim, fields: Collection[str]) -> bool:
+    """Returns whether centres of mass or principal axes differ, or may be written later.
+
+    Args:
+        sim: The simulation.
+        fields: Model fields that will be written.
+    """
+    actors = [actor for env in sim.envs for actor in env.actors]
+    is_set = any(a.body_properties is not a.asset.body_properties for a in actors)
+    per_env = {tuple(actor.recipe for actor in env.actors) for env in sim.envs}
+    return is_set or len(per_env) > 1 or bool({"body_ipos", "body_iquat"} & set(fields))
 
 
 def of_recipes(sim: Sim, model: mujoco.MjModel, *, mocap: bool) -> dict[str, np.ndarray]:

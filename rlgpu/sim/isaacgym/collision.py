@@ -1,4 +1,4 @@
-"""MuJoCo's rules of which shapes touch, in Isaac Gym's terms: a ground plane and filter bits."""
+"""MuJoCo's rules of which shapes touch, in Isaac Gym's terms: a ground and filter bits."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import numpy as np
 
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 
+FURNITURE = "rlgpu_furniture"
+"""Name of the actor, and of its body, that has the world's shapes other than the ground."""
 _MOST_BITS = 31
+_GROUNDS = (mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD)
 
 
 class Ground(NamedTuple):
-    """The plane that robots stand on: points p with normal . p + distance = 0."""
+    """What robots stand on: a level plane, or the scene's terrain."""
 
-    normal: list[float]
-    distance: float
-    """[m]"""
+    height: float
+    """Of the plane [m]."""
+    is_plane: bool
     friction: float
     """In the model."""
-    plane_friction: float
+    own_friction: float
     """In PhysX, which averages it with a shape's; 0 where friction varies, for no shape's friction
     to become negative."""
     geom: int
@@ -28,50 +31,71 @@ class Ground(NamedTuple):
 
 
 def solid_geoms(model: mujoco.MjModel) -> list[int]:
-    """Returns the robot's geoms that can touch anything."""
+    """Returns the geoms that can touch anything, the ground left out."""
     touching = {geom for pair in colliding_pairs(model) for geom in (pair.geom1, pair.geom2)}
-    return sorted(geom for geom in touching if model.geom_bodyid[geom])
+    return sorted(touching - set(_grounds(model)))
+
+
+def furniture_of(model: mujoco.MjModel) -> list[int]:
+    """Returns the solid geoms of the world itself."""
+    return [geom for geom in solid_geoms(model) if model.geom_bodyid[geom] == 0]
+
+
+def owner_of(model: mujoco.MjModel, geom: int) -> str:
+    """Returns the name of the body that has a geom in Isaac Gym."""
+    body = int(model.geom_bodyid[geom])
+    return str(model.body(body).name) if body else FURNITURE
+
+
+def _grounds(model: mujoco.MjModel) -> list[int]:
+    """Returns the world's planes and height fields."""
+    kinds = [mujoco.mjtGeom(kind) in _GROUNDS for kind in model.geom_type]
+    return [geom for geom in range(model.ngeom) if kinds[geom] and model.geom_bodyid[geom] == 0]
 
 
 def ground_of(model: mujoco.MjModel, *, varies: bool = False) -> Ground | None:
-    """Returns the plane that the robot can touch, or None.
+    """Returns the ground that anything can touch, or None.
 
     Args:
         model: The compiled model.
         varies: Whether environments have their own friction.
 
     Raises:
-        ValueError: Something else of the world can be touched, it is not level, or not every solid
-            geom can touch it.
+        ValueError: There are several, it is not level, or not every movable solid geom can touch
+            it.
     """
-    touched: dict[int, set[int]] = {}
+    touched: dict[int, set[int]] = {geom: set() for geom in _grounds(model)}
     for pair in colliding_pairs(model):
         for one, other in ((pair.geom1, pair.geom2), (pair.geom2, pair.geom1)):
-            if model.geom_bodyid[one] == 0:
-                touched.setdefault(one, set()).add(other)
-    if not touched:
+            if one in touched:
+                touched[one].add(other)
+    grounds = [geom for geom, others in touched.items() if others]
+    if not grounds:
         return None
-    kinds = [mujoco.mjtGeom(model.geom_type[geom]) for geom in touched]
-    if kinds != [mujoco.mjtGeom.mjGEOM_PLANE]:
-        names = ", ".join(kind.name[7:].lower() for kind in kinds)
-        raise ValueError(f"its world has more to touch than one plane: {names}")
-    geom = next(iter(touched))
-    if touched[geom] != set(solid_geoms(model)):
+    if len(grounds) > 1:
+        raise ValueError(f"it has {len(grounds)} planes or height fields to touch, not one")
+    geom = grounds[0]
+    movable = {g for g in solid_geoms(model) if model.body_weldid[model.geom_bodyid[g]] != 0}
+    if movable - touched[geom]:
         raise ValueError("some of its shapes touch each other and not the ground")
     turn = np.zeros(9)
     mujoco.mju_quat2Mat(turn, model.geom_quat[geom])
-    normal = turn.reshape(3, 3)[:, 2]
-    if normal[2] < 1.0 - 1e-6:
+    if turn.reshape(3, 3)[2, 2] < 1.0 - 1e-6:
         raise ValueError("its ground is not level, and Isaac Gym has one for all environments")
-    distance = -float(model.geom_pos[geom][2])
     friction = float(model.geom_friction[geom][0])
-    return Ground([0.0, 0.0, 1.0], distance, friction, 0.0 if varies else friction, geom)
+    return Ground(
+        height=float(model.geom_pos[geom][2]),
+        is_plane=bool(model.geom_type[geom] == int(mujoco.mjtGeom.mjGEOM_PLANE)),
+        friction=friction,
+        own_friction=0.0 if varies else friction,
+        geom=geom,
+    )
 
 
 def friction_of(model: mujoco.MjModel, geom: int, ground: Ground | None) -> float:
     """Returns what a shape has in PhysX, so that averaged with the ground's the larger acts."""
     own = float(model.geom_friction[geom][0])
-    return 2.0 * max(own, ground.friction) - ground.plane_friction if ground else own
+    return 2.0 * max(own, ground.friction) - ground.own_friction if ground else own
 
 
 def filters_of(model: mujoco.MjModel) -> dict[int, int]:
@@ -114,5 +138,7 @@ def filters_of(model: mujoco.MjModel) -> dict[int, int]:
 def _are_related(model: mujoco.MjModel, a: int, b: int) -> bool:
     """Returns whether two geoms are of one body, or of bodies that a joint connects."""
     first, second = int(model.geom_bodyid[a]), int(model.geom_bodyid[b])
+    if first == second:
+        return True
     parents = model.body_parentid
-    return first == second or parents[first] == second or parents[second] == first
+    return bool(first and second and (parents[first] == second or parents[second] == first))

@@ -21,7 +21,7 @@ class Drives:
 
     def __init__(
         self, scene: SceneSpec, names: Sequence[str], dofs: slice | Tensor,
-        slots: Mapping[str, Tensor], device: torch.device,
+        slots: Mapping[str, Tensor], num_envs: int, device: torch.device,
     ) -> None:  # fmt: skip
         """Sorts the joints by their drives.
 
@@ -30,6 +30,7 @@ class Drives:
             names: The joints.
             dofs: Where Isaac Gym has them.
             slots: The exchanged tensors.
+            num_envs: Number of environments N.
             device: Where they are.
         """
         drives = [scene.drives.get(name) for name in names]
@@ -47,7 +48,6 @@ class Drives:
         self._limit = torch.tensor(limits, device=device) if has_limits else None
         driven = [mode != "" for mode in modes]
         self._driven = torch.tensor(driven, dtype=torch.bool, device=device)
-        num_envs = slots["reset_ids"].shape[0]
         self.bad = torch.zeros(num_envs, dtype=torch.bool, device=device)
         """Which environments' targets were not finite, shape [N], bool."""
         self.any_bad = False

@@ -1,4 +1,4 @@
-"""Poses and velocities of all bodies from those of the root and the joints.
+"""Poses and velocities of all bodies from those of free bodies and of the joints.
 
 Isaac Gym's body states follow a reset only with the next step; the first observations of an episode
 need them at once.
@@ -6,6 +6,7 @@ need them at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import mujoco
@@ -13,20 +14,9 @@ import torch
 from torch import Tensor
 
 from rlgpu.rotations import quat_multiply, quat_rotate
+from rlgpu.sim.frames import Frames
+from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.mujoco.readout import XYZW
-
-
-class Frames(NamedTuple):
-    """Frames of one or more bodies."""
-
-    pos_w: Tensor
-    """Positions [m], shape [N, 3] or [N, B, 3]."""
-    quat_w: Tensor
-    """Orientations (x, y, z, w)."""
-    lin_vel_w: Tensor
-    """Velocities of the origins [m/s]."""
-    ang_vel_w: Tensor
-    """Angular velocities [rad/s]."""
 
 
 class _Joint(NamedTuple):
@@ -46,31 +36,30 @@ class Kinematics:
         def constant(values: object) -> Tensor:
             return torch.tensor(values, dtype=torch.float32, device=device)
 
-        hinge, free = mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_FREE
-        num_free = int((model.jnt_type == free).sum())
+        scalar = [j for j in range(model.njnt) if model.jnt_type[j] in map(int, SCALAR_JOINTS)]
+        hinge = mujoco.mjtJoint.mjJNT_HINGE
         self._parents = [int(parent) - 1 for parent in model.body_parentid[1:]]
         self._offsets = [constant(pos) for pos in model.body_pos[1:]]
         self._turns = [constant(quat[XYZW]) for quat in model.body_quat[1:]]
         self._joints = [
             [
                 _Joint(
-                    j - num_free,
+                    column,
                     model.jnt_type[j] == hinge,
                     constant(model.jnt_axis[j]),
                     constant(model.jnt_pos[j]),
                 )
-                for j in range(model.body_jntadr[body], model.body_jntadr[body] + count)
-                if model.jnt_type[j] != free
+                for column, j in enumerate(scalar)
+                if model.jnt_bodyid[j] == body
             ]
-            for body, count in enumerate(model.body_jntnum)
-            if body > 0
+            for body in range(1, model.nbody)
         ]
 
-    def __call__(self, root: Frames, joint_pos: Tensor, joint_vel: Tensor) -> Frames:
+    def __call__(self, free: Mapping[int, Frames], joint_pos: Tensor, joint_vel: Tensor) -> Frames:
         """Returns the frames of all bodies, shape [N, B, ...].
 
         Args:
-            root: The first body's frame; for a robot that is not free, where the asset has it.
+            free: Frames of the free bodies, by their numbers, the world's left out.
             joint_pos: Joint positions [rad or m], shape [N, J].
             joint_vel: Joint velocities [rad/s or m/s], shape [N, J].
         """
@@ -81,7 +70,7 @@ class Kinematics:
         found: list[Frames] = []
         for body, parent in enumerate(self._parents):
             above = found[parent] if parent >= 0 else world
-            frame = root if body == 0 else self._attached(body, above)
+            frame = free[body] if body in free else self._attached(body, above)
             for joint in self._joints[body]:
                 pos, vel = joint_pos[:, joint.column, None], joint_vel[:, joint.column, None]
                 frame = _moved(frame, joint, pos, vel)

@@ -1,8 +1,9 @@
-"""Writes a robot as MJCF that Isaac Gym's importer reads: only what it knows, nothing implied.
+"""Writes an actor as MJCF that Isaac Gym's importer reads: only what it knows, nothing implied.
 
 The importer hangs on actuators that it does not know, takes one body below the world, drops that
-body's position and its joints, and ignores masses of geoms. So trees get a common base, bodies
-carry explicit inertia, and drives, gains, limits and what else it drops are set on the actors.
+body's position and its joints, and ignores masses of geoms. So fixed trees get a common base,
+bodies carry explicit inertia, and drives, gains, limits and what else it drops are set on the
+actors.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-BASE = "rlgpu_base"
-"""Body that holds trees which are not free; its mass does not matter, as it is fixed."""
+from rlgpu.sim.isaacgym.actors import Actor
+from rlgpu.sim.isaacgym.collision import FURNITURE
+
 _SHAPES = {
     mujoco.mjtGeom.mjGEOM_SPHERE: ("sphere", 1),
     mujoco.mjtGeom.mjGEOM_CAPSULE: ("capsule", 2),
@@ -25,17 +27,6 @@ _SHAPES = {
 _JOINTS = {mujoco.mjtJoint.mjJNT_HINGE: "hinge", mujoco.mjtJoint.mjJNT_SLIDE: "slide"}
 LEAST_MASS, _LEAST_INERTIA = 1e-4, 1e-7
 """Of bodies without any, which PhysX does not take [kg, kg m^2]."""
-
-
-def needs_base(model: mujoco.MjModel) -> bool:
-    """Returns whether the trees need a common, fixed body: several, or a joint to the world."""
-    roots = [body for body in range(1, model.nbody) if model.body_parentid[body] == 0]
-    return len(roots) > 1 or (model.body_jntnum[roots[0]] > 0 and not is_free(model))
-
-
-def is_free(model: mujoco.MjModel) -> bool:
-    """Returns whether the first body moves freely."""
-    return bool(model.njnt and model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE)
 
 
 def can_write(kind: int) -> bool:
@@ -60,21 +51,24 @@ def _moments(model: mujoco.MjModel, body: int) -> np.ndarray:
     return np.maximum(np.asarray(model.body_inertia[body]), _LEAST_INERTIA)
 
 
-def write(model: mujoco.MjModel, geoms: Sequence[int]) -> str:
-    """Returns a compiled model as MJCF.
+def write(model: mujoco.MjModel, actor: Actor, geoms: Sequence[int]) -> str:
+    """Returns an actor of a compiled model as MJCF.
 
     Args:
         model: The model.
-        geoms: The geoms to write, of the robot.
+        actor: Which part of it.
+        geoms: The geoms to write; those of other actors are left out.
     """
-    root = ET.Element("mujoco", model=BASE)
+    root = ET.Element("mujoco", model=actor.name)
     ET.SubElement(root, "compiler", angle="radian", coordinate="local", inertiafromgeom="false")
     world = ET.SubElement(root, "worldbody")
     elements = {0: world}
-    if needs_base(model):
-        elements[0] = ET.SubElement(world, "body", name=BASE, pos="0 0 0")
+    if actor.base:
+        elements[0] = ET.SubElement(world, "body", name=actor.base, pos="0 0 0")
         _inertial(elements[0], np.zeros(3), np.array([1.0, 0, 0, 0]), 1.0, np.ones(3))
-    for body in range(1, model.nbody):
+    if actor.base == FURNITURE:
+        _shapes(elements[0], model, 0, geoms)
+    for body in actor.bodies:
         parent = elements[int(model.body_parentid[body])]
         elements[body] = _body(parent, model, body, geoms, is_root=parent is world)
     return ET.tostring(root, encoding="unicode")
@@ -105,6 +99,12 @@ def _body(
         if model.jnt_limited[joint]:
             wanted |= {"limited": "true", "range": _text(model.jnt_range[joint])}
         ET.SubElement(element, "joint", wanted)
+    _shapes(element, model, body, geoms)
+    return element
+
+
+def _shapes(element: ET.Element, model: mujoco.MjModel, body: int, geoms: Sequence[int]) -> None:
+    """Writes the geoms of a body."""
     for geom in geoms:
         if model.geom_bodyid[geom] == body:
             kind, numbers = _SHAPES[mujoco.mjtGeom(model.geom_type[geom])]
@@ -116,7 +116,6 @@ def _body(
                 contype=str(model.geom_contype[geom]),
                 conaffinity=str(model.geom_conaffinity[geom]),
             )  # fmt: skip
-    return element
 
 
 def _inertial(

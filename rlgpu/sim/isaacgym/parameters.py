@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from rlgpu.sim.isaacgym import mjcf
-from rlgpu.sim.isaacgym.collision import ground_of, solid_geoms
+from rlgpu.sim.isaacgym.collision import ground_of, owner_of, solid_geoms
+from rlgpu.sim.isaacgym.forces import BodyForces
 from rlgpu.sim.mujoco.layout import Layout
 from rlgpu.sim.scene import SceneSpec
 from rlgpu.sim.simulator import checked_parameter
@@ -31,7 +32,8 @@ class Parameters:
 
     def __init__(
         self, model: mujoco.MjModel, scene: SceneSpec, where: Layout, answer: Mapping[str, Any],
-        host: Mapping[str, Tensor], forces: Tensor | None, write: Callable[..., object],
+        num_envs: int, host: Mapping[str, Tensor], forces: BodyForces | None,
+        write: Callable[..., object],
     ) -> None:  # fmt: skip
         """Reads the asset's own values.
 
@@ -40,23 +42,24 @@ class Parameters:
             scene: Which parameters vary.
             where: Its layout.
             answer: The worker's, with the names in Isaac Gym's order.
+            num_envs: Number of environments.
             host: The slots on the host, of which ``parameter`` takes values over.
-            forces: The slot of forces on bodies, by which gravity varies.
+            forces: The forces on bodies, by which gravity varies.
             write: Has the worker take over the slot ``parameter`` as the property ``name``.
         """
         self._host, self._forces, self._write_property = host, forces, write
-        num_envs = host["reset_ids"].shape[0]
         device = where.joint_lower.device
 
         def own(values: Any) -> Tensor:
             tensor = torch.tensor(np.array(values), dtype=torch.float32, device=device)
-            return tensor.repeat(num_envs, 1)
+            return tensor.repeat(num_envs, *[1] * tensor.dim())
 
         drives = [scene.drives.get(name) for name in where.joint_names]
         tracking = [drive if drive and drive.mode == "position" else None for drive in drives]
         dofs = where.dofs
         self._current = {
             "body_mass": own(model.body_mass[1:]),
+            "body_com": own(model.body_ipos[1:]),
             "friction": own(model.geom_friction[:, 0]),
             "joint_damping": own(model.dof_damping[dofs]),
             "joint_armature": own(model.dof_armature[dofs]),
@@ -69,13 +72,14 @@ class Parameters:
         """Current values by name, as ``Simulator.parameters`` describes them."""
         self._tracks = own([drive is not None for drive in tracking]).bool()
         self._gravity = self._current["gravity"].clone()
+        self._heavy = 1.0 - own(model.body_gravcomp[1:])
         names = answer["body_names"]
         self._bodies = [names.index(name) for name in where.body_names]
         self._joints = [answer["dof_names"].index(name) for name in where.joint_names]
         left: dict[str, list[int]] = {name: [] for name in names}
         for geom in solid_geoms(model):
-            left[model.body(int(model.geom_bodyid[geom])).name].append(geom)
-        self._geoms = [left[owner].pop(0) for owner in answer["shape_bodies"]]
+            left[owner_of(model, geom)].append(geom)
+        self._geoms = [left[owner].pop(0) for owner in answer["shape_names"]]
         self._ground = ground_of(model, varies="friction" in scene.parameters)
         materials = num_envs * len(self._geoms)
         if "friction" in scene.parameters and materials > _MOST_MATERIALS:
@@ -83,6 +87,11 @@ class Parameters:
                 f"friction varies in {materials} shapes, num_envs times {len(self._geoms)}; PhysX "
                 f"takes {_MOST_MATERIALS} materials"
             )
+
+    @property
+    def com(self) -> Tensor:
+        """Centres of mass of all bodies in their frames [m], shape [N, B, 3]; a live tensor."""
+        return self._current["body_com"]
 
     def write(self, name: str, values: Tensor) -> None:
         """Gives every environment its own value of a parameter.
@@ -98,6 +107,9 @@ class Parameters:
             self._write_weights()
         if name == "body_mass":
             self._hand_over("mass", self._bodies, values.clamp(min=mjcf.LEAST_MASS))
+        elif name == "body_com":
+            columns = [3 * body + axis for body in self._bodies for axis in range(3)]
+            self._hand_over("com", columns, values.flatten(1), others=0.0)
         elif name == "friction":
             self._write_friction(values)
         elif name in _PROPERTIES:
@@ -106,10 +118,12 @@ class Parameters:
                 total = self._current["joint_damping"] + self._current["drive_damping"]
             self._hand_over(_PROPERTIES[name], self._joints, total)
 
-    def _hand_over(self, name: str, columns: list[int], values: Tensor) -> None:
-        """Has the worker write a property; the base, whose mass does not matter, has 1."""
+    def _hand_over(
+        self, name: str, columns: list[int], values: Tensor, others: float = 1.0
+    ) -> None:
+        """Has the worker write a property; a base, whose mass does not matter, has ``others``."""
         slot = self._host["parameter"]
-        slot.fill_(1.0)
+        slot.fill_(others)
         slot[:, columns] = values.cpu()
         self._write_property(name=name)
 
@@ -118,11 +132,12 @@ class Parameters:
         friction = values[:, self._geoms]
         if self._ground:
             larger = friction.maximum(values[:, self._ground.geom, None])
-            friction = 2.0 * larger - self._ground.plane_friction
+            friction = 2.0 * larger - self._ground.own_friction
         self._hand_over("friction", list(range(len(self._geoms))), friction)
 
     def _write_weights(self) -> None:
         """Adds what gravity differs by as forces on the bodies."""
         if self._forces is not None:
             excess = (self._current["gravity"] - self._gravity)[:, None]
-            self._forces[:, self._bodies] = self._current["body_mass"][..., None] * excess
+            mass = self._current["body_mass"] * self._heavy
+            self._forces.set_weights(mass[..., None] * excess)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
+from rlgpu.rows import per_row
 from rlgpu.sim.drive_forces import DriveForces
 from rlgpu.sim.isaacgym.coverage import refusals
 from rlgpu.sim.isaacgym.description import describe
@@ -27,6 +28,7 @@ from rlgpu.sim.isaacgym.exchange import (
     HostExchange,
     StagedExchange,
 )
+from rlgpu.sim.isaacgym.forces import BodyForces
 from rlgpu.sim.isaacgym.interpreter import find_python
 from rlgpu.sim.isaacgym.parameters import Parameters
 from rlgpu.sim.isaacgym.process import WorkerProcess
@@ -85,13 +87,15 @@ class IsaacGymSimulator:
         gpu = (device.index or 0) if device.type == "cuda" else -1
         described = describe(model, scene, timing, num_envs, settings, gpu=gpu, viewer=viewer)
         answer = self._start(described, slots)
-        self._readout = Readout(model, scene, where, answer, self._exchange.tensors)
         self.state: SimState = empty_state(model, scene, num_envs, device)
-        forces = self._exchange.tensors.get("forces")
+        self._forces = self._body_forces(scene, answer)
         # Not a method of this object: a cycle would keep the worker when the object is dropped.
         write = partial(self._worker.ask, settings.timeout, command="set_parameter")
         self._parameters = Parameters(
-            model, scene, where, answer, self._host.tensors, forces, write
+            model, scene, where, answer, num_envs, self._host.tensors, self._forces, write
+        )
+        self._readout = Readout(
+            model, scene, where, answer, self._exchange.tensors, self._parameters.com
         )
         self.parameters: Mapping[str, Tensor] = self._parameters.values
         self._drive_forces = DriveForces(scene, self.joint_names, num_envs, self.parameters, device)
@@ -137,14 +141,24 @@ class IsaacGymSimulator:
         except DriverError as error:
             return None, [f"numbers go by the host's memory, not the GPU's: {error}"]
 
+    def _body_forces(self, scene: SceneSpec, answer: Mapping[str, Any]) -> BodyForces | None:
+        """Returns what adds up the forces on bodies, if the scene has any."""
+        slot = self._exchange.tensors.get("forces")
+        if slot is None:
+            return None
+        bodies = [answer["body_names"].index(name) for name in self.body_names]
+        pushed = [self.body_names.index(name) for name in scene.force_bodies]
+        return BodyForces(slot, bodies, pushed)
+
     def set_targets(self, targets: Tensor) -> None:
         """Sets every joint's drive target, shape [N, J]."""
         self._readout.write_targets(targets)
         self._drive_forces.targets(targets)
 
     def set_forces(self, forces_w: Tensor) -> None:
-        """Refuses: scenes with ``force_bodies`` are refused."""
-        raise RuntimeError("the scene has no force_bodies")
+        """Sets the forces on the scene's ``force_bodies``, shape [N, F, 3]."""
+        assert self._forces is not None, "the scene has no force_bodies"
+        self._forces.set_applied(forces_w)
 
     def set_root_velocity(self, mask: Tensor, lin_vel_w: Tensor, ang_vel_w: Tensor) -> None:
         """Gives the floating root of some environments another velocity."""
@@ -177,7 +191,9 @@ class IsaacGymSimulator:
         """Brings ``state`` up to date after ``step``."""
         self._readout.read(self.state)
         self._drive_forces.write(self.state)
-        diverged = self.state.diverged
+        diverged, forces = self.state.diverged, self._forces
+        bad = [forces.bad] if forces is not None and forces.any_bad else []
+        self._readout.find_diverged(diverged, bad)
         if self._host_may_read and not bool(diverged.any()):
             return
         self.reset(diverged, self._readout.home)
@@ -186,7 +202,8 @@ class IsaacGymSimulator:
         """Puts the masked environments into the given state, without contacts or history."""
         self._put(mask, to)
         for value in self._measured().values():
-            value.masked_fill_(mask.view(-1, *[1] * (value.dim() - 1)), 0.0)
+            if value.numel():
+                value.masked_fill_(per_row(mask, value), 0.0)
 
     def _put(self, mask: Tensor, to: ResetState) -> None:
         """Gives the masked environments a state, which the worker learns with the next step."""

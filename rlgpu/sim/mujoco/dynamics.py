@@ -24,7 +24,7 @@ def joint_jacobian(
     model = worlds.model
     owner = [int(model.dof_bodyid[dof]) for dof in dofs]
     moves = torch.tensor(
-        [[_is_above(model.body_parentid, o, body) for o in owner] for body in bodies],
+        [[is_above(model.body_parentid, o, body) for o in owner] for body in bodies],
         device=worlds.device,
     ).reshape(len(bodies), 1, len(dofs))
     root = int(model.body_rootid[bodies[0]])
@@ -78,7 +78,7 @@ def joint_mass_matrix(
     return read
 
 
-def _is_above(parents: object, ancestor: int, body: int) -> bool:
+def is_above(parents: object, ancestor: int, body: int) -> bool:
     """Returns whether a body is another or below it."""
     while body > 0:
         if body == ancestor:

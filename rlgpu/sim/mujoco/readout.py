@@ -8,13 +8,13 @@ axes at the centre of mass of the whole tree; body 0 is the world.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import mujoco
 import torch
 from torch import Tensor
 
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse
+from rlgpu.sim.frames import Frames
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS, Layout
 from rlgpu.sim.scene import SceneSpec
 from rlgpu.sim.simulator import ResetState, SimState
@@ -63,35 +63,13 @@ def empty_state(
     return state
 
 
-class FreeBodies(NamedTuple):
-    """Poses and velocities of bodies with free joints, tensors of shape [N, ..., 3 or 4]."""
-
-    pos_w: Tensor
-    quat_w: Tensor
-    lin_vel_w: Tensor
-    ang_vel_w: Tensor
-
-    def read(self, qpos: Tensor, qvel: Tensor) -> None:
-        """Writes them, from rows [..., 7] and [..., 6] of MuJoCo's."""
-        self.pos_w.copy_(qpos[..., 0:3])
-        self.quat_w[..., :3].copy_(qpos[..., 4:7])
-        self.quat_w[..., 3].copy_(qpos[..., 3])
-        self.lin_vel_w.copy_(qvel[..., 0:3])
-        self.ang_vel_w.copy_(quat_rotate(self.quat_w, qvel[..., 3:6].float()))
-
-
-def root_of(state: SimState) -> FreeBodies:
-    """Returns the root's tensors of a state."""
-    return FreeBodies(
-        state.root_pos_w, state.root_quat_w, state.root_lin_vel_w, state.root_ang_vel_w
-    )
-
-
-def objects_of(state: SimState) -> FreeBodies:
-    """Returns the objects' tensors of a state."""
-    return FreeBodies(
-        state.object_pos_w, state.object_quat_w, state.object_lin_vel_w, state.object_ang_vel_w
-    )
+def read_free(frames: Frames, qpos: Tensor, qvel: Tensor) -> None:
+    """Writes frames of bodies with free joints, from rows [..., 7] and [..., 6] of MuJoCo's."""
+    frames.pos_w.copy_(qpos[..., 0:3])
+    frames.quat_w[..., :3].copy_(qpos[..., 4:7])
+    frames.quat_w[..., 3].copy_(qpos[..., 3])
+    frames.lin_vel_w.copy_(qvel[..., 0:3])
+    frames.ang_vel_w.copy_(quat_rotate(frames.quat_w, qvel[..., 3:6].float()))
 
 
 def read_bodies(state: SimState, derived: Mapping[str, Tensor], roots: slice | Tensor) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlgpu.rows import per_row
 from rlgpu.sim.drive_forces import DriveForces
+from rlgpu.sim.frames import frames_of
 from rlgpu.sim.mujoco import readout
 from rlgpu.sim.mujoco.dynamics import joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.layout import layout
@@ -136,11 +138,13 @@ class MujocoSimulator:
             self.state.joint_vel.copy_(self._qvel[:, self._where.dofs])
         where, qpos, qvel = self._where, self._qpos, self._qvel
         if where.floating:
-            readout.root_of(self.state).read(qpos[:, where.root_qpos], qvel[:, where.root_dofs])
+            readout.read_free(
+                frames_of(self.state, "root"), qpos[:, where.root_qpos], qvel[:, where.root_dofs]
+            )
         if self.state.object_pos_w.shape[1]:
             poses = qpos[:, where.object_qpos].view(self.num_envs, -1, 7)
             velocities = qvel[:, where.object_dofs].view(self.num_envs, -1, 6)
-            readout.objects_of(self.state).read(poses, velocities)
+            readout.read_free(frames_of(self.state, "object"), poses, velocities)
 
     def _refresh_bodies(self, mask: Tensor | None = None) -> None:
         if self._body_states:
@@ -157,7 +161,7 @@ class MujocoSimulator:
         self.worlds.reset(mask, qpos, qvel)
         for value in self._measured().values():
             if value.numel():
-                value.masked_fill_(mask.view(-1, *[1] * (value.dim() - 1)), 0.0)
+                value.masked_fill_(per_row(mask, value), 0.0)
         self._read_joints_and_root()
         self._refresh_bodies(mask)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import mujoco
 import numpy as np
@@ -28,12 +28,17 @@ _HARMLESS_DISABLED = (
 _HARMLESS_ENABLED = _ENABLE.mjENBL_ENERGY | _ENABLE.mjENBL_FWDINV
 
 
-def special_elements(model: mujoco.MjModel) -> Iterator[str]:
-    """Yields the elements and properties of a model that other engines lack."""
+def special_elements(model: mujoco.MjModel, other_than: Collection[str] = ()) -> Iterator[str]:
+    """Yields the elements and properties of a model that other engines lack.
+
+    Args:
+        model: The compiled model.
+        other_than: Those that an engine has, as they are called here.
+    """
     for count, name in _ELEMENTS.items():
-        if getattr(model, count) > 0:
+        if getattr(model, count) > 0 and name not in other_than:
             yield f"it has {name} ({getattr(model, count)})"
-    if model.body_gravcomp.any():
+    if model.body_gravcomp.any() and "gravity compensation" not in other_than:
         yield "it has gravity compensation"
     if model.geom_adhesion.any() or model.geom_surfacevel.any():
         yield "it has geoms with adhesion or surface velocity"

@@ -1,66 +1,77 @@
 """Gives environments their own values of physical parameters, one actor after the other."""
 
-from typing import Any, Dict
+from typing import Any
 
 import numpy as np
 from isaacgym import gymapi
 
+from .actors import Actor
 from .scene import Built
 
 
 class Parameters:
     """Writes parameters by the names of the client's scene."""
 
-    def __init__(self, built: Built, scene: Dict[str, Any]) -> None:
-        """Remembers the scene's own values."""
-        self._built = built
-        self._bodies = {body["name"]: body for body in scene["bodies"]}
-        self._joints = [joint["name"] for joint in scene["joints"]]
+    def __init__(self, built: Built) -> None:
+        """Remembers the simulation."""
+        self._built, self._gym = built, built.gym
 
     def write(self, name: str, values: Any) -> None:
         """Gives every environment its values.
 
         Args:
-            name: ``mass``, ``friction``, ``stiffness``, ``damping`` or ``armature``.
-            values: By body, shape or joint, in Isaac Gym's order, shape [N, ...].
+            name: ``mass``, ``com``, ``friction``, ``stiffness``, ``damping`` or ``armature``.
+            values: By body, shape or joint, in Isaac Gym's order, shape [N, ...]; three numbers
+                for each centre of mass.
         """
-        each = {"mass": self._write_mass, "friction": self._write_friction}.get(name)
-        for index, (env, actor) in enumerate(zip(self._built.envs, self._built.actors)):
-            if each is None:
-                self._write_joints(env, actor, name, values[index])
-            else:
-                each(env, actor, values[index])
-        if name == "mass":
-            self._check_mass(values[0])
+        of_bodies, of_shapes, of_joints = "body_names", "shape_names", "dof_names"
+        write, parts, width = {
+            "mass": (self._write_mass, of_bodies, 1),
+            "com": (self._write_com, of_bodies, 3),
+            "friction": (self._write_friction, of_shapes, 1),
+        }.get(name, (self._write_joints, of_joints, 1))
+        start = 0
+        for actor in self._built.actors:
+            end = start + width * len(getattr(actor, parts))
+            if end > start:
+                for row, env, handle in zip(values, self._built.envs, actor.handles):
+                    write(actor, env, handle, name, row[start:end])
+                if name == "mass":
+                    self._check_mass(actor, values[0][start:end])
+            start = end
 
-    def _check_mass(self, masses: Any) -> None:
+    def _check_mass(self, actor: Actor, masses: Any) -> None:
         """Refuses to go on with masses that Isaac Gym has not taken over."""
-        built = self._built
-        found = built.gym.get_actor_rigid_body_properties(built.envs[0], built.actors[0])
-        for body, name, mass in zip(found, built.body_names, masses):
+        env, handle = self._built.envs[0], actor.handles[0]
+        found = self._gym.get_actor_rigid_body_properties(env, handle)
+        for body, name, mass in zip(found, actor.body_names, masses):
             if abs(body.mass - float(mass)) > 1e-3 * float(mass):
                 raise RuntimeError(f"Isaac Gym keeps a mass of {body.mass:g} kg for {name}")
 
-    def _write_mass(self, env: Any, actor: int, masses: Any) -> None:
-        gym = self._built.gym
-        properties = gym.get_actor_rigid_body_properties(env, actor)
-        for body, name, mass in zip(properties, self._built.body_names, masses):
-            asset = self._bodies[name]
+    def _write_mass(self, actor: Actor, env: Any, handle: int, _: str, masses: Any) -> None:
+        properties = self._gym.get_actor_rigid_body_properties(env, handle)
+        for body, name, mass in zip(properties, actor.body_names, masses):
+            asset = actor.bodies[name]
             body.mass = float(mass)
             inertia = np.reshape(asset["inertia"], (3, 3)) * (float(mass) / asset["mass"])
             rows = (gymapi.Vec3(*row) for row in inertia.tolist())
             body.inertia.x, body.inertia.y, body.inertia.z = rows
-        gym.set_actor_rigid_body_properties(env, actor, properties, False)
+        self._gym.set_actor_rigid_body_properties(env, handle, properties, False)
 
-    def _write_friction(self, env: Any, actor: int, frictions: Any) -> None:
-        gym = self._built.gym
-        properties = gym.get_actor_rigid_shape_properties(env, actor)
+    def _write_com(self, actor: Actor, env: Any, handle: int, _: str, centres: Any) -> None:
+        # What was written cannot be checked: on a GPU, PhysX obeys and the getter does not tell.
+        properties = self._gym.get_actor_rigid_body_properties(env, handle)
+        for body, com in zip(properties, np.reshape(centres, (-1, 3)).tolist()):
+            body.com = gymapi.Vec3(*com)
+        self._gym.set_actor_rigid_body_properties(env, handle, properties, False)
+
+    def _write_friction(self, actor: Actor, env: Any, handle: int, _: str, frictions: Any) -> None:
+        properties = self._gym.get_actor_rigid_shape_properties(env, handle)
         for shape, friction in zip(properties, frictions):
             shape.friction = float(friction)
-        gym.set_actor_rigid_shape_properties(env, actor, properties)
+        self._gym.set_actor_rigid_shape_properties(env, handle, properties)
 
-    def _write_joints(self, env: Any, actor: int, name: str, values: Any) -> None:
-        gym = self._built.gym
-        properties = gym.get_actor_dof_properties(env, actor)
-        properties[name] = values[: len(self._joints)]
-        gym.set_actor_dof_properties(env, actor, properties)
+    def _write_joints(self, actor: Actor, env: Any, handle: int, name: str, values: Any) -> None:
+        properties = self._gym.get_actor_dof_properties(env, handle)
+        properties[name] = values
+        self._gym.set_actor_dof_properties(env, handle, properties)

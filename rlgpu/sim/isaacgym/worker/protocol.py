@@ -9,14 +9,15 @@ import json
 import struct
 from typing import Any, Dict, List, NamedTuple, Tuple
 
-VERSION = 1
+VERSION = 2
 """Both sides must have the same."""
 _ALIGNMENT = 256
 _LENGTH = struct.Struct("<Q")
 
 Message = Dict[str, Any]
 INPUTS = (
-    "efforts", "positions", "forces", "reset_root", "reset_dof", "reset_ids", "reset_count",
+    "efforts", "positions", "forces", "reset_root", "reset_dof", "reset_root_ids",
+    "reset_dof_ids", "reset_count",
 )  # fmt: skip
 """Slots that the worker reads; it writes the others."""
 _BYTES = {"f4": 4, "i4": 4}

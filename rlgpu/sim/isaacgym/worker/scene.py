@@ -1,35 +1,32 @@
-"""Creates a simulation from a scene that is data, and compares what Isaac Gym made of it."""
+"""Creates a simulation from a scene that is data: ground, environments, and their actors."""
 
+import base64
 import math
-import os
-import tempfile
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from isaacgym import gymapi
 
-_NAME = "robot"
-_CLOSE = 1e-3
-"""Relative difference from which a number counts as another one."""
+from .actors import Actor, Refused
+
+_HOLD = {"stiffness": 5e7, "damping": 5e3}
+"""Gains that hold a point of a body in place [N/m, N s/m]; those of IsaacGymEnvs' BallBalance."""
 
 
 class Built(NamedTuple):
-    """A simulation and how its parts are numbered."""
+    """A simulation and how its parts are numbered in each environment."""
 
     gym: Any
     sim: Any
     envs: List[Any]
-    actors: List[int]
-    dof_names: List[str]
-    body_names: List[str]
-    shape_bodies: List[str]
-    """Name of the body that each collision shape belongs to."""
+    actors: List[Actor]
+    """The actors of each environment, in the order in which they are created."""
     notes: List[str]
     """What differs from the scene."""
 
-
-class Refused(Exception):
-    """Isaac Gym cannot simulate the scene, or not here; the message says why."""
+    def names(self, kind: str) -> List[str]:
+        """Returns ``dof_names``, ``body_names``, ... of all actors of an environment."""
+        return [name for actor in self.actors for name in getattr(actor, kind)]
 
 
 def build(scene: Dict[str, Any]) -> Built:
@@ -49,28 +46,16 @@ def build(scene: Dict[str, Any]) -> Built:
     if sim is None:
         raise Refused("create_sim failed")
     if scene["ground"] is not None:
-        gym.add_ground(sim, _plane(scene["ground"]))
-    asset = _asset(gym, sim, scene)
-    dof_names = gym.get_asset_dof_names(asset)
-    body_names = gym.get_asset_rigid_body_names(asset)
-    shape_bodies = _shape_bodies(gym, asset)
-    _check_names("bodies", body_names, [body["name"] for body in scene["bodies"]])
-    _check_names("joints", dof_names, [joint["name"] for joint in scene["joints"]])
-    _set_shapes(gym, asset, scene, shape_bodies)
-    for name in scene["sensors"]:
-        properties = gymapi.ForceSensorProperties()
-        properties.enable_forward_dynamics_forces = False
-        properties.enable_constraint_solver_forces = True
-        properties.use_world_frame = False
-        gym.create_asset_force_sensor(asset, body_names.index(name), gymapi.Transform(), properties)
-    envs, actors = _create(gym, sim, scene, asset)
-    _keep_shapes(gym, asset, envs, actors)
-    notes = _set_bodies(gym, envs, actors, scene, body_names)
-    notes += _set_joints(gym, envs, actors, scene, dof_names)
-    if scene["viewer"]:
-        _paint(gym, envs, actors, scene, body_names)
+        _add_ground(gym, sim, scene)
+    actors = [Actor(gym, sim, described) for described in scene["actors"]]
+    envs = _create(gym, sim, scene, actors)
+    notes = [note for actor in actors for note in actor.finish(envs)]
+    for actor in actors:
+        _hold(gym, envs, actor)
+        if scene["viewer"]:
+            actor.paint(envs)
     gym.prepare_sim(sim)
-    return Built(gym, sim, envs, actors, dof_names, body_names, shape_bodies, notes)
+    return Built(gym, sim, envs, actors, notes)
 
 
 def _parameters(scene: Dict[str, Any]) -> Any:
@@ -97,197 +82,72 @@ def _parameters(scene: Dict[str, Any]) -> Any:
     return parameters
 
 
-def _plane(ground: Dict[str, Any]) -> Any:
-    plane = gymapi.PlaneParams()
-    plane.normal, plane.distance = gymapi.Vec3(*ground["normal"]), ground["distance"]
-    plane.static_friction = plane.dynamic_friction = ground["plane_friction"]
-    plane.restitution = 0.0
-    return plane
-
-
-def _asset(gym: Any, sim: Any, scene: Dict[str, Any]) -> Any:
-    """Returns the asset, with its own looks if possible.
-
-    Whether shapes that touch nothing are only drawn depends on the importer: if it lets them
-    collide, the text without them is taken.
-    """
-    wanted = {body["name"]: len(body["shapes"]) for body in scene["bodies"]}
-    for name in ("mjcf_with_looks", "mjcf"):
-        asset = _load(gym, sim, scene[name], scene["fixed_base"])
-        if asset is None:
-            continue
-        shapes = _shape_bodies(gym, asset)
-        if all(shapes.count(body) == count for body, count in wanted.items()):
-            return asset
-    raise Refused("Isaac Gym's importer does not load the robot as it is described")
-
-
-def _load(gym: Any, sim: Any, text: str, is_fixed: bool) -> Any:
-    """Returns the asset of a text, which Isaac Gym reads from a file only."""
-    options = gymapi.AssetOptions()
-    options.fix_base_link = is_fixed
-    options.collapse_fixed_joints = False
-    options.angular_damping = options.linear_damping = 0.0
-    options.armature = 0.0
-    options.thickness = 0.0  # by default shapes come to rest 2 cm from each other
-    options.default_dof_drive_mode = int(gymapi.DOF_MODE_NONE)
-    with tempfile.TemporaryDirectory(prefix="rlgpu-isaacgym-") as folder:
-        with open(os.path.join(folder, "robot.xml"), "w") as file:
-            file.write(text)
-        return gym.load_asset(sim, folder, "robot.xml", options)
-
-
-def _shape_bodies(gym: Any, asset: Any) -> List[str]:
-    """Returns the name of the body that each collision shape belongs to."""
-    names = gym.get_asset_rigid_body_names(asset)
-    owners = [""] * gym.get_asset_rigid_shape_count(asset)
-    for name, shapes in zip(names, gym.get_asset_rigid_body_shape_indices(asset)):
-        for index in range(shapes.start, shapes.start + shapes.count):
-            owners[index] = name
-    return owners
-
-
-def _check_names(kind: str, found: List[str], wanted: List[str]) -> None:
-    if sorted(found) != sorted(wanted):
-        raise Refused(
-            f"Isaac Gym's importer made the {kind} {', '.join(found)} of the scene's "
-            f"{', '.join(wanted)}"
-        )
-
-
-def _set_shapes(gym: Any, asset: Any, scene: Dict[str, Any], owners: List[str]) -> None:
-    """Gives shapes friction and filters, which the importer does not read."""
-    left = {body["name"]: list(body["shapes"]) for body in scene["bodies"]}
-    properties = gym.get_asset_rigid_shape_properties(asset)
-    for shape, owner in zip(properties, owners):
-        wanted = left[owner].pop(0)
-        shape.friction, shape.filter = wanted["friction"], wanted["filter"]
-        shape.restitution = 0.0
-    gym.set_asset_rigid_shape_properties(asset, properties)
-
-
-def _keep_shapes(gym: Any, asset: Any, envs: List[Any], actors: List[int]) -> None:
-    """Gives actors the asset's friction and filters where creating them has changed these."""
-    wanted = gym.get_asset_rigid_shape_properties(asset)
-    found = gym.get_actor_rigid_shape_properties(envs[0], actors[0])
-    if all((a.friction, a.filter) == (b.friction, b.filter) for a, b in zip(found, wanted)):
+def _add_ground(gym: Any, sim: Any, scene: Dict[str, Any]) -> None:
+    ground, terrain = scene["ground"], scene["terrain"]
+    if terrain is None:
+        plane = gymapi.PlaneParams()
+        plane.normal, plane.distance = gymapi.Vec3(0.0, 0.0, 1.0), -ground["height"]
+        _give_friction(plane, ground)
+        gym.add_ground(sim, plane)
         return
-    for env, actor in zip(envs, actors):
-        properties = gym.get_actor_rigid_shape_properties(env, actor)
-        for shape, kept in zip(properties, wanted):
-            shape.friction, shape.filter = kept.friction, kept.filter
-        gym.set_actor_rigid_shape_properties(env, actor, properties)
+    vertices, triangles = _mesh(terrain)
+    mesh = gymapi.TriangleMeshParams()
+    mesh.nb_vertices, mesh.nb_triangles = len(vertices), len(triangles)
+    mesh.transform.p = gymapi.Vec3(terrain["corner"][0], terrain["corner"][1], 0.0)
+    _give_friction(mesh, ground)
+    gym.add_triangle_mesh(sim, vertices.flatten(), triangles.flatten(), mesh)
 
 
-def _create(gym: Any, sim: Any, scene: Dict[str, Any], asset: Any) -> Tuple[List[Any], List[int]]:
+def _give_friction(surface: Any, ground: Dict[str, Any]) -> None:
+    surface.static_friction = surface.dynamic_friction = ground["own_friction"]
+    surface.restitution = 0.0
+
+
+def _mesh(terrain: Dict[str, Any]) -> Tuple[Any, Any]:
+    """Returns vertices, float32 [V, 3], and triangles, uint32 [T, 3], of a grid of heights.
+
+    Cells are cut from their lowest to their highest corner, as MuJoCo cuts them.
+    """
+    rows, columns = terrain["shape"]
+    heights = np.frombuffer(base64.b64decode(terrain["heights"]), "<f4").reshape(rows, columns)
+    x, y = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    spacing = terrain["spacing"]
+    vertices = np.stack((x * spacing, y * spacing, heights), axis=-1).reshape(-1, 3)
+    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1)
+    across = corner + columns + 1
+    triangles = np.stack((corner, across, corner + 1, corner, corner + columns, across), axis=-1)
+    return vertices.astype(np.float32), triangles.reshape(-1, 3).astype(np.uint32)
+
+
+def _create(gym: Any, sim: Any, scene: Dict[str, Any], actors: List[Actor]) -> List[Any]:
+    """Creates the environments with an actor of each kind; returns them."""
     half, count = scene["spacing"] / 2, scene["num_envs"]
     lower, upper = gymapi.Vec3(-half, -half, 0.0), gymapi.Vec3(half, half, half)
-    pose = gymapi.Transform()
-    pose.p, pose.r = gymapi.Vec3(*scene["pose"][:3]), gymapi.Quat(*scene["pose"][3:])
-    envs, actors = [], []
+    envs = []
     for index in range(count):
-        env = gym.create_env(sim, lower, upper, int(math.sqrt(count)) or 1)
-        # Own group: environments do not touch each other. Filters are the shapes' own.
-        actors.append(gym.create_actor(env, asset, pose, _NAME, index, -1, 0))
-        envs.append(env)
-    domain = gymapi.DOMAIN_SIM
-    found = [gym.get_actor_index(env, actor, domain) for env, actor in zip(envs, actors)]
-    if found != list(range(count)):
-        raise Refused("Isaac Gym numbers actors otherwise than environments")
-    return envs, actors
-
-
-def _set_bodies(
-    gym: Any, envs: List[Any], actors: List[int], scene: Dict[str, Any], names: List[str]
-) -> List[str]:
-    """Compares masses with the scene's, sets those that differ and returns what still does."""
-    wanted = {body["name"]: body for body in scene["bodies"]}
-    current = gym.get_actor_rigid_body_properties(envs[0], actors[0])
-    if not any(_mass_differs(now, wanted[name]) for name, now in zip(names, current)):
-        return []
-    for env, actor in zip(envs, actors):
-        properties = gym.get_actor_rigid_body_properties(env, actor)
-        for name, now in zip(names, properties):
-            now.mass = wanted[name]["mass"]
-            now.com = gymapi.Vec3(*wanted[name]["com"])
-            rows = np.reshape(wanted[name]["inertia"], (3, 3)).tolist()
-            now.inertia.x, now.inertia.y, now.inertia.z = (gymapi.Vec3(*row) for row in rows)
-        gym.set_actor_rigid_body_properties(env, actor, properties, False)
-    current = gym.get_actor_rigid_body_properties(envs[0], actors[0])
-    return [
-        f"body {name} has a mass of {now.mass:g} kg, an inertia of {_rows(now.inertia)} and its "
-        f"centre at {[now.com.x, now.com.y, now.com.z]}; the asset has "
-        f"{wanted[name]['mass']:g} kg, {wanted[name]['inertia']} and {wanted[name]['com']}"
-        for name, now in zip(names, current)
-        if _mass_differs(now, wanted[name])
+        envs.append(gym.create_env(sim, lower, upper, int(math.sqrt(count)) or 1))
+        for actor in actors:
+            actor.create(envs[-1], index)
+    numbers = [
+        gym.get_actor_index(env, actor.handles[index], gymapi.DOMAIN_SIM)
+        for index, env in enumerate(envs)
+        for actor in actors
     ]
+    if numbers != list(range(count * len(actors))):
+        raise Refused("Isaac Gym numbers actors otherwise than in the order of their creation")
+    return envs
 
 
-def _rows(matrix: Any) -> List[float]:
-    return [value for row in (matrix.x, matrix.y, matrix.z) for value in (row.x, row.y, row.z)]
-
-
-def _mass_differs(now: Any, wanted: Dict[str, Any]) -> bool:
-    com = [now.com.x, now.com.y, now.com.z]
-    # All of it: the importer drops the orientation of a body's principal axes.
-    expected = np.array(wanted["inertia"])
-    return not (
-        abs(now.mass - wanted["mass"]) <= _CLOSE * wanted["mass"]
-        and np.allclose(com, wanted["com"], atol=1e-4)
-        and np.allclose(
-            _rows(now.inertia), expected, rtol=_CLOSE, atol=_CLOSE * float(expected.max())
-        )
-    )
-
-
-def _set_joints(
-    gym: Any, envs: List[Any], actors: List[int], scene: Dict[str, Any], names: List[str]
-) -> List[str]:
-    """Sets what the importer drops, by name; returns what is not as it was set."""
-    if not names:
-        return []
-    wanted = {joint["name"]: joint for joint in scene["joints"]}
-    properties = gym.get_actor_dof_properties(envs[0], actors[0])
-    for index, name in enumerate(names):
-        for field, value in dof_fields(wanted[name]).items():
-            properties[field][index] = value
-    for env, actor in zip(envs, actors):
-        gym.set_actor_dof_properties(env, actor, properties)
-    found = gym.get_actor_dof_properties(envs[0], actors[0])
-    return [
-        f"joint {name} has {field} {float(found[field][index]):g} instead of {value:g}"
-        for index, name in enumerate(names)
-        for field, value in dof_fields(wanted[name]).items()
-        if abs(float(found[field][index]) - value) > _CLOSE * max(abs(value), 1e-6)
-    ]
-
-
-def dof_fields(joint: Dict[str, Any]) -> Dict[str, float]:
-    """Returns Isaac Gym's properties of a joint of the scene."""
-    modes = {
-        "passive": gymapi.DOF_MODE_EFFORT,
-        "effort": gymapi.DOF_MODE_EFFORT,
-        "position": gymapi.DOF_MODE_POS,
-    }
-    fields = {
-        "driveMode": float(int(modes[joint["mode"]])),
-        "stiffness": joint["stiffness"],
-        "damping": joint["damping"],
-        "effort": joint["effort"],
-        "friction": joint["friction"],
-        "armature": joint["armature"],
-        "hasLimits": float(joint["limits"] is not None),
-    }
-    if joint["limits"] is not None:
-        fields["lower"], fields["upper"] = joint["limits"]
-    return fields
-
-
-def _paint(
-    gym: Any, envs: List[Any], actors: List[int], scene: Dict[str, Any], names: List[str]
-) -> None:
-    colors = {body["name"]: body["color"] for body in scene["bodies"]}
-    for env, actor in zip(envs, actors):
-        for index, name in enumerate(names):
-            color = gymapi.Vec3(*colors[name])
-            gym.set_rigid_body_color(env, actor, index, gymapi.MESH_VISUAL, color)
+def _hold(gym: Any, envs: List[Any], actor: Actor) -> None:
+    """Holds points of an actor's bodies at places in the world, by stiff springs."""
+    for held in actor.described["holds"]:
+        for env, handle in zip(envs, actor.handles):
+            spring = gymapi.AttractorProperties()
+            spring.axes = gymapi.AXIS_TRANSLATION
+            spring.stiffness, spring.damping = _HOLD["stiffness"], _HOLD["damping"]
+            spring.rigid_handle = gym.find_actor_rigid_body_handle(env, handle, held["body"])
+            # Records are given whole: their parts may be copies.
+            offset, target = gymapi.Transform(), gymapi.Transform()
+            offset.p, target.p = gymapi.Vec3(*held["offset"]), gymapi.Vec3(*held["target"])
+            spring.offset, spring.target = offset, target
+            gym.create_rigid_body_attractor(env, spring)

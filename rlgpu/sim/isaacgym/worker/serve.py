@@ -112,13 +112,14 @@ class _Worker:
             except DriverError as error:
                 notes.append(f"numbers go by the host's memory, not the GPU's: {error}")
         self._stepper = Stepper(built, scene, slots, self._transfer, driver, gpu)
-        self._parameters = Parameters(built, scene)
+        self._parameters = Parameters(built)
         self._window = Window(built.gym, built.sim, scene) if scene["viewer"] else None
         self._built = built
         self.description = {
-            "dof_names": built.dof_names,
-            "body_names": built.body_names,
-            "shape_bodies": built.shape_bodies,
+            **{
+                kind: built.names(kind)
+                for kind in ("dof_names", "body_names", "shape_names", "sensor_names")
+            },
             "notes": notes,
             "arena": self._transfer.has_arena,
         }

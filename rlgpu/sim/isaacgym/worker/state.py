@@ -43,7 +43,7 @@ class Stepper:
         """
         self._gym, self._sim = built.gym, built.sim
         self._decimation: int = scene["decimation"]
-        self._transfer, self._gpu = transfer, gpu
+        self._transfer, self._gpu, self._slots = transfer, gpu, slots
         self._results: List[Tuple[str, Any, Any]] = []
         for name, (acquire, refresh) in RESULTS.items():
             if name in slots:
@@ -93,13 +93,15 @@ class Stepper:
         count = self._transfer.read_int("reset_count")
         if count == 0:
             return
-        gym, sim, ids = self._gym, self._sim, self._ready("reset_ids")
-        if "reset_root" in self._inputs:
-            states = self._ready("reset_root")
-            _need(gym.set_actor_root_state_tensor_indexed(sim, states, ids, count))
-        if "reset_dof" in self._inputs:
-            states = self._ready("reset_dof")
-            _need(gym.set_dof_state_tensor_indexed(sim, states, ids, count))
+        gym, sim = self._gym, self._sim
+        for name, write in (
+            ("reset_root", gym.set_actor_root_state_tensor_indexed),
+            ("reset_dof", gym.set_dof_state_tensor_indexed),
+        ):
+            if name in self._inputs:
+                ids = name + "_ids"
+                actors = count * self._slots[ids].slot.shape[1]
+                _need(write(sim, self._ready(name), self._ready(ids), actors))
 
     def _drive(self) -> None:
         gym, sim, inputs = self._gym, self._sim, self._inputs
@@ -132,7 +134,10 @@ def descriptor(address: int, place: Place, gpu: int) -> Any:
     tensor.data_address = address
     tensor.device = gpu
     tensor.dtype = types[place.slot.kind]
-    tensor.shape = list(place.slot.shape)
+    if place.slot.kind == "i4":
+        tensor.shape = [place.num_bytes // 4]
+    else:
+        tensor.shape = list(place.slot.shape)
     tensor.own_data = False
     return tensor
 

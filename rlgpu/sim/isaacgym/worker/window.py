@@ -22,7 +22,7 @@ class Window:
         for key, action in ((gymapi.KEY_ESCAPE, "QUIT"), (gymapi.KEY_V, "toggle_viewer_sync")):
             gym.subscribe_viewer_keyboard_event(self._viewer, key, action)
         self._draws = True
-        span = scene["spacing"] * 1.5
+        span = (scene["spacing"] or 5.0) * 1.5
         gym.viewer_camera_look_at(
             self._viewer, None, gymapi.Vec3(span, span, 0.6 * span), gymapi.Vec3(0.0, 0.0, 0.5)
         )

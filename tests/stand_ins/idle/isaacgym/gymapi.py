@@ -8,10 +8,24 @@ from enum import IntEnum
 import numpy as np
 
 from . import FAULT
+from .records import *  # noqa: F403
+from .records import (
+    DTYPE_FLOAT32,
+    AttractorProperties,
+    CameraProperties,
+    IndexRange,
+    RigidBodyProperties,
+    RigidShapeProperties,
+    SimParams,
+    Tensor,
+    Transform,
+    TriangleMeshParams,
+    Vec3,
+)
 
 SIM_PHYSX, UP_AXIS_Z, KEY_ESCAPE, KEY_V, MESH_VISUAL = range(5)
 DOF_MODE_NONE, DOF_MODE_POS, DOF_MODE_VEL, DOF_MODE_EFFORT = range(4)
-ENV_SPACE, DTYPE_FLOAT32, DTYPE_UINT32, DOMAIN_SIM = range(4)
+ENV_SPACE, DOMAIN_SIM, AXIS_TRANSLATION = range(3)
 _DOF = np.dtype(
     [("hasLimits", "?"), ("lower", "f4"), ("upper", "f4"), ("driveMode", "i4"), ("velocity", "f4"),
      ("effort", "f4"), ("stiffness", "f4"), ("damping", "f4"), ("friction", "f4"),
@@ -23,89 +37,11 @@ class ContactCollection(IntEnum):
     CC_NEVER, CC_LAST_SUBSTEP, CC_ALL_SUBSTEPS = range(3)
 
 
-class Vec3:
-    def __init__(self, x=0.0, y=0.0, z=0.0):
-        self.x, self.y, self.z = float(x), float(y), float(z)
-
-
-class Quat:
-    def __init__(self, x=0.0, y=0.0, z=0.0, w=1.0):
-        self.x, self.y, self.z, self.w = float(x), float(y), float(z), float(w)
-
-
-class Mat33:
-    def __init__(self, rows):
-        self.x, self.y, self.z = (Vec3(*row) for row in rows)
-
-
-class Transform:
-    def __init__(self):
-        self.p, self.r = Vec3(), Quat()
-
-
-class _PhysX:
-    pass
-
-
-class SimParams:
-    def __init__(self):
-        self.physx = _PhysX()
-
-
-class PlaneParams:
-    pass
-
-
-class AssetOptions:
-    pass
-
-
-class ForceSensorProperties:
-    pass
-
-
-class CameraProperties:
-    pass
-
-
 class Event:
     """A key that the variable STAND_IN_KEYS has pressed: ``3 QUIT`` is Escape in frame 3."""
 
     def __init__(self, words):
         self.frame, self.action, self.value = int(words[0]), words[1], 1.0
-
-
-class RigidBodyProperties:
-    def __init__(self, mass, com, inertia):
-        self.mass, self.com, self.inertia = mass, Vec3(*com), Mat33(inertia)
-
-
-class RigidShapeProperties:
-    def __init__(self):
-        self.friction, self.filter, self.restitution = 1.0, 0, 0.0
-
-
-class IndexRange:
-    def __init__(self, start, count):
-        self.start, self.count = start, count
-
-
-_FIELDS = {"data_address": int, "device": int, "dtype": int, "shape": list, "own_data": bool}
-
-
-class Tensor:
-    """A descriptor; attributes take only what native properties would."""
-
-    def __setattr__(self, name, value):
-        if type(value) is not _FIELDS[name]:
-            raise TypeError(name + " takes " + _FIELDS[name].__name__)
-        object.__setattr__(self, name, value)
-
-    def array(self):
-        count = int(np.prod(self.shape))
-        kind = {DTYPE_FLOAT32: ctypes.c_float, DTYPE_UINT32: ctypes.c_int32}[self.dtype]
-        flat = np.ctypeslib.as_array((kind * count).from_address(self.data_address))
-        return flat.reshape(self.shape)
 
 
 def _described(array):
@@ -118,13 +54,25 @@ def _described(array):
 
 class Sim:
     def __init__(self):
-        self.envs, self.sensors, self.prepared = [], 0, False
-        self.frame = 0
+        self.envs, self.prepared = [], False
+        self.frame, self.mesh = 0, None
+
+    def actors(self):
+        return [actor for env in self.envs for actor in env.actors]
 
 
 class Env:
-    def __init__(self, sim):
-        self.sim, self.actors = sim, []
+    def __init__(self, sim, lower, upper):
+        self.sim, self.actors, self.held = sim, [], []
+        self.lower, self.upper = lower, upper
+
+
+class Actor:
+    def __init__(self, asset, pose, name):
+        self.asset, self.pose, self.name = asset, pose, name
+        self.dof_properties = np.zeros(len(asset.dofs), _DOF)
+        self.body_properties = asset.properties
+        self.shape_properties = [RigidShapeProperties() for _ in asset.shapes]
 
 
 class Asset:
@@ -135,7 +83,7 @@ class Asset:
 
     def __init__(self, path, options):
         world = ET.parse(path).getroot().find("worldbody")
-        self.fixed = options.fix_base_link
+        self.fixed, self.weightless = options.fix_base_link, options.disable_gravity
         self.bodies, self.dofs, self.shapes, self.properties = [], [], [], []
         if len(world) != 1:
             raise RuntimeError("only one body below the world is supported")
@@ -187,6 +135,14 @@ class Gym:
     def add_ground(self, sim, plane):
         _is(sim, Sim)
 
+    def add_triangle_mesh(self, sim, vertices, triangles, params):
+        _is(sim, Sim), _is(params, TriangleMeshParams)
+        if (vertices.dtype, triangles.dtype) != (np.float32, np.uint32):
+            raise TypeError("vertices are float32, triangles uint32")
+        if (len(vertices), len(triangles)) != (3 * params.nb_vertices, 3 * params.nb_triangles):
+            raise ValueError("numbers of vertices and triangles")
+        sim.mesh = params
+
     def load_asset(self, sim, root, name, options):
         _is(sim, Sim)
         return Asset(os.path.join(root, name), options)
@@ -219,29 +175,35 @@ class Gym:
 
     def create_env(self, sim, lower, upper, per_row):
         _is(sim, Sim), _is(lower, Vec3), _is(per_row, int)
-        sim.envs.append(Env(sim))
+        sim.envs.append(Env(sim, lower, upper))
         return sim.envs[-1]
 
     def create_actor(self, env, asset, pose, name, group, filter, segmentation):
         _is(env, Env), _is(pose, Transform)
-        env.asset, env.pose = asset, pose
-        env.dof_properties = np.zeros(len(asset.dofs), _DOF)
-        env.body_properties = asset.properties
-        env.shape_properties = [RigidShapeProperties() for _ in asset.shapes]
-        return 0
+        env.actors.append(Actor(asset, pose, name))
+        return len(env.actors) - 1
+
+    def create_rigid_body_attractor(self, env, properties):
+        _is(env, Env), _is(properties, AttractorProperties), _is(properties.rigid_handle, int)
+        _is(properties.offset, Transform), _is(properties.target, Transform)
+        env.held.append(properties)
+        return len(env.held) - 1
+
+    def find_actor_rigid_body_handle(self, env, actor, name):
+        return env.actors[actor].asset.bodies.index(name)
 
     def get_actor_index(self, env, actor, domain):
         _is(env, Env)
-        return env.sim.envs.index(env) + (FAULT == "numbering")
+        return env.sim.actors().index(env.actors[actor]) + (FAULT == "numbering")
 
     def get_actor_dof_properties(self, env, actor):
         _is(env, Env)
-        return env.dof_properties.copy()
+        return env.actors[actor].dof_properties.copy()
 
     def set_actor_dof_properties(self, env, actor, properties):
         _is(env, Env), _is(properties, np.ndarray)
         if FAULT != "deaf":
-            env.dof_properties = properties.copy()
+            env.actors[actor].dof_properties = properties.copy()
         return True
 
     def get_actor_rigid_body_properties(self, env, actor):
@@ -251,33 +213,36 @@ class Gym:
                 p.mass, [p.com.x, p.com.y, p.com.z],
                 [[row.x, row.y, row.z] for row in (p.inertia.x, p.inertia.y, p.inertia.z)],
             )
-            for p in env.body_properties
+            for p in env.actors[actor].body_properties
         ]  # fmt: skip
 
     def set_actor_rigid_body_properties(self, env, actor, properties, recompute):
         _is(env, Env)
         if FAULT != "deaf":
-            env.body_properties = properties
+            env.actors[actor].body_properties = properties
         return True
 
     def get_actor_rigid_shape_properties(self, env, actor):
         _is(env, Env)
-        return env.shape_properties
+        return env.actors[actor].shape_properties
 
     def set_actor_rigid_shape_properties(self, env, actor, properties):
         _is(env, Env)
-        env.shape_properties = properties
+        env.actors[actor].shape_properties = properties
         return True
 
     def prepare_sim(self, sim):
         _is(sim, Sim)
         sim.prepared = True
-        num, asset = len(sim.envs), sim.envs[0].asset
-        sim.root = np.full((num, 13), 7.0, "f4")  # it may move actors
-        sim.dof = np.zeros((num * len(asset.dofs), 2), "f4")
-        sim.bodies = np.zeros((num * len(asset.bodies), 13), "f4")
-        sim.contacts = np.zeros((num * len(asset.bodies), 3), "f4")
-        sim.wrenches = np.zeros((num * asset.sensors, 6), "f4")
+        assets = [actor.asset for actor in sim.actors()]
+        bodies = sum(len(asset.bodies) for asset in assets)
+        # Where each actor's rows begin among all degrees of freedom.
+        sim.first_dof = np.cumsum([0] + [len(asset.dofs) for asset in assets])
+        sim.root = np.full((len(assets), 13), 7.0, "f4")  # it may move actors
+        sim.dof = np.zeros((sim.first_dof[-1], 2), "f4")
+        sim.bodies = np.zeros((bodies, 13), "f4")
+        sim.contacts = np.zeros((bodies, 3), "f4")
+        sim.wrenches = np.zeros((sum(asset.sensors for asset in assets), 6), "f4")
         sim.pending = {}
 
     def acquire_actor_root_state_tensor(self, sim):
@@ -337,10 +302,13 @@ class Gym:
             if FAULT == "noise":
                 os.write(1, b"[Warning] [carb.gym.plugin] again\n" * 1000)
         for name, (states, ids, count) in sim.pending.items():
-            state = getattr(sim, name)
-            rows = state.reshape(len(sim.envs), -1)
-            chosen = ids.array().reshape(-1)[:count]
-            rows[chosen] = states.array().reshape(len(sim.envs), -1)[chosen]
+            into = getattr(sim, name)
+            values = states.array().reshape(into.shape)
+            for actor in ids.array().reshape(-1)[:count]:
+                start, end = actor, actor + 1
+                if name == "dof":
+                    start, end = sim.first_dof[actor], sim.first_dof[actor + 1]
+                into[start:end] = values[start:end]
         sim.pending = {}
 
     def fetch_results(self, sim, wait):

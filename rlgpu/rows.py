@@ -1,0 +1,16 @@
+"""Writes rows of tensors by a mask, as what happens to some environments only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def per_row(mask: Tensor, values: Tensor) -> Tensor:
+    """Returns a mask of rows, shape [N], in a shape that broadcasts with ``values``, [N, ...]."""
+    return mask.view(-1, *[1] * (values.dim() - 1))
+
+
+def put_rows(into: Tensor, mask: Tensor, values: Tensor) -> None:
+    """Writes the masked rows, without reading the mask on the host."""
+    into.copy_(torch.where(per_row(mask, into), values, into))
