@@ -1,4 +1,4 @@
-"""Writes rows of tensors by a mask, as what happens to some environments only."""
+"""Writes rows of tensors, as what happens to some environments only."""
 
 from __future__ import annotations
 
@@ -14,3 +14,11 @@ def per_row(mask: Tensor, values: Tensor) -> Tensor:
 def put_rows(into: Tensor, mask: Tensor, values: Tensor) -> None:
     """Writes the masked rows, without reading the mask on the host."""
     into.copy_(torch.where(per_row(mask, into), values, into))
+
+
+def write_rows(into: Tensor, rows: slice | Tensor, values: Tensor) -> None:
+    """Writes rows by their numbers, or all of them, converted to the dtype of ``into``."""
+    if isinstance(rows, slice):
+        into[rows].copy_(values)
+    else:
+        into[rows] = values.to(into.dtype)

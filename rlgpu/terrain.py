@@ -37,19 +37,21 @@ class HeightField(NamedTuple):
 
         Heights are interpolated between the four samples around; beyond the edge, those at it.
         """
-        grid = torch.from_numpy(self.heights).to(device)
-        corner = torch.tensor(self.corner, device=device)
-        last = torch.tensor(grid.shape, device=device) - 1
-        flat, width = grid.flatten(), grid.shape[1]
+        grid = torch.from_numpy(self.heights).to(device).T  # rows along y
+        last = torch.tensor(self.heights.shape, dtype=torch.float32, device=device) - 1
+        # Places from -1 to 1 along both sides, as grid_sample takes them.
+        scale = 2.0 / (self.spacing * last)
+        shift = -1.0 - torch.tensor(self.corner, device=device) * scale
 
         def sample(points_w: Tensor) -> Tensor:
-            place = ((points_w - corner) / self.spacing).clamp(min=0.0).minimum(last)
-            low = place.long().minimum(last - 1)
-            x, y = (place - low).unbind(-1)
-            at = low[..., 0] * width + low[..., 1]
-            near = flat[at] * (1 - y) + flat[at + 1] * y
-            far = flat[at + width] * (1 - y) + flat[at + width + 1] * y
-            return near * (1 - x) + far * x
+            place = torch.addcmul(shift, points_w, scale)
+            # Each row of points has the grid to itself, so that the rows are spread over threads.
+            rows = place.shape[0] if place.dim() > 1 else 1
+            found = torch.nn.functional.grid_sample(
+                grid.expand(rows, 1, -1, -1), place.view(rows, 1, -1, 2),
+                padding_mode="border", align_corners=True,
+            )  # fmt: skip
+            return found.view(points_w.shape[:-1])
 
         return sample
 

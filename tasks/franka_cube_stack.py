@@ -109,7 +109,6 @@ class FrankaCubeStack(Task):
         self._default = torch.tensor(DEFAULT_POSE, device=device)
         self._limits = torch.tensor(EFFORT_LIMITS, device=device)
         self._reach = torch.tensor(REACH, device=device)
-        self._identity = torch.eye(7, device=device)
         self._offset = torch.tensor([0.0, 0.0, (CUBE_A + CUBE_B) / 2], device=device)
 
     def targets(self, actions: Tensor) -> Tensor:
@@ -129,17 +128,16 @@ class FrankaCubeStack(Task):
         manipulators"; joints keep near the default pose where the hand does not care.
         """
         jacobian, mass = state.jacobian_w[:, :, :7], state.mass_matrix[:, :7, :7]
-        mass_inverse = torch.linalg.inv_ex(mass).inverse
-        task_mass = torch.linalg.inv_ex(jacobian @ mass_inverse @ jacobian.mT).inverse
         velocity = torch.cat(
             (state.body_lin_vel_w[:, self._grip], state.body_ang_vel_w[:, self._grip]), dim=-1
         )
         wanted = KP * change - 2.0 * math.sqrt(KP) * velocity
-        torque = jacobian.mT @ task_mass @ wanted[..., None]
         away = wrap_angle(self._default[:7] - state.joint_pos[:, :7])
-        rest = KP_NULL * away - 2.0 * math.sqrt(KP_NULL) * state.joint_vel[:, :7]
-        left = self._identity - jacobian.mT @ (task_mass @ jacobian @ mass_inverse)
-        torque = (torque + left @ (mass @ rest[..., None]))[..., 0]
+        rest = (KP_NULL * away - 2.0 * math.sqrt(KP_NULL) * state.joint_vel[:, :7])[..., None]
+        # What the joints' rest would move the hand by is taken off what the hand is wanted to do.
+        mobility = jacobian @ torch.linalg.solve_ex(mass, jacobian.mT).result
+        force = torch.linalg.solve_ex(mobility, wanted[..., None] - jacobian @ rest).result
+        torque = (jacobian.mT @ force + mass @ rest)[..., 0]
         return torque.clamp(-self._limits, self._limits)
 
     def observe(self, state: SimState, actions: Tensor) -> Tensor:

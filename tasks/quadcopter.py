@@ -12,6 +12,7 @@ Source: IsaacGymEnvs, tasks/quadcopter.py; values in cfg/task/Quadcopter.yaml. D
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -26,6 +27,8 @@ from tasks.hovering import hover_reward, observe_root
 
 JOINTS = tuple(f"rotor_{axis}{i}" for i in range(4) for axis in ("pitch", "roll"))
 ROTORS = tuple(f"rotor{i}" for i in range(4))
+ARMS = tuple(math.radians(angle) for angle in (45.0, 135.0, 225.0, 315.0))
+"""Where the arms point to from ahead [rad], as in the asset."""
 TARGET = (0.0, 0.0, 1.0)
 OBSERVATION = Columns(to_target=3, quat_w=4, lin_vel_w=3, ang_vel_w=3, joint_pos=8)
 
@@ -61,20 +64,19 @@ class Quadcopter(Task):
             asset=Path(__file__).parent / "assets" / "quadcopter.xml",
             drives={name: Drive("position", stiffness=5.0, damping=0.05) for name in JOINTS},
             force_bodies=ROTORS,
-            body_states=True,
         )
 
     def bind(self, sim: Simulator) -> None:
         """Allocates targets and thrusts."""
         super().bind(sim)
         n, device = sim.num_envs, sim.device
-        self._rotors = torch.tensor([sim.body_names.index(x) for x in ROTORS], device=device)
+        arms = torch.tensor(ARMS, device=device)
+        self._arm_cos, self._arm_sin = arms.cos(), arms.sin()
         self._lower, self._upper = sim.joint_lower, sim.joint_upper
         self._target = torch.tensor(TARGET, device=device).expand(n, 3)
         self._upright = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).expand(n, 4)
         self._low = torch.tensor([-1.5, -1.5, -0.2], device=device)
         self._high = torch.tensor([1.5, 1.5, 1.5], device=device)
-        self._up = torch.tensor([0.0, 0.0, 1.0], device=device)
         self.buffers["targets"] = torch.zeros(n, 8, device=device)
         self.buffers["thrusts"] = torch.zeros(n, 4, device=device)
 
@@ -90,9 +92,13 @@ class Quadcopter(Task):
 
     def forces(self, state: SimState, actions: Tensor) -> Tensor:
         """Returns the thrusts along the rotors' axes [N], shape [N, 4, 3]."""
-        quat_w = state.body_quat_w[:, self._rotors]
-        axes_w = quat_rotate(quat_w, self._up.expand(*quat_w.shape[:2], 3))
-        return self.buffers["thrusts"][..., None] * axes_w
+        pitch, roll = state.joint_pos.view(-1, 4, 2).unbind(-1)
+        # The arm's z axis after the pitch about its y and the roll about the new x, in the arm.
+        along, across, up = roll.cos() * pitch.sin(), -roll.sin(), roll.cos() * pitch.cos()
+        cos, sin = self._arm_cos, self._arm_sin
+        axes_b = torch.stack((cos * along - sin * across, sin * along + cos * across, up), dim=-1)
+        thrusts_b = self.buffers["thrusts"][..., None] * axes_b
+        return quat_rotate(state.root_quat_w[:, None].expand(-1, 4, -1), thrusts_b)
 
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
         """Returns the columns of ``OBSERVATION``, in its order, shape [N, 21]."""

@@ -96,9 +96,9 @@ class ResetState(NamedTuple):
     object_ang_vel_w: Tensor | None = None
     """Angular velocities of the objects [rad/s], shape [N, K, 3]; None is zero."""
 
-    def to(self, dtype: torch.dtype) -> ResetState:
-        """Returns the same states in another dtype."""
-        return ResetState(*(None if value is None else value.to(dtype) for value in self))  # type: ignore[arg-type]
+    def to(self, dtype: torch.dtype, rows: slice | Tensor) -> ResetState:
+        """Returns the states of some environments in another dtype."""
+        return ResetState(*(None if value is None else value[rows].to(dtype) for value in self))  # type: ignore[arg-type]
 
 
 class Mirror(Protocol):

@@ -38,5 +38,5 @@ def make(request, tmp_path: Path):
 def make_more(make, request):
     """Returns ``make`` for what the fused engine does not simulate, and says so when asked."""
     if "fused" in request.node.callspec.id:
-        pytest.skip("the fused engine has no height fields, constraints and Jacobians; it says so")
+        pytest.skip("the fused engine has no boxes on boxes, constraints and Jacobians; it says so")
     return make

@@ -1,4 +1,4 @@
-"""Required of every engine but ``fused``: terrain, furniture, ties to the world, Jacobians.
+"""Required of every engine: terrain and springs; but of ``fused``: furniture, ties, Jacobians.
 
 Numbers are worked by hand; see each test.
 """
@@ -23,12 +23,12 @@ BALL = """<mujoco><worldbody>
   </worldbody></mujoco>"""
 
 
-def test_a_ball_rests_on_the_terrain_below_it(make_more) -> None:
+def test_a_ball_rests_on_the_terrain_below_it(make) -> None:
     """On a floor at 0, a plateau at 0.5 m and one at -0.3 m, in one frame for all environments."""
     heights = np.zeros((41, 41), dtype=np.float32)
     heights[:14], heights[28:] = 0.5, -0.3
     terrain = HeightField(heights, (-2.0, -2.0))
-    sim = make_more(BALL, timing=Timing(0.002, 5), terrain=terrain)
+    sim = make(BALL, timing=Timing(0.002, 5), terrain=terrain)
     places = torch.tensor([[-1.4, 0.3, 0.8], [0.0, -0.2, 0.3], [1.6, 0.0, 0.0]])
     sim.reset(everyone(sim), at_rest(sim, root_pos_w=places))
     for _ in range(150):

@@ -5,7 +5,7 @@
 // engine_collision_primitive.c and mju_makeFrame.
 #pragma once
 
-#include "work.h"
+#include "terrain.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
@@ -22,32 +22,6 @@ RLGPU_STAGE void geom_poses(const Team& team, const Tables<Real<V>>& t, Work<V>&
     w.geom_frame[g] = {transposed_times(own, body.x), transposed_times(own, body.y),
                        transposed_times(own, body.z)};
   }
-}
-
-// The frame with the given unit normal; the first tangent is as near to a hint as it can be.
-template <typename V>
-RLGPU_HD Mat3<V> frame_towards(Vec3<V> normal, Vec3<V> hint) {
-  Vec3<V> tangent = hint - dot(normal, hint) * normal;
-  tangent = reciprocal(square_root(dot(tangent, tangent))) * tangent;
-  return {normal, tangent, cross(normal, tangent)};
-}
-
-// Without a hint the first tangent is near world y, or near z where the normal is near y.
-template <typename V>
-RLGPU_HD Mat3<V> frame_of(Vec3<V> normal) {
-  const V one = splat<V>(1);
-  const Mask<V> use_y = (normal.y < Real<V>(0.5)) & (normal.y > Real<V>(-0.5));
-  return frame_towards(normal, Vec3<V>{V{}, keep<V>(use_y, one), select<V>(use_y, V{}, one)});
-}
-
-// Notes where a slot's contact exists; returns whether it does in any world of the group. distance
-// is negative in penetration.
-template <typename V>
-RLGPU_STAGE bool begin_contact(Work<V>& w, int slot, Mask<V> active, V distance) {
-  w.active[slot] = active;
-  if (!any(active)) return false;
-  w.contacts[slot].distance = distance;
-  return true;
 }
 
 template <typename V>
@@ -161,6 +135,15 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair) {
       break;
     case kPlaneBox:
       plane_box(w, slot, frame1, first, frame2, second, size2, margin);
+      break;
+    case kTerrainSphere:
+      terrain_sphere(t, w, slot, second, size2[0], t.pair_margin[pair]);
+      break;
+    case kTerrainCapsule:
+      terrain_capsule(t, w, slot, second, axis2, size2, t.pair_margin[pair]);
+      break;
+    case kTerrainBox:
+      terrain_box(t, w, slot, frame2, second, size2, t.pair_margin[pair]);
       break;
     case kSphereSphere:
       sphere_sphere(w, slot, first, splat<V>(size1[0]), second, radius2, margin);

@@ -17,11 +17,14 @@
 #define RLGPU_PHYSICS_BUILD one_lane
 #endif
 
-// A part of a step: a function like any other, where RLGPU_HD insists on inlining.
+// A part of a step: a function like any other, where RLGPU_HD insists on inlining. A rare part,
+// which many models never run, must not cost the others a GPU thread's registers.
 #if defined(__CUDACC__)
 #define RLGPU_STAGE __host__ __device__ inline
+#define RLGPU_RARE __host__ __device__ __noinline__
 #else
 #define RLGPU_STAGE inline
+#define RLGPU_RARE inline
 #endif
 
 namespace rlgpu::physics {
@@ -75,6 +78,30 @@ RLGPU_HD Floats square_root(Floats x) {
   Floats root;
   for (int i = 0; i < RLGPU_PHYSICS_LANES; ++i) root[i] = __builtin_sqrtf(x[i]);
   return root;
+}
+#endif
+
+// The integer below a number that is not negative.
+RLGPU_HD float whole(float x) { return static_cast<float>(static_cast<int32_t>(x)); }
+RLGPU_HD double whole(double x) { return static_cast<double>(static_cast<int32_t>(x)); }
+
+// Per lane: the entry of a table in a row and a column, which are whole numbers.
+template <typename V>
+RLGPU_HD V gather(const Real<V>* table, V row, int columns, V column) {
+  return table[static_cast<int64_t>(row) * columns + static_cast<int64_t>(column)];
+}
+
+#if defined(RLGPU_PHYSICS_LANES)
+RLGPU_HD Floats whole(Floats x) {
+  return __builtin_convertvector(__builtin_convertvector(x, FloatsMask), Floats);
+}
+
+template <>
+RLGPU_HD Floats gather<Floats>(const float* table, Floats row, int columns, Floats column) {
+  Floats found;
+  for (int i = 0; i < RLGPU_PHYSICS_LANES; ++i)
+    found[i] = table[static_cast<int64_t>(row[i]) * columns + static_cast<int64_t>(column[i])];
+  return found;
 }
 #endif
 

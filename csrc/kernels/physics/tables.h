@@ -11,10 +11,12 @@
 // Number of: positions, dofs, actuators, bodies (the world included), entries of the mass matrix
 // and of the solver's matrix, joint limits, dofs with friction loss, geoms, pairs of geoms,
 // possible contacts (slots), all their Jacobian columns, bodies whose wrench is measured, physical
-// parameters, free bodies whose tree has no other joint, and levels of the trees.
+// parameters, free bodies whose tree has no other joint, levels of the trees, and samples of the
+// height field and of its blocks, along x and y.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses) X(num_geoms)      \
-  X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels)
+  X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels) \
+  X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows)
 
 // Indices and flags.
 #define RLGPU_PHYSICS_INTS(X)                                                                \
@@ -28,7 +30,8 @@
   X(below_adr) X(below_entry) X(below_dof)
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
-// 1 / width, midpoint, power), see rows.h.
+// 1 / width, midpoint, power), see rows.h; a terrain's frame its first sample's x and y, and the
+// distances of samples; its tops are the largest heights in and around blocks.
 #define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
   X(timestep) X(qpos0) X(body_pos) X(body_quat) X(joint_pos) X(joint_axis)                   \
   X(dof_stiffness) X(dof_spring_ref) X(dof_force_low) X(dof_force_high)                      \
@@ -36,7 +39,8 @@
   X(loss_force) X(loss_impedance)                                                            \
   X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high) X(actuator_force_low)          \
   X(actuator_force_high) X(geom_pos) X(geom_mat) X(geom_size)                                \
-  X(pair_margin) X(pair_impedance) X(column_sign) X(inverse_impratio)
+  X(pair_margin) X(pair_impedance) X(column_sign) X(inverse_impratio)           \
+  X(terrain_heights) X(terrain_tops) X(terrain_frame)
 
 // Numbers that may differ between worlds.
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
@@ -51,12 +55,17 @@ enum PairKind : int {
   kPlaneSphere,
   kPlaneCapsule,
   kPlaneBox,
+  kTerrainSphere,
+  kTerrainCapsule,
+  kTerrainBox,
   kSphereSphere,
   kSphereCapsule,
   kCapsuleCapsule
 };
 
-constexpr int kImpedance = 7;  // numbers of an impedance
+constexpr int kImpedance = 7;         // numbers of an impedance
+constexpr int kMostTerrainCells = 4;  // along a side, that a ball can touch
+constexpr int kTerrainBlock = 8;      // cells along a side, of which the largest height is kept
 
 inline namespace RLGPU_PHYSICS_BUILD {
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from rlgpu.isaacgym.engine.compose import body_names, prefix
 from rlgpu.isaacgym.scene import Actor
-from rlgpu.sim.mujoco.dynamics import joint_jacobian, joint_mass_matrix
+from rlgpu.sim.mujoco.dynamics import Reader, Rows, joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.worlds import Worlds
 
 
-def jacobian(worlds: Worlds, actor: Actor) -> Callable[[], Tensor]:
+def jacobian(worlds: Worlds, actor: Actor) -> Reader:
     """Returns a function that computes Jacobians of all bodies, shape [N, bodies, 6, columns].
 
     Args:
@@ -23,13 +21,13 @@ def jacobian(worlds: Worlds, actor: Actor) -> Callable[[], Tensor]:
     bodies, dofs = _ids(worlds, actor)
     of_joints, com = joint_jacobian(worlds, bodies, dofs), worlds.array("xipos")
 
-    def read() -> Tensor:
-        columns = of_joints()
+    def read(rows: Rows = slice(None)) -> Tensor:
+        columns = of_joints(rows)
         if actor.asset.fixed:
             return columns
         own = torch.zeros(*columns.shape[:3], 6, device=columns.device)
         own[..., range(6), range(6)] = 1.0
-        points = com[:, bodies].float()
+        points = com[rows][:, bodies].float()
         lever = points - points[:, :1]
         for axis in range(3):
             unit = torch.zeros_like(lever)
@@ -40,10 +38,12 @@ def jacobian(worlds: Worlds, actor: Actor) -> Callable[[], Tensor]:
     return read
 
 
-def mass_matrix(worlds: Worlds, actor: Actor) -> Callable[[], Tensor]:
+def mass_matrix(worlds: Worlds, actor: Actor) -> Reader:
     """Returns a function that computes an actor's mass matrices, shape [N, columns, columns]."""
     bodies, dofs = _ids(worlds, actor)
-    return joint_mass_matrix(worlds, bodies, dofs, jacobian(worlds, actor))
+    # A free root's columns are of its centre of mass, which MuJoCo's own matrix does not have.
+    of_actor = None if actor.asset.fixed else jacobian(worlds, actor)
+    return joint_mass_matrix(worlds, bodies, dofs, of_actor)
 
 
 def _ids(worlds: Worlds, actor: Actor) -> tuple[list[int], list[int]]:

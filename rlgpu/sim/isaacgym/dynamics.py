@@ -6,6 +6,8 @@ actions of an episode need them at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import mujoco
 import numpy as np
 import torch
@@ -21,15 +23,15 @@ from rlgpu.sim.simulator import SimState
 class Dynamics:
     """Computes ``jacobian_w`` and ``mass_matrix`` of a state."""
 
-    def __init__(self, model: mujoco.MjModel, body: int, com: Tensor) -> None:
+    def __init__(self, model: mujoco.MjModel, body: int, parameters: Mapping[str, Tensor]) -> None:
         """Reads masses, inertias and joint axes.
 
         Args:
             model: The compiled model.
             body: The body whose Jacobian is wanted.
-            com: Centres of mass of all bodies in their frames [m], shape [B, 3] or [N, B, 3].
+            parameters: All of ``Simulator.parameters``, also those that do not vary; live tensors.
         """
-        device, self._com = com.device, com
+        self._parameters, device = parameters, parameters["body_mass"].device
 
         def constant(values: object) -> Tensor:
             return torch.tensor(np.array(values), dtype=torch.float32, device=device)
@@ -51,9 +53,8 @@ class Dynamics:
             constant(model.jnt_axis[joints]),
             constant(model.jnt_pos[joints]),
         )
-        self._mass = constant(model.body_mass[bodies])
+        self._mass = constant(model.body_mass[bodies]).clamp(min=1e-9)
         self._inertia = constant([mjcf.inertia_of(model, b) for b in bodies])
-        self._armature = constant(model.dof_armature[model.jnt_dofadr[joints]])
         self._later = {
             j: [k for k in range(j + 1, len(joints)) if owners[k] == owners[j]]
             for j in range(len(joints))
@@ -62,7 +63,8 @@ class Dynamics:
     def write(self, state: SimState) -> None:
         """Writes both, from ``state``'s bodies and joints."""
         pos_w, quat_w = state.body_pos_w, state.body_quat_w
-        com_w = pos_w + quat_rotate(quat_w, self._com.expand_as(pos_w))
+        parameters = self._parameters
+        com_w = pos_w + quat_rotate(quat_w, parameters["body_com"])
         points_w = torch.cat((com_w[:, self._bodies], pos_w[:, self._body, None]), dim=1)
         axes_w, anchors_w = self._joints_in_world(state)
         arm_w = points_w[:, :, None] - anchors_w[:, None]  # [N, points, J, 3]
@@ -73,9 +75,10 @@ class Dynamics:
         state.jacobian_w.copy_(torch.cat((move[:, -1], turn[:, -1]), dim=-1).transpose(-1, -2))
         move, turn = move[:, :-1], turn[:, :-1]
         local = _in_body(quat_w[:, self._bodies], turn)
-        total = torch.einsum("b,nbji,nbki->njk", self._mass, move, move)
-        total += torch.einsum("bil,nbji,nbkl->njk", self._inertia, local, local)
-        state.mass_matrix.copy_(total + torch.diag(self._armature))
+        mass = parameters["body_mass"][:, self._bodies, None, None]
+        inertia = self._inertia * (mass / self._mass[:, None, None])  # in proportion
+        total = _rows(mass * move).mT @ _rows(move) + _rows(local @ inertia).mT @ _rows(local)
+        state.mass_matrix.copy_(total + torch.diag_embed(parameters["joint_armature"]))
 
     def _joints_in_world(self, state: SimState) -> tuple[Tensor, Tensor]:
         """Returns axes and anchors of the joints, shape [N, J, 3].
@@ -94,6 +97,11 @@ class Dynamics:
                 turned = quat_multiply(quat_w[:, joint], back)
                 quat_w[:, joint] = torch.where(is_hinge, turned, quat_w[:, joint])
         return quat_rotate(quat_w, self._axes.expand(*quat_w.shape[:2], 3)), anchors_w
+
+
+def _rows(vectors: Tensor) -> Tensor:
+    """Returns vectors of each body and joint, [N, B, J, 3], as columns of joints, [N, 3 B, J]."""
+    return vectors.mT.flatten(1, 2)
 
 
 def _in_body(quat_w: Tensor, vectors_w: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class Parameters:
         drives = [scene.drives.get(name) for name in where.joint_names]
         tracking = [drive if drive and drive.mode == "position" else None for drive in drives]
         dofs = where.dofs
-        self._current = {
+        self.current = {
             "body_mass": own(model.body_mass[1:]),
             "body_com": own(model.body_ipos[1:]),
             "friction": own(model.geom_friction[:, 0]),
@@ -67,11 +67,11 @@ class Parameters:
             "drive_damping": own([drive.damping if drive else 0.0 for drive in tracking]),
             "gravity": own(model.opt.gravity),
         }
-        """All parameters, also those that do not vary."""
-        self.values: Mapping[str, Tensor] = {n: self._current[n] for n in scene.parameters}
+        """Current values of all parameters, also of those that do not vary."""
+        self.values: Mapping[str, Tensor] = {n: self.current[n] for n in scene.parameters}
         """Current values by name, as ``Simulator.parameters`` describes them."""
         self._tracks = own([drive is not None for drive in tracking]).bool()
-        self._gravity = self._current["gravity"].clone()
+        self._gravity = self.current["gravity"].clone()
         self._heavy = 1.0 - own(model.body_gravcomp[1:])
         names = answer["body_names"]
         self._bodies = [names.index(name) for name in where.body_names]
@@ -87,11 +87,6 @@ class Parameters:
                 f"friction varies in {materials} shapes, num_envs times {len(self._geoms)}; PhysX "
                 f"takes {_MOST_MATERIALS} materials"
             )
-
-    @property
-    def com(self) -> Tensor:
-        """Centres of mass of all bodies in their frames [m], shape [N, B, 3]; a live tensor."""
-        return self._current["body_com"]
 
     def write(self, name: str, values: Tensor) -> None:
         """Gives every environment its own value of a parameter.
@@ -115,7 +110,7 @@ class Parameters:
         elif name in _PROPERTIES:
             total = values
             if name.endswith("_damping"):
-                total = self._current["joint_damping"] + self._current["drive_damping"]
+                total = self.current["joint_damping"] + self.current["drive_damping"]
             self._hand_over(_PROPERTIES[name], self._joints, total)
 
     def _hand_over(
@@ -138,6 +133,6 @@ class Parameters:
     def _write_weights(self) -> None:
         """Adds what gravity differs by as forces on the bodies."""
         if self._forces is not None:
-            excess = (self._current["gravity"] - self._gravity)[:, None]
-            mass = self._current["body_mass"] * self._heavy
+            excess = (self.current["gravity"] - self._gravity)[:, None]
+            mass = self.current["body_mass"] * self._heavy
             self._forces.set_weights(mass[..., None] * excess)

@@ -34,7 +34,7 @@ class Readout:
 
     def __init__(
         self, model: mujoco.MjModel, scene: SceneSpec, where: Layout, answer: Mapping[str, Any],
-        slots: Mapping[str, Tensor], com: Tensor,
+        slots: Mapping[str, Tensor], parameters: Mapping[str, Tensor],
     ) -> None:  # fmt: skip
         """Finds actors, joints and bodies by name.
 
@@ -44,8 +44,9 @@ class Readout:
             where: Its layout.
             answer: The worker's, with the names in Isaac Gym's order.
             slots: The exchanged tensors.
-            com: Centres of mass in the bodies' frames [m], shape [N, B, 3]; read anew each time.
+            parameters: All of ``Simulator.parameters``, also those that do not vary; live tensors.
         """
+        com = parameters["body_com"]
         self._device = device = com.device
         self._slots, self._where, self._com = slots, where, com
         self._dofs = _index(answer["dof_names"], where.joint_names, device)
@@ -76,7 +77,7 @@ class Readout:
         self._held_pos, self._held_quat = (x[:, self._held] for x in self._poses(model))
         self._kinematics = Kinematics(model, device)
         body = scene.jacobian_body
-        self._dynamics = Dynamics(model, model.body(body).id, com) if body else None
+        self._dynamics = Dynamics(model, model.body(body).id, parameters) if body else None
 
     def _poses(self, model: mujoco.MjModel) -> tuple[Tensor, Tensor]:
         """Returns where the asset has bodies in their parents, shape [1, B, 3] and [1, B, 4]."""

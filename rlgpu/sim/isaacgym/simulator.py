@@ -95,7 +95,7 @@ class IsaacGymSimulator:
             model, scene, where, answer, num_envs, self._host.tensors, self._forces, write
         )
         self._readout = Readout(
-            model, scene, where, answer, self._exchange.tensors, self._parameters.com
+            model, scene, where, answer, self._exchange.tensors, self._parameters.current
         )
         self.parameters: Mapping[str, Tensor] = self._parameters.values
         self._drive_forces = DriveForces(scene, self.joint_names, num_envs, self.parameters, device)

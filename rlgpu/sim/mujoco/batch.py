@@ -35,6 +35,7 @@ class BatchWorlds:
     """``Worlds`` on MuJoCo C."""
 
     capturable = False
+    has_mass_matrix = True
 
     def __init__(
         self,
@@ -61,9 +62,13 @@ class BatchWorlds:
         self._arrays: dict[str, Tensor] = {}
         self._wrench_reader: WrenchReader | None = None
         self._qpos, self._qvel = self.array("qpos"), self.array("qvel")
+        self._warm_start = self.array("qacc_warmstart")
+        self._has_history = bool(model.na or model.nhistory or model.nplastic or model.npluginstate)
+        """Whether the state is more than positions, velocities and the solver's warm start."""
         self.diverged = torch.zeros(num_worlds, dtype=torch.bool)
         self.overflowed = torch.zeros(num_worlds, dtype=torch.bool)
-        self._warnings_before = self._warnings(_BAD_STATE), self._warnings(_FULL)
+        self._warned = self._warning[:, :, 1].copy()
+        """How often MuJoCo had warned at the last look, shape [N, kinds]."""
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float64."""
@@ -94,10 +99,7 @@ class BatchWorlds:
             self._batch.step(nstep=num_steps, stage=_NOTHING)
         except SimulationError as error:
             failed = np.asarray(error.ids)
-        bad, full = self._warnings_before
-        self._warnings_before = self._warnings(_BAD_STATE), self._warnings(_FULL)
-        self.diverged.copy_(torch.from_numpy(self._warnings_before[0] != bad))
-        self.overflowed.copy_(torch.from_numpy(self._warnings_before[1] != full))
+        self._read_warnings()
         if failed is not None:
             self.diverged[torch.from_numpy(failed)] = True
 
@@ -114,12 +116,16 @@ class BatchWorlds:
 
     def reset(self, mask: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Gives the masked worlds a state without history."""
-        ids = mask.nonzero().squeeze(-1)
-        if ids.numel() == 0:
-            return
-        self._batch.reset(ids.numpy(), stage=_NOTHING)
-        self._qpos[ids], self._qvel[ids] = qpos[ids], qvel[ids]
-        self._warnings_before = self._warnings(_BAD_STATE), self._warnings(_FULL)
+        rows = mask.nonzero().squeeze(-1)
+        self.reset_rows(rows, qpos[rows], qvel[rows])
+
+    def reset_rows(self, rows: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """Gives worlds a state without history."""
+        if self._has_history and rows.numel():
+            self._batch.reset(rows.numpy(), stage=_NOTHING)
+            self._warned = self._warning[:, :, 1].copy()
+        self._qpos[rows], self._qvel[rows] = qpos, qvel
+        self._warm_start[rows] = 0.0
 
     def fields_written(self, names: Collection[str]) -> None:
         """Recomputes the constants that MuJoCo derives from model fields."""
@@ -133,10 +139,15 @@ class BatchWorlds:
         """Returns a context that does nothing: this engine is not capturable."""
         return nullcontext()
 
-    def _warnings(self, kinds: list[int]) -> np.ndarray:
-        """Returns the number of warnings for each world so far, shape [N]."""
-        counts: np.ndarray = self._warning[:, kinds, 1].sum(axis=1)
-        return counts
+    def _read_warnings(self) -> None:
+        """Sets the flags of worlds in which MuJoCo has warned since the last look."""
+        given = self._warning[:, :, 1] != self._warned
+        for flag, kinds in ((self.diverged, _BAD_STATE), (self.overflowed, _FULL)):
+            flag.zero_()
+            if given.any():
+                flag.copy_(torch.from_numpy(given[:, kinds].any(axis=1)))
+        if given.any():
+            self._warned = self._warning[:, :, 1].copy()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns MuJoCo's state rows."""

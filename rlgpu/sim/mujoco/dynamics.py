@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from rlgpu.sim.mujoco.worlds import Worlds
 
+Rows = slice | Tensor
+"""Worlds to compute something for."""
+_ALL = slice(None)
+_NONE: Mapping[str, Tensor] = {}
+
+
+class Reader(Protocol):
+    """Computes a quantity of some worlds from their poses."""
+
+    def __call__(self, rows: Rows = _ALL) -> Tensor:
+        """Returns it, a row for each of these worlds."""
+
 
 def joint_jacobian(
     worlds: Worlds, bodies: Sequence[int], dofs: Sequence[int], *, at: str = "xipos"
-) -> Callable[[], Tensor]:
+) -> Reader:
     """Returns a function that computes bodies' Jacobians, shape [N, B, 6, D], linear part first.
 
     Args:
@@ -31,9 +44,9 @@ def joint_jacobian(
     cdof, points, tree = (worlds.array(name) for name in ("cdof", at, "subtree_com"))
     body_ids, dof_ids = list(bodies), list(dofs)
 
-    def read() -> Tensor:
-        axes = cdof[:, dof_ids].float()  # [N, D, 6]: turn, move
-        arm = (points[:, body_ids] - tree[:, root, None]).float()[:, :, None]  # [N, B, 1, 3]
+    def read(rows: Rows = _ALL) -> Tensor:
+        axes = cdof[rows][:, dof_ids].float()  # [N, D, 6]: turn, move
+        arm = (points[rows][:, body_ids] - tree[rows, root, None]).float()[:, :, None]
         turn = axes[:, None, :, :3].expand(-1, len(body_ids), -1, -1)
         move = axes[:, None, :, 3:] + torch.linalg.cross(turn, arm.expand_as(turn))
         return torch.cat((move, turn), dim=-1).transpose(-1, -2) * moves
@@ -45,35 +58,67 @@ def joint_mass_matrix(
     worlds: Worlds,
     bodies: Sequence[int],
     dofs: Sequence[int],
-    read_jacobian: Callable[[], Tensor] | None = None,
-) -> Callable[[], Tensor]:
+    read_jacobian: Reader | None = None,
+    parameters: Mapping[str, Tensor] = _NONE,
+) -> Reader:
     """Returns a function that computes mass matrices, shape [N, D, D].
 
-    They are sums over bodies of the Jacobian's products with mass and inertia, plus armature.
+    Where the worlds do not have them, they are sums over bodies of the Jacobian's products with
+    mass and inertia, plus armature.
 
     Args:
         worlds: The worlds; their poses must be current at each call.
         bodies: Ids of the bodies that the joints move.
         dofs: The joints' degrees of freedom.
         read_jacobian: Computes Jacobians of the centres of mass; its last columns are the joints'.
+        parameters: ``body_mass`` of all bodies, shape [N, B], and ``joint_armature``, [N, D], where
+            they differ between worlds.
     """
-    model = worlds.model
+    model, ids = worlds.model, list(bodies)
+    if read_jacobian is None and worlds.has_mass_matrix:
+        return _gathered_mass_matrix(worlds, dofs)
     read_jacobian = read_jacobian or joint_jacobian(worlds, bodies, dofs)
-    mass = torch.tensor(model.body_mass[list(bodies)], device=worlds.device).float()
-    moments = torch.tensor(model.body_inertia[list(bodies)], device=worlds.device).float()
-    armature = torch.tensor(model.dof_armature[list(dofs)], device=worlds.device).float()
-    frames = worlds.array("ximat")
+    moments = torch.tensor(model.body_inertia[ids], device=worlds.device).float()
+    own_mass = torch.tensor(model.body_mass[ids], device=worlds.device).float()[None]
+    own_armature = torch.tensor(model.dof_armature[list(dofs)], device=worlds.device).float()[None]
+    columns, frames = [body - 1 for body in ids], worlds.array("ximat")
 
-    def read() -> Tensor:
-        jac = read_jacobian()
+    def read(rows: Rows = _ALL) -> Tensor:
+        jac = read_jacobian(rows)
         move, turn = jac[:, :, :3], jac[:, :, 3:]
-        axes = frames[:, list(bodies)].float().reshape(len(jac), len(bodies), 3, 3)
+        axes = frames[rows][:, ids].float().reshape(len(jac), len(ids), 3, 3)
+        mass, armature = own_mass, own_armature
+        if "body_mass" in parameters:
+            mass = parameters["body_mass"][rows][:, columns]
+        if "joint_armature" in parameters:
+            armature = parameters["joint_armature"][rows]
         local = axes.transpose(-1, -2) @ turn
-        total = torch.einsum("b,nbik,nbil->nkl", mass, move, move)
-        total += torch.einsum("bi,nbik,nbil->nkl", moments, local, local)
+        # Inertias grow with masses.
+        scaled = moments * (mass / own_mass.clamp(min=1e-9))[..., None]
+        total = (mass[..., None, None] * move).flatten(1, 2).mT @ move.flatten(1, 2)
+        total += (scaled[..., None] * local).flatten(1, 2).mT @ local.flatten(1, 2)
         joints = range(total.shape[-1] - len(dofs), total.shape[-1])
         total[:, joints, joints] += armature
         return total
+
+    return read
+
+
+def _gathered_mass_matrix(worlds: Worlds, dofs: Sequence[int]) -> Reader:
+    """Returns a function that reads mass matrices from MuJoCo's sparse ones, shape [N, D, D]."""
+    model, own = worlds.model, worlds.array("M")
+    place = {
+        (row, int(model.M_colind[entry])): entry
+        for row in range(model.nv)
+        for entry in range(model.M_rowadr[row], model.M_rowadr[row] + model.M_rownnz[row])
+    }
+    # Lower triangles are stored; joints that do not act on each other have no entry.
+    entries = [[place.get((max(i, j), min(i, j)), -1) for j in dofs] for i in dofs]
+    index = torch.tensor(entries, device=worlds.device)
+    is_there, flat = index >= 0, index.clamp(min=0).flatten()
+
+    def read(rows: Rows = _ALL) -> Tensor:
+        return own[rows][:, flat].float().view(-1, *index.shape) * is_there
 
     return read
 

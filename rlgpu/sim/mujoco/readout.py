@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse
-from rlgpu.sim.frames import Frames
+from rlgpu.rows import write_rows
+from rlgpu.sim.frames import Frames, frames_of
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS, Layout
 from rlgpu.sim.scene import SceneSpec
 from rlgpu.sim.simulator import ResetState, SimState
@@ -63,16 +64,26 @@ def empty_state(
     return state
 
 
-def read_free(frames: Frames, qpos: Tensor, qvel: Tensor) -> None:
-    """Writes frames of bodies with free joints, from rows [..., 7] and [..., 6] of MuJoCo's."""
-    frames.pos_w.copy_(qpos[..., 0:3])
-    frames.quat_w[..., :3].copy_(qpos[..., 4:7])
-    frames.quat_w[..., 3].copy_(qpos[..., 3])
-    frames.lin_vel_w.copy_(qvel[..., 0:3])
-    frames.ang_vel_w.copy_(quat_rotate(frames.quat_w, qvel[..., 3:6].float()))
+def read_free(frames: Frames, qpos: Tensor, qvel: Tensor, rows: slice | Tensor) -> None:
+    """Writes frames of bodies with free joints.
+
+    Args:
+        frames: Updated in place.
+        qpos: These rows of MuJoCo's positions, shape [R, ..., 7].
+        qvel: These rows of MuJoCo's velocities, shape [R, ..., 6].
+        rows: The worlds.
+    """
+    quat_w = qpos[..., 3:][..., XYZW].to(frames.quat_w.dtype)
+    ang_vel_w = quat_rotate(quat_w, qvel[..., 3:6].to(quat_w.dtype))
+    for field, values in zip(
+        frames, (qpos[..., :3], quat_w, qvel[..., :3], ang_vel_w), strict=True
+    ):
+        write_rows(field, rows, values)
 
 
-def read_bodies(state: SimState, derived: Mapping[str, Tensor], roots: slice | Tensor) -> None:
+def read_bodies(
+    state: SimState, derived: Mapping[str, Tensor], roots: slice | Tensor, rows: slice | Tensor
+) -> None:
     """Writes poses and velocities of all bodies.
 
     Args:
@@ -80,13 +91,16 @@ def read_bodies(state: SimState, derived: Mapping[str, Tensor], roots: slice | T
         derived: ``xpos`` and ``subtree_com`` [N, nbody, 3], ``xquat`` [N, nbody, 4], ``cvel``
             [N, nbody, 6].
         roots: Roots of the bodies' trees, as ``Layout.roots`` says.
+        rows: The worlds.
     """
-    state.body_pos_w.copy_(derived["xpos"][:, 1:])
-    state.body_quat_w.copy_(derived["xquat"][:, 1:, XYZW])
-    angular, linear = derived["cvel"][:, 1:, :3], derived["cvel"][:, 1:, 3:]
-    arm_w = derived["xpos"][:, 1:] - derived["subtree_com"][:, roots]
-    state.body_ang_vel_w.copy_(angular)
-    state.body_lin_vel_w.copy_(linear + torch.linalg.cross(angular, arm_w))
+    xpos, cvel = (derived[name][rows, 1:] for name in ("xpos", "cvel"))
+    angular, linear = cvel[..., :3], cvel[..., 3:]
+    arm_w = xpos - derived["subtree_com"][rows][:, roots]
+    lin_vel_w = linear + torch.linalg.cross(angular, arm_w)
+    quat_w = derived["xquat"][rows, 1:][..., XYZW]
+    found = (xpos, quat_w, lin_vel_w, angular)
+    for field, values in zip(frames_of(state, "body"), found, strict=True):
+        write_rows(field, rows, values)
 
 
 def reset_positions(where: Layout, to: ResetState) -> Tensor:

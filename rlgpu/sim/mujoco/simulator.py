@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rlgpu.rows import per_row
+from rlgpu.device import host_may_read
+from rlgpu.rows import per_row, write_rows
 from rlgpu.sim.drive_forces import DriveForces
 from rlgpu.sim.frames import frames_of
 from rlgpu.sim.mujoco import readout
-from rlgpu.sim.mujoco.dynamics import joint_jacobian, joint_mass_matrix
+from rlgpu.sim.mujoco.dynamics import Reader, Rows, joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.layout import layout
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.parameters import Parameters
@@ -21,6 +22,7 @@ from rlgpu.sim.mujoco.worlds import Worlds, check_saved
 from rlgpu.sim.scene import SceneSpec, Timing
 from rlgpu.sim.simulator import ResetState, SimState
 
+_ALL = slice(None)
 _BODY_ARRAYS = ("subtree_com", "xpos", "xquat", "cvel")
 
 
@@ -41,6 +43,7 @@ class MujocoSimulator:
         """
         self.worlds, self.timing = worlds, timing
         self.num_envs, self.device = worlds.num_worlds, worlds.device
+        self._host_may_read = host_may_read(self.device)
         self.capturable, self.description = worlds.capturable, worlds.description
         self._contact_forces, self._body_states = scene.contact_forces, scene.body_states
         self._where = where = layout(worlds.model, scene, self.device)
@@ -67,7 +70,7 @@ class MujocoSimulator:
         if scene.body_states:
             arrays |= set(_BODY_ARRAYS)
         self._derived = {name: self.worlds.array(name) for name in sorted(arrays)}
-        self._dynamics: dict[str, Callable[[], Tensor]] = {}
+        self._dynamics: dict[str, Reader] = {}
         if scene.jacobian_body:
             self._bind_dynamics(self.worlds.model.body(scene.jacobian_body).id)
         state = readout.empty_state(self.worlds.model, scene, self.num_envs, self.device)
@@ -93,9 +96,13 @@ class MujocoSimulator:
         root = model.body_rootid[body]
         bodies = [b for b in range(1, model.nbody) if model.body_rootid[b] == root]
         of_body = joint_jacobian(worlds, [body], dofs, at="xpos")
+
+        def jacobian(rows: Rows = _ALL) -> Tensor:
+            return of_body(rows)[:, 0]
+
         self._dynamics = {
-            "jacobian_w": lambda: of_body()[:, 0],
-            "mass_matrix": joint_mass_matrix(worlds, bodies, dofs),
+            "jacobian_w": jacobian,
+            "mass_matrix": joint_mass_matrix(worlds, bodies, dofs, parameters=self.parameters),
         }
 
     def set_targets(self, targets: Tensor) -> None:
@@ -132,44 +139,50 @@ class MujocoSimulator:
         self._drive_forces.write(self.state)
         self._refresh_bodies()
 
-    def _read_joints_and_root(self) -> None:
+    def _read_joints_and_root(self, rows: Rows = _ALL) -> None:
+        where, state = self._where, self.state
+        qpos, qvel = self._qpos[rows], self._qvel[rows]
         if self._copies_joints:
-            self.state.joint_pos.copy_(self._qpos[:, self._where.qpos])
-            self.state.joint_vel.copy_(self._qvel[:, self._where.dofs])
-        where, qpos, qvel = self._where, self._qpos, self._qvel
+            write_rows(state.joint_pos, rows, qpos[:, where.qpos])
+            write_rows(state.joint_vel, rows, qvel[:, where.dofs])
         if where.floating:
-            readout.read_free(
-                frames_of(self.state, "root"), qpos[:, where.root_qpos], qvel[:, where.root_dofs]
-            )
-        if self.state.object_pos_w.shape[1]:
-            poses = qpos[:, where.object_qpos].view(self.num_envs, -1, 7)
-            velocities = qvel[:, where.object_dofs].view(self.num_envs, -1, 6)
-            readout.read_free(frames_of(self.state, "object"), poses, velocities)
+            frames = frames_of(state, "root")
+            readout.read_free(frames, qpos[:, where.root_qpos], qvel[:, where.root_dofs], rows)
+        if state.object_pos_w.shape[1]:
+            poses = qpos[:, where.object_qpos].view(len(qpos), -1, 7)
+            velocities = qvel[:, where.object_dofs].view(len(qpos), -1, 6)
+            readout.read_free(frames_of(state, "object"), poses, velocities, rows)
 
-    def _refresh_bodies(self, mask: Tensor | None = None) -> None:
+    def _refresh_bodies(self, mask: Tensor | None = None, rows: Rows = _ALL) -> None:
         if self._body_states:
             self.worlds.forward(mask)
-            readout.read_bodies(self.state, self._derived, self._where.roots)
+            readout.read_bodies(self.state, self._derived, self._where.roots, rows)
         for name, read in self._dynamics.items():
-            getattr(self.state, name).copy_(read())
+            write_rows(getattr(self.state, name), rows, read(rows))
 
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into the given state, without contacts or history."""
-        to = to.to(self._qpos.dtype)
+        rows: Rows = _ALL
+        if self._host_may_read:  # only these are computed
+            rows = mask.nonzero()[:, 0]
+        to = to.to(self._qpos.dtype, rows)
         qpos = readout.reset_positions(self._where, to)
         qvel = readout.reset_velocities(self._where, to, qpos, self._qvel.shape[1])
-        self.worlds.reset(mask, qpos, qvel)
+        if isinstance(rows, Tensor):
+            self.worlds.reset_rows(rows, qpos, qvel)
+        else:
+            self.worlds.reset(mask, qpos, qvel)
         for value in self._measured().values():
             if value.numel():
                 value.masked_fill_(per_row(mask, value), 0.0)
-        self._read_joints_and_root()
-        self._refresh_bodies(mask)
+        self._read_joints_and_root(rows)
+        self._refresh_bodies(mask, rows)
 
     def set_parameter(self, name: str, values: Tensor) -> None:
         """Gives every environment its own value of a physical parameter."""
         self._parameters.write(name, values)
 
-    def set_parameters(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
+    def set_parameters(self, values: Mapping[str, Tensor], rows: Rows) -> None:
         """Gives some environments new values of parameters."""
         self._parameters.write_rows(values, rows)
 

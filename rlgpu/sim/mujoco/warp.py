@@ -76,6 +76,7 @@ class WarpWorlds:
         wp.init()
         self.num_worlds, self.device, self.model = num_worlds, device, model
         self.capturable = device.type == "cuda"
+        self.has_mass_matrix = False
         self._wp_device = _warp_device(device)
         nconmax, njmax = _budget(model, nconmax, njmax)
         self.description = (
@@ -173,6 +174,10 @@ class WarpWorlds:
         self._qpos.copy_(torch.where(chosen, qpos, self._qpos))
         self._qvel.copy_(torch.where(chosen, qvel, self._qvel))
         self._warm_start.masked_fill_(chosen, 0.0)
+
+    def reset_rows(self, rows: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """Gives worlds a state without history."""
+        self._qpos[rows], self._qvel[rows], self._warm_start[rows] = qpos, qvel, 0.0
 
     @torch.compiler.disable  # torch.compile cannot trace Warp's launches
     def forward(self, mask: Tensor | None = None) -> None:

@@ -35,6 +35,8 @@ class Worlds(Protocol):
     """The engine, its version and its sizes, for the console."""
     capturable: bool
     """Whether ``step``, ``check`` and ``reset`` may run inside a CUDA graph."""
+    has_mass_matrix: bool
+    """Whether ``forward`` brings MuJoCo's own mass matrix, ``M``, up to date too."""
     diverged: Tensor
     """Whether the last step reached a non-finite state, shape [N], bool. Such a world restarts in
     the model's own pose."""
@@ -98,6 +100,15 @@ class Worlds(Protocol):
             mask: Worlds to reset, shape [N], bool.
             qpos: Positions, shape [N, nq]; rows outside the mask are ignored.
             qvel: Velocities, shape [N, nv]; likewise.
+        """
+
+    def reset_rows(self, rows: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """Does the same for worlds by their numbers, where the host may read these.
+
+        Args:
+            rows: Worlds to reset, R of them, shape [R], int64.
+            qpos: Their positions, shape [R, nq].
+            qvel: Their velocities, shape [R, nv].
         """
 
     def fields_written(self, names: Collection[str]) -> None:

@@ -15,11 +15,16 @@ KINDS = (
     (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_SPHERE),
     (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_CAPSULE),
     (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_BOX),
+    (_GEOM.mjGEOM_HFIELD, _GEOM.mjGEOM_SPHERE),
+    (_GEOM.mjGEOM_HFIELD, _GEOM.mjGEOM_CAPSULE),
+    (_GEOM.mjGEOM_HFIELD, _GEOM.mjGEOM_BOX),
     (_GEOM.mjGEOM_SPHERE, _GEOM.mjGEOM_SPHERE),
     (_GEOM.mjGEOM_SPHERE, _GEOM.mjGEOM_CAPSULE),
     (_GEOM.mjGEOM_CAPSULE, _GEOM.mjGEOM_CAPSULE),
 )
 """Pairs of geom types that can touch, in the order of ``PairKind`` in csrc."""
+MOST_CELLS = 4
+"""Cells of a height field along a side that a ball can touch, ``kMostTerrainCells`` in csrc."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _SUPPORTED_POWERS = (1.0, 2.0)
 _BIASES = (mujoco.mjtBias.mjBIAS_NONE, mujoco.mjtBias.mjBIAS_AFFINE)
@@ -32,7 +37,7 @@ def accept(model: mujoco.MjModel) -> list[str]:
         model: A compiled model.
     """
     return [*_elements(model), *_options(model), *_joints(model), *_actuators(model),
-            *_contacts(model)]  # fmt: skip
+            *_contacts(model), *_terrain(model)]  # fmt: skip
 
 
 def _elements(model: mujoco.MjModel) -> Iterator[str]:
@@ -107,6 +112,36 @@ def _contacts(model: mujoco.MjModel) -> Iterator[str]:
         powers = model.geom_solimp[geoms, 4]
         if powers[0] not in _SUPPORTED_POWERS or powers[0] != powers[1]:
             yield f"geoms {names} have solimp powers other than 1 or 2"
+
+
+def _terrain(model: mujoco.MjModel) -> Iterator[str]:
+    pairs = [p for p in colliding_pairs(model) if p.kind[0] == _GEOM.mjGEOM_HFIELD]
+    grounds = {pair.geom1 for pair in pairs}
+    if len(grounds) > 1:
+        yield f"it has {len(grounds)} height fields to touch, not one"
+    for ground in grounds:
+        if model.geom_bodyid[ground] or not np.allclose(model.geom_quat[ground], [1, 0, 0, 0]):
+            yield f"height field {_geom_name(model, ground)!r} is turned or a body's"
+    for pair in pairs:
+        margin = float(model.geom_margin[[pair.geom1, pair.geom2]].sum())
+        is_box = pair.kind[1] == _GEOM.mjGEOM_BOX
+        reach = margin + (0.0 if is_box else float(model.geom_size[pair.geom2, 0]))
+        step = min(steps_of(model, pair.geom1))
+        if 2.0 * reach >= (MOST_CELLS - 1) * step:
+            yield (
+                f"geom {_geom_name(model, pair.geom2)!r} is too large for the height field: its "
+                f"radius of {reach:g} m is at most {0.5 * (MOST_CELLS - 1):g} times the distance "
+                f"of samples, {step:g} m"
+            )
+
+
+def steps_of(model: mujoco.MjModel, geom: int) -> tuple[float, float]:
+    """Returns the distances of a height field's samples along x and y [m]."""
+    field = int(model.geom_dataid[geom])
+    size, columns, rows = (
+        model.hfield_size[field], model.hfield_ncol[field], model.hfield_nrow[field],
+    )  # fmt: skip
+    return 2.0 * float(size[0]) / (int(columns) - 1), 2.0 * float(size[1]) / (int(rows) - 1)
 
 
 def _geom_name(model: mujoco.MjModel, geom: int) -> str:

@@ -24,9 +24,10 @@ from rlgpu.sim.mujoco.fused.parameters import (
     model_field,
 )
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
+from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 
-_SLOTS = (1, 2, 8, 1, 1, 2)
+_SLOTS = (1, 2, 8, 1, 3, 8, 1, 1, 2)
 """Possible contacts of a pair, by its index in ``KINDS``."""
 _MIN_VALUE = 1e-15
 _IMPEDANCE_RANGE = (0.0001, 0.9999)
@@ -47,6 +48,8 @@ class Tables:
         self._joints()
         self._actuators()
         self._contacts()
+        self._terrain = TerrainTables.of(model, self._pairs)
+        self.constants |= self._terrain.constants
         standalone = [j for j in range(model.njnt) if _is_standalone(model, j)]
         self.ints["standalone_dof"] = [model.jnt_dofadr[j] for j in standalone]
         self.constants["timestep"] = [model.opt.timestep]
@@ -217,7 +220,7 @@ class Tables:
             "num_slots": len(ints["slot_pair"]), "num_columns": len(ints["column_dof"]),
             "num_watched": len(ints["watched_body"]), "num_parameters": sum(widths),
             "num_standalone": len(ints["standalone_dof"]),
-            "num_levels": len(ints["level_adr"]) - 1,
+            "num_levels": len(ints["level_adr"]) - 1, **self._terrain.sizes,
         }  # fmt: skip
         header = [
             *(sizes[name] for name in names["sizes"]),

@@ -67,6 +67,7 @@ class FusedWorlds:
         self.num_worlds, self.model = num_worlds, model
         self.device = device or torch.device("cpu")
         self.capturable = self.device.type == "cuda"
+        self.has_mass_matrix = False
         load_extension(self.device)
         where = "the CPU" if self.device.type == "cpu" else str(self.device)
         self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_VERSION}"
@@ -157,6 +158,10 @@ class FusedWorlds:
         self._state.qpos.copy_(torch.where(chosen, qpos, self._state.qpos))
         self._state.qvel.copy_(torch.where(chosen, qvel, self._state.qvel))
         self._state.qacc.masked_fill_(chosen, 0.0)
+
+    def reset_rows(self, rows: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """Gives worlds a state without history."""
+        self._state.qpos[rows], self._state.qvel[rows], self._state.qacc[rows] = qpos, qvel, 0.0
 
     def fields_written(self, names: Collection[str]) -> None:
         """Packs the model fields into rows of parameters, with the constants derived from them."""
