@@ -36,8 +36,11 @@ inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
   };
   check("ints", x.ints, x.ints.sizes(), at::kInt);
   check("constants", x.constants, x.constants.sizes(), real);
-  const int64_t rows = x.parameters.dim() > 0 && x.parameters.size(0) == 1 ? 1 : n;
-  check("parameters", x.parameters, {rows, t.num_parameters}, real);
+  constexpr int64_t kBlock = physics::kParameterBlock;
+  if (x.parameters.dim() == 2)
+    check("parameters", x.parameters, {1, t.num_parameters}, real);
+  else
+    check("parameters", x.parameters, {(n + kBlock - 1) / kBlock, t.num_parameters, kBlock}, real);
   check("ctrl", x.ctrl, {n, t.nu}, real);
   check("qpos", x.qpos, {n, t.nq}, real);
   check("qvel", x.qvel, {n, t.nv}, real);
@@ -67,7 +70,7 @@ inline physics::Call physics_call(const PhysicsTensors& x, int64_t num_steps) {
   call.ints = x.ints.const_data_ptr<int32_t>();
   call.constants = x.constants.const_data_ptr();
   call.parameters = x.parameters.const_data_ptr();
-  call.own_parameters = x.parameters.size(0) > 1;
+  call.own_parameters = x.parameters.dim() == 3;
   call.num_worlds = x.qpos.size(0);
   call.num_steps = static_cast<int>(num_steps);
   call.qpos = x.qpos.data_ptr(), call.qvel = x.qvel.data_ptr(), call.qacc = x.qacc.data_ptr();

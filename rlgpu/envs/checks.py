@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.envs.randomization import varied
 from rlgpu.envs.task import Outcome, Task
+from rlgpu.envs.varied_parameters import varied
 from rlgpu.errors import UsageError, line_in
 from rlgpu.sim import ResetState, SceneSpec, Simulator
 

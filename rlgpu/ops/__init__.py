@@ -36,8 +36,10 @@ from rlgpu.ops.physics import (
     PhysicsModel,
     PhysicsOutputs,
     PhysicsState,
+    in_blocks,
     physics_step,
     physics_tables,
+    write_blocks,
 )
 from rlgpu.ops.running_stats import RunningStats, normalize, running_stats
 from rlgpu.ops.shuffle import shuffle
@@ -63,6 +65,7 @@ __all__ = [
     "gather_rows",
     "gaussian_ppo_loss",
     "gaussian_sample",
+    "in_blocks",
     "load_extension",
     "mlp",
     "normalize",
@@ -72,6 +75,7 @@ __all__ = [
     "running_stats",
     "select_kernels",
     "shuffle",
+    "write_blocks",
 ]
 
 

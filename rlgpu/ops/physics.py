@@ -20,7 +20,8 @@ class PhysicsModel(NamedTuple):
     constants: Tensor
     """Numbers that all worlds share; float32, or float64 for the exact variant."""
     parameters: Tensor
-    """Numbers that may differ between worlds, shape [1, P], or [N, P], of the constants' dtype."""
+    """Numbers that may differ between worlds, of the constants' dtype: one row for all, shape
+    [1, P], or blocks of worlds side by side, as ``in_blocks`` makes them."""
 
 
 class PhysicsState(NamedTuple):
@@ -54,6 +55,32 @@ class PhysicsOutputs(NamedTuple):
     """Velocities (angular, linear) about those centres, shape [N, nbody, 6]."""
     cfrc_ext: Tensor | None = None
     """Contact wrenches (torque, force) about those centres, shape [N, nbody, 6]."""
+
+
+PARAMETER_BLOCK = 16
+"""Worlds whose parameters lie side by side, ``kParameterBlock`` in csrc."""
+
+
+def in_blocks(parameters: Tensor) -> Tensor:
+    """Returns rows of parameters as the kernels read them, [N, P] -> [ceil(N / 16), P, 16].
+
+    The last block is filled up with the first row.
+    """
+    missing = -len(parameters) % PARAMETER_BLOCK
+    rows = torch.cat((parameters, parameters[:1].expand(missing, -1)))
+    blocks = rows.view(-1, PARAMETER_BLOCK, parameters.shape[1])
+    return blocks.transpose(1, 2).contiguous()
+
+
+def write_blocks(blocks: Tensor, worlds: Tensor, parameters: Tensor) -> None:
+    """Writes rows of parameters of some worlds into blocks.
+
+    Args:
+        blocks: As ``in_blocks`` returns them.
+        worlds: Numbers of the worlds, shape [R], int64.
+        parameters: Their rows, shape [R, P].
+    """
+    blocks[worlds // PARAMETER_BLOCK, :, worlds % PARAMETER_BLOCK] = parameters
 
 
 def physics_tables() -> dict[str, list[str]]:

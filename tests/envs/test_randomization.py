@@ -11,8 +11,9 @@ from torch._dynamo.utils import counters
 
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
-from rlgpu.envs.randomization import sample
+from rlgpu.envs.randomization import fill
 from rlgpu.envs.randomization_config import Noise, Randomization, Varied
+from rlgpu.envs.varied_parameters import Draws
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
 from tasks import TASKS
@@ -32,6 +33,13 @@ def make_env(
     task = TASKS["Go2"](config)
     simulator = make_simulator(engine, scene_of(task), config.timing(), n)
     return VecEnv(task, simulator, seed=0, use_compile=use_compile)
+
+
+def original_of(env: VecEnv, name: str) -> torch.Tensor:
+    """Returns the asset's values of a parameter that varies."""
+    parameters = env._randomizer._parameters
+    parts = parameters._original.split(parameters._widths, dim=1)
+    return parts[parameters.names.index(name)].view_as(env.sim.parameters[name])
 
 
 def reset(env: VecEnv, *which: int) -> None:
@@ -54,16 +62,22 @@ def reset(env: VecEnv, *which: int) -> None:
 def test_numbers_have_their_distribution(spread, mean, std) -> None:
     """Mean and standard deviation of 100 000."""
     g = torch.Generator().manual_seed(0)
-    drawn = sample(spread, spread.range, (100_000,), g)
-    assert drawn.mean().item() == pytest.approx(mean, abs=0.03)
-    assert drawn.std().item() == pytest.approx(std, rel=0.02)
+    noise = torch.zeros(100_000)
+    fill(noise, spread, spread.range, g)
+    # Beside numbers of another distribution, as parameters are drawn.
+    beside = [Varied(range=[0.0, 1.0], distribution=kind) for kind in ("uniform", "gaussian")]
+    numbers = Draws([spread, *beside], torch.device("cpu"))(100_000, g)
+    assert numbers.shape == (100_000, 3)
+    for drawn in (noise, numbers[:, 0]):
+        assert drawn.mean().item() == pytest.approx(mean, abs=0.03)
+        assert drawn.std().item() == pytest.approx(std, rel=0.02)
 
 
 @pytest.mark.parametrize("engine", ENGINE_NAMES)
 def test_parameters_are_drawn_at_resets_for_those_that_are_reset(engine) -> None:
     """Masses by factors of 0.5 to 1.5, a number for each body; others keep theirs."""
     env = make_env(engine=engine, mass=Varied(range=[0.5, 1.5], operation="scaling"))
-    original = env._randomizer._originals["body_mass"]
+    original = original_of(env, "body_mass")
     before = env.sim.parameters["body_mass"].clone()
     ratio = before / original
     assert ((ratio >= 0.5) & (ratio <= 1.5)).all()
@@ -113,7 +127,7 @@ def test_the_engine_simulates_what_was_drawn(engine) -> None:
 def test_every_parameter_can_vary(engine, key, parameter, value) -> None:
     """One number added everywhere; both engines then take the same step."""
     env = make_env(engine=engine, **{key: Varied(range=[value, value])})
-    original = env._randomizer._originals[parameter]
+    original = original_of(env, parameter)
     torch.testing.assert_close(env.sim.parameters[parameter], original + value)
     other = make_env(engine="mujoco", **{key: Varied(range=[value, value])})
     everyone = torch.ones(4, dtype=torch.bool)
@@ -134,10 +148,10 @@ def test_only_named_bodies_vary_and_a_robot_may_share_a_number() -> None:
         mass=Varied(range=[1.0, 2.0], only=["base"]),
         friction=Varied(range=[0.5, 1.5], operation="scaling", per_robot=True),
     )
-    added = env.sim.parameters["body_mass"] - env._randomizer._originals["body_mass"]
+    added = env.sim.parameters["body_mass"] - original_of(env, "body_mass")
     assert (added[:, 0] >= 1.0).all()
     assert not added[:, 1:].any()
-    ratio = env.sim.parameters["friction"] / env._randomizer._originals["friction"]
+    ratio = env.sim.parameters["friction"] / original_of(env, "friction")
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
     assert ratio[:, 0].std() > 0.05
 
@@ -170,7 +184,7 @@ def test_schedules_bring_a_randomisation_in(schedule, share) -> None:
     env._randomizer.buffers["steps"].fill_(24)
     env._randomizer.advance()
     reset(env, 0)
-    added = env.sim.parameters["body_mass"][0] - env._randomizer._originals["body_mass"][0]
+    added = env.sim.parameters["body_mass"][0] - original_of(env, "body_mass")[0]
     assert added.tolist() == pytest.approx([2.0 * share] * len(added), abs=1e-5)
 
 
@@ -181,7 +195,7 @@ def test_a_linear_schedule_of_factors_begins_at_one() -> None:
     env._randomizer.buffers["steps"].fill_(24)
     env._randomizer.advance()
     reset(env, 2)
-    ratio = env.sim.parameters["body_mass"][2] / env._randomizer._originals["body_mass"][2]
+    ratio = env.sim.parameters["body_mass"][2] / original_of(env, "body_mass")[2]
     assert ratio.tolist() == pytest.approx([1.5] * len(ratio), rel=1e-5)
 
 
@@ -213,6 +227,7 @@ def test_actions_are_noisy_and_late() -> None:
     taken = []
     for value in (1.0, 2.0, 3.0, 4.0):
         taken.append(env._randomizer.act(torch.full((2, 12), value))[0, 0].item())
+        env._randomizer.draw(env.generator)  # ends a step
     assert taken == [0.0, 0.0, 1.0, 2.0]
     mixed = make_env(action_delay=[0, 3], n=200)
     delays = mixed._randomizer.buffers["delay"]

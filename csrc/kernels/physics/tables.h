@@ -65,6 +65,7 @@ enum PairKind : int {
 
 constexpr int kImpedance = 7;         // numbers of an impedance
 constexpr int kMostTerrainCells = 4;  // along a side, that a ball can touch
+constexpr int kParameterBlock = 16;   // worlds whose parameters lie side by side
 constexpr int kTerrainBlock = 8;      // cells along a side, of which the largest height is kept
 
 inline namespace RLGPU_PHYSICS_BUILD {
@@ -103,13 +104,19 @@ struct Tables {
   }
 };
 
-// One row of parameters for all worlds, or each world's own row, transposed into lanes.
+// One row of parameters for all worlds, or each world's own: blocks of kParameterBlock worlds, in
+// which the numbers of one parameter lie side by side, as lanes read them.
 template <typename V>
 struct Parameters {
   const Real<V>* shared;
-  const V* own;  // null if shared
+  const Real<V>* own;  // of the group's first world; null if shared
 
-  RLGPU_HD V operator[](int i) const { return own ? own[i] : splat<V>(shared[i]); }
+  RLGPU_HD V operator[](int i) const {
+    if (own == nullptr) return splat<V>(shared[i]);
+    V lanes;
+    memcpy(&lanes, own + i * kParameterBlock, sizeof(V));
+    return lanes;
+  }
   RLGPU_HD Vec3<V> vec3(int i) const { return {(*this)[i], (*this)[i + 1], (*this)[i + 2]}; }
 };
 

@@ -41,7 +41,7 @@ struct Applied {
 
 template <typename V>
 struct Work {
-  V *qpos, *qvel, *ctrl, *own_parameters;
+  V *qpos, *qvel, *ctrl;
   V* qacc;  // in: warm start; out: the solver's acceleration
   Vec3<V>*xpos, *xipos, *anchor, *geom_center;
   Vec3<V>* com;  // of each body's whole tree
@@ -83,7 +83,7 @@ struct Work {
     take(limits, t.num_limits), take(losses, t.num_losses), take(active, t.num_slots);
     take(contacts, t.num_slots);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
-    take(own_parameters, t.num_parameters), take(live, t.num_slots);
+    take(live, t.num_slots);
     take(applied, t.nbody);
     num_live = 0, is_pushed = false;
     return used;

@@ -14,7 +14,7 @@ namespace rlgpu::physics {
 struct Call {
   const int32_t *header, *ints;
   const void *constants, *parameters;
-  bool own_parameters;  // one row per world instead of one for all
+  bool own_parameters;  // blocks of worlds with their own instead of one row for all
   int64_t num_worlds;
   int num_steps;
   void *qpos, *qvel, *qacc;
@@ -87,8 +87,8 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
                            const Group<V, Team>& group) {
   Parameters<V> p{static_cast<const Real<V>*>(call.parameters), nullptr};
   if (call.own_parameters) {
-    group.load(w.own_parameters, call.parameters, t.num_parameters);
-    p.own = w.own_parameters;
+    const int64_t block = group.first / kParameterBlock, lane = group.first % kParameterBlock;
+    p.own = p.shared + block * t.num_parameters * kParameterBlock + lane;
   }
   group.load(w.qpos, call.qpos, t.nq);
   group.load(w.qvel, call.qvel, t.nv);

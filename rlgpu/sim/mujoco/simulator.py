@@ -163,7 +163,8 @@ class MujocoSimulator:
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into the given state, without contacts or history."""
         rows: Rows = _ALL
-        if self._host_may_read:  # only these are computed
+        # Only these are computed, unless shapes must not depend on values.
+        if self._host_may_read and not torch.compiler.is_compiling():
             rows = mask.nonzero()[:, 0]
         to = to.to(self._qpos.dtype, rows)
         qpos = readout.reset_positions(self._where, to)

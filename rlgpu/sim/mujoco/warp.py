@@ -45,6 +45,8 @@ _STATE = (
 class WarpWorlds:
     """``Worlds`` on MuJoCo Warp, on an NVIDIA GPU or Warp's CPU device."""
 
+    has_mass_matrix = False
+
     def __init__(
         self,
         model: mujoco.MjModel,
@@ -76,7 +78,6 @@ class WarpWorlds:
         wp.init()
         self.num_worlds, self.device, self.model = num_worlds, device, model
         self.capturable = device.type == "cuda"
-        self.has_mass_matrix = False
         self._wp_device = _warp_device(device)
         nconmax, njmax = _budget(model, nconmax, njmax)
         self.description = (

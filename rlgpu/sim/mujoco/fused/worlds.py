@@ -16,8 +16,10 @@ from rlgpu.ops import (
     PhysicsModel,
     PhysicsOutputs,
     PhysicsState,
+    in_blocks,
     load_extension,
     physics_step,
+    write_blocks,
 )
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.parameters import PARAMETER_FIELDS, model_field
@@ -35,6 +37,8 @@ class FusedWorlds:
     Physics is MuJoCo's, in float32: the same model, constraints and integrator, solved to the same
     minimum. One step differs by rounding (tests/sim/test_fused.py).
     """
+
+    has_mass_matrix = False
 
     def __init__(
         self,
@@ -67,7 +71,6 @@ class FusedWorlds:
         self.num_worlds, self.model = num_worlds, model
         self.device = device or torch.device("cpu")
         self.capturable = self.device.type == "cuda"
-        self.has_mass_matrix = False
         load_extension(self.device)
         where = "the CPU" if self.device.type == "cpu" else str(self.device)
         self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_VERSION}"
@@ -167,15 +170,19 @@ class FusedWorlds:
         """Packs the model fields into rows of parameters, with the constants derived from them."""
         if DERIVING_FIELDS & set(names):
             self._derived = self._derived_fields()
-        if len(self._packed.parameters) == self.num_worlds:
+        if self._packed.parameters.dim() == 3:
             self.rows_written(slice(None))
         else:
-            self._packed = self._packed._replace(parameters=self._rows(slice(None)).contiguous())
+            blocks = in_blocks(self._rows(slice(None)))
+            self._packed = self._packed._replace(parameters=blocks)
 
     def rows_written(self, rows: slice | Tensor) -> None:
-        """Packs some worlds' fields into their rows of parameters."""
+        """Packs some worlds' fields into their parameters."""
         # In place: a CUDA graph reads them at this address.
-        self._packed.parameters[rows] = self._rows(rows)
+        if isinstance(rows, Tensor):
+            write_blocks(self._packed.parameters, rows, self._rows(rows))
+        else:
+            self._packed.parameters.copy_(in_blocks(self._rows(rows)))
 
     def _rows(self, rows: slice | Tensor) -> Tensor:
         """Returns rows of parameters for some worlds, float32."""

@@ -1,0 +1,200 @@
+"""Physical parameters that are drawn at resets, all of them together by the same few operations.
+
+Parameters lie side by side in a row, an entry of one a column. A number is drawn for each column,
+or for each parameter of which all entries share one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from rlgpu.envs.randomization_config import Noise, Randomization, Spread, Varied
+from rlgpu.errors import UsageError
+from rlgpu.sim import Simulator
+
+PARAMETER_OF: Mapping[str, str] = {
+    "gravity": "gravity",
+    "mass": "body_mass",
+    "center_of_mass": "body_com",
+    "friction": "friction",
+    "stiffness": "drive_stiffness",
+    "damping": "drive_damping",
+    "joint_damping": "joint_damping",
+    "armature": "joint_armature",
+}
+"""The simulator's parameter behind each that can vary."""
+
+
+def varied(settings: Randomization) -> dict[str, Varied]:
+    """Returns the parameters that vary, by the simulator's names.
+
+    Raises:
+        UsageError: A range is not two numbers in order.
+    """
+    chosen = {parameter: getattr(settings, key) for key, parameter in PARAMETER_OF.items()}
+    for key in (*PARAMETER_OF, "observations", "actions"):
+        _check(f"task.randomization.{key}", getattr(settings, key))
+    return {parameter: spread for parameter, spread in chosen.items() if spread.range}
+
+
+def _check(key: str, spread: Spread) -> None:
+    is_gaussian = spread.distribution == "gaussian"
+    if spread.range:
+        _check_range(f"{key}.range", spread.range, is_ordered=not is_gaussian)
+    if isinstance(spread, Noise) and spread.range_correlated:
+        _check_range(f"{key}.range_correlated", spread.range_correlated, is_ordered=not is_gaussian)
+    if spread.distribution == "loguniform" and spread.range and spread.range[0] <= 0.0:
+        raise UsageError(f"{key}.range={spread.range}: a loguniform range must be above 0")
+
+
+def _check_range(key: str, values: list[float], *, is_ordered: bool = True) -> None:
+    if len(values) != 2 or (is_ordered and values[0] > values[1]):
+        raise UsageError(f"{key}={values}: give two numbers, the smaller one first")
+
+
+class VariedParameters:
+    """Draws new values of the parameters that vary, and writes them."""
+
+    def __init__(self, settings: Randomization, sim: Simulator) -> None:
+        """Keeps the asset's values, which numbers are added to or factors of.
+
+        Args:
+            settings: What varies.
+            sim: Its scene lets the parameters vary.
+
+        Raises:
+            UsageError: A body or joint has an unknown name.
+        """
+        self._sim, self._varied = sim, varied(settings)
+        self.names = tuple(self._varied)
+        """The simulator's parameters that vary."""
+        self._shapes = {name: sim.parameters[name].shape[1:] for name in self._varied}
+        self._widths = [math.prod(shape) for shape in self._shapes.values()]
+        self._original = self._read(slice(None)).clone()
+        spreads = list(self._varied.values())
+        self._is_chosen = self._row([x for name in self._varied for x in self._chosen(name)])
+        self._scales = self._columns([spread.operation == "scaling" for spread in spreads])
+        self._drawn_once = self._columns([spread.setup_only for spread in spreads])
+        self._is_scheduled = any(spread.schedule != "none" for spread in spreads)
+        self._any_drawn_once = any(spread.setup_only for spread in spreads)
+        # Which number each column takes: its own, or one that all of its parameter's take.
+        place: list[int] = []
+        drawn: list[Spread] = []
+        for spread, width in zip(spreads, self._widths, strict=True):
+            count = 1 if spread.per_robot else width
+            place += [len(drawn) + min(i, count - 1) for i in range(width)]
+            drawn += [spread] * count
+        self._draws = Draws(drawn, sim.device)
+        self._number = self._row(place) if len(drawn) < len(place) else None
+
+    def _row(self, values: Iterable[float]) -> Tensor:
+        return torch.tensor(list(values), device=self._sim.device)
+
+    def _columns(self, values: Iterable[float]) -> Tensor:
+        """Returns a row with each parameter's value in all of its columns, shape [W]."""
+        parts = zip(values, self._widths, strict=True)
+        return self._row(x for value, width in parts for x in [value] * width)
+
+    def _chosen(self, name: str) -> list[bool]:
+        """Returns which entries of a parameter vary, as a flat list."""
+        sim, only = self._sim, self._varied[name].only
+        names = {"body": sim.body_names, "joint": sim.joint_names, "drive": sim.joint_names}
+        known = names.get(name.split("_", maxsplit=1)[0], ())
+        if unknown := [x for x in only if x not in known]:
+            allowed = ", ".join(known) or "none can be chosen here"
+            raise UsageError(f"task.randomization: {unknown[0]} is not one of {allowed}")
+        width = math.prod(self._shapes[name])
+        if not only:
+            return [True] * width
+        return [x in only for x in known for _ in range(width // len(known))]
+
+    def _read(self, rows: slice | Tensor) -> Tensor:
+        """Returns the current values of some environments, shape [R, W]."""
+        values = [self._sim.parameters[name][rows].flatten(1) for name in self._varied]
+        return torch.cat(values, dim=1) if values else torch.zeros(0, 0)
+
+    def draw(self, num_rows: int, generator: torch.Generator) -> Tensor:
+        """Returns numbers for the columns of some environments, shape [R, W]."""
+        numbers = self._draws(num_rows, generator)
+        return numbers if self._number is None else numbers[:, self._number]
+
+    def write(
+        self, rows: slice | Tensor, numbers: Tensor, steps: Tensor, first: Tensor, due: Tensor
+    ) -> None:
+        """Gives environments that are due their new parameters.
+
+        Args:
+            rows: The environments, R of them.
+            numbers: What ``draw`` returned for them.
+            steps: Control steps so far, for schedules, shape [].
+            first: Whether it is an environment's first time, shape [R], bool.
+            due: Whether an environment gets new values, shape [R], bool.
+        """
+        if self._is_scheduled:
+            shares = zip(self._varied.values(), self._widths, strict=True)
+            share = torch.cat([share_of(spread, steps).expand(width) for spread, width in shares])
+            none = self._scales.float()
+            numbers = none + share * (numbers - none)
+        original = self._original[rows]
+        new = torch.where(self._scales, original * numbers, original + numbers)
+        changes = due[:, None] & self._is_chosen
+        if self._any_drawn_once:
+            changes = changes & (first[:, None] | ~self._drawn_once)
+        parts = torch.where(changes, new, self._read(rows)).split(self._widths, dim=1)
+        values = {
+            name: part.view(len(part), *shape)
+            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
+        self._sim.set_parameters(values, rows)
+
+
+class Draws:
+    """Draws numbers of several distributions side by side."""
+
+    def __init__(self, spreads: Sequence[Spread], device: torch.device) -> None:
+        """Reads the distributions, one for each column."""
+        limits = torch.tensor([_limits(spread) for spread in spreads], device=device).view(-1, 2)
+        self._first, self._span = limits.unbind(-1)
+        kinds = [spread.distribution for spread in spreads]
+        self._is_gaussian = torch.tensor([kind == "gaussian" for kind in kinds], device=device)
+        self._is_log = torch.tensor([kind == "loguniform" for kind in kinds], device=device)
+        self._kinds = set(kinds)
+
+    def __call__(self, num_rows: int, generator: torch.Generator) -> Tensor:
+        """Returns numbers, shape [R, columns]."""
+        shape, device = (num_rows, len(self._first)), self._first.device
+        drawn = torch.zeros(shape, device=device)
+        if self._kinds - {"gaussian"}:
+            drawn.uniform_(0.0, 1.0, generator=generator)
+        if "gaussian" in self._kinds:
+            normal = torch.randn(shape, generator=generator, device=device)
+            drawn = torch.where(self._is_gaussian, normal, drawn)
+        numbers = self._first + drawn * self._span
+        return (
+            torch.where(self._is_log, numbers.exp(), numbers)
+            if "loguniform" in self._kinds
+            else numbers
+        )
+
+
+def _limits(spread: Spread) -> tuple[float, float]:
+    """Returns what a draw from (0, 1), or a standard normal one, is shifted and scaled by."""
+    first, second = spread.range
+    if spread.distribution == "gaussian":
+        return first, second
+    if spread.distribution == "loguniform":
+        first, second = math.log(first), math.log(second)
+    return first, second - first
+
+
+def share_of(spread: Spread, steps: Tensor) -> Tensor:
+    """Returns how much of a randomisation is in effect after some steps, from 0 to 1, shape []."""
+    if spread.schedule == "linear":
+        return (steps.float() / max(spread.schedule_steps, 1)).clamp(max=1.0)
+    if spread.schedule == "constant":
+        return (steps > spread.schedule_steps).float()
+    return torch.ones_like(steps, dtype=torch.float32)
