@@ -9,31 +9,22 @@ Source: IsaacGymEnvs, tasks/anymal.py; values in cfg/task/Anymal.yaml. Differenc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from rlgpu.envs import Columns, TaskConfig
-from tasks.legged import Legged
+from rlgpu.envs import TaskConfig
+from tasks.legged import QUADRUPED, Legged
 from tasks.legged_config import LeggedConfig
 
 LEGS = ("LF", "RF", "LH", "RH")
-OBSERVATION = Columns(
-    lin_vel_b=3, ang_vel_b=3, gravity_b=3, commands=3, joint_pos=12, joint_vel=12, actions=12
-)
-
-
-@dataclass(frozen=True)
-class AnymalConfig(LeggedConfig):
-    """Configuration of the Anymal."""
 
 
 class Anymal(Legged):
     """Walk on four legs."""
 
-    Config: ClassVar[type[TaskConfig]] = AnymalConfig
+    Config: ClassVar[type[TaskConfig]] = LeggedConfig
     asset = "anymal.xml"
-    columns = OBSERVATION
-    num_observations = OBSERVATION.width
+    columns = QUADRUPED
+    num_observations = QUADRUPED.width
     num_actions = 12
     default_joint_pos: ClassVar = {
         f"{leg}_{joint}": angle

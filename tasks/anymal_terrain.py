@@ -21,7 +21,8 @@ from torch import Tensor
 
 from rlgpu.envs import Columns, TaskConfig
 from rlgpu.sim import SimState, Simulator
-from tasks.anymal import LEGS, Anymal, AnymalConfig
+from tasks.anymal import LEGS, Anymal
+from tasks.legged_config import LeggedConfig
 from tasks.legged_terrain import MEASURED, around
 
 OBSERVATION = Columns(
@@ -31,7 +32,7 @@ OBSERVATION = Columns(
 
 
 @dataclass(frozen=True)
-class AnymalTerrainConfig(AnymalConfig):
+class AnymalTerrainConfig(LeggedConfig):
     """Configuration of AnymalTerrain."""
 
     height_scale: float = 5.0

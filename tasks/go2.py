@@ -5,31 +5,22 @@ Source: unitree_rl_gym, envs/go2/go2_config.py and envs/base; values in cfg/task
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from rlgpu.envs import Columns, TaskConfig
-from tasks.legged import Legged
+from rlgpu.envs import TaskConfig
+from tasks.legged import QUADRUPED, Legged
 from tasks.legged_config import LeggedConfig
 
 LEGS = ("FL", "FR", "RL", "RR")
-OBSERVATION = Columns(
-    lin_vel_b=3, ang_vel_b=3, gravity_b=3, commands=3, joint_pos=12, joint_vel=12, actions=12
-)
-
-
-@dataclass(frozen=True)
-class Go2Config(LeggedConfig):
-    """Configuration of the Go2."""
 
 
 class Go2(Legged):
     """Walk on four legs."""
 
-    Config: ClassVar[type[TaskConfig]] = Go2Config
+    Config: ClassVar[type[TaskConfig]] = LeggedConfig
     asset = "go2.xml"
-    columns = OBSERVATION
-    num_observations = OBSERVATION.width
+    columns = QUADRUPED
+    num_observations = QUADRUPED.width
     num_actions = 12
     default_joint_pos: ClassVar = {
         f"{leg}_{joint}_joint": angle

@@ -20,13 +20,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from rlgpu.envs import Mark, Outcome, RewardTerms, Task, uniform
+from rlgpu.envs import Columns, Mark, Outcome, RewardTerms, Task, uniform
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 from tasks.legged_config import Gains, LeggedConfig
 from tasks.legged_rewards import TERMS, Moment
 from tasks.legged_terrain import Ground
 
+QUADRUPED = Columns(
+    lin_vel_b=3, ang_vel_b=3, gravity_b=3, commands=3, joint_pos=12, joint_vel=12, actions=12
+)
+"""What robots on four legs observe."""
 GAIT_PERIOD = 0.8
 """Length of a foot's cycle [s]; the second foot is half a cycle behind."""
 

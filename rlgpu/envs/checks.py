@@ -124,7 +124,7 @@ def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor
     before = {name: buffer.clone() for name, buffer in task.buffers.items()}
     with explained(type(task), "targets"):
         targets = task.targets(actions)
-    has_forces = type(task).forces is not Task.forces
+    has_forces = task.pushes_bodies
     if task.scene().force_bodies and not has_forces:
         raise UsageError(f"{type(task).__name__}: its scene has force_bodies, but no method forces")
     if has_forces:

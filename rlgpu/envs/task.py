@@ -143,6 +143,11 @@ class Task(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has force_bodies, but no forces")
 
+    @property
+    def pushes_bodies(self) -> bool:
+        """Whether the task has ``forces``."""
+        return type(self).forces is not Task.forces
+
     def draw(self, generator: torch.Generator) -> None:  # noqa: B027  (most tasks need none)
         """Draws the random numbers of a step into tensors made in ``bind``.
 

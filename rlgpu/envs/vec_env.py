@@ -78,7 +78,6 @@ class VecEnv:
         none = torch.zeros((), dtype=torch.int64, device=self.device)
         self.counts = WorldCounts(none, none.clone())
         self.host_may_read = host_may_read(self.device)
-        self._pushes_bodies = type(task).forces is not Task.forces
         self._shapes = ((self.num_envs, self.num_observations), (self.num_envs,), (self.num_envs,))
         checks.bind(task, sim)
         self._randomizer: Randomizer | None = None
@@ -150,7 +149,7 @@ class VecEnv:
         if self._randomizer:
             taken = self._randomizer.act(actions).clamp(-limit, limit)
         self.sim.set_targets(self.task.targets(taken))
-        if self._pushes_bodies:
+        if self.task.pushes_bodies:
             self.sim.set_forces(self.task.forces(self.sim.state, taken))
 
     def _finish_step(self, to: ResetState) -> Step:

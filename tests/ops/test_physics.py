@@ -6,7 +6,15 @@ import mujoco
 import pytest
 import torch
 
-from rlgpu.ops import PhysicsModel, PhysicsOutputs, PhysicsState, physics_step, physics_tables
+from rlgpu.ops import (
+    PhysicsModel,
+    PhysicsOutputs,
+    PhysicsState,
+    in_blocks,
+    physics_step,
+    physics_tables,
+    write_blocks,
+)
 from rlgpu.sim.mujoco.fused.tables import Tables
 
 BALL = """<mujoco><option integrator="implicitfast"/><worldbody>
@@ -104,3 +112,32 @@ def test_the_tables_are_named_once() -> None:
     assert set(names) == {"sizes", "ints", "constants", "parameters"}
     everything = [name for part in names.values() for name in part]
     assert len(everything) == len(set(everything))
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_every_world_has_the_parameters_of_its_row(model, lanes) -> None:
+    """Balls under gravity of their own fall by it; two get another one, wherever they lie."""
+    n = 37
+    first = physics_tables()["parameters"].index("gravity")
+    sizes, ints, constants = (
+        len(physics_tables()[kind]) for kind in ("sizes", "ints", "constants")
+    )
+    column = int(model.header[sizes + ints + constants + first]) + 2
+    rows = model.parameters.repeat(n, 1)
+    rows[:, column] = -torch.arange(1.0, n + 1)
+    blocks = in_blocks(rows)
+    assert blocks.shape == (3, rows.shape[1], 16)
+    changed = torch.tensor([5, 36])
+    rows[changed, column] = torch.tensor([-50.0, -60.0])
+    write_blocks(blocks, changed, rows[changed])
+    now = state(n)
+    now.qpos[:, 2] = 5.0
+    try:
+        physics_step(
+            model._replace(parameters=blocks), torch.zeros(n, 0), now, PhysicsOutputs(),
+            num_steps=1, num_threads=2, lanes=lanes,
+        )  # fmt: skip
+    except ValueError as error:
+        pytest.skip(str(error))
+    torch.testing.assert_close(now.qacc[:, 2], rows[:, column])
+    assert not now.qacc[:, :2].any()

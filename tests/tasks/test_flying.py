@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from rlgpu.config import compose
+from rlgpu.rotations import quat_rotate
+from rlgpu.sim import ENGINES, ResetState, make_simulator
+from tasks import TASKS
 from tasks.ingenuity import Ingenuity
 from tasks.quadcopter import JOINTS, Quadcopter
+from tests.conftest import ROOT
 from tests.tasks import placing
 from tests.tasks.placing import place
 
@@ -146,3 +152,23 @@ def test_ingenuitys_targets_move_every_500_steps() -> None:
     task.advance(env.sim.state)
     assert (target[:100] != before[:100]).any(-1).all()
     assert torch.equal(target[100:], before[100:])
+
+
+def test_thrusts_follow_the_rotors_however_they_are_tilted() -> None:
+    """Along the z axes of the rotors' bodies, which the simulator has too."""
+    config = compose(["task=Quadcopter"], TASKS, ENGINES, ROOT / "cfg").config.task
+    task = Quadcopter(config)
+    scene = replace(task.scene(), body_states=True)
+    sim = make_simulator("mujoco", scene, config.timing(), 20)
+    task.bind(sim)
+    g = torch.Generator().manual_seed(0)
+    quat = torch.nn.functional.normalize(torch.randn(20, 4, generator=g), dim=-1)
+    tilt = 0.5 * torch.rand(20, 8, generator=g) - 0.25
+    everyone = torch.ones(20, dtype=torch.bool)
+    sim.reset(everyone, ResetState(tilt, torch.zeros(20, 8), root_quat_w=quat))
+    task.buffers["thrusts"][:] = torch.tensor([0.5, 1.0, 1.5, 2.0])
+    found = task.forces(sim.state, torch.zeros(20, 12))
+    rotors = [sim.body_names.index(f"rotor{i}") for i in range(4)]
+    up = torch.tensor([0.0, 0.0, 1.0]).expand(20, 4, 3)
+    axes = quat_rotate(sim.state.body_quat_w[:, rotors], up)
+    torch.testing.assert_close(found, task.buffers["thrusts"][..., None] * axes, atol=1e-5, rtol=0)
