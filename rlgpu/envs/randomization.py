@@ -1,7 +1,7 @@
 """Domain randomisation: physical parameters, noise and delays that differ between environments.
 
-Every parameter is one tensor operation over the environments that are reset or, on a GPU, where the
-host does not look at which they are, over all of them.
+All parameters are drawn and applied by the same few tensor operations, over the environments that
+are reset or, on a GPU, where the host does not look at which they are, over all of them.
 
 Source: IsaacGymEnvs, docs/domain_randomization.md and utils/dr_utils.py. Its second number of a
 Gaussian is called the variance there, but used as the standard deviation, as here.
