@@ -20,7 +20,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from rlgpu.sim import IsaacGymSettings, make_simulator
+from rlgpu.config import compose
+from rlgpu.sim import ENGINES, IsaacGymSettings, make_simulator
 from tasks import TASKS
 from tests.conftest import interpreter
 
@@ -49,10 +50,11 @@ def main(num_envs: int) -> None:
     """Prints a line a task."""
     with tempfile.TemporaryDirectory() as folder:
         python = interpreter(Path(folder) / "python", "idle")
+        cfg = Path(__file__).parents[1] / "cfg"
         for name, task_class in TASKS.items():
-            task = task_class(task_class.Config(name=name))
+            config = compose([f"task={name}"], TASKS, ENGINES, cfg).config.task
             sim = make_simulator(
-                "isaacgym", task.scene(), task.config.timing(), num_envs,
+                "isaacgym", task_class(config).scene(), config.timing(), num_envs,
                 settings=IsaacGymSettings(python=str(python)),
             )  # fmt: skip
             targets = torch.zeros(num_envs, len(sim.joint_names))

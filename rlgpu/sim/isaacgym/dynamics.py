@@ -16,12 +16,17 @@ from torch import Tensor
 from rlgpu.rotations import quat_multiply, quat_rotate
 from rlgpu.sim.isaacgym import mjcf
 from rlgpu.sim.mujoco.dynamics import is_above
-from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
+from rlgpu.sim.mujoco.layout import SCALAR_JOINTS, index_of
 from rlgpu.sim.simulator import SimState
 
 
 class Dynamics:
-    """Computes ``jacobian_w`` and ``mass_matrix`` of a state."""
+    """Computes ``jacobian_w`` and ``mass_matrix`` of a state.
+
+    The mass matrix is found by composite bodies: what a joint's motion gives all that it moves, as
+    momentum about one point, times the motions of the joints above it. Source: Featherstone, Rigid
+    Body Dynamics Algorithms, chapter 6.
+    """
 
     def __init__(self, model: mujoco.MjModel, body: int, parameters: Mapping[str, Tensor]) -> None:
         """Reads masses, inertias and joint axes.
@@ -38,15 +43,17 @@ class Dynamics:
 
         joints = [j for j in range(model.njnt) if model.jnt_type[j] in map(int, SCALAR_JOINTS)]
         owners = [int(model.jnt_bodyid[j]) for j in joints]
-        bodies = [
-            b for b in range(1, model.nbody) if model.body_rootid[b] == model.body_rootid[body]
-        ]
-        self._bodies, self._body = [b - 1 for b in bodies], body - 1
-        self._owners = [owner - 1 for owner in owners]
-        self._moves = constant(
-            [[is_above(model.body_parentid, owner, b) for owner in owners] for b in [*bodies, body]]
-        )[..., None]
-        """Whether a joint moves a body: those of the tree, and the wanted one's origin."""
+        root, parents = model.body_rootid[body], model.body_parentid
+        bodies = [b for b in range(1, model.nbody) if model.body_rootid[b] == root]
+        self._bodies = index_of([b - 1 for b in bodies], device)
+        self._owners = index_of([owner - 1 for owner in owners], device)
+        self._root, self._body = int(root) - 1, body - 1
+        self._moves_body = constant([is_above(parents, owner, body) for owner in owners])[:, None]
+        # Whether a joint moves a body of the tree, [B, J], and whether it moves another joint.
+        self._moves = constant([[is_above(parents, o, b) for o in owners] for b in bodies])
+        self._above = constant([[is_above(parents, i, j) for j in owners] for i in owners]).bool()
+        self._related = constant([[model.body_rootid[o] == root] for o in owners])
+        self._related = self._related * (self._above | self._above.T)
         hinge = mujoco.mjtJoint.mjJNT_HINGE
         self._turns = constant([model.jnt_type[j] == hinge for j in joints])[:, None]
         self._axes, self._anchors = (
@@ -55,30 +62,51 @@ class Dynamics:
         )
         self._mass = constant(model.body_mass[bodies]).clamp(min=1e-9)
         self._inertia = constant([mjcf.inertia_of(model, b) for b in bodies])
-        self._later = {
-            j: [k for k in range(j + 1, len(joints)) if owners[k] == owners[j]]
-            for j in range(len(joints))
-        }
+        self._later = [
+            (i, k) for i in range(len(joints)) for k in range(len(joints) - 1, i, -1)
+            if owners[k] == owners[i]
+        ]  # fmt: skip
+        """Joints with a later one of the same body, the last first."""
 
     def write(self, state: SimState) -> None:
         """Writes both, from ``state``'s bodies and joints."""
-        pos_w, quat_w = state.body_pos_w, state.body_quat_w
-        parameters = self._parameters
-        com_w = pos_w + quat_rotate(quat_w, parameters["body_com"])
-        points_w = torch.cat((com_w[:, self._bodies], pos_w[:, self._body, None]), dim=1)
         axes_w, anchors_w = self._joints_in_world(state)
-        arm_w = points_w[:, :, None] - anchors_w[:, None]  # [N, points, J, 3]
-        axes_w = axes_w[:, None].expand_as(arm_w)
-        turn = axes_w * self._turns * self._moves
-        move = torch.where(self._turns.bool(), torch.linalg.cross(axes_w, arm_w), axes_w)
-        move = move * self._moves
-        state.jacobian_w.copy_(torch.cat((move[:, -1], turn[:, -1]), dim=-1).transpose(-1, -2))
-        move, turn = move[:, :-1], turn[:, :-1]
-        local = _in_body(quat_w[:, self._bodies], turn)
-        mass = parameters["body_mass"][:, self._bodies, None, None]
-        inertia = self._inertia * (mass / self._mass[:, None, None])  # in proportion
-        total = _rows(mass * move).mT @ _rows(move) + _rows(local @ inertia).mT @ _rows(local)
-        state.mass_matrix.copy_(total + torch.diag_embed(parameters["joint_armature"]))
+        turn = axes_w * self._turns  # [N, J, 3]
+        slide = axes_w - turn
+        arm_w = state.body_pos_w[:, self._body, None] - anchors_w
+        move = slide + torch.linalg.cross(turn, arm_w)
+        column = torch.cat((move, turn), dim=-1) * self._moves_body
+        state.jacobian_w.copy_(column.mT)
+        # Motions of what is at the root's origin, about which momenta are taken.
+        origin_w = state.body_pos_w[:, self._root, None]
+        move = slide + torch.linalg.cross(turn, origin_w - anchors_w)
+        mass, first, second = self._composite(state, origin_w)
+        momentum = mass * move + torch.linalg.cross(turn, first)
+        angular = (second @ turn[..., None])[..., 0] + torch.linalg.cross(first, move)
+        products = move @ momentum.mT + turn @ angular.mT
+        total = torch.where(self._above, products, products.mT) * self._related
+        state.mass_matrix.copy_(total + torch.diag_embed(self._parameters["joint_armature"]))
+
+    def _composite(self, state: SimState, origin_w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns mass, mass times centre and inertia of what each joint moves, about a point.
+
+        Shapes [N, J, 1], [N, J, 3] and [N, J, 3, 3].
+        """
+        parameters, ids = self._parameters, self._bodies
+        quat_w, mass = state.body_quat_w[:, ids], parameters["body_mass"][:, ids, None]
+        com_w = quat_rotate(quat_w, parameters["body_com"][:, ids]) + state.body_pos_w[:, ids]
+        com_w = com_w - origin_w
+        # R I R^T: rotated rows of the rotated columns of I, which grows with the mass.
+        rows = quat_w[..., None, :].expand(*quat_w.shape[:2], 3, 4)
+        inertia = quat_rotate(rows, self._inertia.expand(*quat_w.shape[:2], 3, 3))
+        inertia = quat_rotate(rows, inertia.mT) * (mass / self._mass[:, None])[..., None]
+        first = mass * com_w
+        outer = first[..., None] * com_w[..., None, :]
+        trace = outer.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
+        second = inertia + trace * torch.eye(3, device=mass.device) - outer
+        parts = torch.cat((mass, first, second.flatten(-2)), dim=-1)  # [N, B, 13]
+        found = (parts.mT @ self._moves).mT
+        return found[..., :1], found[..., 1:4], found[..., 4:].unflatten(-1, (3, 3))
 
     def _joints_in_world(self, state: SimState) -> tuple[Tensor, Tensor]:
         """Returns axes and anchors of the joints, shape [N, J, 3].
@@ -89,22 +117,10 @@ class Dynamics:
         anchors_w = state.body_pos_w[:, self._owners] + quat_rotate(
             quat_w, self._anchors.expand(*quat_w.shape[:2], 3)
         )
-        for joint, later in self._later.items():
-            for other in reversed(later):
-                half = -0.5 * state.joint_pos[:, other, None]
-                back = torch.cat((self._axes[other] * half.sin(), half.cos()), dim=-1)
-                is_hinge = self._turns[other] > 0
-                turned = quat_multiply(quat_w[:, joint], back)
-                quat_w[:, joint] = torch.where(is_hinge, turned, quat_w[:, joint])
+        if self._later:
+            quat_w = quat_w.clone()
+        for joint, other in self._later:
+            half = -0.5 * state.joint_pos[:, other, None] * self._turns[other]
+            back = torch.cat((self._axes[other] * half.sin(), half.cos()), dim=-1)
+            quat_w[:, joint] = quat_multiply(quat_w[:, joint], back)
         return quat_rotate(quat_w, self._axes.expand(*quat_w.shape[:2], 3)), anchors_w
-
-
-def _rows(vectors: Tensor) -> Tensor:
-    """Returns vectors of each body and joint, [N, B, J, 3], as columns of joints, [N, 3 B, J]."""
-    return vectors.mT.flatten(1, 2)
-
-
-def _in_body(quat_w: Tensor, vectors_w: Tensor) -> Tensor:
-    """Returns vectors of each body, [N, B, J, 3], in its axes."""
-    conjugate = torch.cat((-quat_w[..., :3], quat_w[..., 3:]), dim=-1)[:, :, None]
-    return quat_rotate(conjugate.expand(*vectors_w.shape[:3], 4), vectors_w)
