@@ -44,6 +44,17 @@ def quat_rotate_inverse(quat: Tensor, vec: Tensor) -> Tensor:
     return vec - w * t + torch.linalg.cross(xyz, t)
 
 
+def matrix_of(quat: Tensor) -> Tensor:
+    """Returns rotation matrices of quaternions (x, y, z, w), [..., 4] -> [..., 3, 3]."""
+    x, y, z, w = quat.unbind(-1)
+    rows = (
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    )  # fmt: skip
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+
+
 def yaw_of(quat: Tensor) -> Tensor:
     """Returns the heading of the rotated x axis about the world's z axis, in [-pi, pi] [rad].
 

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
+from rlgpu.rotations import matrix_of, quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
 
 HALF = math.sqrt(0.5)
 
@@ -34,3 +34,12 @@ def test_angles_are_wrapped_by_whole_turns() -> None:
     angles = torch.tensor([1.5 * math.pi, -1.5 * math.pi, 0.5, math.pi])
     expected = torch.tensor([-0.5 * math.pi, 0.5 * math.pi, 0.5, -math.pi])
     torch.testing.assert_close(wrap_angle(angles), expected)
+
+
+def test_a_matrix_turns_vectors_as_its_quaternion_does() -> None:
+    """Random rotations and vectors."""
+    g = torch.Generator().manual_seed(0)
+    quat = torch.nn.functional.normalize(torch.randn(50, 2, 4, generator=g), dim=-1)
+    vec = torch.randn(50, 2, 3, generator=g)
+    turned = (matrix_of(quat) @ vec[..., None])[..., 0]
+    torch.testing.assert_close(turned, quat_rotate(quat, vec))

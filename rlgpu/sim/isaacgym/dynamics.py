@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.rotations import quat_multiply, quat_rotate
+from rlgpu.rotations import matrix_of, quat_multiply, quat_rotate
 from rlgpu.sim.isaacgym import mjcf
 from rlgpu.sim.mujoco.dynamics import is_above
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS, index_of
@@ -94,12 +94,11 @@ class Dynamics:
         """
         parameters, ids = self._parameters, self._bodies
         quat_w, mass = state.body_quat_w[:, ids], parameters["body_mass"][:, ids, None]
-        com_w = quat_rotate(quat_w, parameters["body_com"][:, ids]) + state.body_pos_w[:, ids]
-        com_w = com_w - origin_w
-        # R I R^T: rotated rows of the rotated columns of I, which grows with the mass.
-        rows = quat_w[..., None, :].expand(*quat_w.shape[:2], 3, 4)
-        inertia = quat_rotate(rows, self._inertia.expand(*quat_w.shape[:2], 3, 3))
-        inertia = quat_rotate(rows, inertia.mT) * (mass / self._mass[:, None])[..., None]
+        axes = matrix_of(quat_w)
+        com_w = (axes @ parameters["body_com"][:, ids, :, None])[..., 0]
+        com_w = com_w + state.body_pos_w[:, ids] - origin_w
+        # Inertias grow with masses.
+        inertia = axes @ self._inertia @ axes.mT * (mass / self._mass[:, None])[..., None]
         first = mass * com_w
         outer = first[..., None] * com_w[..., None, :]
         trace = outer.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
