@@ -72,6 +72,7 @@ def iterate(trained: Trainer, iterations: int) -> dict[str, torch.Tensor]:
 def pretend_to_be_on_a_gpu(trained: Trainer) -> None:
     """Makes the code take its GPU paths; the tensors stay where they are."""
     trained.agent.host_may_read = trained.env.host_may_read = False
+    trained.env.sim._host_may_read = False
     trained.env.sim.capturable = True
     trained.collector = make_collector(
         trained.env, trained.agent, trained.storage, cuda_graphs=False
