@@ -88,6 +88,9 @@ def test_objects_are_reset_and_read_beside_the_robot(make) -> None:
     torch.testing.assert_close(
         state.object_pos_w[:, 0], rows(sim, 1.04, 2.05, 3.06), atol=1e-5, rtol=0
     )
+    before = state.object_pos_w.clone()
+    sim.reset(~everyone(sim), to)  # nobody
+    assert torch.equal(state.object_pos_w, before)
     saved = sim.state_dict()
     sim.reset(everyone(sim), at_rest(sim))
     torch.testing.assert_close(state.object_pos_w[:, 0], rows(sim, 2, 0, 1))

@@ -111,10 +111,15 @@ def reset_positions(where: Layout, to: ResetState) -> Tensor:
         rows = _with_pose(qpos[:, where.root_qpos], to.root_pos_w, to.root_quat_w)
         qpos[:, where.root_qpos] = rows
     if to.object_pos_w is not None or to.object_quat_w is not None:
-        rows = qpos[:, where.object_qpos].view(len(qpos), -1, 7)
-        rows = _with_pose(rows, to.object_pos_w, to.object_quat_w)
+        rows = _with_pose(_object_poses(where, qpos), to.object_pos_w, to.object_quat_w)
         qpos[:, where.object_qpos] = rows.flatten(1)
     return qpos
+
+
+def _object_poses(where: Layout, qpos: Tensor) -> Tensor:
+    """Returns the objects' poses as MuJoCo has them, shape [N, K, 7]; N may be 0."""
+    rows = qpos[:, where.object_qpos]
+    return rows.view(len(rows), rows.shape[1] // 7, 7)
 
 
 def _with_pose(rows: Tensor, pos_w: Tensor | None, quat_w: Tensor | None) -> Tensor:
@@ -143,7 +148,7 @@ def reset_velocities(where: Layout, to: ResetState, qpos: Tensor, num_dofs: int)
             qpos[:, where.root_qpos], to.root_lin_vel_w, to.root_ang_vel_w
         )
     if to.object_lin_vel_w is not None or to.object_ang_vel_w is not None:
-        poses = qpos[:, where.object_qpos].view(len(qpos), -1, 7)
+        poses = _object_poses(where, qpos)
         rows = velocity_rows(poses, to.object_lin_vel_w, to.object_ang_vel_w)
         qvel[:, where.object_dofs] = rows.flatten(1)
     return qvel

@@ -148,9 +148,9 @@ class MujocoSimulator:
         if where.floating:
             frames = frames_of(state, "root")
             readout.read_free(frames, qpos[:, where.root_qpos], qvel[:, where.root_dofs], rows)
-        if state.object_pos_w.shape[1]:
-            poses = qpos[:, where.object_qpos].view(len(qpos), -1, 7)
-            velocities = qvel[:, where.object_dofs].view(len(qpos), -1, 6)
+        if objects := state.object_pos_w.shape[1]:
+            poses = qpos[:, where.object_qpos].view(-1, objects, 7)
+            velocities = qvel[:, where.object_dofs].view(-1, objects, 6)
             readout.read_free(frames_of(state, "object"), poses, velocities, rows)
 
     def _refresh_bodies(self, mask: Tensor | None = None, rows: Rows = _ALL) -> None:
