@@ -39,3 +39,18 @@ def test_state_rows_are_aliased_without_copies() -> None:
     sim = make_simulator("mujoco", Ant(config).scene(), config.timing(), 2)
     sim.worlds.array("qpos")[1, 2] = 7.0
     assert sim.worlds._batch.bind("qpos")[1, 2] == 7.0
+
+
+def test_a_world_that_runs_away_is_reported_each_time() -> None:
+    """MuJoCo restarts it and counts its warnings from 1 again: once more after resets and none."""
+    config = AntConfig(name="Ant")
+    worlds = make_simulator("mujoco", Ant(config).scene(), config.timing(), 3).worlds
+    home, still = worlds.array("qpos").clone(), torch.zeros_like(worlds.array("qvel"))
+    for reset in (True, True, False, False):
+        worlds.array("qvel")[1] = 1e12
+        worlds.step(2)
+        assert worlds.diverged.tolist() == [False, True, False]
+        if reset:
+            worlds.reset(torch.tensor([False, True, False]), home, still)
+            worlds.step(2)
+            assert not worlds.diverged.any()

@@ -67,8 +67,6 @@ class BatchWorlds:
         """Whether the state is more than positions, velocities and the solver's warm start."""
         self.diverged = torch.zeros(num_worlds, dtype=torch.bool)
         self.overflowed = torch.zeros(num_worlds, dtype=torch.bool)
-        self._warned = self._warning[:, :, 1].copy()
-        """How often MuJoCo had warned at the last look, shape [N, kinds]."""
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float64."""
@@ -123,7 +121,6 @@ class BatchWorlds:
         """Gives worlds a state without history."""
         if self._has_history and rows.numel():
             self._batch.reset(rows.numpy(), stage=_NOTHING)
-            self._warned = self._warning[:, :, 1].copy()
         self._qpos[rows], self._qvel[rows] = qpos, qvel
         self._warm_start[rows] = 0.0
 
@@ -141,13 +138,15 @@ class BatchWorlds:
 
     def _read_warnings(self) -> None:
         """Sets the flags of worlds in which MuJoCo has warned since the last look."""
-        given = self._warning[:, :, 1] != self._warned
+        given = self._warning[:, :, 1] > 0
+        was_given = given.any()
         for flag, kinds in ((self.diverged, _BAD_STATE), (self.overflowed, _FULL)):
             flag.zero_()
-            if given.any():
+            if was_given:
                 flag.copy_(torch.from_numpy(given[:, kinds].any(axis=1)))
-        if given.any():
-            self._warned = self._warning[:, :, 1].copy()
+        if was_given:
+            # MuJoCo counts from 1 again where it restarts a world: only from 0 is that a change.
+            self._warning[:, :, 1] = 0
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns MuJoCo's state rows."""
