@@ -15,6 +15,7 @@ from rlgpu.isaacgym.engine.layout import Layout, layout
 from rlgpu.isaacgym.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.scene import Env, Sim
+from rlgpu.sim.mujoco.model import compiled
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds
 
@@ -58,7 +59,8 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
     variation.check_alike(sim)
     mocap = sim.engine != "fused"
     mujoco.set_mju_user_warning(lambda _text: None)
-    model = _compiled(sim, mocap=mocap, free_centres=variation.may_move_centres(sim, also))
+    free_centres = variation.may_move_centres(sim, also)
+    model = compiled(compose(sim, sim.envs[0], mocap=mocap), free_centres=free_centres)
     properties = dof_properties(sim)
     where = layout(model, sim.envs[0], sim.device)
     for name, values in drive_fields(model, where.dof_joints, properties[:1]).items():
@@ -77,25 +79,6 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
         worlds.fields_written(sorted(fields))
     note(f"{len(sim.envs)} environments on {worlds.description}")
     return Built(worlds, where, names)
-
-
-def _compiled(sim: Sim, *, mocap: bool, free_centres: bool) -> mujoco.MjModel:
-    """Returns the model of the first environment.
-
-    Args:
-        sim: The simulation.
-        mocap: Whether fixed bases can be moved.
-        free_centres: Whether centres of mass and principal axes may be elsewhere in some
-            environments: MuJoCo then takes no shortcut where they are those of the body.
-    """
-    spec = compose(sim, sim.envs[0], mocap=mocap)
-    if free_centres:
-        for body in spec.bodies[1:]:
-            body.simple = False
-    model = spec.compile()
-    if free_centres:
-        model.body_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
-    return model
 
 
 def initial_poses(env: Env) -> list[Transform]:

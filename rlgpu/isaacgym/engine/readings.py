@@ -54,19 +54,18 @@ class Readings:
 
     def root_com(self) -> Tensor:
         """Returns the free roots' centres of mass in their frames [m], shape [N or 1, F, 3]."""
-        if "body_ipos" in self._fields:
-            return self._worlds.field("body_ipos")[:, self._where.free_bodies].float()
-        return self._root_com[None]
+        return self._per_world("body_ipos", self._root_com, self._where.free_bodies)
 
     def before_step(self) -> None:
         """Remembers what a reading of the next physics step compares with."""
         if self._measures_dofs:
             self._velocity = self._worlds.array("qvel")[:, self._where.dof_qvel].clone()
 
-    def _per_world(self, name: str, shared: Tensor) -> Tensor:
-        """Returns a field of bodies, shape [N or 1, B, ...]."""
+    def _per_world(self, name: str, shared: Tensor, bodies: Tensor | None = None) -> Tensor:
+        """Returns a field of bodies, all if None, shape [N or 1, B, ...]."""
         if name in self._fields:
-            return self._worlds.field(name)[:, self._where.bodies].float()
+            ids = self._where.bodies if bodies is None else bodies
+            return self._worlds.field(name)[:, ids].float()
         return shared[None]
 
     def rigid_body_state(self) -> tuple[Tensor, Update]:

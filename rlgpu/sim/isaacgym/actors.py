@@ -11,7 +11,7 @@ from typing import NamedTuple
 import mujoco
 
 from rlgpu.sim.isaacgym.collision import FURNITURE, furniture_of
-from rlgpu.sim.mujoco.layout import SCALAR_JOINTS, free_joint
+from rlgpu.sim.mujoco.layout import free_joint, scalar_joints
 
 BASE = "rlgpu_base"
 """Body that holds trees which are not free; its mass does not matter, as it is fixed."""
@@ -55,9 +55,5 @@ def actors_of(model: mujoco.MjModel) -> list[Actor]:
 def _actor(
     model: mujoco.MjModel, bodies: list[int], *, base: str = "", is_free: bool = False
 ) -> Actor:
-    joints = [
-        joint
-        for joint in range(model.njnt)
-        if model.jnt_type[joint] in map(int, SCALAR_JOINTS) and model.jnt_bodyid[joint] in bodies
-    ]
+    joints = [joint for joint in scalar_joints(model) if model.jnt_bodyid[joint] in bodies]
     return Actor(model.body(bodies[0]).name, tuple(bodies), base, is_free, tuple(joints))

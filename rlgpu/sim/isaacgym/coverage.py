@@ -10,7 +10,7 @@ import numpy as np
 from rlgpu.sim.isaacgym import mjcf
 from rlgpu.sim.isaacgym.actors import actors_of
 from rlgpu.sim.isaacgym.collision import filters_of, ground_of, solid_geoms
-from rlgpu.sim.mujoco.layout import SCALAR_JOINTS, free_joint
+from rlgpu.sim.mujoco.layout import free_joint, root_body, scalar_joints
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 from rlgpu.sim.mujoco.specials import special_elements, special_options
 from rlgpu.sim.scene import SceneSpec
@@ -50,7 +50,7 @@ def _weights(model: mujoco.MjModel) -> Iterator[str]:
 
 
 def _trees(model: mujoco.MjModel, scene: SceneSpec) -> Iterator[str]:
-    root = model.body(scene.root).id if scene.root else 1
+    root = root_body(model, scene)
     roots = {body for body in range(1, model.nbody) if model.body_rootid[body] == body}
     known = {root, *(model.body(name).id for name in scene.objects)}
     for body in sorted(roots - known):
@@ -62,16 +62,12 @@ def _trees(model: mujoco.MjModel, scene: SceneSpec) -> Iterator[str]:
     if root not in roots:
         yield f"the robot's root, {model.body(root).name}, is a part of another body"
     unnamed = [body for body in range(1, model.nbody) if not model.body(body).name]
-    if unnamed or not all(model.joint(joint).name for joint in _scalar(model)):
+    if unnamed or not all(model.joint(joint).name for joint in scalar_joints(model)):
         yield "it has bodies or joints without a name"
 
 
-def _scalar(model: mujoco.MjModel) -> list[int]:
-    return [j for j in range(model.njnt) if model.jnt_type[j] in map(int, SCALAR_JOINTS)]
-
-
 def _joints(model: mujoco.MjModel, scene: SceneSpec) -> Iterator[str]:
-    scalar = _scalar(model)
+    scalar = scalar_joints(model)
     if any(model.qpos0[model.jnt_qposadr[joint]] for joint in scalar):
         yield "a joint has a reference position (ref)"
     for joint in scalar:

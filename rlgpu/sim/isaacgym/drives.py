@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from rlgpu.device import host_may_read
+from rlgpu.sim.isaacgym.finite import FiniteGuard
 from rlgpu.sim.scene import SceneSpec
 
 
 class Drives:
     """Writes targets into the slots of the drives they belong to.
 
-    PhysX must not see a number that is not finite: it spreads to other environments. An environment
-    with such a target gets zeros, and counts as diverged.
+    An environment with a target that is not finite gets zeros, and counts as diverged.
     """
 
     def __init__(
@@ -48,22 +47,11 @@ class Drives:
         self._limit = torch.tensor(limits, device=device) if has_limits else None
         driven = [mode != "" for mode in modes]
         self._driven = torch.tensor(driven, dtype=torch.bool, device=device)
-        self.bad = torch.zeros(num_envs, dtype=torch.bool, device=device)
-        """Which environments' targets were not finite, shape [N], bool."""
-        self.any_bad = False
-        """Whether any were, as far as the host may know."""
-        self._host_may_read = host_may_read(device)
+        self.guard = FiniteGuard(num_envs, device)
 
     def write(self, targets: Tensor) -> None:
         """Writes targets [N m, N, rad or m], shape [N, J]."""
-        is_fine = self._host_may_read and math.isfinite(float(targets.sum()))
-        if is_fine and self.any_bad:
-            self.bad.fill_(False)
-        if not is_fine:
-            finite = targets.isfinite()
-            self.bad.copy_((~finite & self._driven).any(dim=1))
-            targets = torch.where(finite, targets, 0.0)
-        self.any_bad = not is_fine
+        targets = self.guard.passed(targets, self._driven)
         if self._limit is not None:
             targets = targets.clamp(-self._limit, self._limit)
         for slot, mine in self._into:

@@ -16,7 +16,7 @@ from torch import Tensor
 from rlgpu.rotations import matrix_of, quat_multiply, quat_rotate
 from rlgpu.sim.isaacgym import mjcf
 from rlgpu.sim.mujoco.dynamics import is_above
-from rlgpu.sim.mujoco.layout import SCALAR_JOINTS, index_of
+from rlgpu.sim.mujoco.layout import index_of, scalar_joints
 from rlgpu.sim.simulator import SimState
 
 
@@ -41,7 +41,7 @@ class Dynamics:
         def constant(values: object) -> Tensor:
             return torch.tensor(np.array(values), dtype=torch.float32, device=device)
 
-        joints = [j for j in range(model.njnt) if model.jnt_type[j] in map(int, SCALAR_JOINTS)]
+        joints = scalar_joints(model)
         owners = [int(model.jnt_bodyid[j]) for j in joints]
         root, parents = model.body_rootid[body], model.body_parentid
         bodies = [b for b in range(1, model.nbody) if model.body_rootid[b] == root]

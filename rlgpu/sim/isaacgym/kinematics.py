@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rlgpu.rotations import quat_multiply, quat_rotate
 from rlgpu.sim.frames import Frames
-from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
+from rlgpu.sim.mujoco.layout import scalar_joints
 from rlgpu.sim.mujoco.readout import XYZW
 
 
@@ -36,7 +36,6 @@ class Kinematics:
         def constant(values: object) -> Tensor:
             return torch.tensor(values, dtype=torch.float32, device=device)
 
-        scalar = [j for j in range(model.njnt) if model.jnt_type[j] in map(int, SCALAR_JOINTS)]
         hinge = mujoco.mjtJoint.mjJNT_HINGE
         self._parents = [int(parent) - 1 for parent in model.body_parentid[1:]]
         self._offsets = [constant(pos) for pos in model.body_pos[1:]]
@@ -49,7 +48,7 @@ class Kinematics:
                     constant(model.jnt_axis[j]),
                     constant(model.jnt_pos[j]),
                 )
-                for column, j in enumerate(scalar)
+                for column, j in enumerate(scalar_joints(model))
                 if model.jnt_bodyid[j] == body
             ]
             for body in range(1, model.nbody)

@@ -21,6 +21,7 @@ from rlgpu.sim.frames import Frames, frames_of
 from rlgpu.sim.isaacgym.actors import actors_of
 from rlgpu.sim.isaacgym.drives import Drives
 from rlgpu.sim.isaacgym.dynamics import Dynamics
+from rlgpu.sim.isaacgym.finite import FiniteGuard
 from rlgpu.sim.isaacgym.free_bodies import FreeBodies, read_frames
 from rlgpu.sim.isaacgym.kinematics import Kinematics
 from rlgpu.sim.mujoco.layout import Layout, index_of
@@ -134,22 +135,23 @@ class Readout:
         if "wrenches" in slots:
             state.contact_wrench_b.copy_(slots["wrenches"][:, self._sensors])
 
-    def find_diverged(self, diverged: Tensor, bad: Sequence[Tensor]) -> None:
+    def find_diverged(self, diverged: Tensor, forces: FiniteGuard | None) -> None:
         """Writes which environments have a state or inputs that are not finite.
 
         Args:
             diverged: Is written, shape [N], bool.
-            bad: Which environments' inputs were not finite; those that may be.
+            forces: What looked at the task's forces, if it has any.
         """
         states = [self._slots[name] for name in ("dof", "root") if name in self._slots]
         # On the CPU one sum of each is a quick look: it is finite only if all are.
-        may_be_fine = self._host_may_read and not self._drives.any_bad and not bad
+        guards = [guard for guard in (self._drives.guard, forces) if guard is not None]
+        may_be_fine = self._host_may_read and not any(guard.any_bad for guard in guards)
         if may_be_fine and all(math.isfinite(float(rows.sum())) for rows in states):
             diverged.zero_()
             return
-        diverged.copy_(self._drives.bad)
-        for which in bad:
-            diverged.logical_or_(which)
+        diverged.zero_()
+        for guard in guards:
+            diverged.logical_or_(guard.bad)
         for rows in states:
             diverged.logical_or_(~rows.isfinite().flatten(1).all(dim=1))
 

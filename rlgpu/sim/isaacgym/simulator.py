@@ -192,8 +192,7 @@ class IsaacGymSimulator:
         self._readout.read(self.state)
         self._drive_forces.write(self.state)
         diverged, forces = self.state.diverged, self._forces
-        bad = [forces.bad] if forces is not None and forces.any_bad else []
-        self._readout.find_diverged(diverged, bad)
+        self._readout.find_diverged(diverged, forces.guard if forces else None)
         if self._host_may_read and not bool(diverged.any()):
             return
         self.reset(diverged, self._readout.home)

@@ -54,15 +54,14 @@ class Layout(NamedTuple):
 
 def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Layout:
     """Returns the layout of a compiled scene, its tensors on ``device``."""
-    joints = [model.joint(i) for i in range(model.njnt)]
-    scalar = [joint for joint in joints if mujoco.mjtJoint(joint.type[0]) in SCALAR_JOINTS]
+    scalar = [model.joint(i) for i in scalar_joints(model)]
     names = tuple(joint.name for joint in scalar)
     limited = [bool(joint.limited[0]) for joint in scalar]
     low = [j.range[0] if on else -np.inf for j, on in zip(scalar, limited, strict=True)]
     high = [j.range[1] if on else np.inf for j, on in zip(scalar, limited, strict=True)]
     driven = [names.index(model.actuator(i).name) for i in range(model.nu)]
     tracking = [i for i in range(model.nu) if model.actuator_biastype[i] != _NO_BIAS]
-    root = model.body(scene.root).id if scene.root else 1
+    root = root_body(model, scene)
     joint = free_joint(model, root)
     moved = [free_joint(model, model.body(name).id) for name in scene.objects]
     qpos = int(model.jnt_qposadr[joint]) if joint >= 0 else 0
@@ -104,6 +103,16 @@ def root_index(
     """Returns an index of the root of each body's tree; a single one, to broadcast, if shared."""
     roots = [int(model.body_rootid[body]) for body in bodies]
     return index_of(roots[:1] if len(set(roots)) == 1 else roots, device)
+
+
+def scalar_joints(model: mujoco.MjModel) -> list[int]:
+    """Returns the ids of the hinges and slides, in the asset's order."""
+    return [j for j in range(model.njnt) if mujoco.mjtJoint(model.jnt_type[j]) in SCALAR_JOINTS]
+
+
+def root_body(model: mujoco.MjModel, scene: SceneSpec) -> int:
+    """Returns the id of the robot's root body."""
+    return int(model.body(scene.root).id) if scene.root else 1
 
 
 def free_joint(model: mujoco.MjModel, body: int) -> int:

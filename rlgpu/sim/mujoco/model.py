@@ -56,15 +56,26 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
             objtype=mujoco.mjtObj.mjOBJ_SITE,
             objname="rlgpu_accelerometer",
         )
-    if "body_com" in scene.parameters:
-        for body in spec.bodies[1:]:
-            body.simple = False  # no shortcuts for centres of mass at the origin
     try:
-        model = spec.compile()
+        return compiled(spec, free_centres="body_com" in scene.parameters)
     except Exception as error:
         raise ValueError(f"{Path(scene.asset).name} cannot be compiled: {_said(error)}") from error
-    if "body_com" in scene.parameters:
-        model.body_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE  # reads body_ipos everywhere
+
+
+def compiled(spec: mujoco.MjSpec, *, free_centres: bool) -> mujoco.MjModel:
+    """Compiles a specification.
+
+    Args:
+        spec: The specification.
+        free_centres: Whether centres of mass and principal axes may be written later, or differ
+            between worlds: MuJoCo then takes no shortcut where they are those of the body.
+    """
+    if free_centres:
+        for body in spec.bodies[1:]:
+            body.simple = False
+    model = spec.compile()
+    if free_centres:
+        model.body_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
     return model
 
 

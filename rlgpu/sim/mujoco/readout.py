@@ -16,7 +16,7 @@ from torch import Tensor
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse
 from rlgpu.rows import write_rows
 from rlgpu.sim.frames import Frames, frames_of
-from rlgpu.sim.mujoco.layout import SCALAR_JOINTS, Layout
+from rlgpu.sim.mujoco.layout import Layout, root_body, scalar_joints
 from rlgpu.sim.scene import SceneSpec
 from rlgpu.sim.simulator import ResetState, SimState
 
@@ -32,7 +32,7 @@ def empty_state(
     def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.zeros(num_envs, *shape, dtype=dtype, device=device)
 
-    joints = sum(int(kind) in map(int, SCALAR_JOINTS) for kind in model.jnt_type)
+    joints = len(scalar_joints(model))
     bodies = model.nbody - 1
     kept, objects = bodies if scene.body_states else 0, len(scene.objects)
     state = SimState(
@@ -58,7 +58,7 @@ def empty_state(
         diverged=zeros(dtype=torch.bool),
         overflowed=zeros(dtype=torch.bool),
     )
-    root = model.body(scene.root).id if scene.root else 1
+    root = root_body(model, scene)
     state.root_pos_w.copy_(torch.from_numpy(model.body_pos[root].copy()))
     state.root_quat_w.copy_(torch.from_numpy(model.body_quat[root][XYZW]))
     return state
