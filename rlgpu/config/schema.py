@@ -164,6 +164,9 @@ class TrainConfig:
     whose rows must then be the same in each epoch."""
     target_kl: NonNegative = 0.02
     """The update stops once a minibatch's KL(old || new) exceeds 1.5 times this; 0 disables it."""
+    kl_backoff: Annotated[float, Range(1, 10)] = 1.5
+    """The linear schedule's rate is divided by this after an update that stopped within its first
+    epoch, and recovers by it after each one that did not stop; 1 disables it."""
     max_grad_norm: NonNegative = 1.0
     """Global gradient norm to clip to; 0 disables clipping."""
     clip_gradients: Literal["global", "per_network"] = "global"

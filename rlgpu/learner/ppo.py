@@ -19,7 +19,7 @@ from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options import Fillers, Mirror, Teacher, make_options
 from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, check_kl
 from rlgpu.learner.recurrence import RecurrentStorage
-from rlgpu.learner.schedules import anneal
+from rlgpu.learner.schedules import anneal, back_off
 from rlgpu.learner.storage import Minibatch, RolloutStorage
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
 from rlgpu.nn.distributions import make_distribution
@@ -61,21 +61,19 @@ class Ppo:
             seed: Seed of the weights, the actions and the minibatch order.
             precision: Precision of the networks' matrix products, in acting and in training.
             use_compile: Whether torch.compile fuses the scalar arithmetic between the ops.
-            skipping: Whether a captured update skips the steps after an early stop, if the CUDA
-                driver supports it; otherwise those steps run without any effect.
+            skipping: Whether a captured update skips what follows its early stop (CUDA 12.4).
             mirror: How the task looks in a mirror, for ``train.symmetry``.
             teacher: A trained policy, for ``train.distillation``.
             fillers: Whether rollouts have steps that only reset their environment.
         """
         self.config, self.kernels, self.device = config, kernels, device
+        self.observation_space, self.host_may_read = observation_space, host_may_read(device)
         self.max_iterations, self.num_minibatches = max_iterations, num_minibatches
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            distribution = make_distribution(action_space, config, kernels)
-            network = ActorCritic(observation_space, distribution, config, kernels, precision)
+            self.distribution = make_distribution(action_space, config, kernels)
+            network = ActorCritic(observation_space, self.distribution, config, kernels, precision)
             self.network = network.to(device)
-        self.observation_space = observation_space
-        self.distribution = self.network.distribution
         self._divergence = Divergence.if_needed(config, self.distribution)
         self.flat = FlatParameters(*self.network.groups())
         self.observation_normalizer = RunningNormalizer.of_observations(
@@ -85,6 +83,7 @@ class Ppo:
         self.value_normalizer = values.to(device)
         self.optimizer = Optimizer(self.flat, config, kernels)
         self.learning_rate = torch.tensor(config.learning_rate, device=device)
+        self.linear_share = torch.ones((), device=device)  # of the linear schedule's rate
         self.iteration = torch.zeros((), dtype=torch.int64, device=device)
         self.rng_state = torch.tensor([seed, 0], dtype=torch.int64, device=device)
         self.coefficients = _coefficients(config).tensor(device)
@@ -92,7 +91,7 @@ class Ppo:
         self._skipping = Skipping(device, enabled=skipping and config.target_kl > 0)
         self._check_kl = compiled(check_kl, use_compile)
         self._account = compiled(account, use_compile)
-        self.host_may_read = host_may_read(device)
+        self._back_off = compiled(back_off, use_compile)
         self.options = make_options(
             config, self.network, self.observation_normalizer, kernels, precision,
             space=observation_space, mirror=mirror, teacher=teacher, seed=seed,
@@ -202,20 +201,8 @@ class Ppo:
 
     def update(self, storage: RolloutStorage) -> UpdateMetrics[Tensor]:
         """Trains on a complete rollout for ``num_epochs`` epochs, or until the KL is too large."""
-        config = self.config
         explained_variance = self.compute_advantages(storage)
-        anneal(self.learning_rate, config, self.iteration, self.max_iterations)
-        if config.statistics_update == "before":
-            self.observation_normalizer.update(storage.observations)
-            storage.normalized_observations.copy_(
-                self.observation_normalizer.normalize(storage.observations)
-            )
-        for option in self.options:
-            option.prepare(storage)
-        self.distribution.remember()
-        self.progress.reset()
-        if self._divergence:
-            self._divergence.begin()
+        self._prepare(storage)
         for index, ids in self._minibatches(storage):
             with self._skipping.unless(self.progress.stop):
                 minibatch = storage.minibatch(
@@ -225,10 +212,15 @@ class Ppo:
             # Steps after the stop have no effect; skip them where reading the flag is free.
             if self.host_may_read and bool(self.progress.stop):
                 break
-        if config.statistics_update == "after":
+        if self.config.statistics_update == "after":
             self.observation_normalizer.update(storage.observations)
         self.iteration += 1
         progress = self.progress
+        if self.config.schedule == "linear":
+            self._back_off(
+                self.linear_share, progress.steps, progress.stop,
+                self.num_minibatches, self.config.kl_backoff,
+            )  # fmt: skip
         means = dict(zip(METRICS, progress.sums / progress.steps.clamp(min=1.0), strict=True))
         return UpdateMetrics(
             **means,
@@ -240,6 +232,22 @@ class Ppo:
             log_std=self.distribution.mean_log_std(storage.parameters.flatten(0, 1)),
             nonfinite_steps=self.nonfinite_steps,
         )
+
+    def _prepare(self, storage: RolloutStorage) -> None:
+        """Sets the learning rate and everything else that stays the same during an update."""
+        anneal(self.learning_rate, self.config, self.iteration, self.max_iterations)
+        self.learning_rate.mul_(self.linear_share)
+        if self.config.statistics_update == "before":
+            self.observation_normalizer.update(storage.observations)
+            storage.normalized_observations.copy_(
+                self.observation_normalizer.normalize(storage.observations)
+            )
+        for option in self.options:
+            option.prepare(storage)
+        self.distribution.remember()
+        self.progress.reset()
+        if self._divergence:
+            self._divergence.begin()
 
     def _minibatches(self, storage: RolloutStorage) -> list[tuple[int, Tensor | None]]:
         """Returns each minibatch's index and the permutation that it is a slice of."""
@@ -331,6 +339,7 @@ class Ppo:
             "value_normalizer": self.value_normalizer.state_dict(),
             "adam": self.optimizer.state_dict(),
             "learning_rate": self.learning_rate.clone(),
+            "linear_share": self.linear_share.clone(),
             "configured_learning_rate": self.config.learning_rate,
             "iteration": self.iteration.clone(),
             "rng_state": self.rng_state.clone(),
@@ -353,6 +362,7 @@ class Ppo:
         unchanged = state["configured_learning_rate"] == self.config.learning_rate
         if unchanged:
             self.learning_rate.copy_(state["learning_rate"])
+            self.linear_share.copy_(state.get("linear_share", self.linear_share))
         self.iteration.copy_(state["iteration"])
         self.rng_state.copy_(state["rng_state"])
         for option in self.options:

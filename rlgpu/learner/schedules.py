@@ -7,6 +7,9 @@ from torch import Tensor
 
 from rlgpu.config import TrainConfig
 
+LEAST_SHARE = 0.01
+"""Least share of the linear rate that ``back_off`` goes down to."""
+
 
 def anneal(
     learning_rate: Tensor, config: TrainConfig, iteration: Tensor, max_iterations: int
@@ -43,6 +46,26 @@ def linear_learning_rate(
     """
     remaining = (1.0 - iteration / max(max_iterations - 1, 1)).clamp(min=0.0)
     return minimum + (initial - minimum) * remaining
+
+
+def back_off(
+    share: Tensor, steps: Tensor, stop: Tensor, num_minibatches: int, factor: float
+) -> None:
+    """Sets the share of the linear rate that the next update takes.
+
+    Where a single step passes the KL limit, each update ends after that step, for hundreds of
+    iterations if nothing but the schedule lowers the rate. So an update that stopped within its
+    first epoch lowers the share, and one that did not stop raises it again, up to 1.
+
+    Args:
+        share: Share that the update took, overwritten, shape [].
+        steps: Optimiser steps of the update, shape [].
+        stop: Whether the KL stopped the update, shape [], bool.
+        num_minibatches: Minibatches per epoch.
+        factor: By which the share falls and rises; 1 leaves it alone.
+    """
+    lowered = torch.where(steps < num_minibatches, share / factor, share).clamp(min=LEAST_SHARE)
+    share.copy_(torch.where(stop, lowered, (share * factor).clamp(max=1.0)))
 
 
 def adaptive_learning_rate(

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlgpu.learner.schedules import adaptive_learning_rate, linear_learning_rate
+from rlgpu.config import TrainConfig
+from rlgpu.learner.ppo import Ppo
+from rlgpu.learner.schedules import adaptive_learning_rate, back_off, linear_learning_rate
+from rlgpu.learner.storage import RolloutStorage
+from rlgpu.ops import select_kernels
+from rlgpu.spaces import Continuous, numbers
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("iteration", "wanted"), [(0, 1.0), (5, 0.55), (10, 0.1), (20, 0.1)])
@@ -43,3 +50,71 @@ def test_a_run_of_one_iteration_has_the_initial_rate() -> None:
     """Nothing to fall over, and no division by zero; two iterations end at the minimum."""
     assert linear_learning_rate(1.0, 0.1, torch.tensor(0), 1).item() == 1.0
     assert linear_learning_rate(1.0, 0.1, torch.tensor(1), 2).item() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("share", "steps", "stop", "wanted"),
+    [
+        (1.0, 1, True, 0.5),  # one of four minibatches, then the KL stopped it
+        (1.0, 3, True, 0.5),
+        (0.5, 4, True, 0.5),  # every row was seen once
+        (0.5, 19, True, 0.5),
+        (0.5, 20, False, 1.0),  # nothing stopped it
+        (1.0, 20, False, 1.0),
+        (0.25, 2, False, 0.5),  # steps whose gradients were not finite do not count as a stop
+        (0.015, 1, True, 0.01),  # never below a hundredth
+    ],
+)
+def test_the_share_of_the_linear_rate_follows_early_stops(share, steps, stop, wanted) -> None:
+    """Five epochs of four minibatches, factor 2."""
+    tensor = torch.tensor(share)
+    back_off(tensor, torch.tensor(float(steps)), torch.tensor(stop), 4, 2.0)
+    assert tensor.item() == pytest.approx(wanted)
+
+
+def test_a_factor_of_one_leaves_the_linear_rate_alone() -> None:
+    """The schedule as it was configured, whatever stops."""
+    share = torch.tensor(1.0)
+    for stop in (True, False):
+        back_off(share, torch.tensor(1.0), torch.tensor(stop), 4, 1.0)
+        assert share.item() == 1.0
+
+
+T, N = 8, 64
+
+
+def ppo_of(**changes) -> Ppo:
+    config = TrainConfig(horizon_length=T, hidden_sizes=[32, 16], num_epochs=3, **changes)
+    return Ppo(
+        config, numbers(4), Continuous(2), max_iterations=10, num_minibatches=4,
+        kernels=select_kernels("fused", CPU), device=CPU, seed=3,
+    )  # fmt: skip
+
+
+def rollout(ppo: Ppo, seed: int) -> RolloutStorage:
+    """Random observations and rewards."""
+    g = torch.Generator().manual_seed(seed)
+    storage = ppo.new_storage(N)
+    for t in range(T):
+        storage.observations[t] = torch.randn(N, 4, generator=g)
+        ppo.act(storage, t)
+        storage.rewards[t] = torch.randn(N, generator=g)
+    return storage
+
+
+def test_a_rate_at_which_updates_stop_at_once_falls_until_they_do_not() -> None:
+    """Each update that ends within its first epoch divides the linear rate by 1.5."""
+    ppo = ppo_of(learning_rate=5e-2, target_kl=0.01)
+    shares, epochs = [], []
+    for i in range(8):
+        metrics = ppo.update(rollout(ppo, i))
+        # The schedule falls from 0.05 to 0 within ten iterations.
+        shares.append(metrics.learning_rate.item() / (5e-2 * (1 - i / 9)))
+        epochs.append(metrics.epochs.item())
+    assert epochs[0] < 1.0 <= max(epochs)
+    at_once = [i for i in range(7) if epochs[i] < 1.0]
+    for i in at_once:
+        assert shares[i + 1] == pytest.approx(shares[i] / 1.5, rel=1e-3)
+    resumed = ppo_of(learning_rate=5e-2, target_kl=0.01)
+    resumed.load_state_dict(ppo.state_dict())
+    assert resumed.linear_share.item() == ppo.linear_share.item() < 1.0
