@@ -8,6 +8,17 @@ import torch
 from torch import Tensor
 
 
+def xyzw_of(quat: Tensor) -> Tensor:
+    """Returns MuJoCo's quaternions (w, x, y, z) as (x, y, z, w), [..., 4] -> [..., 4]."""
+    # Indexing by a list would copy it to the GPU each time, and wait.
+    return quat.roll(-1, -1)
+
+
+def wxyz_of(quat: Tensor) -> Tensor:
+    """Returns quaternions (x, y, z, w) as MuJoCo's (w, x, y, z), [..., 4] -> [..., 4]."""
+    return quat.roll(1, -1)
+
+
 def quat_rotate(quat: Tensor, vec: Tensor) -> Tensor:
     """Returns ``vec`` rotated by ``quat``: body axes to world axes for a body's orientation.
 

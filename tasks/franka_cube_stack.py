@@ -104,7 +104,8 @@ class FrankaCubeStack(Task):
         device, find = sim.device, sim.body_names.index
         self._sim = sim
         self._grip = find("panda_grip_site")
-        self._tips = [find("panda_leftfinger_tip"), find("panda_rightfinger_tip")]
+        tips = [find("panda_leftfinger_tip"), find("panda_rightfinger_tip")]
+        self._tips = torch.tensor(tips, device=device)
         self._lower, self._upper = sim.joint_lower, sim.joint_upper
         self._default = torch.tensor(DEFAULT_POSE, device=device)
         self._limits = torch.tensor(EFFORT_LIMITS, device=device)

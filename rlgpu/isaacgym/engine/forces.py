@@ -8,8 +8,7 @@ from torch import Tensor
 from rlgpu.isaacgym.engine.layout import Layout
 from rlgpu.isaacgym.enums import CoordinateSpace
 from rlgpu.isaacgym.scene import Sim
-from rlgpu.rotations import quat_rotate
-from rlgpu.sim.mujoco.readout import XYZW
+from rlgpu.rotations import quat_rotate, xyzw_of
 from rlgpu.sim.mujoco.worlds import Worlds
 
 
@@ -52,7 +51,7 @@ class Forces:
         assert self._wrench is not None
         bodies = self._where.bodies
         self._worlds.forward()
-        quat = self._xquat[:, bodies].float()[..., XYZW]
+        quat = xyzw_of(self._xquat[:, bodies].float())
         local = space == CoordinateSpace.LOCAL_SPACE
         if force is not None:
             force = quat_rotate(quat, force) if local else force

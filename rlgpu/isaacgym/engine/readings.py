@@ -16,7 +16,7 @@ from rlgpu.isaacgym.engine.dynamics import jacobian, mass_matrix
 from rlgpu.isaacgym.engine.layout import Layout
 from rlgpu.isaacgym.enums import ContactCollection
 from rlgpu.isaacgym.scene import Actor, Sim
-from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse
+from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse, xyzw_of
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import Worlds
 
@@ -77,7 +77,7 @@ class Readings:
 
         def update() -> None:
             angular, linear = cvel[:, where.bodies, :3], cvel[:, where.bodies, 3:]
-            pos, quat = xpos[:, where.bodies], xquat[:, where.bodies][..., XYZW]
+            pos, quat = xpos[:, where.bodies], xyzw_of(xquat[:, where.bodies])
             com = self._per_world("body_ipos", self._com).to(pos.dtype)
             arm = pos + quat_rotate(quat, com.expand_as(pos)) - tree[:, where.body_roots]
             states[..., 0:3].copy_(pos)
@@ -116,7 +116,7 @@ class Readings:
         forces = torch.zeros(*wrenches.shape[:2], 3)
 
         def update() -> None:
-            forces.copy_(quat_rotate(xquat[:, self._where.bodies][..., XYZW], wrenches[..., :3]))
+            forces.copy_(quat_rotate(xyzw_of(xquat[:, self._where.bodies]), wrenches[..., :3]))
 
         return forces.view(-1, 3), update
 
@@ -169,7 +169,7 @@ class Readings:
         readings = torch.zeros(len(xpos), len(sensors), 6, device=at.device)
 
         def update() -> None:
-            quat = xquat[:, ids].float()[..., XYZW]
+            quat = xyzw_of(xquat[:, ids].float())
             origin = xpos[:, ids].float() + quat_rotate(quat, at.expand(len(quat), -1, -1))
             weight = self._weight(bodies)
             com = self._per_world("body_ipos", self._com)[:, bodies]
@@ -217,7 +217,7 @@ class Readings:
         wrenches, xquat, xpos = self._wrenches_of_fused()
 
         def compute(origin: Tensor) -> Tensor:
-            quat = xquat[:, self._where.bodies][:, bodies][..., XYZW]
+            quat = xyzw_of(xquat[:, self._where.bodies][:, bodies])
             force = quat_rotate(quat, wrenches[:, bodies, :3])
             torque = quat_rotate(quat, wrenches[:, bodies, 3:])
             arm = xpos[:, self._where.bodies][:, bodies] - origin

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse
-from rlgpu.sim.mujoco.readout import WXYZ, XYZW
+from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse, wxyz_of, xyzw_of
 
 if TYPE_CHECKING:
     from rlgpu.isaacgym.engine.world import World
@@ -25,7 +24,7 @@ def read_roots(world: World) -> None:
     if where.free:
         pose = world.qpos[:, where.free_qpos].float()  # [N, F, 7]
         vel = world.qvel[:, where.free_qvel].float()  # [N, F, 6]
-        quat = pose[..., 3:][..., XYZW]
+        quat = xyzw_of(pose[..., 3:])
         ang_vel = quat_rotate(quat, vel[..., 3:])
         arm = quat_rotate(quat, world.readings.root_com().expand_as(ang_vel))
         lin_vel = vel[..., :3] + torch.linalg.cross(ang_vel, arm)
@@ -46,7 +45,7 @@ def write_roots(world: World, mask: Tensor) -> None:
         own, q = roots[:, where.free_actors], quat[:, where.free_actors]
         arm = quat_rotate(q, world.readings.root_com().expand_as(own[..., :3]))
         lin_vel = own[..., 7:10] - torch.linalg.cross(own[..., 10:13], arm)
-        pose = torch.cat((own[..., :3], q[..., WXYZ]), dim=-1)
+        pose = torch.cat((own[..., :3], wxyz_of(q)), dim=-1)
         vel = torch.cat((lin_vel, quat_rotate_inverse(q, own[..., 10:13])), dim=-1)
         for array, at, values in (
             (world.qpos, where.free_qpos, pose),
@@ -60,7 +59,7 @@ def write_roots(world: World, mask: Tensor) -> None:
         turned = quat_multiply(quat[:, where.held], world.readings.mount.expand_as(own[..., 3:7]))
         for array, values in (
             (world.mocap_pos, own[..., :3]),
-            (world.mocap_quat, turned[..., WXYZ]),
+            (world.mocap_quat, wxyz_of(turned)),
         ):
             held = array[:, where.held_mocap]
             array[:, where.held_mocap] = torch.where(chosen, values.to(array.dtype), held)

@@ -42,12 +42,13 @@ def joint_jacobian(
     ).reshape(len(bodies), 1, len(dofs))
     root = int(model.body_rootid[bodies[0]])
     cdof, points, tree = (worlds.array(name) for name in ("cdof", at, "subtree_com"))
-    body_ids, dof_ids = list(bodies), list(dofs)
+    # As tensors: indexing by a list would copy it to the GPU each time.
+    body_ids, dof_ids = (torch.tensor(list(x), device=worlds.device) for x in (bodies, dofs))
 
     def read(rows: Rows = _ALL) -> Tensor:
         axes = cdof[rows][:, dof_ids].float()  # [N, D, 6]: turn, move
         arm = (points[rows][:, body_ids] - tree[rows, root, None]).float()[:, :, None]
-        turn = axes[:, None, :, :3].expand(-1, len(body_ids), -1, -1)
+        turn = axes[:, None, :, :3].expand(-1, len(bodies), -1, -1)
         move = axes[:, None, :, 3:] + torch.linalg.cross(turn, arm.expand_as(turn))
         return torch.cat((move, turn), dim=-1).transpose(-1, -2) * moves
 
@@ -81,15 +82,15 @@ def joint_mass_matrix(
     moments = torch.tensor(model.body_inertia[ids], device=worlds.device).float()
     own_mass = torch.tensor(model.body_mass[ids], device=worlds.device).float()[None]
     own_armature = torch.tensor(model.dof_armature[list(dofs)], device=worlds.device).float()[None]
-    columns, frames = [body - 1 for body in ids], worlds.array("ximat")
+    body_ids, frames = torch.tensor(ids, device=worlds.device), worlds.array("ximat")
 
     def read(rows: Rows = _ALL) -> Tensor:
         jac = read_jacobian(rows)
         move, turn = jac[:, :, :3], jac[:, :, 3:]
-        axes = frames[rows][:, ids].float().reshape(len(jac), len(ids), 3, 3)
+        axes = frames[rows][:, body_ids].float().reshape(len(jac), len(ids), 3, 3)
         mass, armature = own_mass, own_armature
         if "body_mass" in parameters:
-            mass = parameters["body_mass"][rows][:, columns]
+            mass = parameters["body_mass"][rows][:, body_ids - 1]
         if "joint_armature" in parameters:
             armature = parameters["joint_armature"][rows]
         local = axes.transpose(-1, -2) @ turn
@@ -97,8 +98,7 @@ def joint_mass_matrix(
         scaled = moments * (mass / own_mass.clamp(min=1e-9))[..., None]
         total = (mass[..., None, None] * move).flatten(1, 2).mT @ move.flatten(1, 2)
         total += (scaled[..., None] * local).flatten(1, 2).mT @ local.flatten(1, 2)
-        joints = range(total.shape[-1] - len(dofs), total.shape[-1])
-        total[:, joints, joints] += armature
+        total.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].add_(armature)
         return total
 
     return read

@@ -13,7 +13,7 @@ import mujoco
 import torch
 from torch import Tensor
 
-from rlgpu.rotations import quat_rotate, quat_rotate_inverse
+from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wxyz_of, xyzw_of
 from rlgpu.rows import write_rows
 from rlgpu.sim.frames import Frames, frames_of
 from rlgpu.sim.mujoco.layout import Layout, root_body, scalar_joints
@@ -21,7 +21,7 @@ from rlgpu.sim.scene import SceneSpec
 from rlgpu.sim.simulator import ResetState, SimState
 
 XYZW = [1, 2, 3, 0]
-WXYZ = [3, 0, 1, 2]
+"""Where NumPy finds (x, y, z, w) in MuJoCo's quaternions; tensors have ``xyzw_of``."""
 
 
 def empty_state(
@@ -73,7 +73,7 @@ def read_free(frames: Frames, qpos: Tensor, qvel: Tensor, rows: slice | Tensor) 
         qvel: These rows of MuJoCo's velocities, shape [R, ..., 6].
         rows: The worlds.
     """
-    quat_w = qpos[..., 3:][..., XYZW].to(frames.quat_w.dtype)
+    quat_w = xyzw_of(qpos[..., 3:]).to(frames.quat_w.dtype)
     ang_vel_w = quat_rotate(quat_w, qvel[..., 3:6].to(quat_w.dtype))
     for field, values in zip(
         frames, (qpos[..., :3], quat_w, qvel[..., :3], ang_vel_w), strict=True
@@ -97,7 +97,7 @@ def read_bodies(
     angular, linear = cvel[..., :3], cvel[..., 3:]
     arm_w = xpos - derived["subtree_com"][rows][:, roots]
     lin_vel_w = linear + torch.linalg.cross(angular, arm_w)
-    quat_w = derived["xquat"][rows, 1:][..., XYZW]
+    quat_w = xyzw_of(derived["xquat"][rows, 1:])
     found = (xpos, quat_w, lin_vel_w, angular)
     for field, values in zip(frames_of(state, "body"), found, strict=True):
         write_rows(field, rows, values)
@@ -128,7 +128,7 @@ def _with_pose(rows: Tensor, pos_w: Tensor | None, quat_w: Tensor | None) -> Ten
     if pos_w is not None:
         pos = pos_w
     if quat_w is not None:
-        quat = (quat_w / quat_w.norm(dim=-1, keepdim=True))[..., WXYZ]
+        quat = wxyz_of(quat_w / quat_w.norm(dim=-1, keepdim=True))
     return torch.cat((pos, quat), dim=-1)
 
 
@@ -166,5 +166,5 @@ def velocity_rows(qpos: Tensor, lin_vel_w: Tensor | None, ang_vel_w: Tensor | No
     linear = none if lin_vel_w is None else lin_vel_w.to(qpos.dtype)
     if ang_vel_w is None:
         return torch.cat((linear, none), dim=-1)
-    angular_b = quat_rotate_inverse(qpos[..., 3:][..., XYZW], ang_vel_w.to(qpos.dtype))
+    angular_b = quat_rotate_inverse(xyzw_of(qpos[..., 3:]), ang_vel_w.to(qpos.dtype))
     return torch.cat((linear, angular_b), dim=-1)
