@@ -12,6 +12,7 @@ import torch
 from mujoco.batch import Batch
 from torch import Tensor
 
+from rlgpu.device import host_may_read
 from rlgpu.ops import (
     PhysicsModel,
     PhysicsOutputs,
@@ -22,6 +23,7 @@ from rlgpu.ops import (
     write_blocks,
 )
 from rlgpu.sim.mujoco.fused.coverage import accept
+from rlgpu.sim.mujoco.fused.inverse_weights import InverseWeights
 from rlgpu.sim.mujoco.fused.parameters import PARAMETER_FIELDS, model_field
 from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
@@ -101,6 +103,7 @@ class FusedWorlds:
         }
         self._outputs = PhysicsOutputs()
         self._derived: dict[str, Tensor] = {}
+        self._inverse_weights: InverseWeights | None = None
         self._shared = {name: model_field(model, name).to(self.device) for name in PARAMETER_FIELDS}
         if fields:
             self.fields_written(fields)
@@ -194,15 +197,16 @@ class FusedWorlds:
 
     def _derived_fields(self) -> dict[str, Tensor]:
         """Returns the constants that MuJoCo derives from masses and armatures, for every world."""
+        if not host_may_read(self.device):
+            if self._inverse_weights is None:
+                self._inverse_weights = InverseWeights(self.model, self.device)
+            return self._inverse_weights.of(self._fields)
         batch = Batch(self.model, self.num_worlds, self._threads)
         for name in DERIVING_FIELDS & set(self._fields):
-            batch.expand(name)[:] = self._fields[name].cpu().numpy()
+            batch.expand(name)[:] = self._fields[name].numpy()
         derived = {name: batch.expand(name) for name in _DERIVED_FIELDS}
         batch.set_const()
-        return {
-            name: torch.from_numpy(values.copy()).to(self.device)
-            for name, values in derived.items()
-        }
+        return {name: torch.from_numpy(values.copy()) for name, values in derived.items()}
 
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that does nothing: launches join a capture of torch's by themselves."""
