@@ -6,13 +6,16 @@ On the CPU, or with graphs disabled, everything here calls the functions directl
 from __future__ import annotations
 
 import gc
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
+from rlgpu.errors import UsageError, first_line
 from rlgpu.ops.extension import load_extension
 
 Result = TypeVar("Result")
@@ -109,12 +112,29 @@ class Phase(Generic[Result]):
                 self._joining(),
             ):
                 self._result = self._function()
-        except BaseException:
+        except BaseException as error:
             _ABANDONED.append((graph, self._pool))
+            if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+                raise UsageError(_why_not_captured(self._name, error)) from error
             raise
         finally:
             gc.enable()
         return graph
+
+
+def _why_not_captured(name: str, error: BaseException) -> str:
+    """Returns what to tell a user whose code cannot be part of a CUDA graph."""
+    # Ending a failed capture fails again; the first error is the one to show.
+    while isinstance(error.__context__, RuntimeError):
+        error = error.__context__
+    library = str(Path(torch.__file__).parent)
+    frames = [x for x in traceback.extract_tb(error.__traceback__) if library not in x.filename]
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line}"
+    return (
+        f"the {name} cannot become a CUDA graph at {place} ({first_line(error)}). The host must "
+        "not wait for the GPU there: use torch.where for masks and branches, index by tensors, not "
+        "by lists, and make no new torch.tensor; or use cuda_graphs=False"
+    )
 
 
 class Skipping:
