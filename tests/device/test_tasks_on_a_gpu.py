@@ -1,0 +1,87 @@
+"""Every task on a GPU: its rollout and update as graphs mean the same as plain calls."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlgpu.device import working_stream
+from rlgpu.errors import UsageError
+from tests.device.test_graphs import iterate, trainer
+
+RANDOMIZED = (
+    "task.randomize=True", "task.randomization.mass.range=[0.5,1.5]",
+    "task.randomization.mass.operation=scaling", "task.randomization.action_delay=[0,2]",
+    "task.randomization.center_of_mass.range=[0,0.01]", "task.randomization.friction.range=[0,1]",
+    "task.randomization.stiffness.range=[0,1]",
+    "task.randomization.observations.range_correlated=[0,0.1]",
+)  # fmt: skip
+SMALL = ("task.terrain.num_levels=3", "task.terrain.num_columns=2")
+RUNS = [
+    ("sim=fused", "task=Ant"), ("sim=fused", "task=Anymal"), ("sim=fused", "task=Humanoid"),
+    ("sim=fused", "task=AnymalTerrain", *SMALL), ("sim=fused", "task=Quadcopter"),
+    ("sim=fused", "task=G1", "task.pushes.interval=0.1"), ("sim=fused", "task=Go2", *RANDOMIZED),
+    ("sim=fused", "task=Ingenuity", "task.target_steps=5"),
+    ("sim=mujoco_warp", "task=Ant"), ("sim=mujoco_warp", "task=BallBalance"),
+    ("sim=mujoco_warp", "task=FrankaCubeStack", "task.randomize=True",
+     "task.randomization.mass.range=[0.5,1.5]", "task.randomization.mass.operation=scaling"),
+    ("sim=fused", "task=Ant", "train.memory=lstm"), ("sim=fused", "task=Ant", "train.memory=gru"),
+    ("sim=fused", "task=Ant", "preset=rl_games"), ("sim=fused", "task=Ant", "preset=rsl_rl"),
+    ("sim=fused", "task=Ant", "train.curiosity.weight=0.1"),
+    ("sim=fused", "task=Ant", "train.symmetry.augment=True"),
+    ("sim=fused", "task=Ant", "train.action_distribution=tanh_gaussian"),
+    ("sim=fused", "task=Ant", "train.separate=True", "train.clip_gradients=per_network"),
+    ("sim=fused", "task=Ant", "kernels=torch"),
+]  # fmt: skip
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("words", RUNS, ids=lambda words: "-".join(words)[:60])
+def test_graphs_of_a_task_equal_plain_calls_and_never_wait(tmp_path, words) -> None:
+    """Four iterations with resets; the last two are only replays."""
+    results = []
+    for graphs in (True, False):
+        trained = trainer(
+            tmp_path, "sim_device=cuda:0", "torch_deterministic=True", f"cuda_graphs={graphs}",
+            "num_envs=32", "train.minibatch_size=256", "task.episode_length=9", *words,
+        )  # fmt: skip
+        iterate(trained, 2)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            with working_stream(trained.agent.device):
+                for _ in range(2):
+                    trained.collect()
+                    trained.update()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert trained.statistics.means().episodes > 32
+        results.append(
+            {
+                "params": trained.agent.flat.params.clone(),
+                "observations": trained.env.observations.clone(),
+                "rng_state": trained.agent.rng_state.clone(),
+            }
+        )
+    for name, value in results[0].items():
+        assert torch.equal(value.nan_to_num(), results[1][name].nan_to_num()), name
+
+
+@pytest.mark.cuda
+def test_a_task_whose_step_waits_is_refused_with_its_line(tmp_path) -> None:
+    """A bool mask as an index, as one writes it on the CPU; without graphs it runs."""
+    for graphs in (True, False):
+        words = ("task=Cartpole", "sim=fused", "sim_device=cuda:0", f"cuda_graphs={graphs}")
+        trained = trainer(tmp_path, *words, "compile=False")
+        evaluate = trained.env.task.evaluate
+
+        def waiting(*arguments, evaluate=evaluate):
+            outcome = evaluate(*arguments)
+            outcome.rewards[outcome.rewards > 0.5] = 0.5
+            return outcome
+
+        trained.env.task.evaluate = waiting
+        if graphs:
+            with pytest.raises(UsageError, match=r"rollout .*tasks_on_a_gpu.py:\d+: outcome"):
+                iterate(trained, 2)
+        else:
+            iterate(trained, 2)
