@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import mujoco
@@ -103,7 +104,6 @@ class FusedWorlds:
         }
         self._outputs = PhysicsOutputs()
         self._derived: dict[str, Tensor] = {}
-        self._inverse_weights: InverseWeights | None = None
         self._shared = {name: model_field(model, name).to(self.device) for name in PARAMETER_FIELDS}
         if fields:
             self.fields_written(fields)
@@ -198,8 +198,6 @@ class FusedWorlds:
     def _derived_fields(self) -> dict[str, Tensor]:
         """Returns the constants that MuJoCo derives from masses and armatures, for every world."""
         if not host_may_read(self.device):
-            if self._inverse_weights is None:
-                self._inverse_weights = InverseWeights(self.model, self.device)
             return self._inverse_weights.of(self._fields)
         batch = Batch(self.model, self.num_worlds, self._threads)
         for name in DERIVING_FIELDS & set(self._fields):
@@ -207,6 +205,10 @@ class FusedWorlds:
         derived = {name: batch.expand(name) for name in _DERIVED_FIELDS}
         batch.set_const()
         return {name: torch.from_numpy(values.copy()) for name, values in derived.items()}
+
+    @cached_property
+    def _inverse_weights(self) -> InverseWeights:
+        return InverseWeights(self.model, self.device)
 
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that does nothing: launches join a capture of torch's by themselves."""
