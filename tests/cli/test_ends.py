@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,21 @@ def wait_for(path: Path) -> Path:
         assert time.monotonic() < deadline, f"{path} never appeared"
         time.sleep(0.02)
     return path
+
+
+def wait_for_our_first_line(pid: int) -> None:
+    """Waits until Python, which shows a traceback itself before that, has begun with train.py.
+
+    Python catches SIGINT from its own start; train.py begins by handing it back to the system.
+    """
+    status, was_caught = Path(f"/proc/{pid}/status"), False
+    deadline = time.monotonic() + 5.0
+    while status.exists() and time.monotonic() < deadline:
+        caught = int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16)
+        catches = bool(caught >> (signal.SIGINT - 1) & 1)
+        if was_caught and not catches:
+            return
+        was_caught |= catches
 
 
 def checkpoint(runs: Path) -> Path:
@@ -94,6 +110,7 @@ def test_an_insisting_ctrl_c_ends_at_once_and_leaves_nothing(tmp_path) -> None:
 def test_ctrl_c_while_starting_shows_no_traceback(tmp_path, delay) -> None:
     """At any moment of the start: killed quietly, interrupted, or stopped."""
     process = start(tmp_path)
+    wait_for_our_first_line(process.pid)
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
