@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from rlgpu.errors import UsageError, first_line
+from rlgpu.errors import UsageError, line_in
 from rlgpu.ops.extension import load_extension
 
 Result = TypeVar("Result")
@@ -129,11 +129,11 @@ def _why_not_captured(name: str, error: BaseException) -> str:
         error = error.__context__
     library = str(Path(torch.__file__).parent)
     frames = [x for x in traceback.extract_tb(error.__traceback__) if library not in x.filename]
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line}"
+    place = line_in(error, Path(frames[-1].filename))
     return (
-        f"the {name} cannot become a CUDA graph at {place} ({first_line(error)}). The host must "
-        "not wait for the GPU there: use torch.where for masks and branches, index by tensors, not "
-        "by lists, and make no new torch.tensor; or use cuda_graphs=False"
+        f"the {name} cannot become a CUDA graph: {place}. The host must not wait for the GPU there: "
+        "use torch.where for masks and branches, index by tensors, not by lists, and make no new "
+        "torch.tensor; or use cuda_graphs=False"
     )
 
 

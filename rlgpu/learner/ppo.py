@@ -235,8 +235,9 @@ class Ppo:
 
     def _prepare(self, storage: RolloutStorage) -> None:
         """Sets the learning rate and everything else that stays the same during an update."""
-        anneal(self.learning_rate, self.config, self.iteration, self.max_iterations)
-        self.learning_rate.mul_(self.linear_share)
+        anneal(
+            self.learning_rate, self.config, self.iteration, self.max_iterations, self.linear_share
+        )
         if self.config.statistics_update == "before":
             self.observation_normalizer.update(storage.observations)
             storage.normalized_observations.copy_(

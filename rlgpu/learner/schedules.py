@@ -12,7 +12,11 @@ LEAST_SHARE = 0.01
 
 
 def anneal(
-    learning_rate: Tensor, config: TrainConfig, iteration: Tensor, max_iterations: int
+    learning_rate: Tensor,
+    config: TrainConfig,
+    iteration: Tensor,
+    max_iterations: int,
+    share: Tensor | float = 1.0,
 ) -> None:
     """Sets the rate of an iteration if the schedule is linear, and otherwise leaves it alone.
 
@@ -21,13 +25,13 @@ def anneal(
         config: Contains the schedule and its ends.
         iteration: Iterations completed, shape [].
         max_iterations: Total iterations of the run.
+        share: Share of the schedule's rate to take, shape [], from ``back_off``.
     """
     if config.schedule == "linear":
-        learning_rate.copy_(
-            linear_learning_rate(
-                config.learning_rate, config.min_learning_rate, iteration, max_iterations
-            )
+        rate = linear_learning_rate(
+            config.learning_rate, config.min_learning_rate, iteration, max_iterations
         )
+        learning_rate.copy_(rate * share)
 
 
 def linear_learning_rate(

@@ -31,6 +31,17 @@ WAITING = {
 
 INDEXING = {"aten::index.Tensor", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 
+VARIED_MASSES = (
+    "task.randomize=True", "task.randomization.mass.range=[0.5,1.5]",
+    "task.randomization.mass.operation=scaling",
+)  # fmt: skip
+RANDOMIZED = (
+    *VARIED_MASSES, "task.randomization.action_delay=[0,2]",
+    "task.randomization.center_of_mass.range=[0,0.01]", "task.randomization.friction.range=[0,1]",
+    "task.randomization.stiffness.range=[0,1]",
+    "task.randomization.observations.range_correlated=[0,0.1]",
+)  # fmt: skip
+
 
 class NothingWaits(TorchDispatchMode):
     """Raises if an operation would wait for a device."""
@@ -71,6 +82,17 @@ def iterate(trained: Trainer, iterations: int) -> dict[str, torch.Tensor]:
     }
 
 
+def run_without_waiting(trained: Trainer, iterations: int) -> None:
+    """Runs some iterations, in which torch raises if anything waits for the GPU."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(iterations):
+            trained.collect()
+            trained.update()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def pretend_to_be_on_a_gpu(trained: Trainer) -> None:
     """Makes the code take its GPU paths; the tensors stay where they are."""
     trained.agent.host_may_read = trained.env.host_may_read = False
@@ -102,13 +124,7 @@ def test_no_operation_of_an_iteration_would_wait_for_a_gpu(tmp_path, task, sched
         ("task=Humanoid",), ("task=Quadcopter",), ("task=Ingenuity", "task.target_steps=5"),
         ("task=BallBalance",), ("task=FrankaCubeStack",), ("task=G1", "task.pushes.interval=0.1"),
         ("task=AnymalTerrain", "task.terrain.num_levels=3", "task.terrain.num_columns=2"),
-        (
-            "task=Go2", "task.randomize=True", "task.randomization.mass.range=[0.5,1.5]",
-            "task.randomization.mass.operation=scaling", "task.randomization.action_delay=[0,2]",
-            "task.randomization.center_of_mass.range=[0,0.01]",
-            "task.randomization.stiffness.range=[0,1]", "task.randomization.friction.range=[0,1]",
-            "task.randomization.observations.range_correlated=[0,0.1]",
-        ),
+        ("task=Go2", *RANDOMIZED),
     ],
     ids=lambda words: words[0],
 )  # fmt: skip
@@ -179,13 +195,7 @@ def test_an_iteration_never_synchronises(tmp_path, graphs) -> None:
         for _ in range(3):
             trained.collect()
             trained.update()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            for _ in range(5):
-                trained.collect()
-                trained.update()
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
+        run_without_waiting(trained, 5)
 
 
 @pytest.mark.cuda

@@ -7,15 +7,14 @@ import torch
 
 from rlgpu.device import working_stream
 from rlgpu.errors import UsageError
-from tests.device.test_graphs import iterate, trainer
+from tests.device.test_graphs import (
+    RANDOMIZED,
+    VARIED_MASSES,
+    iterate,
+    run_without_waiting,
+    trainer,
+)
 
-RANDOMIZED = (
-    "task.randomize=True", "task.randomization.mass.range=[0.5,1.5]",
-    "task.randomization.mass.operation=scaling", "task.randomization.action_delay=[0,2]",
-    "task.randomization.center_of_mass.range=[0,0.01]", "task.randomization.friction.range=[0,1]",
-    "task.randomization.stiffness.range=[0,1]",
-    "task.randomization.observations.range_correlated=[0,0.1]",
-)  # fmt: skip
 SMALL = ("task.terrain.num_levels=3", "task.terrain.num_columns=2")
 RUNS = [
     ("sim=fused", "task=Ant"), ("sim=fused", "task=Anymal"), ("sim=fused", "task=Humanoid"),
@@ -23,8 +22,7 @@ RUNS = [
     ("sim=fused", "task=G1", "task.pushes.interval=0.1"), ("sim=fused", "task=Go2", *RANDOMIZED),
     ("sim=fused", "task=Ingenuity", "task.target_steps=5"),
     ("sim=mujoco_warp", "task=Ant"), ("sim=mujoco_warp", "task=BallBalance"),
-    ("sim=mujoco_warp", "task=FrankaCubeStack", "task.randomize=True",
-     "task.randomization.mass.range=[0.5,1.5]", "task.randomization.mass.operation=scaling"),
+    ("sim=mujoco_warp", "task=FrankaCubeStack", *VARIED_MASSES),
     ("sim=fused", "task=Ant", "train.memory=lstm"), ("sim=fused", "task=Ant", "train.memory=gru"),
     ("sim=fused", "task=Ant", "preset=rl_games"), ("sim=fused", "task=Ant", "preset=rsl_rl"),
     ("sim=fused", "task=Ant", "train.curiosity.weight=0.1"),
@@ -38,7 +36,7 @@ RUNS = [
 @pytest.mark.cuda
 @pytest.mark.parametrize("words", RUNS, ids=lambda words: "-".join(words)[:60])
 def test_graphs_of_a_task_equal_plain_calls_and_never_wait(tmp_path, words) -> None:
-    """Four iterations with resets; the last two are only replays."""
+    """Five iterations with resets; the last three are only replays."""
     results = []
     for graphs in (True, False):
         trained = trainer(
@@ -46,22 +44,10 @@ def test_graphs_of_a_task_equal_plain_calls_and_never_wait(tmp_path, words) -> N
             "num_envs=32", "train.minibatch_size=256", "task.episode_length=9", *words,
         )  # fmt: skip
         iterate(trained, 2)
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            with working_stream(trained.agent.device):
-                for _ in range(2):
-                    trained.collect()
-                    trained.update()
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
+        with working_stream(trained.agent.device):
+            run_without_waiting(trained, 2)
         assert trained.statistics.means().episodes > 32
-        results.append(
-            {
-                "params": trained.agent.flat.params.clone(),
-                "observations": trained.env.observations.clone(),
-                "rng_state": trained.agent.rng_state.clone(),
-            }
-        )
+        results.append(iterate(trained, 1))
     for name, value in results[0].items():
         assert torch.equal(value.nan_to_num(), results[1][name].nan_to_num()), name
 
@@ -81,7 +67,7 @@ def test_a_task_whose_step_waits_is_refused_with_its_line(tmp_path) -> None:
 
         trained.env.task.evaluate = waiting
         if graphs:
-            with pytest.raises(UsageError, match=r"rollout .*tasks_on_a_gpu.py:\d+: outcome"):
+            with pytest.raises(UsageError, match=r"rollout .*_gpu.py, line \d+: Run.*: outcome"):
                 iterate(trained, 2)
         else:
             iterate(trained, 2)

@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlgpu.config import TrainConfig
-from rlgpu.learner.ppo import Ppo
 from rlgpu.learner.schedules import adaptive_learning_rate, back_off, linear_learning_rate
-from rlgpu.learner.storage import RolloutStorage
-from rlgpu.ops import select_kernels
-from rlgpu.spaces import Continuous, numbers
-
-CPU = torch.device("cpu")
+from tests.learner.test_ppo import agent, rollout
 
 
 @pytest.mark.parametrize(("iteration", "wanted"), [(0, 1.0), (5, 0.55), (10, 0.1), (20, 0.1)])
@@ -80,31 +74,9 @@ def test_a_factor_of_one_leaves_the_linear_rate_alone() -> None:
         assert share.item() == 1.0
 
 
-T, N = 8, 64
-
-
-def ppo_of(**changes) -> Ppo:
-    config = TrainConfig(horizon_length=T, hidden_sizes=[32, 16], num_epochs=3, **changes)
-    return Ppo(
-        config, numbers(4), Continuous(2), max_iterations=10, num_minibatches=4,
-        kernels=select_kernels("fused", CPU), device=CPU, seed=3,
-    )  # fmt: skip
-
-
-def rollout(ppo: Ppo, seed: int) -> RolloutStorage:
-    """Random observations and rewards."""
-    g = torch.Generator().manual_seed(seed)
-    storage = ppo.new_storage(N)
-    for t in range(T):
-        storage.observations[t] = torch.randn(N, 4, generator=g)
-        ppo.act(storage, t)
-        storage.rewards[t] = torch.randn(N, generator=g)
-    return storage
-
-
 def test_a_rate_at_which_updates_stop_at_once_falls_until_they_do_not() -> None:
     """Each update that ends within its first epoch divides the linear rate by 1.5."""
-    ppo = ppo_of(learning_rate=5e-2, target_kl=0.01)
+    ppo = agent(learning_rate=5e-2, target_kl=0.01)
     shares, epochs = [], []
     for i in range(8):
         metrics = ppo.update(rollout(ppo, i))
@@ -115,6 +87,6 @@ def test_a_rate_at_which_updates_stop_at_once_falls_until_they_do_not() -> None:
     at_once = [i for i in range(7) if epochs[i] < 1.0]
     for i in at_once:
         assert shares[i + 1] == pytest.approx(shares[i] / 1.5, rel=1e-3)
-    resumed = ppo_of(learning_rate=5e-2, target_kl=0.01)
+    resumed = agent(learning_rate=5e-2, target_kl=0.01)
     resumed.load_state_dict(ppo.state_dict())
     assert resumed.linear_share.item() == ppo.linear_share.item() < 1.0

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from rlgpu.sim.mujoco.layout import index_of
 from rlgpu.sim.mujoco.worlds import Worlds
 
 Rows = slice | Tensor
@@ -42,8 +43,7 @@ def joint_jacobian(
     ).reshape(len(bodies), 1, len(dofs))
     root = int(model.body_rootid[bodies[0]])
     cdof, points, tree = (worlds.array(name) for name in ("cdof", at, "subtree_com"))
-    # As tensors: indexing by a list would copy it to the GPU each time.
-    body_ids, dof_ids = (torch.tensor(list(x), device=worlds.device) for x in (bodies, dofs))
+    body_ids, dof_ids = (index_of(list(ids), worlds.device) for ids in (bodies, dofs))
 
     def read(rows: Rows = _ALL) -> Tensor:
         axes = cdof[rows][:, dof_ids].float()  # [N, D, 6]: turn, move
@@ -82,7 +82,9 @@ def joint_mass_matrix(
     moments = torch.tensor(model.body_inertia[ids], device=worlds.device).float()
     own_mass = torch.tensor(model.body_mass[ids], device=worlds.device).float()[None]
     own_armature = torch.tensor(model.dof_armature[list(dofs)], device=worlds.device).float()[None]
-    body_ids, frames = torch.tensor(ids, device=worlds.device), worlds.array("ximat")
+    body_ids = index_of(ids, worlds.device)
+    columns = index_of([body - 1 for body in ids], worlds.device)
+    frames = worlds.array("ximat")
 
     def read(rows: Rows = _ALL) -> Tensor:
         jac = read_jacobian(rows)
@@ -90,18 +92,33 @@ def joint_mass_matrix(
         axes = frames[rows][:, body_ids].float().reshape(len(jac), len(ids), 3, 3)
         mass, armature = own_mass, own_armature
         if "body_mass" in parameters:
-            mass = parameters["body_mass"][rows][:, body_ids - 1]
+            mass = parameters["body_mass"][rows][:, columns]
         if "joint_armature" in parameters:
             armature = parameters["joint_armature"][rows]
         local = axes.transpose(-1, -2) @ turn
         # Inertias grow with masses.
         scaled = moments * (mass / own_mass.clamp(min=1e-9))[..., None]
-        total = (mass[..., None, None] * move).flatten(1, 2).mT @ move.flatten(1, 2)
-        total += (scaled[..., None] * local).flatten(1, 2).mT @ local.flatten(1, 2)
+        total = summed_inertia(mass, scaled, move, local)
         total.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].add_(armature)
         return total
 
     return read
+
+
+def summed_inertia(mass: Tensor, inertia: Tensor, moves: Tensor, turns: Tensor) -> Tensor:
+    """Returns the mass matrices of bodies, shape [N or 1, D, D], without armature.
+
+    Args:
+        mass: Shape [N or 1, B].
+        inertia: Principal moments, shape [N or 1, B, 3].
+        moves: Jacobians of the centres of mass, shape [N or 1, B, 3, D].
+        turns: Jacobians of the rotations, about the bodies' principal axes, likewise.
+    """
+
+    def summed(weighted: Tensor, jacobians: Tensor) -> Tensor:
+        return weighted.flatten(1, 2).mT @ jacobians.flatten(1, 2)
+
+    return summed(mass[..., None, None] * moves, moves) + summed(inertia[..., None] * turns, turns)
 
 
 def _gathered_mass_matrix(worlds: Worlds, dofs: Sequence[int]) -> Reader:

@@ -133,7 +133,6 @@ void replay(const Graph& graph) {
     Stack results = node.arguments;
     node.op->callBoxed(&results);
     size_t i = 0;
-    Aliases none;
     for (c10::IValue& value : results) {
       for_tensors(value, [&](const at::Tensor& tensor) {
         bool argument = false;
@@ -252,9 +251,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   auto* const hooks = const_cast<at::CUDAHooksInterface*>(&at::detail::getCUDAHooks());
   static_assert(sizeof(Hooks) == sizeof(at::CUDAHooksInterface));
   new (hooks) Hooks();
-  pybind11::class_<Graph>(m, "Graph")
-      .def(pybind11::init<>())
-      .def("__len__", [](const Graph& graph) { return graph.nodes.size(); });
+  pybind11::class_<Graph>(m, "Graph").def(pybind11::init<>());
   m.def("begin_capture", &begin_capture);
   m.def("end_capture", &end_capture);
   m.def("replay", &replay);

@@ -152,13 +152,6 @@ def _set_sync_debug_mode(mode: str | int) -> None:
     native.set_waiting_is_an_error(mode in ("error", 2))
 
 
-class Properties:
-    """What is printed about a GPU."""
-
-    name, major, minor, multi_processor_count = "stand-in GPU", 9, 0, 132
-    total_memory = 8 << 30
-
-
 def _without_pinning(empty: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     def unpinned(*sizes: Any, pin_memory: bool = False, **keys: Any) -> torch.Tensor:
         return empty(*sizes, **keys)
@@ -201,9 +194,9 @@ def _install_cuda() -> None:
     for name, value in {
         "is_available": lambda: True, "device_count": lambda: 1, "current_device": lambda: 0,
         "is_initialized": lambda: True, "_lazy_init": lambda: None, "init": lambda: None,
-        "get_device_name": lambda *_: Properties.name,
+        "get_device_name": lambda *_: "stand-in GPU",
         "get_device_capability": lambda *_: (9, 0),
-        "get_device_properties": lambda *_: Properties(), "get_arch_list": lambda: ["sm_90"],
+        "get_arch_list": lambda: ["sm_90"],
         "mem_get_info": lambda *_: (8 << 30, 8 << 30), "synchronize": lambda *_: None,
         "manual_seed": lambda seed: None, "manual_seed_all": lambda seed: None,
         "Stream": Stream, "Event": Event, "CUDAGraph": CUDAGraph, "graph": graph,

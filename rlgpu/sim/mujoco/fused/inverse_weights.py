@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.sim.mujoco.fused.parameters import model_field
+from rlgpu.sim.mujoco.dynamics import summed_inertia
 
 _SPREAD = {mujoco.mjtJoint.mjJNT_FREE: (3, 3), mujoco.mjtJoint.mjJNT_BALL: (3,)}
 """Degrees of freedom that share their mean, by the joint's type."""
@@ -38,7 +38,8 @@ class InverseWeights:
         def constant(values: object) -> Tensor:
             return torch.tensor(np.asarray(values), dtype=torch.float64, device=device)
 
-        self._moves, self._turns = constant(moves), constant(turns)  # [B, 3, V], of the origins
+        # Of the bodies' origins, [1, B, 3, V].
+        self._moves, self._turns = constant(moves)[None], constant(turns)[None]
         self._axes = constant(data.xmat).view(-1, 3, 3)
         # Axes in which inertias are diagonal; they do not change with the centre of mass.
         inertial = constant(data.ximat).view(-1, 3, 3)
@@ -46,25 +47,20 @@ class InverseWeights:
         self._is_held = constant(model.body_weldid == 0).bool()
         self._only_slides = constant(model.body_simple == 2).bool()
         self._owner = torch.tensor(model.dof_bodyid, dtype=torch.int64, device=device)
-        self._shared = {
-            name: model_field(model, name).double().to(device)
-            for name in ("body_mass", "body_inertia", "body_ipos", "dof_armature")
-        }
         self._mean = constant(_mean_over_joints(model))  # [V, V]
 
     def of(self, fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns ``body_invweight0``, [N, B, 2], and ``dof_invweight0``, [N, V], float64.
 
         Args:
-            fields: Model fields that differ between worlds, shape [N, ...], float64.
+            fields: Fields of the model, at least those below, each [1 or N, ...], float64.
         """
-        mass, inertia, ipos, armature = (fields.get(x, own) for x, own in self._shared.items())
+        mass, inertia = fields["body_mass"], fields["body_inertia"]
+        ipos, armature = fields["body_ipos"], fields["dof_armature"]
         arm = (self._axes @ ipos[..., None]).mT  # [N, B, 1, 3]
-        turned = torch.linalg.cross(self._turns.mT[None], arm)  # [N, B, V, 3]
+        turned = torch.linalg.cross(self._turns.mT, arm)  # [N, B, V, 3]
         moves = self._moves + turned.mT  # [N, B, 3, V], of the centres of mass
-        momenta = mass[..., None, None] * moves
-        spins = inertia[..., None] * self._own_turns
-        matrix = _summed(momenta, moves) + _summed(spins, self._own_turns)
+        matrix = summed_inertia(mass, inertia, moves, self._own_turns)
         # Unlike inv, inv_ex does not make the host wait for what the GPU found.
         inverse = torch.linalg.inv_ex(matrix + torch.diag_embed(armature)).inverse
         weights = torch.stack(
@@ -78,11 +74,6 @@ class InverseWeights:
             "body_invweight0": weights.masked_fill(self._is_held[:, None], 0.0),
             "dof_invweight0": torch.where(slides, 1.0 / mass[:, self._owner], dofs),
         }
-
-
-def _summed(left: Tensor, right: Tensor) -> Tensor:
-    """Returns the sum over bodies of left^T right, [N, B, 3, V] -> [N, V, V]."""
-    return left.flatten(-3, -2).mT @ right.flatten(-3, -2)
 
 
 def _seen_by(jacobians: Tensor, inverse: Tensor) -> Tensor:

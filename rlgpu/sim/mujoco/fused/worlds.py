@@ -198,7 +198,7 @@ class FusedWorlds:
     def _derived_fields(self) -> dict[str, Tensor]:
         """Returns the constants that MuJoCo derives from masses and armatures, for every world."""
         if not host_may_read(self.device):
-            return self._inverse_weights.of(self._fields)
+            return self._inverse_weights.of(self._shared | self._fields)
         batch = Batch(self.model, self.num_worlds, self._threads)
         for name in DERIVING_FIELDS & set(self._fields):
             batch.expand(name)[:] = self._fields[name].numpy()
