@@ -131,9 +131,9 @@ def _why_not_captured(name: str, error: BaseException) -> str:
     frames = [x for x in traceback.extract_tb(error.__traceback__) if library not in x.filename]
     place = line_in(error, Path(frames[-1].filename))
     return (
-        f"the {name} cannot become a CUDA graph: {place}. The host must not wait for the GPU there: "
-        "use torch.where for masks and branches, index by tensors, not by lists, and make no new "
-        "torch.tensor; or use cuda_graphs=False"
+        f"the {name} cannot become a CUDA graph: {place}. The host must not wait for the GPU "
+        "there: use torch.where for masks and branches, index by tensors, not by lists, and make "
+        "no new torch.tensor; or use cuda_graphs=False"
     )
 
 
