@@ -1,5 +1,6 @@
 # make train   set up, build, train an Ant; make train ARGS="task=Cartpole num_envs=1024 seed=1"
-# make test    set up, build, run every test
+# make test      set up, build, run the first tier of tests: every part of the project, in minutes
+# make test-all  the first tier, then the rest: long trainings, kills, every CUDA source, peers
 # make check   formatting, lint and types
 # make play    play back the newest checkpoint
 # make kernels build and test the kernels without Python; on the CPU, and on a GPU if there is one
@@ -8,13 +9,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := build/peers
 SOURCES := setup.py pyproject.toml $(shell find csrc -type f)
 CXX_SOURCES := $(shell find csrc tests benchmarks -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' -o -name '*.h')
 ARGS ?=
 # A setting that ARGS does not give.
 default = $(if $(filter $(1)=%,$(ARGS)),,$(1)=$(2))
 
-.PHONY: train play test check format kernels gpu setup clean
+.PHONY: train play test test-all check format kernels gpu setup clean
 
 train: setup
 	$(BIN)/python train.py $(call default,task,Ant) $(call default,headless,True) $(ARGS)
@@ -22,8 +24,23 @@ train: setup
 play: setup
 	$(BIN)/python train.py test=True $(call default,checkpoint,latest) $(ARGS)
 
+# Two processes at least: some tests wait for a program most of the time.
+PYTEST := $(BIN)/python -m pytest -n $(shell n=$$(nproc); echo $$((n > 2 ? n : 2))) --dist worksteal
+
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow and not alone"
+
+# Tests that time something run alone. Random tests run again, with all of their examples.
+test-all: test $(PEERS)/installed
+	PYTHONPATH=$(PEERS) $(PYTEST) -m "(slow or hypothesis) and not alone" \
+	  --hypothesis-profile=thorough
+	$(BIN)/python -m pytest -m alone
+
+$(PEERS)/installed: requirements-peers.txt $(VENV)/requirements
+	@echo 'Installing the libraries that tests compare with'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps \
+	  --target $(PEERS) -r requirements-peers.txt
+	@touch $@
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from rlgpu import doctor
 from rlgpu.sim.isaacgym.worker import driver
 from tests.conftest import ROOT, interpreter
@@ -29,6 +31,7 @@ def test_each_part_has_a_line(tmp_path) -> None:
         assert lines[name] == "ok", done.stdout
 
 
+@pytest.mark.slow
 def test_a_broken_isaac_gym_is_explained(tmp_path) -> None:
     """In its line, with the remedy; the others go on."""
     python = str(interpreter(tmp_path / "python", "idle"))

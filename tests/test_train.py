@@ -6,7 +6,6 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -81,9 +80,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path, monke
     assert equal(whole["trainer"]["statistics"], resumed["trainer"]["statistics"])
 
 
-def test_ctrl_c_finishes_the_iteration_then_saves_and_exits_with_0(tmp_path) -> None:
+def test_ctrl_c_finishes_the_iteration_then_saves_and_exits_with_0(tmp_path, warm_python) -> None:
     """In a separate process."""
-    command = [sys.executable, "train.py", *SMALL, "max_iterations=100000", f"runs_dir={tmp_path}"]
+    command = [warm_python, "train.py", *SMALL, "max_iterations=100000", f"runs_dir={tmp_path}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     checkpoint = tmp_path / "Cartpole" / "latest" / "nn" / "last.pth"
     deadline = time.monotonic() + 60
@@ -284,8 +283,10 @@ def test_both_kernels_train_from_the_command_line(tmp_path) -> None:
     assert returns[0] == pytest.approx(returns[1], rel=0.05)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [[], ["sim=isaacgym", "sim_device=cpu"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], pytest.param(["sim=isaacgym", "sim_device=cpu"], marks=pytest.mark.slow)],
+)
 def test_cartpole_learns_to_balance(tmp_path, words) -> None:
     """The default settings reach a mean return of 480 out of 500."""
     assert train.main(["task=Cartpole", "headless=True", f"runs_dir={tmp_path}", *words]) == 0

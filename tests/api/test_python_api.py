@@ -190,20 +190,21 @@ def test_a_script_needs_no_guard_against_its_own_processes(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cartpole", "lunar_lander"])
-def test_examples_run(name, tmp_path) -> None:
+def test_examples_run(name, tmp_path, warm_python) -> None:
     """The first iterations of each, as a user starts them."""
     source = Path(__file__).parents[2] / "examples" / "gymnasium" / f"{name}.py"
     text = source.read_text()
     assert len(text.splitlines()) < 20
     short = tmp_path / source.name
     short.write_text(text.replace("range(80)", "range(3)").replace("range(300)", "range(2)"))
-    done = subprocess.run([sys.executable, str(short)], cwd=tmp_path, capture_output=True,
+    done = subprocess.run([warm_python, str(short)], cwd=tmp_path, capture_output=True,
                           text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "mean return" in done.stdout
     assert (tmp_path / f"{name}.pth").is_file()
 
 
+@pytest.mark.slow
 def test_the_database_example_measures_and_compares(tmp_path) -> None:
     """With few measurements: every line is printed, from real measurements."""
     source = Path(__file__).parents[2] / "examples" / "database_tuning.py"
@@ -231,6 +232,7 @@ def test_a_trained_policy_acts_in_environments_of_its_task(tmp_path) -> None:
         made.sim.close()
 
 
+@pytest.mark.slow
 def test_a_high_level_policy_commands_a_walker(tmp_path) -> None:
     """The hierarchical example, with a walker that has hardly learned: everything runs."""
     folder = Path(__file__).parents[2] / "examples" / "hierarchical"

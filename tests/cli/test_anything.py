@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlgpu.config import Config, compose, keys_of, read_file, read_words
@@ -20,14 +20,9 @@ from rlgpu.sim import ENGINES
 from rlgpu.training import load_checkpoint, make_env
 from rlgpu.training.checkpoint import save_checkpoint
 from tasks import TASKS
+from tests.examples import examples
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = settings(
-    max_examples=1000,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 KEYS = [*sorted(keys_of(Config)), "task", "train", "sim", "task.gear", "sim.lanes"]
 SCALARS = [
     "nan", "inf", "-inf", ".nan", "1e400", "-1", "0", "1", "1.5", "1e3", "-0.0", "010", "0x10",
@@ -52,7 +47,7 @@ def refused(error: UsageError) -> None:
     assert line.isprintable(), repr(line)
 
 
-@SETTINGS
+@examples(1000)
 @given(words=st.lists(WORDS, max_size=4))
 def test_any_command_line_composes_or_is_refused(words) -> None:
     """Keys and values as people mistype them, and noise."""
@@ -78,7 +73,7 @@ YAML = st.recursive(
 )
 
 
-@SETTINGS
+@examples(1000)
 @given(text=YAML)
 def test_any_yaml_file_is_a_mapping_or_is_refused(tmp_path, text) -> None:
     """Also through the whole configuration, as a task's values."""
@@ -105,7 +100,7 @@ def whole(tmp_path_factory) -> bytes:
     return path.read_bytes()
 
 
-@SETTINGS
+@examples(1000)
 @given(data=st.data())
 def test_any_checkpoint_loads_whole_or_is_refused(tmp_path, whole, data) -> None:
     """Cut, overwritten, shuffled, or bytes that were never one."""
@@ -137,7 +132,7 @@ LINES = st.sampled_from(
 )  # fmt: skip
 
 
-@SETTINGS
+@examples(1000)
 @given(data=st.data())
 def test_any_task_is_built_or_is_refused(tmp_path, data) -> None:
     """A working task with one or two lines replaced, removed or added."""

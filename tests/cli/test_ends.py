@@ -22,10 +22,10 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["task=Cartpole", "num_envs=32", "headless=True", "max_iterations=1000000"]
 
 
-def start(runs: Path, *words: str, **options) -> subprocess.Popen:
-    command = [sys.executable, "train.py", *SMALL, f"runs_dir={runs}", *words]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, **(pipes | options))
+def start(runs: Path, *words: str, python: str | Path = sys.executable) -> subprocess.Popen:
+    command = [python, "train.py", *SMALL, f"runs_dir={runs}", *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
 def wait_for(path: Path) -> Path:
@@ -61,9 +61,11 @@ def left_behind(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_finishes_the_iteration_saves_and_says_how_to_go_on(tmp_path, name) -> None:
+def test_a_signal_finishes_the_iteration_saves_and_says_how_to_go_on(
+    tmp_path, name, warm_python
+) -> None:
     """Ctrl-C, Slurm's end of a job, a closed ssh connection; the command printed then works."""
-    process = start(tmp_path, "train.save_every=2")
+    process = start(tmp_path, "train.save_every=2", python=warm_python)
     wait_for(checkpoint(tmp_path))
     process.send_signal(getattr(signal, name))
     output, error = process.communicate(timeout=60)
@@ -74,14 +76,14 @@ def test_a_signal_finishes_the_iteration_saves_and_says_how_to_go_on(tmp_path, n
     folder = lines[-1].rpartition("checkpoint=")[2]
     done = load_checkpoint(Path(folder) / "nn" / "last.pth")["trainer"]["iteration"]
     assert f"stopped after {done} of 1000000 iterations" in lines[-1]
-    go_on = [sys.executable, "train.py", f"checkpoint={folder}", f"max_iterations={done + 1}"]
+    go_on = [warm_python, "train.py", f"checkpoint={folder}", f"max_iterations={done + 1}"]
     result = subprocess.run(go_on, cwd=ROOT, capture_output=True, text=True, check=True)
     assert f"done after {done + 1} iterations" in result.stdout
 
 
-def test_a_closed_output_pipe_does_not_end_training(tmp_path) -> None:
+def test_a_closed_output_pipe_does_not_end_training(tmp_path, warm_python) -> None:
     """``train.py | head -1`` trains to its end."""
-    command = f"{sys.executable} train.py {' '.join(SMALL)} runs_dir={tmp_path} max_iterations=40"
+    command = f"{warm_python} train.py {' '.join(SMALL)} runs_dir={tmp_path} max_iterations=40"
     command = command.replace("max_iterations=1000000 ", "") + " train.save_every=40 | head -1"
     result = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"],
@@ -91,6 +93,7 @@ def test_a_closed_output_pipe_does_not_end_training(tmp_path) -> None:
     assert load_checkpoint(checkpoint(tmp_path))["trainer"]["iteration"] == 40
 
 
+@pytest.mark.slow
 def test_an_insisting_ctrl_c_ends_at_once_and_leaves_nothing(tmp_path) -> None:
     """Two of them while the first, long iteration runs: no traceback, no folder, code 130."""
     process = start(tmp_path, "train.num_epochs=20000")
@@ -106,6 +109,7 @@ def test_an_insisting_ctrl_c_ends_at_once_and_leaves_nothing(tmp_path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 1.8])
 def test_ctrl_c_while_starting_shows_no_traceback(tmp_path, delay) -> None:
     """At any moment of the start: killed quietly, interrupted, or stopped."""
@@ -118,6 +122,7 @@ def test_ctrl_c_while_starting_shows_no_traceback(tmp_path, delay) -> None:
     assert error in ("", "interrupted\n")
 
 
+@pytest.mark.slow
 def test_fifty_kills_leave_a_whole_checkpoint_each_time(tmp_path) -> None:
     """Kill -9 at any moment, while every iteration is saved; each next start goes on from there.
 
@@ -133,10 +138,10 @@ def test_fifty_kills_leave_a_whole_checkpoint_each_time(tmp_path) -> None:
     assert "50 kills, 50 whole checkpoints" in result.stdout
 
 
-def test_a_flipped_bit_never_loads(tmp_path) -> None:
+def test_a_flipped_bit_never_loads(tmp_path, warm_python) -> None:
     """300 bits at random: refused, or where nothing is stored, without any effect."""
     subprocess.run(
-        [sys.executable, "train.py", *SMALL[:3], f"runs_dir={tmp_path}", "max_iterations=2"],
+        [warm_python, "train.py", *SMALL[:3], f"runs_dir={tmp_path}", "max_iterations=2"],
         cwd=ROOT, capture_output=True, check=True,
     )  # fmt: skip
     whole = checkpoint(tmp_path)

@@ -50,6 +50,7 @@ def test_help_finds_keys_by_a_part_of_their_name(capsys) -> None:
 @pytest.mark.parametrize(
     "word", ["train.gama=1", "num_envs=-1", "--x", "checkpoint=nowhere", "task=Antt", "sim=mujoko"]
 )
+@pytest.mark.alone
 def test_a_refusal_comes_at_once_and_without_torch(word) -> None:
     """Torch alone takes a second to import."""
     begun = time.perf_counter()
@@ -63,6 +64,7 @@ def test_a_refusal_comes_at_once_and_without_torch(word) -> None:
     assert result.stdout == ""
 
 
+@pytest.mark.alone
 def test_importing_train_is_fast() -> None:
     """In under 1.2 s: nothing slow is imported before it is needed."""
     code = "import time; t = time.perf_counter(); import train; print(time.perf_counter() - t)"
@@ -104,7 +106,7 @@ def test_the_readme_has_commands() -> None:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_of_the_readme_works(command, tmp_path) -> None:
+def test_a_command_of_the_readme_works(command, tmp_path, warm_python) -> None:
     """As it is written, on fewer environments, after a run that it may continue or play."""
     if "profile" in command:
         pytest.skip("tests/profile runs it")
@@ -114,7 +116,7 @@ def test_a_command_of_the_readme_works(command, tmp_path) -> None:
     words = command.split()
     if "train.py" in words:
         words[words.index("train.py")] = str(ROOT / "train.py")
-    words = [sys.executable, *words[1:]]
+    words = [str(warm_python), *words[1:]]
     if "checkpoint=" in command or "run=" in command:
         first = [*words[:2], "task=Ant", "headless=True", "task.episode_length=10", *small]
         subprocess.run(first, cwd=ROOT, check=True, capture_output=True)
@@ -147,7 +149,7 @@ def test_every_test_that_the_reliability_table_names_exists() -> None:
         assert f"def {function}" in (ROOT / file).read_text(), f"{file}::{function}"
 
 
-def test_nothing_is_written_outside_the_runs_folder(tmp_path) -> None:
+def test_nothing_is_written_outside_the_runs_folder(tmp_path, warm_python) -> None:
     """Not even MuJoCo's log of warnings: forces that tear the simulation apart cause some."""
     (tmp_path / "task").mkdir()
     for name, text in new_task.task_files("Hopper").items():
@@ -155,7 +157,7 @@ def test_nothing_is_written_outside_the_runs_folder(tmp_path) -> None:
     before = set((tmp_path / "task").iterdir())
     words = ["task=task/hopper.py:Hopper", "task.force=1e38", "sim=mujoco", "headless=True"]
     result = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *words, "max_iterations=2", "num_envs=16"],
+        [warm_python, str(ROOT / "train.py"), *words, "max_iterations=2", "num_envs=16"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 1

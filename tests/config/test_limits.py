@@ -15,11 +15,11 @@ from rlgpu.sim import ENGINES
 from tasks import TASKS
 from tests.config.test_compose import CFG
 
+ENGINE_KEYS = {name: keys_of(entry.settings, "sim.") for name, entry in ENGINES.items()}
+TASK_KEYS = {name: keys_of(task.Config, "task.") for name, task in TASKS.items()}
 ALL_KEYS = keys_of(Config)
-for engine in ENGINES.values():
-    ALL_KEYS |= keys_of(engine.settings, "sim.")
-for task in TASKS.values():
-    ALL_KEYS |= keys_of(task.Config, "task.")
+for keys in (*ENGINE_KEYS.values(), *TASK_KEYS.values()):
+    ALL_KEYS |= keys
 NUMBERS = {name: key for name, key in ALL_KEYS.items() if parts_of(key.hint)[0] in (int, float)}
 
 
@@ -82,8 +82,8 @@ def test_any_other_value_is_refused(value, hint, message) -> None:
 @pytest.mark.parametrize("text", ["nan", "-inf", "-9e99", "[]", "null", "many"])
 def test_no_number_of_the_schema_takes_nonsense(name, text) -> None:
     """Every key of the configuration, of every engine and of every task."""
-    task = next((t for t in TASKS if name in keys_of(TASKS[t].Config, "task.")), "Ant")
-    having = [e for e, entry in ENGINES.items() if name in keys_of(entry.settings, "sim.")]
+    task = next((t for t, keys in TASK_KEYS.items() if name in keys), "Ant")
+    having = [engine for engine, keys in ENGINE_KEYS.items() if name in keys]
     words = [f"task={task}", f"sim={having[0] if having else 'mujoco'}", f"{name}={text}"]
     if having == ["mujoco_warp"]:
         words.append("sim_device=cpu")

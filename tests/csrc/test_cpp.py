@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +15,52 @@ import torch
 from benchmarks.physics_file import write_worlds
 from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.tables import Tables
+from tests.compiled import cache, digest
 from tests.sim.models import task_model
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-# Kept between runs, so that only what changed is compiled again.
+# Kept between runs, so that only what changed is compiled again. Finished binaries are also kept
+# by content in the user's cache, so that another clone does not build them a second time.
 BUILD = ROOT / "build" / "cpp_tests"
 ARCHITECTURES = "80-real;90-real;100-real;120-real"
+SOURCES = {".h", ".cuh", ".cpp", ".cu"}
 
 
 @pytest.fixture(scope="module")
 def built() -> Path:
-    """Configures and builds for every supported architecture."""
+    """Configures and builds for every supported architecture, and returns the binaries' folder."""
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not on PATH")
+    folders = [ROOT / "csrc", ROOT / "tests" / "cpp", ROOT / "benchmarks"]
+    sources = [p for f in folders for p in f.rglob("*") if p.suffix in SOURCES]
+    name = digest([*sources, ROOT / "CMakeLists.txt"], ARCHITECTURES)
+    with cache("cpp") as kept:
+        if not (kept / name).exists():
+            build()
+            keep(kept / name)
+        return kept / name
+
+
+def build() -> None:
+    """Configures and builds everything in ``BUILD``."""
     configure = ["cmake", "-S", str(ROOT), "-B", str(BUILD)]
     architectures = f"-DCMAKE_CUDA_ARCHITECTURES={ARCHITECTURES}"
     run([*configure, architectures, "-DRLGPU_PHYSICS_ARCHITECTURES=90-real"])
     run(["cmake", "--build", str(BUILD), "--parallel", str(os.cpu_count())])
-    return BUILD
+
+
+def keep(folder: Path) -> None:
+    """Copies the binaries, and ctest's list of them with their new places, into a folder."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+        unfinished = Path(made) / "made"
+        unfinished.mkdir()
+        for path in BUILD.iterdir():
+            if path.is_file() and os.access(path, os.X_OK):
+                shutil.copy2(path, unfinished)
+        listed = (BUILD / "CTestTestfile.cmake").read_text()
+        (unfinished / "CTestTestfile.cmake").write_text(listed.replace(str(BUILD), str(folder)))
+        unfinished.rename(folder)
 
 
 def run(command: list[str]) -> None:

@@ -5,7 +5,6 @@ Only for sm_90; CMake (test_cpp.py) compiles the kernels themselves for every ar
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,10 +15,12 @@ import pytest
 import torch
 from torch.utils.cpp_extension import include_paths
 
+from tests.compiled import cache, digest
+
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "csrc" / "cuda").glob("*.cu"))
 HEADERS = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".h", ".cuh"))
-CACHE = ROOT / "build" / "cuda_sources"
 # A CPU build of torch lacks the header that describes its CUDA configuration.
 FLAGS = (
     "-std=c++20", "-O3", "-fmad=false", "--expt-relaxed-constexpr", "-arch=sm_90",
@@ -27,16 +28,12 @@ FLAGS = (
 )  # fmt: skip
 
 
-def compile_once(source: Path) -> str:
+def compile_once(source: Path, kept: Path) -> str:
     """Returns the compiler's complaints; unchanged sources that compiled before are skipped."""
-    compiler = subprocess.run(["nvcc", "--version"], capture_output=True, check=True).stdout
-    digest = hashlib.sha256(repr((FLAGS, torch.__version__)).encode() + compiler)
-    for path in (source, *HEADERS):
-        digest.update(path.read_bytes())
-    compiled = CACHE / f"{source.stem}-{digest.hexdigest()[:16]}"
+    compiled = kept / f"{source.stem}-{digest([source, *HEADERS], *FLAGS, torch.__version__)}"
     if compiled.exists():
         return ""
-    target = CACHE / f"{source.stem}.{os.getpid()}.o"
+    target = kept / f"{source.stem}.{os.getpid()}.o"
     includes = [f"-I{path}" for path in include_paths()]
     command = ["nvcc", "-c", *FLAGS, *includes, str(source), "-o", str(target)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -51,9 +48,9 @@ def compile_once(source: Path) -> str:
 @pytest.fixture(scope="module")
 def complaints() -> dict[Path, str]:
     """Compiles all sources on all cores and returns their complaints."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(SOURCES, pool.map(compile_once, SOURCES), strict=True))
+    with cache("cuda_sources") as kept, ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(compile_once, SOURCES, [kept] * len(SOURCES))
+        return dict(zip(SOURCES, results, strict=True))
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not on PATH")

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import assume, given, note
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
 from tasks import TASKS
 from tests.conftest import ROOT
+from tests.examples import examples
 from tests.sim.models import random_robot, task_model
 
 UNCOVERED = {"AnymalTerrain", "BallBalance", "FrankaCubeStack"}
@@ -89,10 +90,7 @@ def test_a_step_in_double_precision_is_mujocos(name) -> None:
         assert relative_error(ours, theirs) < 1e-9
 
 
-@settings(
-    max_examples=150, derandomize=True, deadline=None, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+@examples(150)
 @given(rng=st.randoms(use_true_random=False), seed=st.integers(0, 10**6))
 def test_a_step_of_a_random_robot_is_mujocos(rng, seed) -> None:
     """All joints, geoms, drives and constraints that the engine covers, to 1e-7."""

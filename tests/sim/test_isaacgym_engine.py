@@ -339,6 +339,7 @@ def python_with_numpy(minor: int) -> str:
     return str(kept / "bin" / "python")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minor", [6, 7, 8])
 def test_the_worker_runs_under_isaac_gyms_pythons(tmp_path, minor) -> None:
     """Start, step, reset and parameters, with a stand-in that needs NumPy alone."""

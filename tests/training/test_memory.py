@@ -85,6 +85,7 @@ print("grown by", (sizes[599] - sizes[100]) * resource.getpagesize())
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_iterations(tmp_path) -> None:
     """Less than 3 MB from iteration 100 to 600; benchmarks/RESULTS.md has 10 000 iterations."""
     words = ["task=Cartpole", "num_envs=16", "headless=True", "max_iterations=600"]
