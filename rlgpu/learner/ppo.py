@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rlgpu.config import TrainConfig
 from rlgpu.device import Skipping, compiled, host_may_read
+from rlgpu.learner.augmented import ppo_gradients
 from rlgpu.learner.divergence import Divergence
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
@@ -23,7 +24,7 @@ from rlgpu.learner.schedules import anneal, back_off
 from rlgpu.learner.storage import Minibatch, RolloutStorage
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
 from rlgpu.nn.distributions import make_distribution
-from rlgpu.ops import METRICS, Kernels, PpoCoefficients, Precision
+from rlgpu.ops import METRICS, Kernels, PpoBatch, PpoCoefficients, Precision
 from rlgpu.spaces import ActionSpace, ObservationSpace
 
 
@@ -283,7 +284,7 @@ class Ppo:
 
     def _backward(self, minibatch: Minibatch, index: int = 0) -> Tensor:
         """Writes the gradients of the minibatch to ``flat.grads`` and returns its metrics."""
-        batch, sequences, _ = minibatch
+        batch, sequences, _, num_original = minibatch
         if self.config.normalize_advantages == "minibatch":
             advantages = batch.advantages
             centred = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
@@ -292,7 +293,9 @@ class Ppo:
             outputs, values, _ = self.network(batch.normalized_observations)
         else:
             outputs, values, _ = self.network.sequences(batch.normalized_observations, sequences)
-        found = self.distribution.ppo_gradients(outputs, values, batch, self.coefficients)
+        found = ppo_gradients(
+            self.distribution, outputs, values, batch, self.coefficients, num_original
+        )
         gradients = found.outputs
         for option in self.options:
             added = option.gradients(outputs, minibatch)
@@ -302,7 +305,8 @@ class Ppo:
             trained.append((self.distribution.log_std, found.log_std))
         self.flat.backward(*zip(*trained, strict=True))
         if self._divergence:
-            found.metrics[APPROX_KL] = self._divergence.of(index, outputs, batch)
+            original = PpoBatch(*(x[:num_original] for x in batch))
+            found.metrics[APPROX_KL] = self._divergence.of(index, outputs[:num_original], original)
         return found.metrics
 
     def _final_values(self, storage: RolloutStorage) -> Tensor:

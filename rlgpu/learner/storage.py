@@ -24,6 +24,8 @@ class Minibatch(NamedTuple):
     """How the rows follow each other, for a recurrent network; None for any other."""
     ids: Tensor | slice = slice(None)
     """Which rows of the flattened rollout they are, shape [B], int64."""
+    num_original: int | None = None
+    """Number of rows from the rollout, if copies of rows follow them; None if there are none."""
 
 
 class RolloutStorage:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 import train
 from rlgpu.config import TrainConfig
 from rlgpu.config.schema import CuriosityConfig, DistillationConfig, SymmetryConfig
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo, RolloutStorage
-from rlgpu.ops import select_kernels
+from rlgpu.ops import METRICS, select_kernels
 from rlgpu.spaces import Continuous, ObservationSpace, Part, numbers
 
 CPU = torch.device("cpu")
@@ -110,6 +111,71 @@ def test_a_policy_becomes_symmetric() -> None:
         here, _ = ppo.act_deterministic(x)
         distances.append((there - mirror(x, here)[1]).abs().mean().item())
     assert distances[1] < 0.7 * distances[0]
+
+
+def unlike_its_mirror(**changes) -> tuple[Ppo, RolloutStorage]:
+    """An agent whose policy is far from symmetric, with the KL stop on, and its rollout."""
+    ppo = agent(mirror, symmetry=SymmetryConfig(augment=True), **changes)
+    with torch.no_grad():
+        ppo.flat.params[:-A].mul_(3.0)
+    storage = filled(ppo)
+    raw, means = storage.observations.flatten(0, 1), storage.parameters.flatten(0, 1)
+    there, _ = ppo.act_deterministic(mirror(raw, means)[0])
+    # KL between unit Gaussians: half the squared distance of their means.
+    assert 0.5 * (there - mirror(raw, means)[1]).square().sum(-1).mean() > 10 * 0.02
+    return ppo, storage
+
+
+@pytest.mark.parametrize("estimate", ["forward", "sampled"])
+def test_mirrored_rows_do_not_stop_an_update(estimate) -> None:
+    """The KL stop and its rate see rows of the rollout, whose KL is 0 before the first step."""
+    ppo, storage = unlike_its_mirror(
+        target_kl=0.02, learning_rate=1e-5, schedule="linear", kl_estimate=estimate
+    )
+    metrics = ppo.update(storage)
+    assert metrics.epochs == 2
+    assert ppo.linear_share == 1.0
+
+
+def test_metrics_of_a_policy_are_those_of_the_rollout_beside_mirrored_rows() -> None:
+    """KL by torch.distributions and the share of clipped ratios, over the first half alone."""
+    ppo, storage = unlike_its_mirror(clip_ratio=0.05, learning_rate=1e-2)
+    ppo.compute_advantages(storage)
+    ppo._prepare(storage)
+    minibatch = storage.minibatch(0, 2, None, ppo.kernels.gather_rows)
+    ppo._step(minibatch)
+    old, means = ppo.distribution._old_log_std.exp(), minibatch.rows.parameters
+    doubled = ppo.options[0].minibatch(minibatch)
+    metrics = dict(zip(METRICS, ppo._backward(doubled).tolist(), strict=True))
+    std = ppo.distribution.log_std.detach().exp()
+    outputs = ppo.network(minibatch.rows.normalized_observations).outputs.detach()
+    new, before = Normal(outputs, std), Normal(means, old)
+    assert metrics["approx_kl"] == pytest.approx(
+        kl_divergence(before, new).sum(-1).mean().item(), rel=1e-4
+    )
+    actions = minibatch.rows.actions
+    ratio = (new.log_prob(actions) - before.log_prob(actions)).sum(-1).exp()
+    clipped = ((ratio - 1.0).abs() > 0.05).float().mean().item()
+    assert 0.0 < clipped < 1.0
+    assert metrics["clip_fraction"] == pytest.approx(clipped)
+    assert metrics["entropy"] == pytest.approx(new.entropy().sum(-1).mean().item(), rel=1e-5)
+
+
+def test_mirrored_rows_have_half_of_the_gradient() -> None:
+    """The mean loss over both halves, by autograd on the loss's formula."""
+    ppo, storage = unlike_its_mirror(value_loss_coef=1.0, clip_value=False, bounds_loss_coef=0.0)
+    ppo.compute_advantages(storage)
+    ppo._prepare(storage)
+    rows = ppo.options[0].minibatch(storage.minibatch(0, 2, None, ppo.kernels.gather_rows))
+    ppo._backward(rows)
+    found, batch = ppo.flat.grads.clone(), rows.rows
+    outputs, values, _ = ppo.network(batch.normalized_observations)
+    log_probs = Normal(outputs, ppo.distribution.log_std.exp()).log_prob(batch.actions).sum(-1)
+    ratio = (log_probs - batch.log_probs).exp()
+    surrogate = torch.min(ratio * batch.advantages, ratio.clamp(0.8, 1.2) * batch.advantages)
+    loss = (0.5 * (values - batch.returns).square() - surrogate).mean()
+    ppo.flat.backward([loss], [torch.ones(())])
+    torch.testing.assert_close(found, ppo.flat.grads, rtol=1e-4, atol=1e-6)
 
 
 def test_symmetry_needs_a_task_that_says_it() -> None:

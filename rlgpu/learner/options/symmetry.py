@@ -53,4 +53,4 @@ class Symmetry(Option):
             parameters=self._parameters[ids],
         )  # fmt: skip
         both = (torch.cat(pair) for pair in zip(rows, image, strict=True))
-        return minibatch._replace(rows=type(rows)(*both))
+        return minibatch._replace(rows=type(rows)(*both), num_original=rows.values.shape[0])

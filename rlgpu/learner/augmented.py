@@ -1,0 +1,55 @@
+"""PPO's gradients on minibatches in which copies of rows follow the rows of the rollout."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rlgpu.nn.distributions import Distribution
+from rlgpu.nn.distributions.base import Gradients
+from rlgpu.ops import METRICS, PpoBatch
+
+_OF_THE_ROLLOUT = [METRICS.index(name) for name in ("entropy", "approx_kl", "clip_fraction")]
+
+
+def ppo_gradients(
+    distribution: Distribution,
+    outputs: Tensor,
+    values: Tensor,
+    batch: PpoBatch,
+    coefficients: Tensor,
+    num_original: int | None,
+) -> Gradients:
+    """Returns the gradients of the mean loss over all rows, and metrics.
+
+    The losses are means over all rows. The entropy, the KL divergence and the clip fraction
+    compare the policy with the one that acted, which never saw the copies, so they are means over
+    the rows of the rollout. Source: rsl_rl 5.5.1, algorithms/ppo.py.
+
+    Args:
+        distribution: The distribution of the actions.
+        outputs: Current network outputs, shape [B, P].
+        values: Current values, shape [B].
+        batch: The minibatch's rows.
+        coefficients: Coefficients from ``PpoCoefficients.tensor``, shape [5].
+        num_original: Number of rows from the rollout, which come first; None if all are.
+    """
+    if num_original is None:
+        return distribution.ppo_gradients(outputs, values, batch, coefficients)
+    parts = (slice(None, num_original), slice(num_original, None))
+    first, second = (
+        distribution.ppo_gradients(
+            outputs[part], values[part], PpoBatch(*(x[part] for x in batch)), coefficients
+        )
+        for part in parts
+    )
+    share = num_original / outputs.shape[0]
+    metrics = share * first.metrics + (1.0 - share) * second.metrics
+    for index in _OF_THE_ROLLOUT:
+        metrics[index] = first.metrics[index]
+    return Gradients(
+        torch.cat((share * first.outputs, (1.0 - share) * second.outputs)),
+        torch.cat((share * first.values, (1.0 - share) * second.values)),
+        share * first.log_std + (1.0 - share) * second.log_std,
+        metrics,
+    )
