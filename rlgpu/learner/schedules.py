@@ -59,7 +59,8 @@ def back_off(
 
     Where a single step passes the KL limit, each update ends after that step, for hundreds of
     iterations if nothing but the schedule lowers the rate. So an update that stopped within its
-    first epoch lowers the share, and one that did not stop raises it again, up to 1.
+    first epoch lowers the share, and one that did not stop raises it again, up to 1. An update that
+    stopped before its first step leaves it: no rate changes the KL there.
 
     Args:
         share: Share that the update took, overwritten, shape [].
@@ -68,7 +69,8 @@ def back_off(
         num_minibatches: Minibatches per epoch.
         factor: By which the share falls and rises; 1 leaves it alone.
     """
-    lowered = torch.where(steps < num_minibatches, share / factor, share).clamp(min=LEAST_SHARE)
+    too_fast = (steps > 0) & (steps < num_minibatches)
+    lowered = torch.where(too_fast, share / factor, share).clamp(min=LEAST_SHARE)
     share.copy_(torch.where(stop, lowered, (share * factor).clamp(max=1.0)))
 
 

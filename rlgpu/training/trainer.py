@@ -18,6 +18,7 @@ from rlgpu.stopping import Stopping
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.console import Display
 from rlgpu.training.episodes import EpisodeStatistics
+from rlgpu.training.idle_updates import IdleUpdates
 from rlgpu.training.metrics import IterationRecord
 from rlgpu.training.numbers import IterationNumbers
 from rlgpu.training.report import Arrived, Report
@@ -73,6 +74,7 @@ class Trainer:
         self.best_return = float("-inf")
         self.mean_return = float("nan")
         self._reported_trouble = (0.0, 0.0)
+        self._idle_updates = IdleUpdates(config)
         self._iterations_before, self._steps_before = 0, 0  # of the run that is resumed
 
     def train(
@@ -115,6 +117,8 @@ class Trainer:
                     record = self._record(arrived)
                     files.write(record)
                     display.update(record, last=finished)
+                    if line := self._idle_updates.report(record):
+                        display.note(line)
                     self._check_health(record, folder)
                     self._keep_if_best(record, files)
                 if saving:

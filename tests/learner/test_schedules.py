@@ -57,6 +57,7 @@ def test_a_run_of_one_iteration_has_the_initial_rate() -> None:
         (1.0, 20, False, 1.0),
         (0.25, 2, False, 0.5),  # steps whose gradients were not finite do not count as a stop
         (0.015, 1, True, 0.01),  # never below a hundredth
+        (0.5, 0, True, 0.5),  # it stopped before any step, which a lower rate does not change
     ],
 )
 def test_the_share_of_the_linear_rate_follows_early_stops(share, steps, stop, wanted) -> None:
