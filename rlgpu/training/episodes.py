@@ -96,6 +96,10 @@ class EpisodeStatistics:
         mean_return, mean_length = (sums / valid.sum()).unbind()
         return EpisodeMeans(mean_return, mean_length, self._count.clamp(min=0).sum())
 
+    def drop_running(self) -> None:
+        """Forgets the steps of running episodes, where the environments begin new ones."""
+        self._current.zero_()
+
     def state_dict(self) -> dict[str, Tensor]:
         """Returns copies of the running and the finished episodes."""
         return {

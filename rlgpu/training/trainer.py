@@ -244,5 +244,7 @@ class Trainer:
         self.wall_time = trainer["wall_time"]
         self.best_return = trainer["best_return"]
         self.statistics.load_state_dict(trainer["statistics"])
+        if not self.env.continues_episodes:
+            self.statistics.drop_running()
         diverged, nonfinite = self.env.counts.diverged, self.agent.nonfinite_steps
         self._reported_trouble = (float(diverged), float(nonfinite))

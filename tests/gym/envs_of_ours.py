@@ -41,6 +41,14 @@ class Bounded(Counter):
         return action.astype(np.float32)[:, None], 0.0, False, False, {}
 
 
+class Five(Counter):
+    """Five steps of reward 1, whatever is done."""
+
+    def step(self, action):
+        self.count += 1
+        return self._observed(), 1.0, self.count == 5, False, {}
+
+
 class Several(Bounded):
     """Takes two choices and shows them."""
 

@@ -11,11 +11,17 @@ import pytest
 import torch
 
 import train
+from rlgpu.cli.scripts import WithScripts
+from rlgpu.config import compose
 from rlgpu.errors import EngineFailed, UsageError
 from rlgpu.gym.env import GymEnv
 from rlgpu.gym.task import GymTaskConfig
+from rlgpu.sim import ENGINES
 from rlgpu.spaces import Continuous, Discrete
+from rlgpu.training import Trainer, make_agent
+from tasks import TASKS
 
+ROOT = Path(__file__).parents[2]
 OURS = Path(__file__).parent / "envs_of_ours.py"
 
 
@@ -122,6 +128,23 @@ def test_images_and_memory_are_trained_and_resumed(words, tmp_path, monkeypatch)
     folder = Path("runs/gym_Pixels/latest").resolve()
     assert train.main([f"checkpoint={folder}", "max_iterations=4"]) == 0
     assert train.main(["test=True", f"checkpoint={folder}", "games=4", "headless=True"]) == 0
+
+
+def test_a_resumed_run_counts_whole_episodes_only(make) -> None:
+    """Episodes of five steps of reward 1 in rollouts of seven: the third step is cut off."""
+    settings = [f"task=gym:{OURS}:Five", "num_envs=2", "train.horizon_length=7"]
+    config = compose(settings, WithScripts(TASKS), ENGINES, ROOT / "cfg").config
+    trainers = []
+    for _ in range(2):
+        env = make(f"{OURS}:Five", 2)
+        trainers.append(Trainer(config, env, make_agent(config, env)))
+    stopped, resumed = trainers
+    stopped.collect()
+    stopped.update()
+    resumed.load(stopped._content())
+    resumed.collect()
+    resumed.update()
+    assert [x.item() for x in resumed.statistics.means()] == [5.0, 5.0, 4]
 
 
 def test_several_choices_are_passed_on(make) -> None:

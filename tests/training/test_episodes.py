@@ -108,3 +108,14 @@ def test_statistics_are_restored() -> None:
     for ours, theirs in zip(statistics.means(), restored.means(), strict=True):
         assert torch.equal(ours, theirs)
     assert statistics.means().mean_return.item() == pytest.approx((1 + 1 + 4) / 3)
+
+
+def test_an_episode_that_is_cut_off_is_not_counted() -> None:
+    """Two steps of an episode that never ends, then a whole one of three steps with return 6."""
+    statistics = EpisodeStatistics(1, 1, CPU)
+    for reward in (5.0, 7.0):
+        one_step(statistics, torch.tensor([reward]), torch.tensor([False]))
+    statistics.drop_running()
+    for reward in (1.0, 2.0, 3.0):
+        one_step(statistics, torch.tensor([reward]), torch.tensor([reward == 3.0]))
+    assert [x.item() for x in statistics.means()] == [6.0, 3.0, 1]
