@@ -157,6 +157,8 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
         (["max_iterations=2"], "so nothing is left to do; to train on, use e.g. max_iterations=4"),
         (["num_envs=32"], "it holds 64 environments, this run has num_envs=32"),
         (["train.separate=True"], "train.separate=False"),
+        (["train.normalize_values=False"], "train.normalize_values=True"),
+        (["train.normalize_observations=False"], "train.normalize_observations=True"),
         (
             ["sim=mujoco_warp", "sim_device=cpu"],
             "it holds the state of sim=fused, this run has sim=mujoco_warp; use sim=fused",

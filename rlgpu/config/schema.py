@@ -36,9 +36,11 @@ Preset = Literal[
 NETWORK_KEYS = (
     "hidden_sizes", "separate", "critic_hidden_sizes", "layer_norm", "activation", "memory",
     "memory_size", "memory_layers", "image_channels", "image_kernels", "image_strides",
-    "image_features", "action_distribution", "state_dependent_std",
+    "image_features", "action_distribution", "state_dependent_std", "normalize_observations",
+    "normalize_values",
 )  # fmt: skip
-"""Keys of ``TrainConfig`` that the weights of a network fit."""
+"""Keys of ``TrainConfig`` that the weights of a network fit, the units of its inputs and values
+included."""
 
 
 @dataclass(frozen=True)
@@ -289,8 +291,8 @@ class Config:
     """Checkpoint to continue from or to play: ``latest``, ``best``, or the path of a file or a
     run's folder. Its run's settings apply; the command line changes only what it names."""
     weights_only: bool = False
-    """Start a new run from a checkpoint's weights and observation statistics alone, which fit any
-    ``num_envs``, engine or variant of the task."""
+    """Start a new run from a checkpoint's weights and the statistics of its observations and values
+    alone, which fit any ``num_envs``, engine or variant of the task."""
     run: str = ""
     """A run's folder, to repeat it from its ``config.yaml``."""
     experiment: FolderName = ""

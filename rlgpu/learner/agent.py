@@ -41,7 +41,7 @@ class Agent(Protocol):
         """Returns copies of everything needed to continue training."""
 
     def load_policy(self, state: dict[str, Any]) -> None:
-        """Restores only what acting needs."""
+        """Restores only the weights, and the statistics in whose units they compute."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""

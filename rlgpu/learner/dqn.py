@@ -237,14 +237,14 @@ class Dqn:
         }
 
     def load_policy(self, state: dict[str, Any]) -> None:
-        """Restores only what acting needs: the weights and the observation normaliser."""
+        """Restores only the weights, the target network's too, and the observation normaliser."""
         self.network.load_state_dict(state["network"])
+        self.target.load_state_dict(state["target"])
         self.observation_normalizer.load_state_dict(state["observation_normalizer"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""
         self.load_policy(state)
-        self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["adam"])
         self.iteration.copy_(state["iteration"])
         self.rng_state.copy_(state["rng_state"])

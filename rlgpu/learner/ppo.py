@@ -352,9 +352,10 @@ class Ppo:
         }
 
     def load_policy(self, state: dict[str, Any]) -> None:
-        """Restores only what acting needs: the weights and the observation normaliser."""
+        """Restores only the weights, and the normalisers in whose units they compute."""
         self.network.load_state_dict(state["network"])
         self.observation_normalizer.load_state_dict(state["observation_normalizer"])
+        self.value_normalizer.load_state_dict(state["value_normalizer"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned.
@@ -362,7 +363,6 @@ class Ppo:
         If the configured ``learning_rate`` has changed since, it replaces the saved rate.
         """
         self.load_policy(state)
-        self.value_normalizer.load_state_dict(state["value_normalizer"])
         self.optimizer.load_state_dict(state["adam"])
         unchanged = state["configured_learning_rate"] == self.config.learning_rate
         if unchanged:

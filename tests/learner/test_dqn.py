@@ -188,6 +188,14 @@ def test_a_saved_agent_plays_and_trains_on(tmp_path) -> None:
     assert other.iteration == 1
 
 
+def test_weights_alone_include_those_that_targets_come_from() -> None:
+    """A fresh target network would pull what has been learned back to nothing."""
+    ours, other = agent(target_rate=0.5), agent()
+    ours._target_flat.params.normal_()
+    other.load_policy(ours.state_dict())
+    assert torch.equal(other._target_flat.params, ours._target_flat.params)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
