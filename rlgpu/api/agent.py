@@ -91,13 +91,18 @@ class PPOAgent:
             kernels=select_kernels("torch" if kernels == "torch" else "fused", self.device),
             device=self.device, seed=seed, fillers=autoreset == "next_step",
         )  # fmt: skip
-        self._storage = self._ppo.new_storage(num_envs)
-        self._ended = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
-        if autoreset == "next_step":
+        self._has_fillers = autoreset == "next_step"
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begins a rollout and new episodes, of which nothing is known yet."""
+        self._storage = self._ppo.new_storage(self.num_envs)
+        self._ended = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        if self._has_fillers:
             self._storage.filler = torch.zeros_like(self._storage.terminated)
-        self._statistics = EpisodeStatistics(num_envs, config.horizon_length, self.device)
+        self._statistics = EpisodeStatistics(self.num_envs, self.horizon_length, self.device)
         self._step, self._acted = 0, False
-        self._memory = self._ppo.no_memory(num_envs)
+        self._memory = self._ppo.no_memory(self.num_envs)
 
     @property
     def model(self) -> torch.nn.Module:
@@ -235,6 +240,8 @@ class PPOAgent:
     def load(self, path: str | Path) -> None:
         """Restores what ``save`` wrote, into an agent of the same spaces and settings.
 
+        The environments must begin new episodes: their next observations are taken as the first.
+
         Raises:
             UsageError: The file is not from such an agent.
         """
@@ -245,7 +252,7 @@ class PPOAgent:
             self._ppo.load_state_dict(state["agent"])
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise UsageError(f"{path} does not fit this agent: {error}") from error
-        self._step, self._acted = 0, False
+        self._begin()
 
 
 def _filled(schema: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
