@@ -15,6 +15,7 @@ from rlgpu.config import TrainConfig
 from rlgpu.device import Skipping, compiled, host_may_read
 from rlgpu.learner.augmented import ppo_gradients
 from rlgpu.learner.divergence import Divergence
+from rlgpu.learner.filler_rows import explained_variance, without_fillers
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options import Fillers, Mirror, Teacher, make_options
@@ -96,7 +97,7 @@ class Ppo:
         self.options = make_options(
             config, self.network, self.observation_normalizer, kernels, precision,
             space=observation_space, mirror=mirror, teacher=teacher, seed=seed,
-            fillers=Fillers(config, self.denormalize) if fillers else None,
+            fillers=Fillers(config) if fillers else None,
         )  # fmt: skip
 
     def new_storage(self, num_envs: int) -> RolloutStorage:
@@ -178,7 +179,10 @@ class Ppo:
         final = config.time_limit_bootstrap == "final"
         rewards = storage.learned_rewards(config)
         for option in self.options:
-            rewards = option.rewards(storage, rewards)
+            added = option.rewards(storage)
+            rewards = rewards if added is None else rewards + added
+        if storage.filler is not None:
+            rewards = torch.where(storage.filler, values, rewards)  # their advantage is then 0
         advantages, returns = self.kernels.gae(
             rewards,
             values,
@@ -190,19 +194,19 @@ class Ppo:
             gae_lambda=config.gae_lambda,
             normalize=config.normalize_advantages == "global",
         )
-        explained_variance = 1.0 - (returns - values).var() / returns.var()
-        self.value_normalizer.update(returns[..., None])
+        explained = explained_variance(values, returns, storage.filler)
+        self.value_normalizer.update(without_fillers(returns, storage.filler)[..., None])
         storage.advantages.copy_(advantages)
         # Returns are normalised by the new statistics. The stored values stay as the network output
         # them: the clipped value loss compares its output with them, and both must be equal until
         # the critic changes. (In the new units, 55 to 74 % of the rows lost their gradient in the
         # first iterations.)
         storage.returns.copy_(self._normalize(returns))
-        return explained_variance
+        return explained
 
     def update(self, storage: RolloutStorage) -> UpdateMetrics[Tensor]:
         """Trains on a complete rollout for ``num_epochs`` epochs, or until the KL is too large."""
-        explained_variance = self.compute_advantages(storage)
+        explained = self.compute_advantages(storage)
         self._prepare(storage)
         for index, ids in self._minibatches(storage):
             with self._skipping.unless(self.progress.stop):
@@ -214,7 +218,7 @@ class Ppo:
             if self.host_may_read and bool(self.progress.stop):
                 break
         if self.config.statistics_update == "after":
-            self.observation_normalizer.update(storage.observations)
+            self._update_observation_statistics(storage)
         self.iteration += 1
         progress = self.progress
         if self.config.schedule == "linear":
@@ -229,7 +233,7 @@ class Ppo:
             grad_norm=progress.grad_norm.clone(),
             learning_rate=self.learning_rate.clone(),
             epochs=progress.steps / self.num_minibatches,
-            explained_variance=explained_variance,
+            explained_variance=explained,
             log_std=self.distribution.mean_log_std(storage.parameters.flatten(0, 1)),
             nonfinite_steps=self.nonfinite_steps,
         )
@@ -240,7 +244,7 @@ class Ppo:
             self.learning_rate, self.config, self.iteration, self.max_iterations, self.linear_share
         )
         if self.config.statistics_update == "before":
-            self.observation_normalizer.update(storage.observations)
+            self._update_observation_statistics(storage)
             storage.normalized_observations.copy_(
                 self.observation_normalizer.normalize(storage.observations)
             )
@@ -250,6 +254,9 @@ class Ppo:
         self.progress.reset()
         if self._divergence:
             self._divergence.begin()
+
+    def _update_observation_statistics(self, storage: RolloutStorage) -> None:
+        self.observation_normalizer.update(without_fillers(storage.observations, storage.filler))
 
     def _minibatches(self, storage: RolloutStorage) -> list[tuple[int, Tensor | None]]:
         """Returns each minibatch's index and the permutation that it is a slice of."""

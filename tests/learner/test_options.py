@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
@@ -21,13 +22,13 @@ CPU = torch.device("cpu")
 T, N, O, A = 4, 16, 3, 2  # noqa: E741
 
 
-def agent(mirror=None, teacher=None, **changes) -> Ppo:
+def agent(mirror=None, teacher=None, fillers=False, **changes) -> Ppo:
     base = TrainConfig(horizon_length=T, hidden_sizes=[16], learning_rate=1e-2, target_kl=0.0,
                        num_epochs=2, schedule="constant")  # fmt: skip
     return Ppo(
         dataclasses.replace(base, **changes), numbers(O), Continuous(A), max_iterations=10,
         num_minibatches=2, kernels=select_kernels("fused", CPU), device=CPU, seed=3,
-        mirror=mirror, teacher=teacher,
+        mirror=mirror, teacher=teacher, fillers=fillers,
     )  # fmt: skip
 
 
@@ -38,6 +39,9 @@ def filled(ppo: Ppo, seed: int = 0, observations=None) -> RolloutStorage:
         storage.observations[t] = drawn if observations is None else observations
         ppo.act(storage, t)
         storage.rewards[t] = torch.randn(N, generator=g)
+        # The state that follows, as seen before any reset.
+        drawn = torch.randn(N, O, generator=torch.Generator().manual_seed(99 * seed + t)) + 1.0
+        storage.final_observations[t] = drawn if observations is None else observations
     return storage
 
 
@@ -47,17 +51,88 @@ def test_what_is_seen_often_stops_being_rewarded() -> None:
     (option,) = ppo.options
     usual = torch.randn(N, O, generator=torch.Generator().manual_seed(5))
     storage = filled(ppo, observations=usual)
-    none = torch.zeros(T, N)
     first = option._error(storage.normalized_observations.flatten(0, 1)).mean()
     for seed in range(40):
         storage = filled(ppo, seed, usual)
         ppo.update(storage)
     learned = option._error(storage.normalized_observations.flatten(0, 1)).mean()
     assert learned < 0.2 * first
-    storage.normalized_observations[:, 0] = 4.0
-    rewards = option.rewards(storage, none)
+    storage.final_observations[:, 0] = 4.0
+    rewards = option.rewards(storage)
     assert rewards[:, 0].min() > 2.0 * rewards[:, 1:].mean()
     assert (rewards >= 0).all()
+
+
+def test_curiosity_rewards_the_state_reached() -> None:
+    """Each reward follows what its step led to, not what was seen before or after a reset."""
+    ppo = agent(curiosity=CuriosityConfig(weight=1.0))
+    (option,), storage = ppo.options, filled(ppo)
+    before = option.rewards(storage)
+    storage.observations.fill_(3.0)
+    storage.normalized_observations.fill_(3.0)
+    storage.last_observations.fill_(3.0)
+    assert torch.allclose(before, option.rewards(storage), rtol=0.2)
+    order = torch.arange(T * N).flip(0)
+    storage.final_observations.copy_(storage.final_observations.view(T * N, O)[order].view(T, N, O))
+    again = option.rewards(storage)
+    assert torch.allclose(again.flatten()[order], before.flatten(), rtol=0.2)
+    assert not torch.allclose(again, before, rtol=0.2)
+
+
+def test_the_last_state_of_an_episode_stops_being_new() -> None:
+    """It is never acted on, so the predictor must also learn what steps lead to."""
+    ppo = agent(curiosity=CuriosityConfig(weight=1.0, learning_rate=3e-3))
+    (option,) = ppo.options
+    last = torch.full((N, O), 2.0)
+    for seed in range(40):
+        storage = filled(ppo, seed)
+        storage.terminated[T - 1] = True
+        storage.final_observations[T - 1] = last
+        if not seed:
+            first = option._error(last).mean()
+        ppo.update(storage)
+    normalized = ppo.observation_normalizer.normalize(last)
+    assert option._error(normalized).mean() < 0.2 * first
+
+
+def test_steps_that_only_reset_get_no_curiosity() -> None:
+    """Options add up: novelty counts in the other rows, and filler rows have no advantage."""
+    returns = []
+    for nonsense in (0.0, 7.0):
+        ppo = agent(curiosity=CuriosityConfig(weight=1.0), fillers=True,
+                    normalize_advantages="none", normalize_values=False)  # fmt: skip
+        storage = filled(ppo)
+        storage.filler = torch.zeros(T, N, dtype=torch.bool)
+        storage.filler[2, :5] = True
+        storage.terminated[2, :5] = True
+        storage.final_observations[2, :5] += nonsense
+        ppo.compute_advantages(storage)
+        assert not storage.advantages[storage.filler].any()
+        returns.append(storage.returns[~storage.filler])
+    assert torch.equal(*returns)
+    plain = agent(fillers=True, normalize_advantages="none", normalize_values=False)
+    plain.compute_advantages(storage)
+    assert (returns[0] > storage.returns[~storage.filler]).all()
+
+
+def test_filler_rows_are_left_out_of_statistics() -> None:
+    """Explained variance by numpy over the other rows; both normalisers count only these."""
+    ppo = agent(fillers=True, gamma=0.0)
+    storage = filled(ppo)
+    storage.filler = torch.rand(T, N, generator=torch.Generator().manual_seed(1)) < 0.3
+    storage.terminated.copy_(storage.filler)
+    storage.values.normal_(generator=torch.Generator().manual_seed(2))
+    storage.values[storage.filler] = 100.0
+    storage.observations[storage.filler] = 100.0
+    valid = ~storage.filler
+    rewards, values = storage.rewards[valid].numpy(), storage.values[valid].numpy()
+    wanted = 1.0 - np.var(rewards - values, ddof=1) / np.var(rewards, ddof=1)
+    metrics = ppo.update(storage)
+    assert metrics.explained_variance.item() == pytest.approx(wanted, rel=1e-4)
+    assert ppo.value_normalizer.mean.item() == pytest.approx(rewards.mean(), rel=1e-5)
+    assert ppo.observation_normalizer.count == ppo.value_normalizer.count == valid.sum()
+    seen = storage.observations[valid].mean(0).tolist()
+    assert ppo.observation_normalizer.mean.tolist() == pytest.approx(seen, rel=1e-5)
 
 
 def test_curiosity_is_saved() -> None:

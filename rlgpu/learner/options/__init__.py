@@ -58,7 +58,7 @@ def make_options(
             raise UsageError("train.curiosity.weight: curiosity about images is not available")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
-            options.append(Curiosity(config, space.size, kernels, precision, device))
+            options.append(Curiosity(config, space.size, normalizer, kernels, precision, device))
     if config.symmetry.augment:
         if mirror is None:
             raise UsageError("train.symmetry: the task does not say how it looks in a mirror")

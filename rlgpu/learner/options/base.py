@@ -15,9 +15,8 @@ class Option:
     name: str
     """In checkpoints."""
 
-    def rewards(self, storage: RolloutStorage, rewards: Tensor) -> Tensor:
-        """Returns the scaled rewards that advantages are computed from, shape [T, N]."""
-        return rewards
+    def rewards(self, storage: RolloutStorage) -> Tensor | None:
+        """Returns what is added to the scaled rewards of the task, shape [T, N]."""
 
     def prepare(self, storage: RolloutStorage) -> None:
         """Looks at a rollout whose advantages are known, before it is trained on."""

@@ -1,4 +1,4 @@
-"""Random network distillation: a reward for observations that have not been seen often.
+"""Random network distillation: a reward for reaching what has not been seen often.
 
 A network learns to predict another one that stays as it was drawn; where it has not learned to, the
 observations are new.
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import TrainConfig
+from rlgpu.learner.filler_rows import without_fillers
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options.base import Option
 from rlgpu.learner.storage import Minibatch, RolloutStorage
@@ -27,19 +28,21 @@ class Curiosity(Option):
     name = "curiosity"
 
     def __init__(
-        self, config: TrainConfig, num_observations: int, kernels: Kernels, precision: Precision,
-        device: torch.device,
+        self, config: TrainConfig, num_observations: int, normalizer: RunningNormalizer,
+        kernels: Kernels, precision: Precision, device: torch.device,
     ) -> None:  # fmt: skip
         """Builds both networks.
 
         Args:
             config: Contains ``curiosity``.
             num_observations: Width of the observations, O.
+            normalizer: The normaliser of the observations.
             kernels: Implementation of the ops.
             precision: Precision of the networks' matrix products.
             device: Device of all tensors.
         """
-        self._settings = config.curiosity
+        self._settings, self._normalizer = config.curiosity, normalizer
+        self._reached = torch.zeros(0)
         sizes = [num_observations, *self._settings.hidden_sizes, self._settings.num_features]
         self._predictor, self._drawn = (
             Layers(sizes, config, kernels, precision).to(device) for _ in range(2)
@@ -55,17 +58,18 @@ class Curiosity(Option):
         return (self._predictor(normalized) - self._drawn(normalized)).square().mean(-1)
 
     @torch.no_grad()
-    def rewards(self, storage: RolloutStorage, rewards: Tensor) -> Tensor:
-        """Adds what is new about the observations that were acted on."""
-        errors = self._error(storage.normalized_observations.flatten(0, 1))
-        self._errors.update(errors[:, None])
+    def rewards(self, storage: RolloutStorage) -> Tensor:
+        """Returns how new the observations are that the actions led to, before any reset."""
+        self._reached = self._normalizer.normalize(storage.final_observations.flatten(0, 1))
+        errors = self._error(self._reached).view_as(storage.rewards)
+        self._errors.update(without_fillers(errors, storage.filler)[..., None])
         # The offset would reward the known; the scale alone is 1 / standard deviation.
-        novelty = (errors * self._errors.scale).clamp(max=self._settings.limit).view_as(rewards)
-        return rewards + self._settings.weight * novelty
+        novelty = (errors * self._errors.scale).clamp(max=self._settings.limit)
+        return self._settings.weight * novelty
 
     def step(self, minibatch: Minibatch, stop: Tensor) -> None:
-        """Trains the predictor on the minibatch."""
-        error = self._error(minibatch.rows.normalized_observations).mean()
+        """Trains the predictor on what the minibatch's steps led to."""
+        error = self._error(self._reached[minibatch.ids]).mean()
         self._flat.backward([error], [torch.ones_like(error)])
         with torch.no_grad():
             self._optimizer.step(self._rate, stop)

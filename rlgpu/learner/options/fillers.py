@@ -1,13 +1,11 @@
 """Environments that reset in the step after an episode's end: that step is not trained on.
 
 Such a step (Gymnasium's next-step autoreset) ignores the action, has no reward and leads from the
-last observation of one episode to the first of another. Its rows get no advantage, and others take
-their places in the minibatches, whose sizes stay as they are.
+last observation of one episode to the first of another. Its rows get no advantage, statistics leave
+them out, and others take their places in the minibatches, whose sizes stay as they are.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -22,21 +20,14 @@ class Fillers(Option):
 
     name = "fillers"
 
-    def __init__(self, config: TrainConfig, denormalize: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, config: TrainConfig) -> None:
         """Prepares to replace rows.
 
         Args:
             config: Contains how advantages are normalised.
-            denormalize: Returns the critic's values in the reward's units.
         """
         self._is_global = config.normalize_advantages == "global"
-        self._denormalize = denormalize
         self._instead = torch.zeros(0)
-
-    def rewards(self, storage: RolloutStorage, rewards: Tensor) -> Tensor:
-        """Returns rewards that make the advantage of such rows 0: the values themselves."""
-        assert storage.filler is not None
-        return torch.where(storage.filler, self._denormalize(storage.values), rewards)
 
     @torch.no_grad()
     def prepare(self, storage: RolloutStorage) -> None:
