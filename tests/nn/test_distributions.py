@@ -164,6 +164,30 @@ def test_network_given_deviations_are_sampled_with_their_moments(kernels, device
     assert ((slot.actions.std(0) / std - 1).abs() < 4 / 40000**0.5).all()
 
 
+@pytest.mark.parametrize("std", [0.05, 0.5, 0.79, 0.81, 2.0, math.exp(2.0), math.exp(5.0)])
+@pytest.mark.parametrize("mean", [0.0, 0.4, -3.0])
+def test_the_entropy_of_squashed_actions_and_its_gradients_hold_for_any_spread(std, mean) -> None:
+    """H = H(x) + E[log(1 - tanh^2 x)], by integration in float64.
+
+    By parts, dE/dmean = E[-2 tanh x] and dE/dlog std = E[-2 tanh(x) (x - mean)].
+    """
+    step = min(std, 1.0) / 60
+    x = torch.arange(mean - 12 * std, mean + 12 * std, step, dtype=torch.float64)
+    weights = (-0.5 * ((x - mean) / std) ** 2).exp() * step / (std * math.sqrt(2 * math.pi))
+    log_slope = -2.0 * torch.logaddexp(x, -x) + 2.0 * math.log(2.0)
+    entropy = 0.5 * math.log(2 * math.pi * math.e) + math.log(std) + (weights * log_slope).sum()
+    by_mean = (weights * -2.0 * x.tanh()).sum()
+    by_log_std = 1.0 + (weights * -2.0 * x.tanh() * (x - mean)).sum()
+    config = TrainConfig(action_distribution="tanh_gaussian", initial_log_std=math.log(std),
+                         max_log_std=20.0)  # fmt: skip
+    ours = make_distribution(Continuous(1), config, select_kernels("fused", CPU))
+    outputs = torch.tensor([[mean]], requires_grad=True)
+    found = ours.entropy(outputs).sum()
+    gradients = torch.autograd.grad(found, (outputs, ours.log_std))
+    for got, wanted in zip((found, *gradients), (entropy, by_mean, by_log_std), strict=True):
+        assert got.item() == pytest.approx(wanted.item(), rel=1e-5, abs=2e-5)
+
+
 @pytest.mark.parametrize("entropy_coef", [0.0, 0.01])
 def test_a_parameter_of_its_own_gets_its_gradient_through_tanh(entropy_coef) -> None:
     """Without entropy bonus, squashing leaves the gradients of the surrogate as they are."""
