@@ -105,9 +105,17 @@ class Randomizer:
         return late[(now - buffers["delay"]) % places, self._rows]
 
     def _noisy(self, noise: Noise, values: Tensor, drawn: Tensor, held: Tensor) -> Tensor:
-        if noise.range:
-            values = self._applied(noise, values, drawn)
-        return self._applied(noise, values, held) if noise.range_correlated else values
+        """Returns values after one operation by the sum of both parts.
+
+        Source: IsaacGymEnvs, tasks/base/vec_task.py, ``noise_lambda``.
+        """
+        if noise.range and noise.range_correlated:
+            drawn = drawn + held
+        elif noise.range_correlated:
+            drawn = held
+        elif not noise.range:
+            return values
+        return self._applied(noise, values, drawn)
 
     def _applied(self, noise: Noise, values: Tensor, drawn: Tensor) -> Tensor:
         """Returns values after an operation by drawn numbers, as far as they are in effect."""

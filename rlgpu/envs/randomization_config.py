@@ -26,7 +26,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Noise(Spread):
-    """Noise that is drawn in every step, with a part that is drawn at resets and held."""
+    """Noise that is drawn in every step, with a part that is drawn at resets and held.
+
+    Both parts are summed before the operation, so two factors around 1 make one around 2. With a
+    schedule the factor starts from 1; IsaacGymEnvs' starts from 2.
+    """
 
     range_correlated: list[float] = field(default_factory=list)
     """Range of the part that is held during an episode."""

@@ -221,6 +221,27 @@ def test_observation_noise_has_a_part_that_is_held() -> None:
     assert abs(float((first * second).mean())) < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("operation", "wanted"), [("additive", 1.5 + 0.25 + 0.5), ("scaling", 1.5 * (0.25 + 0.5))]
+)
+def test_parts_of_noise_are_summed_before_the_operation(operation, wanted) -> None:
+    """As IsaacGymEnvs' ``op(tensor, corr + noise)``: 1.5 with parts of 0.25 and 0.5."""
+    noise = Noise(range=[0.25, 0.25], range_correlated=[0.5, 0.5], operation=operation)
+    env = make_env(actions=noise, n=1)
+    assert env._randomizer.act(torch.full((1, 12), 1.5)).tolist() == [[wanted] * 12]
+
+
+@pytest.mark.parametrize(("steps", "wanted"), [(0, 1.0), (25, 0.9375), (100, 0.75)])
+def test_a_schedule_brings_the_sum_of_both_parts_in(steps, wanted) -> None:
+    """The factor goes from 1 to 0.25 + 0.5 within 100 steps: a quarter of the way is 0.9375."""
+    noise = Noise(range=[0.25, 0.25], range_correlated=[0.5, 0.5], operation="scaling",
+                  schedule="linear", schedule_steps=100)  # fmt: skip
+    env = make_env(actions=noise, n=1)
+    env._randomizer.buffers["steps"].fill_(steps)
+    taken = env._randomizer.act(torch.ones(1, 12))
+    assert taken.flatten().tolist() == pytest.approx([wanted] * 12)
+
+
 def test_actions_are_noisy_and_late() -> None:
     """Two steps late: zero, zero, then the first action; what is observed is not delayed."""
     env = make_env(action_delay=[2, 2], n=2)
