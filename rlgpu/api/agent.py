@@ -15,7 +15,7 @@ from rlgpu.api.spaces import Spaces
 from rlgpu.config import TrainConfig, convert, nearest_key
 from rlgpu.config.limits import hints_of
 from rlgpu.config.presets import read_preset
-from rlgpu.config.resolve import check_relations, count_minibatches
+from rlgpu.config.resolve import check_normalized_rows, check_relations, count_minibatches
 from rlgpu.device import one_torch_thread
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
@@ -277,5 +277,6 @@ def _config(settings: Mapping[str, Any], num_envs: int) -> TrainConfig:
     if config.symmetry.augment or config.distillation.teacher:
         raise UsageError("symmetry and distillation need a task: use rlgpu.train")
     rows = config.horizon_length * num_envs
-    count = count_minibatches(config, num_envs)
-    return dataclasses.replace(config, minibatch_size=rows // count)
+    size = rows // count_minibatches(config, num_envs)
+    check_normalized_rows(config, rows, size)
+    return dataclasses.replace(config, minibatch_size=size)

@@ -147,6 +147,28 @@ def count_minibatches(train: TrainConfig, num_envs: int) -> int:
     return train.num_minibatches
 
 
+def check_normalized_rows(train: TrainConfig, batch_size: int, minibatch_size: int) -> None:
+    """Checks that advantages are normalised over several rows: a single one always becomes 0.
+
+    Args:
+        train: Contains how advantages are normalised.
+        batch_size: Rows of a rollout, T*N.
+        minibatch_size: Rows of a minibatch.
+
+    Raises:
+        UsageError: They are not, so that the policy would learn nothing.
+    """
+    how = train.normalize_advantages
+    rows = {"global": batch_size, "minibatch": minibatch_size}.get(how, 2)
+    if rows == 1 and not train.distillation.only:
+        kind = "a rollout" if how == "global" else "a minibatch"
+        raise UsageError(
+            f"train.normalize_advantages={how}: {kind} has one row, whose advantage becomes 0, so "
+            "the policy would learn nothing; use fewer minibatches, more environments or a longer "
+            "train.horizon_length"
+        )
+
+
 def minibatch_split(batch_size: int, minibatch_size: int, sequence_length: int = 1) -> int:
     """Returns the smallest number of equal minibatches of at most ``minibatch_size`` rows.
 
@@ -175,6 +197,7 @@ def _resolve_minibatches(config: Config, given: Collection[str]) -> tuple[Config
             f"use at most {batch_size}"
         )
     size = batch_size // count_minibatches(config.train, config.num_envs)
+    check_normalized_rows(config.train, batch_size, size)
     if config.train.num_minibatches:
         return replace(config, train=replace(config.train, minibatch_size=size)), []
     if size == wanted:

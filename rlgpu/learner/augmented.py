@@ -1,4 +1,4 @@
-"""PPO's gradients on minibatches in which copies of rows follow the rows of the rollout."""
+"""PPO's advantages and gradients on minibatches that may hold copies of rows of the rollout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,25 @@ from rlgpu.nn.distributions import Distribution
 from rlgpu.nn.distributions.base import Gradients
 from rlgpu.ops import METRICS, PpoBatch
 
+_EPS = 1e-8
 _OF_THE_ROLLOUT = [METRICS.index(name) for name in ("entropy", "approx_kl", "clip_fraction")]
+
+
+def normalized(advantages: Tensor, num_original: int | None) -> Tensor:
+    """Returns the advantages of a minibatch with mean 0 and deviation 1, shape [B].
+
+    The statistics are those of the rows of the rollout. A single row becomes 0, as it does when the
+    whole rollout is one row.
+
+    Args:
+        advantages: Shape [B].
+        num_original: As for ``ppo_gradients``.
+    """
+    original = advantages[:num_original]
+    centred = advantages - original.mean()
+    if original.shape[0] == 1:  # it has no deviation
+        return centred
+    return centred / (original.std() + _EPS)
 
 
 def ppo_gradients(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlgpu.config import TrainConfig
 from rlgpu.device import Skipping, compiled, host_may_read
-from rlgpu.learner.augmented import ppo_gradients
+from rlgpu.learner.augmented import normalized, ppo_gradients
 from rlgpu.learner.divergence import Divergence
 from rlgpu.learner.filler_rows import explained_variance, without_fillers
 from rlgpu.learner.metrics import UpdateMetrics
@@ -293,9 +293,7 @@ class Ppo:
         """Writes the gradients of the minibatch to ``flat.grads`` and returns its metrics."""
         batch, sequences, _, num_original = minibatch
         if self.config.normalize_advantages == "minibatch":
-            advantages = batch.advantages
-            centred = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-            batch = batch._replace(advantages=centred)
+            batch = batch._replace(advantages=normalized(batch.advantages, num_original))
         if sequences is None:
             outputs, values, _ = self.network(batch.normalized_observations)
         else:

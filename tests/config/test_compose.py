@@ -55,6 +55,28 @@ def test_an_odd_number_of_environments_adapts_the_minibatch_size_and_adds_a_note
     assert "a divisor of 592 rows" in result.notes[0]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        (
+            "train.normalize_advantages=minibatch",
+            "train.horizon_length=8",
+            "train.num_minibatches=8",
+        ),
+        (
+            "train.normalize_advantages=minibatch",
+            "train.horizon_length=8",
+            "train.minibatch_size=1",
+        ),
+        ("train.normalize_advantages=global", "train.horizon_length=1"),
+    ],
+)
+def test_advantages_are_not_normalised_row_by_row(words) -> None:
+    """The only row of a minibatch, or of a rollout, would have an advantage of 0."""
+    with pytest.raises(UsageError, match="normalize_advantages"):
+        composed("task=Cartpole", "num_envs=1", *words)
+
+
 def test_playing_uses_few_environments() -> None:
     """Sixteen, unless num_envs is given."""
     assert composed("test=True").config.num_envs == 16

@@ -253,6 +253,34 @@ def test_mirrored_rows_have_half_of_the_gradient() -> None:
     torch.testing.assert_close(found, ppo.flat.grads, rtol=1e-4, atol=1e-6)
 
 
+def test_a_single_row_is_normalised_to_nothing() -> None:
+    """A minibatch of one row has no deviation; its critic learns, and no gradient is NaN."""
+    ppo = agent(normalize_advantages="minibatch")
+    storage = filled(ppo)
+    ppo.num_minibatches = T * N
+    before = ppo.flat.params.clone()
+    metrics = ppo.update(storage)
+    assert metrics.nonfinite_steps == 0
+    assert metrics.epochs == 2
+    assert metrics.surrogate_loss == 0
+    assert not torch.equal(before, ppo.flat.params)
+
+
+def test_mirrored_rows_share_the_normalised_advantage_of_theirs() -> None:
+    """By the mean and the standard deviation of the rows of the rollout alone."""
+    ppo = agent(mirror, symmetry=SymmetryConfig(augment=True), normalize_advantages="minibatch")
+    seen, loss = [], ppo.kernels.gaussian_ppo_loss
+
+    def spy(mean, log_std, values, batch, *rest):
+        seen.append(batch.advantages.numpy().copy())
+        return loss(mean, log_std, values, batch, *rest)
+
+    ppo.distribution._kernels = ppo.kernels._replace(gaussian_ppo_loss=spy)
+    ppo.update(filled(ppo))
+    assert seen[0] == pytest.approx(seen[1])
+    assert np.std(seen[0], ddof=1) == pytest.approx(1.0, rel=1e-5)
+
+
 def test_symmetry_needs_a_task_that_says_it() -> None:
     """And a policy whose parameters are mirrored as actions are."""
     chosen = SymmetryConfig(augment=True)
