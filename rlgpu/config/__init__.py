@@ -1,5 +1,6 @@
 """The configuration: its typed schema, and composing it from files and the command line."""
 
+from rlgpu.config.algorithms import check_used, without_unused
 from rlgpu.config.compose import Composed, check_words, compose
 from rlgpu.config.keys import Key, help_text, keys_of, leaves, nearest_key
 from rlgpu.config.limits import (
@@ -37,6 +38,7 @@ __all__ = [
     "Span",
     "Text",
     "TrainConfig",
+    "check_used",
     "check_words",
     "compose",
     "convert",
@@ -51,5 +53,6 @@ __all__ = [
     "read_file",
     "read_words",
     "task_name",
+    "without_unused",
     "yaml_text",
 ]

@@ -6,6 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from rlgpu.config.algorithms import check_used
 from rlgpu.config.schema import Config, TrainConfig
 from rlgpu.errors import UsageError
 
@@ -32,6 +33,8 @@ def resolve(
     if "max_iterations" not in explicit:
         config = replace(config, max_iterations=config.train.max_iterations)
     check_relations(config.train)
+    if not config.test:
+        check_used(config.train, config.algorithm)
     config = _resolve_devices(config, devices)
     if config.seed == -1:
         drawn = random.SystemRandom().randrange(10000)

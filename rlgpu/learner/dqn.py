@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlgpu.config import TrainConfig
+from rlgpu.config import TrainConfig, check_used
 from rlgpu.errors import UsageError
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
@@ -91,12 +91,13 @@ class Dqn:
             precision: Precision of the networks' matrix products.
 
         Raises:
-            UsageError: The actions are not one choice, or the network is recurrent.
+            UsageError: The actions are not one choice, or a setting has no effect.
         """
         if not isinstance(action_space, Discrete) or action_space.size != 1:
             raise UsageError("algorithm=DQN takes tasks with one discrete action; use PPO")
         if config.memory != "none":
             raise UsageError(f"train.memory={config.memory}: DQN has no memory; use algorithm=PPO")
+        check_used(config, "DQN")
         self.config, self.kernels, self.device = config, kernels, device
         self.observation_space, self.max_iterations = observation_space, max_iterations
         with torch.random.fork_rng(devices=[]):
@@ -132,6 +133,13 @@ class Dqn:
             self.device, pixels=space.dtype == "uint8",
         )  # fmt: skip
         self._replay = Replay(storage, self.config.dqn.buffer_size)
+        held = self._replay.num_slots * num_envs
+        if held < self.config.dqn.learning_starts:
+            raise UsageError(
+                f"train.dqn.learning_starts={self.config.dqn.learning_starts}: the replay buffer "
+                f"holds {held} transitions, so learning would never start; use a larger "
+                "train.dqn.buffer_size"
+            )
         return storage
 
     def _exploration(self) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlgpu.config import Config, DqnConfig, TrainConfig
+from rlgpu.config import Config, DqnConfig, TrainConfig, without_unused
 from rlgpu.envs import ForeignTask, Task, VecEnv, explained, observation_space_of, scene_of
 from rlgpu.errors import UsageError, first_line
 from rlgpu.learner import Agent, Dqn, Ppo
@@ -86,8 +86,11 @@ def make_agent(config: Config, env: VecEnv) -> Agent:
     """
     if config.algorithm == "PPO":
         return make_ppo(config, env)
+    train = config.train
+    if config.test:  # an earlier version trained with whatever was given
+        train = without_unused(train, "DQN")
     return Dqn(
-        config.train, env.observation_space, env.action_space,
+        train, env.observation_space, env.action_space,
         max_iterations=config.max_iterations, num_envs=config.num_envs, kernels=_kernels(config),
         device=torch.device(config.rl_device), seed=config.seed, precision=config.precision,
     )  # fmt: skip
@@ -191,8 +194,8 @@ def load_trained(
         train = TrainConfig(**settings, dqn=dqn)
         if saved["algorithm"] == "DQN":
             policy = Dqn(
-                train, space, env.action_space, max_iterations=1, num_envs=1, kernels=kernels,
-                device=device, seed=0, precision=precision,
+                without_unused(train, "DQN"), space, env.action_space, max_iterations=1,
+                num_envs=1, kernels=kernels, device=device, seed=0, precision=precision,
             )  # fmt: skip
         else:
             policy = Ppo(

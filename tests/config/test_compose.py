@@ -77,6 +77,21 @@ def test_advantages_are_not_normalised_row_by_row(words) -> None:
         composed("task=Cartpole", "num_envs=1", *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("algorithm=DQN", "train=GymDQN", "train.entropy_coef=0.01"), "entropy_coef=0.01 has no"),
+        (("algorithm=DQN", "train=GymDQN", "preset=cleanrl"), "have no effect with algorithm=DQN"),
+        (("train.dqn.n_step=5",), r"dqn\.n_step=5 has no effect with algorithm=PPO"),
+    ],
+)
+def test_settings_of_the_other_algorithm_are_refused(words, said) -> None:
+    """They would change nothing, without a word."""
+    with pytest.raises(UsageError, match=said):
+        composed(*words)
+    assert composed(*words, "test=True").config.test
+
+
 def test_playing_uses_few_environments() -> None:
     """Sixteen, unless num_envs is given."""
     assert composed("test=True").config.num_envs == 16

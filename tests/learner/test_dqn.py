@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from rlgpu.config import TrainConfig
-from rlgpu.config.schema import DqnConfig
+from rlgpu.config.schema import (
+    CuriosityConfig,
+    DistillationConfig,
+    DqnConfig,
+    SymmetryConfig,
+)
 from rlgpu.errors import UsageError
 from rlgpu.learner import Dqn, RolloutStorage
 from rlgpu.learner.replay import Replay
@@ -16,6 +21,11 @@ from rlgpu.ops import select_kernels
 from rlgpu.spaces import Continuous, Discrete, ObservationSpace, Part, numbers
 
 CPU = torch.device("cpu")
+CHANGED = {
+    "activation": "tanh", "hidden_sizes": [8], "schedule": "linear", "weight_init": "orthogonal",
+    "max_grad_norm": 1e-3, "adam_eps": 1.0, "minibatch_size": 16, "horizon_length": 6,
+}  # fmt: skip
+"""Another value of each setting that a number does not do for."""
 T, N = 4, 3
 
 
@@ -158,6 +168,13 @@ def test_nothing_is_learned_before_enough_is_known() -> None:
     assert not torch.equal(ours.flat.params, before)
 
 
+def test_a_buffer_too_small_to_start_is_refused() -> None:
+    """It holds 24 transitions, two rollouts of 12, and waits for 25."""
+    agent(learning_starts=24, buffer_size=20).new_storage(N)
+    with pytest.raises(UsageError, match="learning_starts=25"):
+        agent(learning_starts=25, buffer_size=20).new_storage(N)
+
+
 @pytest.mark.parametrize("dueling", [False, True])
 def test_it_learns_which_choice_pays(dueling) -> None:
     """Choice 2 where the observation is positive, else 0; each episode is one step."""
@@ -202,9 +219,51 @@ def test_weights_alone_include_those_that_targets_come_from() -> None:
         ({"actions": Continuous(2)}, "takes tasks with one discrete action"),
         ({"actions": Discrete((2, 2))}, "takes tasks with one discrete action"),
         ({"memory": "gru"}, "DQN has no memory"),
+        ({"num_epochs": 7}, r"train\.num_epochs=7 has no effect"),
+        ({"curiosity": CuriosityConfig(weight=0.5)}, r"train\.curiosity\.weight=0\.5 has no"),
+        ({"symmetry": SymmetryConfig(augment=True)}, r"train\.symmetry\.augment=True has no"),
+        ({"distillation": DistillationConfig("a.pth")}, r"train\.distillation\.teacher=a"),
+        ({"schedule": "adaptive"}, r"train\.schedule=adaptive has no effect"),
+        ({"separate": True, "gae_lambda": 0.9}, r"train\.separate=True have no effect"),
     ],
 )
 def test_what_it_does_not_do_is_refused(changes, said) -> None:
     """With what to do instead."""
     with pytest.raises(UsageError, match=said):
         agent(**changes)
+
+
+def test_every_setting_that_is_not_refused_changes_training() -> None:
+    """Each key of ``train`` by its default and another value, over five iterations.
+
+    What only the trainer reads, or what images alone need, is left out.
+    """
+    others = {
+        "max_iterations", "save_every", "keep_checkpoints", "init_at_random_ep_len",
+        "image_channels", "image_kernels", "image_strides", "image_features", "min_learning_rate",
+    }  # fmt: skip
+    another = {str: "x", bool: None, float: 0.5, int: 2}
+
+    def trained(**changes) -> torch.Tensor:
+        ours, g = agent(**changes), torch.Generator().manual_seed(0)
+        storage = ours.new_storage(N)
+        for _ in range(5):
+            for t in range(len(storage.observations)):
+                storage.observations[t] = torch.randn(N, 2, generator=g)
+                ours.act(storage, t)
+                storage.rewards[t] = 3.0 * torch.randn(N, generator=g)
+            ours.update(storage)
+        return ours.flat.params
+
+    usual = trained()
+    for field in dataclasses.fields(TrainConfig):
+        value = getattr(agent().config, field.name)
+        if field.name in others or dataclasses.is_dataclass(value):
+            continue
+        choice = CHANGED.get(field.name, another.get(type(value)))
+        changed = (not value) if isinstance(value, bool) else choice
+        try:
+            found = trained(**{field.name: changed})
+        except UsageError:
+            continue
+        assert found.shape != usual.shape or not torch.equal(found, usual), field.name
