@@ -46,6 +46,7 @@ from rlgpu.training import (
     check_compatible,
     check_resumable,
     create_run_folder,
+    describe_changed_schedules,
     find_checkpoint,
     last_good,
     load_checkpoint,
@@ -177,6 +178,8 @@ def _train(
         if path and content and resuming:
             trainer.best_return = carry_best_over(path, content, folder)
             console.print(f"resuming {path} after iteration {trainer.iteration}")
+            for line in describe_changed_schedules(content, config):
+                console.print(line)
         elif path:
             console.print(f"starting from the weights of {path}")
         console.print(f"{title}, writing to {folder}")

@@ -19,7 +19,7 @@ from rlgpu.errors import UsageError
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.replay import Replay, Transitions
-from rlgpu.learner.schedules import anneal
+from rlgpu.learner.schedules import anneal, exploration_rate
 from rlgpu.learner.storage import RolloutStorage
 from rlgpu.nn import FlatParameters, RunningNormalizer, Tower
 from rlgpu.nn.distributions import Categorical, uniform_noise
@@ -142,13 +142,6 @@ class Dqn:
             )
         return storage
 
-    def _exploration(self) -> Tensor:
-        """Returns the probability of a random choice, falling linearly, shape []."""
-        dqn = self.config.dqn
-        part = self.iteration / max(self.max_iterations * dqn.exploration_fraction, 1e-9)
-        change = dqn.final_exploration - dqn.initial_exploration
-        return dqn.initial_exploration + change * part.clamp(max=1.0)
-
     @torch.no_grad()
     def act(self, storage: RolloutStorage, t: int) -> Tensor:
         """Chooses the best action or, sometimes, any; stores the results in slot ``t``."""
@@ -156,7 +149,8 @@ class Dqn:
             storage.observations[t], out=storage.normalized_observations[t]
         )
         values = self.network(normalized)
-        best, rate = values.argmax(-1, keepdim=True), self._exploration()
+        best = values.argmax(-1, keepdim=True)
+        rate = exploration_rate(self.config.dqn, self.iteration, self.max_iterations)
         allowed = values.isfinite()
         probs = rate * allowed / allowed.sum(-1, keepdim=True)
         probs = probs.scatter_add(-1, best, (1.0 - rate).expand_as(best))

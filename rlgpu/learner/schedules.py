@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlgpu.config import TrainConfig
+from rlgpu.config import DqnConfig, TrainConfig
 
 LEAST_SHARE = 0.01
 """Least share of the linear rate that ``back_off`` goes down to."""
@@ -50,6 +50,19 @@ def linear_learning_rate(
     """
     remaining = (1.0 - iteration / max(max_iterations - 1, 1)).clamp(min=0.0)
     return minimum + (initial - minimum) * remaining
+
+
+def exploration_rate(dqn: DqnConfig, iteration: Tensor, max_iterations: int) -> Tensor:
+    """Returns the probability of a random choice, which falls linearly, shape [].
+
+    Args:
+        dqn: Contains both ends and the part of the run in between.
+        iteration: Iterations completed, shape [].
+        max_iterations: Total iterations of the run.
+    """
+    part = iteration / max(max_iterations * dqn.exploration_fraction, 1e-9)
+    change = dqn.final_exploration - dqn.initial_exploration
+    return dqn.initial_exploration + change * part.clamp(max=1.0)
 
 
 def back_off(

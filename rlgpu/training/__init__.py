@@ -11,6 +11,7 @@ from rlgpu.training.checkpoint import (
 from rlgpu.training.console import Display
 from rlgpu.training.episodes import EpisodeStatistics
 from rlgpu.training.origin import origin_of
+from rlgpu.training.resumed_schedules import describe_changed_schedules
 from rlgpu.training.run_folder import (
     create_run_folder,
     last_good,
@@ -28,6 +29,7 @@ __all__ = [
     "check_compatible",
     "check_resumable",
     "create_run_folder",
+    "describe_changed_schedules",
     "find_checkpoint",
     "last_good",
     "load_checkpoint",
