@@ -87,6 +87,7 @@ class Legged(Task):
             raise ValueError(f"expected joints {tuple(self.default_joint_pos)}")
         config, device, n = self.config, sim.device, sim.num_envs
         self._sim, self._step_dt = sim, config.timing().step_dt
+        self._command_steps = max(round(config.commands.resampling_time / self._step_dt), 1)
         self._default = torch.tensor(list(self.default_joint_pos.values()), device=device)
         self._start_height = torch.tensor([0.0, 0.0, config.start_height], device=device)
         self._upright = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).repeat(n, 1)
@@ -120,6 +121,7 @@ class Legged(Task):
         self.buffers["touching"] = torch.zeros(n, feet, dtype=torch.bool, device=device)
         self.buffers |= self.ground.bind(n, device)
         self.buffers["age"] = torch.zeros(n, dtype=torch.int64, device=device)
+        self.buffers["asked"] = torch.zeros(n, device=device)
         self.buffers["steps"] = torch.zeros((), dtype=torch.int64, device=device)
         third = ranges.heading if ranges.follow_heading else ranges.ang_vel_yaw
         limits = torch.tensor([ranges.lin_vel_x, ranges.lin_vel_y, third], device=device)
@@ -159,8 +161,8 @@ class Legged(Task):
         config, buffers = self.config, self.buffers
         buffers["age"] += 1
         buffers["steps"] += 1
-        interval = max(round(config.commands.resampling_time / self._step_dt), 1)
-        due = buffers["age"] % interval == 0
+        due = buffers["age"] % self._command_steps == 0
+        buffers["asked"] += self._command_steps * self._asked_speed() * due
         new = self._commands_of(self._drawn[:, :3])
         buffers["commands"].copy_(torch.where(due[:, None], new, buffers["commands"]))
         self._follow_heading(state)
@@ -170,6 +172,10 @@ class Legged(Task):
             velocity = state.root_lin_vel_w.clone()
             velocity[:, :2] = config.pushes.max_speed * self._drawn[:, 3:5]
             self._sim.set_root_velocity(mask, velocity, state.root_ang_vel_w.clone())
+
+    def _asked_speed(self) -> Tensor:
+        """Returns the horizontal speed that the current command asks for [m/s], shape [N]."""
+        return self.buffers["commands"][:, :2].norm(dim=-1)
 
     def _commands_of(self, drawn: Tensor) -> Tensor:
         """Returns commands of numbers in [-1, 1): x, y, yaw velocity and heading, [N, 3 -> 4]."""
@@ -306,11 +312,15 @@ class Legged(Task):
 
     def _draw_starts(self, generator: torch.Generator) -> Tensor:
         """Returns the ground on which robots would start anew, shape [N, 3]."""
-        state, buffers = self._sim.state, self.buffers
-        asked = buffers["commands"][:, :2].norm(dim=-1) * self._step_dt
+        state, age = self._sim.state, self.buffers["age"]
+        # A command that was drawn in this step has been followed for no step.
+        asked = self.buffers["asked"] + self._asked_speed() * (age % self._command_steps)
+        mean_speed = asked / age.clamp(min=1)
         walked = self.ground.walked(state.root_pos_w)
-        wanted = asked * self.config.episode_length
-        return self.ground.draw_levels(walked, wanted, buffers["age"] > 0, generator)
+        wanted = mean_speed * self._step_dt * self.config.episode_length
+        # The engine has moved diverged robots, so where they are says nothing.
+        judged = (age > 0) & ~state.diverged
+        return self.ground.draw_levels(walked, wanted, judged, generator)
 
     def after_reset(self, state: SimState, mask: Tensor) -> None:
         """Begins episodes: new commands, nothing remembered."""
@@ -318,7 +328,8 @@ class Legged(Task):
         buffers["commands"].copy_(torch.where(chosen, self._new_commands, buffers["commands"]))
         for name in ("last_actions", "last_joint_vel", "air_time", "touching"):
             buffers[name].masked_fill_(chosen, 0)
-        buffers["age"].masked_fill_(mask, 0)
+        for name in ("age", "asked"):
+            buffers[name].masked_fill_(mask, 0)
         self.ground.settle(mask)
         self._follow_heading(state)
 

@@ -97,14 +97,14 @@ class Ground:
         return {"terrain_level": self.level, "origins": self._origins}
 
     def draw_levels(
-        self, walked: Tensor, wanted: Tensor, begun: Tensor, generator: torch.Generator
+        self, walked: Tensor, wanted: Tensor, judged: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Returns where every robot would start anew, shape [N, 3].
 
         Args:
             walked: Distance from where it started [m], shape [N].
             wanted: Distance that its commands asked for [m], shape [N].
-            begun: Whether it has taken a step, shape [N], bool.
+            judged: Whether its level may change, shape [N], bool.
             generator: For robots that have mastered the last level.
         """
         if self._map is None or not self.settings.curriculum:
@@ -112,7 +112,7 @@ class Ground:
         top, settings = self.settings.num_levels, self.settings
         up = walked > settings.tile_size / 2
         down = (walked < settings.demotion * wanted) & ~up
-        level = (self.level + (up & begun).long() - (down & begun).long()).clamp(min=0)
+        level = (self.level + (up & judged).long() - (down & judged).long()).clamp(min=0)
         anywhere = torch.randint(0, top, level.shape, generator=generator, device=level.device)
         self._next.copy_(torch.where(level >= top, anywhere, level))
         return self._starts[self._next, self._column]

@@ -267,6 +267,57 @@ def test_robots_climb_levels_by_walking() -> None:
     )
 
 
+def judged_levels(env: VecEnv, *, walked: float) -> list[int]:
+    """Puts robots some way off their start on level 1 and ends their episodes in one step."""
+    ground = env.task.ground
+    ground.level.fill_(1)
+    ground.settle(torch.zeros(env.num_envs, dtype=torch.bool))
+    positions = ground._origins + torch.tensor([walked, 0.0, 5.0])
+    standing(env, root_pos_w=[0.0, 0.0, 0.0])
+    env.sim.state.root_pos_w.copy_(positions)
+    everyone = torch.ones(env.num_envs, dtype=torch.bool)
+    env._reset(everyone, env.task.reset_state(env.generator))
+    return ground.level.tolist()
+
+
+def test_the_curriculum_judges_by_the_commands_that_were_followed() -> None:
+    """Told to stand until the last step, then redrawn; told to stand for half of the episode."""
+    words = (*QUIET, *SMALL, "task.commands.resampling_time=10", "task.commands.dead_zone=0")
+    env = make_env("AnymalTerrain", *words, n=16)
+    commands, age = env.task.buffers["commands"], env.task.buffers["age"]
+
+    def follow(speed: float, steps: int) -> None:
+        commands.copy_(torch.tensor([speed, 0.0, 0.0, 0.0]))
+        for _ in range(steps):
+            env.task.draw(env.generator)
+            env.task.advance(env.sim.state)
+
+    follow(0.0, 500)
+    assert commands[:, :2].norm(dim=-1).min() > 0.0  # redrawn after 10 s
+    assert judged_levels(env, walked=0.0) == [1] * 16
+    # 10 m in 20 s, a quarter of which is enough: 2.6 m are, 2.4 m are not.
+    for walked, level in ((2.6, 1), (2.4, 0)):
+        follow(0.0, 500)
+        follow(1.0, 500)
+        assert age.tolist() == [1000] * 16
+        assert judged_levels(env, walked=walked) == [level] * 16
+
+
+def test_a_diverged_robot_keeps_its_level() -> None:
+    """The engine restarts it at the map's corner, far from where the robot was."""
+    env = make_env("AnymalTerrain", *QUIET, *SMALL, n=4)
+    env.task.buffers["age"].fill_(10)
+    env.task.ground.level.fill_(1)
+    env.task.ground.settle(torch.zeros(4, dtype=torch.bool))
+    env.sim.worlds.array("qvel")[:2] = math.nan
+    step = env.step(torch.zeros(4, 12))
+    assert env.counts.diverged == 2
+    assert step.terminated[:2].tolist() == [True, True]
+    assert env.task.ground.level[:2].tolist() == [1, 1]
+    away = env.sim.state.root_pos_w[:2, :2] - env.task.ground._starts[1, :2, :2]
+    assert away.norm(dim=-1).max() < 1.0
+
+
 def test_training_state_continues_on_the_same_ground() -> None:
     """Levels and origins are saved with the rest."""
     env, other = (make_env("AnymalTerrain", *SMALL, n=3) for _ in range(2))
