@@ -260,7 +260,7 @@ class Legged(Task):
             landed=landed, phase=(age / GAIT_PERIOD + self._foot_offsets) % 1.0,
             terminated=self._failed(state, gravity_b), step_dt=self._step_dt,
             tracking_sigma=config.tracking_sigma, base_height_target=config.base_height_target,
-            max_contact_force=config.max_contact_force,
+            max_contact_force=config.max_contact_force, ground=self.ground.below,
         )  # fmt: skip
 
     def base_height(self, state: SimState) -> Tensor:

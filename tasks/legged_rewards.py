@@ -16,6 +16,11 @@ from torch import Tensor
 from rlgpu.sim import SimState
 
 
+def flat_ground(points_w: Tensor) -> Tensor:
+    """Returns the height of a plane at points [m], [..., 2] -> [...]."""
+    return torch.zeros_like(points_w[..., 0])
+
+
 class Moment(NamedTuple):
     """What the terms are functions of: the state after a step, and the step before it."""
 
@@ -61,6 +66,8 @@ class Moment(NamedTuple):
     """Wanted height of the base [m]."""
     max_contact_force: float
     """Force on a foot beyond which ``feet_contact_forces`` counts [N]."""
+    ground: Callable[[Tensor], Tensor] = flat_ground
+    """Function that returns the ground's height at points [m], [..., 2] -> [...]."""
 
     def foot_forces_w(self) -> Tensor:
         """Returns contact forces on the feet [N], shape [N, F, 3]."""
@@ -110,7 +117,7 @@ class RewardScales:
     contact: float = 0.0
     """Feet that are on the ground when their phase says so, and off it when not."""
     feet_swing_height: float = 0.0
-    """Squared difference of feet in the air to a height of 8 cm."""
+    """Squared difference of feet in the air to a height of 8 cm above the ground."""
     contact_no_vel: float = 0.0
     """Squared velocities of feet on the ground."""
     hip_pos: float = 0.0
@@ -222,9 +229,10 @@ def contact(m: Moment) -> Tensor:
 
 
 def feet_swing_height(m: Moment) -> Tensor:
-    """Returns the squared difference to 8 cm of the height of feet that touch nothing."""
+    """Returns the squared difference to 8 cm above the ground of feet that touch nothing."""
     swinging = m.foot_forces_w().norm(dim=-1) <= 1.0
-    height = m.state.body_pos_w[:, m.foot_ids, 2]
+    feet_w = m.state.body_pos_w[:, m.foot_ids]
+    height = feet_w[..., 2] - m.ground(feet_w[..., :2])
     return ((height - 0.08).square() * swinging).sum(-1)
 
 

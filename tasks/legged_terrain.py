@@ -14,6 +14,7 @@ from torch import Tensor
 from rlgpu.config import Count, Fraction, NonNegative, Positive, Range
 from rlgpu.rotations import yaw_of
 from rlgpu.terrain import HeightField, grid_points, make_map
+from tasks.legged_rewards import flat_ground
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Ground:
 
     def below(self, points_w: Tensor) -> Tensor:
         """Returns the ground's height at points [m], [..., 2] -> [...]."""
-        return torch.zeros_like(points_w[..., 0]) if self._map is None else self._sample(points_w)
+        return flat_ground(points_w) if self._map is None else self._sample(points_w)
 
 
 def around(quat_w: Tensor, pos_w: Tensor, points: Tensor) -> Tensor:

@@ -35,6 +35,11 @@ def standing(env: VecEnv, **values) -> torch.Tensor:
 
 QUIET = ("task.noise.level=0", "task.pushes.interval=0", "task.commands.follow_heading=False")
 SMALL = ("task.terrain.num_levels=3", "task.terrain.num_columns=2", "task.terrain.border=3")
+STAIRS = (
+    "task.terrain.proportions.stairs_down=1", "task.terrain.proportions.stairs_up=0",
+    "task.terrain.proportions.smooth_slope=0", "task.terrain.proportions.rough_slope=0",
+    "task.terrain.proportions.blocks=0",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -231,11 +236,7 @@ def test_the_reward_is_the_clipped_sum_of_its_terms() -> None:
 
 def test_heights_around_a_robot_are_observed() -> None:
     """On a flat tile at the robot's height less 0.5 m, times 5; ahead of stairs, the stairs."""
-    env = make_env(
-        "AnymalTerrain", *QUIET, *SMALL, "task.terrain.proportions.stairs_down=1",
-        *(f"task.terrain.proportions.{k}=0" for k in
-          ("smooth_slope", "rough_slope", "stairs_up", "blocks")), n=1,
-    )  # fmt: skip
+    env = make_env("AnymalTerrain", *QUIET, *SMALL, *STAIRS, n=1)
     start = env.task.ground._starts[0, 0].clone()
     x, y, z = start.tolist()
     row = standing(env, root_pos_w=[x, y, z + 0.62])[0]
@@ -265,6 +266,20 @@ def test_robots_climb_levels_by_walking() -> None:
     torch.testing.assert_close(
         env.sim.state.root_pos_w[0], ground._starts[1, 0] + torch.tensor([0, 0, 0.62])
     )
+
+
+def test_swinging_feet_are_measured_above_the_ground_below_them() -> None:
+    """A G1 in the air, 1.2 m above a plane or a platform of stairs, has the same reward."""
+    rewards = []
+    for words in ((), ("task.terrain.kind=rough", *SMALL, *STAIRS)):
+        env = make_env("G1", *QUIET, *words, n=1)
+        x, y, z = env.task.ground._starts[2, 0].tolist() if words else (0.0, 0.0, 0.0)
+        standing(env, root_pos_w=[x, y, z + 1.2])
+        env.step(torch.zeros(1, 12))
+        rewards.append(float(env.reported["reward_feet_swing_height"]))
+    assert z > 1.0
+    assert rewards[0] < -1.0
+    assert rewards[1] == pytest.approx(rewards[0], rel=1e-3)
 
 
 def judged_levels(env: VecEnv, *, walked: float) -> list[int]:

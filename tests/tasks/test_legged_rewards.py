@@ -24,6 +24,11 @@ def state(**values) -> SimState:
     return SimState(**fields | {k: torch.tensor(v)[None] for k, v in values.items()})
 
 
+def slope(points: torch.Tensor) -> torch.Tensor:
+    """Returns heights of ground that rises by 10 cm for each metre along x, and is 0 at x = 0."""
+    return 0.1 * points[..., 0]
+
+
 def moment(state: SimState | None = None, **values) -> Moment:
     """Returns a moment of one robot at rest, upright, told to stand."""
     usual = {
@@ -38,7 +43,7 @@ def moment(state: SimState | None = None, **values) -> Moment:
         soft_lower=torch.tensor([-1.0, -math.inf]), soft_upper=torch.tensor([1.0, math.inf]),
         foot_ids=torch.tensor([1, 2]), collision_ids=torch.tensor([0, 1]),
         hip_ids=torch.tensor([1]), step_dt=0.02, tracking_sigma=0.25, base_height_target=0.25,
-        max_contact_force=100.0, **rows,
+        max_contact_force=100.0, ground=slope, **rows,
     )  # fmt: skip
 
 
@@ -90,6 +95,11 @@ CASES = [
             "body_pos_w": [[0.0] * 3, [0.0, 0.0, 0.5], [0.0, 0.0, 0.18]],
         },
         0.01,
+    ),
+    # On ground at 30 cm, a foot at 18 cm is 12 cm in it, and one at 48 cm 18 cm above: 0.04 + 0.01
+    (
+        "feet_swing_height", {},
+        {"body_pos_w": [[0.0] * 3, [3.0, 1.0, 0.18], [3.0, -1.0, 0.48]]}, 0.05,
     ),
     (
         "contact_no_vel", {},
