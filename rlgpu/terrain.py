@@ -1,12 +1,22 @@
 """Uneven ground: tiles of slopes, stairs, blocks, stones and rough patches, in rising levels.
 
 A tile is a square of heights with a flat platform in its middle, where a robot starts; a map puts
-tiles side by side, one row for each level. Source: legged_gym, utils/terrain.py, whose sizes the
-levels have.
+tiles side by side, one row for each level.
+
+Source: legged_gym, utils/terrain.py, whose sizes the levels have. Differences in rlgpu:
+
+* The ground is a height field, so a wall such as a stair's riser leans over one sample, 10 cm. The
+  source's mesh moves vertices to make walls vertical.
+* Heights are not rounded to 5 mm.
+* Slopes have one grade everywhere and go up or down at random, also the rough ones. The source's
+  flatten towards the corners; half of its smooth ones go down, none of its rough ones.
+* Stones leave a platform of 2 m instead of 4 m, and the gaps between them are 1 m deep, not 10 m.
+* There are no tiles with a single wide gap or a pit.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,7 +29,9 @@ Heights = NDArray[np.float32]
 SPACING = 0.1
 """Distance between samples [m]."""
 PLATFORM = 3.0
-"""Side of the flat middle of a tile [m]; 1 m among stones."""
+"""Largest side of the flat middle of a tile [m]."""
+START_AREA = 2.0
+"""Side of the area in the middle whose highest point is where robots start [m]."""
 
 
 class HeightField(NamedTuple):
@@ -85,10 +97,11 @@ def make_map(
     kinds = _spread(proportions, num_columns)
     for level in range(num_levels):
         for column, kind in enumerate(kinds):
-            heights = KINDS[kind](side, level / max(num_levels - 1, 1), rng)
+            heights = KINDS[kind](side, level / num_levels, rng)
             x, y = edge + level * side, edge + column * side
             grid[x : x + side, y : y + side] = heights
-            middle = slice(side // 2 - 10, side // 2 + 10)
+            half = _samples(START_AREA / 2)
+            middle = slice(side // 2 - half, side // 2 + half)
             start = ((level + 0.5) * tile, (column + 0.5) * tile, heights[middle, middle].max())
             starts[level, column] = start
     field = HeightField(grid.astype(np.float32), (-border, -border))
@@ -124,14 +137,23 @@ def slope(side: int, grade: float) -> Heights:
 def stairs(side: int, step_height: float, step_width: float = 0.31) -> Heights:
     """Returns stairs that go up to the middle, or down for a negative height.
 
+    As in the source, steps are whole samples wide and go on until the platform is at most 3 m wide.
+
     Args:
         side: Samples along a side.
         step_height: Height of a step [m].
-        step_width: Width of a step [m].
+        step_width: Width of a step [m]; 31 cm are 3 samples.
     """
-    distance = _distance(side)
-    run = distance.max() - np.maximum(distance, PLATFORM / 2)
-    return (step_height * np.floor(run / step_width + 1e-6)).astype(np.float32)
+    width, platform = max(_samples(step_width), 1), _samples(PLATFORM)
+    count = max(math.ceil((side - platform) / (2 * width)), 0)
+    along = np.minimum(np.arange(side), np.arange(side)[::-1])  # samples from the nearer edge
+    from_edge = np.minimum(along[:, None], along[None, :])
+    return (step_height * np.minimum(from_edge // width, count)).astype(np.float32)
+
+
+def _samples(length: float) -> int:
+    """Returns the number of whole samples in a length [m]."""
+    return int(length / SPACING + 1e-6)
 
 
 def blocks(side: int, height: float, rng: np.random.Generator, *, count: int = 20) -> Heights:
@@ -158,16 +180,16 @@ def stones(side: int, size: float, gap: float, rng: np.random.Generator) -> Heig
     Args:
         side: Samples along a side.
         size: Side of a stone [m].
-        gap: Distance between stones [m].
+        gap: Distance between stones [m], in whole samples.
         rng: How rows of stones are shifted.
     """
     heights = np.full((side, side), -1.0, dtype=np.float32)
-    wide, between = max(round(size / SPACING), 1), max(round(gap / SPACING), 1)
+    wide, between = max(_samples(size), 1), _samples(gap)
     for x in range(0, side, wide + between):
         shift = int(rng.integers(0, wide))
         for y in range(-shift, side, wide + between):
             heights[x : x + wide, max(y, 0) : max(y + wide, 0)] = 0.0
-    heights[_distance(side) < 0.5] = 0.0
+    heights[_distance(side) < START_AREA / 2] = 0.0
     return heights
 
 
@@ -210,7 +232,7 @@ def _blocks(side: int, level: float, rng: np.random.Generator) -> Heights:
 
 
 def _stones(side: int, level: float, rng: np.random.Generator) -> Heights:
-    return stones(side, 1.5 * (1.05 - level), 0.1 if level else SPACING, rng)
+    return stones(side, 1.5 * (1.05 - level), 0.1 if level else 0.05, rng)
 
 
 KINDS: Mapping[str, Callable[[int, float, np.random.Generator], Heights]] = {
@@ -221,7 +243,7 @@ KINDS: Mapping[str, Callable[[int, float, np.random.Generator], Heights]] = {
     "blocks": _blocks,
     "stones": _stones,
 }
-"""Kinds of tiles: functions of samples along a side, level from 0 to 1, and random numbers."""
+"""Kinds of tiles: functions of samples along a side, difficulty in [0, 1), and random numbers."""
 
 
 def grid_points(xs: Sequence[float], ys: Sequence[float]) -> Tensor:

@@ -4,7 +4,10 @@ Source: IsaacGymEnvs, tasks/anymal_terrain.py; values in cfg/task/AnymalTerrain.
 rlgpu:
 
 * Four physics steps in a control step; the source takes a fifth (IsaacGymEnvs, issue 60).
-* The map's tiles are legged_gym's; heights are interpolated between samples.
+* The map's tiles are legged_gym's, as rlgpu/terrain.py has them. At difficulty d, from 0 on the
+  first of 10 levels to 0.9 on the last, steps are 5 + 18 d cm high (there 5 + 17.5 d), 20 blocks
+  5 + 20 d cm (40 of 2.5 + 15 d), and rough slopes have 5 cm of unevenness (10 cm).
+* Observed heights are interpolated between samples.
 * A robot that has mastered the last level goes to any level, as in legged_gym.
 * The base's height in ``base_height`` is above the ground, not above 0.
 * An episode that ends is reset within the step.

@@ -311,7 +311,7 @@ class Legged(Task):
         ]
 
     def _draw_starts(self, generator: torch.Generator) -> Tensor:
-        """Returns the ground on which robots would start anew, shape [N, 3]."""
+        """Returns the places on the ground at which robots would restart, shape [N, 3]."""
         state, age = self._sim.state, self.buffers["age"]
         # A command that was drawn in this step has been followed for no step.
         asked = self.buffers["asked"] + self._asked_speed() * (age % self._command_steps)
@@ -320,7 +320,8 @@ class Legged(Task):
         wanted = mean_speed * self._step_dt * self.config.episode_length
         # The engine has moved diverged robots, so where they are says nothing.
         judged = (age > 0) & ~state.diverged
-        return self.ground.draw_levels(walked, wanted, judged, generator)
+        middles = self.ground.draw_levels(walked, wanted, judged, generator)
+        return self.ground.scatter(middles, generator)
 
     def after_reset(self, state: SimState, mask: Tensor) -> None:
         """Begins episodes: new commands, nothing remembered."""

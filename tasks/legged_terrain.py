@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import Count, Fraction, NonNegative, Positive, Range
+from rlgpu.envs import uniform
 from rlgpu.rotations import yaw_of
 from rlgpu.terrain import HeightField, grid_points, make_map
 from tasks.legged_rewards import flat_ground
@@ -22,15 +23,15 @@ class Proportions:
     """Shares of the kinds of ground; ``task.terrain.proportions.*``."""
 
     smooth_slope: NonNegative = 0.1
-    """Slopes up to 40 %."""
+    """Slopes up to 36 %; as all largest values here, of the last of 10 levels."""
     rough_slope: NonNegative = 0.1
     """The same with 5 cm of unevenness."""
     stairs_up: NonNegative = 0.35
-    """Stairs that lead up from where robots start, steps up to 23 cm."""
+    """Stairs that lead up from where robots start, steps up to 21 cm."""
     stairs_down: NonNegative = 0.25
     """Stairs that lead down."""
     blocks: NonNegative = 0.2
-    """Blocks and holes up to 25 cm."""
+    """Blocks and holes up to 23 cm."""
     stones: NonNegative = 0.0
     """Stones with gaps between them."""
 
@@ -53,11 +54,13 @@ class TerrainSettings:
     """Seed of the map."""
     curriculum: bool = True
     """Whether robots that walk far move up a level and those that do not move down; otherwise they
-    are spread over all levels."""
+    are spread over all levels of the same map (the source then mixes tiles of three levels)."""
     max_start_level: Annotated[int, Range(0, 1000)] = 5
     """Highest level at the start of training, from 0."""
     demotion: Fraction = 0.5
     """Share of the commanded distance below which a robot moves down."""
+    start_spread: Annotated[float, Range(0.0, 1.0)] = 1.0
+    """Largest distance of robots from the middle of their tile at reset, along x and y [m]."""
     proportions: Proportions = field(default_factory=Proportions)
 
 
@@ -100,7 +103,7 @@ class Ground:
     def draw_levels(
         self, walked: Tensor, wanted: Tensor, judged: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """Returns where every robot would start anew, shape [N, 3].
+        """Returns the middle of the tile on which every robot would restart, shape [N, 3].
 
         Args:
             walked: Distance from where it started [m], shape [N].
@@ -117,6 +120,14 @@ class Ground:
         anywhere = torch.randint(0, top, level.shape, generator=generator, device=level.device)
         self._next.copy_(torch.where(level >= top, anywhere, level))
         return self._starts[self._next, self._column]
+
+    def scatter(self, starts: Tensor, generator: torch.Generator) -> Tensor:
+        """Returns starts moved at random along x and y, [N, 3] -> [N, 3]."""
+        spread = self.settings.start_spread
+        if self._map is None or not spread:
+            return starts
+        moved = uniform((len(starts), 2), -spread, spread, generator)
+        return torch.cat((starts[:, :2] + moved, starts[:, 2:]), dim=-1)
 
     def settle(self, mask: Tensor) -> None:
         """Puts reset robots on the level that was drawn, shape [N], bool."""

@@ -23,10 +23,16 @@ def test_a_slope_rises_to_a_platform() -> None:
 
 
 def test_stairs_have_steps_of_one_height() -> None:
-    """Steps of 0.31 m fit 7 times into 2.45 m, so the platform is 7 steps up."""
+    """9 steps, each 3 samples wide, lead from the edge of 8 m to a platform of 26 samples."""
     heights = stairs(SIDE, 0.1)
-    assert np.unique(np.round(heights / 0.1)).tolist() == list(range(8))
-    assert heights[40, 40] == pytest.approx(0.7)
+    # 80 - 2 * 3 * 8 = 32 samples are more than 3 m, so a ninth step follows: 26 samples.
+    rise = [level for level in range(9) for _ in range(3)]
+    wanted = [*rise, *[9] * 26, *reversed(rise)]
+    assert np.round(heights[40] / 0.1).tolist() == wanted
+    assert np.round(heights[:, 30] / 0.1).tolist() == wanted
+    assert np.round(heights.diagonal() / 0.1).tolist() == wanted
+    assert heights[40, 40] == pytest.approx(0.9)
+    assert np.array_equal(stairs(SIDE, -0.1), -heights)
 
 
 def test_blocks_and_stones_leave_the_middle_flat() -> None:
@@ -41,6 +47,16 @@ def test_blocks_and_stones_leave_the_middle_flat() -> None:
     # Stones of 5 samples and gaps of 2, along both axes: (5 / 7)^2 of the ground, about.
     assert (gaps == 0.0).mean() == pytest.approx(25 / 49, abs=0.08)
     assert gaps.min() == -1.0
+
+
+def test_the_first_level_of_stones_has_no_gaps() -> None:
+    """Gaps of 5 cm are less than a sample, 10 cm; later ones are a sample wide."""
+    rng = np.random.default_rng(0)
+    assert not KINDS["stones"](SIDE, 0.0, rng).any()
+    later = KINDS["stones"](SIDE, 0.5, rng)
+    # Stones of 1.5 * 0.55 = 0.825 m are 8 samples; rows 8, 17 and so on are gaps.
+    assert (later[8::9] == -1.0)[:, :30].all()
+    assert not later[30:50, 30:50].any()
 
 
 def test_rough_ground_stays_within_its_height() -> None:
@@ -62,7 +78,7 @@ def test_heights_are_interpolated_and_continue_beyond_the_edge() -> None:
 
 
 def test_a_map_has_levels_that_rise_and_columns_by_share() -> None:
-    """Half slopes and half stairs: columns 0, 1 and 2, 3; the last level is the steepest."""
+    """Half slopes and half stairs: columns 0, 1 and 2, 3; level i of n has difficulty i / n."""
     made = make_map(
         {"smooth_slope": 1.0, "stairs_down": 1.0}, num_levels=3, num_columns=4, tile=8.0,
         border=5.0, seed=1,
@@ -70,8 +86,8 @@ def test_a_map_has_levels_that_rise_and_columns_by_share() -> None:
     assert made.field.heights.shape == (3 * 80 + 101, 4 * 80 + 101)
     assert made.starts.shape == (3, 4, 3)
     assert made.starts[1, 2, :2].tolist() == [12.0, 20.0]
-    # Stairs up to the platform: 7 steps of 5, 14 and 23 cm.
-    np.testing.assert_allclose(made.starts[:, 2, 2], [0.35, 0.98, 1.61], atol=1e-5)
+    # Stairs up to the platform: 9 steps of 5 + 18 * (0, 1 / 3, 2 / 3) = 5, 11 and 17 cm.
+    np.testing.assert_allclose(made.starts[:, 2, 2], [0.45, 0.99, 1.53], atol=1e-5)
     assert (np.abs(made.starts[0, :2, 2]) == 0).all()
     sample = made.field.sampler(torch.device("cpu"))
     starts = torch.from_numpy(made.starts)

@@ -241,16 +241,17 @@ def test_heights_around_a_robot_are_observed() -> None:
     x, y, z = start.tolist()
     row = standing(env, root_pos_w=[x, y, z + 0.62])[0]
     assert row[36:176].tolist() == pytest.approx([5 * 0.12] * 140, abs=1e-4)
-    # 1.5 m ahead begins the first step down, 5 cm; turned by 90 degrees, it is to the left.
+    # 1.2 m ahead begins the first of the steps down, 5 cm high and 0.3 m wide.
     ahead = standing(env, root_pos_w=[x + 1.6, y, z + 0.62])[0, 36:176].view(14, 10)
     assert ahead[-1].tolist() == pytest.approx([ahead[-1, 0].item()] * 10, abs=1e-4)
     assert ahead[-1, 0] > ahead[0, 0] + 5 * 0.09
-    assert env.task.base_height(env.sim.state)[0].item() == pytest.approx(0.65, abs=0.03)
+    # 1.6 m ahead is the second step: 10 cm lower.
+    assert env.task.base_height(env.sim.state)[0].item() == pytest.approx(0.72, abs=1e-4)
 
 
 def test_robots_climb_levels_by_walking() -> None:
     """4.1 m up a level, too little of the commanded way down, and from the last level anywhere."""
-    env = make_env("AnymalTerrain", *QUIET, *SMALL, n=4)
+    env = make_env("AnymalTerrain", *QUIET, *SMALL, "task.terrain.start_spread=0", n=4)
     task, ground = env.task, env.task.ground
     ground.level.copy_(torch.tensor([0, 1, 1, 2]))
     ground.settle(torch.zeros(4, dtype=torch.bool))
@@ -293,6 +294,17 @@ def judged_levels(env: VecEnv, *, walked: float) -> list[int]:
     everyone = torch.ones(env.num_envs, dtype=torch.bool)
     env._reset(everyone, env.task.reset_state(env.generator))
     return ground.level.tolist()
+
+
+def test_robots_start_near_the_middle_of_their_tile() -> None:
+    """Within 0.5 m along x and y, as in IsaacGymEnvs, at the middle's height."""
+    env = make_env("AnymalTerrain", *SMALL, *STAIRS, n=200)
+    starts = env.task.ground._starts[env.task.ground.level, env.task.ground._column]
+    away = env.sim.state.root_pos_w - starts
+    assert away[:, :2].abs().max() <= 0.5
+    assert (away[:, :2].abs().amax(dim=0) > 0.4).all()
+    assert away[:, :2].mean(dim=0).abs().max() < 0.1
+    assert away[:, 2].tolist() == pytest.approx([0.62] * 200, abs=1e-5)
 
 
 def test_the_curriculum_judges_by_the_commands_that_were_followed() -> None:
