@@ -132,6 +132,53 @@ def test_deferred_resets_lose_no_observation_and_leave_no_filler(tmp_path):
     assert env.privileged is not None
 
 
+def test_hands_are_reset_with_the_goals_that_are_due(tmp_path):
+    """``reset_idx(env_ids, goal_env_ids)``: ended environments get goals, the others' wait."""
+    word = write(tmp_path, DEFERRED, "progress_buf")
+    text = (tmp_path / "slider.py").read_text()
+    text = text.replace("reset_idx(self, ids):", "reset_idx(self, ids, goal_env_ids):\n"
+                        "        self.given = (ids.tolist(), goal_env_ids.tolist())")  # fmt: skip
+    text = text.replace("self.reset_idx(ids)", "self.reset_idx(ids, ids)")
+    text = text.replace(
+        "self.reset_idx(torch.arange(self.num_envs))", "self.reset_idx(*[torch.arange(4)] * 2)"
+    )
+    (tmp_path / "slider.py").write_text(text)
+    env = make(word, num_envs=4)
+    env.script.reset_goal_buf = torch.tensor([1, 0, 0, 1])
+    fast, slow = 25.0, 1.0  # 0.25 m fails
+    step = env.step(torch.tensor([[fast], [fast], [slow], [slow]]))
+    assert step.terminated.tolist() == [True, True, False, False]
+    assert env.script.given == ([0, 1], [0])
+    close(step.observations[:2], [[0.01, 0], [0.01, 0]], atol=1e-6)
+    del env.script.reset_goal_buf
+    env.step(torch.tensor([[slow], [slow], [slow], [fast]]))
+    assert env.script.given == ([3], [3])
+
+
+def test_a_reset_that_needs_more_than_ids_is_refused(tmp_path):
+    """When the environments are made."""
+    word = write(tmp_path, DEFERRED, "progress_buf")
+    text = (tmp_path / "slider.py").read_text()
+    text = text.replace("reset_idx(self, ids):", "reset_idx(self, ids, pose):")
+    text = text.replace("self.reset_idx(ids)", "self.reset_idx(ids, None)")
+    text = text.replace("arange(self.num_envs))", "arange(self.num_envs), None)")
+    (tmp_path / "slider.py").write_text(text)
+    with pytest.raises(UsageError, match=r"Slider\.reset_idx needs pose"):
+        make(word)
+
+
+def test_first_observations_have_the_noise_that_a_script_adds_in_its_step(tmp_path):
+    """IsaacGymEnvs adds it after the task has observed, so also to a new episode's."""
+    env = make(write(tmp_path, DEFERRED, "progress_buf"))
+    env.script.clip_obs = 99.5
+    env.script.dr_randomizations = {"observations": {"noise_lambda": lambda x: x + 99.0}}
+    step = env.step(torch.tensor([[25.0], [1.0]]))
+    # The task's own step here adds none, so the second row is as it was; 99 + 0.01, 99 + 0.
+    close(step.observations, [[99.01, 99.0], [0.02, 1.0]], atol=1e-5)
+    env.script.dr_randomizations = {"observations": {"noise_lambda": lambda x: x + 200.0}}
+    close(env.step(torch.tensor([[25.0], [1.0]])).observations[0], [99.5, 99.5])
+
+
 def test_resets_within_the_step_keep_time_limits_apart(tmp_path):
     """legged_gym's way: five results, new observations, the last known ones as the final ones."""
     env = make(write(tmp_path, AT_ONCE, "episode_length_buf"))

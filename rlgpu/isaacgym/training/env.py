@@ -14,6 +14,7 @@ What their ``step`` returns is mapped to ``Step``:
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
@@ -101,6 +102,7 @@ class ScriptEnv(VecEnv):
         self.host_may_read = True
         self.privileged: Tensor | None = None
         """What the critic alone may see, if the task says; not used by the learner."""
+        self._num_further_ids = _count_further_ids(env)
         none = torch.zeros((), dtype=torch.int64, device=self.device)
         self.counts = WorldCounts(none, none.clone())
         self.observations = torch.zeros(self.num_envs, self.num_observations, device=self.device)
@@ -137,11 +139,26 @@ class ScriptEnv(VecEnv):
         ids = waiting.nonzero().squeeze(-1)
         if ids.numel() == 0:
             return returned.observations
-        self.script.reset_idx(ids)
+        self.script.reset_idx(ids, *self._further_ids(ids))
         self.script.compute_observations()
         limit = float(_first(self.script, "clip_obs") or float("inf"))
-        fresh = self.script.obs_buf.clamp(-limit, limit)
+        fresh = self._add_noise(self.script.obs_buf).clamp(-limit, limit)
         return torch.where(waiting[:, None], fresh, returned.observations)
+
+    def _further_ids(self, ids: Tensor) -> list[Tensor]:
+        """Returns what ``reset_idx`` takes after the environments' ids.
+
+        The hands of IsaacGymEnvs take the ids of environments whose goal is due. Those of ended
+        environments are given here; the others wait for the task's next step, as they always do.
+        """
+        due = _first(self.script, "reset_goal_buf")
+        return [ids if due is None else ids[due[ids] != 0]] * self._num_further_ids
+
+    def _add_noise(self, observations: Tensor) -> Tensor:
+        """Returns observations with the noise that IsaacGymEnvs' ``step`` adds after the task's."""
+        randomized = _first(self.script, "dr_randomizations") or {}
+        noise = randomized.get("observations")
+        return noise["noise_lambda"](observations) if noise else observations
 
     def step(self, actions: Tensor) -> Step:
         """Applies actions for one control step; ended environments are reset.
@@ -228,6 +245,28 @@ class ScriptEnv(VecEnv):
 def _first(env: Any, *names: str) -> Any:
     """Returns the first of some attributes that an object has, None without any."""
     return next((getattr(env, name) for name in names if hasattr(env, name)), None)
+
+
+def _count_further_ids(env: Any) -> int:
+    """Returns how many parameters ``reset_idx`` needs after the environments' ids.
+
+    Raises:
+        UsageError: It needs something else than ids.
+    """
+    if not hasattr(env, "reset_idx"):
+        return 0
+    names = [
+        parameter.name
+        for parameter in list(inspect.signature(env.reset_idx).parameters.values())[1:]
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if other := [name for name in names if "ids" not in name]:
+        raise UsageError(
+            f"{type(env).__name__}.reset_idx needs {', '.join(other)}; the learner resets "
+            "environments by ids alone: give such parameters defaults"
+        )
+    return len(names)
 
 
 def _of_config(env: Any) -> Any:
