@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Part:
     """An image's values are from 0 to 1, or whole numbers to 255 if the observation is ``uint8``. A
     mask is 1 where a discrete action's choice is allowed, for all choices of all actions."""
     seen_by: Seen = "both"
+    repeats: bool = False
+    """Whether it repeats earlier columns without their noise; see ``with_true_values``."""
 
     @property
     def size(self) -> int:
@@ -72,6 +74,18 @@ class ObservationSpace:
     def is_plain(self) -> bool:
         """Whether actor and critic see every column, as plain numbers."""
         return all(part.kind == "numbers" and part.seen_by == "both" for part in self.parts)
+
+    @property
+    def is_asymmetric(self) -> bool:
+        """Whether actor and critic see different columns."""
+        kinds = ("numbers", "image")
+        return self.of("actor", *kinds) != self.of("critic", *kinds)
+
+    @property
+    def originals(self) -> list[int]:
+        """For every column, the one that it repeats without noise; itself if it repeats none."""
+        own = sum(part.size for part in self.parts if not part.repeats)
+        return [column % own for column in range(self.size)]
 
     def columns(self, parts: Collection[Part]) -> list[int]:
         """Returns the columns of some parts."""
@@ -99,6 +113,25 @@ def numbers(size: int, *, privileged: int = 0) -> ObservationSpace:
     if not privileged:
         return ObservationSpace((seen,))
     return ObservationSpace((seen, Part("privileged", (privileged,), seen_by="critic")))
+
+
+def with_true_values(space: ObservationSpace) -> ObservationSpace:
+    """Returns a space of noisy columns and, after them, the same columns without noise.
+
+    The actor sees the noisy ones and the critic the others.
+
+    Args:
+        space: The noisy columns.
+    """
+    actor: dict[Seen, Seen] = {"both": "actor", "critic": "nobody"}
+    critic: dict[Seen, Seen] = {"both": "critic", "actor": "nobody"}
+    noisy = [replace(part, seen_by=actor.get(part.seen_by, part.seen_by)) for part in space.parts]
+    true = [
+        replace(part, name=f"true_{part.name}", seen_by=critic.get(part.seen_by, part.seen_by),
+                repeats=True)
+        for part in space.parts
+    ]  # fmt: skip
+    return replace(space, parts=(*noisy, *true))
 
 
 def stretched(actions: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:

@@ -213,11 +213,21 @@ class Legged(Task):
         }
 
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
-        """Returns the task's columns in their order, with noise, shape [N, O]."""
+        """Returns the task's columns in their order, shape [N, O]."""
         assert self.columns is not None
         observed = self.observed(state, actions)
-        row = torch.cat([observed[name] for name in self.columns.parts()], dim=-1)
-        return row if not self.config.noise.level else row + self._noise * self._drawn[:, 6:]
+        return torch.cat([observed[name] for name in self.columns.parts()], dim=-1)
+
+    def add_noise(self, observations: Tensor) -> Tensor:
+        """Returns observations with uniform noise, shape [N, O]."""
+        if not self.adds_noise:
+            return observations
+        return observations + self._noise * self._drawn[:, 6:]
+
+    @property
+    def adds_noise(self) -> bool:
+        """Whether ``noise.level`` is above 0."""
+        return self.config.noise.level > 0.0
 
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
         """Returns the sum of the reward's terms, and which robots fell."""

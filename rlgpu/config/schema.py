@@ -246,6 +246,11 @@ class TrainConfig:
         """Rows that stay together in minibatches: a recurrent network's sequence, otherwise 1."""
         return 1 if self.memory == "none" else self.sequence_length or self.horizon_length
 
+    @property
+    def has_separate_critic(self) -> bool:
+        """Whether the critic is a separate network whatever it sees."""
+        return self.separate or bool(self.critic_hidden_sizes)
+
 
 @dataclass(frozen=True)
 class Config:

@@ -4,7 +4,15 @@ from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
 from rlgpu.envs.foreign import ForeignSettings, ForeignTask, Stepped, foreign_task
 from rlgpu.envs.reward_terms import RewardTerms
-from rlgpu.envs.task import Mark, Outcome, Task, TaskConfig, observation_space_of, uniform
+from rlgpu.envs.task import (
+    Mark,
+    Outcome,
+    Task,
+    TaskConfig,
+    observation_space_of,
+    shown_space_of,
+    uniform,
+)
 from rlgpu.envs.vec_env import Step, VecEnv, WorldCounts
 
 __all__ = [
@@ -24,5 +32,6 @@ __all__ = [
     "foreign_task",
     "observation_space_of",
     "scene_of",
+    "shown_space_of",
     "uniform",
 ]

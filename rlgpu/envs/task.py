@@ -14,7 +14,7 @@ from rlgpu.envs.columns import Columns
 from rlgpu.envs.randomization_config import Randomization
 from rlgpu.errors import UsageError
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator, Timing
-from rlgpu.spaces import ObservationSpace, Part, Seen, numbers
+from rlgpu.spaces import ObservationSpace, Part, Seen, numbers, with_true_values
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TaskConfig:
     clip_actions: Annotated[float, Range(0.0, above=True, infinite=True)] = 1.0
     """Limit of the actions: they are clamped to +- this before the task sees them."""
     clip_observations: Annotated[float, Range(0.0, above=True, infinite=True)] = float("inf")
-    """Limit of the observations: they are clamped to +- this."""
+    """Limit of the observations: they are clamped to +- this for the policy and the critic."""
 
     randomize: bool = False
     """Whether what ``randomization`` names is randomised."""
@@ -100,6 +100,21 @@ def observation_space_of(task: Task) -> ObservationSpace:
     )
 
 
+def shown_space_of(task: Task, *, separate_critic: bool) -> ObservationSpace:
+    """Returns what actor and critic see of a task's observations, with noise or without.
+
+    Args:
+        task: The task.
+        separate_critic: Whether the critic is a separate network whatever it sees.
+    """
+    space, config = observation_space_of(task), task.config
+    noise = config.randomization.observations
+    randomized = config.randomize and bool(noise.range or noise.range_correlated)
+    is_noisy = task.adds_noise or randomized
+    is_apart = separate_critic or space.is_asymmetric
+    return with_true_values(space) if is_noisy and is_apart else space
+
+
 class Task(ABC):
     """Observations, rewards, failures and resets of one robot, computed from tensors only.
 
@@ -151,7 +166,8 @@ class Task(ABC):
     def draw(self, generator: torch.Generator) -> None:  # noqa: B027  (most tasks need none)
         """Draws the random numbers of a step into tensors made in ``bind``.
 
-        Called before ``advance`` in every step, outside compiled code.
+        Called before ``advance`` in every step, and before the first observations, outside
+        compiled code.
         """
 
     def advance(self, state: SimState) -> None:  # noqa: B027  (most tasks have nothing to change)
@@ -162,7 +178,7 @@ class Task(ABC):
 
     @abstractmethod
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
-        """Returns the observations, shape [N, O].
+        """Returns the observations, shape [N, O], without noise; that is for ``add_noise``.
 
         Args:
             state: The engine's tensors.
@@ -171,7 +187,26 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
-        """Returns the rewards and failures of the step just taken, before any reset."""
+        """Returns the rewards and failures of the step just taken, before any reset.
+
+        Args:
+            state: The engine's tensors.
+            actions: The clamped actions just applied, shape [N, A].
+            observations: What ``observe`` returned: without noise and not clamped, shape [N, O].
+        """
+
+    def add_noise(self, observations: Tensor) -> Tensor:
+        """Returns observations with the noise of the robot's sensors, shape [N, O].
+
+        Only the policy sees it, and a critic that shares its network. Random numbers come from
+        ``draw``.
+        """
+        return observations
+
+    @property
+    def adds_noise(self) -> bool:
+        """Whether the task's ``add_noise`` adds any."""
+        return type(self).add_noise is not Task.add_noise
 
     @abstractmethod
     def reset_state(self, generator: torch.Generator) -> ResetState:

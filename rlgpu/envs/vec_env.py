@@ -12,7 +12,7 @@ from torch import Tensor
 from rlgpu.device import compiled, host_may_read, one_torch_thread
 from rlgpu.envs import checks
 from rlgpu.envs.randomization import Randomizer
-from rlgpu.envs.task import Task, observation_space_of
+from rlgpu.envs.task import Task, shown_space_of
 from rlgpu.sim import ResetState, Simulator
 from rlgpu.spaces import ActionSpace, Continuous
 
@@ -52,7 +52,15 @@ class VecEnv:
     """Numbers that the task reports: sums over steps of their means over environments, since they
     were last zeroed, each of shape []."""
 
-    def __init__(self, task: Task, sim: Simulator, *, seed: int, use_compile: bool = False) -> None:
+    def __init__(
+        self,
+        task: Task,
+        sim: Simulator,
+        *,
+        seed: int,
+        use_compile: bool = False,
+        separate_critic: bool = False,
+    ) -> None:
         """Connects a task to an engine and resets every environment.
 
         Args:
@@ -62,6 +70,8 @@ class VecEnv:
             use_compile: Whether torch.compile fuses the tensor code of the task and the engine.
                 On a GPU the many small kernels may cost more than the physics: compiling them cut
                 a step of Ant from 3.12 ms to 1.36 ms. Source: IsaacLab, pull request 6509.
+            separate_critic: Whether the critic is a separate network, so that it can see the
+                observations without noise. It always is if it sees other columns than the actor.
 
         Raises:
             UsageError: The task returns something of the wrong shape, dtype or device.
@@ -69,7 +79,10 @@ class VecEnv:
         self.task, self.sim = task, sim
         self.num_envs, self.device = sim.num_envs, sim.device
         self.num_observations, self.num_actions = task.num_observations, task.num_actions
-        self.observation_space = observation_space_of(task)
+        self.observation_space = shown_space_of(task, separate_critic=separate_critic)
+        """What the columns of ``observations`` are. With noise and a separate critic, the task's
+        ``num_observations`` columns with noise come first, then the same without."""
+        self._shows_truth = self.observation_space.size > task.num_observations
         self.action_space: ActionSpace = Continuous(task.num_actions)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.episode_step = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
@@ -90,6 +103,7 @@ class VecEnv:
         first = checks.observation(task, sim, self._actions)
         names = checks.check_step(task, sim, self._actions, first)
         self.reported = {name: torch.zeros((), device=self.device) for name in names}
+        task.draw(self.generator)
         # Always overwritten in place: a CUDA graph reads it at this address.
         self.observations = self._observe().clone()
         self._begin = compiled(self._begin_step, use_compile)
@@ -99,6 +113,7 @@ class VecEnv:
         """Begins new episodes in all environments; returns their first observations, [N, O]."""
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone, self.task.reset_state(self.generator))
+        self.task.draw(self.generator)
         self.observations.copy_(self._observe())
         return self.observations
 
@@ -166,10 +181,10 @@ class VecEnv:
         self.task.advance(state)
         if self._randomizer:
             self._randomizer.advance()
-        observations = self._observe()
-        outcome = self.task.evaluate(state, self._actions, observations)
+        true = self.task.observe(state, self._actions)
+        outcome = self.task.evaluate(state, self._actions, true)
         rewards, terminated = outcome[:2]
-        shapes = (observations.shape, rewards.shape, terminated.shape)
+        shapes = (true.shape, rewards.shape, terminated.shape)
         if shapes != self._shapes:  # they would be broadcast
             raise ValueError(
                 f"{type(self.task).__name__} returned observations, rewards and terminations of "
@@ -183,6 +198,7 @@ class VecEnv:
         self.counts.diverged.add_(state.diverged.sum())
         self.counts.overflowed.add_(state.overflowed.sum())
         truncated = (self.episode_step >= config.episode_length) & ~terminated
+        observations = self._shown(true)
         return Step(observations, rewards, terminated, truncated, observations)
 
     def _restart(self, step: Step, to: ResetState) -> Step:
@@ -201,11 +217,31 @@ class VecEnv:
         self.task.after_reset(self.sim.state, mask)
 
     def _observe(self) -> Tensor:
+        return self._shown(self.task.observe(self.sim.state, self._actions))
+
+    def _shown(self, true: Tensor) -> Tensor:
+        """Returns true observations as the learner gets them, [N, O] -> [N, O] or [N, 2 * O]."""
         limit = self.task.config.clip_observations
-        observations = self.task.observe(self.sim.state, self._actions)
+        shown = self.task.add_noise(true)
         if self._randomizer:
-            observations = self._randomizer.observe(observations)
-        return observations if limit == float("inf") else observations.clamp(-limit, limit)
+            shown = self._randomizer.observe(shown)
+        if self._shows_truth:
+            shown = torch.cat((shown, true), dim=-1)
+        return shown if limit == float("inf") else shown.clamp(-limit, limit)
+
+    def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Returns rows as they look in a mirror; see ``Task.mirror``.
+
+        Args:
+            observations: With the columns of ``observation_space``, shape [B, O] or [B, 2 * O].
+            actions: Unclamped, shape [B, A].
+        """
+        blocks = observations.split(self.num_observations, dim=-1)
+        mirrored = [self.task.mirror(block, actions) for block in blocks]
+        images = [image for image in mirrored if image is not None]
+        if not images:
+            return None
+        return torch.cat([rows for rows, _ in images], dim=-1), images[0][1]
 
     def nan_source(self) -> str:
         """Returns which of the task's methods returns NaN now, to explain a broken simulation."""
@@ -241,7 +277,11 @@ class VecEnv:
                 value.copy_(state["randomization"][name])
         self.episode_step.copy_(state["episode_step"])
         self._actions.copy_(state["actions"])
-        self.observations.copy_(state["observations"])
+        saved = state["observations"]
+        # They differ in width if noise was switched on or off since.
+        self.observations.copy_(
+            saved if saved.shape == self.observations.shape else self._observe()
+        )
         for name, count in self.counts._asdict().items():
             count.copy_(state["counts"][name])
         self.generator.set_state(state["generator"].cpu())

@@ -15,9 +15,6 @@ from rlgpu.nn.tower import Tower
 from rlgpu.ops import Kernels, Precision
 from rlgpu.spaces import ObservationSpace
 
-_SEEN = ("numbers", "image")
-"""Kinds of parts that networks take."""
-
 
 class Policy(NamedTuple):
     """Outputs of the network for a batch of observations."""
@@ -60,8 +57,7 @@ class ActorCritic(nn.Module):
         self.num_outputs = distribution.num_outputs
         masks = space.columns(space.of("actor", "mask"))
         self._mask = slice(masks[0], masks[-1] + 1) if masks else None
-        asymmetric = space.of("actor", *_SEEN) != space.of("critic", *_SEEN)
-        separate = config.separate or asymmetric or bool(config.critic_hidden_sizes)
+        separate = config.has_separate_critic or space.is_asymmetric
         built = (config, kernels, precision)
         own = self.num_outputs + (0 if separate else 1)
         self.actor = Tower(space, "actor", own, config.hidden_sizes, *built)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +30,9 @@ class RunningNormalizer(nn.Module):
     offset: Tensor
 
     def __init__(
-        self, size: int, kernels: Kernels, *, enabled: bool = True, fixed: Sequence[int] = ()
-    ) -> None:
+        self, size: int, kernels: Kernels, *, enabled: bool = True, fixed: Sequence[int] = (),
+        originals: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         """Starts at mean 0 and variance 1.
 
         Args:
@@ -38,8 +40,10 @@ class RunningNormalizer(nn.Module):
             kernels: Implementation of the ops.
             enabled: If False, ``normalize`` and ``denormalize`` return their input.
             fixed: Columns that stay as they are, such as an image's.
+            originals: For every column, the one that it repeats without noise; empty: none does.
         """
         super().__init__()
+        self._originals = list(originals) or list(range(size))
         self.enabled, self._kernels = enabled, kernels
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("var", torch.ones(size, dtype=torch.float64))
@@ -67,7 +71,25 @@ class RunningNormalizer(nn.Module):
         """
         fixed = space.columns([part for part in space.parts if part.kind != "numbers"])
         enabled = enabled and space.dtype != "uint8"
-        return cls(space.size, kernels, enabled=enabled, fixed=fixed)
+        return cls(
+            space.size, kernels, enabled=enabled, fixed=fixed, originals=space.originals
+        )  # fmt: skip
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        for name in ("mean", "var", "scale", "offset"):
+            if isinstance(saved := state_dict.get(prefix + name), Tensor):
+                state_dict[prefix + name] = self._fitted(saved)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _fitted(self, saved: Tensor) -> Tensor:
+        """Returns saved statistics for these columns, if noise was switched on or off since.
+
+        Columns without noise begin with the statistics of the noisy ones, or are left out.
+        """
+        size, own = len(self._originals), max(self._originals, default=-1) + 1
+        if saved.shape == (own,) and own < size:
+            return saved[self._originals]
+        return saved[:size] if saved.shape == (2 * size,) and own == size else saved
 
     def _stats(self) -> RunningStats:
         return RunningStats(self.mean, self.var, self.count, self.scale, self.offset)

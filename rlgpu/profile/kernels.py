@@ -63,7 +63,7 @@ def least_bytes(trainer: Trainer) -> dict[str, float]:
     """
     config, env, storage = trainer.config.train, trainer.env, trainer.storage
     rows = storage.horizon_length * storage.num_envs
-    o, a = env.num_observations, env.num_actions
+    o, a = env.observation_space.size, env.num_actions
     agent = trainer.agent
     assert isinstance(agent, Ppo)
     steps = config.num_epochs * agent.num_minibatches

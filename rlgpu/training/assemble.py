@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rlgpu.config import Config, DqnConfig, TrainConfig, without_unused
-from rlgpu.envs import ForeignTask, Task, VecEnv, explained, observation_space_of, scene_of
+from rlgpu.envs import (
+    ForeignTask,
+    Task,
+    VecEnv,
+    explained,
+    observation_space_of,
+    scene_of,
+    shown_space_of,
+)
 from rlgpu.errors import UsageError, first_line
 from rlgpu.learner import Agent, Dqn, Ppo
 from rlgpu.ops import Kernels, Precision, select_kernels
 from rlgpu.sim import ENGINES, make_simulator
+from rlgpu.spaces import ObservationSpace, Part, with_true_values
 from rlgpu.training.checkpoint import find_checkpoint, load_checkpoint
 from rlgpu.training.memory import check_memory
 from rlgpu.training.run_folder import task_folder
@@ -52,9 +63,11 @@ def make_env(
             device=torch.device(config.sim_device),
             engine=config.sim.engine,
         )
-    check_memory(config, task_class.num_observations, task_class.num_actions)
+    separate = config.algorithm == "PPO" and config.train.has_separate_critic
     with explained(task_class, "__init__"):
         task = task_class(config.task)
+    width = shown_space_of(task, separate_critic=separate).size
+    check_memory(config, width, task.num_actions)
     scene = scene_of(task)
     device = torch.device(config.sim_device)
     try:
@@ -74,7 +87,7 @@ def make_env(
     except (RuntimeError, ValueError) as error:
         raise UsageError(f"sim={config.sim.engine}: {error}") from error
     use_compile = training and config.compile and device.type == "cuda"
-    return VecEnv(task, sim, seed=seed, use_compile=use_compile)
+    return VecEnv(task, sim, seed=seed, use_compile=use_compile, separate_critic=separate)
 
 
 def make_agent(config: Config, env: VecEnv) -> Agent:
@@ -134,7 +147,7 @@ def _mirror_of(config: Config, env: VecEnv) -> Any:
         return None
     one = torch.zeros(1, env.num_observations, device=env.device)
     said = mirror(one, torch.zeros(1, env.num_actions, device=env.device))
-    return None if said is None else mirror
+    return None if said is None else env.mirror
 
 
 def _teacher_of(config: Config, env: VecEnv) -> Any:
@@ -189,6 +202,7 @@ def load_trained(
     if isinstance(env.task, Task):
         hidden = {key: saved["task"].get(key) for key in ("hidden", "hidden_from")}
         space = observation_space_of(type(env.task)(replace(env.task.config, **hidden)))
+        space = _fit_width(space, env, saved_width=len(_saved_means(content)))
     policy: Agent
     try:
         train = TrainConfig(**settings, dqn=dqn)
@@ -206,6 +220,28 @@ def load_trained(
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: it does not fit this task: {first_line(error)}") from error
     return policy
+
+
+def _saved_means(content: Mapping[str, Any]) -> Tensor:
+    means: Tensor = content["agent"]["observation_normalizer"]["mean"]
+    return means
+
+
+def _fit_width(space: ObservationSpace, env: VecEnv, *, saved_width: int) -> ObservationSpace:
+    """Returns a trained policy's space with the columns without noise that environments have.
+
+    Args:
+        space: What it sees of the task's own columns.
+        env: The environments.
+        saved_width: Width of the observations in training.
+    """
+    further = env.observation_space.size - space.size
+    if not further:
+        return space
+    if saved_width == env.observation_space.size:
+        return with_true_values(space)
+    unseen = Part("true_observations", (further,), seen_by="nobody", repeats=True)
+    return replace(space, parts=(*space.parts, unseen))
 
 
 def seed_everything(config: Config) -> None:
