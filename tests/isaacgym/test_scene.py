@@ -215,6 +215,28 @@ def test_a_free_root_takes_nothing_from_the_defaults_of_joints(tmp_path):
     assert properties["friction"] == 0.0  # Isaac Gym's importer does not read it
 
 
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+def test_drives_take_nothing_from_the_defaults_of_actuators(engine, tmp_path):
+    """20 N on 2 kg for 0.1 s give 1 m/s, though the file's default motor is delayed and clamped."""
+    (tmp_path / "slider.xml").write_text(
+        """<mujoco><default><motor ctrlrange="-1 1" forcerange="-2 2" gear="3" delay="0.05"/>
+        </default><worldbody><body name="base"><body name="mass">
+        <joint name="lift" type="slide" axis="0 0 1"/><geom size="0.1" mass="2"/>
+        </body></body></worldbody></mujoco>"""
+    )
+    sim = new_sim(engine, dt=0.002, gravity=(0, 0, 0))
+    options = gymapi.AssetOptions()
+    options.fix_base_link, options.default_dof_drive_mode = True, gymapi.DOF_MODE_EFFORT
+    asset = GYM.load_asset(sim, str(tmp_path), "slider.xml", options)
+    GYM.create_actor(new_env(sim), asset, at(), "slider", 0, 0)
+    GYM.prepare_sim(sim)
+    dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
+    for _ in range(50):
+        GYM.set_dof_actuation_force_tensor(sim, unwrap(torch.tensor([20.0])))
+        GYM.simulate(sim)
+    close(dofs[0, 1], 1.0, rtol=1e-4)
+
+
 def test_free_bodies_lose_velocity_by_their_damping():
     """With rates of 2 and 3 per second, after half a second e^-1 and e^-1.5 are left."""
     sim, options = new_sim("mujoco", dt=0.001, gravity=(0, 0, 0)), gymapi.AssetOptions()

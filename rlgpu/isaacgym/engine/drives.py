@@ -25,6 +25,7 @@ import numpy as np
 from rlgpu.isaacgym.enums import DofDriveMode
 from rlgpu.isaacgym.properties import FLOAT_MAX
 from rlgpu.isaacgym.scene import Actor
+from rlgpu.sim.mujoco.actuators import add_joint_actuator
 
 HOLD = ":hold"
 """Ends the name of the actuator that holds a joint."""
@@ -88,20 +89,16 @@ def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str) -> None:
         joint.armature, joint.frictionloss = float(row["armature"]), float(row["friction"])
         limited = limit < _UNLIMITED
         held = bool(limited and stops[i])
-        actuator = _add_actuator(spec, prefix + name, prefix + name)
+        actuator = add_joint_actuator(spec, prefix + name, prefix + name)
         actuator.biastype = mujoco.mjtBias.mjBIAS_AFFINE
         actuator.gainprm[0] = 1.0
         actuator.forcelimited = limited and not held
         if actuator.forcelimited:
             actuator.forcerange = [-limit, limit]
         if held:
-            hold = _add_actuator(spec, prefix + name + HOLD, prefix + name)
+            hold = add_joint_actuator(spec, prefix + name + HOLD, prefix + name)
             hold.gaintype = mujoco.mjtGain.mjGAIN_AFFINE
             hold.gainprm[0] = 0.0
-
-
-def _add_actuator(spec: mujoco.MjSpec, name: str, joint: str) -> mujoco.MjsActuator:
-    return spec.add_actuator(name=name, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
 
 
 def actuators_of(model: mujoco.MjModel, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

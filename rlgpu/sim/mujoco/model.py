@@ -7,8 +7,9 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from rlgpu.sim.mujoco.actuators import add_drive
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
-from rlgpu.sim.scene import PARAMETERS, Drive, SceneSpec, Timing
+from rlgpu.sim.scene import PARAMETERS, SceneSpec, Timing
 from rlgpu.terrain import HeightField
 
 
@@ -24,6 +25,7 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
     spec = _read(Path(scene.asset))
     spec.option.timestep = timing.physics_dt
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.disableactuator = 0  # means groups of actuators that the file no longer has
     joints = [joint.name for joint in spec.joints if joint.type in SCALAR_JOINTS]
     bodies = [body.name for body in spec.bodies[1:]]
     for kind, wanted, known, where in (
@@ -47,7 +49,7 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
         _lay_terrain(spec, scene.terrain, scene.asset)
     for joint in joints:
         if joint in scene.drives:
-            _add_actuator(spec, joint, scene.drives[joint])
+            add_drive(spec, joint, scene.drives[joint])
     if scene.wrench_bodies or scene.contact_forces:
         # MuJoCo computes contact wrenches per body only if a sensor needs accelerations.
         spec.bodies[1].add_site(name="rlgpu_accelerometer")
@@ -135,16 +137,3 @@ def _free_bodies(spec: mujoco.MjSpec) -> list[str]:
 def _said(error: Exception) -> str:
     """Returns MuJoCo's message on one line."""
     return " ".join(str(error).split())
-
-
-def _add_actuator(spec: mujoco.MjSpec, joint: str, drive: Drive) -> None:
-    actuator = spec.add_actuator(
-        name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT, gear=[1, 0, 0, 0, 0, 0]
-    )
-    if drive.mode == "effort":
-        actuator.set_to_motor()
-    else:
-        actuator.set_to_position(kp=drive.stiffness, kv=drive.damping)
-    if np.isfinite(drive.effort_limit):
-        actuator.forcelimited = True
-        actuator.forcerange = [-drive.effort_limit, drive.effort_limit]
