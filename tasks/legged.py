@@ -6,7 +6,7 @@ position drives around a default pose, commands, pushes, noise, terms of the rew
 Source: legged_gym, envs/base/legged_robot.py. Differences in rlgpu:
 
 * The drives are the engine's own, with their torque computed in every physics step, as there, but
-  integrated implicitly; ``drive_force`` is that of the state at the end of the step.
+  integrated implicitly; ``drive_force`` is the torque in the last physics step.
 * An episode that ends is reset within the step.
 """
 

@@ -15,7 +15,8 @@ struct PhysicsTensors {
   const at::Tensor &header, &ints, &constants, &parameters, &ctrl;
   const std::optional<at::Tensor>& xfrc_applied;
   const at::Tensor &qpos, &qvel, &qacc, &diverged;
-  const std::optional<at::Tensor>&wrenches, &xpos, &xquat, &xmat, &subtree_com, &cvel, &cfrc_ext;
+  const std::optional<at::Tensor>&wrenches, &xpos, &xquat, &xmat, &subtree_com, &cvel, &cfrc_ext,
+      &qfrc_actuator;
 };
 
 inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
@@ -58,6 +59,7 @@ inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
   check_bodies("subtree_com", x.subtree_com, t.nbody, 3);
   check_bodies("cvel", x.cvel, t.nbody, 6);
   check_bodies("cfrc_ext", x.cfrc_ext, t.nbody, 6);
+  if (x.qfrc_actuator.has_value()) check("qfrc_actuator", *x.qfrc_actuator, {n, t.nv}, real);
 }
 
 // The call that checked tensors describe.
@@ -80,7 +82,7 @@ inline physics::Call physics_call(const PhysicsTensors& x, int64_t num_steps) {
   call.wrenches = pointer(x.wrenches);
   call.xpos = pointer(x.xpos), call.xquat = pointer(x.xquat), call.xmat = pointer(x.xmat);
   call.subtree_com = pointer(x.subtree_com), call.cvel = pointer(x.cvel);
-  call.cfrc_ext = pointer(x.cfrc_ext);
+  call.cfrc_ext = pointer(x.cfrc_ext), call.qfrc_actuator = pointer(x.qfrc_actuator);
   return call;
 }
 

@@ -29,11 +29,12 @@ void physics_step_cpu(const at::Tensor& header, const at::Tensor& ints, const at
                       const std::optional<at::Tensor>& xmat,
                       const std::optional<at::Tensor>& subtree_com,
                       const std::optional<at::Tensor>& cvel,
-                      const std::optional<at::Tensor>& cfrc_ext, int64_t num_steps,
+                      const std::optional<at::Tensor>& cfrc_ext,
+                      const std::optional<at::Tensor>& qfrc_actuator, int64_t num_steps,
                       int64_t num_threads, int64_t lanes) {
   const PhysicsTensors x{header, ints, constants,   parameters, ctrl,     xfrc_applied,
                          qpos,   qvel, qacc,        diverged,   wrenches, xpos,
-                         xquat,  xmat, subtree_com, cvel,       cfrc_ext};
+                         xquat,  xmat, subtree_com, cvel,       cfrc_ext, qfrc_actuator};
   check_physics(x, num_steps);
   TORCH_CHECK_VALUE(num_threads >= 1, "physics_step: got ", num_threads,
                     " threads, wanted at least 1");

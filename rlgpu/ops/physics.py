@@ -55,6 +55,8 @@ class PhysicsOutputs(NamedTuple):
     """Velocities (angular, linear) about those centres, shape [N, nbody, 6]."""
     cfrc_ext: Tensor | None = None
     """Contact wrenches (torque, force) about those centres, shape [N, nbody, 6]."""
+    qfrc_actuator: Tensor | None = None
+    """Forces of the actuators on the dofs, after all clamps, shape [N, nv]."""
 
 
 PARAMETER_BLOCK = 16

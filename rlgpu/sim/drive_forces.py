@@ -1,4 +1,4 @@
-"""The torques of a scene's drives, computed from joint states, the same for every engine."""
+"""The torques of a scene's drives, from joint states, for an engine that does not report them."""
 
 from __future__ import annotations
 

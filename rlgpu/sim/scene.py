@@ -64,7 +64,7 @@ class SceneSpec:
     """Body whose Jacobian is computed, with the joints' mass matrix; empty: none. Needs
     ``body_states``."""
     drive_forces: bool = False
-    """Whether the torques of the drives are computed."""
+    """Whether the torques of the drives are measured."""
     body_states: bool = False
     """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
     parameters: tuple[str, ...] = ()

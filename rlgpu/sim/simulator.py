@@ -50,8 +50,8 @@ class SimState(NamedTuple):
     body_ang_vel_w: Tensor
     """Angular velocities of all bodies [rad/s], shape [N, B, 3]."""
     drive_force: Tensor
-    """Torque [N m] or force [N] of each joint's drive with the joint's state now, 0 for passive
-    joints, shape [N, J]; J is 0 without the scene's ``drive_forces``."""
+    """Torque [N m] or force [N] of each joint's drive after all limits, from the last physics step,
+    0 for passive joints, shape [N, J]; J is 0 without the scene's ``drive_forces``."""
     jacobian_w: Tensor
     """Jacobian of the scene's ``jacobian_body`` by joint velocities, of its origin's velocity
     [m/s] and its angular velocity [rad/s] in world axes, shape [N, 6, J]; J is 0 without it."""

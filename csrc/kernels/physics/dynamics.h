@@ -29,7 +29,8 @@ RLGPU_STAGE void mass_matrix(const Team& team, const Tables<Real<V>>& t, const P
   }
 }
 
-// Forces of the actuators, into qfrc_smooth; their derivatives, into implicit_damping.
+// Forces of the actuators, into qfrc_actuator and qfrc_smooth; their derivatives, into
+// implicit_damping.
 template <typename V, typename Team>
 RLGPU_STAGE void actuation(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
                            Work<V>& w) {
@@ -55,7 +56,7 @@ RLGPU_STAGE void actuation(const Team& team, const Tables<Real<V>>& t, const Par
   for (int i = team.first(); i < t.nv; i += team.step()) {
     const V low = splat<V>(t.dof_force_low[i]), high = splat<V>(t.dof_force_high[i]);
     const Mask<V> reacts = (w.qfrc_smooth[i] > low) & (w.qfrc_smooth[i] < high);
-    w.qfrc_smooth[i] = clamp(w.qfrc_smooth[i], low, high);
+    w.qfrc_smooth[i] = w.qfrc_actuator[i] = clamp(w.qfrc_smooth[i], low, high);
     w.implicit_damping[i] = keep<V>(reacts, w.implicit_damping[i]);
   }
 }

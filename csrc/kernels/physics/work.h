@@ -50,7 +50,7 @@ struct Work {
   Inertia<V>*cinert, *crb;
   Spatial<V>*cdof, *cdof_dot, *cvel, *cacc, *cfrc;
   V *m, *h, *h_inv;  // rows of the mass matrix and of the solver's matrix, see factor.h
-  V *qfrc_smooth, *qfrc_constraint, *implicit_damping;
+  V *qfrc_smooth, *qfrc_constraint, *qfrc_actuator, *implicit_damping;
   V *gradient, *smooth_gradient, *direction;
   Limit<V>* limits;
   Loss<V>* losses;
@@ -79,6 +79,7 @@ struct Work {
     take(cdof, t.nv), take(cdof_dot, t.nv), take(cvel, t.nbody), take(cacc, t.nbody);
     take(cfrc, t.nbody), take(m, t.num_m), take(h, t.num_h), take(h_inv, t.nv);
     take(qfrc_smooth, t.nv), take(qfrc_constraint, t.nv), take(implicit_damping, t.nv);
+    take(qfrc_actuator, t.nv);
     take(gradient, t.nv), take(smooth_gradient, t.nv), take(direction, t.nv);
     take(limits, t.num_limits), take(losses, t.num_losses), take(active, t.num_slots);
     take(contacts, t.num_slots);

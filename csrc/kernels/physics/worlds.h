@@ -21,7 +21,7 @@ struct Call {
   const void* ctrl;
   const void* xfrc_applied;  // null where no body is pushed
   bool* diverged;
-  void *wrenches, *xpos, *xquat, *xmat, *subtree_com, *cvel, *cfrc_ext;
+  void *wrenches, *xpos, *xquat, *xmat, *subtree_com, *cvel, *cfrc_ext, *qfrc_actuator;
 };
 
 inline namespace RLGPU_PHYSICS_BUILD {
@@ -107,6 +107,7 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
   for (int i = 0; i < call.num_steps; ++i) physics_step(team, t, p, w);
   store_bodies(call, t, w, group);
   store_wrenches(call, t, w, group);
+  group.store(w.qfrc_actuator, call.qfrc_actuator, t.nv);
   const V flags = keep<V>(restart_diverged(team, t, w), splat<V>(1));
   team.sync();
   Real<V> flag[Lanes<V>::kWidth];

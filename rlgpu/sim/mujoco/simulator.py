@@ -11,7 +11,6 @@ from torch import Tensor
 
 from rlgpu.device import host_may_read
 from rlgpu.rows import per_row, write_rows
-from rlgpu.sim.drive_forces import DriveForces
 from rlgpu.sim.frames import frames_of
 from rlgpu.sim.mujoco import readout
 from rlgpu.sim.mujoco.dynamics import Reader, Rows, joint_jacobian, joint_mass_matrix
@@ -54,9 +53,7 @@ class MujocoSimulator:
         self._forces = worlds.array("xfrc_applied") if scene.force_bodies else None
         self._parameters = Parameters(worlds, scene.parameters, where)
         self.parameters: Mapping[str, Tensor] = self._parameters.values
-        self._drive_forces = DriveForces(
-            scene, self.joint_names, self.num_envs, self.parameters, self.device
-        )
+        self._drive_forces = worlds.array("qfrc_actuator") if scene.drive_forces else None
         self._bind_state(scene)
         worlds.prepare(timing.decimation)
         self._read_joints_and_root()
@@ -108,7 +105,6 @@ class MujocoSimulator:
     def set_targets(self, targets: Tensor) -> None:
         """Sets every joint's drive target, shape [N, J]."""
         self._ctrl.copy_(targets.index_select(1, self._where.driven))
-        self._drive_forces.targets(targets)
 
     def set_forces(self, forces_w: Tensor) -> None:
         """Sets the forces on the scene's ``force_bodies``, shape [N, F, 3]."""
@@ -136,7 +132,9 @@ class MujocoSimulator:
         if self.state.contact_wrench_b.shape[1] > 0:
             self.state.contact_wrench_b.masked_fill_(diverged, 0.0)
         self._read_joints_and_root()
-        self._drive_forces.write(self.state)
+        if self._drive_forces is not None:
+            forces = self._drive_forces[:, self._where.dofs]
+            self.state.drive_force.copy_(forces.masked_fill(diverged[:, 0], 0.0))
         self._refresh_bodies()
 
     def _read_joints_and_root(self, rows: Rows = _ALL) -> None:

@@ -113,8 +113,8 @@ class FusedWorlds:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
         if name not in self._arrays:
             width = {"xquat": 4, "xmat": 9}.get(name, 6 if name in _SPATIAL else 3)
-            shape = (self.num_worlds, self.model.nbody, width)
-            tensor = torch.zeros(shape, device=self.device)
+            shape = (self.model.nv,) if name == "qfrc_actuator" else (self.model.nbody, width)
+            tensor = torch.zeros(self.num_worlds, *shape, device=self.device)
             self._arrays[name] = tensor
             if name != "xfrc_applied":
                 self._outputs = self._outputs._replace(**{name: tensor})
