@@ -39,7 +39,8 @@ def state(n: int) -> PhysicsState:
 def outputs(n: int) -> PhysicsOutputs:
     widths = (6, 3, 4, 9, 3, 6, 6)
     return PhysicsOutputs(
-        *(torch.full((n, 1 if i == 0 else 2, width), -7.0) for i, width in enumerate(widths))
+        *(torch.full((n, 1 if i == 0 else 2, width), -7.0) for i, width in enumerate(widths)),
+        qfrc_actuator=torch.full((n, 6), -7.0),
     )
 
 
@@ -65,6 +66,7 @@ def test_without_steps_only_the_bodies_are_updated(model) -> None:
     assert all(torch.equal(a, b) for a, b in zip(worlds, before, strict=True))
     assert (results.cvel[:, 1, 3] == 3.0).all()
     assert (results.wrenches == -7.0).all()
+    assert (results.qfrc_actuator == -7.0).all()
 
 
 def test_the_op_passes_torchs_checks(model) -> None:
