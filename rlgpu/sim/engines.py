@@ -197,7 +197,7 @@ def _mujoco(
     def build(model: Any, fields: list[str]) -> BatchWorlds:
         return BatchWorlds(model, num_envs, fields=fields, num_threads=settings.num_threads)
 
-    return _on_worlds(scene, timing, build)
+    return _on_worlds(scene, timing, build, contact_sensors=True)
 
 
 def _mujoco_warp(
@@ -248,14 +248,19 @@ def _accept_isaacgym(scene: SceneSpec, timing: Timing) -> list[str]:
 
 
 def _on_worlds(
-    scene: SceneSpec, timing: Timing, build: Callable[[Any, list[str]], Any]
+    scene: SceneSpec,
+    timing: Timing,
+    build: Callable[[Any, list[str]], Any],
+    *,
+    contact_sensors: bool = False,
 ) -> Simulator:
     """Returns the MuJoCo simulator on the worlds that ``build(model, fields)`` returns."""
     from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
     from rlgpu.sim.mujoco.parameters import fields_of  # noqa: PLC0415
     from rlgpu.sim.mujoco.simulator import MujocoSimulator  # noqa: PLC0415
 
-    worlds = build(build_model(scene, timing), fields_of(scene.parameters))
+    model = build_model(scene, timing, contact_sensors=contact_sensors)
+    worlds = build(model, fields_of(scene.parameters))
     return MujocoSimulator(worlds, scene, timing)
 
 

@@ -14,12 +14,9 @@ from rlgpu.isaacgym.enums import CONSTANTS, ContactCollection
 from rlgpu.isaacgym.geometry import Quat, Vec3
 from rlgpu.isaacgym.scene import Actor, Env, Heights, Sim
 from rlgpu.isaacgym.structs import PlaneParams
+from rlgpu.sim.mujoco.contact_sensors import add_contact_sensor
 
 _GEOM, _OBJECT = mujoco.mjtGeom, mujoco.mjtObj
-_NET_FORCE = 3
-_FORCE_TORQUE_POSITION = 1 << 1 | 1 << 2 | 1 << 4
-CONTACT_NUMBERS = 9
-"""Numbers of a contact sensor: force, torque and where they act."""
 _BASE = 0.1
 """Depth of a terrain below its lowest point [m]. MuJoCo Warp's boxes slip off deeper ones."""
 GRAVITY_OFF = CONSTANTS["RIGID_BODY_DISABLE_GRAVITY"]
@@ -288,8 +285,4 @@ def felt_bodies(sim: Sim, env: Env) -> list[tuple[Actor, int]]:
 def _add_sensors(spec: mujoco.MjSpec, sim: Sim, env: Env) -> None:
     """Adds a contact sensor to every felt body."""
     for actor, body in felt_bodies(sim, env):
-        sensor = spec.add_sensor(
-            type=mujoco.mjtSensor.mjSENS_CONTACT, objtype=_OBJECT.mjOBJ_BODY,
-            objname=body_names(actor)[body],
-        )  # fmt: skip
-        sensor.intprm[:3] = [_FORCE_TORQUE_POSITION, _NET_FORCE, 1]
+        add_contact_sensor(spec, body_names(actor)[body])

@@ -11,12 +11,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rlgpu.isaacgym.engine.compose import CONTACT_NUMBERS, felt_bodies
+from rlgpu.isaacgym.engine.compose import felt_bodies
 from rlgpu.isaacgym.engine.dynamics import jacobian, mass_matrix
 from rlgpu.isaacgym.engine.layout import Layout
 from rlgpu.isaacgym.enums import ContactCollection
 from rlgpu.isaacgym.scene import Actor, Sim
 from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse, xyzw_of
+from rlgpu.sim.mujoco.contact_sensors import CONTACT_NUMBERS
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import Worlds
 

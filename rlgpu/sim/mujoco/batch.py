@@ -7,7 +7,7 @@ state is not finite and increments a warning counter, by which the restart is de
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -17,8 +17,8 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
+from rlgpu.sim.mujoco.contact_sensors import ContactSensors
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
-from rlgpu.sim.mujoco.wrenches import WrenchReader
 
 _BAD_STATE = [
     int(mujoco.mjtWarning.mjWARN_BADQPOS),
@@ -60,7 +60,7 @@ class BatchWorlds:
         self._warning: np.ndarray = self._batch.warning
         self._fields = {name: torch.from_numpy(self._batch.expand(name)) for name in fields}
         self._arrays: dict[str, Tensor] = {}
-        self._wrench_reader: WrenchReader | None = None
+        self._readers: list[Callable[[], None]] = []
         self._qpos, self._qvel = self.array("qpos"), self.array("qvel")
         self._warm_start = self.array("qacc_warmstart")
         self._has_history = bool(model.na or model.nhistory or model.nplastic or model.npluginstate)
@@ -83,9 +83,24 @@ class BatchWorlds:
         return self._fields[name]
 
     def wrenches(self, bodies: Sequence[int]) -> Tensor:
-        """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6], float32."""
-        self._wrench_reader = WrenchReader(self.model, self.array, bodies)
-        return self._wrench_reader.wrenches
+        """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6], float32.
+
+        Raises:
+            ValueError: The model has no contact sensors on these bodies.
+        """
+        sensors = ContactSensors(self.model, self.array, bodies)
+        self._readers.append(sensors.read_wrenches)
+        return sensors.wrenches
+
+    def contact_forces(self) -> Tensor:
+        """Returns a live tensor of net contact forces on all bodies, shape [N, nbody - 1, 3].
+
+        Raises:
+            ValueError: The model has no contact sensors on all bodies.
+        """
+        sensors = ContactSensors(self.model, self.array, range(1, self.model.nbody))
+        self._readers.append(sensors.read_forces)
+        return sensors.forces_w
 
     def prepare(self, num_steps: int) -> None:
         """Does nothing: MuJoCo C is compiled already."""
@@ -102,9 +117,9 @@ class BatchWorlds:
             self.diverged[torch.from_numpy(failed)] = True
 
     def check(self) -> None:
-        """Updates the wrenches; ``step`` updates the flags, and MuJoCo restarts worlds itself."""
-        if self._wrench_reader is not None:
-            self._wrench_reader.read()
+        """Updates the contacts; ``step`` updates the flags, and MuJoCo restarts worlds itself."""
+        for read in self._readers:
+            read()
 
     def forward(self, mask: Tensor | None = None) -> None:
         """Brings poses and velocities of bodies in line with ``qpos`` and ``qvel``."""

@@ -8,13 +8,25 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.actuators import add_drive
+from rlgpu.sim.mujoco.contact_sensors import add_contact_sensor
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.scene import PARAMETERS, SceneSpec, Timing
 from rlgpu.terrain import HeightField
 
+_SENSOR = "rlgpu_contact_"
+"""Begins the names of contact sensors; a body's id follows."""
 
-def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
+
+def build_model(
+    scene: SceneSpec, timing: Timing, *, contact_sensors: bool = False
+) -> mujoco.MjModel:
     """Compiles a scene into a MuJoCo model.
+
+    Args:
+        scene: What to simulate and measure.
+        timing: Physics and control steps.
+        contact_sensors: Whether bodies of which the scene measures contacts have contact sensors,
+            as MuJoCo C needs; the other engines sum contacts themselves.
 
     Raises:
         ValueError: The asset is missing or malformed, has actuators or ball joints, or a drive,
@@ -50,18 +62,26 @@ def build_model(scene: SceneSpec, timing: Timing) -> mujoco.MjModel:
     for joint in joints:
         if joint in scene.drives:
             add_drive(spec, joint, scene.drives[joint])
-    if scene.wrench_bodies or scene.contact_forces:
-        # MuJoCo computes contact wrenches per body only if a sensor needs accelerations.
-        spec.bodies[1].add_site(name="rlgpu_accelerometer")
-        spec.add_sensor(
-            type=mujoco.mjtSensor.mjSENS_ACCELEROMETER,
-            objtype=mujoco.mjtObj.mjOBJ_SITE,
-            objname="rlgpu_accelerometer",
-        )
+    sensed = _sensed_bodies(spec, scene) if contact_sensors else []
+    for body in sensed:
+        # Bodies may lack the name by which a specification refers to them: see below.
+        add_contact_sensor(spec, "world", f"{_SENSOR}{body}")
     try:
-        return compiled(spec, free_centres="body_com" in scene.parameters)
+        model = compiled(spec, free_centres="body_com" in scene.parameters)
     except Exception as error:
         raise ValueError(f"{Path(scene.asset).name} cannot be compiled: {_said(error)}") from error
+    for body in sensed:
+        model.sensor_objid[model.sensor(f"{_SENSOR}{body}").id] = body
+    return model
+
+
+def _sensed_bodies(spec: mujoco.MjSpec, scene: SceneSpec) -> list[int]:
+    """Returns the ids of the bodies of which a scene measures contacts."""
+    return [
+        body
+        for body, described in enumerate(spec.bodies)
+        if body > 0 and (scene.contact_forces or described.name in scene.wrench_bodies)
+    ]
 
 
 def compiled(spec: mujoco.MjSpec, *, free_centres: bool) -> mujoco.MjModel:

@@ -1,8 +1,8 @@
 """Converts MuJoCo's arrays to the conventions of ``Simulator``, and back for resets.
 
 MuJoCo: quaternions (w, x, y, z); a free joint's velocity is (linear of the origin in world axes,
-angular in body axes); ``cvel`` and ``cfrc_ext`` are (angular, linear) and (torque, force) in world
-axes at the centre of mass of the whole tree; body 0 is the world.
+angular in body axes); ``cvel`` is (angular, linear) in world axes at the centre of
+mass of the whole tree; body 0 is the world.
 """
 
 from __future__ import annotations

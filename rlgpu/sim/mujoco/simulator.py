@@ -44,7 +44,7 @@ class MujocoSimulator:
         self.num_envs, self.device = worlds.num_worlds, worlds.device
         self._host_may_read = host_may_read(self.device)
         self.capturable, self.description = worlds.capturable, worlds.description
-        self._contact_forces, self._body_states = scene.contact_forces, scene.body_states
+        self._body_states = scene.body_states
         self._where = where = layout(worlds.model, scene, self.device)
         self.joint_names, self.body_names = where.joint_names, where.body_names
         self.joint_lower, self.joint_upper = where.joint_lower, where.joint_upper
@@ -62,11 +62,10 @@ class MujocoSimulator:
     def _bind_state(self, scene: SceneSpec) -> None:
         """Looks up the arrays to read; those of the right dtype are used directly as the state."""
         arrays: set[str] = set()
-        if scene.contact_forces:
-            arrays |= {"cfrc_ext"}
         if scene.body_states:
             arrays |= set(_BODY_ARRAYS)
         self._derived = {name: self.worlds.array(name) for name in sorted(arrays)}
+        self._contacts = self.worlds.contact_forces() if scene.contact_forces else None
         self._dynamics: dict[str, Reader] = {}
         if scene.jacobian_body:
             self._bind_dynamics(self.worlds.model.body(scene.jacobian_body).id)
@@ -126,9 +125,8 @@ class MujocoSimulator:
         """Brings ``state`` up to date after ``step``."""
         self.worlds.check()
         diverged = self.state.diverged[:, None, None]
-        if self._contact_forces:
-            forces_w = self._derived["cfrc_ext"][:, 1:, 3:]
-            self.state.contact_force_w.copy_(forces_w.masked_fill(diverged, 0.0))
+        if self._contacts is not None:
+            self.state.contact_force_w.copy_(self._contacts.masked_fill(diverged, 0.0))
         if self.state.contact_wrench_b.shape[1] > 0:
             self.state.contact_wrench_b.masked_fill_(diverged, 0.0)
         self._read_joints_and_root()

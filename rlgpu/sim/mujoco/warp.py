@@ -24,6 +24,7 @@ import warp as wp
 from torch import Tensor
 
 from rlgpu.sim.mujoco.contacts import bounds
+from rlgpu.sim.mujoco.warp_contacts import ContactSums
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
 from rlgpu.sim.mujoco.wrenches import WrenchReader
 
@@ -90,6 +91,7 @@ class WarpWorlds:
             wp.synchronize_device()
         self._field_names = set(fields)
         self._arrays: dict[str, Tensor] = {}
+        self._contacts: ContactSums | None = None
         self._wrench_reader: WrenchReader | None = None
         self._qpos, self._qvel = self.array("qpos"), self.array("qvel")
         self._warm_start, self._overflow = self.array("qacc_warmstart"), self.array("overflow")
@@ -118,8 +120,22 @@ class WarpWorlds:
 
     def wrenches(self, bodies: Sequence[int]) -> Tensor:
         """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6], float32."""
-        self._wrench_reader = WrenchReader(self.model, self.array, bodies)
+        sums = self._contact_sums().sums
+        self._wrench_reader = WrenchReader(self.model, self.array, sums, bodies)
         return self._wrench_reader.wrenches
+
+    def contact_forces(self) -> Tensor:
+        """Returns a live tensor of net contact forces on all bodies, shape [N, nbody - 1, 3]."""
+        return self._contact_sums().sums[:, 1:, 3:]
+
+    def _contact_sums(self) -> ContactSums:
+        """Returns the sums of contacts; ``step`` updates them from now on."""
+        if self._contacts is None:
+            with wp.ScopedDevice(self._wp_device):
+                self._contacts = ContactSums(
+                    self._m, self._d, deterministic=bool(self._m.opt.deterministic)
+                )
+        return self._contacts
 
     def prepare(self, num_steps: int) -> None:
         """Compiles all kernels and records ``step(num_steps)`` as a Warp graph."""
@@ -139,6 +155,8 @@ class WarpWorlds:
     def _physics(self, num_steps: int) -> None:
         for _ in range(num_steps):
             mjw.step(self._m, self._d)
+        if self._contacts is not None:
+            self._contacts.update()
 
     def _kinematics(self) -> None:
         mjw.kinematics(self._m, self._d)

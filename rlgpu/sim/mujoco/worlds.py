@@ -47,7 +47,7 @@ class Worlds(Protocol):
         """Returns a live tensor of an ``MjData`` field, such as ``qpos``, shape [N, ...].
 
         State fields (``qpos``, ``qvel``, ``ctrl``, ...) may be written. Derived fields (``xpos``,
-        ``cfrc_ext``, ...) hold values from the start of the last physics step, when contacts were
+        ``cvel``, ...) hold values from the start of the last physics step, when contacts were
         solved, until ``forward`` brings poses and velocities up to date. Call this before the first
         step; every call returns the same tensor.
         """
@@ -67,6 +67,13 @@ class Worlds(Protocol):
 
         Args:
             bodies: Ids of the bodies, S of them.
+        """
+
+    def contact_forces(self) -> Tensor:
+        """Returns a live tensor of net contact forces on all bodies, shape [N, nbody - 1, 3].
+
+        In world axes [N], without the world's body, at the start of the last physics step.
+        ``check`` updates it. Call this once, before the first step.
         """
 
     def prepare(self, num_steps: int) -> None:

@@ -132,6 +132,10 @@ class FusedWorlds:
         self._outputs = self._outputs._replace(wrenches=wrenches)
         return wrenches
 
+    def contact_forces(self) -> Tensor:
+        """Returns a live tensor of net contact forces on all bodies, shape [N, nbody - 1, 3]."""
+        return self.array("cfrc_ext")[:, 1:, 3:]
+
     def prepare(self, num_steps: int) -> None:
         """Does nothing: the kernels are compiled already."""
 
