@@ -3,7 +3,7 @@
 from rlgpu.device.capabilities import has_display, host_may_read
 from rlgpu.device.compilation import compiled
 from rlgpu.device.graphs import Phase, Skipping, working_stream
-from rlgpu.device.threads import one_torch_thread
+from rlgpu.device.threads import num_usable_cores, one_torch_thread
 
 __all__ = [
     "Phase",
@@ -11,6 +11,7 @@ __all__ = [
     "compiled",
     "has_display",
     "host_may_read",
+    "num_usable_cores",
     "one_torch_thread",
     "working_stream",
 ]

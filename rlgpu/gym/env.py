@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.device import num_usable_cores
 from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import EngineFailed, UsageError, first_line
 from rlgpu.gym.spaces import action_space
@@ -57,7 +57,7 @@ class Processes:
         """
         self.num_envs, self.device = num_envs, torch.device("cpu")
         self.timing = Timing(1.0 / frame_rate, 1)
-        wanted = max(min(os.cpu_count() or 1, num_envs // _FEWEST), 1)
+        wanted = max(min(num_usable_cores(), num_envs // _FEWEST), 1)
         self._ends = [round(i * num_envs / wanted) for i in range(1, wanted)]
         bounds = [0, *self._ends, num_envs]
         context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads' locks

@@ -17,7 +17,7 @@ class GymTaskConfig(TaskConfig):
     """Settings of an environment of Gymnasium."""
 
     num_envs: Count = 64
-    """Default number of environments, in as many processes as there are cores."""
+    """Default number of environments, in as many processes as there are cores to use."""
     kwargs: tuple[str, ...] = ()
     """``key=value`` for the environment's constructor; ``env.gravity=-5`` says the same."""
     episode_length: Count = 1000

@@ -32,7 +32,8 @@ class FusedSettings:
     engine: Literal["fused"] = "fused"
     """Name of the engine."""
     num_threads: Threads = 0
-    """Threads that step the worlds on a CPU; 0 is one per core. Results do not depend on it."""
+    """Threads that step the worlds on a CPU; 0 is one per core that this process may use.
+    Results do not depend on it."""
     lanes: Annotated[int, Range(0, 32)] = 0
     """On a CPU, worlds per vector: 4, 8 or 16; 0 is the most that it has. On a GPU, lanes of a warp
     that share a world: 1, 2, 4, 8, 16 or 32; 0 is 1."""
@@ -45,7 +46,8 @@ class MujocoSettings:
     engine: Literal["mujoco"] = "mujoco"
     """Name of the engine."""
     num_threads: Threads = 0
-    """Threads that step the worlds; 0 is one per core. Results do not depend on it."""
+    """Threads that step the worlds; 0 is one per core that this process may use. Results
+    do not depend on it."""
 
 
 @dataclass(frozen=True)

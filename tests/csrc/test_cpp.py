@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from benchmarks.physics_file import write_worlds
+from rlgpu.device import num_usable_cores
 from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.tables import Tables
 from tests.compiled import cache, digest
@@ -47,7 +48,7 @@ def build() -> None:
     configure = ["cmake", "-S", str(ROOT), "-B", str(BUILD)]
     architectures = f"-DCMAKE_CUDA_ARCHITECTURES={ARCHITECTURES}"
     run([*configure, architectures, "-DRLGPU_PHYSICS_ARCHITECTURES=90-real"])
-    run(["cmake", "--build", str(BUILD), "--parallel", str(os.cpu_count())])
+    run(["cmake", "--build", str(BUILD), "--parallel", str(num_usable_cores())])
 
 
 def keep(folder: Path) -> None:

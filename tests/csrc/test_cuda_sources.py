@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch.utils.cpp_extension import include_paths
 
+from rlgpu.device import num_usable_cores
 from tests.compiled import cache, digest
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def compile_once(source: Path, kept: Path) -> str:
 @pytest.fixture(scope="module")
 def complaints() -> dict[Path, str]:
     """Compiles all sources on all cores and returns their complaints."""
-    with cache("cuda_sources") as kept, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with cache("cuda_sources") as kept, ThreadPoolExecutor(num_usable_cores()) as pool:
         results = pool.map(compile_once, SOURCES, [kept] * len(SOURCES))
         return dict(zip(SOURCES, results, strict=True))
 

@@ -17,6 +17,7 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
+from rlgpu.device import num_usable_cores
 from rlgpu.sim.mujoco.contact_sensors import ContactSensors
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
 
@@ -51,11 +52,12 @@ class BatchWorlds:
             model: The compiled model.
             num_worlds: Number of worlds, N.
             fields: Model fields that differ between worlds.
-            num_threads: Threads that step them; 0 is one per core. Results do not depend on it.
+            num_threads: Threads that step them; 0 is one per core that this process may use.
+                Results do not depend on it.
         """
         self.num_worlds, self.device, self.model = num_worlds, torch.device("cpu"), model
         self.description = f"MuJoCo {mujoco.__version__} on the CPU"
-        self._batch = Batch(model, num_worlds, num_threads)
+        self._batch = Batch(model, num_worlds, num_threads or num_usable_cores())
         self._rows = torch.from_numpy(self._batch.state)
         self._warning: np.ndarray = self._batch.warning
         self._fields = {name: torch.from_numpy(self._batch.expand(name)) for name in fields}

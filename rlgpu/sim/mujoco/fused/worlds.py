@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -13,7 +12,7 @@ import torch
 from mujoco.batch import Batch
 from torch import Tensor
 
-from rlgpu.device import host_may_read
+from rlgpu.device import host_may_read, num_usable_cores
 from rlgpu.ops import (
     PhysicsModel,
     PhysicsOutputs,
@@ -60,8 +59,8 @@ class FusedWorlds:
             num_worlds: Number of worlds, N.
             device: Where they are; the CPU if None.
             fields: Model fields that differ between worlds.
-            num_threads: Threads that step them on a CPU; 0 is one per core. Results do not depend
-                on it.
+            num_threads: Threads that step them on a CPU; 0 is one per core that this process may
+                use. Results do not depend on it.
             lanes: As ``physics_step`` takes it; 0 is the device's default.
 
         Raises:
@@ -77,7 +76,7 @@ class FusedWorlds:
         load_extension(self.device)
         where = "the CPU" if self.device.type == "cpu" else str(self.device)
         self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_VERSION}"
-        self._threads, self._lanes = num_threads or os.cpu_count() or 1, lanes
+        self._threads, self._lanes = num_threads or num_usable_cores(), lanes
         self._tables = Tables(model)
         self._packed: PhysicsModel = self._tables.pack(device=self.device)
         self._fields = {
