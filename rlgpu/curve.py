@@ -2,7 +2,8 @@
 
     python -m rlgpu.curve runs/Ant/latest "a title"
 
-Training starts it as a process of its own, so that neither its time nor its memory is training's.
+Training starts it as a separate process, so that neither its time nor its memory is training's. It
+draws to a file only, so a notebook's MPLBACKEND, which this Python may not have, is not used.
 """
 
 from __future__ import annotations
@@ -51,4 +52,5 @@ def draw(folder: Path, title: str) -> None:
 
 
 if __name__ == "__main__":
+    os.environ["MPLBACKEND"] = "agg"
     draw(Path(sys.argv[1]), " ".join(sys.argv[2:]))

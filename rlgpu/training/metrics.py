@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from rlgpu import curve
 from rlgpu.training.numbers import IterationNumbers
@@ -61,6 +62,7 @@ class MetricsWriter:
         self._events = _Appended(folder / f"events.out.tfevents.{time.time():.0f}.rlgpu")
         self._drawn = time.perf_counter()
         self._drawing: subprocess.Popen[bytes] | None = None
+        self._complaints: IO[bytes] | None = None  # the errors that it prints
 
     def write(self, record: IterationRecord) -> None:
         """Appends one iteration to the CSV file and the TensorBoard events.
@@ -94,15 +96,29 @@ class MetricsWriter:
         if not at_end and now - self._drawn < SECONDS_BETWEEN_CURVES:
             return
         self._drawn = now
-        failed = self._drawing.wait() != 0 if self._drawing else False
+        failure = self._failure()
         command = [sys.executable, curve.__file__, str(self._folder), title]
-        quiet = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
-        # A session of its own keeps a Ctrl-C in the terminal from reaching it.
-        self._drawing = subprocess.Popen(command, start_new_session=True, **quiet)  # type: ignore[call-overload]
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (read when it has ended)
+        # A separate session keeps a Ctrl-C in the terminal from reaching it.
+        self._drawing = subprocess.Popen(
+            command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=self._complaints,
+        )  # fmt: skip
         if at_end:
-            failed = self._drawing.wait() != 0
-        if failed:
-            raise OSError(f"python -m rlgpu.curve {self._folder} failed")
+            failure = self._failure()
+        if failure:
+            raise OSError(f"python -m rlgpu.curve {self._folder} failed: {failure}")
+
+    def _failure(self) -> str:
+        """Waits for the last drawing; returns its error, an empty string if it succeeded."""
+        if self._drawing is None or self._complaints is None:
+            return ""
+        status = self._drawing.wait()
+        with self._complaints as file:
+            file.seek(0)
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        self._drawing = self._complaints = None
+        return "" if status == 0 else (lines or [f"exit status {status}"])[-1]
 
 
 class _Appended:

@@ -6,6 +6,7 @@ import csv
 import math
 from pathlib import Path
 
+import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -64,6 +65,24 @@ def test_one_row_per_iteration_and_a_curve_are_written(tmp_path: Path) -> None:
     assert rows[1]["diverged"] == "2"
     assert rows[1]["reward_alive"] == "0.25"
     assert set(UpdateMetrics._fields) <= set(rows[0])
+
+
+def test_a_notebooks_backend_does_not_keep_the_curve_from_being_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MPLBACKEND of Jupyter and Colab names a module that this environment may lack."""
+    monkeypatch.setenv("MPLBACKEND", "module://a_notebook.backend_inline")
+    writer = MetricsWriter(tmp_path)
+    writer.write(make_record(1, 3.25))
+    writer.draw("a curve", at_end=True)
+    assert (tmp_path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_curve_that_cannot_be_drawn_gives_the_reason(tmp_path: Path) -> None:
+    """The error of the process that draws; here a column is missing."""
+    (tmp_path / "metrics.csv").write_text("iteration\n1\n")
+    with pytest.raises(OSError, match="KeyError: 'episodes'"):
+        MetricsWriter(tmp_path).draw("a curve", at_end=True)
 
 
 def test_rl_games_tags_are_used_only_with_their_rl_games_meaning(tmp_path: Path) -> None:
