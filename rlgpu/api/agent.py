@@ -80,6 +80,8 @@ class PPOAgent:
         Raises:
             UsageError: A setting or a space is not one that can be used.
         """
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"seed={seed}: must be from 0 to 2**63 - 1")
         self._spaces = Spaces(observation_space, action_space, action_bounds)
         self.num_envs, self.device = num_envs, torch.device(device)
         config = _config({**read_preset(preset), **settings}, num_envs)

@@ -3,12 +3,15 @@
 from rlgpu.device.capabilities import has_display, host_may_read
 from rlgpu.device.compilation import compiled
 from rlgpu.device.graphs import Phase, Skipping, working_stream
+from rlgpu.device.seeds import derived_seed, generator_seed
 from rlgpu.device.threads import num_usable_cores, one_torch_thread
 
 __all__ = [
     "Phase",
     "Skipping",
     "compiled",
+    "derived_seed",
+    "generator_seed",
     "has_display",
     "host_may_read",
     "num_usable_cores",

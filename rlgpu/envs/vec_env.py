@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from rlgpu.device import compiled, host_may_read, one_torch_thread
+from rlgpu.device import compiled, generator_seed, host_may_read, one_torch_thread
 from rlgpu.envs import checks
 from rlgpu.envs.randomization import Randomizer
 from rlgpu.envs.task import Task, shown_space_of
@@ -84,7 +84,7 @@ class VecEnv:
         ``num_observations`` columns with noise come first, then the same without."""
         self._shows_truth = self.observation_space.size > task.num_observations
         self.action_space: ActionSpace = Continuous(task.num_actions)
-        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self.generator = torch.Generator(device=self.device).manual_seed(generator_seed(seed))
         self.episode_step = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
         """Control steps since each environment's reset, shape [N], int64."""
         self._actions = torch.zeros(self.num_envs, self.num_actions, device=self.device)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.device import num_usable_cores
+from rlgpu.device import generator_seed, num_usable_cores
 from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import EngineFailed, UsageError, first_line
 from rlgpu.gym.spaces import action_space
@@ -166,7 +166,7 @@ class GymEnv(VecEnv):
         one.close()
         self.sim = processes  # type: ignore[assignment]
         self._processes = processes
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(generator_seed(seed))
         none = torch.zeros((), dtype=torch.int64)
         self.counts = WorldCounts(none, none.clone())
         self.observations = self._flat(np.concatenate(processes.receive()))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgpu.config import TrainConfig, check_used
+from rlgpu.device import generator_seed
 from rlgpu.errors import UsageError
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
@@ -101,7 +102,7 @@ class Dqn:
         self.config, self.kernels, self.device = config, kernels, device
         self.observation_space, self.max_iterations = observation_space, max_iterations
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(generator_seed(seed))
             sizes = (observation_space, action_space.choices[0], config, kernels, precision)
             self.network, self.target = (QNetwork(*sizes).to(device) for _ in range(2))
         self.flat = FlatParameters(list(self.network.parameters()))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import TrainConfig
-from rlgpu.device import Skipping, compiled, host_may_read
+from rlgpu.device import Skipping, compiled, generator_seed, host_may_read
 from rlgpu.learner.augmented import normalized, ppo_gradients
 from rlgpu.learner.divergence import Divergence
 from rlgpu.learner.filler_rows import explained_variance, without_fillers
@@ -72,7 +72,7 @@ class Ppo:
         self.observation_space, self.host_may_read = observation_space, host_may_read(device)
         self.max_iterations, self.num_minibatches = max_iterations, num_minibatches
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(generator_seed(seed))
             self.distribution = make_distribution(action_space, config, kernels)
             network = ActorCritic(observation_space, self.distribution, config, kernels, precision)
             self.network = network.to(device)

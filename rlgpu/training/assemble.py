@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import Config, DqnConfig, TrainConfig, without_unused
+from rlgpu.device import generator_seed
 from rlgpu.envs import (
     ForeignTask,
     Task,
@@ -246,8 +247,9 @@ def _fit_width(space: ObservationSpace, env: VecEnv, *, saved_width: int) -> Obs
 
 def seed_everything(config: Config) -> None:
     """Seeds the global random generators; those of rlgpu take the seed explicitly."""
-    torch.manual_seed(config.seed)
-    np.random.seed(config.seed)
+    seed = generator_seed(config.seed)
+    torch.manual_seed(seed)
+    np.random.seed(seed)
     # The call imports torch's compiler, which takes over a second.
     if config.torch_deterministic != torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(config.torch_deterministic)

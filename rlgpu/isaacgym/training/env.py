@@ -15,6 +15,7 @@ What their ``step`` returns is mapped to ``Step``:
 from __future__ import annotations
 
 import inspect
+import random
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.device import generator_seed
 from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import UsageError
 from rlgpu.isaacgym.scene import Sim
@@ -240,6 +242,17 @@ class ScriptEnv(VecEnv):
         torch.set_rng_state(state["torch"])
         kind, keys, position, has_gauss, gauss = state["numpy"]
         np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+
+
+def seed_scripts(seed: int) -> None:
+    """Seeds the global generators, which scripts draw from.
+
+    Source: ``set_seed`` of IsaacGymEnvs and legged_gym.
+    """
+    seed = generator_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 def _first(env: Any, *names: str) -> Any:

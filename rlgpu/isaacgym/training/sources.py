@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from omegaconf import OmegaConf
 
+from rlgpu.device import generator_seed
 from rlgpu.envs import ForeignTask, TaskConfig, VecEnv, foreign_task
 from rlgpu.errors import UsageError, first_line, line_in, usable_path
 from rlgpu.files import load_module
 from rlgpu.isaacgym.compatibility import placeholders
 from rlgpu.isaacgym.installation import install
-from rlgpu.isaacgym.training.env import ScriptEnv
+from rlgpu.isaacgym.training.env import ScriptEnv, seed_scripts
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def script_task(word: str) -> type[ForeignTask]:
 
     def make(config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str) -> VecEnv:
         install(engine=engine)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        seed = generator_seed(seed)
+        seed_scripts(seed)
         with _explained(word), placeholders():
             return ScriptEnv(build(config, num_envs, str(device), seed), config)
 
@@ -94,7 +94,8 @@ def _isaacgymenvs(name: str) -> Builder:
                 f"task=isaacgymenvs:{name}: there is no such task; there are {', '.join(tasks)}"
             )
         folder = Path(str(package.__file__)).parent / "cfg" / "task"
-        return _from_yaml(tasks[name], folder / f"{name}.yaml", config, num_envs, device)
+        file = folder / f"{name}.yaml"
+        return _from_yaml(tasks[name], file, config, num_envs, device, seed)
 
     return build
 
@@ -106,7 +107,9 @@ def _package(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def _from_yaml(task: Any, file: Path, config: ScriptTaskConfig, num_envs: int, device: str) -> Any:
+def _from_yaml(
+    task: Any, file: Path, config: ScriptTaskConfig, num_envs: int, device: str, seed: int
+) -> Any:
     """Builds a task of IsaacGymEnvs' kind from its YAML file."""
     if not file.is_file():
         raise UsageError(f"{task.__name__} needs its configuration in {file}")
@@ -121,11 +124,11 @@ def _from_yaml(task: Any, file: Path, config: ScriptTaskConfig, num_envs: int, d
     on_gpu = device.startswith("cuda")
     tree = OmegaConf.create(
         {
-            "task_name": task.__name__, "num_envs": num_envs, "seed": 0, "physics_engine": "physx",
-            "pipeline": "gpu" if on_gpu else "cpu", "sim_device": device, "rl_device": device,
-            "graphics_device_id": -1, "num_threads": 0, "solver_type": 1, "num_subscenes": 0,
-            "test": False, "checkpoint": "", "headless": True, "multi_gpu": False,
-            "task": OmegaConf.load(file),
+            "task_name": task.__name__, "num_envs": num_envs, "seed": seed,
+            "physics_engine": "physx", "pipeline": "gpu" if on_gpu else "cpu", "sim_device": device,
+            "rl_device": device, "graphics_device_id": -1, "num_threads": 0, "solver_type": 1,
+            "num_subscenes": 0, "test": False, "checkpoint": "", "headless": True,
+            "multi_gpu": False, "task": OmegaConf.load(file),
         }
     )  # fmt: skip
     _override(tree.task, config)
@@ -176,7 +179,7 @@ def _file(rest: str) -> Builder:
         beside = [folder / f"{class_name}.yaml",
                   folder.parent / "cfg" / "task" / f"{class_name}.yaml"]  # fmt: skip
         found = next((option for option in beside if option.is_file()), beside[0])
-        return _from_yaml(task, found, config, num_envs, device)
+        return _from_yaml(task, found, config, num_envs, device, seed)
 
     return build
 

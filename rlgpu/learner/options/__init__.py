@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from rlgpu.config import TrainConfig
+from rlgpu.device import derived_seed
 from rlgpu.errors import UsageError
 from rlgpu.learner.options.base import Option
 from rlgpu.learner.options.curiosity import Curiosity
@@ -57,7 +58,7 @@ def make_options(
         if any(part.kind == "image" for part in space.parts):
             raise UsageError("train.curiosity.weight: curiosity about images is not available")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
+            torch.manual_seed(derived_seed(seed, 1))  # not the next run's seed
             options.append(Curiosity(config, space.size, normalizer, kernels, precision, device))
     if config.symmetry.augment:
         if mirror is None:
