@@ -3,7 +3,7 @@
 from rlgpu.device.capabilities import has_display, host_may_read
 from rlgpu.device.compilation import compiled
 from rlgpu.device.graphs import Phase, Skipping, working_stream
-from rlgpu.device.seeds import derived_seed, generator_seed
+from rlgpu.device.seeds import derived_seed, environment_seeds, generator_seed
 from rlgpu.device.threads import num_usable_cores, one_torch_thread
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Skipping",
     "compiled",
     "derived_seed",
+    "environment_seeds",
     "generator_seed",
     "has_display",
     "host_may_read",

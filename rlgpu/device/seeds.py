@@ -33,3 +33,15 @@ def derived_seed(seed: int | Sequence[int], *purpose: int) -> int:
     Source: numpy.random.SeedSequence.
     """
     return int(np.random.SeedSequence(seed, spawn_key=purpose).generate_state(1)[0])
+
+
+def environment_seeds(seed: int, count: int) -> list[int]:
+    """Returns a seed for each of several environments, in [0, 2**31): simulators take an ``int``.
+
+    Adjacent seeds share none: ``seed + i`` would give all but one of the next run's environments.
+
+    Args:
+        seed: A seed of any size, not negative.
+        count: Number of environments.
+    """
+    return [int(x) for x in np.random.SeedSequence(seed).generate_state(count) >> 1]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.device import generator_seed, num_usable_cores
+from rlgpu.device import environment_seeds, generator_seed, num_usable_cores
 from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import EngineFailed, UsageError, first_line
 from rlgpu.gym.spaces import action_space
@@ -44,17 +44,21 @@ class Processes:
     joint_names = ()
 
     def __init__(
-        self, word: str, arguments: Sequence[str], num_envs: int, seed: int, frame_rate: float
+        self,
+        word: str,
+        arguments: Sequence[str],
+        seeds: Sequence[int],
+        frame_rate: float,
     ) -> None:
         """Starts the processes, each with as many environments, and resets these.
 
         Args:
             word: As for ``rlgpu.gym.worker.maker``.
             arguments: As for ``rlgpu.gym.worker.maker``.
-            num_envs: Number of environments.
-            seed: Seed of the first environment; the others follow.
+            seeds: Seed of each environment.
             frame_rate: Steps per second of their time.
         """
+        num_envs = len(seeds)
         self.num_envs, self.device = num_envs, torch.device("cpu")
         self.timing = Timing(1.0 / frame_rate, 1)
         wanted = max(min(num_usable_cores(), num_envs // _FEWEST), 1)
@@ -65,7 +69,7 @@ class Processes:
         for first, end in pairwise(bounds):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=serve, args=(theirs, word, arguments, end - first, seed + first), daemon=True
+                target=serve, args=(theirs, word, arguments, seeds[first:end]), daemon=True
             )
             with _without_main():
                 process.start()
@@ -135,7 +139,7 @@ class GymEnv(VecEnv):
             word: As for ``rlgpu.gym.worker.maker``.
             config: The task's configuration.
             num_envs: Number of environments.
-            seed: Seed of the first environment; the others follow.
+            seed: Seed that each environment's seed is derived from.
 
         Raises:
             UsageError: There is no such environment, or its spaces are not supported.
@@ -162,7 +166,8 @@ class GymEnv(VecEnv):
         self.num_envs, self.num_actions = num_envs, self.action_space.size
         self.device, self.host_may_read = torch.device("cpu"), True
         frame_rate = float(one.metadata.get("render_fps") or 30)
-        processes = Processes(word, config.kwargs, num_envs, seed, frame_rate)
+        seeds = environment_seeds(seed, num_envs)
+        processes = Processes(word, config.kwargs, seeds, frame_rate)
         one.close()
         self.sim = processes  # type: ignore[assignment]
         self._processes = processes

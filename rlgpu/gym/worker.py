@@ -77,7 +77,7 @@ def _atari(word: str, kwargs: Mapping[str, Any]) -> Flat:
 
 
 def serve(
-    connection: Connection, word: str, arguments: Sequence[str], count: int, seed: int
+    connection: Connection, word: str, arguments: Sequence[str], seeds: Sequence[int]
 ) -> None:
     """Steps environments for as long as actions come.
 
@@ -85,14 +85,13 @@ def serve(
         connection: Where actions come from and results go.
         word: As for ``maker``.
         arguments: As for ``maker``.
-        count: Number of environments.
-        seed: Seed of the first; the others follow.
+        seeds: Seed of each environment.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to handle
     try:
         make = maker(word, arguments)
-        envs = SyncVectorEnv([make] * count, autoreset_mode=AutoresetMode.SAME_STEP)
-        observations, _ = envs.reset(seed=seed)
+        envs = SyncVectorEnv([make] * len(seeds), autoreset_mode=AutoresetMode.SAME_STEP)
+        observations, _ = envs.reset(seed=list(seeds))
         connection.send(np.array(observations))
         while (actions := connection.recv()) is not None:
             connection.send(_step(envs, actions))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import rlgpu
-from rlgpu.device import derived_seed, generator_seed
+from rlgpu.device import derived_seed, environment_seeds, generator_seed
 from rlgpu.errors import UsageError
 from rlgpu.learner import options
 from rlgpu.spaces import Continuous, numbers
@@ -73,3 +73,11 @@ def test_curiosity_does_not_begin_with_the_next_seeds_numbers(monkeypatch) -> No
         rlgpu.PPOAgent(numbers(3), Continuous(1), seed=seed, curiosity={"weight": 0.1})
     assert len(set(seeds)) == 2
     assert min(seeds) > 10
+
+
+def test_environments_of_adjacent_seeds_have_different_seeds() -> None:
+    """All of 31 bits, as C's ``int`` has them; more environments keep the first ones' seeds."""
+    seeds = [seed for run in range(20) for seed in environment_seeds(run, 64)]
+    assert len(set(seeds)) == len(seeds)
+    assert 0 <= min(seeds) <= max(seeds) < 2**31
+    assert environment_seeds(3, 64) == environment_seeds(3, 200)[:64]

@@ -13,6 +13,7 @@ import torch
 import train
 from rlgpu.cli.scripts import WithScripts
 from rlgpu.config import compose
+from rlgpu.device import environment_seeds
 from rlgpu.errors import EngineFailed, UsageError
 from rlgpu.gym.env import GymEnv
 from rlgpu.gym.task import GymTaskConfig
@@ -43,7 +44,8 @@ def test_steps_are_those_of_the_environments_themselves(make) -> None:
     """40 CartPoles in more than one process, 120 random steps: the same to the last bit."""
     env = make("CartPole-v1", 40)
     singles = [gymnasium.make("CartPole-v1") for _ in range(40)]
-    first = np.stack([single.reset(seed=5 + i)[0] for i, single in enumerate(singles)])
+    seeds = environment_seeds(5, 40)
+    first = np.stack([single.reset(seed=s)[0] for single, s in zip(singles, seeds, strict=True)])
     assert np.array_equal(env.observations.numpy(), first)
     g = torch.Generator().manual_seed(1)
     ended = 0
@@ -59,6 +61,14 @@ def test_steps_are_those_of_the_environments_themselves(make) -> None:
             assert np.array_equal(step.observations[i].numpy(), following)
             ended += terminated
     assert ended > 100
+
+
+@pytest.mark.parametrize("word", ["CartPole-v1", "Pendulum-v1"])
+def test_adjacent_seeds_share_no_environment(word, make) -> None:
+    """So that runs over seeds 1 to 3 are independent; one seed repeats its own environments."""
+    first = [{tuple(row.tolist()) for row in make(word, 16, s).observations} for s in (1, 2, 3, 1)]
+    assert len(first[0] | first[1] | first[2]) == 48
+    assert first[0] == first[3]
 
 
 def test_a_time_limit_is_not_a_failure(make) -> None:
