@@ -70,7 +70,6 @@ def train(task: str, *, quiet: bool = False, **settings: Any) -> Result:
     if trained is None:
         raise UsageError("test=True plays; rlgpu.train trains")
     folder, trainer = trained
-    trainer.env.sim.close()
     return Result(
         folder, trainer.iteration, trainer.env_steps, trainer.mean_return, trainer.best_return,
         trainer.wall_time,

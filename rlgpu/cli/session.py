@@ -7,6 +7,7 @@ import shlex
 import signal
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,7 +85,7 @@ def run_session(
         console: Where to print; the terminal if None.
 
     Returns:
-        The run's folder and the trainer at its end; None if it played.
+        The run's folder and the trainer at its end, its environments closed; None if it played.
 
     Raises:
         UsageError: The request cannot be carried out; nothing has been written.
@@ -163,12 +164,22 @@ def _train(
         config, composed.task_class, config.num_envs, config.seed, training=True,
         viewer=_opens_viewer(config),
     )  # fmt: skip
-    agent = make_agent(config, env)
-    trainer = Trainer(config, env, agent, origin)
-    if path and content:
-        check_compatible(path, content, config, env.sim.joint_names)
-        _restore(path, content, trainer if resuming else agent)
-    # Write nothing until everything has been checked.
+    with closing(env.sim):
+        agent = make_agent(config, env)
+        trainer = Trainer(config, env, agent, origin)
+        if path and content:
+            check_compatible(path, content, config, env.sim.joint_names)
+            _restore(path, content, trainer if resuming else agent)
+        return _train_in(composed, start, console, origin, trainer), trainer
+
+
+def _train_in(
+    composed: Composed, start: _Start, console: Console, origin: Mapping[str, str], trainer: Trainer
+) -> Path:
+    """Trains in environments that have been checked; returns the new run folder."""
+    config, path, content = composed.config, start.path, start.content
+    env, agent = trainer.env, trainer.agent
+    resuming = content is not None and not config.weights_only
     folder = create_run_folder(config, origin)
     where = "" if is_gym(composed.task_word) else f" on {config.sim.engine}"
     title = f"{config.task.name}{where}, {config.num_envs} environments"
@@ -193,7 +204,7 @@ def _train(
             raise explained from error
         raise
     console.print(_farewell(trainer, folder, finished=finished))
-    return folder, trainer
+    return folder
 
 
 def _farewell(trainer: Trainer, folder: Path, *, finished: bool) -> str:
@@ -275,18 +286,19 @@ def _play(composed: Composed, start: _Start, console: Console) -> None:
     _announce(composed, console)
     viewer = _opens_viewer(config) and not config.capture_video
     env = make_env(config, composed.task_class, config.num_envs, config.seed, viewer=viewer)
-    agent = make_agent(config, env)
-    check_compatible(path, content, config, env.sim.joint_names)
-    _restore(path, content, agent)
-    console.print(f"playing {path}")
-    if config.capture_video:
-        video = path.parent.parent / "videos" / f"{path.stem}.mp4"
-        _record(composed, agent, video)
-        console.print(f"wrote {video}")
-    elif viewer:
-        play_until_stopped(env, agent, console.print)
-        return
-    elif has_display() and not config.headless:
-        play_in_viewer(env, agent, console.print)
-        return
-    play_episodes(env, agent, config.games, console.print)
+    with closing(env.sim):
+        agent = make_agent(config, env)
+        check_compatible(path, content, config, env.sim.joint_names)
+        _restore(path, content, agent)
+        console.print(f"playing {path}")
+        if config.capture_video:
+            video = path.parent.parent / "videos" / f"{path.stem}.mp4"
+            _record(composed, agent, video)
+            console.print(f"wrote {video}")
+        elif viewer:
+            play_until_stopped(env, agent, console.print)
+            return
+        elif has_display() and not config.headless:
+            play_in_viewer(env, agent, console.print)
+            return
+        play_episodes(env, agent, config.games, console.print)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from multiprocessing.util import Finalize
 from types import ModuleType
 from typing import Any
 
@@ -18,11 +23,12 @@ from rlgpu.device import environment_seeds, generator_seed, num_usable_cores
 from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import EngineFailed, UsageError, first_line
 from rlgpu.gym.spaces import action_space
-from rlgpu.gym.worker import Chunk, maker, serve
+from rlgpu.gym.worker import Chunk, closing, maker, serve
 from rlgpu.sim import Timing
 
 _DIED = "a process of the environments has died"
-_CLOSING = 2.0
+_CLOSING = 10.0
+"""Time that the environments of a process have to close [s]."""
 _FEWEST = 8
 """Environments below which another process does not pay."""
 
@@ -35,6 +41,20 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _signals_waiting() -> Iterator[None]:
+    """Has signals wait, in this thread and in a new process until that has its handlers."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    waiting = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Processes:
@@ -65,16 +85,20 @@ class Processes:
         self._ends = [round(i * num_envs / wanted) for i in range(1, wanted)]
         bounds = [0, *self._ends, num_envs]
         context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads' locks
-        self._pipes, self._processes = [], []
+        self._pipes: list[Connection] = []
+        self._processes: list[SpawnProcess] = []
+        # Also when this object is forgotten or Python ends, before Python waits for the processes.
+        self._end = Finalize(self, _end, (self._pipes, self._processes), exitpriority=10)
         for first, end in pairwise(bounds):
             ours, theirs = context.Pipe()
+            self._pipes.append(ours)
+            # Not a daemon: environments may start processes of their own.
             process = context.Process(
-                target=serve, args=(theirs, word, arguments, seeds[first:end]), daemon=True
+                target=serve, args=(theirs, word, arguments, seeds[first:end])
             )
-            with _without_main():
+            with _without_main(), _signals_waiting():
                 process.start()
             theirs.close()
-            self._pipes.append(ours)
             self._processes.append(process)
         self.description = f"Gymnasium's {word} in {wanted} processes"
 
@@ -118,13 +142,19 @@ class Processes:
         raise UsageError("environments of Gymnasium are not drawn; use headless=True")
 
     def close(self) -> None:
-        """Ends the processes."""
-        for pipe, process in zip(self._pipes, self._processes, strict=True):
-            with suppress(OSError):  # it has ended
-                pipe.send(None)
-            process.join(_CLOSING)
-            process.kill()
-            pipe.close()
+        """Closes the environments and ends the processes."""
+        self._end()
+
+
+def _end(pipes: Sequence[Connection], processes: Sequence[SpawnProcess]) -> None:
+    """Has processes close their environments, which they do when the connection ends."""
+    for pipe in pipes:
+        pipe.close()
+    due = time.monotonic() + _CLOSING
+    for process in processes:
+        process.join(max(due - time.monotonic(), 0.0))
+        process.kill()
+        process.join()
 
 
 class GymEnv(VecEnv):
@@ -156,9 +186,10 @@ class GymEnv(VecEnv):
         except Exception as error:  # whatever registration or a user's code raises
             raise UsageError(f"task=gym:{word}: {first_line(error)}") from error
         try:
-            self.observation_space = one.layout
-            self.num_observations = one.layout.size
-            self.action_space, self._to_gym = action_space(one.action_space)
+            with closing([one]):
+                self.observation_space = one.layout
+                self.num_observations = one.layout.size
+                self.action_space, self._to_gym = action_space(one.action_space)
         except UsageError as error:
             raise UsageError(f"task=gym:{word}: {error}") from error
         length = one.spec.max_episode_steps if one.spec else None
@@ -168,13 +199,16 @@ class GymEnv(VecEnv):
         frame_rate = float(one.metadata.get("render_fps") or 30)
         seeds = environment_seeds(seed, num_envs)
         processes = Processes(word, config.kwargs, seeds, frame_rate)
-        one.close()
         self.sim = processes  # type: ignore[assignment]
         self._processes = processes
         self.generator = torch.Generator().manual_seed(generator_seed(seed))
         none = torch.zeros((), dtype=torch.int64)
         self.counts = WorldCounts(none, none.clone())
-        self.observations = self._flat(np.concatenate(processes.receive()))
+        try:
+            self.observations = self._flat(np.concatenate(processes.receive()))
+        except BaseException:
+            processes.close()
+            raise
 
     def _flat(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).reshape(self.num_envs, self.num_observations)

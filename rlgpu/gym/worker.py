@@ -6,9 +6,11 @@ It imports Gymnasium, NumPy and PyYAML only, so that starting it takes no longer
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -62,18 +64,50 @@ def maker(word: str, arguments: Sequence[str] = ()) -> Callable[[], Flat]:
                 f"{name} is many environments already; give the class of one, or step it in a loop "
                 "of your own with rlgpu.PPOAgent(autoreset=...)"
             )
-        return lambda: Flat(found(**kwargs))
+        return lambda: _flat(found(**kwargs))
     if word.startswith("ALE/"):
         gymnasium.register_envs(importlib.import_module("ale_py"))
         gymnasium.spec(word)
         return partial(_atari, word, kwargs)
     gymnasium.spec(word)
-    return lambda: Flat(gymnasium.make(word, **kwargs))
+    return lambda: _flat(gymnasium.make(word, **kwargs))
 
 
 def _atari(word: str, kwargs: Mapping[str, Any]) -> Flat:
     env = gymnasium.make(word, **{"frameskip": 1, **kwargs})
-    return Flat(FrameStackObservation(AtariPreprocessing(env), 4))
+    return _flat(FrameStackObservation(AtariPreprocessing(env), 4))
+
+
+def _flat(env: gymnasium.Env[Any, Any]) -> Flat:
+    """Returns an environment with rows as observations; closes it if it has none."""
+    try:
+        return Flat(env)
+    except BaseException:
+        env.close()
+        raise
+
+
+class _TrainerGone(Exception):
+    """The trainer has closed the connection, or has died."""
+
+
+class _Trainer:
+    """The trainer's end of the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def receive(self) -> Any:
+        try:
+            return self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise _TrainerGone from error
+
+    def send(self, value: Any) -> None:
+        try:
+            self._connection.send(value)
+        except OSError as error:
+            raise _TrainerGone from error
 
 
 def serve(
@@ -87,18 +121,60 @@ def serve(
         arguments: As for ``maker``.
         seeds: Seed of each environment.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to handle
+    _leave_signals_to_the_trainer(connection)
+    trainer, made = _Trainer(connection), list[Flat]()
+    with suppress(_TrainerGone), closing(made):
+        try:
+            make = partial(_kept, maker(word, arguments), made)
+            envs = SyncVectorEnv([make] * len(seeds), autoreset_mode=AutoresetMode.SAME_STEP)
+            observations, _ = envs.reset(seed=list(seeds))
+            trainer.send(np.array(observations))
+            while True:
+                trainer.send(_step(envs, trainer.receive()))
+        except _TrainerGone:
+            raise
+        except BaseException:
+            trainer.send(traceback.format_exc())
+
+
+def _leave_signals_to_the_trainer(connection: Connection) -> None:
+    """Lets the trainer decide when to stop; this process ends when the connection does.
+
+    Ctrl-C and a closed terminal reach the group of the trainer only, so neither this process nor
+    the programs that its environments have started. What is sent to all processes of a job
+    (Slurm's SIGTERM) has no effect on this one. The handlers do not pass to the environments' own
+    processes, which would otherwise hold the connection open and could not be terminated.
+    """
+    if not hasattr(os, "setpgrp"):  # Windows
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return
+    os.setpgrp()
+    ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    usual = [signal.signal(number, lambda *_: None) for number in ignored]
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ignored)  # the trainer had them wait
+
+    def leave() -> None:
+        connection.close()
+        for number, handler in zip(ignored, usual, strict=True):
+            signal.signal(number, handler)
+
+    os.register_at_fork(after_in_child=leave)
+
+
+def _kept(make: Callable[[], Flat], made: list[Flat]) -> Flat:
+    made.append(make())
+    return made[-1]
+
+
+@contextmanager
+def closing(made: Sequence[Flat]) -> Iterator[None]:
+    """Closes every environment at the end, whatever happens; an error in it is not shown."""
     try:
-        make = maker(word, arguments)
-        envs = SyncVectorEnv([make] * len(seeds), autoreset_mode=AutoresetMode.SAME_STEP)
-        observations, _ = envs.reset(seed=list(seeds))
-        connection.send(np.array(observations))
-        while (actions := connection.recv()) is not None:
-            connection.send(_step(envs, actions))
-    except (EOFError, BrokenPipeError):
-        pass  # the trainer is gone
-    except BaseException:
-        connection.send(traceback.format_exc())
+        yield
+    finally:
+        for env in made:
+            with suppress(Exception):  # the other environments are closed, too
+                env.close()
 
 
 def _step(envs: SyncVectorEnv, actions: np.ndarray) -> Chunk:

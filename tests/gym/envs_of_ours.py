@@ -1,5 +1,10 @@
 """Environments with Gymnasium's interface for tests, as a user's own file has them."""
 
+import multiprocessing
+import signal
+import time
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
@@ -155,3 +160,47 @@ class Failing(Counter):
         if self.steps == 7:
             raise ZeroDivisionError("by the environment")
         return super().step(action)
+
+
+class Logged(Counter):
+    """Writes to a file when it is opened and closed; may fail at several places."""
+
+    def __init__(self, log, fails=""):
+        self.log, self.fails = Path(log), fails
+        if fails == "third" and self._lines("open") == 3:  # one of them only to look at the spaces
+            raise ZeroDivisionError("the third cannot be opened")
+        self._write("open")
+
+    def _lines(self, word):
+        return self.log.read_text().splitlines().count(word) if self.log.exists() else 0
+
+    def _write(self, word):
+        with self.log.open("a") as file:
+            file.write(f"{word}\n")
+
+    def step(self, action):
+        if self.fails == "step":
+            raise ZeroDivisionError("in a step")
+        return super().step(action)
+
+    def close(self):
+        self._write("close")
+        if self.fails == "close":
+            raise ZeroDivisionError("in close")
+
+
+class Parent(Counter):
+    """Has a process of its own while it runs, which it ends by SIGTERM."""
+
+    def reset(self, *, seed=None, options=None):
+        if not hasattr(self, "process"):
+            context = multiprocessing.get_context("fork")
+            self.process = context.Process(target=time.sleep, args=(60.0,))
+            self.process.start()
+        return super().reset(seed=seed, options=options)
+
+    def close(self):
+        if hasattr(self, "process"):
+            self.process.terminate()
+            self.process.join(5.0)
+            assert self.process.exitcode == -signal.SIGTERM
