@@ -52,6 +52,9 @@ class VecEnv:
     """Numbers that the task reports: sums over steps of their means over environments, since they
     were last zeroed, each of shape []."""
 
+    action_limit = 1.0
+    """Largest absolute value of continuous actions: they are clamped to +- this."""
+
     def __init__(
         self,
         task: Task,
@@ -84,6 +87,7 @@ class VecEnv:
         ``num_observations`` columns with noise come first, then the same without."""
         self._shows_truth = self.observation_space.size > task.num_observations
         self.action_space: ActionSpace = Continuous(task.num_actions)
+        self.action_limit = task.config.clip_actions
         self.generator = torch.Generator(device=self.device).manual_seed(generator_seed(seed))
         self.episode_step = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
         """Control steps since each environment's reset, shape [N], int64."""
@@ -98,6 +102,9 @@ class VecEnv:
             sizes = self.num_observations, self.num_actions
             self._randomizer = Randomizer(task.config.randomization, sim, *sizes)
             self._randomizer.draw(self.generator)
+        self._first_buffers = [
+            {name: value.clone() for name, value in buffers.items()} for buffers in self._lasting()
+        ]
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone, checks.reset_state(task, sim, self.generator))
         first = checks.observation(task, sim, self._actions)
@@ -109,13 +116,38 @@ class VecEnv:
         self._begin = compiled(self._begin_step, use_compile)
         self._finish = compiled(self._finish_step, use_compile)
 
-    def reset(self) -> Tensor:
-        """Begins new episodes in all environments; returns their first observations, [N, O]."""
+    def reset(self, seed: int | None = None) -> Tensor:
+        """Begins new episodes in all environments; returns their first observations, [N, O].
+
+        Args:
+            seed: Seed of all random numbers from now on; what the task has drawn, counted or
+                learned of its robots so far is then forgotten. None goes on with the generator.
+        """
+        if seed is not None:
+            self.generator.manual_seed(generator_seed(seed))
+            for buffers, first in zip(self._lasting(), self._first_buffers, strict=True):
+                for name, value in first.items():
+                    buffers[name].copy_(value)
+        self.task.draw(self.generator)
+        if self._randomizer:
+            self._randomizer.draw(self.generator)
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone, self.task.reset_state(self.generator))
         self.task.draw(self.generator)
         self.observations.copy_(self._observe())
         return self.observations
+
+    def _lasting(self) -> list[dict[str, Tensor]]:
+        """Returns the tensors of the task and of its randomisation that last from step to step."""
+        return [self.task.buffers, *([self._randomizer.buffers] if self._randomizer else [])]
+
+    def set_ages(self, values: Tensor) -> None:
+        """Sets the episode step counts.
+
+        Args:
+            values: Shape [N], of any integer type.
+        """
+        self.episode_step.copy_(values)
 
     def randomize_ages(self) -> None:
         """Sets the episode step counts to random values, to spread out the time limits.

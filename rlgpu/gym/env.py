@@ -23,7 +23,7 @@ from rlgpu.device import environment_seeds, generator_seed, num_usable_cores
 from rlgpu.envs import ForeignSettings, Step, Stepped, VecEnv, WorldCounts
 from rlgpu.errors import EngineFailed, UsageError, first_line
 from rlgpu.gym.spaces import action_space
-from rlgpu.gym.worker import Chunk, closing, maker, serve
+from rlgpu.gym.worker import Begin, Chunk, closing, maker, serve
 from rlgpu.sim import Timing
 
 _DIED = "a process of the environments has died"
@@ -127,8 +127,23 @@ class Processes:
         Raises:
             EngineFailed: A process has died.
         """
+        self._send(np.split(actions, self._ends))
+
+    def begin(self, seeds: Sequence[int] | None) -> None:
+        """Has all environments begin new episodes.
+
+        Args:
+            seeds: Seed of each environment; None goes on with their generators.
+
+        Raises:
+            EngineFailed: A process has died.
+        """
+        bounds = pairwise([0, *self._ends, self.num_envs])
+        self._send([Begin(list(seeds[a:b]) if seeds is not None else None) for a, b in bounds])
+
+    def _send(self, parts: Sequence[Any]) -> None:
         try:
-            for pipe, part in zip(self._pipes, np.split(actions, self._ends), strict=True):
+            for pipe, part in zip(self._pipes, parts, strict=True):
                 pipe.send(part)
         except OSError as error:
             raise EngineFailed(_DIED) from error
@@ -202,6 +217,7 @@ class GymEnv(VecEnv):
         self.sim = processes  # type: ignore[assignment]
         self._processes = processes
         self.generator = torch.Generator().manual_seed(generator_seed(seed))
+        self.episode_step = torch.zeros(num_envs, dtype=torch.int64)
         none = torch.zeros((), dtype=torch.int64)
         self.counts = WorldCounts(none, none.clone())
         try:
@@ -223,18 +239,31 @@ class GymEnv(VecEnv):
         parts = self._processes.receive()
         whole = Chunk(*(np.concatenate(each) for each in zip(*parts, strict=True)))
         terminated = torch.from_numpy(whole.terminated)
+        truncated = torch.from_numpy(whole.truncated) & ~terminated
         self.observations.copy_(self._flat(whole.observations))
+        self.episode_step += 1
+        self.episode_step.masked_fill_(terminated | truncated, 0)
         return Step(
             self.observations,
             torch.from_numpy(whole.rewards).float(),
             terminated,
-            torch.from_numpy(whole.truncated) & ~terminated,
+            truncated,
             self._flat(whole.final_observations),
         )
 
-    def reset(self) -> Tensor:
-        """Refuses: they reset themselves."""
-        raise UsageError("Gymnasium's environments begin new episodes by themselves; make new ones")
+    def reset(self, seed: int | None = None) -> Tensor:
+        """Begins new episodes in all environments; returns their first observations, [N, O].
+
+        Args:
+            seed: Seed that each environment's seed is derived from; None goes on with their
+                generators.
+        """
+        if seed is not None:
+            self.generator.manual_seed(generator_seed(seed))
+        self._processes.begin(None if seed is None else environment_seeds(seed, self.num_envs))
+        self.observations.copy_(self._flat(np.concatenate(self._processes.receive())))
+        self.episode_step.zero_()
+        return self.observations
 
     def evaluate_step(self, actions: Tensor) -> Step:
         """Refuses: such a step cannot be done without its physics."""
@@ -243,6 +272,13 @@ class GymEnv(VecEnv):
     def randomize_ages(self) -> None:
         """Refuses: the environments count their own steps."""
         raise UsageError("train.init_at_random_ep_len: Gymnasium's environments count their steps")
+
+    def set_ages(self, values: Tensor) -> None:
+        """Refuses: the environments count their own steps."""
+        raise UsageError(
+            "Gymnasium's environments count their own steps, so episode_length_buf can only be "
+            "read; with rsl_rl use init_at_random_ep_len=False"
+        )
 
     def nan_source(self) -> str:
         """Returns what is known of where a NaN came from: the environment's step."""

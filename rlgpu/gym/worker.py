@@ -26,6 +26,13 @@ from rlgpu.files import load_module
 from rlgpu.gym.flat import Flat
 
 
+class Begin(NamedTuple):
+    """Asks for new episodes of all environments."""
+
+    seeds: list[int | None] | None
+    """Seed of each environment; None goes on with their generators."""
+
+
 class Chunk(NamedTuple):
     """What a step of some environments returned."""
 
@@ -116,7 +123,7 @@ def serve(
     """Steps environments for as long as actions come.
 
     Args:
-        connection: Where actions come from and results go.
+        connection: Where actions or ``Begin`` come from and results go.
         word: As for ``maker``.
         arguments: As for ``maker``.
         seeds: Seed of each environment.
@@ -127,10 +134,13 @@ def serve(
         try:
             make = partial(_kept, maker(word, arguments), made)
             envs = SyncVectorEnv([make] * len(seeds), autoreset_mode=AutoresetMode.SAME_STEP)
-            observations, _ = envs.reset(seed=list(seeds))
-            trainer.send(np.array(observations))
+            request: Any = Begin(list(seeds))
             while True:
-                trainer.send(_step(envs, trainer.receive()))
+                if isinstance(request, Begin):
+                    trainer.send(np.array(envs.reset(seed=request.seeds)[0]))
+                else:
+                    trainer.send(_step(envs, request))
+                request = trainer.receive()
         except _TrainerGone:
             raise
         except BaseException:

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+import rlgpu
 from rlgpu.envs import VecEnv, uniform
 from rlgpu.sim import ENGINES, make_simulator
 from tasks.ant import Ant, AntConfig
@@ -37,6 +38,33 @@ def test_a_diverged_world_ends_its_episode_with_reward_zero_and_is_counted(engin
     assert env.counts.diverged.item() == 1
     env.step(torch.zeros(4, 1))
     assert env.counts.diverged.item() == 1
+
+
+def test_a_seeded_reset_repeats_what_follows_from_it() -> None:
+    """Commands, terrain levels, noise and masses included, whatever happened before."""
+    noise = {"range": [-0.1, 0.1], "range_correlated": [-0.1, 0.1]}
+    randomization = {"frequency": 1000, "observations": noise, "action_delay": [0, 2]}
+    env = rlgpu.make_env(
+        "AnymalTerrain", num_envs=4, sim="mujoco",
+        task_={"randomize": True, "randomization": randomization, "episode_length": 4},
+    )  # fmt: skip
+
+    def play(seed: int) -> torch.Tensor:
+        rows = [env.reset(seed).clone()]
+        rows += [env.step(torch.full((4, 12), 0.1)).observations.clone() for _ in range(6)]
+        return torch.stack(rows)
+
+    first, other, again = play(5), play(6), play(5)
+    env.sim.close()
+    assert torch.equal(first, again)
+    assert (first[0] != other[0]).any(-1).all()
+
+
+def test_resets_without_a_seed_begin_different_episodes() -> None:
+    """Also the second of two with no step between."""
+    env = make()
+    first, second = env.reset().clone(), env.reset().clone()
+    assert not torch.equal(first, second)
 
 
 def test_random_ages_spread_out_the_time_limits() -> None:

@@ -103,8 +103,8 @@ def test_playing_closes_its_environments(log, tmp_path) -> None:
 def test_environments_are_closed_when_the_program_ends(log, end) -> None:
     """A script that forgets to close them, and one that is killed."""
     code = (
-        "import os, rlgpu\n"
-        f"env = rlgpu.make_env('gym:{OURS}:Logged', num_envs=16, task_={{'kwargs': ['log={log}']}})\n"
+        f"import os, rlgpu\nsettings = {{'kwargs': ['log={log}']}}\n"
+        f"env = rlgpu.make_env('gym:{OURS}:Logged', num_envs=16, task_=settings)\n"
         f"{end}\n"
     )
     root = Path(train.__file__).parent

@@ -66,9 +66,11 @@ def test_steps_are_those_of_the_environments_themselves(make) -> None:
 @pytest.mark.parametrize("word", ["CartPole-v1", "Pendulum-v1"])
 def test_adjacent_seeds_share_no_environment(word, make) -> None:
     """So that runs over seeds 1 to 3 are independent; one seed repeats its own environments."""
-    first = [{tuple(row.tolist()) for row in make(word, 16, s).observations} for s in (1, 2, 3, 1)]
-    assert len(first[0] | first[1] | first[2]) == 48
-    assert first[0] == first[3]
+    env = make(word, 8, 1)
+    first = [env.observations.clone(), *(env.reset(seed).clone() for seed in (2, 3, 1))]
+    rows = [{tuple(row.tolist()) for row in observations} for observations in first]
+    assert len(rows[0] | rows[1] | rows[2]) == 24
+    assert rows[0] == rows[3]
 
 
 def test_a_time_limit_is_not_a_failure(make) -> None:
@@ -91,6 +93,24 @@ def test_bounded_actions_are_stretched_from_minus_one_to_one(make) -> None:
     assert env.action_space == Continuous(2)
     step = env.step(torch.tensor([[0.0, 0.0], [-9.0, 9.0], [0.5, -0.5]]))
     assert step.observations.tolist() == [[5.0, 1.0], [0.0, 3.0], [7.5, 0.0]]
+
+
+def test_a_reset_begins_new_episodes_in_all_processes(make) -> None:
+    """With a seed, those that new environments of the seed begin with; without, other ones."""
+    env = make("CartPole-v1", 20)
+    for _ in range(3):
+        env.step(torch.zeros(20, 1))
+    assert env.episode_step.tolist() == [3] * 20
+    before = env.reset().clone()
+    assert before.abs().max() <= 0.05  # where CartPole begins
+    assert env.episode_step.tolist() == [0] * 20
+    assert not torch.equal(env.reset(), before)
+    seeded = env.reset(seed=2**40 + 3).clone()
+    assert torch.equal(seeded, make("CartPole-v1", 20, 2**40 + 3).observations)
+    env.step(torch.zeros(20, 1))
+    assert torch.equal(env.reset(seed=2**40 + 3), seeded)
+    with pytest.raises(UsageError):
+        env.set_ages(torch.zeros(20))
 
 
 def test_a_dictionary_becomes_columns_with_their_names(make) -> None:

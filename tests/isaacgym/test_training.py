@@ -192,6 +192,21 @@ def test_resets_within_the_step_keep_time_limits_apart(tmp_path):
     assert three.truncated.tolist() == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("body", "count"), [(DEFERRED, "progress_buf"), (AT_ONCE, "episode_length_buf")]
+)
+def test_a_reset_from_outside_begins_new_episodes_in_both_ways(tmp_path, body, count):
+    """From 0.01 m at step 0, in the middle of an episode; the step counts can be read and set."""
+    env = make(write(tmp_path, body, count))
+    env.step(torch.tensor([[2.0], [1.0]]))
+    env.set_ages(torch.tensor([3, 2]))
+    assert env.episode_step.tolist() == [3, 2]
+    close(env.reset(seed=2**40), [[0.01, 0], [0.01, 0]], atol=1e-6)
+    assert env.episode_step.tolist() == [0, 0]
+    assert torch.rand(1) != torch.rand(1, generator=torch.Generator().manual_seed(0))
+    close(env.step(torch.tensor([[2.0], [1.0]])).observations, [[0.03, 1], [0.02, 1]], atol=1e-5)
+
+
 def test_words_and_files_that_do_not_fit_are_refused(tmp_path):
     """A missing file, class, package or configuration: one sentence."""
     word = write(tmp_path, DEFERRED, "progress_buf")

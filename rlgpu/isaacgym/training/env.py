@@ -99,6 +99,9 @@ class ScriptEnv(VecEnv):
         self.num_actions = int(env.num_actions)
         self.observation_space = numbers(self.num_observations)
         self.action_space = Continuous(self.num_actions)
+        normalization = getattr(_first(env, "cfg"), "normalization", None)  # legged_gym's
+        limit = _first(env, "clip_actions") or getattr(normalization, "clip_actions", None)
+        self.action_limit = float(limit or 1.0)
         self.sim = ScriptSimulator(env, env.sim)  # type: ignore[assignment]
         self.generator = torch.Generator(device=self.device)
         self.host_may_read = True
@@ -185,9 +188,35 @@ class ScriptEnv(VecEnv):
             self.observations, returned.rewards, returned.done & ~truncated, truncated, final
         )
 
-    def reset(self) -> Tensor:
-        """Refuses: they reset themselves."""
-        raise UsageError("a script's environments begin new episodes by themselves; make new ones")
+    def reset(self, seed: int | None = None) -> Tensor:
+        """Begins new episodes in all environments; returns their first observations, [N, O].
+
+        Args:
+            seed: Seed of the global generators, which scripts draw from; None goes on with them.
+
+        Raises:
+            UsageError: The task has neither of IsaacGymEnvs' and legged_gym's ways to reset.
+        """
+        if seed is not None:
+            seed_scripts(seed)
+        progress = _first(self.script, "progress_buf")
+        if progress is not None:
+            progress.clamp_(min=1)  # also those that have just begun
+            everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+            last = _Returned(self.observations.clone(), self.observations[:, 0], everyone, {})
+            self.observations.copy_(self._next(last))
+        elif hasattr(self.script, "reset"):
+            first = self.script.reset()
+            if first is None:
+                self.script.compute_observations()
+                first = self.script.obs_buf
+            self.observations.copy_(first[0] if isinstance(first, tuple) else first)
+        else:
+            raise UsageError(
+                f"{type(self.script).__name__} has neither progress_buf nor reset, so its episodes "
+                "cannot be begun from outside; make new environments"
+            )
+        return self.observations
 
     def evaluate_step(self, actions: Tensor) -> Step:
         """Refuses: a script's step cannot be done without its physics."""
@@ -201,6 +230,18 @@ class ScriptEnv(VecEnv):
                 limit = int(_first(self.script, "max_episode_length"))
                 ages.copy_(torch.randint_like(ages, limit))
                 return
+
+    @property
+    def episode_step(self) -> Tensor:  # type: ignore[override]
+        """Steps of each running episode, shape [N].
+
+        Raises:
+            UsageError: The task does not count them.
+        """
+        ages = _first(self.script, "progress_buf", "episode_length_buf")
+        if ages is None:
+            raise UsageError(f"{type(self.script).__name__} does not count its episodes' steps")
+        return ages
 
     def nan_source(self) -> str:
         """Returns what is known of where a NaN came from: the task's step."""
