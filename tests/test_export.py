@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,55 +13,140 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 import rlgpu
+from rlgpu.envs import VecEnv
+from rlgpu.errors import UsageError
 from rlgpu.export.common import action_space, seen_by
 from rlgpu.export.gymnasium import GymnasiumEnv
 from rlgpu.spaces import Discrete, numbers
 
+COUNTER = f"gym:{Path(__file__).parent / 'gym' / 'envs_of_ours.py'}:Counter"
+"""Shows its step and the last action, 3 or 4; its reward is the step. It ends by time at step 3
+with action 3, and in failure at step 5."""
+
 
 @pytest.fixture
-def cartpoles():
+def make() -> Iterator[Callable[..., VecEnv]]:
+    """Returns a function that makes environments, closed after the test."""
+    made = []
+
+    def build(task: str = "Cartpole", num_envs: int = 16, **settings: Any) -> VecEnv:
+        engine = {} if task.startswith("gym:") else {"sim": "mujoco"}
+        made.append(rlgpu.make_env(task, num_envs=num_envs, seed=1, **engine, **settings))
+        return made[-1]
+
+    yield build
+    for env in made:
+        env.sim.close()
+
+
+@pytest.fixture
+def cartpoles(make) -> VecEnv:
     """16 Cartpoles with short episodes, so that some end by time and others by failure."""
-    env = rlgpu.make_env("Cartpole", num_envs=16, seed=1, sim="mujoco",
-                         task_={"episode_length": 30})  # fmt: skip
-    yield env
-    env.sim.close()
+    return make(task_={"episode_length": 30})
 
 
-def test_a_vector_environment_says_what_ours_does(cartpoles) -> None:
-    """Spaces contain what comes; final observations where episodes end, by either way."""
-    env = GymnasiumEnv(cartpoles)
+def test_a_vector_environment_returns_every_value_of_gymnasiums(make) -> None:
+    """Two Counters, six steps, worked by hand: observations, rewards, ends and final ones."""
+    env = GymnasiumEnv(make(COUNTER, 2))
     assert env.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
-    observations, _ = env.reset(seed=3)
-    assert env.observation_space.contains(observations)
-    env.action_space.seed(0)
-    limits, failures = 0, 0
-    for _ in range(70):
-        actions = env.action_space.sample()
-        before = observations
-        observations, rewards, terminated, truncated, info = env.step(actions)
+    assert env.single_action_space.n == 2
+    assert env.reset()[0].tolist() == [[0, 3], [0, 3]]
+    for t, rows, final in (
+        (1, [[1, 3], [1, 4]], None),
+        (2, [[2, 3], [2, 4]], None),
+        (3, [[0, 3], [3, 4]], (0, [3, 3])),
+        (1, [[1, 3], [4, 4]], None),
+        (2, [[2, 3], [0, 3]], (1, [5, 4])),
+        (3, [[0, 3], [1, 4]], (0, [3, 3])),
+    ):
+        observations, rewards, terminated, truncated, info = env.step(np.array([0, 1]))
         assert env.observation_space.contains(observations)
-        assert rewards.shape == (16,)
-        for i in np.flatnonzero(terminated | truncated):
-            assert not np.array_equal(info["final_obs"][i], observations[i])
-            assert abs(observations[i][0]) <= 0.1
-            assert info["_final_obs"][i]
-        limits, failures = limits + truncated.sum(), failures + terminated.sum()
-        assert not np.shares_memory(before, observations)
-    assert limits > 0
-    assert failures > 0
-    again, _ = env.reset(seed=3)
-    assert np.abs(again[:, 0]).max() <= 0.1
+        assert observations.tolist() == rows
+        assert rewards[0] == t
+        assert truncated.tolist() == [t == 3, False]
+        assert terminated.tolist() == [False, final is not None and final[0] == 1]
+        assert ("final_obs" in info) == (final is not None)
+        if final:
+            index, row = final
+            assert info["_final_obs"].tolist() == [index == 0, index == 1]
+            assert info["final_obs"][index].tolist() == row
+            assert info["final_obs"][1 - index] is None
 
 
-def test_a_seed_repeats_the_episodes(cartpoles) -> None:
-    """From the reset on."""
-    env = GymnasiumEnv(cartpoles)
-    first, _ = env.reset(seed=7)
-    env.step(env.action_space.sample())
-    again, _ = env.reset(seed=7)
-    other, _ = env.reset(seed=8)
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+def test_final_observations_are_those_of_episodes_that_go_on(make) -> None:
+    """The time limit of step 4 changes nothing before it: the same poles with a longer limit."""
+    short = GymnasiumEnv(make(task_={"episode_length": 4}))
+    long = GymnasiumEnv(make(task_={"episode_length": 400}))
+    short.reset(seed=3), long.reset(seed=3)
+    actions = np.linspace(-0.2, 0.2, 16, dtype=np.float32)[:, None]
+    for _ in range(4):
+        ours, theirs = short.step(actions), long.step(actions)
+    assert ours[3].all()
+    assert not theirs[3].any()
+    assert np.array_equal(np.stack(ours[4]["final_obs"]), theirs[0])
+    assert (np.abs(ours[0] - theirs[0]) > 0).any(-1).all()
+
+
+@pytest.mark.parametrize("hidden_from", ["everyone", "policy"])
+def test_only_the_policys_columns_are_shown(make, hidden_from) -> None:
+    """In the space, at resets, in steps and in final observations."""
+    hidden = {"hidden": ["cart_vel", "pole_vel"], "hidden_from": hidden_from, "episode_length": 2}
+    whole, part = GymnasiumEnv(make(task_={"episode_length": 2})), GymnasiumEnv(make(task_=hidden))
+    assert part.single_observation_space.shape == (2,)
+    for a, b in (
+        (whole.reset(seed=1)[0], part.reset(seed=1)[0]),
+        *((whole.step(x)[0], part.step(x)[0]) for x in [np.full((16, 1), 0.5, np.float32)]),
+    ):
+        assert part.observation_space.contains(b)
+        assert np.array_equal(a[:, [0, 2]], b)
+    x = np.full((16, 1), 0.5, np.float32)
+    a, b = (np.stack(env.step(x)[4]["final_obs"]) for env in (whole, part))
+    assert np.array_equal(a[:, [0, 2]], b)
+
+
+@pytest.mark.parametrize("limit", [1.0, 100.0, float("inf")])
+def test_actions_have_the_bounds_at_which_the_task_clamps_them(make, limit) -> None:
+    """An action beyond 1 is part of the space, and acts, only if the task takes it."""
+    env = GymnasiumEnv(make(task_={"clip_actions": limit}))
+    assert env.single_action_space.low.tolist() == [-limit]
+    assert env.single_action_space.high.tolist() == [limit]
+    env.reset(seed=1)
+    far = env.step(np.full((16, 1), 5.0, np.float32))[0]
+    env.reset(seed=1)
+    near = env.step(np.full((16, 1), 1.0, np.float32))[0]
+    assert np.array_equal(far, near) == (limit == 1.0)
+
+
+@pytest.mark.parametrize("task", ["Cartpole", "gym:CartPole-v1"])
+def test_a_seed_repeats_the_episodes(make, task) -> None:
+    """From the reset on, of any size; several seeds are all obeyed."""
+    env = GymnasiumEnv(make(task, 4))
+    actions = np.zeros((4, 1), np.float32) if task == "Cartpole" else np.zeros(4, np.int64)
+
+    def play(seed: int | list[int | None]) -> np.ndarray:
+        return np.stack([env.reset(seed=seed)[0], env.step(actions)[0]])
+
+    seeds: list[int | list[int | None]] = [
+        7, 8, 2**32 + 7, 2**64 + 7, [7, 7, 7, 7], [7, 7, 7, 8], [7, None, 7, 7],
+    ]  # fmt: skip
+    played = [play(seed) for seed in seeds]
+    assert not any(np.array_equal(a, b) for i, a in enumerate(played) for b in played[:i])
+    for seed, before in zip(seeds, played, strict=True):
+        assert np.array_equal(play(seed), before)
+    for wrong in (-1, [3, -1, 3, 3]):
+        with pytest.raises(UsageError):
+            env.reset(seed=wrong)
+
+
+@pytest.mark.parametrize("task", ["Cartpole", "gym:CartPole-v1"])
+def test_every_reset_begins_new_episodes(make, task) -> None:
+    """Also the second in a row; the first shows the environments as they were made."""
+    ours = make(task, 4)
+    first = ours.observations.clone().numpy()
+    env = GymnasiumEnv(ours)
+    resets = [first, *(env.reset()[0] for _ in range(3))]
+    assert np.array_equal(resets[0], resets[1])
+    assert not any(np.array_equal(a, b) for a, b in pairwise(resets[1:]))
 
 
 def test_choices_and_privileged_columns_have_their_spaces(cartpoles) -> None:
@@ -72,23 +160,91 @@ def test_choices_and_privileged_columns_have_their_spaces(cartpoles) -> None:
     assert seen_by(cartpoles, "critic") == [0, 1, 2, 3]
 
 
-def test_stable_baselines3_trains(cartpoles) -> None:
-    """Its PPO, a few updates: time limits reach it, and episodes get longer or fail less."""
+def test_stable_baselines3_returns_time_limits_and_terminal_observations(make) -> None:
+    """Two Counters, worked by hand: env 0 ends by time at step 3, env 1 in failure at step 5."""
+    pytest.importorskip("stable_baselines3")
+    from rlgpu.export.stable_baselines3 import StableBaselines3Env
+
+    env = StableBaselines3Env(make(COUNTER, 2))
+    assert env.reset().tolist() == [[0, 3], [0, 3]]
+    steps = [env.step(np.array([0, 1])) for _ in range(5)]
+    assert [x[0].tolist() for x in steps] == [
+        [[1, 3], [1, 4]], [[2, 3], [2, 4]], [[0, 3], [3, 4]], [[1, 3], [4, 4]], [[2, 3], [0, 3]],
+    ]  # fmt: skip
+    assert [x[1].tolist() for x in steps] == [[1, 1], [2, 2], [3, 3], [1, 4], [2, 5]]
+    assert [x[2].tolist() for x in steps] == [
+        [False, False], [False, False], [True, False], [False, False], [False, True],
+    ]  # fmt: skip
+    assert [x[3] for x in (steps[0], steps[1], steps[3])] == [[{}, {}]] * 3
+    for step, index, row, by_time in ((steps[2], 0, [3, 3], True), (steps[4], 1, [5, 4], False)):
+        info = step[3][index]
+        assert info["terminal_observation"].tolist() == row
+        assert info["TimeLimit.truncated"] is by_time
+        assert step[3][1 - index] == {}
+
+
+def test_stable_baselines3_seeds_its_next_reset_only(make) -> None:
+    """As its own vector environments do."""
+    pytest.importorskip("stable_baselines3")
+    from rlgpu.export.stable_baselines3 import StableBaselines3Env
+
+    env = StableBaselines3Env(make(num_envs=4))
+    env.seed(5)
+    five, later = env.reset(), env.reset()
+    assert not np.array_equal(five, later)
+    env.seed(6)
+    assert not np.array_equal(env.reset(), five)
+    env.step(np.zeros((4, 1), np.float32))
+    env.seed(5)
+    assert np.array_equal(env.reset(), five)
+    assert np.array_equal(env.reset(), later)
+
+
+def test_stable_baselines3_sees_the_policys_columns_and_the_tasks_bounds(make) -> None:
+    """In its spaces, observations and terminal observations."""
+    pytest.importorskip("stable_baselines3")
+    from rlgpu.export.stable_baselines3 import StableBaselines3Env
+
+    settings = {"hidden": ["cart_vel", "pole_vel"], "clip_actions": 100.0, "episode_length": 1}
+    ours = make(num_envs=4, task_=settings)
+    env = StableBaselines3Env(ours)
+    assert env.observation_space.shape == (2,)
+    assert env.action_space.high.tolist() == [100.0]
+    env.seed(2)
+    whole = make(num_envs=4, task_={"clip_actions": 100.0})
+    first = whole.reset(seed=2).clone().numpy()
+    assert np.array_equal(env.reset(), first[:, [0, 2]])
+    infos = env.step(np.full((4, 1), 3.0, np.float32))[3]
+    final = whole.step(torch.full((4, 1), 3.0)).observations.numpy()
+    assert np.array_equal([info["terminal_observation"] for info in infos], final[:, [0, 2]])
+
+
+def test_stable_baselines3_continues_the_return_at_time_limits_only(make) -> None:
+    """Its PPO adds gamma times the terminal observation's value: 0.5 * 10 to a Counter's 3."""
     baselines = pytest.importorskip("stable_baselines3")
     from rlgpu.export.stable_baselines3 import StableBaselines3Env
 
-    env = StableBaselines3Env(cartpoles)
-    model = baselines.PPO("MlpPolicy", env, n_steps=32, batch_size=128, n_epochs=2, seed=0,
-                          device="cpu")  # fmt: skip
-    model.learn(4 * 32 * 16)
-    assert model.num_timesteps == 4 * 32 * 16
-    env.reset()
-    _, _, _, infos = env.step(np.zeros((16, 1), np.float32))
-    assert len(infos) == 16
+    env = StableBaselines3Env(make(COUNTER, 8))
+    model = baselines.PPO("MlpPolicy", env, n_steps=32, batch_size=128, n_epochs=1, seed=0,
+                          gamma=0.5, device="cpu")  # fmt: skip
+    seen = []
+
+    def values(observations: torch.Tensor) -> torch.Tensor:
+        seen.append(observations.clone())
+        return torch.full((len(observations), 1), 10.0)
+
+    model.policy.predict_values = values
+    model.learn(32 * 8)
+    rewards = set(model.rollout_buffer.rewards.flatten().tolist())
+    assert rewards == {1.0, 2.0, 3.0, 4.0, 5.0, 8.0}  # 3 with action 4 goes on to 4 and 5
+    terminal = [x for x in seen if len(x) == 1]
+    assert terminal
+    assert all(x.tolist() == [[3.0, 3.0]] for x in terminal)
+    model.learn(32 * 8)  # resets a second time
 
 
 def test_rsl_rl_trains(cartpoles, tmp_path) -> None:
-    """Its runner, a few iterations, with random ages at the start."""
+    """Seeded, its runner, a few iterations, with random ages at the start."""
     runners = pytest.importorskip("rsl_rl.runners")
     from rlgpu.export.rsl_rl import RslRlEnv
 
@@ -101,6 +257,14 @@ def test_rsl_rl_trains(cartpoles, tmp_path) -> None:
                       "schedule": "adaptive", "desired_kl": 0.01, "rnd_cfg": None},
     }  # fmt: skip
     env = RslRlEnv(cartpoles)
+    assert env.seed(5) == 5
+    five = env.get_observations()["policy"].clone()
+    env.seed(6)
+    assert not torch.equal(env.get_observations()["policy"], five)
+    env.step(torch.zeros(16, 1))
+    env.seed(5)
+    assert torch.equal(env.get_observations()["policy"], five)
+    assert torch.equal(env.reset()[0]["policy"], five)
     runner = runners.OnPolicyRunner(env, config, log_dir=str(tmp_path), device="cpu")
     before = [p.clone() for p in runner.alg.actor.parameters()]
     runner.learn(3, init_at_random_ep_len=True)
@@ -108,13 +272,30 @@ def test_rsl_rl_trains(cartpoles, tmp_path) -> None:
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-def test_rl_games_trains(cartpoles, tmp_path, monkeypatch) -> None:
-    """Its runner, a few epochs, by the name that is registered."""
+def test_rsl_rl_reads_the_step_counts_of_gymnasiums_environments(make) -> None:
+    """They cannot be set, as the environments count themselves: that is refused, not ignored."""
+    pytest.importorskip("tensordict")
+    from rlgpu.export.rsl_rl import RslRlEnv
+
+    env = RslRlEnv(make("gym:Pendulum-v1", 2))
+    assert env.episode_length_buf.tolist() == [0, 0]
+    env.step(torch.zeros(2, 1))
+    env.step(torch.zeros(2, 1))
+    assert env.episode_length_buf.tolist() == [2, 2]
+    with pytest.raises(UsageError):
+        env.episode_length_buf = torch.tensor([5, 6])
+    env.reset()
+    assert env.episode_length_buf.tolist() == [0, 0]
+
+
+def test_rl_games_trains(cartpoles, make, tmp_path, monkeypatch) -> None:
+    """Its algorithm, a few epochs, by the name that is registered and with the seed given."""
     torch_runner = pytest.importorskip("rl_games.torch_runner")
     from rlgpu.export.rl_games import register
 
     monkeypatch.chdir(tmp_path)
     register(cartpoles)
+    twin = make(task_={"episode_length": 30})
     network = {
         "name": "actor_critic", "separate": False,
         "space": {"continuous": {
@@ -129,7 +310,8 @@ def test_rl_games_trains(cartpoles, tmp_path, monkeypatch) -> None:
         "learning_rate": 1e-3, "lr_schedule": "adaptive", "kl_threshold": 0.008, "e_clip": 0.2,
         "critic_coef": 2, "clip_value": True, "bounds_loss_coef": 1e-4, "entropy_coef": 0.0,
         "normalize_input": True, "normalize_value": True, "normalize_advantage": True,
-        "value_bootstrap": True, "ppo": True, "grad_norm": 1.0, "truncate_grads": True,
+        "env_config": {"seed": 6}, "value_bootstrap": True,
+        "ppo": True, "grad_norm": 1.0, "truncate_grads": True,
         "device": "cpu", "device_name": "cpu", "score_to_win": 1e9, "save_frequency": 0,
         "save_best_after": 1000, "print_stats": False, "torch_compile": False,
         "mixed_precision": False, "reward_shaper": {"scale_value": 1.0},
@@ -139,8 +321,36 @@ def test_rl_games_trains(cartpoles, tmp_path, monkeypatch) -> None:
         "seed": 1, "algo": {"name": "a2c_continuous"}, "network": network,
         "model": {"name": "continuous_a2c_logstd"}, "config": config,
     }})  # fmt: skip
-    runner.run({"train": True, "play": False})
-    assert list((tmp_path / "runs").glob("**/*.pth"))
+    runner.reset()
+    agent = runner.algo_factory.create(runner.algo_name, base_name="run", params=runner.params)
+    first = agent.vec_env.reset().clone()
+    assert torch.equal(first, twin.reset(seed=6))  # env_config's seed, not the runner's
+    before = [p.clone() for p in agent.model.parameters()]
+    agent.train()
+    assert agent.epoch_num == 3
+    after = list(agent.model.parameters())
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True) if a.ndim == 2)
+
+
+def test_rl_games_returns_ends_time_limits_and_states(make) -> None:
+    """Two Counters, worked by hand; the columns hidden from the policy are among the states."""
+    pytest.importorskip("rl_games.torch_runner")
+    from rlgpu.export.rl_games import RlGamesEnv
+
+    env = RlGamesEnv(make(COUNTER, 2))
+    assert env.reset().tolist() == [[0, 3], [0, 3]]
+    steps = [env.step(torch.tensor([0, 1])) for _ in range(5)]
+    assert [x[1].tolist() for x in steps] == [[1, 1], [2, 2], [3, 3], [1, 4], [2, 5]]
+    ended = [x[2].tolist() for x in steps]
+    assert ended == [[False, False]] * 2 + [[True, False], [False, False], [False, True]]
+    by_time = [x[3]["time_outs"].tolist() for x in steps]
+    assert by_time == [[False, False]] * 2 + [[True, False], [False, False], [False, False]]
+    hidden = make(num_envs=3, task_={"hidden": ["pole_vel"], "hidden_from": "policy"})
+    seen = RlGamesEnv(hidden).reset()
+    assert torch.equal(seen["obs"], hidden.observations[:, :3])
+    assert torch.equal(seen["states"], hidden.observations)
+    info = RlGamesEnv(hidden).get_env_info()
+    assert (info["observation_space"].shape, info["state_space"].shape) == ((3,), (4,))
 
 
 def test_skrl_trains(cartpoles) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from rlgpu.device import derived_seed
 from rlgpu.envs import VecEnv
-from rlgpu.export.common import Stepper, action_space, box
+from rlgpu.export.common import Stepper, action_space, policy_box, seen_by
 
 
 class GymnasiumEnv(VectorEnv[Any, Any, Any]):
-    """N environments, reset in the step in which they end; arrays on the host."""
+    """N environments, reset in the step in which they end; arrays on the host.
+
+    Observations, the final ones included, have the columns that the policy sees.
+    """
 
     def __init__(self, env: VecEnv) -> None:
         """Wraps environments.
@@ -23,7 +28,8 @@ class GymnasiumEnv(VectorEnv[Any, Any, Any]):
         """
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
         self._stepper, self.num_envs = Stepper(env), env.num_envs
-        self.single_observation_space = box(env.observation_space)
+        self.single_observation_space = policy_box(env)
+        self._columns = seen_by(env, "actor")
         self.single_action_space = action_space(env)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self.action_space = batch_space(self.single_action_space, env.num_envs)
@@ -34,18 +40,20 @@ class GymnasiumEnv(VectorEnv[Any, Any, Any]):
         """Begins new episodes.
 
         Args:
-            seed: Of the random numbers of resets from now on; of several the first, as all
-                environments share one generator.
+            seed: Seed of all random numbers from now on; several are taken together as one, as
+                environments may share a generator.
             options: Not used.
+
+        Raises:
+            UsageError: A seed is negative.
         """
-        one = seed[0] if isinstance(seed, list) else seed
-        return self._stepper.reset(one).cpu().numpy(), {}
+        return self._stepper.reset(_single(seed))[:, self._columns].cpu().numpy(), {}
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Steps the environments; ``final_obs`` is in the last value where episodes ended."""
-        step = self._stepper.step(actions)
+        step = self._stepper.step(actions, self._columns)
         observations, rewards, terminated, truncated, final = (x.cpu().numpy() for x in step)
         ended = terminated | truncated
         info: dict[str, Any] = {}
@@ -59,3 +67,13 @@ class GymnasiumEnv(VectorEnv[Any, Any, Any]):
     def close_extras(self, **kwargs: Any) -> None:
         """Frees what the simulation holds."""
         self._stepper.env.sim.close()
+
+
+def _single(seed: int | Sequence[int | None] | None) -> int | None:
+    """Returns the one seed that one or several are."""
+    if seed is None or isinstance(seed, int | np.integer):
+        return seed if seed is None else int(seed)
+    given = [-1 if one is None else int(one) for one in seed]
+    if lowest := next((one for one in seed if one is not None and one < 0), None):
+        return int(lowest)
+    return derived_seed([one + 1 for one in given]) if max(given, default=-1) >= 0 else None

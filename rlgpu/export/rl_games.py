@@ -10,7 +10,6 @@ from torch import Tensor
 
 from rlgpu.envs import VecEnv
 from rlgpu.export.common import Stepper, action_space, box, seen_by
-from rlgpu.spaces import ObservationSpace, Part
 
 
 class RlGamesEnv(IVecEnv):
@@ -30,6 +29,10 @@ class RlGamesEnv(IVecEnv):
             return observations[:, self._actor]
         return {"obs": observations[:, self._actor], "states": observations[:, self._critic]}
 
+    def seed(self, seed: int) -> None:
+        """Begins new episodes, and seeds all random numbers from now on."""
+        self._stepper.seed(seed)
+
     def reset(self) -> Any:
         """Begins new episodes; returns their first observations."""
         return self._seen(self._stepper.reset())
@@ -42,9 +45,12 @@ class RlGamesEnv(IVecEnv):
 
     def get_env_info(self) -> dict[str, Any]:
         """Returns the spaces of observations, actions and, if the critic has its own, states."""
-        info = {"observation_space": _box(self._actor), "action_space": action_space(self._env)}
+        space = self._env.observation_space
+        # rl_games stretches -1 to 1 over the bounds, so the task's own limit would scale actions.
+        actions = action_space(self._env, limit=1.0)
+        info = {"observation_space": box(space, len(self._actor)), "action_space": actions}
         if self._actor != self._critic:
-            info["state_space"] = _box(self._critic)
+            info["state_space"] = box(space, len(self._critic))
         return info
 
     def get_number_of_agents(self) -> int:
@@ -52,17 +58,23 @@ class RlGamesEnv(IVecEnv):
         return 1
 
 
-def _box(columns: list[int]) -> Any:
-    return box(ObservationSpace((Part("observations", (len(columns),)),)))
-
-
 def register(env: VecEnv, name: str = "rlgpu") -> None:
     """Makes environments known to rl_games, as ``env_name: rlgpu`` of its configuration.
+
+    ``seed`` in the configuration's ``env_config`` seeds them; rl_games puts its own there if it
+    finds none.
 
     Args:
         env: The environments, just made.
         name: The name they get.
     """
-    vecenv.register(name, lambda config_name, num_actors, **_: RlGamesEnv(env))
+
+    def make(config_name: str, num_actors: int, seed: int | None = None, **_: Any) -> RlGamesEnv:
+        made = RlGamesEnv(env)
+        if seed is not None:
+            made.seed(seed)
+        return made
+
+    vecenv.register(name, make)
     creator = {"env_creator": lambda **_: env, "vecenv_type": name}
     env_configurations.register(name, creator)

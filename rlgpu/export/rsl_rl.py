@@ -39,12 +39,16 @@ class RslRlEnv:
 
     @property
     def episode_length_buf(self) -> Tensor:
-        """Steps of each running episode, shape [N], int64."""
+        """Steps of each running episode, shape [N], int64; may be set if rlgpu counts them.
+
+        Raises:
+            UsageError: They are set, but the environments count them.
+        """
         return self._env.episode_step
 
     @episode_length_buf.setter
     def episode_length_buf(self, values: Tensor) -> None:
-        self._env.episode_step.copy_(values)
+        self._env.set_ages(values)
 
     @property
     def unwrapped(self) -> VecEnv:
@@ -58,6 +62,11 @@ class RslRlEnv:
     def get_observations(self) -> Any:
         """Returns the current observations by group."""
         return self._groups(self._env.observations)
+
+    def seed(self, seed: int) -> int:
+        """Begins new episodes, and seeds all random numbers from now on; returns the seed."""
+        self._stepper.seed(seed)
+        return seed
 
     def reset(self) -> tuple[Any, dict[str, Any]]:
         """Begins new episodes."""

@@ -9,11 +9,14 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv as BaselinesEnv
 
 from rlgpu.envs import VecEnv
-from rlgpu.export.common import Stepper, action_space, box
+from rlgpu.export.common import Stepper, action_space, policy_box, seen_by
 
 
 class StableBaselines3Env(BaselinesEnv):
-    """N environments, reset in the step in which they end; arrays on the host."""
+    """N environments, reset in the step in which they end; arrays on the host.
+
+    Observations, the terminal ones included, have the columns that the policy sees.
+    """
 
     def __init__(self, env: VecEnv) -> None:
         """Wraps environments.
@@ -23,11 +26,18 @@ class StableBaselines3Env(BaselinesEnv):
         """
         self._stepper = Stepper(env)
         self.render_mode = None
-        super().__init__(env.num_envs, box(env.observation_space), action_space(env))
+        self._columns = seen_by(env, "actor")
+        super().__init__(env.num_envs, policy_box(env), action_space(env))
 
     def reset(self) -> np.ndarray:
-        """Begins new episodes; returns their first observations, shape [N, O]."""
-        return self._stepper.reset().cpu().numpy()
+        """Begins new episodes; returns their first observations, shape [N, O].
+
+        A seed that ``seed`` was given since the last call seeds all random numbers from now on.
+        """
+        seed = self._seeds[0]  # the others are the next ones, for separate environments
+        self._reset_seeds()
+        self._reset_options()
+        return self._stepper.reset(seed)[:, self._columns].cpu().numpy()
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keeps actions for ``step_wait``."""
@@ -35,7 +45,7 @@ class StableBaselines3Env(BaselinesEnv):
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Steps the environments; time limits and final observations are in the last value."""
-        step = self._stepper.step(self._actions)
+        step = self._stepper.step(self._actions, self._columns)
         observations, rewards, terminated, truncated, final = (x.cpu().numpy() for x in step)
         ended = terminated | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
