@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ class Spaces:
         Raises:
             UsageError: A space is not supported.
         """
+        if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
+            raise UsageError(f"action_bounds={bounds}: wanted two finite numbers, the lower first")
         self.observations: ObservationSpace
         self.actions: ActionSpace
         self._flatten: Any = None
@@ -43,21 +46,11 @@ class Spaces:
         if isinstance(actions, Continuous | Discrete):
             self.actions = actions
         else:
-            from gymnasium.spaces import Box  # noqa: PLC0415
-
             from rlgpu.gym.spaces import action_space  # noqa: PLC0415
 
-            if bounds is not None and isinstance(actions, Box):
-                self.actions, shape = Continuous(int(np.prod(actions.shape))), actions.shape
-                self._to_gym = lambda x: x.numpy().reshape(-1, *shape)
-            else:
-                self.actions, self._to_gym = action_space(actions)
-        if bounds is not None:
-            low, high = bounds
-            if not low < high:
-                raise UsageError(f"action_bounds={bounds}: the first must be the lower")
-            if not isinstance(self.actions, Continuous):
-                raise UsageError("action_bounds: only continuous actions have bounds")
+            self.actions, self._to_gym = action_space(actions, bounds)
+        if bounds is not None and not isinstance(self.actions, Continuous):
+            raise UsageError("action_bounds: only continuous actions have bounds")
         self._bounds = bounds
 
     def __repr__(self) -> str:
@@ -92,9 +85,10 @@ class Spaces:
 
     def taken(self, actions: Tensor, *, alone: bool) -> Any:
         """Returns actions as the environments take them."""
-        if self._bounds is not None:
-            actions = stretched(actions, *self._bounds)
         if self._to_gym is None:
+            if self._bounds is not None:
+                low, high = self._bounds
+                actions = stretched(actions, low, high).clamp(low, high)
             return (actions[0] if alone else actions).clone()
         found = self._to_gym(actions.cpu())
         return found[0] if alone else found
