@@ -20,8 +20,6 @@ MASK = "action_mask"
 """Key of a mask, in an observation that is a dictionary or in what ``step`` says beside it."""
 _WHOLE = "observations"
 """Name of an observation that has no parts."""
-_MOST_CHANNELS = 16
-"""Of an image whose channels come first."""
 
 
 class _Piece(NamedTuple):
@@ -166,18 +164,33 @@ def _box(name: str, space: spaces.Box | spaces.MultiBinary, read: Callable[[Any]
     if not (space.dtype == np.uint8 and len(shape) in (2, 3, 4) and isinstance(space, spaces.Box)):
         return _Piece(Part(name, (int(np.prod(shape)),)), lambda x: np.ravel(read(x)))
 
-    def upright(pixels: Any) -> np.ndarray:
-        """Returns an image as height, width and channels; stacked images are more channels."""
-        pixels = np.asarray(pixels)
-        if pixels.ndim == 2:
-            return pixels[..., None]
-        if pixels.ndim == 4:
-            return np.moveaxis(pixels, 0, -2).reshape(*pixels.shape[1:3], -1)
-        return np.moveaxis(pixels, 0, -1) if _channels_first(pixels.shape) else pixels
-
-    size = upright(np.zeros(shape, np.uint8)).shape
-    return _Piece(Part(name, size, kind="image"), lambda x: upright(read(x)))
+    size = _upright(np.zeros(shape, np.uint8)).shape
+    return _Piece(Part(name, size, kind="image"), lambda x: _upright(read(x)))
 
 
-def _channels_first(shape: tuple[int, ...]) -> bool:
-    return shape[0] <= _MOST_CHANNELS < min(shape[1:])
+def _upright(pixels: Any) -> np.ndarray:
+    """Returns an image as height, width and channels; stacked images are more channels."""
+    pixels = np.asarray(pixels)
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    if pixels.ndim == 4:
+        rows, columns, *others = pixels.shape
+        if rows == columns > max(others):  # stacked at the end
+            return pixels.reshape(rows, columns, -1)
+        if _is_channels_first(pixels.shape[1:]):
+            return np.moveaxis(pixels.reshape(-1, *others), 0, -1)
+        return np.moveaxis(pixels, 0, -2).reshape(*pixels.shape[1:3], -1)
+    return np.moveaxis(pixels, 0, -1) if _is_channels_first(pixels.shape) else pixels
+
+
+def _is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Returns whether an image's channels come first, as far as its shape tells.
+
+    Two equal sizes are height and width, at the end or at the beginning; without them, there are
+    fewer channels than pixels. An image of three equal sizes has its channels last, as Gymnasium's
+    rendering has.
+    """
+    first, middle, last = shape
+    if middle in (first, last):
+        return middle == last != first
+    return first < last
