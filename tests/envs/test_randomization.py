@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 
+import mujoco
+import numpy as np
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -18,6 +21,7 @@ from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
 from tasks import TASKS
 from tests.conftest import ROOT
+from tests.tasks.placing import place
 
 ENGINE_NAMES = ["mujoco", "fused"]
 
@@ -36,10 +40,24 @@ def make_env(
 
 
 def original_of(env: VecEnv, name: str) -> torch.Tensor:
-    """Returns the asset's values of a parameter that varies."""
-    parameters = env._randomizer._parameters
-    parts = parameters._original.split(parameters._widths, dim=1)
-    return parts[parameters.names.index(name)].view_as(env.sim.parameters[name])
+    """Returns the asset's values of a parameter, as MuJoCo compiled them."""
+    return torch.tensor(_part(name, getattr(env.sim.worlds.model, FIELDS[name])[None]))[0].float()
+
+
+def held(env: VecEnv, name: str) -> torch.Tensor:
+    """Returns the values of a parameter that the engine computes with, shape [N, ...]."""
+    return _part(name, env.sim.worlds.field(FIELDS[name])).clone().float()
+
+
+FIELDS = {"body_mass": "body_mass", "friction": "geom_friction", "joint_armature": "dof_armature"}
+
+
+def _part(name: str, field):
+    """Returns the parameter's part of a field: bodies, sliding friction, joints."""
+    return {
+        "body_mass": lambda: field[:, 1:], "friction": lambda: field[..., 0],
+        "joint_armature": lambda: field[:, 6:],
+    }[name]()  # fmt: skip
 
 
 def reset(env: VecEnv, *which: int) -> None:
@@ -78,15 +96,15 @@ def test_parameters_are_drawn_at_resets_for_those_that_are_reset(engine) -> None
     """Masses by factors of 0.5 to 1.5, a number for each body; others keep theirs."""
     env = make_env(engine=engine, mass=Varied(range=[0.5, 1.5], operation="scaling"))
     original = original_of(env, "body_mass")
-    before = env.sim.parameters["body_mass"].clone()
-    ratio = before / original
+    ratio = held(env, "body_mass") / original
     assert ((ratio >= 0.5) & (ratio <= 1.5)).all()
     assert ratio.std() > 0.2
     assert ratio[0].std() > 0.1
     env.step(torch.zeros(4, 12))
-    before = env.sim.parameters["body_mass"].clone()
+    before = held(env, "body_mass")
     reset(env, 1, 3)
-    after = env.sim.parameters["body_mass"]
+    after = held(env, "body_mass")
+    assert torch.equal(after, env.sim.parameters["body_mass"])
     assert torch.equal(after[[0, 2]], before[[0, 2]])
     assert (after[[1, 3]] != before[[1, 3]]).all()
 
@@ -115,31 +133,93 @@ def test_the_engine_simulates_what_was_drawn(engine) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINE_NAMES)
+def test_robots_fall_as_the_gravity_drawn_at_their_reset_says(engine) -> None:
+    """Measured by the speed after a step in the air; a robot that is not reset keeps its own."""
+
+    def fall() -> torch.Tensor:
+        """Returns the change of the vertical speed over a control step [m/s], shape [N]."""
+        place(env, joint_pos=env.task._default.tolist(), root_pos_w=[0.0, 0.0, 5.0])
+        env.sim.set_targets(env.task._default.expand(4, 12))
+        env.sim.step()
+        env.sim.refresh()
+        return env.sim.state.root_lin_vel_w[:, 2].clone()
+
+    env = make_env(engine=engine, gravity=Varied(range=[-4.0, 4.0]))
+    before = fall()
+    torch.testing.assert_close(
+        before, 0.02 * env.sim.parameters["gravity"][:, 2], atol=1e-3, rtol=0.0
+    )
+    assert before.std() > 0.01
+    env._randomizer.advance()
+    reset(env, 1, 3)
+    after = fall()
+    torch.testing.assert_close(after[[0, 2]], before[[0, 2]], atol=1e-5, rtol=0.0)
+    assert (after[[1, 3]] - before[[1, 3]]).abs().min() > 2e-3
+
+
+def change(model: mujoco.MjModel, key: str, value: float) -> None:
+    """Adds a value to a parameter of a model, as MuJoCo's documentation describes the fields."""
+    if key == "mass":
+        ratio = (model.body_mass[1:] + value) / model.body_mass[1:]
+        model.body_inertia[1:] *= ratio[:, None]
+        model.body_mass[1:] += value
+    elif key == "center_of_mass":
+        model.body_ipos[1:] += value
+    elif key == "friction":
+        model.geom_friction[:, 0] += value
+    elif key == "stiffness":
+        model.actuator_gainprm[:, 0] += value
+        model.actuator_biasprm[:, 1] -= value
+    elif key == "damping":
+        model.actuator_biasprm[:, 2] -= value
+    elif key == "joint_damping":
+        model.dof_damping[6:] += value
+    elif key == "armature":
+        model.dof_armature[6:] += value
+    else:
+        model.opt.gravity += value
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+
+
+def moved_by_mujoco(model: mujoco.MjModel, env: VecEnv, height: float) -> np.ndarray:
+    """Returns the velocities after a control step of MuJoCo C alone, from the same state."""
+    data = mujoco.MjData(model)
+    joint_pos = env.task._default.numpy()
+    data.qpos[:] = [0.0, 0.0, height, 1.0, 0.0, 0.0, 0.0, *joint_pos]
+    data.qvel[:3] = [1.0, -0.5, 0.2]
+    data.qvel[6:] = 1.0
+    data.ctrl[:] = joint_pos + 0.1
+    mujoco.mj_step(model, data, nstep=env.task.config.decimation)
+    return np.concatenate((data.qvel[:3], data.qvel[6:]))
+
+
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
 @pytest.mark.parametrize(
-    ("key", "parameter", "value"),
+    ("key", "value"),
     [
-        ("mass", "body_mass", 0.5), ("center_of_mass", "body_com", 0.01),
-        ("friction", "friction", 0.25), ("stiffness", "drive_stiffness", 3.0),
-        ("damping", "drive_damping", 0.1), ("joint_damping", "joint_damping", 0.2),
-        ("armature", "joint_armature", 0.01), ("gravity", "gravity", 1.0),
+        ("mass", 0.5), ("center_of_mass", 0.01), ("friction", -0.5), ("stiffness", 3.0),
+        ("damping", 0.1), ("joint_damping", 0.2), ("armature", 0.01), ("gravity", 3.0),
     ],
 )  # fmt: skip
-def test_every_parameter_can_vary(engine, key, parameter, value) -> None:
-    """One number added everywhere; both engines then take the same step."""
-    env = make_env(engine=engine, **{key: Varied(range=[value, value])})
-    original = original_of(env, parameter)
-    torch.testing.assert_close(env.sim.parameters[parameter], original + value)
-    other = make_env(engine="mujoco", **{key: Varied(range=[value, value])})
-    everyone = torch.ones(4, dtype=torch.bool)
-    to = other.task.reset_state(torch.Generator().manual_seed(3))
-    for each in (env, other):
-        each.sim.reset(everyone, to)
-        each.sim.set_targets(each.task._default.expand(4, 12))
-        each.sim.step()
-        each.sim.refresh()
-    torch.testing.assert_close(
-        env.sim.state.joint_vel, other.sim.state.joint_vel, atol=5e-3, rtol=1e-3
-    )
+def test_every_parameter_acts_as_in_a_model_that_has_its_value(engine, key, value) -> None:
+    """A step of an engine whose parameter was drawn, against MuJoCo C with that parameter."""
+    env = make_env(n=2, engine=engine, **{key: Varied(range=[value, value])})
+    height = 0.28 if key == "friction" else 1.0  # feet that slide in the ground; in the air
+    place(env, joint_pos=env.task._default.tolist(), joint_vel=[1.0] * 12,
+          root_pos_w=[0.0, 0.0, height], root_lin_vel_w=[1.0, -0.5, 0.2],
+          root_quat_w=[0.0, 0.0, 0.0, 1.0])  # fmt: skip
+    env.sim.set_targets((env.task._default + 0.1).expand(2, 12))
+    env.sim.step()
+    env.sim.refresh()
+    state = env.sim.state
+    found = torch.cat((state.root_lin_vel_w, state.joint_vel), dim=-1).double().numpy()
+    model = copy.deepcopy(env.sim.worlds.model)
+    original = moved_by_mujoco(model, env, height)
+    change(model, key, value)
+    wanted = moved_by_mujoco(model, env, height)
+    largest = np.abs(wanted - original).max()
+    assert largest > 0.02
+    np.testing.assert_allclose(found, np.stack([wanted] * 2), atol=0.02 * largest, rtol=1e-3)
 
 
 def test_only_named_bodies_vary_and_a_robot_may_share_a_number() -> None:
@@ -148,10 +228,10 @@ def test_only_named_bodies_vary_and_a_robot_may_share_a_number() -> None:
         mass=Varied(range=[1.0, 2.0], only=["base"]),
         friction=Varied(range=[0.5, 1.5], operation="scaling", per_robot=True),
     )
-    added = env.sim.parameters["body_mass"] - original_of(env, "body_mass")
+    added = held(env, "body_mass") - original_of(env, "body_mass")
     assert (added[:, 0] >= 1.0).all()
     assert not added[:, 1:].any()
-    ratio = env.sim.parameters["friction"] / original_of(env, "friction")
+    ratio = held(env, "friction") / original_of(env, "friction")
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
     assert ratio[:, 0].std() > 0.05
 
@@ -162,16 +242,17 @@ def test_frequency_and_setup_only_limit_how_often_numbers_are_drawn() -> None:
         frequency=5, mass=Varied(range=[0.0, 1.0]),
         armature=Varied(range=[0.0, 0.1], setup_only=True),
     )  # fmt: skip
-    first = {name: x.clone() for name, x in env.sim.parameters.items()}
+    first = {name: held(env, name) for name in env.sim.parameters}
+    assert (first["joint_armature"] > original_of(env, "joint_armature")).all()
     for _ in range(3):
         env._randomizer.advance()
     reset(env, 0)
-    assert torch.equal(env.sim.parameters["body_mass"], first["body_mass"])
+    assert torch.equal(held(env, "body_mass"), first["body_mass"])
     for _ in range(2):
         env._randomizer.advance()
     reset(env, 0)
-    assert (env.sim.parameters["body_mass"][0] != first["body_mass"][0]).all()
-    assert torch.equal(env.sim.parameters["joint_armature"], first["joint_armature"])
+    assert (held(env, "body_mass")[0] != first["body_mass"][0]).all()
+    assert torch.equal(held(env, "joint_armature"), first["joint_armature"])
 
 
 @pytest.mark.parametrize(
@@ -184,7 +265,7 @@ def test_schedules_bring_a_randomisation_in(schedule, share) -> None:
     env._randomizer.buffers["steps"].fill_(24)
     env._randomizer.advance()
     reset(env, 0)
-    added = env.sim.parameters["body_mass"][0] - original_of(env, "body_mass")[0]
+    added = held(env, "body_mass")[0] - original_of(env, "body_mass")
     assert added.tolist() == pytest.approx([2.0 * share] * len(added), abs=1e-5)
 
 
@@ -195,7 +276,7 @@ def test_a_linear_schedule_of_factors_begins_at_one() -> None:
     env._randomizer.buffers["steps"].fill_(24)
     env._randomizer.advance()
     reset(env, 2)
-    ratio = env.sim.parameters["body_mass"][2] / original_of(env, "body_mass")[2]
+    ratio = held(env, "body_mass")[2] / original_of(env, "body_mass")
     assert ratio.tolist() == pytest.approx([1.5] * len(ratio), rel=1e-5)
 
 
