@@ -4,40 +4,23 @@
 // is negative. The minimum is unique, so any exact method returns MuJoCo's acceleration. If a full
 // step leaves the set of active rows as it was, it ends at the minimum; only other worlds search
 // along the step and go on. Every loop is bounded, and a world that has finished is frozen by
-// select(), so neither a slow world nor a NaN changes its neighbours.
+// select(), so neither a slow world nor a NaN changes its neighbours. Soft contacts are hardened at
+// the minimum, and it is sought again; see cone.h.
 // Source: MuJoCo, engine_solver.c (mj_solNewton), and its documentation, "Computation".
 #pragma once
 
-#include "rows.h"
+#include "search.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-constexpr int kMaxIterations = 20;
-constexpr int kMaxSearch = 12;
+constexpr int kMaxIterations = 30;
 
-// Residuals of a contact's four edges, from those of the normal and the scaled tangents.
+// Force of a contact on geom 2, in the frame's axes.
 template <typename V>
-struct Edges {
-  V e[4];
-  RLGPU_HD explicit Edges(Vec3<V> r) : e{r.x + r.y, r.x - r.y, r.x + r.z, r.x - r.z} {}
-};
-
-// Gradient of the cost by (normal, tangents) of a contact.
-template <typename V>
-RLGPU_HD Vec3<V> edge_forces(const Contact<V>& c) {
-  const Edges<V> r(c.residual);
-  V f[4];
-  for (int k = 0; k < 4; ++k) f[k] = keep<V>(r.e[k] < V{}, c.weight * r.e[k]);
-  return {f[0] + f[1] + f[2] + f[3], c.friction * (f[0] - f[1]), c.friction * (f[2] - f[3])};
-}
-
-// What a vector over the dofs adds to the residuals of a contact's normal and scaled tangents.
-template <typename V>
-RLGPU_HD Vec3<V> residual_of(const Tables<Real<V>>& t, const Work<V>& w, int slot, const V* x) {
-  const Vec3<V> moved = jacobian_times(t, w, slot, x);
-  const V friction = w.contacts[slot].friction;
-  return {moved.x, friction * moved.y, friction * moved.z};
+RLGPU_HD Vec3<V> contact_force(const Work<V>& w, int slot) {
+  const Contact<V>& c = w.contacts[slot];
+  return -scaled(c, Cone<V>(c, c.residual).gradient());
 }
 
 // Adds the acceleration's part to all residuals.
@@ -55,17 +38,13 @@ RLGPU_STAGE void begin_residuals(const Team& team, const Tables<Real<V>>& t, Wor
   }
 }
 
-// Adds a contact's J^T f to the gradient, and its J^T A J to the Hessian.
+// Adds a contact's part to the gradient, and its J^T A J to the Hessian.
 template <typename V, typename Team>
 RLGPU_STAGE void add_contact(const Team& team, const Tables<Real<V>>& t, Work<V>& w, int slot) {
   const Contact<V>& c = w.contacts[slot];
-  const Edges<V> r(c.residual);
-  V a[4];
-  for (int k = 0; k < 4; ++k) a[k] = keep<V>(r.e[k] < V{}, c.weight);
-  const V mu = c.friction, nn = a[0] + a[1] + a[2] + a[3];
-  const V n1 = mu * (a[0] - a[1]), n2 = mu * (a[2] - a[3]);
-  const V t1 = mu * mu * (a[0] + a[1]), t2 = mu * mu * (a[2] + a[3]);
-  const Vec3<V> force = edge_forces(c);
+  const Cone<V> cone(c, c.residual);
+  const Vec3<V> gradient = scaled(c, cone.gradient());
+  const Sym3<V> hessian = cone.hessian();
   const Vec3<V>* const columns = w.columns + t.slot_columns[slot];
   const Vec3<V>* const end = columns + t.slot_num_columns[slot];
   const int32_t* const dofs = t.column_dof + t.slot_columns[slot];
@@ -73,8 +52,8 @@ RLGPU_STAGE void add_contact(const Team& team, const Tables<Real<V>>& t, Work<V>
   for (int k = team.first(); k < t.slot_num_columns[slot]; k += team.step()) {
     const int dof = dofs[k];
     const Vec3<V> j = columns[k];
-    w.gradient[dof] += dot(j, force);
-    const Vec3<V> aj{nn * j.x + n1 * j.y + n2 * j.z, n1 * j.x + t1 * j.y, n2 * j.x + t2 * j.z};
+    w.gradient[dof] += dot(j, gradient);
+    const Vec3<V> aj = scaled(c, hessian * scaled(c, j));
     // Columns run from the leaves to the root, so every later one is an ancestor in the rows of h.
     V* const diagonal = w.h + t.h_adr[dof];
     V* const row = diagonal + t.h_depth[dof];
@@ -119,107 +98,7 @@ RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w
   team.sync();
 }
 
-// Changes of all residuals along the direction; returns where a full step alters the active set.
-template <typename V, typename Team>
-RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
-  Mask<V> altered{};
-  for (int i = team.first(); i < t.num_limits; i += team.step()) {
-    Limit<V>& row = w.limits[i];
-    row.change = row.sign * w.direction[t.limit_dof[i]];
-    const Mask<V> now = row.residual < V{}, then = row.residual + row.change < V{};
-    altered = altered | ((row.weight > V{}) & (now ^ then));
-  }
-  for (int i = team.first(); i < t.num_losses; i += team.step()) {
-    Loss<V>& row = w.losses[i];
-    row.change = w.direction[t.loss_dof[i]];
-    const V most = splat<V>(t.loss_force[i]);
-    const V now = row.weight * row.residual, then = now + row.weight * row.change;
-    altered = altered | ((now < -most) ^ (then < -most)) | ((now > most) ^ (then > most));
-  }
-  for (int i = team.first(); i < w.num_live; i += team.step()) {
-    Contact<V>& c = w.contacts[w.live[i]];
-    c.change = residual_of(t, w, w.live[i], w.direction);
-    const Edges<V> now(c.residual), then(c.residual + c.change);
-    for (int k = 0; k < 4; ++k)
-      altered = altered | (w.active[w.live[i]] & ((now.e[k] < V{}) ^ (then.e[k] < V{})));
-  }
-  return team.either(altered);
-}
-
-// Slope and curvature, along the direction, of the rows' cost at a step.
-template <typename V, typename Team>
-RLGPU_STAGE void rows_along(const Team& team, const Tables<Real<V>>& t, const Work<V>& w, V step,
-                            V& slope, V& curvature) {
-  V own_slope{}, own_curvature{};
-  const auto add = [&](Mask<V> active, V weight, V residual, V change) {
-    const V weighted = keep<V>(active, weight * change);
-    own_slope += weighted * residual, own_curvature += weighted * change;
-  };
-  for (int i = team.first(); i < t.num_limits; i += team.step()) {
-    const Limit<V>& row = w.limits[i];
-    const V residual = row.residual + step * row.change;
-    add(residual < V{}, row.weight, residual, row.change);
-  }
-  for (int i = team.first(); i < t.num_losses; i += team.step()) {
-    const Loss<V>& row = w.losses[i];
-    const V most = splat<V>(t.loss_force[i]);
-    const V force = row.weight * (row.residual + step * row.change);
-    own_slope += clamp(force, -most, most) * row.change;
-    own_curvature += keep<V>(magnitude(force) < most, row.weight * row.change * row.change);
-  }
-  for (int i = team.first(); i < w.num_live; i += team.step()) {
-    const Contact<V>& c = w.contacts[w.live[i]];
-    const Edges<V> residual(c.residual + step * c.change), change(c.change);
-    for (int k = 0; k < 4; ++k) add(residual.e[k] < V{}, c.weight, residual.e[k], change.e[k]);
-  }
-  slope += team.sum(own_slope), curvature += team.sum(own_curvature);
-}
-
-// Step lengths of the worlds that search: a root of the slope, which is increasing and piecewise
-// linear, by Newton's method inside a bracket. decrement is minus the slope at zero.
-template <typename V, typename Team>
-RLGPU_STAGE V line_search(const Team& team, const Tables<Real<V>>& t, const Work<V>& w,
-                          Mask<V> open, V decrement) {
-  using R = Real<V>;
-  // Along the direction, M's curvature is the Hessian's (the decrement) without the active rows'.
-  V smooth_slope{}, unused{}, rows_curvature{};
-  for (int i = team.first(); i < t.nv; i += team.step())
-    smooth_slope += w.smooth_gradient[i] * w.direction[i];
-  smooth_slope = team.sum(smooth_slope);
-  rows_along(team, t, w, V{}, unused, rows_curvature);
-  const V smooth_curvature = decrement - rows_curvature;
-  V low{}, high = splat<V>(R(1e9)), step = splat<V>(1);
-  for (int k = 0; k < kMaxSearch; ++k) {
-    V slope = smooth_slope + step * smooth_curvature, curvature = smooth_curvature;
-    rows_along(team, t, w, step, slope, curvature);
-    low = select<V>(slope < V{}, step, low), high = select<V>(slope < V{}, high, step);
-    open = open & (magnitude(slope) > R(1e-4) * decrement);
-    if (!any(open)) break;
-    const V newton = step - slope / curvature;
-    const V bisection = R(0.5) * (low + minimum(high, R(2) * low + R(1)));
-    const Mask<V> inside = (newton > low) & (newton < high);
-    step = select<V>(open, select<V>(inside, newton, bisection), step);
-  }
-  return step;
-}
-
-// Moves the moving worlds by their steps.
-template <typename V, typename Team>
-RLGPU_STAGE void advance(const Team& team, const Tables<Real<V>>& t, Work<V>& w, Mask<V> moving,
-                         V step) {
-  const auto move = [&](V& x, V change) { x = select<V>(moving, x + step * change, x); };
-  for (int i = team.first(); i < t.nv; i += team.step()) move(w.qacc[i], w.direction[i]);
-  for (int i = team.first(); i < t.num_limits; i += team.step())
-    move(w.limits[i].residual, w.limits[i].change);
-  for (int i = team.first(); i < t.num_losses; i += team.step())
-    move(w.losses[i].residual, w.losses[i].change);
-  for (int i = team.first(); i < w.num_live; i += team.step()) {
-    Contact<V>& c = w.contacts[w.live[i]];
-    c.residual = select(moving, c.residual + step * c.change, c.residual);
-  }
-}
-
-// Forces of the rows at qacc, into qfrc_constraint and the contacts.
+// Forces of the rows at qacc, into qfrc_constraint.
 template <typename V, typename Team>
 RLGPU_STAGE void constraint_forces(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   for (int i = team.first(); i < t.nv; i += team.step()) w.qfrc_constraint[i] = V{};
@@ -238,24 +117,55 @@ RLGPU_STAGE void constraint_forces(const Team& team, const Tables<Real<V>>& t, W
   for (int i = 0; i < w.num_live; ++i) {
     const int slot = w.live[i], first = t.slot_columns[slot];
     team.sync();
-    const Vec3<V> force = -edge_forces(w.contacts[slot]);
-    w.contacts[slot].force = force;  // the same from every thread of the team
+    const Vec3<V> force = contact_force(w, slot);
     for (int k = first + team.first(); k < first + t.slot_num_columns[slot]; k += team.step())
       w.qfrc_constraint[t.column_dof[k]] += dot(w.columns[k], force);
   }
   team.sync();
 }
 
+// Whether the contacts' weights are softened in any world of the group.
+template <typename V, typename Team>
+RLGPU_STAGE bool is_softened(const Team& team, const Work<V>& w) {
+  Mask<V> found{};
+  for (int i = team.first(); i < w.num_live; i += team.step()) {
+    const Contact<V>& c = w.contacts[w.live[i]];
+    found = found | (w.active[w.live[i]] & (c.softness > V{}));
+  }
+  return any(team.either(found));
+}
+
+// Takes the softness out of some worlds' contacts, for the forces that they have; returns the
+// worlds in which this changed anything.
+template <typename V, typename Team>
+RLGPU_STAGE Mask<V> harden(const Team& team, Work<V>& w, Mask<V> worlds) {
+  Mask<V> changed{};
+  for (int i = team.first(); i < w.num_live; i += team.step()) {
+    const int slot = w.live[i];
+    changed = changed | shift_residual<V>(w.contacts[slot], worlds & w.active[slot]);
+  }
+  return team.either(changed);
+}
+
+// Where the forces are out of balance by more than rounding, in any dof by the measure of its own
+// inertia: what is light counts as much as what is heavy.
+template <typename V, typename Team>
+RLGPU_STAGE Mask<V> is_unbalanced(const Team& team, const Tables<Real<V>>& t, const Work<V>& w) {
+  using R = Real<V>;
+  const R tolerance = sizeof(R) == 4 ? R(1e-3) : R(3e-8);
+  Mask<V> found{};
+  for (int i = team.first(); i < t.nv; i += team.step())
+    found = found | (magnitude(w.gradient[i]) > tolerance * w.m[t.m_adr[i]]);
+  return team.either(found);
+}
+
 // Solves for qacc, starting from the qacc of the last step.
 template <typename V, typename Team>
 RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
-  using R = Real<V>;
-  const R tolerance = sizeof(R) == 4 ? R(1e-6) : R(1e-15);
   begin_residuals(team, t, w);
-  V trace{};
-  for (int i = team.first(); i < t.nv; i += team.step()) trace += w.m[t.m_adr[i]];
-  trace = team.sum(trace);
-  Mask<V> busy = trace > V{};
+  team.sync();
+  const bool softened = is_softened(team, w);
+  Mask<V> busy = V{} < splat<V>(1);
   for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
     team.sync();
     assemble(team, t, w);
@@ -263,17 +173,16 @@ RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, W
     for (int i = team.first(); i < t.nv; i += team.step()) w.direction[i] = -w.gradient[i];
     team.sync();
     solve(team, solver_rows(t), w.h, w.h_inv, w.direction);
-    V decrement{};
-    for (int i = team.first(); i < t.nv; i += team.step())
-      decrement -= w.gradient[i] * w.direction[i];
-    decrement = team.sum(decrement);
-    const Mask<V> moving = busy & (R(0.5) * decrement > tolerance * trace);
-    busy = moving & begin_search(team, t, w);
-    const bool searching = any(busy);
+    const Mask<V> moving = busy & is_unbalanced(team, t, w);
+    const Mask<V> searching = moving & begin_search(team, t, w);
     V step = splat<V>(1);
-    if (searching) step = select<V>(busy, line_search(team, t, w, busy, decrement), step);
+    if (any(searching)) step = select<V>(searching, line_search(team, t, w, searching), step);
     advance(team, t, w, moving, step);
-    if (!searching) break;
+    // Once hardening leaves the balance as it was, it only moves forces between contacts.
+    const Mask<V> settled = (iteration == 0 ? busy : moving) ^ searching;
+    busy = searching;
+    if (softened) busy = busy | harden(team, w, settled);
+    if (!any(busy)) break;
   }
   team.sync();
   constraint_forces(team, t, w);

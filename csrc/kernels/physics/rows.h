@@ -5,6 +5,7 @@
 // getimpedance, mj_makeImpedance, mj_referenceConstraint.
 #pragma once
 
+#include "cone.h"
 #include "factor.h"
 
 namespace rlgpu::physics {
@@ -91,7 +92,7 @@ RLGPU_STAGE void contact_rows(const Team& team, const Tables<Real<V>>& t, const 
       const V mu2 = c.friction * c.friction;
       edge = (R(2) * t.inverse_impratio[0] * mu2) * (inverse_weight * (R(1) + mu2));
     }
-    c.weight = keep<V>(w.active[slot], row_weight(impedance, edge));
+    set_weight(c, w.active[slot], V((R(1) - impedance) * edge / impedance), inverse_weight);
     const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
     for (int k = first; k < first + count; ++k) {
       const int dof = t.column_dof[k];

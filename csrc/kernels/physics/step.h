@@ -66,7 +66,7 @@ RLGPU_STAGE void contact_wrenches(const Team& team, const Tables<Real<V>>& t, Wo
     const Contact<V>& c = w.contacts[slot];
     const Mask<V> active = w.active[slot];
     const Vec3<V> none{};
-    const Vec3<V> force = select(active, transposed_times(c.frame, c.force), none);
+    const Vec3<V> force = select(active, transposed_times(c.frame, contact_force(w, slot)), none);
     const int a = t.geom_body[t.pair_geom1[pair]], b = t.geom_body[t.pair_geom2[pair]];
     const Vec3<V> torque_a = select(active, cross(c.point - w.com[a], force), none);
     const Vec3<V> torque_b = select(active, cross(c.point - w.com[b], force), none);

@@ -11,14 +11,14 @@ inline namespace RLGPU_PHYSICS_BUILD {
 // tangents scaled by the friction coefficient; a frictionless contact has the normal alone.
 template <typename V>
 struct Contact {
-  V distance;        // negative in penetration
-  V weight;          // D of each edge, 0 where inactive
-  V friction;        // mu
-  Vec3<V> point;     // in world axes
-  Mat3<V> frame;     // rows: normal from geom 1 to geom 2, two tangents
-  Vec3<V> residual;  // of the normal and the scaled tangents: J a - aref
-  Vec3<V> change;    // of the residual along the search direction
-  Vec3<V> force;     // on geom 2, in the frame's axes
+  V distance;         // negative in penetration
+  V weight;           // D of each edge, 0 where inactive
+  V softness, shift;  // of the normal, see cone.h
+  V friction;         // mu
+  Vec3<V> point;      // in world axes
+  Mat3<V> frame;      // rows: normal from geom 1 to geom 2, two tangents
+  Vec3<V> residual;   // of the normal and the scaled tangents: J a - aref
+  Vec3<V> change;     // of the residual along the search direction
 };
 
 // A joint limit: the side that is nearer.
