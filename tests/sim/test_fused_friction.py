@@ -1,4 +1,4 @@
-"""The fused engine in single precision at any friction and any ratio of masses, against MuJoCo C."""
+"""The fused engine in single precision at any friction and ratio of masses, against MuJoCo C."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
 from tests.sim.models import task_model
 from tests.sim.test_fused import Recorded, exact
@@ -22,7 +23,7 @@ BOX = f"""<mujoco>{OPTION}<worldbody><geom type="plane" size="9 9 1" euler="4 3 
 
 
 def model_of(name: str, friction: float) -> mujoco.MjModel:
-    """Returns a model whose geoms all have one friction coefficient."""
+    """Returns a model whose geoms have one friction coefficient."""
     text = {"ball": BALL, "box": BOX}.get(name)
     model = mujoco.MjModel.from_xml_string(text) if text else task_model(name)
     model.geom_friction[:, 0] = friction
@@ -89,3 +90,14 @@ def test_what_is_light_is_as_exact_beside_what_is_heavy(light, heavy) -> None:
         mujoco.mj_step(model, data)
         worlds.step(1)
         assert np.abs(worlds.array("qvel")[0, :6].numpy() - data.qvel[:6]).max() < 1e-3
+
+
+def test_friction_that_weighs_too_much_is_refused_with_the_number() -> None:
+    """An impratio of 1000 times the odds of solimp's 0.95, 19; of 100 is simulated."""
+    model = mujoco.MjModel.from_xml_string(BALL)
+    model.opt.impratio = 100
+    assert accept(model) == []
+    model.opt.impratio = 1000
+    (reason,) = accept(model)
+    assert "1000" in reason
+    assert "19000" in reason

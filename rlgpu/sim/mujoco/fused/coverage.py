@@ -25,6 +25,8 @@ KINDS = (
 """Pairs of geom types that can touch, in the order of ``PairKind`` in csrc."""
 MOST_CELLS = 4
 """Cells of a height field along a side that a ball can touch, ``kMostTerrainCells`` in csrc."""
+MOST_FRICTION_WEIGHT = 1e4
+"""Largest weight of friction relative to inertia that the solver bears in single precision."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _SUPPORTED_POWERS = (1.0, 2.0)
 _BIASES = (mujoco.mjtBias.mjBIAS_NONE, mujoco.mjtBias.mjBIAS_AFFINE)
@@ -109,9 +111,27 @@ def _contacts(model: mujoco.MjModel) -> Iterator[str]:
         geoms = [pair.geom1, pair.geom2]
         if max(model.geom_condim[geoms]) > 3:
             yield f"geoms {names} may collide with torsional or rolling friction (condim above 3)"
+        weight = _friction_weight(model, geoms)
+        if weight > MOST_FRICTION_WEIGHT:
+            yield (
+                f"geoms {names} have an impratio of {model.opt.impratio:g} and a solimp with which "
+                f"friction weighs {weight:.0f} times as much as inertia; single precision bears "
+                f"{MOST_FRICTION_WEIGHT:.0f}"
+            )
         powers = model.geom_solimp[geoms, 4]
         if powers[0] not in _SUPPORTED_POWERS or powers[0] != powers[1]:
             yield f"geoms {names} have solimp powers other than 1 or 2"
+
+
+def _friction_weight(model: mujoco.MjModel, geoms: list[int]) -> float:
+    """Returns the weight of two geoms' friction in the solver, relative to their inertia.
+
+    Along the normal, the weight may be anything: see csrc/kernels/physics/cone.h.
+    """
+    if max(model.geom_condim[geoms]) == 1:
+        return 0.0
+    most = min(float(model.geom_solimp[geoms, :2].max()), 0.9999)
+    return float(model.opt.impratio) * most / (1.0 - most)
 
 
 def _terrain(model: mujoco.MjModel) -> Iterator[str]:
