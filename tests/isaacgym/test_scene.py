@@ -117,6 +117,26 @@ def test_properties_change_while_the_simulation_runs():
     close(bodies, roots, atol=1e-6)  # held since before the change
 
 
+def test_forces_wait_while_a_property_becomes_per_environment():
+    """A force applied before a mass is set acts once, on the new mass."""
+    sim = new_sim("mujoco", gravity=(0, 0, 0))
+    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    envs = [new_env(sim) for _ in range(2)]
+    for index, env in enumerate(envs):
+        GYM.create_actor(env, ball, at(), "ball", index, 0)
+    GYM.prepare_sim(sim)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    properties = GYM.get_actor_rigid_body_properties(envs[1], 0)
+    force = torch.zeros(2, 3)
+    force[:, 0] = properties[0].mass
+    GYM.apply_rigid_body_force_tensors(sim, unwrap(force), None, gymapi.ENV_SPACE)
+    properties[0].mass *= 4
+    GYM.set_actor_rigid_body_properties(envs[1], 0, properties, recomputeInertia=True)
+    for _ in range(2):
+        run(sim, 1)
+        close(roots[:, 7], [0.01, 0.0025], rtol=1e-4)
+
+
 @pytest.mark.parametrize("is_prepared", [False, True])
 def test_a_moved_centre_of_mass_counts_where_it_was_the_origin(is_prepared):
     """A ball that spins by 1.5 rad about a centre 0.1 m ahead: its origin circles that centre."""

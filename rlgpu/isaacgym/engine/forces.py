@@ -21,6 +21,14 @@ class Forces:
         self._wrench: Tensor | None = None
         self._pending = False
 
+    def moved(self, worlds: Worlds, where: Layout) -> Forces:
+        """Returns the forces that wait, to act in rebuilt worlds."""
+        new = Forces(self._sim, worlds, where)
+        if self._wrench is not None:
+            new.bind()
+            new._wrench, new._pending = self._wrench, self._pending
+        return new
+
     def bind(self) -> None:
         """Prepares for forces; poses of bodies are needed for some of them."""
         if self._sim.engine == "fused":

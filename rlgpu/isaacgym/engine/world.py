@@ -255,9 +255,10 @@ class World:
         Tensors that scripts hold stay the same: they are rewritten from the new worlds.
         """
         if name not in self.fields:
-            state, old = self.worlds.state_dict(), self._acquired
+            state, old, forces = self.worlds.state_dict(), self._acquired, self.forces
             self._build(self.fields | {name})
             self.worlds.load_state_dict(state)
+            self.forces = forces.moved(self.worlds, self.layout)
             self.sim.renderers = None
             for key, (held, _) in old.items():
                 tensor, update = self._reading(key)
