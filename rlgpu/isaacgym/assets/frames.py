@@ -54,6 +54,19 @@ def frame_of(element: ET.Element) -> Frame:
     return Frame(np.array(numbers(origin, "xyz", [0, 0, 0])), matrix)
 
 
+def thickened(moments: np.ndarray) -> np.ndarray:
+    """Returns principal moments of which none exceeds the sum of the others by rounding.
+
+    MuJoCo's check has no tolerance; those of flat bodies just fulfil it.
+    """
+    moments = np.array(moments, dtype=float)
+    least, _, most = np.argsort(moments)
+    excess = 2 * moments[most] - moments.sum()
+    if 0 < excess <= 1e-6 * moments[most]:
+        moments[least] += excess + 1e-15 * moments[most]
+    return moments
+
+
 def moments_of(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the principal moments of a tensor, ascending, and their axes (w, x, y, z)."""
     moments, axes = np.linalg.eigh(0.5 * (tensor + tensor.T))
@@ -61,7 +74,21 @@ def moments_of(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         axes = axes * [1, 1, -1]
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, axes.flatten())
-    return moments, quat
+    return thickened(moments), quat
+
+
+def possible(moments: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Returns moments of inertia that a body can have, and whether the given ones were not.
+
+    Those that are not positive become small, and all become their mean where one exceeds the sum
+    of the others.
+    """
+    most, impossible = float(moments.max()), bool(moments.min() <= 0)
+    if impossible:
+        moments = np.maximum(moments, max(_LEAST, 1e-3 * most))
+    if moments.sum() < 2 * most * (1 - 0.5e-6):
+        return np.full(3, moments.mean()), True
+    return thickened(moments), impossible
 
 
 def principal(tensor: np.ndarray, mass: float) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -74,11 +101,5 @@ def principal(tensor: np.ndarray, mass: float) -> tuple[np.ndarray, np.ndarray, 
     if not tensor.any():
         return np.full(3, max(0.4 * mass * 0.01, _LEAST)), np.array([1.0, 0, 0, 0]), True
     moments, quat = moments_of(tensor)
-    mended = bool(moments[0] <= 0)
-    moments = np.maximum(moments, max(_LEAST, 1e-3 * moments[-1] if mended else 0.0))
-    if moments[0] + moments[1] < moments[2] * (1 - 1e-6):
-        moments, mended = np.full(3, moments.mean()), True
-    # MuJoCo's check has no tolerance.
-    if moments[0] + moments[1] < moments[2]:
-        moments[0] += moments[2] - moments[0] - moments[1] + 1e-12
+    moments, mended = possible(moments)
     return moments, quat, mended

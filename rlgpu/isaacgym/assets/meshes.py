@@ -9,8 +9,8 @@ import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.assets.dae import read_dae
-from rlgpu.isaacgym.assets.finish import READ_BY_MUJOCO
 from rlgpu.isaacgym.assets.frames import THIN, Frame, numbers
+from rlgpu.isaacgym.assets.shapes import READ_BY_MUJOCO
 from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.structs import AssetOptions
 

@@ -1,36 +1,34 @@
 """Reads MJCF files, also those written for old versions of MuJoCo.
 
-What an asset cannot hold is left out: the world's own geoms, cameras, lights, sensors, keyframes,
-materials and options. Attributes and elements that MuJoCo no longer knows are skipped, as old
-readers skipped what they did not know.
+MuJoCo's own parser reads them. What an asset cannot hold is left out: the world's own geoms,
+cameras, lights, sensors, keyframes, materials and options. Attributes and elements that MuJoCo no
+longer knows are skipped, as old readers skipped what they did not know.
 """
 
 from __future__ import annotations
 
-import copy
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import mujoco
-import numpy as np
 
-from rlgpu.isaacgym.assets.asset import Actuator, Asset, Drive
+from rlgpu.isaacgym.assets.asset import Asset
 from rlgpu.isaacgym.assets.finish import finish
+from rlgpu.isaacgym.assets.markup import put_under_one_body, read_markup
 from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.properties import (
-    FLOAT_MAX,
-    ActuatorProperties,
-)
 from rlgpu.isaacgym.structs import AssetOptions
 
-_DROPPED = ("option", "visual", "statistic", "keyframe", "sensor", "custom", "size", "extension")
-_WORLD_ONLY = ("geom", "light", "camera", "site")
 _UNKNOWN = re.compile(r"unrecognized attribute: '(\w+)'\s*Element '(\w+)'")
 _UNKNOWN_ELEMENT = re.compile(r"unrecognized element\s*Element '(\w+)'")
-_POSITION, _VELOCITY = 1, 2
-_LOCKED = 1e-3
-"""Play of a joint whose limits are equal [rad, degrees or m]."""
+_FREE = mujoco.mjtJoint.mjJNT_FREE
+_OF_TARGET = {
+    mujoco.mjtTrn.mjTRN_JOINT: "joint",
+    mujoco.mjtTrn.mjTRN_JOINTINPARENT: "joint",
+    mujoco.mjtTrn.mjTRN_TENDON: "tendon",
+    mujoco.mjtTrn.mjTRN_BODY: "body",
+}
+"""What actuators act on; others act on sites, which assets do not hold."""
 
 
 def load_mjcf(path: Path, options: AssetOptions) -> Asset:
@@ -43,161 +41,21 @@ def load_mjcf(path: Path, options: AssetOptions) -> Asset:
     Raises:
         ValueError: It is no model, or more than one articulation.
     """
-    root = _expanded(_parse(path), path)
-    if root.tag != "mujoco":
-        raise ValueError(f"{path.name} is not MJCF: its root element is <{root.tag}>")
-    _clean(root)
-    _join_roots(root)
-    _rename_repeated(root, path)
-    _drop_dangling(root)
-    _absolute_meshes(root, path.parent)
+    root = read_markup(path)
     spec = _spec(root, path)
-    actuators = tuple(_actuators(spec))
-    drives = _drives(spec, actuators)
-    for actuator in list(spec.actuators):
-        spec.delete(actuator)
+    _drop_empty_roots(spec)
+    roots = list(spec.worldbody.bodies)
+    if len(roots) > 1 and not any(map(_moves_freely, roots)):
+        put_under_one_body(root)
+        spec = _spec(root, path)
+    roots = list(spec.worldbody.bodies)
+    _simplify(spec)
+    if len(roots) == 1:
+        _release_root(path.name, roots[0], spec)
+    _drop_what_assets_do_not_hold(spec)
     for joint in spec.joints:
         joint.frictionloss = 0.0  # Isaac Gym's importer does not read it
-    return finish(path.name, spec, options, drives, actuators)
-
-
-def _parse(path: Path) -> ET.Element:
-    try:
-        return ET.parse(path).getroot()
-    except ET.ParseError as error:
-        raise ValueError(f"{path.name} is not XML: {error}") from error
-
-
-def _expanded(root: ET.Element, path: Path, depth: int = 0) -> ET.Element:
-    """Returns a tree with the contents of included files in place of their ``include``s."""
-    if depth > 10:
-        raise ValueError(f"{path.name}: files include each other in a circle")
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag != "include":
-                continue
-            file = path.parent / child.attrib["file"]
-            if not file.is_file():
-                raise ValueError(f"{path.name} includes {file}, which does not exist")
-            inside = _expanded(_parse(file), file, depth + 1)
-            at = list(parent).index(child)
-            parent.remove(child)
-            for i, element in enumerate(inside):
-                parent.insert(at + i, copy.deepcopy(element))
-    return root
-
-
-def _clean(root: ET.Element) -> None:
-    for element in list(root):
-        if element.tag in _DROPPED:
-            root.remove(element)
-        elif element.tag == "worldbody":
-            for child in list(element):
-                if child.tag in _WORLD_ONLY:
-                    element.remove(child)
-        elif element.tag == "asset":
-            for child in list(element):
-                if child.tag != "mesh":
-                    element.remove(child)
-    for element in root.iter():
-        element.attrib.pop("material", None)
-        if element.tag == "joint" and "range" in element.attrib:
-            low, high = (float(value) for value in element.attrib["range"].split())
-            if low == high:  # a locked joint; MuJoCo wants a range
-                element.attrib["range"] = f"{low - _LOCKED} {high + _LOCKED}"
-        inertials = element.findall("inertial")
-        for again in inertials[1:]:
-            element.remove(again)
-
-
-def _moves_freely(body: ET.Element) -> bool:
-    joints = body.findall("joint")
-    free = body.find("freejoint") is not None or any(j.get("type") == "free" for j in joints)
-    return free or body.get("mocap") == "true"
-
-
-def _join_roots(root: ET.Element) -> None:
-    """Leaves one body under the world: drops empty ones, and puts fixed ones under a common one."""
-    world = root.find("worldbody")
-    if world is None:
-        return
-    bodies = world.findall("body")
-    for body in bodies:
-        shapes = [geom for geom in body.iter("geom") if geom.get("type") != "plane"]
-        if len(bodies) > 1 and not shapes and body.find(".//joint") is None:
-            world.remove(body)
-    bodies = world.findall("body")
-    if len(bodies) > 1 and not any(map(_moves_freely, bodies)):
-        base = ET.SubElement(world, "body", name=root.get("model", "base"))
-        for body in bodies:
-            world.remove(body)
-            base.append(body)
-
-
-def _rename_repeated(root: ET.Element, path: Path) -> None:
-    """Gives parts of one kind and name different names; old readers did not compare them."""
-    seen: set[tuple[str, str]] = set()
-    for element in (part for world in root.iter("worldbody") for part in world.iter()):
-        name = element.get("name")
-        if name is None:
-            continue
-        new, count = name, 0
-        while (element.tag, new) in seen:
-            count += 1
-            new = f"{name}_{count}"
-        seen.add((element.tag, new))
-        if count:
-            element.set("name", new)
-            note(f"{path.name}: a second {element.tag} {name} is called {new}")
-
-
-def _drop_dangling(root: ET.Element) -> None:
-    """Removes what refers to parts that are not in the file, and what assets do not hold.
-
-    Files of objects include the hand's tendons and contact rules without the hand.
-    """
-    names: dict[str, set[str | None]] = {
-        kind: {e.get("name") for world in root.iter("worldbody") for e in world.iter(kind)}
-        for kind in ("body", "joint", "geom", "site")
-    }
-    links = {"joint": "joint", "body1": "body", "body2": "body", "site": "site", "geom": "geom",
-             "tendon": "tendon"}  # fmt: skip
-    names["tendon"] = set()
-
-    def dangles(element: ET.Element) -> bool:
-        inside = [part for part in element.iter() if part is not element or not len(element)]
-        return any(
-            value not in names[links[key]]
-            for part in inside
-            for key, value in part.attrib.items()
-            if key in links
-        )
-
-    for section in [*root.findall("tendon"), *root.findall("contact"), *root.findall("actuator")]:
-        for element in list(section):
-            if element.tag in ("pair", "spatial") or dangles(element):
-                section.remove(element)
-        if section.tag == "tendon":
-            names["tendon"] |= {element.get("name") for element in section}
-    for section in root.findall("equality"):
-        root.remove(section)
-
-
-def _absolute_meshes(root: ET.Element, folder: Path) -> None:
-    """Gives meshes absolute paths, and drops the folders that a compiler element names."""
-    directory = folder
-    for compiler in root.iter("compiler"):
-        if "meshdir" in compiler.attrib:
-            directory = folder / compiler.attrib["meshdir"]
-        elif "assetdir" in compiler.attrib:
-            directory = folder / compiler.attrib["assetdir"]
-        for name in ("meshdir", "texturedir", "assetdir"):
-            compiler.attrib.pop(name, None)
-    for mesh in root.iter("mesh"):
-        if "file" in mesh.attrib:
-            file = mesh.attrib["file"]
-            mesh.attrib.setdefault("name", Path(file).stem)
-            mesh.attrib["file"] = str((directory / file).resolve())
+    return finish(path.name, spec, options)
 
 
 def _spec(root: ET.Element, path: Path) -> mujoco.MjSpec:
@@ -208,65 +66,98 @@ def _spec(root: ET.Element, path: Path) -> mujoco.MjSpec:
             spec = mujoco.MjSpec.from_string(ET.tostring(root, encoding="unicode"))
         except ValueError as error:
             said = str(error)
-            if match := _UNKNOWN.search(said):
-                attribute, tag = match.groups()
-                for element in root.iter(tag):
-                    element.attrib.pop(attribute, None)
-                skipped.append(f"{tag}/{attribute}")
-            elif match := _UNKNOWN_ELEMENT.search(said):
-                for parent in list(root.iter()):
-                    for child in list(parent):
-                        if child.tag == match[1]:
-                            parent.remove(child)
-                skipped.append(match[1])
-            else:
+            name = _skip_unknown(root, said)
+            if name is None:
                 raise ValueError(f"{path.name}: {' '.join(said.split())}") from error
-            if len(skipped) > 100:
-                raise
+            skipped.append(name)
         else:
             if skipped:
                 note(f"{path.name}: skipped what MuJoCo does not know: {', '.join(skipped)}")
+            _find_files(spec, path.parent)
+            for part in [*spec.worldbody.geoms, *spec.worldbody.sites]:
+                spec.delete(part)
             return spec
 
 
-def _actuators(spec: mujoco.MjSpec) -> list[Actuator]:
-    """Returns the actuators that act on joints, as Isaac Gym describes them."""
-    found = []
-    for actuator in spec.actuators:
-        if actuator.trntype != mujoco.mjtTrn.mjTRN_JOINT:
-            continue
-        properties = ActuatorProperties()
-        gain, bias = float(actuator.gainprm[0]), np.asarray(actuator.biasprm)
-        if bias[1]:
-            properties.type, properties.kp, properties.kv = "position", gain, float(-bias[2])
-        elif bias[2]:
-            properties.type, properties.kv = "velocity", gain
-        else:
-            properties.type, properties.motor_effort = "motor", float(actuator.gear[0]) * gain
-        for name, limit, wanted in (
-            ("control", actuator.ctrlrange, actuator.ctrllimited),
-            ("force", actuator.forcerange, actuator.forcelimited),
-        ):
-            # An unset flag means: limited if there is a range.
-            limited = wanted == 1 or (wanted == 2 and limit[0] < limit[1])
-            setattr(properties, f"{name}_limited", bool(limited))
-            if limited:
-                setattr(properties, f"lower_{name}_limit", float(limit[0]))
-                setattr(properties, f"upper_{name}_limit", float(limit[1]))
-        found.append(Actuator(actuator.name, actuator.target, properties))
-    return found
+def _skip_unknown(root: ET.Element, said: str) -> str | None:
+    """Removes what MuJoCo says it does not know and returns its name; None if that is nothing."""
+    found = False
+    if match := _UNKNOWN.search(said):
+        attribute, tag = match.groups()
+        for element in root.iter(tag):
+            found |= element.attrib.pop(attribute, None) is not None
+        return f"{tag}/{attribute}" if found else None
+    if match := _UNKNOWN_ELEMENT.search(said):
+        for parent in list(root.iter()):
+            for child in parent.findall(match[1]):
+                parent.remove(child)
+                found = True
+        return match[1] if found else None
+    return None
 
 
-def _drives(spec: mujoco.MjSpec, actuators: tuple[Actuator, ...]) -> dict[str, Drive]:
-    """Returns the drives that actuators give their joints."""
-    drives = {}
-    for _, joint, properties in actuators:
-        limit = properties.upper_force_limit if properties.force_limited else FLOAT_MAX
-        if properties.type == "position":
-            drives[joint] = Drive(mode=_POSITION, stiffness=properties.kp, effort=limit)
-        elif properties.type == "velocity":
-            drives[joint] = Drive(mode=_VELOCITY, effort=limit)
-        else:
-            effort = properties.motor_effort if properties.control_limited else FLOAT_MAX
-            drives[joint] = Drive(effort=min(limit, abs(effort)) if effort else limit)
-    return drives
+def _find_files(spec: mujoco.MjSpec, folder: Path) -> None:
+    """Says where files are: the rules of ``meshdir`` are MuJoCo's, relative to the folder."""
+    spec.modelfiledir = f"{folder.resolve()}/"
+    if spec.strippath:  # which is lost when the specification is attached to a world's
+        spec.strippath = False
+        for part in [*spec.meshes, *spec.hfields]:
+            part.file = PureWindowsPath(part.file).name
+
+
+def _moves_freely(body: mujoco.MjsBody) -> bool:
+    return bool(body.mocap) or any(joint.type == _FREE for joint in body.joints)
+
+
+def _drop_empty_roots(spec: mujoco.MjSpec) -> None:
+    """Deletes bodies of the world without shapes and joints beside others."""
+    plane = mujoco.mjtGeom.mjGEOM_PLANE
+    for body in list(spec.worldbody.bodies):
+        shapes = [geom for geom in body.find_all("geom") if geom.type != plane]
+        if len(spec.worldbody.bodies) > 1 and not shapes and not body.find_all("joint"):
+            spec.delete(body)
+
+
+def _simplify(spec: mujoco.MjSpec) -> None:
+    """Fuses static bodies and discards drawn geoms if the file asks for it, as compiling would."""
+    compiler = spec.compiler
+    if compiler.fusestatic:
+        for root in spec.worldbody.bodies:
+            root.fuse = 0  # into the world, which is no link
+        spec.fuse_static()
+    if compiler.discardvisual:
+        spec.discard_visual()
+    for body in spec.bodies:
+        body.compiler.fusestatic = body.compiler.discardvisual = False
+
+
+def _release_root(file: str, root: mujoco.MjsBody, spec: mujoco.MjSpec) -> None:
+    """Deletes the joints of a root: it floats or is fixed, whatever joins it to the world.
+
+    The world is no link in Isaac Gym.
+    """
+    for joint in list(root.joints):
+        if joint.type != _FREE:
+            note(f"{file}: joint {joint.name} holds the root to the world and is left out")
+        spec.delete(joint)
+
+
+def _drop_what_assets_do_not_hold(spec: mujoco.MjSpec) -> None:
+    """Deletes sections without a meaning here, and what refers to parts that are not in the file.
+
+    Files of objects include the hand's tendons and contact rules without the hand.
+    """
+    for kind in ("keys", "sensors", "numerics", "texts", "tuples", "equalities", "pairs"):
+        for element in list(getattr(spec, kind)):
+            spec.delete(element)
+    for tendon in list(spec.tendons):
+        joints = [part.type == mujoco.mjtWrap.mjWRAP_JOINT and part.target for part in tendon.path]
+        if not all(joints):
+            spec.delete(tendon)
+    for rule in list(spec.excludes):
+        if spec.body(rule.bodyname1) is None or spec.body(rule.bodyname2) is None:
+            spec.delete(rule)
+    for actuator in list(spec.actuators):
+        moved = _OF_TARGET.get(actuator.trntype)
+        if moved is None or getattr(spec, moved)(actuator.target) is None:
+            spec.delete(actuator)

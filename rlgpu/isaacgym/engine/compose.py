@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.assets.frames import moments_of
+from rlgpu.isaacgym.assets.joints import add_free_joint
 from rlgpu.isaacgym.engine import collision
 from rlgpu.isaacgym.engine.drives import add_drives
 from rlgpu.isaacgym.enums import CONSTANTS, ContactCollection
@@ -145,10 +146,7 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
     parts = [spec.body(body) for body in body_names(actor)]
     root = parts[0]
     if not asset.fixed:
-        free = root.add_freejoint(name=f"{name}:free")
-        # Files give defaults to joints, which are not meant for this one.
-        free.armature, free.frictionloss = 0.0, 0.0
-        free.stiffness, free.damping = np.zeros(3), np.zeros(3)
+        add_free_joint(root, f"{name}:free")
     else:
         root.mocap = mocap
         # MuJoCo lets a body fixed to the world touch its children, PhysX does not.
