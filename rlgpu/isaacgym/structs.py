@@ -133,9 +133,9 @@ class AssetOptions(Record):
     mesh_normal_mode = Field(MeshNormalMode.FROM_ASSET)
     min_particle_mass = Field(1e-12)
     override_com = Field(False)
-    """Whether mass properties follow from the shapes and the density instead of the file."""
+    """Whether centres of mass follow from the shapes instead of the file."""
     override_inertia = Field(False)
-    """The same."""
+    """Whether inertia tensors follow from the shapes instead of the file; masses stay."""
     replace_cylinder_with_capsule = Field(False)
     slices_per_cylinder = Field(20)
     tendon_limit_stiffness = Field(1.0)
