@@ -18,10 +18,17 @@ class Stopping:
     elsewhere nothing is changed.
     """
 
-    def __init__(self) -> None:
-        """Notes nothing yet."""
+    def __init__(self, *, may_insist: bool = True) -> None:
+        """Notes nothing yet.
+
+        Args:
+            may_insist: Whether a second Ctrl-C takes effect at once; without, it is noted too.
+        """
         self.asked = False
         """Whether a signal has arrived."""
+        self.number: int | None = None
+        """The first signal that has arrived."""
+        self._may_insist = may_insist
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Stopping:
@@ -39,8 +46,9 @@ class Stopping:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
+        self.number = number if self.number is None else self.number
         # A terminal that is closing sends SIGHUP more than once; only Ctrl-C is an insisting user.
-        if number == signal.SIGINT:
+        if self._may_insist and number == signal.SIGINT:
             self._give_back()
 
     def _give_back(self) -> None:

@@ -15,3 +15,24 @@ def follow(model: Any, camera: Any) -> None:
     else:
         camera.type, camera.trackbodyid = mujoco.mjtCamera.mjCAMERA_TRACKING, 1
         camera.distance = 2.0 * model.stat.extent
+
+
+def release(model: Any, data: Any, camera: Any, camera_id: int) -> None:
+    """Gives a free camera the place and direction of one of the asset's cameras.
+
+    It then turns about the point straight ahead that is as far away as the first body.
+
+    Args:
+        model: The model.
+        data: Its pose, with the asset's cameras up to date.
+        camera: The free camera.
+        camera_id: Id of the asset's camera.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    place = data.cam_xpos[camera_id]
+    ahead = -data.cam_xmat[camera_id].reshape(3, 3)[:, 2]
+    distance = float(np.linalg.norm(data.xpos[1] - place))
+    camera.lookat[:], camera.distance = place + distance * ahead, distance
+    camera.azimuth = float(np.degrees(np.arctan2(ahead[1], ahead[0])))
+    camera.elevation = float(np.degrees(np.arcsin(np.clip(ahead[2], -1.0, 1.0))))

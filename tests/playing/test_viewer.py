@@ -13,6 +13,7 @@ import mujoco.viewer
 import pytest
 
 import train
+from rlgpu.sim.mujoco import window as window_module
 
 
 class Window:
@@ -52,7 +53,7 @@ def run(tmp_path, monkeypatch) -> str:
 def test_the_window_closes_when_asked_or_on_ctrl_c(run, monkeypatch, frames, shown) -> None:
     """By its own button after three frames, or by Ctrl-C while the fifth is drawn."""
     window = Window(frames)
-    monkeypatch.setattr(glfw, "init", lambda: True)
+    monkeypatch.setattr(window_module, "check_display", lambda: None)
     monkeypatch.setattr(mujoco.viewer, "launch_passive", lambda *_, **__: window)
     assert train.main(["test=True", f"checkpoint={run}"]) == 0
     assert (window.closed, window.shown) == (True, shown)

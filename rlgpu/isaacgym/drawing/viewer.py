@@ -13,6 +13,7 @@ from rlgpu.isaacgym.notes import note
 from rlgpu.isaacgym.properties import ActionEvent
 from rlgpu.isaacgym.scene import Env
 from rlgpu.sim.mujoco.mirror import Mirror
+from rlgpu.sim.mujoco.window import Window
 from rlgpu.sim.mujoco.worlds import Worlds
 
 _NAMED = {
@@ -42,18 +43,14 @@ class Viewer:
 
     def __init__(self, worlds: Worlds) -> None:
         """Opens the window."""
-        import mujoco.viewer  # noqa: PLC0415
-
         self._mirror, self._num = Mirror(worlds), worlds.num_worlds
         self._shown = 0
         self._actions: dict[int, str] = {}
         self._events: list[ActionEvent] = []
         self._lines: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._due = time.perf_counter()
-        self._window = mujoco.viewer.launch_passive(
-            self._mirror.model, self._mirror.data, key_callback=self._on_key,
-            show_left_ui=False, show_right_ui=False,
-        )  # fmt: skip
+        self._opened = Window(self._mirror.model, self._mirror.data, self._on_key)
+        self._window = self._opened.handle
         note("the viewer shows one environment at a time; [ and ] switch")
 
     def _on_key(self, code: int) -> None:
@@ -140,4 +137,4 @@ class Viewer:
 
     def close(self) -> None:
         """Closes the window."""
-        self._window.close()
+        self._opened.close()
