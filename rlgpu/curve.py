@@ -2,7 +2,7 @@
 
     python -m rlgpu.curve runs/Ant/latest "a title"
 
-Training starts it as a separate process, so that neither its time nor its memory is training's. It
+The title is optional. Training runs this as a separate process, which costs it no time or memory. It
 draws to a file only, so a notebook's MPLBACKEND, which this Python may not have, is not used.
 """
 
@@ -16,12 +16,15 @@ from pathlib import Path
 NAME = "learning_curve.png"
 
 
-def draw(folder: Path, title: str) -> None:
+def draw(folder: Path, title: str) -> bool:
     """Plots the mean return against environment steps and against minutes.
 
     Args:
         folder: The run's folder; without a finished episode in it nothing is drawn.
         title: Title of the figure.
+
+    Returns:
+        Whether there was an episode to draw.
 
     Raises:
         OSError: The picture cannot be written; the one before is whole.
@@ -29,7 +32,7 @@ def draw(folder: Path, title: str) -> None:
     with (folder / "metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if float(row["episodes"] or 0) > 0]
     if not rows:
-        return
+        return False
     from matplotlib.figure import Figure  # noqa: PLC0415  (slow to import)
 
     returns = [float(row["mean_return"]) for row in rows]
@@ -49,8 +52,39 @@ def draw(folder: Path, title: str) -> None:
         temporary.replace(folder / NAME)
     finally:
         temporary.unlink(missing_ok=True)
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    """Draws; returns the exit code: 0, 1 if the picture cannot be written, 2 for a usage error."""
+    # Training runs this file by its path, without rlgpu on Python's.
+    if any(word in ("--help", "-h") for word in arguments):
+        print((__doc__ or "").strip())
+        return 0
+    if not arguments:
+        return _refuse(
+            'wanted the folder of a run: python -m rlgpu.curve runs/Ant/latest "a title"'
+        )
+    folder = Path(arguments[0])
+    if not (folder / "metrics.csv").is_file():
+        return _refuse(f"{folder} is not the folder of a run: it has no metrics.csv")
+    try:
+        is_drawn = draw(folder, " ".join(arguments[1:]))
+    except (KeyError, TypeError, UnicodeDecodeError, ValueError, csv.Error) as error:
+        kind = type(error).__name__
+        return _refuse(f"{folder / 'metrics.csv'} is not a run's: {kind}: {error}")
+    except OSError as error:
+        print(f"error: {folder / NAME} cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    print(f"wrote {folder / NAME}" if is_drawn else "no episode has finished: nothing to draw")
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
     os.environ["MPLBACKEND"] = "agg"
-    draw(Path(sys.argv[1]), " ".join(sys.argv[2:]))
+    sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import rlgpu
-from rlgpu.errors import UsageError, first_line, one_line
+from rlgpu.commands import run_command
+from rlgpu.errors import UsageError, first_line, one_line, shown
 
 _OLDEST_DRIVER = 12040
 """CUDA version from which graphs have conditional nodes, as the driver counts."""
@@ -177,8 +178,14 @@ def findings() -> Iterator[Finding]:
             return
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Prints the report and returns the exit code."""
+    return run_command(_report, arguments, __doc__)
+
+
+def _report(words: list[str]) -> int:
+    if words:
+        raise UsageError(f"{shown(words[0])}: python -m rlgpu.doctor takes no arguments")
     can_train = True
     for finding in findings():
         mark = "ok" if finding.works else "NO" if finding.is_needed else "--"
@@ -188,4 +195,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

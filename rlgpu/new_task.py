@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from rlgpu.errors import UsageError, one_line
+from rlgpu.commands import run_command, train_command
+from rlgpu.errors import UsageError, shown
 
 _PYTHON = '''\
 """$Name: hold a mass at a height of 1 m, by a force that lifts it."""
@@ -99,28 +100,29 @@ def task_files(name: str) -> dict[str, str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Writes a new task's folder; returns the exit code: 0, or 2 if it cannot be written."""
+    return run_command(_write, arguments, __doc__)
+
+
+def _write(words: list[str]) -> int:
+    if len(words) != 1 or not words[0].isidentifier() or not words[0][0].isupper():
+        given = shown(" ".join(words)) if words else "nothing"
+        raise UsageError(
+            f"wanted the name of a class, such as Hopper, got {given}: "
+            "python -m rlgpu.new_task Hopper"
+        )
+    name = words[0]
+    folder = Path(name.lower())
+    if folder.exists():
+        raise UsageError(f"{folder} exists already; move it away, or choose another name")
     try:
-        if len(arguments) != 1 or not arguments[0].isidentifier() or not arguments[0][0].isupper():
-            given = " ".join(arguments) or "nothing"
-            raise UsageError(
-                f"wanted the name of a class, such as Hopper, got {given}: "
-                "python -m rlgpu.new_task Hopper"
-            )
-        name = arguments[0]
-        folder = Path(name.lower())
-        if folder.exists():
-            raise UsageError(f"{folder} exists already; move it away, or choose another name")
-        try:
-            folder.mkdir()
-            for file, text in task_files(name).items():
-                (folder / file).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
-    except UsageError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
+        folder.mkdir()
+        for file, text in task_files(name).items():
+            (folder / file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
     print(f"wrote {', '.join(str(folder / file) for file in task_files(name))}")
-    print(f"train it with: python train.py task={folder / folder.name}.py:{name} headless=True")
+    task = folder / f"{folder.name}.py"
+    print(f"train it with: {train_command()} task={task}:{name} headless=True")
     return 0
 
 

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 # The longest matching prefix counts.
 FLOORS = {
     "rlgpu": 0,
+    "rlgpu.commands": 0,
     "rlgpu.curve": 0,
     "rlgpu.errors": 0,
     "rlgpu.files": 0,

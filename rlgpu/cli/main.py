@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlgpu.cli.output import keep_output_quiet
+from rlgpu.commands import keep_output_quiet
 from rlgpu.config import check_words, convert, read_words
 from rlgpu.errors import EngineFailed, TrainingFailed, UsageError, one_line, usable_path
 

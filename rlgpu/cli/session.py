@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 
 from rlgpu.cli.scripts import WithScripts
+from rlgpu.commands import train_command
 from rlgpu.config import (
     Composed,
     Config,
@@ -213,11 +214,11 @@ def _farewell(trainer: Trainer, folder: Path, *, finished: bool) -> str:
     if finished:
         return (
             f"done after {trainer.iteration} iterations; to watch the policy: "
-            f"python train.py test=True {given}"
+            f"{train_command()} test=True {given}"
         )
     return (
         f"stopped after {trainer.iteration} of {trainer.config.max_iterations} iterations, saved; "
-        f"to go on: python train.py {given}"
+        f"to go on: {train_command()} {given}"
     )
 
 

@@ -7,6 +7,8 @@ import runpy
 import sys
 from pathlib import Path
 
+from rlgpu.commands import keep_output_quiet
+
 _NO_CUDA = ("Torch not compiled with CUDA", "Found no NVIDIA driver", "No CUDA GPUs are available")
 _USAGE = 2
 
@@ -17,6 +19,7 @@ def main() -> None:
     if args.coverage:
         from rlgpu.isaacgym.coverage import table  # noqa: PLC0415
 
+        keep_output_quiet()  # a script's own output is the script's matter
         print(table())
         return
     target = args.module or args.script

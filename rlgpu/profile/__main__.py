@@ -19,6 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from rlgpu.commands import run_command
 from rlgpu.config import compose
 from rlgpu.device import working_stream
 from rlgpu.errors import UsageError
@@ -39,15 +40,15 @@ SHOWN = 30
 
 def main(words: list[str]) -> int:
     """Runs the profiler and returns the exit code: 0, or 2 for invalid arguments."""
+    return run_command(_run, words, __doc__)
+
+
+def _run(words: list[str]) -> int:
     console = Console(soft_wrap=True)
-    try:
-        if words and words[0] == "kernels":
-            _sweep(words[1:], console)
-        else:
-            _profile(words, console)
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if words and words[0] == "kernels":
+        _sweep(words[1:], console)
+    else:
+        _profile(words, console)
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rlgpu.cli.output import keep_output_quiet
+from rlgpu.commands import keep_output_quiet
 from rlgpu.errors import UsageError, one_line
 from tests.training.test_console import shown
 

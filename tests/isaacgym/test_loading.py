@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import GYM, at, close, joint, link, new_env, new_sim, run, urdf, wrapped
+from scenes import GYM, close, link, new_sim, urdf
 
 from rlgpu.isaacgym import gymapi
 
