@@ -2,8 +2,8 @@
 
     python -m rlgpu.curve runs/Ant/latest "a title"
 
-The title is optional. Training runs this as a separate process, which costs it no time or memory. It
-draws to a file only, so a notebook's MPLBACKEND, which this Python may not have, is not used.
+The title is optional. Training runs this as a separate process, which costs it no time or memory.
+It draws to a file only, so a notebook's MPLBACKEND, which this Python may not have, is not used.
 """
 
 from __future__ import annotations

@@ -1,41 +1,60 @@
-"""Tells whether the fused engine simulates an MJCF file: ``python -m rlgpu.sim.accept FILE.xml``.
+"""Tells which engines simulate a robot's file in a task.
 
-The integrator, which every scene sets itself, is not held against the file.
+    python -m rlgpu.sim.accept FILE.xml
+
+It lists what every task refuses, whatever the engine, and what only sim=fused does not simulate.
+The exit code is 0 if sim=fused simulates the file, 1 if not, 2 if the file cannot be read. The
+integrator, which every scene sets itself, is not held against the file.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from rlgpu.commands import run_command
+from rlgpu.errors import UsageError
 
-def main(arguments: list[str]) -> int:
+
+def main(arguments: Sequence[str]) -> int:
     """Prints the verdict; returns the exit code: 0 if it does, 1 if not, 2 for a usage error."""
+    return run_command(_judge, arguments, __doc__)
+
+
+def _judge(words: list[str]) -> int:
     import mujoco  # noqa: PLC0415
 
+    from rlgpu.sim.mujoco.asset import task_refusals  # noqa: PLC0415
     from rlgpu.sim.mujoco.fused.coverage import accept  # noqa: PLC0415
+    from rlgpu.sim.reasons import group_reasons  # noqa: PLC0415
 
-    if len(arguments) != 1:
-        print("usage: python -m rlgpu.sim.accept FILE.xml", file=sys.stderr)
-        return 2
-    path = Path(arguments[0])
+    if len(words) != 1:
+        raise UsageError(f"got {len(words)} files; usage: python -m rlgpu.sim.accept FILE.xml")
+    path = Path(words[0])
     if not path.is_file():
-        print(f"error: there is no file {path}", file=sys.stderr)
-        return 2
+        raise UsageError(f"there is no file {path}")
+    mujoco.set_mju_user_warning(lambda _text: None)
     try:
-        model = mujoco.MjModel.from_xml_path(str(path))
-    except ValueError as error:
-        print(f"error: MuJoCo cannot load {path}: {error}", file=sys.stderr)
-        return 2
+        spec = mujoco.MjSpec.from_file(str(path))
+        refused = list(task_refusals(spec, path))
+        model = spec.compile()
+    except Exception as error:
+        raise UsageError(f"MuJoCo cannot load {path}: {error}") from error
     model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    reasons = accept(model)
-    if not reasons:
+    reasons = group_reasons(accept(model))
+    if refused:
+        print(f"no task takes {path} as it is, on any engine:")
+        for reason in refused:
+            print(f"- it {reason}")
+    if reasons:
+        does = "" if refused else "; sim=mujoco does, and sim=mujoco_warp what MuJoCo Warp covers"
+        print(f"sim=fused does not simulate {path}{does}:")
+        for reason in reasons:
+            print(f"- {reason}")
+    if not refused and not reasons:
         print(f"sim=fused simulates {path}")
-        return 0
-    print(f"sim=fused does not simulate {path}; sim=mujoco and sim=mujoco_warp do:")
-    for reason in reasons:
-        print(f"- {reason}")
-    return 1
+    return 1 if refused or reasons else 0
 
 
 if __name__ == "__main__":

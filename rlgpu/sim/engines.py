@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import torch
 
 from rlgpu.config import Range, Size
+from rlgpu.sim.reasons import group_reasons
 from rlgpu.sim.scene import SceneSpec, Timing
 from rlgpu.sim.simulator import Simulator
 
@@ -178,7 +179,7 @@ def _accept_fused(scene: SceneSpec, timing: Timing) -> list[str]:
     except ImportError:
         return []  # building it reports what is missing, and how to install it
     lacking = ["its task needs a Jacobian"] if scene.jacobian_body else []
-    return [*lacking, *accept(build_model(scene, timing))]
+    return [*lacking, *group_reasons(accept(build_model(scene, timing)))]
 
 
 def _accept_all(scene: SceneSpec, timing: Timing) -> list[str]:

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.actuators import add_drive
+from rlgpu.sim.mujoco.asset import read_asset
 from rlgpu.sim.mujoco.contact_sensors import add_contact_sensor
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.scene import PARAMETERS, SceneSpec, Timing
@@ -29,12 +30,12 @@ def build_model(
             as MuJoCo C needs; the other engines sum contacts themselves.
 
     Raises:
-        ValueError: The asset is missing or malformed, has actuators or ball joints, or a drive,
+        ValueError: The asset is missing or malformed or has what a task cannot use, or a drive,
             body or parameter has an unknown name.
     """
     # Engines count and report warnings; MuJoCo would also print them and write MUJOCO_LOG.TXT.
     mujoco.set_mju_user_warning(lambda _text: None)
-    spec = _read(Path(scene.asset))
+    spec = read_asset(Path(scene.asset))
     spec.option.timestep = timing.physics_dt
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.disableactuator = 0  # means groups of actuators that the file no longer has
@@ -99,31 +100,6 @@ def compiled(spec: mujoco.MjSpec, *, free_centres: bool) -> mujoco.MjModel:
     if free_centres:
         model.body_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
     return model
-
-
-def _read(asset: Path) -> mujoco.MjSpec:
-    """Returns an asset, checked for what a scene adds itself or cannot have."""
-    if not asset.is_file():
-        beside = sorted(path.name for path in asset.parent.glob("*.xml"))
-        raise ValueError(f"there is no asset {asset}; beside it are {', '.join(beside) or 'none'}")
-    try:
-        spec = mujoco.MjSpec.from_file(str(asset))
-    except Exception as error:
-        raise ValueError(
-            f"{asset.name} is not a model that MuJoCo reads: {_said(error)}"
-        ) from error
-    if names := [actuator.name or actuator.target for actuator in spec.actuators]:
-        raise ValueError(
-            f"{asset.name} has actuators of its own ({', '.join(names)}); remove them: the "
-            "drives of the task's scene are its actuators"
-        )
-    if balls := [j.name for j in spec.joints if j.type == mujoco.mjtJoint.mjJNT_BALL]:
-        raise ValueError(
-            f"{asset.name} has ball joints ({', '.join(balls)}); use three hinges instead of each"
-        )
-    if len(spec.bodies) < 2:
-        raise ValueError(f"{asset.name} has no body besides the world; a robot needs one")
-    return spec
 
 
 def _lay_terrain(spec: mujoco.MjSpec, terrain: HeightField, asset: Path) -> None:
