@@ -8,7 +8,8 @@ from rlgpu.sim.mujoco.asset import read_asset
 
 LEG = """<link name="leg"><inertial><mass value="1"/><inertia ixx=".1" iyy=".1" izz=".1" ixy="0"
   ixz="0" iyz="0"/></inertial></link><joint name="hip" type="revolute"><parent link="base"/>
-  <child link="leg"/><axis xyz="0 1 0"/><limit lower="-1" upper="1" effort="5" velocity="5"/></joint>"""
+  <child link="leg"/><axis xyz="0 1 0"/>
+  <limit lower="-1" upper="1" effort="5" velocity="5"/></joint>"""
 BASE = """<link name="base"><inertial><mass value="5"/><inertia ixx=".1" iyy=".1" izz=".1" ixy="0"
   ixz="0" iyz="0"/></inertial></link>"""
 WORLD = """<link name="world"/><joint name="mount" type="{}"><parent link="world"/>
