@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import GYM, close, link, new_sim, urdf
+from scenes import GYM, close, joint, link, new_sim, urdf
 
 from rlgpu.isaacgym import gymapi
 
@@ -53,3 +53,53 @@ def test_shapes_replace_what_the_options_name(tmp_path, kind, override_com, over
     assert body.mass == pytest.approx(2.0)
     close(list(body.com), [0 if override_com else 0.3, 0, 0], atol=1e-9)
     close(matrix(body), 2 * OF_BOX if override_inertia else 9 * np.eye(3), rtol=1e-9, atol=1e-9)
+
+
+LIMITS = '<limit lower="{}" upper="{}" effort="1" velocity="1"/>'
+
+
+def reports(capsys, file):
+    """Returns the remarks about a file."""
+    return [line for line in capsys.readouterr().err.splitlines() if file in line]
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "has_limits"), [(0.5, -0.5, False), (0.25, 0.25, True), (0, 0, True)]
+)
+def test_limits_that_leave_no_room_are_reported(tmp_path, capsys, lower, upper, has_limits):
+    """Reversed limits are none, equal ones lock the joint; one line names it and no other."""
+    text = link("base") + link("a") + link("b") + link("c")
+    text += joint("odd", "base", "a", more=LIMITS.format(lower, upper))
+    text += joint("fine", "base", "b") + joint("wheel", "base", "c", "continuous", more=" ")
+    name = f"limits_{lower}_{upper}.urdf"
+    asset = load(new_sim("mujoco"), urdf(tmp_path, text, name), fix_base_link=True)
+    (said,) = reports(capsys, name)
+    assert "odd" in said
+    assert not {"fine", "wheel"} & set(said.split())
+    odd, fine, wheel = asset.dof_properties
+    assert (odd["hasLimits"], fine["hasLimits"], wheel["hasLimits"]) == (has_limits, True, False)
+    if has_limits:
+        close([odd["lower"], odd["upper"]], lower, atol=2e-3)
+
+
+def test_joints_without_bounds_are_reported_in_one_line(tmp_path, capsys):
+    """A revolute joint needs a limit in URDF; that of a continuous one is not read."""
+    text = link("base") + link("a") + link("b") + link("c")
+    text += joint("first", "base", "a", more='<limit effort="1" velocity="1"/>')
+    text += joint("second", "base", "b", more=" ")
+    text += joint("wheel", "base", "c", "continuous", more=LIMITS.format(0, 0))
+    asset = load(new_sim("mujoco"), urdf(tmp_path, text, "free.urdf"), fix_base_link=True)
+    (said,) = reports(capsys, "free.urdf")
+    assert "first" in said and "second" in said and "wheel" not in said
+    assert not asset.dof_properties["hasLimits"].any()
+
+
+def test_limits_of_mjcf_that_leave_no_room_are_reported(tmp_path, capsys):
+    """MuJoCo takes both for joints without limits, and says nothing."""
+    text = """<worldbody><body><geom size=".1"/>
+        <body><joint name="odd" range="30 -30"/><geom size=".1"/></body>
+        <body><joint name="stuck" range="45 45"/><geom size=".1"/></body></body></worldbody>"""
+    asset = load(new_sim("mujoco"), mjcf(tmp_path, text, "limits.xml"), fix_base_link=True)
+    assert asset.dof_properties["hasLimits"].tolist() == [False, True]
+    close(asset.dof_properties["lower"][1], np.pi / 4, atol=1e-4)
+    assert any("odd" in said for said in reports(capsys, "limits.xml"))

@@ -8,6 +8,7 @@ from rlgpu.isaacgym.assets.actuators import drives_of, take_actuators
 from rlgpu.isaacgym.assets.asset import SCALAR_JOINTS, STAND_IN, Actuator, Asset, Drive
 from rlgpu.isaacgym.assets.inertia import read_masses, write_masses
 from rlgpu.isaacgym.assets.joints import (
+    check_limits,
     compile_moving,
     settle_springs,
     timed_joints,
@@ -44,6 +45,7 @@ def finish(
     """
     _check_roots(file, spec)
     _name_all(file, spec)
+    check_limits(file, spec)
     for geom in list(spec.geoms):
         if options.replace_cylinder_with_capsule and geom.type == _CYLINDER:
             geom.type = _CAPSULE

@@ -1,9 +1,14 @@
-"""Joints of assets: springs and the free joint of a root."""
+"""Joints of assets: limits, springs and the free joint of a root."""
 
 from __future__ import annotations
 
 import mujoco
 import numpy as np
+
+from rlgpu.isaacgym.notes import note
+
+PLAY = 1e-3
+"""Play of a joint whose limits are equal [rad, degrees or m]; MuJoCo wants a range."""
 
 
 def add_free_joint(root: mujoco.MjsBody, name: str) -> None:
@@ -12,6 +17,24 @@ def add_free_joint(root: mujoco.MjsBody, name: str) -> None:
     # Files give defaults to joints, which are not meant for this one.
     free.armature, free.frictionloss = 0.0, 0.0
     free.stiffness, free.damping = np.zeros(3), np.zeros(3)
+
+
+def check_limits(file: str, spec: mujoco.MjSpec) -> None:
+    """Locks joints whose limits are equal, and reports them and those whose limits are reversed.
+
+    MuJoCo would silently take both for joints without limits.
+    """
+    for joint in spec.joints:
+        low, high = joint.range.tolist()
+        is_wanted = joint.limited != mujoco.mjtLimited.mjLIMITED_FALSE and (low or high)
+        if joint.limited == mujoco.mjtLimited.mjLIMITED_TRUE or is_wanted:
+            if low > high:
+                note(f"{file}: joint {joint.name} has the limits {low:g} to {high:g}, which are "
+                     "reversed; it has none here")  # fmt: skip
+                joint.limited = mujoco.mjtLimited.mjLIMITED_FALSE
+            elif low == high:
+                note(f"{file}: joint {joint.name} is locked at {low:g}: its limits are equal")
+                joint.range = [low - PLAY, high + PLAY]
 
 
 def compile_moving(spec: mujoco.MjSpec, *, fixed: bool) -> mujoco.MjModel:

@@ -63,6 +63,7 @@ class _Builder:
         self.spec.compiler.autolimits = False
         self.drives: dict[str, Drive] = {}
         self.holders: dict[str, str] = {}
+        self.unbounded: list[str] = []
         self.meshes = MeshFiles(self.spec, path, folders, options)
         self.links = {link.attrib["name"]: link for link in root.findall("link")}
         self.children: dict[str, list[ET.Element]] = {name: [] for name in self.links}
@@ -100,6 +101,9 @@ class _Builder:
         # MuJoCo has a body named world already; finish() gives the link another name.
         body = self.spec.worldbody.add_body(name="" if self.root == RESERVED else self.root)
         self._fill(body, self.root)
+        if self.unbounded:
+            names = ", ".join(self.unbounded)
+            note(f"{self.path.name}: without lower and upper limits, so unlimited: joints {names}")
         return self.spec
 
     def _fill(self, body: mujoco.MjsBody, link: str) -> None:
@@ -154,10 +158,12 @@ class _Builder:
         made = body.add_joint(name=name, type=_KINDS[kind])
         made.axis = numbers(axis, "xyz", [1, 0, 0])
         limit, dynamics = joint.find("limit"), joint.find("dynamics")
-        if limit is not None:
-            made.range = [float(limit.attrib.get(end, 0.0)) for end in ("lower", "upper")]
-            # Without limits of its own, an unbounded range says that there are none.
-            made.limited = kind != "continuous" and made.range[0] < made.range[1]
+        if kind != "continuous":
+            bounds = {} if limit is None else limit.attrib
+            made.range = [float(bounds.get(end, 0.0)) for end in ("lower", "upper")]
+            made.limited = is_bounded = "lower" in bounds or "upper" in bounds
+            if not is_bounded:
+                self.unbounded.append(name)
         friction = 0.0
         if dynamics is not None:
             made.damping[0] = float(dynamics.attrib.get("damping", 0.0))
