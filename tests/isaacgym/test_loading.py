@@ -103,3 +103,38 @@ def test_limits_of_mjcf_that_leave_no_room_are_reported(tmp_path, capsys):
     assert asset.dof_properties["hasLimits"].tolist() == [False, True]
     close(asset.dof_properties["lower"][1], np.pi / 4, atol=1e-4)
     assert any("odd" in said for said in reports(capsys, "limits.xml"))
+
+
+def test_a_link_states_mass_centre_and_tensor_alone_or_together(tmp_path):
+    """What a link does not state follows from its shapes, turned about x by a right angle."""
+    frame = '<inertial><origin xyz="0.1 0.2 0.3" rpy="1.5707963267948966 0 0"/>{}</inertial>'
+    mass, tensor = '<mass value="2"/>', '<inertia ixx="1" iyy="2" izz="2.5"/>'
+    links = {
+        "all": frame.format(mass + tensor) + BOX,
+        "mass": frame.format(mass) + BOX,
+        "tensor": frame.format(tensor) + BOX,
+        "place": frame.format("") + BOX,
+        "point": frame.format(mass),
+        "shape": BOX,
+    }
+    text = link("base") + "".join(f'<link name="{n}">{part}</link>' for n, part in links.items())
+    text += "".join(joint(f"j_{name}", "base", name) for name in links)
+    asset = load(new_sim("mujoco"), urdf(tmp_path, text), density=500.0)
+    bodies = dict(zip(asset.bodies, asset.body_properties, strict=True))
+    of_shape = 0.2 * 0.4 * 0.6 * 500
+    for name, expected in (("all", 2), ("mass", 2), ("tensor", of_shape), ("place", of_shape),
+                           ("point", 2), ("shape", of_shape)):  # fmt: skip
+        assert bodies[name].mass == pytest.approx(expected), name
+        close(list(bodies[name].com), [0, 0, 0] if name == "shape" else [0.1, 0.2, 0.3], atol=1e-9)
+    for name in ("all", "tensor"):  # x stays, y and z change places
+        close(matrix(bodies[name]), np.diag([1, 2.5, 2]), atol=1e-9)
+    close(matrix(bodies["mass"]), 2 * OF_BOX, atol=1e-9)
+    for name in ("place", "shape"):
+        close(matrix(bodies[name]), of_shape * OF_BOX, atol=1e-9)
+
+
+def test_tiny_links_keep_their_mass_and_inertia(tmp_path):
+    """0.02 g and 1e-11 kg m^2 are not rounded up."""
+    asset = load(new_sim("mujoco"), urdf(tmp_path, link("base", 2e-5, inertia=(1e-11,) * 3)))
+    assert asset.body_properties[0].mass == pytest.approx(2e-5)
+    close(matrix(asset.body_properties[0]), 1e-11 * np.eye(3), rtol=1e-6, atol=1e-20)

@@ -183,12 +183,15 @@ class _Builder:
             inertial = self.links[name].find("inertial")
             stated = None if inertial is None else inertial.find("mass")
             tensor = None if inertial is None else inertial.find("inertia")
-            if inertial is None or stated is None or tensor is None:
-                known.append(self._from_shapes(name, frame, stated))
-            else:
+            mass, centre, own = 0.0, frame.pos, np.zeros((3, 3))
+            if stated is None or tensor is None:
+                mass, centre, own = self._from_shapes(name, frame, stated)
+            if inertial is not None and tensor is not None:
                 at = frame @ frame_of(inertial)
-                turned = at.matrix @ _tensor(tensor) @ at.matrix.T
-                known.append((float(stated.attrib["value"]), at.pos, turned))
+                centre, own = at.pos, at.matrix @ _tensor(tensor) @ at.matrix.T
+            if stated is not None:
+                mass = float(stated.attrib["value"])
+            known.append((mass, centre, own))
         total = sum(mass for mass, _, _ in known)
         body.explicitinertial = True
         body.mass = total
@@ -210,12 +213,14 @@ class _Builder:
         """Returns mass, centre and inertia of a link as its shapes' and the density give them."""
         spec = mujoco.MjSpec()
         body = spec.worldbody.add_body()
+        inertial = self.links[link].find("inertial")
         meshes = MeshFiles(spec, self.path, self.meshes.folders, self.options)
         for collision in self.links[link].findall("collision"):
             _shape(body, collision, Frame(), meshes, self.options)
         if not list(body.geoms):
             value = 0.0 if mass is None else float(mass.attrib["value"])
-            return value, frame.pos, np.eye(3) * value * 1e-3
+            at = frame if inertial is None else frame @ frame_of(inertial)
+            return value, at.pos, np.eye(3) * value * 1e-3
         model = spec.compile()
         rotation = np.zeros(9)
         mujoco.mju_quat2Mat(rotation, model.body_iquat[1])
@@ -223,7 +228,6 @@ class _Builder:
         ratio = 1.0 if mass is None else float(mass.attrib["value"]) / model.body_mass[1]
         tensor = frame.matrix @ (axes * model.body_inertia[1] * ratio) @ axes.T @ frame.matrix.T
         # A stated centre of mass counts, with or without a tensor.
-        inertial = self.links[link].find("inertial")
         origin = None if inertial is None else inertial.find("origin")
         com = model.body_ipos[1] if origin is None else np.array(numbers(origin, "xyz", [0, 0, 0]))
         return float(model.body_mass[1] * ratio), frame.pos + frame.matrix @ com, tensor
