@@ -114,6 +114,7 @@ MODELS = {
         before='<compiler strippath="true" meshdir="meshes" fitaabb="true"/>'
         '<asset><mesh file="C:/cad/t.obj"/></asset>',
     ),
+    "gravity compensation": arm(BALL).replace('name="arm"', 'name="arm" gravcomp=".5"'),
     "a tendon": in_world(
         f'<body><joint name="j"/>{BALL}</body><body><joint name="k"/>{BALL}</body>',
         after='<tendon><fixed range="-1 1" stiffness="2" damping="1"><joint joint="j" coef="1"/>'

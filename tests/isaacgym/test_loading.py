@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import GYM, close, joint, link, new_sim, urdf
+from scenes import GYM, at, close, joint, link, new_env, new_sim, run, urdf, wrapped
 
 from rlgpu.isaacgym import gymapi
 
@@ -138,3 +138,24 @@ def test_tiny_links_keep_their_mass_and_inertia(tmp_path):
     asset = load(new_sim("mujoco"), urdf(tmp_path, link("base", 2e-5, inertia=(1e-11,) * 3)))
     assert asset.body_properties[0].mass == pytest.approx(2e-5)
     close(matrix(asset.body_properties[0]), 1e-11 * np.eye(3), rtol=1e-6, atol=1e-20)
+
+
+@pytest.mark.parametrize("is_set", [False, True])
+def test_gravity_compensation_of_the_file_counts(tmp_path, is_set):
+    """Half of the weight is carried, also once a script has set the body's properties."""
+    text = (
+        '<worldbody><body gravcomp=".5"><freejoint/><geom size=".1" mass="2"/></body></worldbody>'
+    )
+    sim = new_sim("mujoco")
+    asset = load(sim, mjcf(tmp_path, text))
+    for index in range(2):
+        env = new_env(sim)
+        GYM.create_actor(env, asset, at(z=1.0), "robot", index, 0)
+        if is_set:
+            properties = GYM.get_actor_rigid_body_properties(env, 0)
+            properties[0].mass = 3.0 + index
+            GYM.set_actor_rigid_body_properties(env, 0, properties, recomputeInertia=True)
+    GYM.prepare_sim(sim)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    run(sim, 10)
+    close(roots[:, 9], [-0.4905, -0.4905], rtol=1e-4)

@@ -52,7 +52,7 @@ def finish(
     drop_looks(spec)
     drop_unreadable(spec)
     for body in spec.bodies[1:]:
-        body.gravcomp = 1.0 if options.disable_gravity else 0.0
+        body.gravcomp = 1.0 if options.disable_gravity else body.gravcomp
     try:
         masses = read_masses(file, spec, options)
         drop_drawn_meshes(spec)

@@ -144,8 +144,8 @@ def write_bodies(env: Env, bodies: Sequence[int], row: Mapping[str, np.ndarray])
             body = bodies[actor.first_body + i]
             row["body_mass"][body] = properties.mass
             row["body_ipos"][body] = list(properties.com)
-            off = bool(properties.flags & GRAVITY_OFF) or actor.asset.options.disable_gravity
-            row["body_gravcomp"][body] = float(off)
+            off = bool(properties.flags & GRAVITY_OFF)
+            row["body_gravcomp"][body] = 1.0 if off else actor.asset.model.body_gravcomp[1 + i]
             moments, axes = moments_of(np.array(properties.inertia.rows()))
             row["body_inertia"][body], row["body_iquat"][body] = moments, axes
 
