@@ -309,3 +309,46 @@ def test_impossible_tensors_are_mended_and_reported(tmp_path, capsys):
     said = [line for line in capsys.readouterr().err.splitlines() if "impossible.xml" in line]
     assert len(said) == 1
     assert "odd" in said[0]
+
+
+@pytest.mark.parametrize(
+    "kind", ["frames", "a scaled frame", "meshes", "springs, limits and references", "fusestatic"]
+)
+def test_a_scaled_actor_is_what_mujoco_compiles_in_a_scaled_frame(tmp_path, kind):
+    """Lengths double, and so do limits of sliding joints; masses grow eightfold."""
+    text = MODELS[kind]
+    scaled = text.replace("<worldbody>", '<worldbody><frame scale="2" scaling="geometry">')
+    scaled = scaled.replace("</worldbody>", "</frame></worldbody>")
+    asset = load(write(tmp_path, text))
+    model, expected = simulated(asset, scale=2.0), model_of(write(tmp_path, scaled, "scaled.xml"))
+    limited = expected.jnt_limited.astype(bool)
+    close(model.jnt_range[limited], expected.jnt_range[limited], rtol=1e-6)
+    close(model.qpos_spring[7:], expected.qpos_spring[7:], atol=1e-9)
+    close(model.body_pos[2:], expected.body_pos[2:], atol=1e-9)
+    for name in ("body_mass", "body_ipos", "geom_pos", "geom_size", "geom_rbound", "jnt_pos"):
+        close(getattr(model, name), getattr(expected, name), rtol=1e-6, atol=1e-9, err_msg=name)
+    close(tensors(model), tensors(expected), rtol=1e-6, atol=1e-9)
+
+
+def test_a_scaled_actor_reports_its_mass_and_can_be_given_another(tmp_path):
+    """2 kg and 1 kg m^2 become 16 kg and 32 kg m^2, a limit of 1 m one of 2 m."""
+    text = """<worldbody><body><freejoint/><inertial pos=".1 0 0" mass="2" diaginertia="1 1 1"/>
+        <geom size=".1"/><body><joint type="slide" range="-1 1"/><geom size=".1"/></body></body>
+        </worldbody>"""
+    sim = new_sim("mujoco")
+    env = new_env(sim)
+    path = write(tmp_path, text)
+    asset = GYM.load_asset(sim, str(tmp_path), path.name, gymapi.AssetOptions())
+    handle = GYM.create_actor(env, asset, at(), "robot", 0, 0)
+    GYM.set_actor_scale(env, handle, 2.0)
+    properties = GYM.get_actor_rigid_body_properties(env, handle)
+    assert properties[0].mass == pytest.approx(16.0)
+    close(list(properties[0].com), [0.2, 0, 0])
+    close(np.array(properties[0].inertia.rows()), 32 * np.eye(3))
+    limits = GYM.get_actor_dof_properties(env, handle)[0]
+    assert (limits["lower"], limits["upper"]) == (-2.0, 2.0)
+    properties[0].mass = 5.0
+    GYM.set_actor_rigid_body_properties(env, handle, properties)
+    GYM.prepare_sim(sim)
+    assert sim.world.worlds.model.body_mass[1] == pytest.approx(5.0)
+    assert asset.body_properties[0].mass == pytest.approx(2.0)  # of other actors

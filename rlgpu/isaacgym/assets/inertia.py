@@ -22,7 +22,7 @@ _IF_MISSING = mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_AUTO
 
 
 class Masses(NamedTuple):
-    """Mass properties of all bodies and the world, in a model's order."""
+    """Mass properties of all bodies of a specification but the world."""
 
     mass: np.ndarray
     """[kg], shape [bodies]."""
@@ -47,7 +47,7 @@ def read_masses(file: str, spec: mujoco.MjSpec, options: AssetOptions) -> Masses
     masses = _compiled_masses(spec)
     if options.override_com or options.override_inertia:
         _override(spec, masses, options)
-    for i, body in enumerate(spec.bodies[1:], start=1):
+    for i, body in enumerate(spec.bodies[1:]):
         if masses.mass[i] < _NONE:
             note(f"{file}: body {body.name} has no mass; it gets {_MIN_MASS} kg")
             masses.mass[i] = _MIN_MASS
@@ -97,7 +97,6 @@ def _compiled_masses(spec: mujoco.MjSpec) -> Masses:
     drop_unused_meshes(still)
     model = _quietly_compiled(still)
     order = [model.body(body.name).id for body in spec.bodies[1:]]
-    order = [0, *order]
     return Masses(
         model.body_mass[order], model.body_ipos[order],
         model.body_inertia[order], model.body_iquat[order],
@@ -118,8 +117,8 @@ def _override(spec: mujoco.MjSpec, masses: Masses, options: AssetOptions) -> Non
     """
     shaped = spec.copy()
     _set_plain(shaped, _FROM_GEOMS)
-    stated = [_is_stated(body) and bool(list(body.geoms)) for body in spec.bodies]
-    for body, is_stated in zip(shaped.bodies, stated, strict=True):
+    stated = [_is_stated(body) and bool(list(body.geoms)) for body in spec.bodies[1:]]
+    for body, is_stated in zip(shaped.bodies[1:], stated, strict=True):
         if not is_stated:
             continue
         drawn = [geom for geom in body.geoms if not (geom.contype or geom.conaffinity)]
@@ -155,17 +154,39 @@ def write_masses(spec: mujoco.MjSpec, masses: Masses, *, turned: bool) -> None:
     """
     _set_plain(spec, _IF_MISSING)
     for body in spec.bodies[1:]:
-        body.explicitinertial, body.mass, body.inertia = True, 1.0, [1, 1, 1]
-        body.ipos, body.iquat = [0, 0, 0], [1, 0, 0, 0]
+        body.explicitinertial = True
         body.ialt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
         body.fullinertia = [np.nan, 0, 0, 0, 0, 0]
-    model = _quietly_compiled(spec)
-    order = [0, *(model.body(body.name).id for body in spec.bodies[1:])]
-    model.body_mass[order], model.body_ipos[order] = masses.mass, masses.centre
-    model.body_inertia[order], model.body_iquat[order] = masses.moments, masses.axes
+    model = _with_masses(spec, masses)
     model.body_pos[1] = 0
     if not turned:
         model.body_quat[1] = [1, 0, 0, 0]
-    spec.copy_back(model)  # as what compiles to these values, also in frames
+    spec.copy_back(model)
     for body in spec.bodies:
         body.compiler.balanceinertia = True  # scripts may set tensors that MuJoCo would refuse
+
+
+def set_masses(spec: mujoco.MjSpec, masses: Masses) -> None:
+    """Replaces explicit mass properties.
+
+    Args:
+        spec: The specification of an asset; changed in place.
+        masses: New mass properties of its bodies.
+    """
+    if any(np.any(np.asarray(frame.scale) != 1) or frame.massscale for frame in spec.frames):
+        spec.copy_back(_with_masses(spec, masses))  # which divides by the scales
+        return
+    for body, *values in zip(spec.bodies[1:], *masses, strict=True):
+        body.mass, body.ipos, body.inertia, body.iquat = values
+
+
+def _with_masses(spec: mujoco.MjSpec, masses: Masses) -> mujoco.MjModel:
+    """Returns the model of a specification, with the given mass properties."""
+    for body in spec.bodies[1:]:
+        body.mass, body.inertia = 1.0, [1, 1, 1]
+        body.ipos, body.iquat = [0, 0, 0], [1, 0, 0, 0]
+    model = _quietly_compiled(spec)
+    order = [model.body(body.name).id for body in spec.bodies[1:]]
+    model.body_mass[order], model.body_ipos[order] = masses.mass, masses.centre
+    model.body_inertia[order], model.body_iquat[order] = masses.moments, masses.axes
+    return model

@@ -20,7 +20,7 @@ from rlgpu.isaacgym.properties import (
     RigidShapeProperties,
     TendonProperties,
 )
-from rlgpu.isaacgym.scene import Env
+from rlgpu.isaacgym.scene import Actor, Env
 
 _BODY_FIELDS = ("body_mass", "body_ipos", "body_gravcomp", "body_inertia", "body_iquat")
 
@@ -117,12 +117,16 @@ class PropertyCalls:
         return actor_of(env, handle).scale
 
     def set_actor_scale(self, env: Env, handle: int, scale: float) -> bool:
-        """Scales an actor; masses grow with the volume. Before ``prepare_sim``."""
+        """Scales an actor's lengths; its masses grow with the volume. Before ``prepare_sim``.
+
+        Centres of mass, inertia and the limits of sliding joints follow.
+        """
         actor = actor_of(env, handle)
         if scale != actor.scale:
             refuse_late(env.sim, "set_actor_scale")
             if scale <= 0:
                 raise ValueError(f"set_actor_scale: {scale}; a scale is positive")
+            _scale_properties(actor, scale / actor.scale)
             actor.scale = scale
         return True
 
@@ -205,6 +209,23 @@ class PropertyCalls:
             mocap = world.layout.attractor_mocap[handle]
             world.mocap_pos[env.index, mocap] = torch.tensor(list(target.p)).to(world.mocap_pos)
             world.mocap_quat[env.index, mocap] = torch.tensor(wxyz(target.r)).to(world.mocap_quat)
+
+
+def _scale_properties(actor: Actor, ratio: float) -> None:
+    """Scales an actor's mass properties and the limits of its sliding joints by a ratio."""
+    bodies = [body.__copy__() for body in actor.body_properties]
+    for body in bodies:
+        body.mass, body.com = body.mass * ratio**3, body.com * ratio
+        body.invMass = 1.0 / body.mass
+        body.inertia.set_rows((np.array(body.inertia.rows()) * ratio**5).tolist())
+        body.invInertia.set_rows((np.array(body.invInertia.rows()) / ratio**5).tolist())
+    actor.body_properties = bodies
+    slides = [dof for dof in range(len(actor.asset.dofs)) if not actor.asset.rotates(dof)]
+    table = actor.dof_properties.copy()
+    limited = [dof for dof in slides if table["hasLimits"][dof]]
+    for name in ("lower", "upper"):
+        table[name][limited] *= ratio
+    actor.dof_properties = table
 
 
 def _changed_bodies(env: Env) -> None:

@@ -7,7 +7,8 @@ import math
 import mujoco
 import numpy as np
 
-from rlgpu.isaacgym.assets.frames import moments_of
+from rlgpu.isaacgym.assets.frames import moments_of, thickened
+from rlgpu.isaacgym.assets.inertia import Masses, set_masses
 from rlgpu.isaacgym.assets.joints import add_free_joint
 from rlgpu.isaacgym.engine import collision
 from rlgpu.isaacgym.engine.drives import add_drives
@@ -141,6 +142,8 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
     child = asset.spec.copy()
     if actor.scale != 1.0:
         _scale(child, actor.scale)
+    if actor.body_properties is not asset.body_properties:
+        _set_masses(child, actor)
     frame = spec.worldbody.add_frame(pos=list(actor.pose.p), quat=wxyz(actor.pose.r))
     spec.attach(child, prefix=name, frame=frame)
     parts = [spec.body(body) for body in body_names(actor)]
@@ -164,16 +167,26 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
     if actor.body_properties is not asset.body_properties:
         for body, properties in zip(parts, actor.body_properties, strict=True):
             body.gravcomp = float(bool(properties.flags & GRAVITY_OFF)) or body.gravcomp
-            body.mass, body.ipos = properties.mass, list(properties.com)
-            moments, axes = moments_of(np.array(properties.inertia.rows()))
-            body.inertia, body.iquat = moments, axes
+
+
+def _set_masses(spec: mujoco.MjSpec, actor: Actor) -> None:
+    """Writes an actor's mass properties into the specification of its asset."""
+    model, found = actor.asset.model, {}
+    for i, properties in enumerate(actor.body_properties, start=1):
+        moments, axes = moments_of(np.array(properties.inertia.rows()))
+        found[model.body(i).name] = properties.mass, list(properties.com), moments, axes
+    rows = [found[body.name] for body in spec.bodies[1:]]
+    set_masses(spec, Masses(*(np.array(column) for column in zip(*rows, strict=True))))
 
 
 def _scale(spec: mujoco.MjSpec, scale: float) -> None:
     """Scales lengths; masses grow with the volume."""
     for body in spec.bodies[1:]:
         body.pos, body.ipos = np.asarray(body.pos) * scale, np.asarray(body.ipos) * scale
-        body.mass, body.inertia = body.mass * scale**3, np.asarray(body.inertia) * scale**5
+        body.mass = body.mass * scale**3
+        body.inertia = thickened(np.asarray(body.inertia) * scale**5)
+    for inner in spec.frames:
+        inner.pos = np.asarray(inner.pos) * scale
     for geom in spec.geoms:
         geom.pos, geom.size = np.asarray(geom.pos) * scale, np.asarray(geom.size) * scale
         if not math.isnan(geom.fromto[0]):
@@ -184,6 +197,7 @@ def _scale(spec: mujoco.MjSpec, scale: float) -> None:
         joint.pos = np.asarray(joint.pos) * scale
         if joint.type == mujoco.mjtJoint.mjJNT_SLIDE:
             joint.range = np.asarray(joint.range) * scale
+            joint.ref, joint.springref = joint.ref * scale, joint.springref * scale
 
 
 def _shapes_of(actor: Actor) -> list[tuple[str, collision.Shape]]:
