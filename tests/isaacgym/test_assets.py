@@ -250,6 +250,17 @@ def test_included_files_are_relative_to_the_main_file(tmp_path):
     assert model_of(path).body_mass[1] == pytest.approx(7.0)
 
 
+def test_meshes_that_are_only_drawn_weigh_as_in_mujoco(tmp_path):
+    """1 kg of a ball and 2 kg of a mesh without a file, which then is no longer needed."""
+    text = f"""<asset><mesh name="t" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/></asset><worldbody>
+        <body name="a"><freejoint/>{BALL}<geom type="mesh" mesh="t" mass="2" contype="0"
+        conaffinity="0"/></body></worldbody>"""
+    path = write(tmp_path, text)
+    asset, expected = load(path), model_of(path)
+    assert (asset.model.body_mass[1], asset.model.nmesh) == (pytest.approx(3.0), 0)
+    close(tensors(asset.model), tensors(expected), rtol=1e-9)
+
+
 @pytest.mark.parametrize("fixed", [False, True])
 def test_a_servo_has_the_gains_that_mujoco_compiles(tmp_path, fixed):
     """A damping ratio becomes the damping of the joint's inertia, whose base floats or not."""

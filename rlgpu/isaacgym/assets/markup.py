@@ -10,13 +10,12 @@ import copy
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from rlgpu.isaacgym.assets.joints import PLAY
 from rlgpu.isaacgym.notes import note
 
 _DROPPED = ("option", "visual", "statistic", "size", "extension")
 _WORLD_ONLY = ("geom", "light", "camera", "site")
 _ASSETS = ("mesh", "hfield", "model")
-_LOCKED = 1e-3
-"""Play of a joint whose limits are equal [rad, degrees or m]."""
 
 
 def read_markup(path: Path) -> ET.Element:
@@ -28,7 +27,7 @@ def read_markup(path: Path) -> ET.Element:
     root = _expand(_parse(path), path, path.parent, 0)
     if root.tag != "mujoco":
         raise ValueError(f"{path.name} is not MJCF: its root element is <{root.tag}>")
-    _clean(root)
+    _clean(root, path)
     _rename_repeated(root, path)
     for model in root.iter("model"):
         model.set("file", str((path.parent / model.get("file", "")).resolve()))
@@ -81,7 +80,8 @@ def _expand(root: ET.Element, path: Path, folder: Path, depth: int) -> ET.Elemen
     return root
 
 
-def _clean(root: ET.Element) -> None:
+def _clean(root: ET.Element, path: Path) -> None:
+    """Removes sections and attributes that assets do not have."""
     for element in list(root):
         if element.tag in _DROPPED:
             root.remove(element)
@@ -97,8 +97,10 @@ def _clean(root: ET.Element) -> None:
         element.attrib.pop("material", None)
         if element.tag == "joint" and "range" in element.attrib:
             low, high = (float(value) for value in element.attrib["range"].split())
-            if low == high:  # a locked joint; MuJoCo wants a range
-                element.attrib["range"] = f"{low - _LOCKED} {high + _LOCKED}"
+            if low == high and element.get("limited") != "false":
+                name = element.get("name", "(unnamed)")
+                note(f"{path.name}: joint {name} is locked at {low:g}: its limits are equal")
+                element.attrib["range"] = f"{low - PLAY} {high + PLAY}"
         inertials = element.findall("inertial")
         for again in inertials[1:]:
             element.remove(again)

@@ -17,8 +17,9 @@ def _is_drawn_mesh(geom: mujoco.MjsGeom) -> bool:
 def drop_unreadable(spec: mujoco.MjSpec) -> None:
     """Removes drawn meshes of formats that MuJoCo does not read; others count towards the mass."""
     files = {mesh.name: mesh.file.lower() for mesh in spec.meshes}
+    unread = {n for n, file in files.items() if file and not file.endswith(READ_BY_MUJOCO)}
     for geom in list(spec.geoms):
-        if _is_drawn_mesh(geom) and not files.get(geom.meshname, "").endswith(READ_BY_MUJOCO):
+        if _is_drawn_mesh(geom) and geom.meshname in unread:
             spec.delete(geom)
     drop_unused_meshes(spec)
 
