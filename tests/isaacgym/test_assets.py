@@ -12,10 +12,11 @@ from scenes import GYM, at, close, new_env, new_sim
 from rlgpu.isaacgym import gymapi
 
 TETRAHEDRON = "v 0 0 0\nv 1 0 0\nv 0 2 0\nv 0 0 3\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
-LEG = """<mujoco><compiler angle="radian" eulerseq="ZYX" boundmass="0.7"/>
+LEG = """<mujoco><compiler angle="radian" eulerseq="ZYX" boundmass="0.7" meshdir="../meshes"/>
+  <asset><mesh name="t" file="t.obj" scale=".1 .1 .1"/></asset>
   <default><geom density="12"/><joint damping="3"/></default>
   <worldbody><body name="leg" euler=".1 .2 .3"><joint name="j" range="-1 1"/><geom size=".1"/>
-    <body name="foot" pos="0 0 1"><joint name="k"/>
+    <geom type="mesh" mesh="t"/><body name="foot" pos="0 0 1"><joint name="k"/>
       <inertial pos="0 0 .1" mass="2" fullinertia="1 1.1 1.2 .1 .2 .3"/></body></body></worldbody>
   <actuator><position joint="j" kp="10" dampratio="1"/></actuator></mujoco>"""
 TORSO = """<body name="torso" pos="0 0 1"><freejoint/>
@@ -290,6 +291,12 @@ def test_joints_and_actuators_of_the_root_are_left_out(tmp_path):
     asset = load(write(tmp_path, text))
     assert [actuator.joint for actuator in asset.actuators] == ["j"]
     assert (asset.dofs, asset.tendons) == (("j",), ())
+
+
+def test_a_root_that_the_file_moves_by_mocap_floats(tmp_path):
+    """The option decides whether a root is fixed; MuJoCo would refuse to free this one."""
+    text = f'<worldbody><body name="a" mocap="true">{BALL}</body></worldbody>'
+    assert simulated(load(write(tmp_path, text))).nv == 6
 
 
 def test_a_mass_set_on_a_full_tensor_scales_its_moments(tmp_path):

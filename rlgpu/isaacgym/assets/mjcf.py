@@ -136,6 +136,7 @@ def _release_root(file: str, root: mujoco.MjsBody, spec: mujoco.MjSpec) -> None:
 
     The world is no link in Isaac Gym.
     """
+    root.mocap = False
     for joint in list(root.joints):
         if joint.type != _FREE:
             note(f"{file}: joint {joint.name} holds the root to the world and is left out")
@@ -159,5 +160,5 @@ def _drop_what_assets_do_not_hold(spec: mujoco.MjSpec) -> None:
             spec.delete(rule)
     for actuator in list(spec.actuators):
         moved = _OF_TARGET.get(actuator.trntype)
-        if moved is None or getattr(spec, moved)(actuator.target) is None:
+        if moved is None or actuator.plugin.active or getattr(spec, moved)(actuator.target) is None:
             spec.delete(actuator)
