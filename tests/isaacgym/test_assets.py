@@ -299,6 +299,15 @@ def test_a_root_that_the_file_moves_by_mocap_floats(tmp_path):
     assert simulated(load(write(tmp_path, text))).nv == 6
 
 
+def test_a_free_root_keeps_the_frame_of_its_body(tmp_path):
+    """The root tensor is about the body's frame, also where alignfree would move it."""
+    text = """<compiler alignfree="true"/><worldbody><body name="a"><freejoint/><geom type="box"
+        size=".1 .2 .3" pos=".1 .2 .3"/></body></worldbody>"""
+    model = simulated(load(write(tmp_path, text)))
+    close(model.body_ipos[1], [0.1, 0.2, 0.3], atol=1e-12)
+    close(model.geom_pos[0], [0.1, 0.2, 0.3], atol=1e-12)
+
+
 def test_a_mass_set_on_a_full_tensor_scales_its_moments(tmp_path):
     """3 kg instead of 2 make the eigenvalues of the tensor 1.5 times as large."""
     tensor = np.array([[0.02, 0.001, 0.002], [0.001, 0.03, -0.003], [0.002, -0.003, 0.04]])
