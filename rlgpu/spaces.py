@@ -62,8 +62,9 @@ class ObservationSpace:
     """The columns of an observation, in order."""
 
     parts: tuple[Part, ...]
-    dtype: Literal["float32", "uint8"] = "float32"
-    """``uint8`` only for one image, which takes a quarter of the memory."""
+    dtype: Literal["float32", "uint8", "float64"] = "float32"
+    """``uint8`` only for one image, which takes a quarter of the memory; ``float64`` for numbers
+    that float32 may not tell apart before they are normalised, such as seconds since 1970."""
 
     @property
     def size(self) -> int:

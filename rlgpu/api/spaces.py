@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -54,8 +55,11 @@ class Spaces:
         self._bounds = bounds
 
     def __repr__(self) -> str:
-        """Returns what weights must fit."""
-        return f"{self.observations}, {self.actions}"
+        """Returns what weights must fit; they are float32 for float64 observations, too."""
+        observations = self.observations
+        if observations.dtype == "float64":
+            observations = dataclasses.replace(observations, dtype="float32")
+        return f"{observations}, {self.actions}"
 
     def rows(self, values: Any, num_envs: int, device: torch.device) -> tuple[Tensor, bool]:
         """Returns observations as rows [N, O], and whether they came without N.
@@ -69,7 +73,7 @@ class Spaces:
             found = [self._flatten(part) for part in parts]
             return torch.from_numpy(np.stack(found)).to(device), alone
         rows = torch.as_tensor(values, device=device)
-        kind = torch.uint8 if self.observations.dtype == "uint8" else torch.float32
+        kind = getattr(torch, self.observations.dtype)
         alone = num_envs == 1 and rows.ndim == len(self._shape)
         if tuple(rows.shape[0 if alone else 1 :]) != self._shape or (
             not alone and rows.shape[0] != num_envs

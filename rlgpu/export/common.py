@@ -18,7 +18,7 @@ def box(space: ObservationSpace, size: int) -> spaces.Box:
     """Returns Gymnasium's space of some of an environment's columns."""
     if space.dtype == "uint8":
         return spaces.Box(0, 255, (size,), np.uint8)
-    return spaces.Box(-np.inf, np.inf, (size,), np.float32)
+    return spaces.Box(-np.inf, np.inf, (size,), np.dtype(space.dtype).type)
 
 
 def policy_box(env: VecEnv) -> spaces.Box:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import torch
 from rl_games.common import env_configurations, vecenv
 from rl_games.common.ivecenv import IVecEnv
 from torch import Tensor
@@ -25,6 +27,8 @@ class RlGamesEnv(IVecEnv):
         self._actor, self._critic = seen_by(env, "actor"), seen_by(env, "critic")
 
     def _seen(self, observations: Tensor) -> Any:
+        if observations.dtype == torch.float64:  # its networks are float32
+            observations = observations.float()
         if self._actor == self._critic:
             return observations[:, self._actor]
         return {"obs": observations[:, self._actor], "states": observations[:, self._critic]}
@@ -48,6 +52,7 @@ class RlGamesEnv(IVecEnv):
         space = self._env.observation_space
         # rl_games stretches -1 to 1 over the bounds, so the task's own limit would scale actions.
         actions = action_space(self._env, limit=1.0)
+        space = replace(space, dtype="uint8" if space.dtype == "uint8" else "float32")
         info = {"observation_space": box(space, len(self._actor)), "action_space": actions}
         if self._actor != self._critic:
             info["state_space"] = box(space, len(self._critic))

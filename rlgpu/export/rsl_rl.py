@@ -56,6 +56,8 @@ class RslRlEnv:
         return self._env
 
     def _groups(self, observations: Tensor) -> Any:
+        if observations.dtype == torch.float64:  # its networks are float32
+            observations = observations.float()
         groups = {name: observations[:, columns] for name, columns in self._columns.items()}
         return TensorDict(groups, batch_size=[self.num_envs], device=self.device)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -41,7 +41,8 @@ def flattening(
     parts = tuple(piece.part for piece in pieces)
     is_image = [part.kind for part in parts] == ["image"]
     scales = [255.0 if part.kind == "image" and not is_image else 1.0 for part in parts]
-    layout = ObservationSpace(parts, "uint8" if is_image else "float32")
+    precise: Literal["float32", "float64"] = "float64" if _needs_double(space) else "float32"
+    layout = ObservationSpace(parts, "uint8" if is_image else precise)
     kind = np.dtype(layout.dtype)
 
     def row(observation: Any) -> np.ndarray:
@@ -52,6 +53,26 @@ def flattening(
         return np.concatenate(rows, dtype=kind)
 
     return layout, row
+
+
+def _needs_double(space: spaces.Space[Any]) -> bool:
+    """Returns whether float32 may not tell a space's observations apart.
+
+    Float32 is enough for smaller types, for whole numbers up to 2**24, and for bounded numbers if
+    its steps are below a millionth of their range.
+    """
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        children = space.values() if isinstance(space, spaces.Dict) else space
+        return any(_needs_double(child) for child in children)
+    if not isinstance(space, spaces.Box) or np.can_cast(space.dtype, np.float32):
+        return False
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    far = np.maximum(abs(low), abs(high))
+    if np.issubdtype(space.dtype, np.integer):
+        return bool((far > 2**24).any())
+    with np.errstate(all="ignore"):  # infinite bounds
+        steps = np.spacing(far.astype(np.float32)).astype(np.float64)
+        return not bool((steps <= 1e-6 * (high - low)).all() and np.isfinite(far).all())
 
 
 def _mask_beside(env: gymnasium.Env[Any, Any]) -> _Piece | None:
@@ -68,7 +89,7 @@ def _mask_beside(env: gymnasium.Env[Any, Any]) -> _Piece | None:
 
 
 class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """An environment whose observations are rows of ``float32``, or of ``uint8`` for an image.
+    """An environment whose observations are rows of one of ``ObservationSpace``'s types.
 
     A mask of forbidden actions is a part of the row. It is looked for where environments have it:
     as ``action_mask`` in the observation or beside it (``info``), or as a method ``action_masks``.
@@ -85,7 +106,10 @@ class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
         masked = any(part.kind == "mask" for part in layout.parts)
         self._beside = None if masked else _mask_beside(env)
         if self._beside:
-            layout = ObservationSpace((*layout.parts, self._beside.part))
+            precise: Literal["float32", "float64"] = (
+                "float64" if layout.dtype == "float64" else "float32"
+            )
+            layout = ObservationSpace((*layout.parts, self._beside.part), precise)
         self.layout = layout
         """What the columns are."""
         low, high = (0, 255) if layout.dtype == "uint8" else (-np.inf, np.inf)
@@ -98,7 +122,8 @@ class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
             return row
         if row.dtype == np.uint8:
             row = row / np.float32(255)
-        return np.concatenate((row, np.ravel(self._beside.read(info))), dtype=np.float32)
+        kind = np.dtype(self.layout.dtype)
+        return np.concatenate((row, np.ravel(self._beside.read(info))), dtype=kind)
 
     def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Returns the first row of an episode."""

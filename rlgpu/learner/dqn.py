@@ -131,7 +131,7 @@ class Dqn:
         space = self.observation_space
         storage = RolloutStorage(
             self.config.horizon_length, num_envs, space.size, 1, self.distribution.num_outputs,
-            self.device, pixels=space.dtype == "uint8",
+            self.device, kind=getattr(torch, space.dtype),
         )  # fmt: skip
         self._replay = Replay(storage, self.config.dqn.buffer_size)
         held = self._replay.num_slots * num_envs

@@ -108,14 +108,14 @@ class Ppo:
             config.horizon_length, num_envs, space.size, distribution.num_actions,
             distribution.num_outputs, self.device,
         )  # fmt: skip
-        pixels = space.dtype == "uint8"
+        kind = getattr(torch, space.dtype)
         if not self.network.memory_size:
-            return RolloutStorage(*sizes, pixels=pixels)
+            return RolloutStorage(*sizes, kind=kind)
         return RecurrentStorage(
             *sizes,
             memory_size=self.network.memory_size,
             sequence_length=config.rows_together,
-            pixels=pixels,
+            kind=kind,
         )
 
     @torch.no_grad()

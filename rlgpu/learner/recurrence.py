@@ -19,7 +19,11 @@ class RecurrentStorage(RolloutStorage):
     """
 
     def __init__(
-        self, *sizes: Any, memory_size: int, sequence_length: int, pixels: bool = False
+        self,
+        *sizes: Any,
+        memory_size: int,
+        sequence_length: int,
+        kind: torch.dtype = torch.float32,
     ) -> None:
         """Allocates all tensors, filled with zeros.
 
@@ -27,9 +31,9 @@ class RecurrentStorage(RolloutStorage):
             *sizes: As for ``RolloutStorage``.
             memory_size: Width of the memory, M.
             sequence_length: Steps of a sequence, S; must divide the rollout's.
-            pixels: As for ``RolloutStorage``.
+            kind: As for ``RolloutStorage``.
         """
-        super().__init__(*sizes, pixels=pixels)
+        super().__init__(*sizes, kind=kind)
         self.sequence_length = sequence_length
         shape = (self.horizon_length, self.num_envs, memory_size)
         device = self.observations.device

@@ -40,7 +40,7 @@ class RolloutStorage:
         num_parameters: int,
         device: torch.device,
         *,
-        pixels: bool = False,
+        kind: torch.dtype = torch.float32,
     ) -> None:
         """Allocates all tensors, filled with zeros.
 
@@ -51,17 +51,19 @@ class RolloutStorage:
             num_actions: Width of the actions, A.
             num_parameters: Width of the parameters of their distribution, P.
             device: Device of all tensors.
-            pixels: Whether observations are whole numbers from 0 to 255, which are not normalised.
+            kind: Type of the observations; ``uint8`` are whole numbers from 0 to 255, which are not
+                normalised.
         """
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(horizon_length, num_envs, *shape, dtype=dtype, device=device)
 
         self.horizon_length, self.num_envs = horizon_length, num_envs
-        kind = torch.uint8 if pixels else torch.float32
         self.observations = zeros(num_observations, dtype=kind)
         """Raw observations that the actions were chosen from, shape [T, N, O]."""
-        self.normalized_observations = self.observations if pixels else zeros(num_observations)
+        self.normalized_observations = (
+            self.observations if kind == torch.uint8 else zeros(num_observations)
+        )
         """The same observations as given to the networks, shape [T, N, O]."""
         self.actions = zeros(num_actions)
         """Unclipped actions, shape [T, N, A]."""

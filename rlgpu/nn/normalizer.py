@@ -8,17 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlgpu.ops import Kernels, RunningStats
+from rlgpu.ops import Kernels, RunningStats, select_kernels
 from rlgpu.spaces import ObservationSpace
 
 CLIP = 5.0
+EPSILON = 1e-5  # added to variances, as by the ops
 
 
 class RunningNormalizer(nn.Module):
     """Normalises by the statistics of all data up to the last ``update``.
 
     The statistics are float64; a float32 snapshot of them is applied, so that acting and training
-    see the same numbers.
+    see the same numbers. To float64 values the statistics themselves are applied, in float64, as
+    such values may differ by less than float32 can tell.
 
     Source: epsilon, clip and population variance as in rl_games' running_mean_std.py.
     """
@@ -98,9 +100,12 @@ class RunningNormalizer(nn.Module):
         """Returns ``x`` shifted, scaled and clamped to +-5, shape [..., size].
 
         Args:
-            x: Tensor to normalise.
-            out: Tensor to write the result to, if given.
+            x: Tensor to normalise, float32 or float64.
+            out: Tensor to write the result to, if given, float32.
         """
+        if x.dtype == torch.float64:
+            result = (self._of_doubles(x) if self.enabled else x).float()
+            return result if out is None else out.copy_(result)
         if not self.enabled:
             return x if out is None else out.copy_(x)
         result = torch.empty_like(x) if out is None else out
@@ -109,6 +114,11 @@ class RunningNormalizer(nn.Module):
             out=result.view(-1, x.shape[-1]),
         )  # fmt: skip
         return result
+
+    def _of_doubles(self, x: Tensor) -> Tensor:
+        means = self.mean.masked_fill(self._is_fixed, 0.0)
+        scales = (self.var + EPSILON).rsqrt().masked_fill(self._is_fixed, 1.0)
+        return ((x - means) * scales).clamp(-CLIP, CLIP)
 
     def denormalize(self, x: Tensor) -> Tensor:
         """Returns the inverse of ``normalize``, with ``x`` clamped to +-5 standard deviations."""
@@ -120,7 +130,10 @@ class RunningNormalizer(nn.Module):
     def update(self, x: Tensor) -> None:
         """Merges a batch of shape [..., size] into the statistics; skips non-finite rows."""
         if self.enabled:
-            self._kernels.running_stats(x.reshape(-1, x.shape[-1]), self._stats())
+            # The compiled op takes float32.
+            doubles = x.dtype == torch.float64
+            kernels = select_kernels("torch", x.device) if doubles else self._kernels
+            kernels.running_stats(x.reshape(-1, x.shape[-1]), self._stats())
             if self._has_fixed:
                 self.scale.masked_fill_(self._is_fixed, 1.0)
                 self.offset.masked_fill_(self._is_fixed, 0.0)

@@ -204,3 +204,21 @@ class Parent(Counter):
             self.process.terminate()
             self.process.join(5.0)
             assert self.process.exitcode == -signal.SIGTERM
+
+
+class Stamped(Counter):
+    """Observes the seconds since 1970, 20 ms apart, and a mask of both actions beside them."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = spaces.Discrete(2)
+
+    def step(self, action):
+        self.count += 1
+        return self._observed(), float(action), self.count == 7, False, {"action_mask": [1, 1]}
+
+    def reset(self, *, seed=None, options=None):
+        self.count = 0
+        return self._observed(), {"action_mask": [1, 1]}
+
+    def _observed(self):
+        return np.array([1.79e9 + 0.02 * self.count, self.count])

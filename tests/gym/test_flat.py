@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 
+import train
 from rlgpu.gym.flat import flattening
+from rlgpu.nn import RunningNormalizer
+from rlgpu.ops import select_kernels
+from rlgpu.training import load_checkpoint
+
+OURS = Path(__file__).parent / "envs_of_ours.py"
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -41,3 +51,68 @@ def test_an_image_becomes_height_width_and_channels(shape, wanted, where) -> Non
     assert image.dtype == np.uint8
     assert image[2, 1, -1] == 9  # the last channel of the last frame, wherever it was
     assert image.sum() == 9
+
+
+INFINITE = {"low": -np.inf, "high": np.inf, "shape": (1,)}
+
+
+@pytest.mark.parametrize(
+    ("space", "kind"),
+    [
+        (spaces.Box(**INFINITE, dtype=np.float32), "float32"),
+        (spaces.Box(**INFINITE, dtype=np.float64), "float64"),
+        (spaces.Box(-1.0, 1.0, (3,), np.float64), "float32"),  # steps of 6e-8 in a range of 2
+        (spaces.Box(1.79e9, 1.8e9, (1,), np.float64), "float64"),  # of 128 s in 1e7 s
+        (spaces.Box(0.0, np.finfo(np.float64).max, (1,), np.float64), "float64"),
+        (spaces.Box(-(2**15), 2**15 - 1, (1,), np.int16), "float32"),
+        (spaces.Box(0, 1000, (1,), np.int64), "float32"),
+        (spaces.Box(0, 2**24 + 1, (1,), np.int32), "float64"),
+        (spaces.Box(0, 2**40, (1,), np.uint64), "float64"),
+        (spaces.Discrete(5), "float32"),
+        (spaces.Dict(a=spaces.Discrete(2), b=spaces.Box(**INFINITE, dtype=np.float64)), "float64"),
+    ],
+    ids=str,
+)
+def test_numbers_that_float32_does_not_tell_apart_stay_float64(space, kind) -> None:
+    """By the space's type and bounds, also inside a dictionary."""
+    layout, row = flattening(space)
+    assert layout.dtype == kind
+    assert row(space.sample()).dtype == kind
+
+
+def test_the_policy_tells_times_20_ms_apart() -> None:
+    """Seconds since 1970, whose float32 steps are 128 s: as if they were counted from today."""
+    times = 1.79e9 + 0.02 * torch.arange(200, dtype=torch.float64)
+    near, far = (RunningNormalizer(1, select_kernels("torch", CPU)) for _ in range(2))
+    for _ in range(3):
+        far.update(times[:, None])
+        near.update((times - 1.79e9).float()[:, None])
+        wanted = near.normalize((times - 1.79e9).float()[:, None])
+        seen = far.normalize(times[:, None])
+        assert seen.dtype == torch.float32
+        assert seen.unique().numel() == 200
+        torch.testing.assert_close(seen, wanted, atol=1e-4, rtol=0)
+
+
+def test_masks_beside_float64_numbers_stay_as_they_are() -> None:
+    """Columns that are not normalised, by either path."""
+    fixed = RunningNormalizer(2, select_kernels("torch", CPU), fixed=[1])
+    rows = torch.tensor([[1e9, 1.0], [1e9 + 2, 0.0]], dtype=torch.float64)
+    fixed.update(rows)
+    # The variance of -1 and 1 is 1.
+    torch.testing.assert_close(fixed.normalize(rows), torch.tensor([[-1.0, 1.0], [1.0, 0.0]]),
+                               atol=1e-5, rtol=0)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [(), ("algorithm=DQN",), ("train.memory=gru",)])
+def test_float64_observations_are_trained_on(words, tmp_path) -> None:
+    """Their statistics are those of the times themselves; masks are observed beside them."""
+    given = [f"task=gym:{OURS}:Stamped", "headless=True", f"runs_dir={tmp_path}", "num_envs=2",
+             "max_iterations=2", "train.horizon_length=7", *words]  # fmt: skip
+    assert train.main(given) == 0
+    latest = tmp_path / "gym_Stamped" / "latest"
+    agent = load_checkpoint(latest / "nn" / "last.pth")["agent"]
+    mean = agent["observation_normalizer"]["mean"]
+    assert mean.tolist()[0] == pytest.approx(1.79e9 + 0.06, abs=1e-6)  # of 0, 20, ... 120 ms
+    assert mean.tolist()[1] == pytest.approx(3.0)
+    assert train.main([f"checkpoint={latest}", "max_iterations=3", "headless=True"]) == 0
