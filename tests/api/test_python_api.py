@@ -24,12 +24,15 @@ def agent(observations=BOX, actions=None, num_envs: int = 4, **settings) -> rlgp
     return rlgpu.PPOAgent(observations, actions or spaces.Discrete(2), num_envs, **chosen)
 
 
-def drive(ours: rlgpu.PPOAgent, seed: int = 0) -> list[torch.Tensor]:
+def drive(
+    ours: rlgpu.PPOAgent, seed: int = 0, *, ended_at_the_end: bool = False
+) -> list[torch.Tensor]:
     """Plays a rollout of random numbers; returns the actions."""
     g, taken = np.random.default_rng(seed), []
-    for _ in range(5):
+    for t in range(5):
         taken.append(ours.act(g.normal(size=(4, 3)).astype(np.float32)).actions)
-        ours.observe(g.normal(size=(4, 3)), g.normal(size=4), g.random(4) < 0.1)
+        ended = (g.random(4) < 0.1) | (ended_at_the_end and t == 4)
+        ours.observe(g.normal(size=(4, 3)), g.normal(size=4), ended)
     return taken
 
 
@@ -124,6 +127,65 @@ def test_a_loaded_agent_knows_only_what_was_saved(memory, autoreset, tmp_path) -
         assert np.array_equal(a, b)
     metrics = [each.update() for each in (ours, fresh)]
     assert repr(metrics[0]) == repr(metrics[1])
+@pytest.mark.parametrize("memory", ["none", "lstm"])
+def test_a_saved_agent_goes_on_as_the_original(memory, tmp_path) -> None:
+    """The same actions and metrics, to the last bit, whatever it did before it was loaded.
+
+    All episodes of the original end with its rollout, as they do when it is saved and restored.
+    """
+    ours, restored = agent(memory=memory), agent(memory=memory, seed=9)
+    drive(ours, ended_at_the_end=True)
+    ours.update()
+    ours.save(tmp_path / "agent.pth")
+    drive(restored, 7)
+    restored.update()
+    restored.act(np.ones((4, 3), np.float32))  # and it is in the middle of a rollout
+    restored.load(tmp_path / "agent.pth")
+    for a, b in zip(drive(ours, 1), drive(restored, 1), strict=True):
+        assert np.array_equal(a, b)
+    first, second = ours.update(), restored.update()
+    assert first["surrogate_loss"] == second["surrogate_loss"]
+    assert first["value_loss"] == second["value_loss"]
+
+
+def test_a_recurrent_agent_carries_its_memory_into_the_next_rollout() -> None:
+    """Only of episodes that go on: otherwise it acts as in the first step of an episode."""
+    values = []
+    for ended in (False, True):
+        ours = agent(memory="lstm", learning_rate=0.0, min_learning_rate=0.0,
+                     normalize_observations=False, normalize_values=False)  # fmt: skip
+        drive(ours, ended_at_the_end=ended)
+        ours.update()
+        values.append(ours.act(np.ones((4, 3), np.float32)).values)
+    fresh = agent(memory="lstm", normalize_observations=False, normalize_values=False)
+    first = fresh.act(np.ones((4, 3), np.float32)).values
+    assert torch.equal(values[1], first)
+    # The episode of the fourth environment ended with the rollout.
+    assert torch.isclose(values[0], first).tolist() == [False, False, False, True]
+
+
+def test_a_loaded_agent_does_not_take_a_step_for_one_that_only_resets(tmp_path) -> None:
+    """Also if it was loaded when the environments were about to reset."""
+    ours = agent(autoreset="next_step")
+    ours.save(tmp_path / "agent.pth")
+    ours.act(np.zeros((4, 3)))
+    ours.observe(np.zeros((4, 3)), 0.0, True)
+    ours.load(tmp_path / "agent.pth")
+    ours.act(np.zeros((4, 3)))
+    ours.observe(np.zeros((4, 3)), 0.0, False)
+    assert not ours._storage.filler[0].any()
+
+
+def test_float64_observations_keep_what_float32_would_lose() -> None:
+    """Seconds since 1970, 20 ms apart."""
+    ours = agent(spaces.Box(-np.inf, np.inf, (1,), np.float64), num_envs=1)
+    for count in range(5):
+        ours.act(np.array([1.79e9 + 0.02 * count]))
+        ours.observe(np.array([1.79e9 + 0.02 * (count + 1)]), 0.0, False)
+    assert ours._storage.observations.unique().numel() == 5
+    ours.update()
+    seen = ours._ppo.observation_normalizer.normalize(ours._storage.observations)
+    assert seen.unique().numel() == 5
 
 
 @pytest.mark.parametrize(
