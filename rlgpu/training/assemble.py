@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,9 @@ from rlgpu.spaces import ObservationSpace, Part, with_true_values
 from rlgpu.training.checkpoint import find_checkpoint, load_checkpoint
 from rlgpu.training.memory import check_memory
 from rlgpu.training.run_folder import task_folder
+
+_COARSE = 2.0**20
+"""Observations from which float32's steps, of an eighth there, are worth a warning."""
 
 
 def make_env(
@@ -98,6 +102,7 @@ def make_agent(config: Config, env: VecEnv) -> Agent:
         UsageError: The compiled kernels are requested but not available, or the algorithm does not
             take the task's actions.
     """
+    _warn_of_coarse_observations(config, env)
     if config.algorithm == "PPO":
         return make_ppo(config, env)
     train = config.train
@@ -108,6 +113,19 @@ def make_agent(config: Config, env: VecEnv) -> Agent:
         max_iterations=config.max_iterations, num_envs=config.num_envs, kernels=_kernels(config),
         device=torch.device(config.rl_device), seed=config.seed, precision=config.precision,
     )  # fmt: skip
+
+
+def _warn_of_coarse_observations(config: Config, env: VecEnv) -> None:
+    """Warns if float64 observations reach the networks with float32's coarse steps."""
+    if env.observation_space.dtype != "float64" or config.train.normalize_observations:
+        return
+    if (far := float(env.observations.abs().max())) >= _COARSE:
+        warnings.warn(
+            f"observations reach {far:.3g}, where float32 has steps of "
+            f"{np.spacing(np.float32(far)):.3g}; train.normalize_observations=True keeps them "
+            "apart",
+            stacklevel=2,
+        )
 
 
 def _kernels(config: Config) -> Kernels:

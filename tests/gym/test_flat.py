@@ -104,6 +104,14 @@ def test_masks_beside_float64_numbers_stay_as_they_are() -> None:
                                atol=1e-5, rtol=0)  # fmt: skip
 
 
+def test_observations_that_float32_blurs_are_warned_of(tmp_path) -> None:
+    """Where they are not normalised: the networks are float32."""
+    given = [f"task=gym:{OURS}:Stamped", "headless=True", f"runs_dir={tmp_path}", "num_envs=2",
+             "max_iterations=1", "train.horizon_length=4"]  # fmt: skip
+    with pytest.warns(UserWarning, match="steps of 128"):
+        assert train.main([*given, "train.normalize_observations=False"]) == 0
+
+
 @pytest.mark.parametrize("words", [(), ("algorithm=DQN",), ("train.memory=gru",)])
 def test_float64_observations_are_trained_on(words, tmp_path) -> None:
     """Their statistics are those of the times themselves; masks are observed beside them."""
