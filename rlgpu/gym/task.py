@@ -21,7 +21,8 @@ class GymTaskConfig(TaskConfig):
     kwargs: tuple[str, ...] = ()
     """``key=value`` for the environment's constructor; ``env.gravity=-5`` says the same."""
     episode_length: Count = 1000
-    """Used where the environment itself has no time limit, for playing back only."""
+    """Time limit that other libraries are told of if the environment has none. The environment alone
+    ends episodes, in training and in playing back."""
 
 
 def gym_task(word: str) -> type[ForeignTask]:

@@ -12,6 +12,9 @@ from rlgpu.envs import Step, VecEnv
 from rlgpu.learner import Agent
 from rlgpu.stopping import Stopping
 
+LONGEST = 100_000
+"""Steps after which an episode is no longer waited for."""
+
 
 class Policy:
     """A trained policy, which acts by its likeliest actions."""
@@ -65,10 +68,65 @@ class Player:
         return step
 
 
+class _Tally:
+    """Returns and lengths of the first episodes of every environment."""
+
+    def __init__(self, env: VecEnv, per_env: int) -> None:
+        """Starts with none.
+
+        Args:
+            env: The environments, freshly reset.
+            per_env: Episodes to count in each environment.
+        """
+        self._per_env = per_env
+        self._longest = max(LONGEST, env.task.config.episode_length)
+        count = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+        self._played, self._age, self._length = count, count.clone(), count.clone()
+        self._running = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
+        self._return = self._running.clone()
+
+    def add(self, step: Step) -> None:
+        """Counts a step."""
+        ended = step.terminated | step.truncated
+        counted = ended & (self._played < self._per_env)
+        self._age += 1
+        self._running += step.rewards
+        self._return += torch.where(counted, self._running, 0.0)
+        self._length += torch.where(counted, self._age, 0)
+        self._played += counted
+        self._age.masked_fill_(ended, 0)
+        self._running.masked_fill_(ended, 0.0)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an episode that is to be counted may still end."""
+        return bool(((self._played < self._per_env) & (self._age < self._longest)).any())
+
+    def text(self) -> str:
+        """Returns mean return and length; episodes that have not ended are not in them."""
+        wanted, ended = self._per_env * len(self._played), int(self._played.sum())
+        per_env = f"{self._per_env} per environment"
+        if not ended:
+            return (
+                f"none of {wanted} episodes, {per_env}, has ended; the longest has "
+                f"{int(self._age.max())} steps"
+            )
+        counted = f"{ended} episodes" if ended == wanted else f"{ended} of {wanted} episodes"
+        text = (
+            f"{counted}, {per_env}: mean return {self._return.sum().item() / ended:.1f}, mean "
+            f"length {self._length.sum().item() / ended:.1f}"
+        )
+        if ended == wanted:
+            return text
+        return f"{text}; the others, which may be the longest, have not ended"
+
+
 def play_episodes(env: VecEnv, agent: Agent, games: int, note: Callable[[str], None]) -> None:
     """Plays the same number of episodes in every environment and reports mean return and length.
 
-    Taking the first episodes to finish instead would favour short ones and bias the means low.
+    Taking the first episodes to finish instead would favour short ones and bias the means low. So
+    would a limit on their length: environments end their own episodes. One that goes on for 100 000
+    steps is given up, and reported as one that has not ended; so are those that Ctrl-C cuts short.
 
     Args:
         env: The environments, freshly reset.
@@ -76,32 +134,18 @@ def play_episodes(env: VecEnv, agent: Agent, games: int, note: Callable[[str], N
         games: Total episodes to play, rounded up to a multiple of the number of environments.
         note: Called with the line to print.
     """
-    per_env = -(-games // env.num_envs)
-    played = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
-    returns = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
-    steps = torch.zeros_like(played)
-    player = Player(env, agent)
+    tally, player = _Tally(env, -(-games // env.num_envs)), Player(env, agent)
     for total in env.reported.values():
         total.zero_()
-    # Every episode ends by the time limit at the latest.
     taken = 0
-    for _ in range(per_env * env.task.config.episode_length):
-        step = player.step()
-        taken += 1
-        counted = played < per_env
-        returns += torch.where(counted, step.rewards, 0.0)
-        steps += counted
-        played += step.terminated | step.truncated
-        if bool((played >= per_env).all()):
-            break
-    if env.reported:
+    with Stopping() as stopping:
+        while tally.is_waiting and not stopping.asked:
+            tally.add(player.step())
+            taken += 1
+    if env.reported and taken:
         means = {name: float(total) / taken for name, total in env.reported.items()}
         note("means: " + ", ".join(f"{name} {mean:.4g}" for name, mean in means.items()))
-    episodes = per_env * env.num_envs
-    note(
-        f"{episodes} episodes, {per_env} per environment: mean return "
-        f"{returns.sum().item() / episodes:.1f}, mean length {steps.sum().item() / episodes:.1f}"
-    )
+    note(tally.text())
 
 
 def play_until_stopped(env: VecEnv, agent: Agent, note: Callable[[str], None]) -> None:
