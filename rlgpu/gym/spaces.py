@@ -59,9 +59,10 @@ def _box_actions(space: spaces.Box) -> Callable[[Tensor], np.ndarray]:
     """
     far = max((abs(float(x)) for x in (*space.low.flat, *space.high.flat)), default=0.0)
     if not far <= _WIDEST:  # NaN is not
+        what = f"bounds of {far:.3g}, more than 2**53" if np.isfinite(far) else "no bounds"
         raise UsageError(
-            f"its actions have no bounds, or bounds beyond +-2**53 ({far:.3g}); "
-            "gymnasium.wrappers.TransformAction gives them some, and PPOAgent has action_bounds"
+            f"its actions have {what}; gymnasium.wrappers.TransformAction gives them some, and "
+            "PPOAgent has action_bounds"
         )
     kind, shape = np.dtype(space.dtype), space.shape
     is_whole = np.issubdtype(kind, np.integer)

@@ -21,7 +21,7 @@ class GymTaskConfig(TaskConfig):
     kwargs: tuple[str, ...] = ()
     """``key=value`` for the environment's constructor; ``env.gravity=-5`` says the same."""
     episode_length: Count = 1000
-    """Time limit that other libraries are told of if the environment has none. The environment alone
+    """Time limit that other libraries are told of if the environment has none. Only the environment
     ends episodes, in training and in playing back."""
 
 
