@@ -52,7 +52,7 @@ def test_every_column_is_where_isaac_gyms_is() -> None:
 
 
 def test_the_jacobian_is_that_of_finite_differences() -> None:
-    """Of the hand's position by each joint, and of its orientation by the last."""
+    """Of the hand's position by each joint; of its orientation, the joints' axes by hand."""
     env = env_of(FrankaCubeStack, n=10)
     joint_pos = torch.tensor(POSE).repeat(10, 1)
     step = 1e-3
@@ -67,8 +67,15 @@ def test_the_jacobian_is_that_of_finite_differences() -> None:
     position = env.sim.state.body_pos_w[:, hand]
     numeric = (position[1:] - position[0]) / step
     torch.testing.assert_close(env.sim.state.jacobian_w[0, :3].mT, numeric, atol=2e-3, rtol=0)
-    # The last joint turns about the hand's z axis, which points down.
-    assert env.sim.state.jacobian_w[0, 3:, 6].tolist() == pytest.approx([0, 0, -1], abs=0.6)
+    # The arm is in the xz plane. Joint 3 turns about the upper arm, which leans by 0.1963 rad; the
+    # last joint about the hand's z axis, 0.1963 + 2.618 - 2.9416 = -0.1273 rad from straight down.
+    axes = env.sim.state.jacobian_w[0, 3:].mT
+    for joint, axis in (
+        (0, (0.0, 0.0, 1.0)), (1, (0.0, 1.0, 0.0)), (2, (0.195042, 0.0, 0.980795)),
+        (3, (0.0, -1.0, 0.0)), (5, (0.0, -1.0, 0.0)), (6, (0.126957, 0.0, -0.991908)),
+        (7, (0.0, 0.0, 0.0)), (8, (0.0, 0.0, 0.0)),
+    ):  # fmt: skip
+        assert axes[joint].tolist() == pytest.approx(axis, abs=1e-5)
 
 
 def test_the_mass_matrix_gives_mujocos_accelerations() -> None:
