@@ -250,23 +250,36 @@ def test_heights_around_a_robot_are_observed() -> None:
 
 
 def test_robots_climb_levels_by_walking() -> None:
-    """4.1 m up a level, too little of the commanded way down, and from the last level anywhere."""
-    env = make_env("AnymalTerrain", *QUIET, *SMALL, "task.terrain.start_spread=0", n=4)
-    task, ground = env.task, env.task.ground
-    ground.level.copy_(torch.tensor([0, 1, 1, 2]))
-    ground.settle(torch.zeros(4, dtype=torch.bool))
-    task.buffers["age"].fill_(1000)
-    task.buffers["commands"][:, :2] = torch.tensor([1.0, 0.0])  # 20 m in 20 s; 5 m are enough
-    positions = ground._origins.clone()
-    positions[:, 0] += torch.tensor([4.1, 4.1, 3.0, 4.1])
-    env.sim.state.root_pos_w.copy_(positions)
+    """4.1 m up a level, too little of the commanded way down, and from the last level anywhere.
+
+    The last step of 20 s ends the episodes and redraws the commands, which must not count.
+    """
+    words = ("task.terrain.start_spread=0", "task.commands.resampling_time=20")
+    env = make_env("AnymalTerrain", *QUIET, *SMALL, *words, n=6)
+    task, ground, buffers = env.task, env.task.ground, env.task.buffers
+    ground.level.copy_(torch.tensor([0, 1, 1, 1, 1, 2]))
+    ground.settle(torch.zeros(6, dtype=torch.bool))
+    # Told to walk for 20 m in 20 s, of which 5 m are enough; the last but one is told to stand.
+    buffers["commands"].zero_()
+    buffers["commands"][[0, 1, 2, 3, 5], 0] = 1.0
+    positions = ground._origins + torch.tensor([0.0, 0.0, 5.0])
+    positions[:, 0] += torch.tensor([4.1, 4.1, 3.0, 0.1, 0.0, 4.1])
+    standing(env, root_pos_w=[0.0, 0.0, 5.0])
     to = task.reset_state(env.generator)
-    env._reset(torch.tensor([True, False, True, True]), to)
-    assert ground.level[:3].tolist() == [1, 1, 0]
-    assert 0 <= int(ground.level[3]) <= 2
+    still = torch.zeros(6, 3)
+    to = to._replace(root_pos_w=positions, root_lin_vel_w=still, root_ang_vel_w=still)
+    env.sim.reset(torch.ones(6, dtype=torch.bool), to)
+    buffers["age"].fill_(999)
+    env.episode_step.fill_(999)
+    env.episode_step[1] = 0
+    step = env.step(torch.zeros(6, 12))
+    assert step.truncated.tolist() == [True, False, True, True, True, True]
+    assert ground.level[:5].tolist() == [1, 1, 0, 0, 1]
+    assert 0 <= int(ground.level[5]) <= 2
     torch.testing.assert_close(
         env.sim.state.root_pos_w[0], ground._starts[1, 0] + torch.tensor([0, 0, 0.62])
     )
+    assert (buffers["age"] == torch.tensor([0, 1000, 0, 0, 0, 0])).all()
 
 
 def test_swinging_feet_are_measured_above_the_ground_below_them() -> None:
