@@ -121,7 +121,6 @@ class Legged(Task):
         self.buffers["touching"] = torch.zeros(n, feet, dtype=torch.bool, device=device)
         self.buffers |= self.ground.bind(n, device)
         self.buffers["age"] = torch.zeros(n, dtype=torch.int64, device=device)
-        self.buffers["asked"] = torch.zeros(n, device=device)
         self.buffers["steps"] = torch.zeros((), dtype=torch.int64, device=device)
         third = ranges.heading if ranges.follow_heading else ranges.ang_vel_yaw
         limits = torch.tensor([ranges.lin_vel_x, ranges.lin_vel_y, third], device=device)
@@ -162,7 +161,8 @@ class Legged(Task):
         buffers["age"] += 1
         buffers["steps"] += 1
         due = buffers["age"] % self._command_steps == 0
-        buffers["asked"] += self._command_steps * self._asked_speed() * due
+        if self.ground.field is not None:
+            buffers["asked"] += self._command_steps * self._asked_speed() * due
         new = self._commands_of(self._drawn[:, :3])
         buffers["commands"].copy_(torch.where(due[:, None], new, buffers["commands"]))
         self._follow_heading(state)
@@ -322,6 +322,8 @@ class Legged(Task):
 
     def _draw_starts(self, generator: torch.Generator) -> Tensor:
         """Returns the places on the ground at which robots would restart, shape [N, 3]."""
+        if self.ground.field is None:
+            return self.ground.origins
         state, age = self._sim.state, self.buffers["age"]
         # A command that was drawn in this step has been followed for no step.
         asked = self.buffers["asked"] + self._asked_speed() * (age % self._command_steps)
@@ -339,8 +341,7 @@ class Legged(Task):
         buffers["commands"].copy_(torch.where(chosen, self._new_commands, buffers["commands"]))
         for name in ("last_actions", "last_joint_vel", "air_time", "touching"):
             buffers[name].masked_fill_(chosen, 0)
-        for name in ("age", "asked"):
-            buffers[name].masked_fill_(mask, 0)
+        buffers["age"].masked_fill_(mask, 0)
         self.ground.settle(mask)
         self._follow_heading(state)
 

@@ -83,11 +83,17 @@ class Ground:
         """The map's heights; None for a plane."""
         return self._map.field if self._map else None
 
+    @property
+    def origins(self) -> Tensor:
+        """Middles of the robots' tiles on the ground [m], shape [N, 3]."""
+        return self._origins
+
     def bind(self, num_envs: int, device: torch.device) -> dict[str, Tensor]:
         """Spreads robots over the map; returns the tensors to be saved."""
         if self._map is None:
             self._origins = torch.zeros(num_envs, 3, device=device)
             return {}
+        self._asked = torch.zeros(num_envs, device=device)
         settings, number = self.settings, torch.arange(num_envs, device=device)
         self._starts = torch.from_numpy(self._map.starts).to(device)
         self._column = number % settings.num_columns
@@ -98,7 +104,7 @@ class Ground:
         self._next = self.level.clone()
         self._origins = self._starts[self.level, self._column]
         self._sample = self._map.field.sampler(device)
-        return {"terrain_level": self.level, "origins": self._origins}
+        return {"terrain_level": self.level, "origins": self._origins, "asked": self._asked}
 
     def draw_levels(
         self, walked: Tensor, wanted: Tensor, judged: Tensor, generator: torch.Generator
@@ -133,6 +139,7 @@ class Ground:
         """Puts reset robots on the level that was drawn, shape [N], bool."""
         if self._map is None:
             return
+        self._asked.masked_fill_(mask, 0.0)
         self.level.copy_(torch.where(mask, self._next, self.level))
         self._origins.copy_(self._starts[self.level, self._column])
 
