@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+import rlgpu
+import train
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv
 from rlgpu.envs.randomization_config import Noise, Randomization
@@ -164,3 +166,26 @@ def test_what_a_mirror_shows_of_both_kinds_of_columns() -> None:
         wanted, wanted_actions = env.task.mirror(env.observations[:, part], actions)
         assert torch.equal(image[:, part], wanted)
         assert torch.equal(mirrored, wanted_actions)
+
+
+NOISE = ("task.randomize=True", "task.randomization.observations.range=[-0.1,0.1]")
+
+
+@pytest.mark.parametrize(
+    ("trained", "played"),
+    [((*NOISE, "train.separate=True"), ()), ((), (*NOISE, "train.separate=True")),
+     (NOISE, (*NOISE, "train.separate=True"))],
+)  # fmt: skip
+def test_a_checkpoint_is_loaded_with_other_noise(trained, played, tmp_path, monkeypatch) -> None:
+    """As a policy to act with, in environments with or without columns for a separate critic."""
+    monkeypatch.chdir(tmp_path)
+    given = ["task=Cartpole", "num_envs=8", "sim=mujoco", "headless=True", "max_iterations=1"]
+    assert train.main([*given, "train.horizon_length=4", *trained]) == 0
+    config = compose([*given, *played], TASKS, ENGINES, ROOT / "cfg").config
+    env = make_env(config, TASKS["Cartpole"], 8, 0)
+    policy = rlgpu.load_policy("runs/Cartpole/latest", env)
+    actions = policy.act(env.observations)
+    # The same as in environments that show nothing but what the actor sees.
+    plain = make("Cartpole", n=8)
+    actor = seen(env, "actor")
+    torch.testing.assert_close(actions, rlgpu.load_policy("runs/Cartpole/latest", plain).act(actor))
