@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from dataclasses import replace
 
-import mujoco
-import numpy as np
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -15,28 +11,13 @@ from torch._dynamo.utils import counters
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
 from rlgpu.envs.randomization import fill
-from rlgpu.envs.randomization_config import Noise, Randomization, Varied
+from rlgpu.envs.randomization_config import Noise, Varied
 from rlgpu.envs.varied_parameters import Draws
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
 from tasks import TASKS
 from tests.conftest import ROOT
-from tests.tasks.placing import place
-
-ENGINE_NAMES = ["mujoco", "fused"]
-
-
-def make_env(
-    n: int = 4, engine: str = "mujoco", *, episode_length: int = 1000, use_compile: bool = False,
-    **settings,
-) -> VecEnv:  # fmt: skip
-    """Returns Go2 environments that randomise what the settings say, and nothing else."""
-    words = ["task=Go2", "task.noise.level=0", f"task.episode_length={episode_length}"]
-    config = compose(words, TASKS, ENGINES, ROOT / "cfg").config.task
-    config = replace(config, randomize=True, randomization=Randomization(**settings))
-    task = TASKS["Go2"](config)
-    simulator = make_simulator(engine, scene_of(task), config.timing(), n)
-    return VecEnv(task, simulator, seed=0, use_compile=use_compile)
+from tests.envs.randomized import ENGINE_NAMES, make_env, reset
 
 
 def original_of(env: VecEnv, name: str) -> torch.Tensor:
@@ -58,14 +39,6 @@ def _part(name: str, field):
         "body_mass": lambda: field[:, 1:], "friction": lambda: field[..., 0],
         "joint_armature": lambda: field[:, 6:],
     }[name]()  # fmt: skip
-
-
-def reset(env: VecEnv, *which: int) -> None:
-    """Draws anew and resets some environments."""
-    mask = torch.zeros(env.num_envs, dtype=torch.bool)
-    mask[list(which)] = True
-    env._randomizer.draw(env.generator)
-    env._reset(mask, env.task.reset_state(env.generator))
 
 
 @pytest.mark.parametrize(
@@ -130,96 +103,6 @@ def test_the_engine_simulates_what_was_drawn(engine) -> None:
     speed = env.sim.state.root_lin_vel_w[:, 2]
     # Legs that settle push the base a little.
     assert speed.tolist() == pytest.approx([-9.81 * 0.02, -5.0 * 0.02], abs=0.02)
-
-
-@pytest.mark.parametrize("engine", ENGINE_NAMES)
-def test_robots_fall_as_the_gravity_drawn_at_their_reset_says(engine) -> None:
-    """Measured by the speed after a step in the air; a robot that is not reset keeps its own."""
-
-    def fall() -> torch.Tensor:
-        """Returns the change of the vertical speed over a control step [m/s], shape [N]."""
-        place(env, joint_pos=env.task._default.tolist(), root_pos_w=[0.0, 0.0, 5.0])
-        env.sim.set_targets(env.task._default.expand(4, 12))
-        env.sim.step()
-        env.sim.refresh()
-        return env.sim.state.root_lin_vel_w[:, 2].clone()
-
-    env = make_env(engine=engine, gravity=Varied(range=[-4.0, 4.0]))
-    before = fall()
-    torch.testing.assert_close(
-        before, 0.02 * env.sim.parameters["gravity"][:, 2], atol=1e-3, rtol=0.0
-    )
-    assert before.std() > 0.01
-    env._randomizer.advance()
-    reset(env, 1, 3)
-    after = fall()
-    torch.testing.assert_close(after[[0, 2]], before[[0, 2]], atol=1e-5, rtol=0.0)
-    assert (after[[1, 3]] - before[[1, 3]]).abs().min() > 2e-3
-
-
-def change(model: mujoco.MjModel, key: str, value: float) -> None:
-    """Adds a value to a parameter of a model, as MuJoCo's documentation describes the fields."""
-    if key == "mass":
-        ratio = (model.body_mass[1:] + value) / model.body_mass[1:]
-        model.body_inertia[1:] *= ratio[:, None]
-        model.body_mass[1:] += value
-    elif key == "center_of_mass":
-        model.body_ipos[1:] += value
-    elif key == "friction":
-        model.geom_friction[:, 0] += value
-    elif key == "stiffness":
-        model.actuator_gainprm[:, 0] += value
-        model.actuator_biasprm[:, 1] -= value
-    elif key == "damping":
-        model.actuator_biasprm[:, 2] -= value
-    elif key == "joint_damping":
-        model.dof_damping[6:] += value
-    elif key == "armature":
-        model.dof_armature[6:] += value
-    else:
-        model.opt.gravity += value
-    mujoco.mj_setConst(model, mujoco.MjData(model))
-
-
-def moved_by_mujoco(model: mujoco.MjModel, env: VecEnv, height: float) -> np.ndarray:
-    """Returns the velocities after a control step of MuJoCo C alone, from the same state."""
-    data = mujoco.MjData(model)
-    joint_pos = env.task._default.numpy()
-    data.qpos[:] = [0.0, 0.0, height, 1.0, 0.0, 0.0, 0.0, *joint_pos]
-    data.qvel[:3] = [1.0, -0.5, 0.2]
-    data.qvel[6:] = 1.0
-    data.ctrl[:] = joint_pos + 0.1
-    mujoco.mj_step(model, data, nstep=env.task.config.decimation)
-    return np.concatenate((data.qvel[:3], data.qvel[6:]))
-
-
-@pytest.mark.parametrize("engine", ENGINE_NAMES)
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("mass", 0.5), ("center_of_mass", 0.01), ("friction", -0.5), ("stiffness", 3.0),
-        ("damping", 0.1), ("joint_damping", 0.2), ("armature", 0.01), ("gravity", 3.0),
-    ],
-)  # fmt: skip
-def test_every_parameter_acts_as_in_a_model_that_has_its_value(engine, key, value) -> None:
-    """A step of an engine whose parameter was drawn, against MuJoCo C with that parameter."""
-    env = make_env(n=2, engine=engine, **{key: Varied(range=[value, value])})
-    height = 0.28 if key == "friction" else 1.0  # feet that slide in the ground; in the air
-    place(env, joint_pos=env.task._default.tolist(), joint_vel=[1.0] * 12,
-          root_pos_w=[0.0, 0.0, height], root_lin_vel_w=[1.0, -0.5, 0.2],
-          root_quat_w=[0.0, 0.0, 0.0, 1.0])  # fmt: skip
-    env.sim.set_targets((env.task._default + 0.1).expand(2, 12))
-    env.sim.step()
-    env.sim.refresh()
-    state = env.sim.state
-    found = torch.cat((state.root_lin_vel_w, state.joint_vel), dim=-1).double().numpy()
-    model = copy.deepcopy(env.sim.worlds.model)
-    original = moved_by_mujoco(model, env, height)
-    change(model, key, value)
-    wanted = moved_by_mujoco(model, env, height)
-    largest = np.abs(wanted - original).max()
-    assert largest > 0.02
-    np.testing.assert_allclose(found, np.stack([wanted] * 2), atol=0.02 * largest, rtol=1e-3)
 
 
 def test_only_named_bodies_vary_and_a_robot_may_share_a_number() -> None:
