@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _NOT_NEEDED = "leave it out"
+_TWICE = "train.value_loss_coef, 2 times its value: the value loss is half the squared error here"
+_KL_THRESHOLD = (
+    "train.adaptive_kl (adaptive schedule), or train.target_kl (early stopping), 2/3 of its value: "
+    "an update stops at 1.5 times train.target_kl"
+)
 
 OLD_NAMES: Mapping[str, Mapping[str, str]] = {
     "IsaacGymEnvs": {
@@ -47,7 +52,7 @@ OLD_NAMES: Mapping[str, Mapping[str, str]] = {
         "mini_epochs": "train.num_epochs",
         "critic_coef": "train.value_loss_coef",
         "clip_value": "train.clip_value",
-        "kl_threshold": "train.adaptive_kl (adaptive schedule) or train.target_kl (early stopping)",
+        "kl_threshold": _KL_THRESHOLD,
         "lr_schedule": "train.schedule",
         "grad_norm": "train.max_grad_norm",
         "truncate_grads": "train.max_grad_norm (0 does not clip)",
@@ -86,7 +91,9 @@ OLD_NAMES: Mapping[str, Mapping[str, str]] = {
         "rnn_num_layers": "train.memory_layers",
         "rnd_cfg": "train.curiosity.weight",
         "symmetry_cfg": "train.symmetry.augment",
-        "noise_std_type": "train.state_dependent_std",
+        "noise_std_type": f"{_NOT_NEEDED}: the logarithm of the standard deviation is learned, as "
+        "with noise_std_type=log",
+        "value_loss_coef": _TWICE,
         "empirical_normalization": "train.normalize_observations",
         "save_interval": "train.save_every",
         "experiment_name": "experiment",
@@ -108,15 +115,16 @@ OLD_NAMES: Mapping[str, Mapping[str, str]] = {
         "value_clip": "train.clip_value (its range is train.clip_ratio)",
         "clip_predicted_values": "train.clip_value",
         "entropy_loss_scale": "train.entropy_coef",
-        "value_loss_scale": "train.value_loss_coef",
+        "value_loss_scale": _TWICE,
         "rewards_shaper": "train.reward_scale",
         "rewards_shaper_scale": "train.reward_scale",
         "state_preprocessor": "train.normalize_observations",
         "observation_preprocessor": "train.normalize_observations",
         "value_preprocessor": "train.normalize_values",
         "time_limit_bootstrap": "train.time_limit_bootstrap",
-        "kl_threshold": "train.target_kl",
-        "checkpoint_interval": "train.save_every",
+        "kl_threshold": _KL_THRESHOLD,
+        "checkpoint_interval": "train.save_every, in iterations (control steps / "
+        "train.horizon_length)",
         "timesteps": "max_iterations (control steps / train.horizon_length)",
     },
 }

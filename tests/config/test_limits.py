@@ -174,3 +174,16 @@ def test_a_text_stays_as_it_was_written(word) -> None:
             compose([f"experiment={word}"], TASKS, ENGINES, CFG)
         return
     assert compose([f"experiment={word}"], TASKS, ENGINES, CFG).config.experiment == word
+
+
+def test_old_names_of_something_else_say_how_it_differs() -> None:
+    """Half the squared error makes skrl's and rsl_rl's coefficient 2 times as large here.
+
+    rsl_rl's ``noise_std_type`` chooses a parameter's scale, and an update stops at 1.5 times ours.
+    """
+    for name in ("value_loss_scale", "agent.value_loss_scale", "value_loss_coef"):
+        assert "train.value_loss_coef, 2 times" in (our_name(name, ALL_KEYS) or "")
+    assert "state_dependent_std" not in (
+        our_name("noise_std_type", ALL_KEYS) or "state_dependent_std"
+    )
+    assert "2/3" in (our_name("kl_threshold", ALL_KEYS) or "")
