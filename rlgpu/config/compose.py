@@ -21,12 +21,12 @@ from omegaconf.errors import OmegaConfBaseException
 from rlgpu.config.keys import Key, keys_of, leaves, nearest_key
 from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import our_name
-from rlgpu.config.presets import read_preset
+from rlgpu.config.presets import NOT_FOR_GYM, read_preset
 from rlgpu.config.reading import read_file, read_value, read_words
 from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
-from rlgpu.config.task_file import FoundTask, check_name, find_task, is_file
+from rlgpu.config.task_file import FoundTask, check_name, find_task, is_file, is_gym
 from rlgpu.errors import UsageError, first_line, line_in, nearest, shown
 
 _CHOICES = ("task", "train", "sim")
@@ -195,6 +195,7 @@ def _compose(request: _Request, engine: str) -> Composed:
         raise UsageError(f"task.name={config.task.name}: must be the class's name, {task.name}")
     explicit = set(given) | request.saved.explicit(given) if request.saved else set(given)
     config, notes = resolve(config, explicit, devices=entry.devices)
+    notes = [*_left_out(request), *notes]
     check_fields(config)
     if request.saved:
         notes += differences(request.saved, config)
@@ -223,8 +224,27 @@ def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]
         for group, read in files.items()
         for values in ([saved[group]] if group in saved else [read(), saved.get(f"{group}+", {})])
     ]
-    preset = request.given.get("preset", "" if request.saved else request.tree.get("preset", ""))
-    return [*layers, ("train", read_preset(preset))] if preset else layers
+    preset = read_preset(_preset(request))
+    if is_gym(task.word):
+        preset = {key: value for key, value in preset.items() if key not in NOT_FOR_GYM}
+    return [*layers, ("train", preset)]
+
+
+def _preset(request: _Request) -> str:
+    """Returns the preset asked for now; the values of a saved run's are among its own."""
+    files = {} if request.saved else request.tree
+    return str(request.given.get("preset", files.get("preset", "none")) or "none")
+
+
+def _left_out(request: _Request) -> list[str]:
+    """Returns a note for each value of the preset that the task cannot take."""
+    if not is_gym(request.task.word):
+        return []
+    return [
+        f"preset={_preset(request)}: train.{key} is left out, since {reason}"
+        for key, reason in NOT_FOR_GYM.items()
+        if read_preset(_preset(request)).get(key) and f"train.{key}" not in request.given
+    ]
 
 
 def _train_file(request: _Request) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rlgpu.cli.scripts import WithScripts
 from rlgpu.config import compose
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES
@@ -90,6 +91,19 @@ def test_settings_of_the_other_algorithm_are_refused(words, said) -> None:
     with pytest.raises(UsageError, match=said):
         composed(*words)
     assert composed(*words, "test=True").config.test
+
+
+def test_a_preset_leaves_out_what_gymnasium_cannot_do() -> None:
+    """Its environments count their own steps; other tasks and explicit requests keep the value."""
+    tasks = WithScripts(TASKS)
+    words = ["task=gym:CartPole-v1", "preset=rsl_rl", "num_envs=8"]
+    result = compose(words, tasks, ENGINES, CFG)
+    assert result.config.train.init_at_random_ep_len is False
+    assert result.config.train.clip_gradients == "per_network"
+    assert any("init_at_random_ep_len" in note for note in result.notes)
+    assert composed("preset=rsl_rl", "num_envs=64").config.train.init_at_random_ep_len is True
+    asked = compose([*words, "train.init_at_random_ep_len=True"], tasks, ENGINES, CFG)
+    assert asked.config.train.init_at_random_ep_len is True
 
 
 def test_playing_uses_few_environments() -> None:

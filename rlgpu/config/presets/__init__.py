@@ -9,6 +9,8 @@ from rlgpu.config.reading import read_file
 from rlgpu.config.schema import Preset
 from rlgpu.errors import UsageError, nearest, shown
 
+NOT_FOR_GYM = {"init_at_random_ep_len": "Gymnasium's environments count their own steps"}
+"""Keys that a preset does not set for environments of Gymnasium, and why."""
 _FOLDER = Path(__file__).parent
 
 
