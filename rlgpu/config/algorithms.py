@@ -11,12 +11,12 @@ from rlgpu.errors import UsageError
 _NOT_BY_DQN = (
     "num_epochs", "num_minibatches", "minibatch_order", "gae_lambda", "time_limit_bootstrap",
     "clip_ratio", "value_loss_coef", "clip_value", "entropy_coef", "bounds_loss_coef",
-    "critic_learning_rate", "max_learning_rate", "adaptive_kl", "adapt_from_start", "kl_estimate",
-    "kl_reference", "target_kl", "kl_backoff", "clip_gradients", "statistics_update",
-    "normalize_values", "normalize_advantages", "separate", "critic_hidden_sizes", "memory",
-    "memory_size", "memory_layers", "sequence_length", "action_distribution",
-    "state_dependent_std", "weight_init", "initial_log_std", "min_log_std", "max_log_std",
-    "curiosity", "symmetry", "distillation",
+    "critic_learning_rate", "max_learning_rate", "adaptive_kl", "adapt_when", "adapt_from_start",
+    "kl_estimate", "kl_reference", "target_kl", "kl_backoff", "clip_gradients",
+    "statistics_update", "normalize_values", "normalize_advantages", "separate",
+    "critic_hidden_sizes", "memory", "memory_size", "memory_layers", "sequence_length",
+    "action_distribution", "state_dependent_std", "weight_init", "initial_log_std", "min_log_std",
+    "max_log_std", "curiosity", "symmetry", "distillation",
 )  # fmt: skip
 _SHOWN = 4
 _UNUSED: dict[Algorithm, tuple[str, ...]] = {"PPO": ("dqn",), "DQN": _NOT_BY_DQN}

@@ -28,8 +28,8 @@ FolderName = Annotated[
 Algorithm = Literal["PPO", "DQN"]
 
 Preset = Literal[
-    "none", "isaacgym", "rl_games", "rsl_rl", "skrl", "cleanrl", "stable", "aggressive",
-    "conservative", "atari",
+    "none", "isaacgym", "rl_games", "rsl_rl", "rsl_rl_3", "skrl", "cleanrl", "stable",
+    "aggressive", "conservative", "atari",
 ]  # fmt: skip
 """Files of ``rlgpu/config/presets``."""
 
@@ -153,8 +153,14 @@ class TrainConfig:
     """Upper limit of the adaptive schedule."""
     schedule: Literal["linear", "adaptive", "constant"] = "linear"
     """How the learning rate changes; ``adaptive`` follows ``adaptive_kl``."""
+    linear_end: Literal["last", "after_last"] = "last"
+    """The iteration at which the linear schedule reaches ``min_learning_rate``: the last one, or
+    the one that would follow it (CleanRL)."""
     adaptive_kl: Positive = 0.008
     """Target KL of the adaptive schedule."""
+    adapt_when: Literal["after_step", "before_step", "after_epoch"] = "after_step"
+    """When the adaptive schedule looks at the KL: of each minibatch after its step (rl_games) or
+    before it (rsl_rl), or the mean of an epoch's minibatches at its end (skrl)."""
     adapt_from_start: bool = False
     """Whether the adaptive schedule also looks at an iteration's first minibatch, which no step has
     preceded (rl_games)."""
@@ -177,9 +183,9 @@ class TrainConfig:
     """Adam's epsilon."""
     normalize_observations: bool = True
     """Whether observations are normalised by running statistics."""
-    statistics_update: Literal["after", "before"] = "after"
+    statistics_update: Literal["after", "before", "first_epoch"] = "after"
     """When a rollout's observations enter the statistics: after its training, so that training sees
-    what acting saw, or before (rl_games)."""
+    what acting saw; before (rl_games); or minibatch by minibatch in the first epoch (skrl)."""
     normalize_values: bool = True
     """Whether values and returns are normalised by running statistics of the returns."""
     normalize_advantages: Literal["global", "minibatch", "none"] = "global"

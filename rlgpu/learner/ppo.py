@@ -19,7 +19,7 @@ from rlgpu.learner.filler_rows import explained_variance, without_fillers
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options import Fillers, Mirror, Teacher, make_options
-from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, check_kl
+from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, adapt, check_kl
 from rlgpu.learner.recurrence import RecurrentStorage
 from rlgpu.learner.schedules import anneal, back_off
 from rlgpu.learner.storage import Minibatch, RolloutStorage
@@ -97,7 +97,8 @@ class Ppo:
         self.options = make_options(
             config, self.network, self.observation_normalizer, kernels, precision,
             space=observation_space, mirror=mirror, teacher=teacher, seed=seed,
-            fillers=Fillers(config) if fillers else None,
+            fillers=Fillers(config) if fillers else None, num_minibatches=num_minibatches,
+            stop=self.progress.stop,
         )  # fmt: skip
 
     def new_storage(self, num_envs: int) -> RolloutStorage:
@@ -283,11 +284,17 @@ class Ppo:
             option.step(minibatch, self.progress.stop)
         with torch.no_grad():
             self._check_kl(self.progress, metrics, self.config)
+            ends_epoch = index == self.num_minibatches - 1
+            if self.config.schedule == "adaptive" and self.config.adapt_when == "before_step":
+                adapt(
+                    self.progress, metrics, self.learning_rate, self.config, ends_epoch=ends_epoch
+                )
             grad_norm = self.optimizer.step(self.learning_rate, self.progress.stop)
             log_std = self.distribution.log_std.detach()
             self._account(
-                self.progress, metrics, grad_norm, self.learning_rate, log_std, self.config
-            )
+                self.progress, metrics, grad_norm, self.learning_rate, log_std, self.config,
+                ends_epoch=ends_epoch,
+            )  # fmt: skip
 
     def _backward(self, minibatch: Minibatch, index: int = 0) -> Tensor:
         """Writes the gradients of the minibatch to ``flat.grads`` and returns its metrics."""

@@ -34,12 +34,14 @@ class UpdateProgress(NamedTuple):
     """KL(old || new) of the last minibatch evaluated, shape []."""
     grad_norm: Tensor
     """Gradient norm of the last step taken, shape []."""
+    epoch_kl: Tensor
+    """Sum of the KLs of the running epoch's minibatches, and their number, shape [2]."""
 
     @classmethod
     def fresh(cls, device: torch.device) -> UpdateProgress:
         """Returns the progress of an update that has not begun."""
         flags = [torch.zeros((), dtype=torch.bool, device=device) for _ in range(2)]
-        zeros = [torch.zeros(shape, device=device) for shape in ((), (len(METRICS),), (), ())]
+        zeros = [torch.zeros(shape, device=device) for shape in ((), (len(METRICS),), (), (), (2,))]
         return cls(*flags, *zeros)
 
     def reset(self) -> None:
@@ -62,6 +64,48 @@ def check_kl(progress: UpdateProgress, metrics: Tensor, config: TrainConfig) -> 
         progress.stop.logical_or_(metrics[APPROX_KL] > KL_STOP_FACTOR * config.target_kl)
 
 
+def adapt(
+    progress: UpdateProgress,
+    metrics: Tensor,
+    learning_rate: Tensor,
+    config: TrainConfig,
+    *,
+    ends_epoch: bool,
+) -> None:
+    """Adapts the learning rate to a minibatch's KL, or at the end of an epoch to the mean KL.
+
+    Minibatches after the stop have no effect. The minibatch that set the flag takes no step, but it
+    does lower the rate, since it shows that the rate is too high; it also ends its epoch.
+    Minibatches before the first step do not adapt it: the policy has not changed, so their KL is 0
+    (``adapt_from_start`` has them adapt it nevertheless).
+
+    Args:
+        progress: Progress of the update.
+        metrics: The minibatch's metrics, shape [6].
+        learning_rate: Overwritten, shape [].
+        config: Contains the schedule.
+        ends_epoch: Whether the minibatch is the last of its epoch.
+    """
+    due, approx_kl = ~progress.stopped_before, metrics[APPROX_KL]
+    if config.adapt_when == "after_epoch":
+        one = torch.stack((approx_kl, torch.ones_like(approx_kl)))
+        progress.epoch_kl.add_(torch.where(due, one, 0.0))
+        approx_kl = progress.epoch_kl[0] / progress.epoch_kl[1].clamp(min=1.0)
+        if not ends_epoch:
+            due = due & progress.stop
+    elif not config.adapt_from_start:
+        due = due & (progress.steps > 0)
+    adapted = adaptive_learning_rate(
+        learning_rate,
+        approx_kl,
+        config.adaptive_kl,
+        config.min_learning_rate,
+        config.max_learning_rate,
+    )
+    learning_rate.copy_(torch.where(due, adapted, learning_rate))
+    progress.epoch_kl.mul_(~due)
+
+
 def account(
     progress: UpdateProgress,
     metrics: Tensor,
@@ -69,13 +113,12 @@ def account(
     learning_rate: Tensor,
     log_std: Tensor,
     config: TrainConfig,
+    *,
+    ends_epoch: bool = False,
 ) -> None:
     """Adds a minibatch's metrics to the sums, adapts the learning rate and clamps the log-std.
 
-    Minibatches after the stop have no effect. The minibatch that set the flag takes no step, but it
-    does lower an adaptive learning rate, since it shows that the rate is too high. Minibatches
-    before the first step do not adapt it: the policy has not changed, so their KL is 0
-    (``adapt_from_start`` has them adapt it nevertheless).
+    Minibatches after the stop have no effect, and the one that set the flag takes no step.
 
     Args:
         progress: Progress of the update, overwritten.
@@ -84,19 +127,10 @@ def account(
         learning_rate: Overwritten if the schedule is adaptive, shape [].
         log_std: Clamped to its bounds in place, shape [A].
         config: Contains the schedule and the bounds.
+        ends_epoch: Whether the minibatch is the last of its epoch.
     """
-    if config.schedule == "adaptive":
-        adapted = adaptive_learning_rate(
-            learning_rate,
-            metrics[APPROX_KL],
-            config.adaptive_kl,
-            config.min_learning_rate,
-            config.max_learning_rate,
-        )
-        informative = ~progress.stopped_before
-        if not config.adapt_from_start:
-            informative &= progress.steps > 0
-        learning_rate.copy_(torch.where(informative, adapted, learning_rate))
+    if config.schedule == "adaptive" and config.adapt_when != "before_step":
+        adapt(progress, metrics, learning_rate, config, ends_epoch=ends_epoch)
     taken = ~progress.stop & grad_norm.isfinite()
     progress.sums.add_(torch.where(taken, metrics, 0.0))
     progress.steps.add_(taken)

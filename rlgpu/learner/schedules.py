@@ -29,26 +29,29 @@ def anneal(
     """
     if config.schedule == "linear":
         rate = linear_learning_rate(
-            config.learning_rate, config.min_learning_rate, iteration, max_iterations
-        )
+            config.learning_rate, config.min_learning_rate, iteration, max_iterations,
+            end=config.linear_end,
+        )  # fmt: skip
         learning_rate.copy_(rate * share)
 
 
 def linear_learning_rate(
-    initial: float, minimum: float, iteration: Tensor, max_iterations: int
+    initial: float, minimum: float, iteration: Tensor, max_iterations: int, *, end: str = "last"
 ) -> Tensor:
     """Returns a rate that decreases linearly from ``initial`` to ``minimum`` over the run.
 
     Args:
         initial: Rate of iteration 0.
-        minimum: Rate of the last iteration and any later one.
+        minimum: Rate at the end.
         iteration: Iterations completed, shape [].
         max_iterations: Total iterations of the run.
+        end: Whether the end is the ``last`` iteration or the one ``after_last``.
 
     Returns:
         The rate, shape [].
     """
-    remaining = (1.0 - iteration / max(max_iterations - 1, 1)).clamp(min=0.0)
+    span = max_iterations if end == "after_last" else max(max_iterations - 1, 1)
+    remaining = (1.0 - iteration / span).clamp(min=0.0)
     return minimum + (initial - minimum) * remaining
 
 

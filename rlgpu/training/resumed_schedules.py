@@ -34,7 +34,10 @@ def describe_changed_schedules(content: Mapping[str, Any], config: Config) -> li
     if train.schedule == saved["schedule"] == "linear":
         ends = [(train.learning_rate, train.min_learning_rate)] * 3
         ends[0] = (saved["learning_rate"], saved["min_learning_rate"])
-        rates = [linear_learning_rate(*each, *step) for each, step in zip(ends, steps, strict=True)]
+        rates = [
+            linear_learning_rate(*each, *step, end=train.linear_end)
+            for each, step in zip(ends, steps, strict=True)
+        ]
         way = "train.schedule=constant keeps the last rate, train.learning_rate sets another"
         if config.algorithm != "PPO":
             way = "train.learning_rate sets another"

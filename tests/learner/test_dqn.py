@@ -241,6 +241,7 @@ def test_every_setting_that_is_not_refused_changes_training() -> None:
     others = {
         "max_iterations", "save_every", "keep_checkpoints", "init_at_random_ep_len",
         "image_channels", "image_kernels", "image_strides", "image_features", "min_learning_rate",
+        "linear_end",
     }  # fmt: skip
     another = {str: "x", bool: None, float: 0.5, int: 2}
 

@@ -149,6 +149,79 @@ def test_the_first_minibatch_may_adapt_the_learning_rate(at_once) -> None:
     assert rate.item() == pytest.approx(1.5e-3 if at_once else 1e-3)
 
 
+@pytest.mark.parametrize(
+    ("when", "wanted"), [("after_step", [1.0, 1.5, 2.25]), ("before_step", [1.5, 2.25, 2.25])]
+)
+def test_the_rate_may_adapt_before_the_step_it_is_for(when, wanted, monkeypatch) -> None:
+    """Minibatches 2 and 3 with a small KL raise it by 1.5, for them or for those that follow."""
+    ppo = agent(num_minibatches=4, num_epochs=1, schedule="adaptive", learning_rate=1e-3,
+                adaptive_kl=0.01, adapt_when=when, normalize_observations=False)  # fmt: skip
+    kls, rates = iter([0.0, 0.001, 0.001, 0.01]), []
+    backward, step = ppo._backward, ppo.optimizer.step
+
+    def with_kl(*given):
+        metrics = backward(*given)
+        metrics[KL] = next(kls)
+        return metrics
+
+    def recorded(rate, stop):
+        rates.append(rate.item() / 1e-3)
+        return step(rate, stop)
+
+    monkeypatch.setattr(ppo, "_backward", with_kl)
+    monkeypatch.setattr(ppo.optimizer, "step", recorded)
+    ppo.update(filled(ppo))
+    assert rates[1:] == pytest.approx(wanted)
+
+
+def test_the_rate_may_adapt_to_the_mean_kl_of_an_epoch() -> None:
+    """Means of 0.003, 0.03 and 0.01 with a target of 0.01: up, down, unchanged."""
+    config = TrainConfig(schedule="adaptive", adapt_when="after_epoch", adaptive_kl=0.01,
+                         target_kl=0.0)  # fmt: skip
+    progress, rate = UpdateProgress.fresh(CPU), torch.tensor(1e-3)
+    rates = []
+    for kl in (0.0, 0.006, 0.001, 0.059, 0.02, 0.0):
+        metrics = torch.zeros(len(METRICS))
+        metrics[KL] = kl
+        ends = len(rates) % 2 == 1
+        account(progress, metrics, torch.tensor(1.0), rate, torch.zeros(1), config, ends_epoch=ends)
+        rates.append(rate.item() / 1e-3)
+    assert rates == pytest.approx([1.0, 1.5, 1.5, 1.0, 1.0, 1.0])
+
+
+def test_the_linear_rate_may_end_after_the_last_iteration() -> None:
+    """CleanRL's ``1 - (iteration - 1) / num_iterations``: of four iterations the last has 1/4."""
+    rates = []
+    for end in ("after_last", "last"):
+        ppo = agent(schedule="linear", linear_end=end, min_learning_rate=0.0, learning_rate=1e-3)
+        ppo.max_iterations = 4
+        rates.append([ppo.update(filled(ppo)).learning_rate.item() / 1e-3 for _ in range(4)])
+    assert rates[0] == pytest.approx([1.0, 0.75, 0.5, 0.25])
+    assert rates[1] == pytest.approx([1.0, 2 / 3, 1 / 3, 0.0])
+
+
+def test_statistics_may_grow_in_the_first_epoch() -> None:
+    """The first minibatch is normalised by its own mean, the last epoch by that of all rows."""
+    ppo = agent(statistics_update="first_epoch", minibatch_order="contiguous", num_epochs=2)
+    storage, seen = filled(ppo), []
+    backward = ppo._backward
+
+    def recorded(minibatch, index):
+        seen.append(minibatch.rows.normalized_observations.clone())
+        return backward(minibatch, index)
+
+    ppo._backward = recorded
+    ppo.update(storage)
+    rows = storage.observations.flatten(0, 1)
+    half = T * N // 2
+    parts = [(rows[:half], rows[:half]), (rows[half:], rows), (rows[:half], rows),
+             (rows[half:], rows)]  # fmt: skip
+    for found, (raw, known) in zip(seen, parts, strict=True):
+        wanted = (raw - known.mean(0)) / known.std(0, correction=0)
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+    assert ppo.observation_normalizer.count == T * N
+
+
 def test_statistics_may_take_in_a_rollout_before_its_training() -> None:
     """Training then sees other numbers than acting did; each rollout counts once all the same."""
     ppo = agent(statistics_update="before")

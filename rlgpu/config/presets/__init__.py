@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).parent
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """Returns the values of a preset; none of ``none``.
+    """Returns the values of a preset above those of its ``base``; none of ``none``.
 
     Raises:
         UsageError: There is no such preset.
@@ -26,4 +26,8 @@ def read_preset(name: str) -> dict[str, Any]:
             f"preset={shown(name)} is not a preset; allowed: {', '.join(names)}"
             f"{nearest(name, names)}"
         )
-    return {} if name == "none" else read_file(_FOLDER / f"{name}.yaml")
+    if name == "none":
+        return {}
+    values = read_file(_FOLDER / f"{name}.yaml")
+    base = values.pop("base", "none")
+    return {**read_preset(base), **values}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from rlgpu.config import TrainConfig
 from rlgpu.device import derived_seed
@@ -11,6 +12,7 @@ from rlgpu.learner.options.base import Option
 from rlgpu.learner.options.curiosity import Curiosity
 from rlgpu.learner.options.distillation import Distillation, Teacher
 from rlgpu.learner.options.fillers import Fillers
+from rlgpu.learner.options.first_epoch import FirstEpochStatistics
 from rlgpu.learner.options.symmetry import Mirror, Symmetry
 from rlgpu.nn import ActorCritic, RunningNormalizer
 from rlgpu.nn.distributions import Gaussian
@@ -31,6 +33,8 @@ def make_options(
     mirror: Mirror | None,
     teacher: Teacher | None,
     fillers: Option | None,
+    num_minibatches: int,
+    stop: Tensor,
     seed: int,
 ) -> list[Option]:
     """Returns what a configuration adds to PPO.
@@ -45,6 +49,8 @@ def make_options(
         mirror: How the task looks in a mirror, if it says.
         teacher: A trained policy, if one is to be learned from.
         fillers: What leaves out steps that only reset their environment, if there are any.
+        num_minibatches: Minibatches per epoch.
+        stop: Whether the KL has stopped the update, shape [], bool.
         seed: Seed of networks that options have.
 
     Raises:
@@ -60,6 +66,14 @@ def make_options(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(seed, 1))  # not the next run's seed
             options.append(Curiosity(config, space.size, normalizer, kernels, precision, device))
+    if config.statistics_update == "first_epoch":
+        if config.symmetry.augment:
+            raise UsageError(
+                "train.symmetry and train.statistics_update=first_epoch do not go together: add "
+                "train.statistics_update=after"
+            )
+        if normalizer.enabled:
+            options.append(FirstEpochStatistics(normalizer, num_minibatches, stop))
     if config.symmetry.augment:
         if mirror is None:
             raise UsageError("train.symmetry: the task does not say how it looks in a mirror")
