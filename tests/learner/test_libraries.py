@@ -128,3 +128,105 @@ def behave_as_version_3(theirs, actor, critic, monkeypatch) -> None:
     monkeypatch.setattr(
         actor, "get_kl_divergence", lambda *pair: exact(*pair) + 1e-5 * A, raising=False
     )
+
+
+def skrl_models(ours: Ppo):
+    """Returns models of skrl with the layers of a separate actor and critic."""
+    base = pytest.importorskip("skrl.models.torch")
+    box = pytest.importorskip("gymnasium.spaces").Box
+
+    def network(size: int) -> nn.Sequential:
+        return nn.Sequential(nn.Linear(O, 16), nn.ELU(), nn.Linear(16, 8), nn.ELU(),
+                             nn.Linear(8, size))  # fmt: skip
+
+    spaces = {"observation_space": box(-1e9, 1e9, (O,)), "action_space": box(-1e9, 1e9, (A,)),
+              "device": "cpu"}  # fmt: skip
+
+    class Policy(base.GaussianMixin, base.Model):
+        def __init__(self) -> None:
+            base.Model.__init__(self, **spaces)
+            base.GaussianMixin.__init__(self)
+            self.net, self.log_std = network(A), nn.Parameter(torch.zeros(A))
+
+        def compute(self, inputs, role):
+            return self.net(inputs["observations"]), {"log_std": self.log_std}
+
+    class Value(base.DeterministicMixin, base.Model):
+        def __init__(self) -> None:
+            base.Model.__init__(self, **spaces)
+            base.DeterministicMixin.__init__(self)
+            self.net = network(1)
+
+        def compute(self, inputs, role):
+            return self.net(inputs["observations"]), {}
+
+    policy, value = Policy(), Value()
+    copy_layers(ours.network.actor, policy.net)
+    copy_layers(ours.network.critic, value.net)
+    return policy, value
+
+
+@pytest.mark.parametrize("rate", [5e-4, 1e-2])
+def test_an_update_is_skrls(rate, monkeypatch) -> None:
+    """Weights, learning rate and statistics, without what the preset says it does not reproduce."""
+    ppo_module = pytest.importorskip("skrl.agents.torch.ppo")
+    memories = pytest.importorskip("skrl.memories.torch")
+    scaler = pytest.importorskip("skrl.resources.preprocessors.torch").RunningStandardScaler
+    schedulers = pytest.importorskip("skrl.resources.schedulers.torch")
+    ours = agent("skrl", learning_rate=rate, separate=True, normalize_values=False,
+                 clip_value=False)  # fmt: skip
+    ours.observation_normalizer.count.fill_(1.0)  # skrl counts its start as one row
+    storage = filled(ours)
+    storage.truncated.zero_()
+    policy, value = skrl_models(ours)
+    config = read_preset("skrl")
+    theirs = ppo_module.PPO(
+        models={"policy": policy, "value": value},
+        memory=memories.RandomMemory(memory_size=T, num_envs=N, device="cpu"),
+        observation_space=policy.observation_space, action_space=policy.action_space, device="cpu",
+        cfg={
+            "rollouts": T, "learning_epochs": config["num_epochs"],
+            "mini_batches": config["num_minibatches"], "learning_rate": rate,
+            "learning_rate_scheduler": schedulers.KLAdaptiveLR,
+            "learning_rate_scheduler_kwargs": {"kl_threshold": config["adaptive_kl"]},
+            "observation_preprocessor": scaler,
+            "observation_preprocessor_kwargs": {"size": policy.observation_space},
+            "grad_norm_clip": config["max_grad_norm"], "value_clip": 0.0, "value_loss_scale": 1.0,
+            "experiment": {"write_interval": 0, "checkpoint_interval": 0},
+        },
+    )  # fmt: skip
+    theirs.init()
+    for t in range(T):
+        theirs.memory.add_samples(
+            observations=storage.observations[t], states=None, actions=storage.actions[t],
+            rewards=storage.rewards[t][:, None], terminated=storage.terminated[t][:, None],
+            truncated=storage.truncated[t][:, None], log_prob=storage.log_probs[t][:, None],
+            values=storage.values[t][:, None],
+        )  # fmt: skip
+    theirs._current_next_observations = storage.last_observations
+    start = [layer.weight.detach().clone() for layer in linear(ours.network.actor)]
+    drawn, permutation = torch.Generator(), torch.randperm  # the policy samples in between
+    monkeypatch.setattr(torch, "randperm", lambda count, **_: permutation(count, generator=drawn))
+    drawn.manual_seed(0)
+    with monkeypatch.context() as patch:  # population variance, as of ours
+        variance = torch.var
+        patch.setattr(torch, "var", lambda x, dim: variance(x, dim=dim, correction=0))
+        theirs.update(timestep=0, timesteps=1)
+    drawn.manual_seed(0)
+    ours.update(storage)
+    found = theirs.optimizer.param_groups[0]["lr"]
+    assert ours.learning_rate.item() == pytest.approx(found)
+    assert found != rate
+    mean = theirs._observation_preprocessor.running_mean
+    torch.testing.assert_close(ours.observation_normalizer.mean, mean, rtol=1e-5, atol=1e-6)
+    assert_same_layers(ours.network.actor, policy.net, start)
+
+
+@pytest.mark.parametrize("preset", ["cleanrl", "atari"])
+def test_the_last_iteration_has_cleanrls_rate(preset) -> None:
+    """``frac = 1.0 - (iteration - 1.0) / num_iterations``, iterations from 1: 1/10 in the last."""
+    ours = agent(preset, num_minibatches=4, num_epochs=1, kl_backoff=1.0)
+    rates = []
+    for _ in range(10):
+        rates.append(ours.update(filled(ours)).learning_rate.item() / ours.config.learning_rate)
+    assert rates == pytest.approx([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
