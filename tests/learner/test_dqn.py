@@ -98,19 +98,30 @@ def test_the_oldest_steps_are_written_over() -> None:
     assert found.next_observations[::N, 0].tolist() == [6.5, 7.5, 8.5, 9.5, 10.5, 11.5]
 
 
-@pytest.mark.parametrize("double", [False, True])
-def test_targets_are_those_of_the_formula(double) -> None:
-    """The online network chooses and the target network values, or the latter does both."""
-    ours = agent(double=double, normalize_observations=False)
-    ours._target_flat.params.normal_()
+@pytest.mark.parametrize(("double", "wanted"), [(False, 9.0), (True, 5.0)])
+def test_targets_follow_the_values_of_what_comes_next(double, wanted) -> None:
+    """Reward 4, discount 0.5: the target network's values are 2, 10 and 6, the online one's best 0.
+
+    4 + 0.5 * 10 by the target network's choice, 4 + 0.5 * 2 by the online one's; after a failure
+    4 alone.
+    """
+    ours = agent(double=double, normalize_observations=False, gamma=0.5)
+    for flat in (ours.flat.params, ours._target_flat.params):
+        flat.zero_()
+    with torch.no_grad():  # without weights the values are the last layer's biases
+        ours.network.tower.layers.linear[-1].bias.copy_(torch.tensor([3.0, 1.0, 2.0]))
+        ours.target.tower.layers.linear[-1].bias.copy_(torch.tensor([2.0, 10.0, 6.0]))
     storage = rollout(0, {(2, 1): "terminated"})
+    storage.rewards.fill_(4.0)
     replay = Replay(storage, 8)
     replay.add(storage, storage.rewards)
     batch, _ = all_of(replay, 1)
-    values = ours.target(batch.next_observations)
-    chosen = (ours.network if double else ours.target)(batch.next_observations).argmax(-1)
-    best = values[torch.arange(len(values)), chosen]
-    torch.testing.assert_close(ours._targets(batch), batch.rewards + batch.discounts * best)
+    batch = batch._replace(discounts=torch.where(batch.discounts > 0, 0.5, 0.0))
+    found = ours._targets(batch).view(T, N)
+    failed = torch.zeros(T, N, dtype=torch.bool)
+    failed[2, 1] = True
+    assert found[failed].tolist() == [4.0]
+    assert found[~failed].tolist() == [wanted] * (T * N - 1)
 
 
 def test_exploration_falls_and_its_choices_are_even() -> None:
@@ -194,15 +205,33 @@ def test_it_learns_which_choice_pays(dueling) -> None:
     assert metrics.explained_variance > 0.5
 
 
-def test_a_saved_agent_plays_and_trains_on(tmp_path) -> None:
-    """All but the replay buffer is restored."""
-    ours, other = agent(), agent(learning_rate=1e-4)
-    storage = ours.new_storage(N)
+def test_a_saved_agent_plays_and_trains_on() -> None:
+    """The same choices, and the same weights after more training from an empty replay."""
+    ours, other = agent(learning_rate=1e-2), agent(learning_rate=1e-2)
+    other.flat.params.normal_(generator=torch.Generator().manual_seed(7))
+    other._target_flat.params.normal_()
+    storage = experienced(ours, 0)
     ours.update(storage)
     other.load_state_dict(ours.state_dict())
+    x = torch.randn(200, 2, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(ours.act_deterministic(x)[0], other.act_deterministic(x)[0])
+    before = ours.flat.params.clone()
+    for each in (ours, other):  # both with an empty replay, as after resuming
+        each.update(experienced(each, 1))
+    assert not torch.equal(ours.flat.params, before)
     assert torch.equal(other.flat.params, ours.flat.params)
     assert torch.equal(other._target_flat.params, ours._target_flat.params)
-    assert other.iteration == 1
+    assert other.iteration == 2
+
+
+def experienced(ours: Dqn, seed: int) -> RolloutStorage:
+    """A rollout of the agent's own choices into an empty replay."""
+    storage, g = ours.new_storage(N), torch.Generator().manual_seed(seed)
+    for t in range(T):
+        storage.observations[t] = torch.randn(N, 2, generator=g)
+        storage.final_observations[t] = torch.randn(N, 2, generator=g)
+        storage.rewards[t] = ours.act(storage, t)[:, 0]
+    return storage
 
 
 def test_weights_alone_include_those_that_targets_come_from() -> None:
