@@ -148,10 +148,26 @@ def test_a_separate_critic_has_its_own_learning_rate(clip) -> None:
 
 
 def test_an_asymmetric_critic_trains() -> None:
-    """Privileged columns reach the critic alone, and the update takes its steps."""
-    ppo = agent(memory="none", space=numbers(O, privileged=2))
+    """Privileged columns change the values and the critic's weights, never the actions'.
+
+    The return is what the privileged columns say, which no other column knows.
+    """
+    ppo = agent(memory="none", space=numbers(O, privileged=2), num_minibatches=1, num_epochs=20,
+                learning_rate=1e-2, schedule="constant", gamma=0.0, hidden_sizes=[32])  # fmt: skip
     storage = ppo.new_storage(N)
-    fill(ppo, storage, 0)
-    metrics = ppo.update(storage)
-    assert metrics.epochs.item() == 2
+    width, actor_inputs = storage.observations.shape[-1], []
+    for seed in range(10):
+        g = torch.Generator().manual_seed(seed)
+        for t in range(T):
+            storage.observations[t] = torch.randn(N, width, generator=g)
+            ppo.act(storage, t)
+            storage.rewards[t] = 5.0 * storage.observations[t, :, -1]
+        actor_inputs.append(storage.observations[0].clone())
+        metrics = ppo.update(storage)
     assert metrics.nonfinite_steps.item() == 0
+    assert metrics.explained_variance > 0.8
+    shown = actor_inputs[0].clone()
+    shown[:, -2:] += 3.0
+    with torch.no_grad():
+        assert torch.equal(ppo.outputs(shown), ppo.outputs(actor_inputs[0]))
+        assert (ppo._value(shown) - ppo._value(actor_inputs[0])).abs().mean() > 1.0
