@@ -88,11 +88,12 @@ def adapt(
     """
     due, approx_kl = ~progress.stopped_before, metrics[APPROX_KL]
     if config.adapt_when == "after_epoch":
-        one = torch.stack((approx_kl, torch.ones_like(approx_kl)))
-        progress.epoch_kl.add_(torch.where(due, one, 0.0))
-        approx_kl = progress.epoch_kl[0] / progress.epoch_kl[1].clamp(min=1.0)
+        counted = torch.stack((approx_kl, torch.ones_like(approx_kl)))
+        total = progress.epoch_kl + torch.where(due, counted, 0.0)
+        approx_kl = total[0] / total[1].clamp(min=1.0)
         if not ends_epoch:
             due = due & progress.stop
+        progress.epoch_kl.copy_(torch.where(due, 0.0, total))
     elif not config.adapt_from_start:
         due = due & (progress.steps > 0)
     adapted = adaptive_learning_rate(
@@ -103,7 +104,6 @@ def adapt(
         config.max_learning_rate,
     )
     learning_rate.copy_(torch.where(due, adapted, learning_rate))
-    progress.epoch_kl.mul_(~due)
 
 
 def account(
