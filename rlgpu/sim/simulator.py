@@ -204,9 +204,6 @@ class Simulator(Protocol):
     def set_parameters(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
         """Gives some environments new values of parameters, quickly enough for every reset.
 
-        Unlike ``set_parameter``, it leaves constants that an engine derives from masses as they
-        are: how soft contacts and limits are in proportion to inverse inertias.
-
         Args:
             values: Values of these environments by name, R rows of ``parameters``' shapes.
             rows: The environments, all of them or shape [R], int64.

@@ -16,18 +16,23 @@ ASSETS = Path(__file__).parents[2] / "tasks" / "assets"
 BALLS = """
 <mujoco><worldbody>
   <body pos="0 0 1"><joint type="ball"/><geom size=".1" pos=".2 0 0"/>
-    <body pos="0 .3 0"><joint axis="0 0 1"/><geom type="box" size=".1 .2 .3"/>
+    <body pos="0 .3 0"><joint name="turn" axis="0 0 1"/><geom type="box" size=".1 .2 .3"/>
       <body><geom size=".05" pos="0 0 .4"/></body></body></body>
-  <body><joint type="slide" armature="1"/><geom size=".1"/></body>
-  <body><geom size=".1"/></body>
-</worldbody></mujoco>
+  <body><joint name="slide" type="slide" armature="1"/><geom size=".1"/></body>
+  <body pos="2 0 0"><freejoint/><geom size=".1" pos=".1 0 0"/><site name="end"/></body>
+  <body><geom size=".1"/></body><site name="hook"/>
+</worldbody><tendon>
+  <fixed armature="0.3"><joint joint="turn" coef="2"/><joint joint="slide" coef="-1"/></fixed>
+  <spatial><site site="hook"/><site site="end"/></spatial>
+</tendon></mujoco>
 """
+DERIVED = ("body_invweight0", "dof_invweight0", "tendon_invweight0", "body_subtreemass")
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("asset", ["balls", "ant", "cartpole", "g1", "franka_cube_stack"])
 def test_they_equal_what_mujoco_derives(asset) -> None:
-    """Free, ball, hinge and slide joints, welded and fixed bodies; four worlds of other masses."""
+    """All kinds of joints and tendons, welded and fixed bodies; four worlds of other masses."""
     model = (
         mujoco.MjModel.from_xml_string(BALLS)
         if asset == "balls"
@@ -46,7 +51,7 @@ def test_they_equal_what_mujoco_derives(asset) -> None:
     batch = Batch(model, 4, 1)
     for name, values in fields.items():
         batch.expand(name)[:] = values.numpy()
-    wanted = {name: batch.expand(name) for name in ("body_invweight0", "dof_invweight0")}
+    wanted = {name: batch.expand(name) for name in DERIVED if getattr(model, name).size}
     batch.set_const()
     found = InverseWeights(model, CPU).of(fields)
     for name, values in wanted.items():

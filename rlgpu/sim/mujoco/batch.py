@@ -30,6 +30,7 @@ _BAD_STATE = [
 _FULL = [int(mujoco.mjtWarning.mjWARN_CONTACTFULL), int(mujoco.mjtWarning.mjWARN_CNSTRFULL)]
 _POSES = mujoco.mjtStage.mjSTAGE_VEL
 _NOTHING = mujoco.mjtStage.mjSTAGE_NONE
+_ALL = slice(None)
 
 
 class BatchWorlds:
@@ -141,13 +142,10 @@ class BatchWorlds:
         self._qpos[rows], self._qvel[rows] = qpos, qvel
         self._warm_start[rows] = 0.0
 
-    def fields_written(self, names: Collection[str]) -> None:
+    def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
         """Recomputes the constants that MuJoCo derives from model fields."""
         if DERIVING_FIELDS & set(names):
-            self._batch.set_const()
-
-    def rows_written(self, rows: slice | Tensor) -> None:
-        """Does nothing: MuJoCo reads the fields themselves."""
+            self._batch.set_const(None if isinstance(rows, slice) else rows.numpy())
 
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that does nothing: this engine is not capturable."""

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from rlgpu.sim.mujoco.layout import Layout
-from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds
+from rlgpu.sim.mujoco.worlds import Worlds
 from rlgpu.sim.simulator import checked_parameter
 
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -55,8 +55,6 @@ class Parameters:
             for field in ("body_mass", "body_inertia")
             if field in self._fields
         }
-        # Fields as they were when the engine last derived constants from them.
-        self._derived_from = self._deriving()
         self.values: Mapping[str, Tensor] = {name: self._read(name) for name in names}
         """Current values by name, as ``Simulator.parameters`` describes them."""
 
@@ -69,16 +67,9 @@ class Parameters:
         self._write(name, checked_parameter(name, values, self.values).copy_(values), slice(None))
         self.values[name].copy_(self._read(name))  # as precisely as the engine has them
         self._worlds.fields_written(_FIELDS[name])
-        if DERIVING_FIELDS & set(_FIELDS[name]):
-            self._derived_from = self._deriving()
-
-    def _deriving(self) -> dict[str, Tensor]:
-        """Returns copies of the fields that constants are derived from."""
-        names = DERIVING_FIELDS & set(self._fields)
-        return {name: self._fields[name].clone() for name in sorted(names)}
 
     def write_rows(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
-        """Gives some worlds new values, without what is derived from them.
+        """Gives some worlds new values.
 
         Args:
             values: Values by name, R rows of each.
@@ -87,7 +78,7 @@ class Parameters:
         for name, new in values.items():
             self.values[name][rows] = new
             self._write(name, new, rows)
-        self._worlds.rows_written(rows)
+        self._worlds.fields_written(fields_of(values), rows)
 
     def _write(self, name: str, values: Tensor, rows: slice | Tensor) -> None:
         """Writes values into rows of the model's fields."""
@@ -152,20 +143,14 @@ class Parameters:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns the model fields behind the parameters, in the engine's own precision."""
-        fields = {f"field.{name}": field.clone() for name, field in self._fields.items()}
-        before = {f"derived_from.{name}": x.clone() for name, x in self._derived_from.items()}
-        return fields | before
+        return {f"field.{name}": field.clone() for name, field in self._fields.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned, bit for bit."""
         if not self._fields:
             return
-        for name, before in self._derived_from.items():
-            before.copy_(state[f"derived_from.{name}"])
-            self._fields[name].copy_(before)
-        self._worlds.fields_written(self._fields.keys())
         for name, field in self._fields.items():
             field.copy_(state[f"field.{name}"])
-        self._worlds.rows_written(slice(None))
+        self._worlds.fields_written(self._fields.keys())
         for name, values in self.values.items():
             values.copy_(self._read(name))

@@ -24,6 +24,8 @@ import warp as wp
 from torch import Tensor
 
 from rlgpu.sim.mujoco.contacts import bounds
+from rlgpu.sim.mujoco.fused.inverse_weights import DERIVED_FROM, InverseWeights
+from rlgpu.sim.mujoco.fused.parameters import model_field
 from rlgpu.sim.mujoco.warp_contacts import ContactSums
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
 from rlgpu.sim.mujoco.wrenches import WrenchReader
@@ -35,7 +37,11 @@ _LEFT_OUT = mjw.OverflowType.ALL & ~mjw.OverflowType.ITERATIONS & ~mjw.OverflowT
 _MAX_CONTACTS = 64
 """Default contact budget per world if the geometry allows more."""
 # Fields that MuJoCo derives from masses and inertias also need one row per world.
-_DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "tendon_invweight0")
+_DERIVED = (
+    "body_subtreemass", "body_invweight0", "dof_invweight0", "tendon_invweight0", "tendon_length0",
+    "actuator_acc0",
+)  # fmt: skip
+_ALL = slice(None)
 _STATE = (
     "qpos", "qvel", "act", "ctrl", "qacc_warmstart", "qfrc_applied", "xfrc_applied", "mocap_pos",
     "mocap_quat", "time",
@@ -90,6 +96,8 @@ class WarpWorlds:
             self._d = mjw.make_data(model, num_worlds, nconmax=nconmax, njmax=njmax)
             wp.synchronize_device()
         self._field_names = set(fields)
+        self._shared: dict[str, Tensor] = {}
+        self._inverse_weights = self._bind_inverse_weights()
         self._arrays: dict[str, Tensor] = {}
         self._contacts: ContactSums | None = None
         self._wrench_reader: WrenchReader | None = None
@@ -102,6 +110,14 @@ class WarpWorlds:
         self._joined: list[Any] = []  # Warp's captures, whose memory torch's graphs use
         self._graphs: dict[int, Any] = {}
         self._start_over()
+
+    def _bind_inverse_weights(self) -> InverseWeights | None:
+        """Returns what derives constants where only masses and armatures differ, else None."""
+        varying = DERIVING_FIELDS & self._field_names
+        if not varying or not varying <= DERIVED_FROM:
+            return None
+        self._shared = {n: model_field(self.model, n).to(self.device) for n in DERIVED_FROM}
+        return InverseWeights(self.model, self.device)
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
@@ -204,9 +220,12 @@ class WarpWorlds:
         with self._on_torch_stream(), wp.ScopedDevice(self._wp_device):
             self._kinematics()
 
-    def fields_written(self, names: Collection[str]) -> None:
+    def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
         """Recomputes the constants that MuJoCo derives from model fields."""
         if not DERIVING_FIELDS & set(names):
+            return
+        if self._inverse_weights is not None:
+            self._derive(self._inverse_weights, rows)
             return
         with self._on_torch_stream(), wp.ScopedDevice(self._wp_device):
             mjw.set_const(self._m, self._d, restore=False)
@@ -214,8 +233,12 @@ class WarpWorlds:
                 # set_const frees its temporaries without waiting for torch's streams.
                 wp.synchronize_device()
 
-    def rows_written(self, rows: slice | Tensor) -> None:
-        """Does nothing: MuJoCo Warp reads the fields themselves."""
+    def _derive(self, weights: InverseWeights, rows: slice | Tensor) -> None:
+        """Brings constants up to date at every reset: MuJoCo Warp's own way takes far longer."""
+        own = {name: self.field(name)[rows].double() for name in DERIVED_FROM & self._field_names}
+        for name, values in weights.of(self._shared | own).items():
+            field: Tensor = wp.to_torch(getattr(self._m, name))
+            field[rows] = values.float()
 
     @contextmanager
     def capturing(self) -> Iterator[None]:

@@ -15,8 +15,11 @@ import mujoco
 import torch
 from torch import Tensor
 
-DERIVING_FIELDS = frozenset({"body_mass", "body_inertia", "body_ipos", "dof_armature"})
-"""Model fields from which MuJoCo derives constants of the model."""
+DERIVING_FIELDS = frozenset(mujoco.MjModel._setconst_inputs)
+"""Model fields from which MuJoCo derives constants of the model, such as the masses of subtrees."""
+
+
+_ALL = slice(None)
 
 
 class Worlds(Protocol):
@@ -118,18 +121,12 @@ class Worlds(Protocol):
             qvel: Their velocities, shape [R, nv].
         """
 
-    def fields_written(self, names: Collection[str]) -> None:
-        """Brings what is derived from model fields up to date; call it after writing to them.
+    def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
+        """Takes up what was written to model fields, with all that MuJoCo derives from them.
 
         Args:
             names: The fields that were written.
-        """
-
-    def rows_written(self, rows: slice | Tensor) -> None:
-        """Takes up what was written to fields of some worlds, without what is derived from it.
-
-        Args:
-            rows: The worlds.
+            rows: The worlds, all of them or shape [R], int64. Engines may update more.
         """
 
     def capturing(self) -> AbstractContextManager[None]:

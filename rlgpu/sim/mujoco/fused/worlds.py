@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
 from typing import Any
 
 import mujoco
@@ -31,6 +30,7 @@ from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
 _VERSION = mujoco.__version__
 _SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied")
 _DERIVED_FIELDS = ("body_invweight0", "dof_invweight0")
+_ALL = slice(None)
 
 
 class FusedWorlds:
@@ -79,10 +79,8 @@ class FusedWorlds:
         self._threads, self._lanes = num_threads or num_usable_cores(), lanes
         self._tables = Tables(model)
         self._packed: PhysicsModel = self._tables.pack(device=self.device)
-        self._fields = {
-            name: field.expand(num_worlds, *field.shape[1:]).to(self.device, copy=True)
-            for name, field in ((name, model_field(model, name)) for name in fields)
-        }
+        self._fields = {name: self._own_field(name) for name in fields}
+        self._deriving = DERIVING_FIELDS & set(fields)
 
         def zeros(*shape: int) -> Tensor:
             return torch.zeros(num_worlds, *shape, device=self.device)
@@ -102,11 +100,30 @@ class FusedWorlds:
             "ctrl": zeros(model.nu),
         }
         self._outputs = PhysicsOutputs()
-        self._derived: dict[str, Tensor] = {}
+        self._derived = self._bind_derived()
+        self._inverse_weights = InverseWeights(model, self.device) if self._deriving else None
         self._shared = {name: model_field(model, name).to(self.device) for name in PARAMETER_FIELDS}
         if fields:
             self.fields_written(fields)
         self.forward()  # refuses a number of lanes that this device lacks
+
+    def _own_field(self, name: str) -> Tensor:
+        """Returns a row of a model field for each world, shape [N, ...], float64."""
+        field = model_field(self.model, name)
+        return field.expand(self.num_worlds, *field.shape[1:]).to(self.device, copy=True)
+
+    def _bind_derived(self) -> dict[str, Tensor]:
+        """Returns live tensors of the constants that MuJoCo derives from fields that differ."""
+        if not self._deriving:
+            return {}
+        if not host_may_read(self.device):
+            return {name: self._own_field(name) for name in _DERIVED_FIELDS}
+        # MuJoCo itself derives them, in memory that it shares with us.
+        self._batch = Batch(self.model, self.num_worlds, self._threads)
+        for name in self._deriving:
+            shared = torch.from_numpy(self._batch.expand(name))
+            self._fields[name] = shared.copy_(self._fields[name])
+        return {name: torch.from_numpy(self._batch.expand(name)) for name in _DERIVED_FIELDS}
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
@@ -172,23 +189,18 @@ class FusedWorlds:
         """Gives worlds a state without history."""
         self._state.qpos[rows], self._state.qvel[rows], self._state.qacc[rows] = qpos, qvel, 0.0
 
-    def fields_written(self, names: Collection[str]) -> None:
+    def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
         """Packs the model fields into rows of parameters, with the constants derived from them."""
-        if DERIVING_FIELDS & set(names):
-            self._derived = self._derived_fields()
-        if self._packed.parameters.dim() == 3:
-            self.rows_written(slice(None))
-        else:
-            blocks = in_blocks(self._rows(slice(None)))
-            self._packed = self._packed._replace(parameters=blocks)
-
-    def rows_written(self, rows: slice | Tensor) -> None:
-        """Packs some worlds' fields into their parameters."""
+        if self._deriving & set(names):
+            self._derive(rows)
+        parameters = self._packed.parameters
+        if parameters.dim() == 2:
+            self._packed = self._packed._replace(parameters=in_blocks(self._rows(_ALL)))
         # In place: a CUDA graph reads them at this address.
-        if isinstance(rows, Tensor):
-            write_blocks(self._packed.parameters, rows, self._rows(rows))
+        elif isinstance(rows, Tensor):
+            write_blocks(parameters, rows, self._rows(rows))
         else:
-            self._packed.parameters.copy_(in_blocks(self._rows(rows)))
+            parameters.copy_(in_blocks(self._rows(rows)))
 
     def _rows(self, rows: slice | Tensor) -> Tensor:
         """Returns rows of parameters for some worlds, float32."""
@@ -198,20 +210,15 @@ class FusedWorlds:
         found = self._tables.parameters.rows(fields).float()
         return found.expand(self.num_worlds, -1) if isinstance(rows, slice) else found
 
-    def _derived_fields(self) -> dict[str, Tensor]:
-        """Returns the constants that MuJoCo derives from masses and armatures, for every world."""
-        if not host_may_read(self.device):
-            return self._inverse_weights.of(self._shared | self._fields)
-        batch = Batch(self.model, self.num_worlds, self._threads)
-        for name in DERIVING_FIELDS & set(self._fields):
-            batch.expand(name)[:] = self._fields[name].numpy()
-        derived = {name: batch.expand(name) for name in _DERIVED_FIELDS}
-        batch.set_const()
-        return {name: torch.from_numpy(values.copy()) for name, values in derived.items()}
-
-    @cached_property
-    def _inverse_weights(self) -> InverseWeights:
-        return InverseWeights(self.model, self.device)
+    def _derive(self, rows: slice | Tensor) -> None:
+        """Brings the constants that MuJoCo derives from masses and armatures up to date."""
+        if host_may_read(self.device) and not torch.compiler.is_compiling():
+            self._batch.set_const(None if isinstance(rows, slice) else rows.numpy())
+            return
+        assert self._inverse_weights is not None
+        found = self._inverse_weights.of(self._shared | self._fields)
+        for name in _DERIVED_FIELDS:
+            self._derived[name].copy_(found[name])
 
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that does nothing: launches join a capture of torch's by themselves."""
@@ -236,3 +243,6 @@ class FusedWorlds:
     def close(self) -> None:
         """Frees the engine's memory."""
         self._arrays.clear()
+        self._fields.clear()
+        self._derived.clear()
+        self.__dict__.pop("_batch", None)  # closing twice is allowed
