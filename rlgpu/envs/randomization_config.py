@@ -38,7 +38,11 @@ class Noise(Spread):
 
 @dataclass(frozen=True)
 class Varied(Spread):
-    """A physical parameter that is drawn at resets."""
+    """A physical parameter that is drawn at resets.
+
+    A range that takes a mass to zero, or a friction, damping, armature or gain below zero, is
+    refused. Gaussian numbers that do so are clamped: to 1 % of the mass, else to zero.
+    """
 
     setup_only: bool = False
     """Whether it is drawn only once, before the first episode."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rlgpu.envs.randomization_config import Noise, Randomization, Spread, Varied
 from rlgpu.errors import UsageError
-from rlgpu.sim import Simulator
+from rlgpu.sim import SIGNED_PARAMETERS, Simulator
 
 PARAMETER_OF: Mapping[str, str] = {
     "gravity": "gravity",
@@ -27,6 +27,8 @@ PARAMETER_OF: Mapping[str, str] = {
     "armature": "joint_armature",
 }
 """The simulator's parameter behind each that can vary."""
+_LEAST_MASS = 0.01
+"""Share of a body's mass that a Gaussian number leaves at least."""
 
 
 def varied(settings: Randomization) -> dict[str, Varied]:
@@ -67,7 +69,8 @@ class VariedParameters:
             sim: Its scene lets the parameters vary.
 
         Raises:
-            UsageError: A body or joint has an unknown name.
+            UsageError: A body or joint has an unknown name, or a range takes a mass or another
+                parameter below zero.
         """
         self._sim, self._varied = sim, varied(settings)
         self.names = tuple(self._varied)
@@ -81,6 +84,7 @@ class VariedParameters:
         self._drawn_once = self._columns([spread.setup_only for spread in spreads])
         self._is_scheduled = any(spread.schedule != "none" for spread in spreads)
         self._any_drawn_once = any(spread.setup_only for spread in spreads)
+        self._least = self._refuse_negative() if self._varied else None
         # Which number each column takes: its own, or one that all of its parameter's take.
         place: list[int] = []
         drawn: list[Spread] = []
@@ -99,11 +103,15 @@ class VariedParameters:
         parts = zip(values, self._widths, strict=True)
         return self._row(x for value, width in parts for x in [value] * width)
 
+    def _names_of(self, name: str) -> tuple[str, ...]:
+        """Returns the names of the bodies or joints that a parameter belongs to; may be empty."""
+        sim = self._sim
+        names = {"body": sim.body_names, "joint": sim.joint_names, "drive": sim.joint_names}
+        return names.get(name.split("_", maxsplit=1)[0], ())
+
     def _chosen(self, name: str) -> list[bool]:
         """Returns which entries of a parameter vary, as a flat list."""
-        sim, only = self._sim, self._varied[name].only
-        names = {"body": sim.body_names, "joint": sim.joint_names, "drive": sim.joint_names}
-        known = names.get(name.split("_", maxsplit=1)[0], ())
+        only, known = self._varied[name].only, self._names_of(name)
         if unknown := [x for x in only if x not in known]:
             allowed = ", ".join(known) or "none can be chosen here"
             raise UsageError(f"task.randomization: {unknown[0]} is not one of {allowed}")
@@ -111,6 +119,50 @@ class VariedParameters:
         if not only:
             return [True] * width
         return [x in only for x in known for _ in range(width // len(known))]
+
+    def _refuse_negative(self) -> Tensor | None:
+        """Refuses ranges below zero; returns the least values if Gaussian numbers need them, [W].
+
+        Gaussian numbers have no bounds: those below the least value are clamped.
+        """
+        least, is_unbounded = torch.full_like(self._original[0], -math.inf), False
+        widths = zip(self._varied.items(), self._widths, strict=True)
+        start = 0
+        for (name, spread), width in widths:
+            columns = slice(start, start + width)
+            start += width
+            if name in SIGNED_PARAMETERS:
+                continue
+            own = self._original[0, columns]
+            floor = _LEAST_MASS * own if name == "body_mass" else torch.zeros_like(own)
+            least[columns] = floor
+            number = spread.range[0]
+            lowest = own * number if spread.operation == "scaling" else own + number
+            is_low = (lowest < 0.0) | ((lowest <= 0.0) & (floor > 0.0))
+            # A gain of zero may be that of a joint without a drive, where it is ignored.
+            is_ignored = (own == 0.0) & name.startswith("drive_")
+            is_unbounded |= spread.distribution == "gaussian" or bool((is_low & is_ignored).any())
+            if bool((is_low & ~is_ignored & self._is_chosen[columns]).any()):
+                self._refuse(name, spread, own, lowest)
+        return least if is_unbounded else None
+
+    def _refuse(self, name: str, spread: Varied, own: Tensor, lowest: Tensor) -> None:
+        """Names a value that a range takes below zero.
+
+        Raises:
+            UsageError: Always.
+        """
+        key = next(key for key, parameter in PARAMETER_OF.items() if parameter == name)
+        is_chosen = torch.tensor(self._chosen(name), device=lowest.device)
+        entry = int(lowest.where(is_chosen, math.inf).argmin())
+        names = self._names_of(name)
+        whose = f" of {names[entry]}" if len(names) == len(own) else ""
+        wanted = "above zero" if name == "body_mass" else "at least zero"
+        raise UsageError(
+            f"task.randomization.{key}.range={spread.range}: it takes the {name}{whose} from "
+            f"{float(own[entry]):g} to {float(lowest[entry]):g}, which must be {wanted}; use a "
+            f"smaller range, operation=scaling, or only=[...] to choose parts"
+        )
 
     def _read(self, rows: slice | Tensor) -> Tensor:
         """Returns the current values of some environments, shape [R, W]."""
@@ -141,6 +193,8 @@ class VariedParameters:
             numbers = none + share * (numbers - none)
         original = self._original[rows]
         new = torch.where(self._scales, original * numbers, original + numbers)
+        if self._least is not None:
+            new = new.maximum(self._least)
         changes = due[:, None] & self._is_chosen
         if self._any_drawn_once:
             changes = changes & (first[:, None] | ~self._drawn_once)

@@ -20,6 +20,8 @@ PARAMETERS = (
     "gravity",
 )
 """Physical parameters that may differ between environments; see ``Simulator.parameters``."""
+SIGNED_PARAMETERS = ("gravity", "body_com")
+"""Those of them that may be negative."""
 
 
 @dataclass(frozen=True)

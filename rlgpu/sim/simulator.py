@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from rlgpu.sim.scene import Timing
+from rlgpu.device import host_may_read
+from rlgpu.sim.scene import SIGNED_PARAMETERS, Timing
 
 
 class SimState(NamedTuple):
@@ -198,7 +199,7 @@ class Simulator(Protocol):
                 ``position`` drive are ignored.
 
         Raises:
-            ValueError: ``values`` has the wrong shape.
+            ValueError: ``values`` has the wrong shape, or is negative (on a CPU only).
         """
 
     def set_parameters(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
@@ -236,10 +237,12 @@ def checked_parameter(name: str, values: Tensor, current: Mapping[str, Tensor]) 
         current: Current values of all that vary.
 
     Raises:
-        ValueError: The new values do not have the parameter's shape.
+        ValueError: The new values do not have the parameter's shape, or are negative.
     """
     if values.shape != current[name].shape:
         raise ValueError(
             f"parameter {name} has shape {tuple(current[name].shape)}, got {tuple(values.shape)}"
         )
+    if name not in SIGNED_PARAMETERS and host_may_read(values.device) and bool((values < 0).any()):
+        raise ValueError(f"parameter {name} is {float(values.min()):g}; it must be at least zero")
     return current[name]
