@@ -31,6 +31,10 @@ class _Combination(NamedTuple):
     first: Tensor
     last: Tensor
     """Geoms whose friction decides over each pair's, shape [P], int64."""
+    gain: Tensor
+    """1 for actuators that act, 0 for those in a disabled group, shape [A], float64."""
+    bias: Tensor
+    """The same, but 0 also for actuators whose type has no bias, shape [A, 1], float64."""
 
 
 class ParameterTables:
@@ -46,9 +50,12 @@ class ParameterTables:
         turned = torch.from_numpy(np.array([matrix_of(quat) for quat in model.body_iquat]))
         bodies = _ids(model.geom_bodyid[g] for g1, g2, _ in pairs for g in (g1, g2))
         decisive = [decisive_geoms(model, g1, g2) for g1, g2, _ in pairs]
+        acts = ~is_disabled(model)
+        is_biased = acts & (model.actuator_biastype != int(mujoco.mjtBias.mjBIAS_NONE))
         self._on_cpu = _Combination(
             turned.view(-1, 3, 3), bodies.view(-1, 2),
             _ids(geoms[0] for geoms in decisive), _ids(geoms[-1] for geoms in decisive),
+            torch.from_numpy(acts).double(), torch.from_numpy(is_biased).double()[:, None],
         )  # fmt: skip
         self._on: dict[torch.device, _Combination] = {}
         self._order = physics_tables()["parameters"]
@@ -83,8 +90,8 @@ class ParameterTables:
             "dof_invweight": fields["dof_invweight0"],
             "pair_friction": friction.clamp(min=_MIN_FRICTION),
             "pair_invweight": fields["body_invweight0"][..., 0][:, by.bodies].sum(-1),
-            "actuator_gain": fields["actuator_gainprm"][..., 0],
-            "actuator_bias": fields["actuator_biasprm"][..., :3].flatten(1),
+            "actuator_gain": fields["actuator_gainprm"][..., 0] * by.gain,
+            "actuator_bias": (fields["actuator_biasprm"][..., :3] * by.bias).flatten(1),
             "gravity": fields["opt.gravity"],
         }
         return [tables[name] for name in self._order]
@@ -94,6 +101,16 @@ def model_field(model: mujoco.MjModel, name: str) -> Tensor:
     """Returns a field of a model as one row, shape [1, ...], float64; options as ``opt.<name>``."""
     holder = model.opt if name.startswith("opt.") else model
     return torch.from_numpy(np.array(getattr(holder, name.removeprefix("opt."))))[None].double()
+
+
+def is_disabled(model: mujoco.MjModel) -> np.ndarray:
+    """Returns whether each actuator is in a group that the options disable, shape [A], bool.
+
+    Source: MuJoCo, mj_actuatorDisabled: groups 0 to 30 can be.
+    """
+    groups = model.actuator_group
+    bits = model.opt.disableactuator >> groups.clip(0, 30) & 1
+    return (groups >= 0) & (groups <= 30) & (bits > 0)
 
 
 def decisive_geoms(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
