@@ -52,7 +52,10 @@ def special_options(model: mujoco.MjModel) -> Iterator[str]:
     disabled = option.disableflags & ~int(_HARMLESS_DISABLED)
     enabled = option.enableflags & ~int(_HARMLESS_ENABLED)
     for flags, kinds in ((disabled, _DISABLE), (enabled, _ENABLE)):
-        for kind in kinds.__members__.values():
-            if int(kind) & flags and int(kind).bit_count() == 1:
-                verb = "disables" if kinds is _DISABLE else "enables"
-                yield f"it {verb} {kind.name.split('_')[1].lower()}"
+        verb = "disables" if kinds is _DISABLE else "enables"
+        # Besides the flags, MuJoCo's enumeration has their number, mjNDISABLE or mjNENABLE.
+        names = {int(kind): name for name, kind in kinds.__members__.items() if "_" in name}
+        for bit in (1 << i for i in range(flags.bit_length())):
+            if bit & flags:
+                name = names[bit].split("_")[1].lower() if bit in names else f"flag {bit:#x}"
+                yield f"it {verb} {name}"

@@ -29,7 +29,14 @@ MOST_FRICTION_WEIGHT = 1e4
 """Largest weight of friction relative to inertia that the solver bears in single precision."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _SUPPORTED_POWERS = (1.0, 2.0)
-_BIASES = (mujoco.mjtBias.mjBIAS_NONE, mujoco.mjtBias.mjBIAS_AFFINE)
+_SOLVERS = tuple(
+    int(solver)
+    for solver in (
+        mujoco.mjtSolver.mjSOL_PGS, mujoco.mjtSolver.mjSOL_CG, mujoco.mjtSolver.mjSOL_NEWTON,
+    )
+)  # fmt: skip
+"""Solvers of MuJoCo's that all find the one minimum."""
+_BIASES = (int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtBias.mjBIAS_AFFINE))
 
 
 def accept(model: mujoco.MjModel) -> list[str]:
@@ -54,6 +61,8 @@ def _options(model: mujoco.MjModel) -> Iterator[str]:
         yield f"its integrator is not implicitfast but {_name(option.integrator, 'Integrator')}"
     if option.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL:
         yield "its friction cones are elliptic, not pyramidal"
+    if option.solver not in _SOLVERS:
+        yield f"its solver is {_name(option.solver, 'Solver')}"
     if option.noslip_iterations > 0:
         yield "it uses the noslip solver"
     yield from special_options(model)
@@ -71,7 +80,8 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
             if model.body_jntnum[joint.bodyid[0]] > 1:
                 yield f"the body of free joint {joint.name!r} has further joints"
             continue
-        if model.jnt_limited[i] and np.ptp(model.jnt_range[i]) <= 2 * model.jnt_margin[i]:
+        low, high = model.jnt_range[i]
+        if model.jnt_limited[i] and high - low <= 2 * model.jnt_margin[i]:
             yield f"the margin of joint {joint.name!r} reaches both of its limits at once"
         if model.jnt_limited[i] and model.jnt_solimp[i, 4] not in _SUPPORTED_POWERS:
             yield f"joint {joint.name!r} has a solimp power other than 1 or 2"
@@ -82,20 +92,26 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
     )
     if model.dof_frictionloss[free].any():
         yield "it has friction loss in free joints"
+    if (model.dof_frictionloss < 0).any():
+        yield f"it has a negative friction loss, {model.dof_frictionloss.min():g}"
 
 
 def _actuators(model: mujoco.MjModel) -> Iterator[str]:
-    for i in range(model.nu):
+    scalar = [int(kind) for kind in SCALAR]
+    for i in range(model.nactuator):
         name = model.actuator(i).name
-        joint = int(model.actuator_trnid[i, 0])
-        if mujoco.mjtTrn(model.actuator_trntype[i]) != mujoco.mjtTrn.mjTRN_JOINT:
+        if model.actuator_trntype[i] != int(mujoco.mjtTrn.mjTRN_JOINT):
             yield f"actuator {name!r} does not act on a joint"
-        elif mujoco.mjtJoint(model.jnt_type[joint]) not in SCALAR:
+        elif model.jnt_type[model.actuator_trnid[i, 0]] not in scalar:
             yield f"actuator {name!r} acts on a joint that is neither a hinge nor a slide"
-        if mujoco.mjtGain(model.actuator_gaintype[i]) != mujoco.mjtGain.mjGAIN_FIXED:
+        if model.actuator_gaintype[i] != int(mujoco.mjtGain.mjGAIN_FIXED):
             yield f"actuator {name!r} has a gain that is not fixed"
-        if mujoco.mjtBias(model.actuator_biastype[i]) not in _BIASES:
+        if model.actuator_biastype[i] not in _BIASES:
             yield f"actuator {name!r} has a bias that is not affine"
+        if model.actuator_dyntype[i] != int(mujoco.mjtDyn.mjDYN_NONE):
+            yield f"actuator {name!r} has dynamics"
+        if model.actuator_ctrlnum[i] != 1 or model.actuator_outnum[i] != 1:
+            yield f"actuator {name!r} has more than one control or output"
     if model.actuator_armature.any() or model.actuator_damping.any():
         yield "it has actuators with armature or damping"
     if model.actuator_dampingpoly.any():
@@ -111,6 +127,8 @@ def _contacts(model: mujoco.MjModel) -> Iterator[str]:
         geoms = [pair.geom1, pair.geom2]
         if max(model.geom_condim[geoms]) > 3:
             yield f"geoms {names} may collide with torsional or rolling friction (condim above 3)"
+        if model.geom_gap[geoms].sum() < 0:
+            yield f"geoms {names} have a negative gap, {model.geom_gap[geoms].sum():g}"
         weight = _friction_weight(model, geoms)
         if weight > MOST_FRICTION_WEIGHT:
             yield (
@@ -170,4 +188,7 @@ def _geom_name(model: mujoco.MjModel, geom: int) -> str:
 
 
 def _name(value: int, kind: str) -> str:
-    return str(getattr(mujoco, f"mjt{kind}")(value).name.split("_")[1].lower())
+    names = {
+        int(member): name for name, member in getattr(mujoco, f"mjt{kind}").__members__.items()
+    }
+    return names[value].split("_")[1].lower() if value in names else f"number {value}"

@@ -1,0 +1,261 @@
+"""Every field of a MuJoCo model: the fused engine moves as MuJoCo C does with it, or refuses it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+import pytest
+import torch
+
+from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
+from rlgpu.sim.mujoco.fused.coverage import accept
+from rlgpu.sim.mujoco.fused.tables import Tables
+from tests.sim.test_fused import relative_error
+
+# Bodies and geoms are turned and off their origins: MuJoCo skips what it was told is not.
+ROBOT = """<mujoco><compiler angle="radian"/>
+<option integrator="implicitfast" timestep="0.004" tolerance="1e-10"/>
+<default><geom density="400" friction="0.7 0.005 0.0001"/><joint armature="0.02"/></default>
+<worldbody>
+  <geom type="plane" size="9 9 1" euler="0.05 0.03 0" pos="0.1 0 0.02" conaffinity="0"/>
+  <body name="base" pos="0 0 0.15" quat="0.9 0.1 0.2 0.1"><freejoint/>
+    <geom type="box" size="0.1 0.12 0.08" pos="0.01 0.02 0.01" quat="0.9 0.3 0.1 0.1"
+      contype="0"/>
+    <body name="arm" pos="0.15 0.02 0.03" quat="0.8 0.2 0.1 0.4">
+      <joint name="a" axis="0.3 0.8 0.1" pos="0.01 0.02 0.01" range="-0.1 0.15" limited="true"
+        damping="0.1" stiffness="2" springref="0.2" frictionloss="0.05" margin="0.01"/>
+      <geom type="capsule" size="0.04 0.1" pos="0.05 0.01 0.02" quat="0.7 0.1 0.6 0.2"
+        contype="2" conaffinity="3"/>
+      <body name="hand" pos="0.1 0.02 0.02" quat="0.9 0.1 0.3 0.1">
+        <joint name="b" type="slide" axis="1 0.2 0.3" pos="0.02 0.01 0" range="-0.02 0.02"
+          limited="true" actuatorfrcrange="-3 3" actuatorfrclimited="true"/>
+        <geom type="sphere" size="0.05" pos="0.03 0.02 0.01" contype="2" conaffinity="3"/>
+      </body></body></body>
+  <body name="ball" pos="0.32 0.1 0.12" quat="0.9 0.1 0.2 0.1"><freejoint/>
+    <geom type="sphere" size="0.1" pos="0.01 0.01 0.01" quat="0.9 0.1 0.1 0.3" contype="2"
+      conaffinity="3" margin="0.01"/></body>
+</worldbody>
+<actuator>
+  <motor name="m" joint="a" gear="2" ctrlrange="-1 1" ctrllimited="true" forcerange="-1.5 1.5"
+    forcelimited="true"/>
+  <position name="p" joint="b" kp="30" kv="1"/>
+</actuator></mujoco>"""
+STATES = 6
+
+COMPILED = re.compile(
+    r"(adr|(?<!flu)id|num|nnz|ind|child|depth|map|map[MD]2[MD]|D_diag|signature|sameframe|simple"
+    r"|simplenum|rbound|aabb|plugin|type)$"
+)
+"""Fields that the compiler derives and no file states: addresses, indices, bounds, flags of what
+may be skipped. Types are tried apart."""
+WITHOUT_MOTION = (
+    "bvh", "cam", "key", "light", "mat", "mesh", "name", "numeric", "oct", "sensor",
+    "site", "skin", "tex", "text", "tuple",
+)  # fmt: skip
+"""Elements that do not move a model by themselves."""
+REFUSED = ("eq", "flex", "flexedge", "pair", "plugin", "tendon", "ten", "wrap", "efm0", "efmC")
+"""Elements that come with a size which ``special_elements`` refuses."""
+UNIT = {"body_quat": 4, "body_iquat": 4, "geom_quat": 4, "jnt_axis": 3}
+"""Fields whose rows the compiler scales to length 1, and their width."""
+
+
+@pytest.fixture(scope="module")
+def robot() -> mujoco.MjModel:
+    """A robot and a ball with all that the engine covers on a plane."""
+    model = mujoco.MjModel.from_xml_string(ROBOT)
+    assert accept(model) == []
+    return model
+
+
+@pytest.fixture(scope="module")
+def states(robot) -> list[np.ndarray]:
+    """Returns qpos, qvel and ctrl along a run, with contacts, limits and saturated motors."""
+    rng = np.random.default_rng(0)
+    data = mujoco.MjData(robot)
+    data.qvel[:] = 0.7 * rng.normal(size=robot.nv)
+    found = []
+    for _ in range(STATES):
+        data.ctrl[:] = rng.uniform(-1.5, 1.5, robot.nu)
+        mujoco.mj_step(robot, data, 16)
+        found.append((data.qpos.copy(), data.qvel.copy(), data.ctrl.copy()))
+    return [np.array(column) for column in zip(*found, strict=True)]
+
+
+def difference(model: mujoco.MjModel, states: list[np.ndarray]) -> float:
+    """Returns by how much a step of the fused engine differs from MuJoCo's; 0 if that diverges."""
+    data, after = mujoco.MjData(model), []
+    for qpos, qvel, ctrl in zip(*states, strict=True):
+        data.qpos[:], data.qvel[:], data.ctrl[:] = qpos, qvel, ctrl
+        data.qacc_warmstart[:] = 0.0
+        mujoco.mj_step(model, data)
+        after.append((data.qpos.copy(), data.qvel.copy(), data.qacc.copy()))
+    theirs = [torch.tensor(np.array(column)) for column in zip(*after, strict=True)]
+    if not theirs[2].abs().max() < 1e6:
+        return 0.0
+    qpos, qvel, ctrl = (torch.tensor(column) for column in states)
+    ours = (qpos, qvel, torch.zeros_like(qvel))
+    flags = torch.zeros(len(qpos), dtype=torch.bool)
+    physics_step(
+        Tables(model).pack(dtype=torch.float64), ctrl, PhysicsState(*ours, flags),
+        PhysicsOutputs(), num_steps=1, num_threads=1,
+    )  # fmt: skip
+    return max(relative_error(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def fields(holder: object) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the arrays of a model or of its options."""
+    for name in dir(holder):
+        value = None if name.startswith("_") else getattr(holder, name)
+        if isinstance(value, np.ndarray):
+            yield name, value
+
+
+def other_values(value: np.generic) -> list[float]:
+    """Returns plausible values other than that of an element."""
+    if isinstance(value, np.bool_):
+        return [not value]
+    if isinstance(value, np.integer):
+        return [int(value) + 1, int(value) + 2]
+    return [float(value) * 1.3 + 0.11]
+
+
+def changed(model: mujoco.MjModel, name: str, element: int, value: float) -> mujoco.MjModel:
+    """Returns a model with another value of one element, and all that MuJoCo derives from it."""
+    model = copy.copy(model)
+    field = getattr(model, name)
+    field.flat[element] = value
+    if name in UNIT:
+        field /= np.linalg.norm(field, axis=1, keepdims=True)
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
+
+
+def test_any_element_of_a_model_is_simulated_or_refused(robot, states) -> None:
+    """Every element of every array gets another value: the step is MuJoCo's, or is refused."""
+    different, noticed, tried = [], set(), 0
+    plain = copy.copy(robot)
+    for name, array in fields(robot):
+        if COMPILED.search(name):
+            continue
+        for element in range(array.size):
+            for value in other_values(array.flat[element]):
+                tried += 1
+                model = changed(plain, name, element, value)
+                if accept(model):
+                    noticed.add(name)
+                elif (e := difference(model, states)) > 1e-6:
+                    different.append(f"{name}[{element}] = {value}: {e:g}")
+    assert different == []
+    assert tried > 600
+    # Some that are refused, so that the loop above is known to reach them.
+    assert {"body_gravcomp", "geom_adhesion", "jnt_stiffnesspoly"} <= noticed
+
+
+TYPES = {
+    "actuator_biastype": mujoco.mjtBias, "actuator_gaintype": mujoco.mjtGain,
+    "actuator_dyntype": mujoco.mjtDyn, "actuator_trntype": mujoco.mjtTrn,
+    "geom_type": mujoco.mjtGeom, "jnt_type": mujoco.mjtJoint,
+}  # fmt: skip
+"""Fields that choose a kind, and MuJoCo's list of the kinds."""
+WITH_MORE_DATA = {"mjGEOM_HFIELD", "mjGEOM_MESH", "mjGEOM_SDF", "mjJNT_FREE", "mjJNT_BALL"}
+
+
+def test_any_type_is_simulated_or_refused(robot, states) -> None:
+    """Every kind of geom, scalar joint and actuator that MuJoCo lists.
+
+    Each actuator has all parameters of a bias, which count with some kinds only.
+    """
+    different = []
+    plain = copy.copy(robot)
+    plain.actuator_biasprm[:, :3] = [0.3, -2.0, -0.2]
+    for name, kinds in TYPES.items():
+        known = [int(k) for key, k in kinds.__members__.items() if key not in WITH_MORE_DATA]
+        for element in range(getattr(robot, name).size):
+            if name == "jnt_type" and robot.jnt_type[element] < int(mujoco.mjtJoint.mjJNT_SLIDE):
+                continue
+            for kind in known:
+                model = copy.copy(plain)
+                getattr(model, name)[element] = kind
+                if not accept(model) and difference(model, states) > 1e-6:
+                    different.append(f"{name}[{element}] = {kind}")
+    assert different == []
+
+
+ACCURACY = ("iterations", "tolerance", "ls_iterations", "ls_tolerance")
+"""Options that only say how near to the minimum a solver stops."""
+CHOICES = {"cone": mujoco.mjtCone, "integrator": mujoco.mjtIntegrator, "solver": mujoco.mjtSolver}
+
+
+def other_options(option: mujoco.MjOption) -> Iterator[tuple[str, int | float | np.ndarray]]:
+    """Yields every option with other values: each element, choice and bit, also without a name."""
+    for name in dir(option):
+        value = None if name[0] == "_" or name in ACCURACY else getattr(option, name)
+        if isinstance(value, np.ndarray):
+            yield from ((name, value + 0.3 * row) for row in np.eye(value.size))
+        elif name in CHOICES:
+            yield from ((name, int(kind)) for kind in CHOICES[name].__members__.values())
+        elif name.startswith("disable") or name.endswith("flags"):
+            yield from ((name, value ^ 1 << bit) for bit in range(24))
+        elif isinstance(value, int | float):
+            yield name, value + 1 if isinstance(value, int) else 1.3 * value + 0.11
+
+
+def test_any_option_is_simulated_or_refused(robot, states) -> None:
+    """Every option gets other values: the step is MuJoCo's, or is refused."""
+    different, refused = [], set()
+    plain = copy.copy(robot)
+    plain.actuator_group[:] = [0, 3]
+    for name, value in other_options(plain.opt):
+        model = copy.copy(plain)
+        if isinstance(value, np.ndarray):
+            getattr(model.opt, name)[:] = value
+        else:
+            setattr(model.opt, name, value)
+        if name == "solver":  # PGS and CG need more iterations to the same minimum
+            model.opt.tolerance, model.opt.iterations = 0.0, 5000
+        if accept(model):
+            refused.add((name, value) if name.endswith("flags") else name)
+        elif difference(model, states) > 1e-6:
+            different.append(f"{name} = {value}")
+    assert different == []
+    assert {"cone", "density", "integrator", "noslip_iterations", "wind"} <= refused
+    assert {("disableflags", 1 << 23), ("enableflags", 1 << 23)} <= refused
+
+
+def test_every_kind_of_element_is_known(robot) -> None:
+    """A field of an element that is new in MuJoCo must be put into one of the lists above."""
+    known = {*WITHOUT_MOTION, *REFUSED, "exclude", "hfield"}
+    absent = {name for name, array in fields(robot) if array.size == 0 and "user" not in name}
+    assert {name for name in absent if name.split("_")[0] not in known} == set()
+
+
+def test_an_actuator_in_a_disabled_group_does_not_act(robot, states) -> None:
+    """Not even by its bias; groups that are not disabled, and those beyond 30, act."""
+    model = copy.copy(robot)
+    model.actuator_group[:] = [0, 31]
+    model.opt.disableactuator = -1
+    assert accept(model) == []
+    assert difference(model, states) < 1e-6
+    model.actuator_group[1] = 30
+    model.actuator_biasprm[1, 0] = 5.0
+    assert difference(model, states) < 1e-6
+
+
+def test_actuators_with_several_controls_are_refused() -> None:
+    """MuJoCo's <pid> has two, so the model has more controls than actuators."""
+    model = mujoco.MjModel.from_xml_string("""<mujoco><option integrator="implicitfast"/>
+      <worldbody><body><joint name="a"/><geom size=".1"/></body></worldbody>
+      <actuator><pid name="p" joint="a" kp="1"/></actuator></mujoco>""")
+    assert any("'p'" in reason for reason in accept(model))
+
+
+@pytest.mark.parametrize("name", ["dof_frictionloss", "geom_gap"])
+def test_negative_values_that_mujoco_takes_are_refused(robot, name) -> None:
+    """Negative friction loss makes constraints, a negative gap removes contacts."""
+    model = copy.copy(robot)
+    getattr(model, name)[6 if name == "dof_frictionloss" else 0] = -0.05
+    assert any("-0.05" in reason for reason in accept(model))
