@@ -166,6 +166,7 @@ def _train(
         viewer=_opens_viewer(config),
     )  # fmt: skip
     with closing(env.sim):
+        _warn(env, console)
         agent = make_agent(config, env)
         trainer = Trainer(config, env, agent, origin)
         if path and content:
@@ -279,6 +280,12 @@ def _announce(composed: Composed, console: Console) -> None:
         console.print(note)
 
 
+def _warn(env: VecEnv, console: Console) -> None:
+    """Prints what looks like a mistake in the task or its scene."""
+    for text in getattr(env, "warnings", ()):
+        console.print(f"warning: {text}")
+
+
 def _play(composed: Composed, start: _Start, console: Console) -> None:
     """Plays back a checkpoint: in a viewer, as a video, or as returns and lengths only."""
     config, path, content = composed.config, start.path, start.content
@@ -288,6 +295,7 @@ def _play(composed: Composed, start: _Start, console: Console) -> None:
     viewer = _opens_viewer(config) and not config.capture_video
     env = make_env(config, composed.task_class, config.num_envs, config.seed, viewer=viewer)
     with closing(env.sim):
+        _warn(env, console)
         agent = make_agent(config, env)
         check_compatible(path, content, config, env.sim.joint_names)
         _restore(path, content, agent)

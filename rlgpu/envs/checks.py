@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlgpu.envs.start import check_drives, check_start
 from rlgpu.envs.task import Outcome, Task
 from rlgpu.envs.varied_parameters import varied
 from rlgpu.errors import UsageError, line_in
@@ -45,12 +46,13 @@ def scene_of(task: Task) -> SceneSpec:
     """Returns a task's scene.
 
     Raises:
-        UsageError: The method fails or returns something else.
+        UsageError: The method fails or returns something else, or drives that can do nothing.
     """
     with explained(type(task), "scene"):
         scene = task.scene()
     if not isinstance(scene, SceneSpec):
         raise _wrong(task, "scene", type(scene).__name__, "a rlgpu.sim.SceneSpec")
+    check_drives(task, scene)
     if not task.config.randomize:
         return scene
     names = [x for x in varied(task.config.randomization) if x not in scene.parameters]
@@ -94,6 +96,27 @@ def reset_state(task: Task, sim: Simulator, generator: torch.Generator) -> Reset
             shape = getattr(sim.state, name).shape
             _check(task, f"reset_state: {name}", tensor, tuple(shape), sim.device)
     return states
+
+
+def start(task: Task, sim: Simulator, states: ResetState, actions: Tensor) -> list[str]:
+    """Checks the scene and the start of the first episodes; returns warnings.
+
+    Args:
+        task: The task, bound.
+        sim: The engine, reset.
+        states: What ``reset_state`` returned.
+        actions: Actions of zero, shape [N, A].
+
+    Raises:
+        UsageError: Something is certainly wrong.
+    """
+    before = {name: buffer.clone() for name, buffer in task.buffers.items()}
+    with explained(type(task), "targets"):
+        targets = task.targets(actions)
+    for name, buffer in before.items():
+        task.buffers[name].copy_(buffer)
+    _check(task, "targets", targets, (sim.num_envs, len(sim.joint_names)), sim.device)
+    return check_start(task, sim, task.scene(), states, targets)
 
 
 def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -51,6 +51,9 @@ class VecEnv:
     reported: Mapping[str, Tensor] = MappingProxyType({})
     """Numbers that the task reports: sums over steps of their means over environments, since they
     were last zeroed, each of shape []."""
+
+    warnings: Sequence[str] = ()
+    """What looks like a mistake in the task or its scene, a sentence each."""
 
     action_limit = 1.0
     """Largest absolute value of continuous actions: they are clamped to +- this."""
@@ -106,7 +109,9 @@ class VecEnv:
             {name: value.clone() for name, value in buffers.items()} for buffers in self._lasting()
         ]
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        self._reset(everyone, checks.reset_state(task, sim, self.generator))
+        states = checks.reset_state(task, sim, self.generator)
+        self._reset(everyone, states)
+        self.warnings = checks.start(task, sim, states, self._actions)
         first = checks.observation(task, sim, self._actions)
         names = checks.check_step(task, sim, self._actions, first)
         self.reported = {name: torch.zeros((), device=self.device) for name in names}

@@ -1,0 +1,256 @@
+"""Checks, once before the first step, of what no engine refuses but a user hardly means.
+
+A finding that is certain is a refusal; one that some task may want is a warning. Both say what was
+found, what is right and what to do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rlgpu.envs.task import Task
+from rlgpu.errors import UsageError
+from rlgpu.sim import ResetState, SceneSpec, Simulator
+
+_LOOKED_AT = 16
+"""Environments whose start pose is examined."""
+_MOST_NAMES = 4
+_DEEP, _SHALLOW = 0.05, 0.01
+"""Overlaps, as shares of the robot's size: certainly wrong, and worth a word."""
+
+
+class Finding(NamedTuple):
+    """What was found in a task, its scene or its start."""
+
+    is_certain: bool
+    """Whether it is a mistake in any task."""
+    text: str
+    """What was found, what is right and what to do, in a sentence."""
+
+
+def check_drives(task: Task, scene: SceneSpec) -> None:
+    """Checks the gains, before an engine is built with them.
+
+    Raises:
+        UsageError: Drives can do nothing, or push away from their targets.
+    """
+    for is_certain, text in _check_gains(task, scene):
+        if is_certain:
+            raise UsageError(f"{type(task).__name__}: {text}")
+
+
+def check_start(
+    task: Task, sim: Simulator, scene: SceneSpec, states: ResetState, targets: Tensor
+) -> list[str]:
+    """Checks the scene and the first episodes' start.
+
+    Args:
+        task: The task, bound.
+        sim: The engine, reset to ``states``.
+        scene: The task's scene.
+        states: What ``reset_state`` returned.
+        targets: The drive targets for actions of zero, shape [N, J].
+
+    Returns:
+        Warnings, a sentence each.
+
+    Raises:
+        UsageError: Something is certainly wrong.
+    """
+    mirror = sim.mirror()
+    name = type(task).__name__
+    warnings: list[str] = []
+    for is_certain, text in (
+        *_check_root(mirror.model, scene, states),
+        *_check_quaternions(mirror.model, scene, states),
+        *_check_gains(task, scene),
+        *_check_pose(sim, states.joint_pos, "reset_state starts"),
+        *_check_targets(sim, scene, targets),
+        *_check_surroundings(task, sim, scene, mirror),
+    ):
+        if is_certain:
+            raise UsageError(f"{name}: {text}")
+        warnings.append(f"{name}: {text}")
+    return warnings
+
+
+def _check_root(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Finding]:
+    """Yields a root pose or velocity that a fixed root cannot take."""
+    from rlgpu.sim.mujoco.start import root_facts  # noqa: PLC0415  (MuJoCo is imported late)
+
+    root = root_facts(model, scene)
+    if root.is_free:
+        return
+    file = scene.asset.name
+    own = {"root_pos_w": root.pos_w, "root_quat_w": root.quat_w}
+    for field in ("root_pos_w", "root_quat_w", "root_lin_vel_w", "root_ang_vel_w"):
+        value = getattr(states, field)
+        if value is None:
+            continue
+        stays = torch.as_tensor(own.get(field, 0.0), dtype=value.dtype, device=value.device)
+        if bool((value - stays).abs().max() > 1e-4) and bool((value + stays).abs().max() > 1e-4):
+            others = [body for body in root.free_bodies if body not in scene.objects]
+            advice = (
+                f"name its root in the scene, root={others[0]!r}"
+                if others
+                else f"add <freejoint/> to {root.body!r} in {file}"
+            )
+            yield Finding(
+                True,
+                f"reset_state gives {field}, but the root body {root.body!r} has no free joint and "
+                f"stays where it is; {advice}, or leave {field} out",
+            )
+            return
+
+
+def _check_quaternions(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Finding]:
+    """Yields orientations that are not of length 1, or that look as if w came first."""
+    for field in ("root_quat_w", "object_quat_w"):
+        value = getattr(states, field)
+        if value is None or not value.numel():
+            continue
+        length = value.norm(dim=-1)
+        if bool(((length - 1.0).abs() > 1e-3).any()):
+            worst = float(length.flatten()[(length.flatten() - 1.0).abs().argmax()])
+            yield Finding(
+                True,
+                f"reset_state: {field} has a quaternion of length {worst:.3g}; they are of length "
+                "1, (x, y, z, w), upright (0, 0, 0, 1)",
+            )
+        elif field == "root_quat_w" and _is_w_first(value):
+            row = ", ".join(f"{x:.3g}" for x in value[0].tolist())
+            yield Finding(
+                False,
+                f"reset_state: root_quat_w ({row}) turns the robot over; if its w comes first, "
+                "write (x, y, z, w), upright (0, 0, 0, 1)",
+            )
+
+
+def _is_w_first(quat: Tensor) -> bool:
+    """Returns whether rows tilt a robot as they are, but hardly if they were (w, x, y, z)."""
+
+    def tilt(x: Tensor, y: Tensor) -> Tensor:
+        """Returns the angles of the up axis from the vertical [rad]."""
+        return (1.0 - 2.0 * (x * x + y * y)).clamp(-1.0, 1.0).acos()
+
+    as_given = tilt(quat[..., 0], quat[..., 1])
+    if_w_first = tilt(quat[..., 1], quat[..., 2])
+    return bool(as_given.mean() > math.pi / 4) and bool(if_w_first.max() < math.pi / 6)
+
+
+def _check_gains(task: Task, scene: SceneSpec) -> Iterator[Finding]:
+    """Yields drives that can do nothing, or push away from their targets."""
+    drives, settings = scene.drives, task.config
+    for gain in ("stiffness", "damping", "effort_limit"):
+        if wrong := [n for n, drive in drives.items() if getattr(drive, gain) < 0.0]:
+            yield Finding(
+                True, f"the drives of {_some(wrong)} have a negative {gain}; use 0 or more"
+            )
+            return
+    varied = settings.randomize and bool(settings.randomization.stiffness.range)
+    position = [n for n, drive in drives.items() if drive.mode == "position"]
+    limp = [n for n in position if drives[n].stiffness == 0.0 and not varied]
+    powerless = [n for n, drive in drives.items() if drive.effort_limit == 0.0]
+    for names, what in ((limp, "stiffness"), (powerless, "effort_limit")):
+        if names:
+            all_of_them = len(names) == len(drives) and not task.pushes_bodies
+            yield Finding(
+                all_of_them,
+                f"the drives of {_some(names)} have {what} 0, so they never follow their targets; "
+                f"give Drive({what}=...)",
+            )
+    if not drives and not task.pushes_bodies:
+        yield Finding(False, "its scene has no drives and no force_bodies: actions move nothing")
+
+
+def _check_pose(sim: Simulator, pos: Tensor, what: str) -> Iterator[Finding]:
+    """Yields joints that are beyond their limits, or so far around that they look like degrees."""
+    lower, upper = sim.joint_lower, sim.joint_upper
+    reach = (upper - lower).clamp(max=1e6)
+    excess = torch.maximum(lower - pos, pos - upper)  # [N, J], negative within
+    far_beyond = excess > 0.01 + 0.05 * reach
+    always = far_beyond.all(0)
+    # legged_gym's habit of half to one and a half times a pose reaches a little beyond at times.
+    sometimes = far_beyond.any(0) | (excess > 0.01).all(0)
+    for is_certain, wrong in ((True, always), (False, sometimes & ~always)):
+        ids = wrong.nonzero().flatten().tolist()
+        if not ids:
+            continue
+        j = ids[0]
+        value = float(pos[int(excess[:, j].argmax()), j])
+        names = _some([sim.joint_names[i] for i in ids])
+        degrees = "; positions are in radians, not degrees" if abs(value) > math.pi else ""
+        yield Finding(
+            is_certain,
+            f"{what} {names} beyond their limits: {sim.joint_names[j]} at {value:.3g}, limits "
+            f"{float(lower[j]):.3g} to {float(upper[j]):.3g}{degrees}",
+        )
+    far = (lower.isinf() & upper.isinf() & (pos.abs() > 2.0 * math.pi).all(0)).nonzero().flatten()
+    if len(far):
+        j = int(far[0])
+        yield Finding(
+            False,
+            f"{what} {_some([sim.joint_names[i] for i in far.tolist()])} more than a turn away: "
+            f"{sim.joint_names[j]} at {float(pos[0, j]):.3g}; in radians, not degrees",
+        )
+
+
+def _check_targets(sim: Simulator, scene: SceneSpec, targets: Tensor) -> Iterator[Finding]:
+    """Yields position drives whose target for an action of 0 is beyond the joint's limits."""
+    tracked = [
+        j
+        for j, name in enumerate(sim.joint_names)
+        if name in scene.drives and scene.drives[name].mode == "position"
+    ]
+    inside = sim.joint_lower.clamp(min=-1e6), sim.joint_upper.clamp(max=1e6)
+    targets = targets.clone()
+    for j in set(range(len(sim.joint_names))) - set(tracked):
+        targets[:, j] = 0.5 * (inside[0][j] + inside[1][j])
+    for _, text in _check_pose(sim, targets, "an action of 0 drives"):
+        yield Finding(False, text)
+
+
+def _check_surroundings(
+    task: Task, sim: Simulator, scene: SceneSpec, mirror: Any
+) -> Iterator[Finding]:
+    """Yields a robot that falls forever, or that starts within the ground or itself."""
+    from rlgpu.sim.mujoco.start import may_fall, overlaps, robot_size  # noqa: PLC0415
+
+    file = scene.asset.name
+    if may_fall(mirror.model, scene) and not task.pushes_bodies:
+        yield Finding(
+            False,
+            f"no ground in {file} can hold the robot, which falls forever; add "
+            '<geom type="plane" size="10 10 1"/> to it, or check contype and conaffinity',
+        )
+    found = []
+    for env_id in range(min(sim.num_envs, _LOOKED_AT)):
+        mirror.show(env_id)
+        found.append((*overlaps(mirror), robot_size(mirror, scene)))
+    size = max(size for _, _, size in found)
+    grounds, others = [ground for ground, _, _ in found], [other for _, other, _ in found]
+    deepest = max(grounds)
+    if deepest.depth > _SHALLOW * size:
+        always = min(grounds).depth > _DEEP * size
+        yield Finding(
+            always,
+            f"{deepest.body!r} starts {deepest.depth:.2g} m deep in the ground; start the robot "
+            "higher, or with its legs bent",
+        )
+    if (pair := max(others)).depth > _DEEP * size > 0.0:
+        yield Finding(
+            False,
+            f"{pair.body!r} starts {pair.depth:.2g} m deep in {pair.other!r}; change the pose "
+            f"or exclude their contact in {file}",
+        )
+
+
+def _some(names: list[str]) -> str:
+    """Returns the first names of a list that may be long."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

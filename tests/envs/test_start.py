@@ -1,0 +1,223 @@
+"""What is said, once at the start, of scenes and poses that nobody means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rlgpu.envs import Outcome, Task, TaskConfig, VecEnv, scene_of
+from rlgpu.errors import UsageError
+from rlgpu.sim import Drive, ResetState, SceneSpec, make_simulator
+
+LEGS = ("left", "right")
+PLANE = '<geom name="floor" type="plane" size="5 5 1"/>'
+FREE = '<freejoint name="root"/>'
+
+
+def robot(*, ground: str = PLANE, free: str = FREE, limits: str = "-1 1") -> str:
+    """Returns a box on two legs of 0.4 m, whose feet are 0.42 m below its root."""
+    legs = "".join(
+        f"""<body name="{name}" pos="0 {y} 0"><joint name="{name}" axis="0 1 0" range="{limits}"/>
+        <geom type="capsule" fromto="0 0 -.1 0 0 -.4" size=".02"/></body>"""
+        for name, y in zip(LEGS, (0.1, -0.1), strict=True)
+    )
+    return f"""<mujoco><compiler angle="radian"/><worldbody>{ground}
+      <body name="base" pos="0 0 1">{free}
+      <geom type="box" size=".2 .15 .05" mass="5"/>{legs}</body></worldbody></mujoco>"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a task of the test starts."""
+
+    height: float | None = 0.43
+    quat: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)
+    joint_pos: tuple[float, ...] = (0.0, 0.0)
+    drives: dict[str, Drive] = field(
+        default_factory=lambda: dict.fromkeys(LEGS, Drive("position", stiffness=20.0, damping=1.0))
+    )
+    default: float = 0.0
+
+
+class Standing(Task):
+    """A robot that stands."""
+
+    Config = TaskConfig
+    num_observations = 2
+    num_actions = 2
+
+    def __init__(self, asset: Path, start: Start) -> None:
+        super().__init__(TaskConfig(name="Standing"))
+        self.asset, self.start = asset, start
+
+    def scene(self) -> SceneSpec:
+        """Returns the robot."""
+        return SceneSpec(asset=self.asset, drives=self.start.drives)
+
+    def targets(self, actions: torch.Tensor) -> torch.Tensor:
+        """Returns targets around the default position."""
+        return self.start.default + actions
+
+    def observe(self, state: Any, actions: torch.Tensor) -> torch.Tensor:
+        """Returns the joint positions."""
+        return state.joint_pos.clone()
+
+    def evaluate(self, state: Any, actions: torch.Tensor, observations: torch.Tensor) -> Outcome:
+        """Returns rewards of zero."""
+        none = torch.zeros(self.num_envs)
+        return Outcome(none, none > 0)
+
+    def reset_state(self, generator: torch.Generator) -> ResetState:
+        """Returns the start."""
+        joints = torch.tensor(self.start.joint_pos).repeat(self.num_envs, 1)
+        pose = {}
+        if self.start.height is not None:
+            pose["root_pos_w"] = torch.tensor([0.0, 0.0, self.start.height]).repeat(
+                self.num_envs, 1
+            )
+            pose["root_quat_w"] = torch.tensor(self.start.quat).repeat(self.num_envs, 1)
+        return ResetState(joints, torch.zeros_like(joints), **pose)
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """Starts two environments and returns the warnings."""
+
+    def run(xml: str, start: Start | None = None) -> list[str]:
+        asset = tmp_path / "robot.xml"
+        asset.write_text(xml)
+        task = Standing(asset, start or Start())
+        sim = make_simulator("mujoco", scene_of(task), task.config.timing(), 2)
+        try:
+            return list(VecEnv(task, sim, seed=0).warnings)
+        finally:
+            sim.close()
+
+    return run
+
+
+def test_a_robot_that_stands_on_its_feet_is_not_commented_on(begin) -> None:
+    """One centimetre above the ground, upright, with gains."""
+    assert begin(robot()) == []
+
+
+def test_a_scene_without_ground_is_a_warning(begin) -> None:
+    """Nothing at all, or a plane that collides with nothing."""
+    off = '<geom type="plane" size="5 5 1" contype="0" conaffinity="0"/>'
+    for ground in ("", off):
+        (warning,) = begin(robot(ground=ground))
+        assert "no ground" in warning
+
+
+def test_without_gravity_no_ground_is_needed(begin) -> None:
+    """In orbit."""
+    xml = robot(ground="").replace("<worldbody>", '<option gravity="0 0 0"/><worldbody>')
+    assert begin(xml) == []
+
+
+def test_a_fixed_root_refuses_a_pose_that_would_be_dropped(begin) -> None:
+    """It says which body lacks the free joint; without a pose, a fixed base is as meant."""
+    with pytest.raises(UsageError, match=r"root_pos_w.*'base' has no free joint.*<freejoint/>"):
+        begin(robot(free=""))
+    assert begin(robot(free=""), Start(height=None)) == []
+
+
+def test_a_fixed_root_takes_the_pose_that_it_has(begin) -> None:
+    """The file's own, also as the negative quaternion, which is the same orientation."""
+    assert begin(robot(free=""), Start(height=1.0)) == []
+    assert begin(robot(free=""), Start(height=1.0, quat=(0.0, 0.0, 0.0, -1.0))) == []
+
+
+def test_a_free_body_beside_the_root_is_named(begin) -> None:
+    """The first body of the file is a table; the robot is the second."""
+    table = '<body name="table" pos="3 0 0"><geom size=".1" contype="0" conaffinity="0"/></body>'
+    with pytest.raises(UsageError, match=r"'table' has no free joint.*root='base'"):
+        begin(robot(ground=PLANE + table))
+
+
+def test_a_quaternion_of_another_length_is_refused(begin) -> None:
+    """Of length 2, and of length 0."""
+    for quat, length in (((0.0, 0.0, 0.0, 2.0), "2"), ((0.0, 0.0, 0.0, 0.0), "0")):
+        with pytest.raises(UsageError, match=rf"root_quat_w.*length {length}"):
+            begin(robot(), Start(quat=quat))
+
+
+def test_a_quaternion_that_begins_with_w_is_a_warning(begin) -> None:
+    """Upright by (w, x, y, z) is upside down by (x, y, z, w); high above the ground."""
+    (warning,) = begin(robot(), Start(height=2.0, quat=(1.0, 0.0, 0.0, 0.0)))
+    assert "(x, y, z, w)" in warning
+
+
+def test_other_orientations_are_not_taken_for_w_first(begin) -> None:
+    """Turned by 90 degrees about z or y, and by 180 about y."""
+    half = 0.5**0.5
+    for quat in ((0.0, 0.0, half, half), (0.0, half, 0.0, half), (0.0, 1.0, 0.0, 0.0)):
+        assert begin(robot(), Start(height=2.0, quat=quat)) == []
+
+
+def test_legs_deep_in_the_ground_are_refused_with_the_depth(begin) -> None:
+    """Feet 0.42 m below a root at 0.07 m are 0.35 m deep."""
+    with pytest.raises(UsageError, match=r"starts 0.35 m deep in the ground"):
+        begin(robot(), Start(height=0.07))
+
+
+def test_feet_a_little_in_the_ground_are_a_warning(begin) -> None:
+    """By 1 cm of a robot of half a metre."""
+    (warning,) = begin(robot(), Start(height=0.41))
+    assert "0.01 m deep in the ground" in warning
+
+
+def test_a_start_in_degrees_is_refused_with_the_joint_and_its_limits(begin) -> None:
+    """45 for 45 degrees; without limits, a warning."""
+    with pytest.raises(UsageError, match=r"left at 45, limits -1 to 1; .* radians, not degrees"):
+        begin(robot(), Start(joint_pos=(45.0, -45.0)))
+    xml = robot().replace('range="-1 1"', "")
+    warnings = begin(xml, Start(height=1.0, joint_pos=(45.0, -45.0)))
+    assert any("radians, not degrees" in warning for warning in warnings)
+
+
+def test_a_start_a_little_beyond_a_limit_is_a_warning(begin) -> None:
+    """By 0.05 rad of a range of 2 rad."""
+    (warning,) = begin(robot(), Start(joint_pos=(1.05, 0.0)))
+    assert "left at 1.05, limits -1 to 1" in warning
+
+
+def test_a_target_for_no_action_beyond_the_limits_is_a_warning(begin) -> None:
+    """A default position of 2 rad, of joints that reach 1 rad."""
+    (warning,) = begin(robot(), Start(default=2.0))
+    assert "an action of 0 drives left, right beyond their limits" in warning
+
+
+@pytest.mark.parametrize("drive", [Drive("position", damping=1.0), Drive("effort", effort_limit=0)])
+def test_drives_that_can_do_nothing_are_refused(begin, drive) -> None:
+    """No stiffness at all, or no torque."""
+    with pytest.raises(UsageError, match=r"the drives of left, right have .* 0"):
+        begin(robot(), Start(drives=dict.fromkeys(LEGS, drive)))
+
+
+def test_one_drive_without_stiffness_is_a_warning(begin) -> None:
+    """It may be a damper."""
+    one = {"left": Drive("position", damping=1.0), "right": Drive("position", stiffness=20.0)}
+    (warning,) = begin(robot(), Start(drives=one))
+    assert "the drives of left have stiffness 0" in warning
+
+
+def test_a_negative_gain_is_refused(begin) -> None:
+    """It would push away from the target."""
+    with pytest.raises(UsageError, match=r"negative stiffness"):
+        begin(robot(), Start(drives={"left": Drive("position", stiffness=-20.0)}))
+
+
+def test_bodies_that_start_within_each_other_are_a_warning(begin) -> None:
+    """Two spheres of 0.2 m, 0.1 m apart: 0.3 m deep."""
+    balls = "".join(
+        f'<body name="{name}" pos="{x} 0 2"><freejoint/><geom size=".2"/></body>'
+        for name, x in (("red", 3.0), ("blue", 3.1))
+    )
+    (warning,) = begin(robot().replace("</worldbody>", f"{balls}</worldbody>"))
+    assert "0.3 m deep" in warning
+    assert "'red'" in warning
