@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from rlgpu.config import NonNegative, Positive, Range, Span
+from rlgpu.config import Needs, NonNegative, Positive, Range, Span
 from rlgpu.envs import TaskConfig
 from tasks.legged_rewards import RewardScales
 from tasks.legged_terrain import TerrainSettings
@@ -111,3 +111,21 @@ class LeggedConfig(TaskConfig):
     pushes: Pushes = field(default_factory=Pushes)
     noise: Noise = field(default_factory=Noise)
     terrain: TerrainSettings = field(default_factory=TerrainSettings)
+
+    needs: ClassVar[tuple[Needs, ...]] = (
+        Needs("task.pushes.max_speed", "task.pushes.interval"),
+        *(
+            Needs(f"task.noise.{name}", "task.noise.level")
+            for name in ("lin_vel", "ang_vel", "gravity", "joint_pos", "joint_vel", "heights")
+        ),
+        *(
+            Needs(f"task.terrain.{name}", "task.terrain.kind", ("rough",))
+            for name in ("num_levels", "num_columns", "tile_size", "border", "curriculum")
+        ),
+        Needs("task.commands.heading", "task.commands.follow_heading"),
+        Needs("task.commands.ang_vel_yaw", "task.commands.follow_heading", (False,)),
+        Needs("task.base_height_target", "task.rewards.base_height"),
+        Needs("task.soft_joint_limit", "task.rewards.dof_pos_limits"),
+        Needs("task.max_contact_force", "task.rewards.feet_contact_forces"),
+    )
+    """Settings that count only with others."""

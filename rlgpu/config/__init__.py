@@ -2,6 +2,7 @@
 
 from rlgpu.config.algorithms import check_used, without_unused
 from rlgpu.config.compose import Composed, check_words, compose
+from rlgpu.config.idle import Needs
 from rlgpu.config.keys import Key, help_text, keys_of, leaves, nearest_key
 from rlgpu.config.limits import (
     Count,
@@ -30,6 +31,7 @@ __all__ = [
     "Fraction",
     "Key",
     "Length",
+    "Needs",
     "NonNegative",
     "Positive",
     "Range",

@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple, Protocol, cast, get_origin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlgpu.config.keys import Key, keys_of, leaves, nearest_key
+from rlgpu.config.idle import check_idle
+from rlgpu.config.keys import Key, keys_of, leaves, nearest_key, nesting_advice
 from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import our_name
 from rlgpu.config.presets import NOT_FOR_GYM, read_preset
@@ -161,7 +162,7 @@ def _refusals(composed: Composed, engine: EngineSettings) -> list[str]:
         scene = composed.task_class(config.task).scene()
         return engine.accept(scene, config.task.timing())
     except (Exception, SystemExit) as error:  # whatever a user's code raises
-        asset = isinstance(error, ValueError | OSError)
+        asset = isinstance(error, ValueError | OSError | UsageError)
         file = Path(inspect.getfile(composed.task_class))
         reason = error if asset else line_in(error, file)
         raise UsageError(
@@ -197,6 +198,7 @@ def _compose(request: _Request, engine: str) -> Composed:
     config, notes = resolve(config, explicit, devices=entry.devices)
     notes = [*_left_out(request), *notes]
     check_fields(config)
+    notes += check_idle(config, given)
     if request.saved:
         notes += differences(request.saved, config)
     return Composed(config, task.task_class, task.word, notes)
@@ -346,6 +348,8 @@ def _unknown(key: str, known: Mapping[str, Key]) -> UsageError:
         return UsageError(f"{key} chooses a file and cannot be set here")
     if renamed := our_name(key, known):
         return UsageError(f"{shown(key)} is {renamed}")
+    if advice := nesting_advice(key, known):
+        return UsageError(advice)
     hint = nearest_key(key, [*known, *_CHOICES])
     return UsageError(f"{shown(key)} is not a key of the configuration{hint}")
 

@@ -67,6 +67,42 @@ def nearest_key(word: str, names: Iterable[str]) -> str:
     return f"; did you mean {full[short]}?" if short else ""
 
 
+def nesting_advice(key: str, known: Mapping[str, Key]) -> str:
+    """Returns what to write for a key that is a group, is below a value or is not in its group.
+
+    Args:
+        key: An unknown key.
+        known: The known keys.
+
+    Returns:
+        A sentence, or an empty string if the key has nothing to do with a known group or value.
+    """
+    below = [name.removeprefix(f"{key}.") for name in known if name.startswith(f"{key}.")]
+    if below:
+        example = f"give {key}.{below[0]}=..."
+        if "." not in below[0]:
+            example += f", in YAML {key.rpartition('.')[2]}: {{{below[0]}: ...}}"
+        return f"{key} takes no value itself; {example}; it has {_some(below)}"
+    group = key.rpartition(".")[0]
+    if group in known:
+        return f"{group} takes {allowed(known[group].hint)}, so there is no {key}; give {group}=..."
+    while group and not any(name.startswith(f"{group}.") for name in known):
+        group = group.rpartition(".")[0]
+    if not group or key.count(".") < 2:  # a key of no group is looked for in all of them
+        return ""
+    word = key.removeprefix(f"{group}.").partition(".")[0]
+    names = [name.removeprefix(f"{group}.") for name in known if name.startswith(f"{group}.")]
+    parts = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    near = closest(word, parts)
+    hint = f"; did you mean {group}.{near}?" if near else ""
+    return f"{key} is not a key: {group} has no {word}, but {_some(parts)}{hint}"
+
+
+def _some(names: list[str]) -> str:
+    """Returns the first names of a list that may be long."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
 def leaves(
     values: Mapping[str, Any], prefix: str = "", known: Collection[str] = ()
 ) -> dict[str, Any]:

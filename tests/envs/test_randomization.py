@@ -274,9 +274,8 @@ def test_ranges_that_make_no_sense_are_refused(words, said) -> None:
 
 def test_nothing_is_randomised_unless_asked() -> None:
     """The scene then has no varying parameters, which would cost time."""
-    config = compose(
-        ["task=Go2", "task.randomization.mass.range=[0,1]"], TASKS, ENGINES, ROOT / "cfg"
-    ).config.task
+    config = compose(["task=Go2"], TASKS, ENGINES, ROOT / "cfg").config.task
+    config = replace(config, randomization=Randomization(mass=Varied(range=[0.0, 1.0])))
     assert scene_of(TASKS["Go2"](config)).parameters == ()
 
 

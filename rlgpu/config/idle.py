@@ -1,0 +1,93 @@
+"""Settings of the command line that do nothing because of another setting."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from rlgpu.config.schema import Config
+from rlgpu.errors import UsageError
+
+
+class Needs(NamedTuple):
+    """Keys that count only while another key has a certain value."""
+
+    keys: str
+    """A key, or with a dot at its end the start of keys."""
+    other: str
+    """The key that they need; it may be one of those that ``keys`` covers."""
+    values: tuple[Any, ...] = ()
+    """Values of it with which they count; empty: any but False, 0 and nothing."""
+
+
+_SHARED = (
+    Needs("task.hidden_from", "task.hidden"),
+    Needs("train.dqn.", "algorithm", ("DQN",)),
+    Needs("train.curiosity.", "train.curiosity.weight"),
+    Needs("train.distillation.", "train.distillation.teacher"),
+    Needs("train.adaptive_kl", "train.schedule", ("adaptive",)),
+    Needs("train.adapt_from_start", "train.schedule", ("adaptive",)),
+    Needs("train.max_learning_rate", "train.schedule", ("adaptive",)),
+    Needs("train.min_learning_rate", "train.schedule", ("linear", "adaptive")),
+    Needs("train.kl_backoff", "train.schedule", ("linear",)),
+    Needs("train.memory_size", "train.memory", ("lstm", "gru")),
+    Needs("train.memory_layers", "train.memory", ("lstm", "gru")),
+    Needs("train.sequence_length", "train.memory", ("lstm", "gru")),
+    Needs("capture_video_freq", "capture_video"),
+    Needs("capture_video_len", "capture_video"),
+)
+_SPREAD = "task.randomization."
+
+
+def check_idle(config: Config, given: Collection[str]) -> list[str]:
+    """Returns warnings of settings that do nothing in this run.
+
+    Args:
+        config: The resolved configuration.
+        given: Keys of the command line; values of files are ready to be switched on.
+
+    Raises:
+        UsageError: The command line asks for randomisation, which is switched off or empty.
+    """
+    _check_randomization(config, given)
+    own = getattr(type(config.task), "needs", ())
+    warnings = []
+    for needs in (*_SHARED, *own):
+        value = value_of(config, needs.other)
+        if value in needs.values if needs.values else value:
+            continue
+        wanted = f"={needs.values[0]}" if needs.values else ""
+        for key in sorted(given):
+            is_covered = key == needs.keys or (needs.keys[-1] == "." and key.startswith(needs.keys))
+            if is_covered and key != needs.other:
+                warnings.append(f"warning: {key} does nothing without {needs.other}{wanted}")
+    return warnings
+
+
+def _check_randomization(config: Config, given: Collection[str]) -> None:
+    named = sorted(key for key in given if key.startswith(_SPREAD))
+    if not hasattr(config.task, "randomization"):
+        return
+    if named and not config.task.randomize:
+        raise UsageError(f"{named[0]} does nothing without task.randomize=True; add it")
+    settings = config.task.randomization
+    ranges = ("range", "range_correlated")
+    spreads = {name: value for name, value in vars(settings).items() if hasattr(value, "range")}
+    drawn = {name for name, x in spreads.items() if any(getattr(x, r, None) for r in ranges)}
+    for key in named:
+        name = key.removeprefix(_SPREAD).partition(".")[0]
+        if name in spreads and name not in drawn:
+            raise UsageError(f"{key} does nothing without {_SPREAD}{name}.range; add it")
+    is_asked = "task.randomize" in given and config.task.randomize
+    if is_asked and not drawn and not settings.action_delay:
+        raise UsageError(
+            "task.randomize=True does nothing: task.randomization names nothing to vary; add "
+            "e.g. task.randomization.friction.range=[0.5,1.25]"
+        )
+
+
+def value_of(config: Any, key: str) -> Any:
+    """Returns the value of a key, None if this task or engine has none."""
+    for name in key.split("."):
+        config = getattr(config, name, None)
+    return config
