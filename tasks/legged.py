@@ -23,6 +23,7 @@ from torch import Tensor
 from rlgpu.envs import Columns, Mark, Outcome, RewardTerms, Task, uniform
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
+from tasks.legged_checks import check_joints, check_sizes, effort_limit_of
 from tasks.legged_config import Gains, LeggedConfig
 from tasks.legged_rewards import TERMS, Moment
 from tasks.legged_terrain import Ground
@@ -70,7 +71,7 @@ class Legged(Task):
                     "position",
                     stiffness=gain_of(config.stiffness, name),
                     damping=gain_of(config.damping, name),
-                    effort_limit=next(x for k, x in self.effort_limits.items() if k in name),
+                    effort_limit=effort_limit_of(self.effort_limits, name),
                 )
                 for name in self.default_joint_pos
             },
@@ -83,8 +84,9 @@ class Legged(Task):
     def bind(self, sim: Simulator) -> None:
         """Looks up joints and bodies, and allocates what changes along an episode."""
         super().bind(sim)
-        if sim.joint_names != tuple(self.default_joint_pos):
-            raise ValueError(f"expected joints {tuple(self.default_joint_pos)}")
+        check_joints(tuple(self.default_joint_pos), sim)
+        joints = len(sim.joint_names)
+        check_sizes(self.num_observations, self.num_actions, self.columns, joints)
         config, device, n = self.config, sim.device, sim.num_envs
         self._sim, self._step_dt = sim, config.timing().step_dt
         self._command_steps = max(round(config.commands.resampling_time / self._step_dt), 1)

@@ -1,0 +1,66 @@
+"""Mistakes in the description of a walking robot are refused in its own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import train
+from rlgpu.config import compose
+from rlgpu.envs import Columns, VecEnv, scene_of
+from rlgpu.errors import UsageError
+from rlgpu.sim import ENGINES, make_simulator
+from tasks import TASKS
+from tasks.go2 import Go2
+from tests.conftest import ROOT
+
+POSE = Go2.default_joint_pos
+SHUFFLED = dict(sorted(POSE.items(), key=lambda item: item[0][::-1]))
+FEWER = {name: value for name, value in POSE.items() if name != "FL_hip_joint"}
+NARROW = Columns(joint_pos=11, joint_vel=12, actions=12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"default_joint_pos": SHUFFLED}, ["the file's joints are FL_hip_joint, ", "order"]),
+        ({"default_joint_pos": FEWER}, ["FL_hip_joint is not in default_joint_pos"]),
+        ({"effort_limits": {"hip": 20.0, "calf": 30.0}}, ["'FL_thigh_joint'", "'hip', 'calf'"]),
+        ({"num_observations": 50}, ["num_observations is 50", "num_observations = 48"]),
+        ({"num_actions": 13}, ["num_actions is 13", "num_actions = 12"]),
+        ({"columns": NARROW, "num_observations": 35}, ["joint_pos=11", "12 joints"]),
+    ],
+    ids=["order", "fewer", "effort", "observations", "actions", "columns"],
+)
+def test_a_mistake_names_what_is_right(changes: dict[str, Any], parts: list[str]) -> None:
+    """Not in the words of torch or of Python, nor by a line of ours."""
+    config = compose(["task=Go2"], TASKS, ENGINES, ROOT / "cfg").config.task
+    robot = type("MyRobot", (Go2,), changes)(config)
+    with pytest.raises(UsageError) as caught:
+        VecEnv(robot, make_simulator("mujoco", scene_of(robot), config.timing(), 2), seed=0)
+    for part in parts:
+        assert part in str(caught.value)
+    assert "legged" not in str(caught.value)
+
+
+def test_a_missing_effort_limit_is_refused_on_the_command_line_too(tmp_path, capsys) -> None:
+    """Where the scene is looked at to choose an engine; the message is the same."""
+    (tmp_path / "dog.py").write_text(
+        "from tasks.go2 import Go2\n\n\nclass Dog(Go2):\n    effort_limits = {'hip': 20.0}\n"
+    )
+    text = (ROOT / "cfg" / "task" / "Go2.yaml").read_text().replace("name: Go2", "name: Dog")
+    (tmp_path / "Dog.yaml").write_text(text)
+    (tmp_path / "DogPPO.yaml").write_text("max_iterations: 1\n")
+    assert train.main([f"task={tmp_path / 'dog.py'}:Dog", "headless=True"]) == 2
+    error = capsys.readouterr().err
+    assert "effort_limits has none for the joint 'FL_thigh_joint'" in error
+    assert "line" not in error
+
+
+def test_an_empty_part_counts_for_all_joints() -> None:
+    """As Anymal has it."""
+    changes = {"effort_limits": {"": 7.0}}
+    config = compose(["task=Go2"], TASKS, ENGINES, ROOT / "cfg").config.task
+    drives = type("MyRobot", (Go2,), changes)(config).scene().drives
+    assert {drive.effort_limit for drive in drives.values()} == {7.0}
