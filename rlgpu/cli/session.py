@@ -49,6 +49,7 @@ from rlgpu.training import (
     check_resumable,
     create_run_folder,
     describe_changed_schedules,
+    describe_misfit,
     find_checkpoint,
     last_good,
     load_checkpoint,
@@ -171,7 +172,7 @@ def _train(
         trainer = Trainer(config, env, agent, origin)
         if path and content:
             check_compatible(path, content, config, env.sim.joint_names)
-            _restore(path, content, trainer if resuming else agent)
+            _restore(path, content, trainer if resuming else agent, env, config)
         return _train_in(composed, start, console, origin, trainer), trainer
 
 
@@ -236,7 +237,9 @@ def _explained(error: Exception, env: VecEnv, folder: Path) -> TrainingFailed | 
     return TrainingFailed(f"{said}; {last_good(folder)}")
 
 
-def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Agent) -> None:
+def _restore(
+    path: Path, content: Mapping[str, Any], into: Trainer | Agent, env: VecEnv, config: Config
+) -> None:
     """Restores a checkpoint into a new trainer, or only its policy into a new agent.
 
     Raises:
@@ -250,7 +253,9 @@ def _restore(path: Path, content: Mapping[str, Any], into: Trainer | Agent) -> N
     except EngineFailed:
         raise
     except (KeyError, RuntimeError, ValueError) as error:
-        raise UsageError(f"checkpoint={path}: it does not fit this run: {error}") from error
+        sizes = {"observations": env.num_observations, "actions": env.num_actions}
+        reason = describe_misfit(content, config, sizes) or error
+        raise UsageError(f"checkpoint={path}: it does not fit this run: {reason}") from error
 
 
 def _record(composed: Composed, agent: Agent, path: Path) -> None:
@@ -298,7 +303,7 @@ def _play(composed: Composed, start: _Start, console: Console) -> None:
         _warn(env, console)
         agent = make_agent(config, env)
         check_compatible(path, content, config, env.sim.joint_names)
-        _restore(path, content, agent)
+        _restore(path, content, agent, env, config)
         console.print(f"playing {path}")
         if config.capture_video:
             video = path.parent.parent / "videos" / f"{path.stem}.mp4"

@@ -186,6 +186,18 @@ def nan_source(task: Task, sim: Simulator, actions: Tensor, generator: torch.Gen
     return ""
 
 
+def nan_reward_source(task: Task, sim: Simulator, actions: Tensor, observations: Tensor) -> str:
+    """Returns which rewards are NaN or infinite now, or an empty string; restores the buffers."""
+    before = {name: buffer.clone() for name, buffer in task.buffers.items()}
+    rewards, _, reported = Outcome(*task.evaluate(sim.state, actions, observations))
+    for name, buffer in before.items():
+        task.buffers[name].copy_(buffer)
+    if bool(rewards.isfinite().all()):
+        return ""
+    terms = [name for name, x in (reported or {}).items() if not bool(x.isfinite().all())]
+    return f"{type(task).__name__}.evaluate" + (f" ({', '.join(terms)})" if terms else "")
+
+
 def _check(
     task: Task,
     what: str,

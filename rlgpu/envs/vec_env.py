@@ -280,9 +280,16 @@ class VecEnv:
             return None
         return torch.cat([rows for rows, _ in images], dim=-1), images[0][1]
 
-    def nan_source(self) -> str:
-        """Returns which of the task's methods returns NaN now, to explain a broken simulation."""
-        return checks.nan_source(self.task, self.sim, self._actions, self.generator)
+    def nan_source(self, *, rewards: bool = False) -> str:
+        """Returns which of the task's methods returns NaN now, to explain a broken simulation.
+
+        Args:
+            rewards: Whether rewards count; they may be NaN in states after a reset.
+        """
+        source = checks.nan_source(self.task, self.sim, self._actions, self.generator)
+        if source or not rewards:
+            return source
+        return checks.nan_reward_source(self.task, self.sim, self._actions, self.observations)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to continue, including the generator's state."""

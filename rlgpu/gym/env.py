@@ -280,9 +280,9 @@ class GymEnv(VecEnv):
             "read; with rsl_rl use init_at_random_ep_len=False"
         )
 
-    def nan_source(self) -> str:
+    def nan_source(self, *, rewards: bool = False) -> str:
         """Returns what is known of where a NaN came from: the environment's step."""
-        return "the environment's step"
+        return "" if rewards else "the environment's step"
 
     def state_dict(self) -> dict[str, Any]:
         """Returns nothing but the generator: environments cannot be saved."""

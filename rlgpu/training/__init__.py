@@ -5,6 +5,7 @@ from rlgpu.training.checkpoint import (
     carry_best_over,
     check_compatible,
     check_resumable,
+    describe_misfit,
     find_checkpoint,
     load_checkpoint,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "check_resumable",
     "create_run_folder",
     "describe_changed_schedules",
+    "describe_misfit",
     "find_checkpoint",
     "last_good",
     "load_checkpoint",

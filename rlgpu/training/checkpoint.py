@@ -190,6 +190,29 @@ def check_compatible(
             )
 
 
+def describe_misfit(content: Mapping[str, Any], config: Config, sizes: Mapping[str, int]) -> str:
+    """Returns how a checkpoint's observations or actions differ from this run's.
+
+    Args:
+        content: What the checkpoint holds.
+        config: This run's configuration.
+        sizes: This run's numbers of ``observations`` and ``actions``.
+
+    Returns:
+        A phrase, empty if they do not differ.
+    """
+    parts = []
+    for name, size in sizes.items():
+        values = content["env"].get(name)
+        if isinstance(values, torch.Tensor) and values.dim() == 2 and values.shape[1] != size:
+            parts.append(f"it has {values.shape[1]} {name}, this run has {size}")
+    for key in ("hidden", "hidden_from"):
+        theirs, ours = content["config"]["task"].get(key), getattr(config.task, key, None)
+        if theirs is not None and theirs != ours:
+            parts.append(f"it has task.{key}={theirs}, this run has task.{key}={ours}")
+    return "; ".join(parts)
+
+
 def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> None:
     """Checks that a run is unfinished and used the same engine and number of environments.
 

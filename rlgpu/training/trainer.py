@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -195,8 +196,17 @@ class Trainer:
         if nonfinite > 0 and numbers.update.epochs == 0:
             raise TrainingFailed(
                 f"iteration {record.iteration}: none of its {nonfinite:.0f} gradients was finite; "
-                f"check rewards and observations for NaN; {last_good(folder)}"
+                f"{self._nan_cause(record)}; {last_good(folder)}"
             )
+
+    def _nan_cause(self, record: IterationRecord) -> str:
+        """Returns what was not finite in an iteration, as far as it can be found."""
+        reported = [name for name, x in record.numbers.task.items() if not math.isfinite(x)]
+        if reported:
+            return f"{self.config.task.name} reports NaN or infinity as {', '.join(reported)}"
+        if source := self.env.nan_source(rewards=True):
+            return f"{source} returns NaN or infinity"
+        return "check rewards and observations for NaN"
 
     def _keep_if_best(self, record: IterationRecord, files: RunFiles) -> None:
         """Keeps a copy of the training state whenever the mean return reaches a new maximum.

@@ -137,7 +137,62 @@ def test_rewards_that_are_nan_stop_training_with_a_hint(tmp_path, capsys) -> Non
     broken = "return Outcome(error * float('nan'), error > 2.0)"
     (tmp_path / "hopper.py").write_text(text.replace(OUTCOME, broken))
     assert train.main(words) == 1
-    assert "check rewards and observations for NaN" in capsys.readouterr().err
+    assert "Hopper.evaluate returns NaN" in capsys.readouterr().err
+
+
+def test_a_term_of_the_reward_that_is_nan_is_named(tmp_path, capsys) -> None:
+    """Of two that the task reports, the one that is not finite."""
+    words = hopper(tmp_path)
+    text = (tmp_path / "hopper.py").read_text()
+    terms = "{'reward_height': 1.0 - error, 'reward_power': error.log() * 0.0 / 0.0}"
+    broken = f"terms = {terms}\n        return Outcome(sum(terms.values()), error > 2.0, terms)"
+    (tmp_path / "hopper.py").write_text(text.replace(OUTCOME, broken))
+    assert train.main(words) == 1
+    error = capsys.readouterr().err
+    assert "reward_power" in error
+    assert "reward_height" not in error
+
+
+def test_resuming_with_other_observations_says_how_many_there_were(tmp_path, capsys) -> None:
+    """A run with two observations goes on with three."""
+    words = hopper(tmp_path)
+    assert train.main(words) == 0
+    text = (tmp_path / "hopper.py").read_text()
+    wider = "return torch.cat((state.joint_pos, state.joint_vel, state.joint_pos), dim=-1)"
+    text = text.replace(OBSERVE, wider).replace("num_observations = 2", "num_observations = 3")
+    (tmp_path / "hopper.py").write_text(text)
+    folder = (tmp_path / "runs" / "Hopper" / "latest").resolve()
+    for more in (["max_iterations=3"], ["weights_only=True"], ["test=True", "headless=True"]):
+        error = refusal([f"checkpoint={folder}", *more], capsys)
+        assert "it has 2 observations, this run has 3" in error
+
+
+def test_a_scene_without_ground_is_a_warning_before_training(tmp_path, capsys) -> None:
+    """Training goes on; the mass floats free of its joint."""
+    words = hopper(tmp_path)
+    robot = '<freejoint/><geom size=".1"/><body><joint name="lift"/><geom size=".1"/></body>'
+    (tmp_path / "hopper.xml").write_text(
+        f'<mujoco><worldbody><body name="mass">{robot}</body></worldbody></mujoco>'
+    )
+    assert train.main(words) == 0
+    printed = capsys.readouterr().out
+    assert "warning: Hopper: no ground in hopper.xml" in printed
+
+
+def test_a_floating_urdf_is_refused_in_one_line_with_the_way_out(tmp_path, capsys) -> None:
+    """It is not bolted to the world."""
+    words = hopper(tmp_path)
+    (tmp_path / "hopper.urdf").write_text(
+        '<robot name="r"><link name="base"/><link name="mass"><inertial><mass value="1"/>'
+        '<inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial></link>'
+        '<joint name="lift" type="prismatic"><parent link="base"/><child link="mass"/>'
+        '<axis xyz="0 0 1"/><limit lower="-3" upper="3" effort="9" velocity="9"/></joint></robot>'
+    )
+    text = (tmp_path / "hopper.py").read_text().replace("hopper.xml", "hopper.urdf")
+    (tmp_path / "hopper.py").write_text(text)
+    error = refusal(words, capsys)
+    for part in ("'base'", "<freejoint/>", "'world' by a fixed joint"):
+        assert part in error
 
 
 @pytest.mark.parametrize(

@@ -243,9 +243,9 @@ class ScriptEnv(VecEnv):
             raise UsageError(f"{type(self.script).__name__} does not count its episodes' steps")
         return ages
 
-    def nan_source(self) -> str:
+    def nan_source(self, *, rewards: bool = False) -> str:
         """Returns what is known of where a NaN came from: the task's step."""
-        return f"{type(self.script).__name__}.step returns NaN"
+        return "" if rewards else f"{type(self.script).__name__}.step"
 
     def _buffers(self) -> dict[str, Tensor]:
         """Returns the tensors that the script's object keeps, by name."""
