@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,7 +95,10 @@ def make_env(task: str, num_envs: int | None = None, seed: int = 42, **settings:
     words = [f"task={task}", f"seed={seed}", *_words(given)]
     composed = compose(words, WithScripts(tasks), ENGINES, cfg)
     config = composed.config
-    return build_env(config, composed.task_class, config.num_envs, config.seed)
+    env = build_env(config, composed.task_class, config.num_envs, config.seed)
+    for text in env.warnings:
+        warnings.warn(text, stacklevel=2)
+    return env
 
 
 def load_policy(checkpoint: str | Path, env: VecEnv) -> Policy:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+import rlgpu
 from rlgpu.envs import Outcome, Task, TaskConfig, VecEnv, scene_of
 from rlgpu.errors import UsageError
+from rlgpu.new_task import task_files
 from rlgpu.sim import Drive, ResetState, SceneSpec, make_simulator
 
 LEGS = ("left", "right")
@@ -221,3 +223,14 @@ def test_bodies_that_start_within_each_other_are_a_warning(begin) -> None:
     (warning,) = begin(robot().replace("</worldbody>", f"{balls}</worldbody>"))
     assert "0.3 m deep" in warning
     assert "'red'" in warning
+
+
+def test_the_python_api_warns_as_well(tmp_path) -> None:
+    """By Python's own warnings, for environments that are not trained by a command."""
+    asset = tmp_path / "hopper.xml"
+    for name, text in task_files("Hopper").items():
+        (tmp_path / name).write_text(text)
+    robot = '<freejoint/><geom size=".1"/><body><joint name="lift"/><geom size=".1"/></body>'
+    asset.write_text(f'<mujoco><worldbody><body name="mass">{robot}</body></worldbody></mujoco>')
+    with pytest.warns(UserWarning, match="no ground in hopper.xml"):
+        rlgpu.make_env(f"{tmp_path / 'hopper.py'}:Hopper", 2).sim.close()
