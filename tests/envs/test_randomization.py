@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch._dynamo.utils import counters
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
 from rlgpu.envs.randomization import fill
-from rlgpu.envs.randomization_config import Noise, Varied
+from rlgpu.envs.randomization_config import Noise, Randomization, Varied
 from rlgpu.envs.varied_parameters import Draws
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
