@@ -165,6 +165,98 @@ def test_a_capsule_lies_on_an_edge_between_its_ends() -> None:
     assert float(worlds.array("qpos")[0, 0]) + 0.3 == pytest.approx(0.23, abs=2e-3)
 
 
+def rest_height(model: mujoco.MjModel, start: float, steps: int = 800) -> float:
+    """Returns the height at which the only slide joint of a model comes to rest."""
+    worlds = FusedWorlds(model, 1)
+    worlds.step(steps)
+    assert abs(float(worlds.array("qvel")[0, 0])) < 0.02
+    return start + float(worlds.array("qpos")[0, 0])
+
+
+def lifted(geom: str, start: float, x: float = 0.0, y: float = 0.0) -> str:
+    """Returns a body of one geom that moves up and down only."""
+    return f"""<body pos="{x} {y} {start}"><joint type="slide" axis="0 0 1" damping="5"/>
+      <geom {geom} mass="1" condim="1"/></body>"""
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.6])
+@pytest.mark.parametrize("size", ["0.2 0.1 0.05", "0.04 0.03 0.05"])
+def test_a_box_lies_on_a_ridge_between_its_corners(size, turn) -> None:
+    """A ridge of 0.15 m below its middle holds it up, at 0.15 + 0.05 m, as in MuJoCo C."""
+    heights = np.zeros((41, 41))
+    heights[20] = 0.15
+    body = lifted(f'type="box" size="{size}" quat="{np.cos(turn)} 0 0 {np.sin(turn)}"', 0.25)
+    model = ground_model(heights, body, x=-2.0, y=-2.0)
+    assert rest_height(model, 0.25) == pytest.approx(0.2, abs=1e-3)
+    data = mujoco.MjData(model)
+    mujoco.mj_step(model, data, 800)
+    assert 0.25 + data.qpos[0] == pytest.approx(0.2, abs=1e-3)
+
+
+@pytest.mark.parametrize("half", [0.02, 0.04, 0.12, 0.35, 0.9])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.95])
+def test_a_capsule_lies_on_a_ridge_anywhere_along_its_length(half, share) -> None:
+    """Short or long, in its middle or near its end: at 0.15 + 0.03 m."""
+    heights = np.zeros((41, 41))
+    heights[20] = 0.15
+    geom = f'type="capsule" size="0.03 {half}" quat="0.5 0.5 0.5 0.5"'
+    model = ground_model(heights, lifted(geom, 0.25, x=share * half), x=-2.0, y=-2.0)
+    assert rest_height(model, 0.25) == pytest.approx(0.18, abs=1e-3)
+
+
+def undersides(
+    kind: str, size: np.ndarray, turn: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
+    """Returns the height of a geom's lowest point at places, NaN beside it."""
+    if kind == "capsule":
+        lowest = np.full(x.shape, np.nan)
+        for share in np.linspace(-size[1], size[1], 161):
+            center = share * turn[:, 2]
+            squared = size[0] ** 2 - (x - center[0]) ** 2 - (y - center[1]) ** 2
+            below = center[2] - np.sqrt(np.maximum(squared, 0.0))
+            lowest = np.fmin(lowest, np.where(squared >= 0, below, np.nan))
+        return lowest
+    low, high = np.full(x.shape, -np.inf), np.full(x.shape, np.inf)
+    for axis, reach in zip(turn.T, size, strict=True):  # |axis . (x, y, z)| <= reach
+        ends = [(side * reach - axis[0] * x - axis[1] * y) / axis[2] for side in (-1, 1)]
+        low, high = np.maximum(low, np.minimum(*ends)), np.minimum(high, np.maximum(*ends))
+    return np.where(low <= high, low, np.nan)
+
+
+def heights_at(heights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns the surface's heights at places: two triangles a cell, cut from low to high x, y."""
+    i, j = np.floor(x / STEP).astype(int), np.floor(y / STEP).astype(int)
+    u, v = x / STEP - i, y / STEP - j
+    low, high = heights[i, j], heights[i + 1, j + 1]
+    corner = np.where(u > v, heights[i + 1, j], heights[i, j + 1])
+    return low + np.maximum(u, v) * (corner - low) + np.minimum(u, v) * (high - corner)
+
+
+@pytest.mark.parametrize("kind", ["box", "capsule"])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_turned_geom_rests_where_it_first_meets_rough_ground(kind, seed) -> None:
+    """The height at which no point of its underside is below the surface, by dense sampling."""
+    rng = np.random.default_rng(seed)
+    heights = rng.uniform(0.0, 0.1, (41, 41))
+    if seed % 2:  # single spikes
+        heights = np.where(rng.random((41, 41)) < 0.1, 0.15, 0.0)
+    size = (
+        rng.uniform(0.05, 0.3, 3) if kind == "box" else rng.uniform([0.03, 0.02, 0], [0.1, 0.4, 0])
+    )
+    quat, turn = rng.normal(size=4), np.zeros(9)
+    quat /= np.linalg.norm(quat)
+    mujoco.mju_quat2Mat(turn, quat)
+    place = rng.uniform(1.5, 2.5, 2)
+    x, y = np.meshgrid(*[np.linspace(-0.55, 0.55, 221)] * 2)
+    below = undersides(kind, size, turn.reshape(3, 3), x, y)
+    right = float(np.nanmax(heights_at(heights, place[0] + x, place[1] + y) - below))
+    numbers = " ".join(map(str, size if kind == "box" else size[:2]))
+    geom = f'type="{kind}" size="{numbers}" quat="{" ".join(map(str, quat))}"'
+    model = ground_model(heights, lifted(geom, right + 0.02, *place))
+    # Sampling every 5 mm misses up to that much of the steepest slopes, 1.5.
+    assert -1e-3 < rest_height(model, right + 0.02) - right < 7.5e-3
+
+
 def test_a_box_stands_on_its_corners() -> None:
     """On a slope of 0.2, upright: its lowest corners touch, and it rests at their height."""
     slope = 0.2 * STEP * np.arange(41)[:, None] + np.zeros((41, 41))

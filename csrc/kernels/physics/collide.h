@@ -5,7 +5,7 @@
 // engine_collision_primitive.c and mju_makeFrame.
 #pragma once
 
-#include "terrain.h"
+#include "ridges.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
@@ -140,10 +140,13 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair) {
       terrain_sphere(t, w, slot, second, size2[0], t.pair_margin[pair]);
       break;
     case kTerrainCapsule:
-      terrain_capsule(t, w, slot, second, axis2, size2, t.pair_margin[pair]);
+      terrain_sphere(t, w, slot, second + half2, size2[0], t.pair_margin[pair]);
+      terrain_sphere(t, w, slot + 1, second - half2, size2[0], t.pair_margin[pair]);
+      capsule_ridges(t, w, slot + 2, second, half2, size2, t.pair_margin[pair]);
       break;
     case kTerrainBox:
       terrain_box(t, w, slot, frame2, second, size2, t.pair_margin[pair]);
+      box_ridges(t, w, slot + 8, frame2, second, size2, t.pair_margin[pair]);
       break;
     case kSphereSphere:
       sphere_sphere(w, slot, first, splat<V>(size1[0]), second, radius2, margin);

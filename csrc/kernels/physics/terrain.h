@@ -1,4 +1,4 @@
-// Contacts with a height field: of balls, capsules and the corners of boxes.
+// Contacts with a height field: of balls, the ends of capsules and the corners of boxes.
 //
 // The one idea: a ball touches the ground where the surface is nearest to its centre, so a contact
 // is one point on one triangle, edge or corner of the few cells below the ball. MuJoCo collides
@@ -84,23 +84,22 @@ struct Grid {
     const V last_x = splat<V>(R(columns - 1)), last_y = splat<V>(R(rows - 1));
     return gather<V>(heights, minimum(row, last_y), columns, minimum(column, last_x));
   }
-  // At least the height of all cells within kMostTerrainCells of a place.
+  // At least the height of all cells that a geom at a place can reach.
   RLGPU_HD V top(const Tables<R>& t, V at_x, V at_y) const {
     const R block = R(kTerrainBlock);
     const V column = first(at_x, x, step_x * block, R(0), t.terrain_top_columns + 1);
     const V row = first(at_y, y, step_y * block, R(0), t.terrain_top_rows + 1);
     return gather<V>(t.terrain_tops, row, t.terrain_top_columns, column);
   }
-  // The height at a place between four samples.
-  RLGPU_HD V between(V at_x, V at_y) const {
+  // The height of the triangle at a place.
+  RLGPU_HD V surface(V at_x, V at_y) const {
     const V column = first(at_x, x, step_x, R(0), columns),
             row = first(at_y, y, step_y, R(0), rows);
     const V u = clamp((at_x - splat<V>(x)) * (R(1) / step_x) - column, V{}, splat<V>(1));
     const V v = clamp((at_y - splat<V>(y)) * (R(1) / step_y) - row, V{}, splat<V>(1));
-    const V low = height(column, row), right = height(column + R(1), row);
-    const V up = height(column, row + R(1)), high = height(column + R(1), row + R(1));
-    const V near = low + u * (right - low), far = up + u * (high - up);
-    return near + v * (far - near);
+    const V low = height(column, row), high = height(column + R(1), row + R(1));
+    const V side = select<V>(u > v, height(column + R(1), row), height(column, row + R(1)));
+    return low + maximum(u, v) * (side - low) + minimum(u, v) * (high - side);
   }
 };
 
@@ -155,30 +154,6 @@ RLGPU_RARE void terrain_sphere(const Tables<Real<V>>& t, Work<V>& w, int slot, V
   const Vec3<V> normal = select(is_on, up, scale * s.near);
   w.contacts[slot].point = center - (R(0.5) * distance + radius) * normal;
   w.contacts[slot].frame = frame_of(normal);
-}
-
-// Both ends of a capsule, and the place between them that is deepest: an edge may be there.
-template <typename V>
-RLGPU_RARE void terrain_capsule(const Tables<Real<V>>& t, Work<V>& w, int slot, Vec3<V> center,
-                                Vec3<V> axis, const Real<V>* size, Real<V> margin) {
-  using R = Real<V>;
-  const Vec3<V> half = splat<V>(size[1]) * axis;
-  terrain_sphere(t, w, slot, center + half, size[0], margin);
-  terrain_sphere(t, w, slot + 1, center - half, size[0], margin);
-  const Grid<V> grid(t);
-  w.active[slot + 2] = Mask<V>{};
-  const bool is_short = size[1] < R(0.5) * grid.step_x && size[1] < R(0.5) * grid.step_y;
-  const R reach = size[0] + size[1] + margin;
-  if (is_short || !any(center.z - reach < grid.top(t, center.x, center.y))) return;
-  V deepest = splat<V>(R(1e9)), place = V{};
-  for (int i = -2; i <= 2; ++i) {
-    const Vec3<V> at = center + splat<V>(R(0.3) * R(i)) * half;
-    const V clearance = at.z - grid.between(at.x, at.y);
-    const Mask<V> deeper = clearance < deepest;
-    deepest = select<V>(deeper, clearance, deepest);
-    place = select<V>(deeper, splat<V>(R(0.3) * R(i)), place);
-  }
-  terrain_sphere(t, w, slot + 2, center + place * half, size[0], margin);
 }
 
 // The corners of a box.

@@ -27,7 +27,7 @@ from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_patter
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 
-_SLOTS = (1, 2, 8, 1, 3, 8, 1, 1, 2)
+_SLOTS = (1, 2, 8, 1, 4, 12, 1, 1, 2)
 """Possible contacts of a pair, by its index in ``KINDS``."""
 _MIN_VALUE = 1e-15
 _IMPEDANCE_RANGE = (0.0001, 0.9999)

@@ -14,6 +14,11 @@ from rlgpu.sim.mujoco.pairs import Pair
 _BLOCK = 8
 """Cells along a side of a block, ``kTerrainBlock`` in csrc."""
 
+_OUTSIDE = -1e9
+"""Height around the field [m]: its own edges are convex."""
+_FLAT = 1e-5
+"""Bends of the surface up to this height within a cell are flat [m]: heights are float32."""
+
 
 class TerrainTables(NamedTuple):
     """Heights, the largest in and around each block, and where the first sample is."""
@@ -25,17 +30,20 @@ class TerrainTables(NamedTuple):
     def of(cls, model: mujoco.MjModel, pairs: Sequence[Pair]) -> TerrainTables:
         """Returns the tables of the height field that something can touch, or empty ones."""
         fields = [p.geom1 for p in pairs if p.kind[0] == mujoco.mjtGeom.mjGEOM_HFIELD]
-        heights, frame = np.zeros((0, 0)), np.zeros(4)
+        heights, frame, cells = np.zeros((0, 0)), np.zeros(4), MOST_CELLS
         if fields:
             heights, frame = _heights(model, fields[0])
-        tops = _tops(heights)
+            reach = max(_reach(model, p) for p in pairs if p.geom1 == fields[0])
+            cells = max(MOST_CELLS, int(np.ceil(reach / frame[2:].min())) + 1)
+        tops = _tops(heights, cells)
         return cls(
             sizes={
                 "terrain_rows": heights.shape[0], "terrain_columns": heights.shape[1],
                 "terrain_top_rows": tops.shape[0], "terrain_top_columns": tops.shape[1],
             },
             constants={
-                "terrain_heights": heights, "terrain_tops": tops, "terrain_frame": frame,
+                "terrain_heights": heights, "terrain_ridges": _ridges(heights),
+                "terrain_tops": tops, "terrain_frame": frame,
             },
         )  # fmt: skip
 
@@ -51,12 +59,38 @@ def _heights(model: mujoco.MjModel, geom: int) -> tuple[np.ndarray, np.ndarray]:
     return data.astype(np.float64) * size[2] + z, frame
 
 
-def _tops(heights: np.ndarray) -> np.ndarray:
-    """Returns the largest height in each block and ``MOST_CELLS`` around it."""
+def _reach(model: mujoco.MjModel, pair: Pair) -> float:
+    """Returns how far a geom on a height field reaches from its centre, with its margin [m]."""
+    size = model.geom_size[pair.geom2]
+    margin = float(model.geom_margin[[pair.geom1, pair.geom2]].sum())
+    is_box = pair.kind[1] == mujoco.mjtGeom.mjGEOM_BOX
+    return margin + float(np.linalg.norm(size) if is_box else size[:2].sum())
+
+
+def _ridges(heights: np.ndarray) -> np.ndarray:
+    """Returns marks of the convex edges that begin at each sample: 1 along x, 2 along y, 4 both.
+
+    The two triangles at an edge form a parallelogram, so the edge is convex if its ends are
+    together higher than the two other corners. Edges of the whole field count as convex.
+    """
+    ridges = np.zeros(heights.shape)
+    if heights.size == 0:
+        return ridges
+    around = np.pad(heights, 1, constant_values=_OUTSIDE)
+    low, high = around[1:-1, 1:-1], around[2:, 2:]
+    right, up, down, left = around[1:-1, 2:], around[2:, 1:-1], around[:-2, 1:-1], around[1:-1, :-2]
+    edges = ((1, right, high + down), (2, up, high + left), (4, high, right + up))
+    for mark, end, corners in edges:
+        ridges += mark * ((end > _OUTSIDE) & (low + end - corners > _FLAT))
+    return ridges
+
+
+def _tops(heights: np.ndarray, cells: int) -> np.ndarray:
+    """Returns the largest height in each block and some cells around it."""
     blocks = [-(-max(count - 1, 0) // _BLOCK) for count in heights.shape]
     tops = np.zeros(blocks)
     for row, column in np.ndindex(*blocks):
-        first = np.maximum(np.array([row, column]) * _BLOCK - MOST_CELLS, 0)
-        last = np.array([row + 1, column + 1]) * _BLOCK + MOST_CELLS + 1
+        first = np.maximum(np.array([row, column]) * _BLOCK - cells, 0)
+        last = np.array([row + 1, column + 1]) * _BLOCK + cells + 1
         tops[row, column] = heights[first[0] : last[0], first[1] : last[1]].max()
     return tops
