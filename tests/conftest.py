@@ -53,6 +53,14 @@ def isaacgym_python(tmp_path_factory: pytest.TempPathFactory, warm_python: Path)
     del os.environ["ISAACGYM_PYTHON"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _warm_curves(warm_python: Path) -> None:
+    """Has the warm interpreter draw learning curves: importing Matplotlib takes longer."""
+    from rlgpu.training import metrics
+
+    metrics.PYTHON = str(warm_python)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips tests marked ``cuda`` if there is no NVIDIA GPU."""
     if torch.cuda.is_available():

@@ -63,7 +63,10 @@ def ask(folder: str, words: list[str]) -> int:
     for number in FORWARDED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: connection.send(bytes([number])))
-    request = {"words": words, "env": dict(os.environ), "cwd": os.getcwd(), "numbers": numbers}
+    request = {
+        "words": words, "env": dict(os.environ), "cwd": os.getcwd(), "numbers": numbers,
+        "python": os.path.join(folder, "python"),
+    }  # fmt: skip
     socket.send_fds(connection, [json.dumps(request).encode()], numbers)
     answer = connection.recv(16)
     if not answer:
@@ -91,6 +94,8 @@ def serve(folder: str, owner: int) -> int:
     import socket
 
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure
     import mujoco_warp
     import torch
 
@@ -99,7 +104,7 @@ def serve(folder: str, owner: int) -> int:
     import rlgpu.isaacgym.gymapi
     import tasks
 
-    del mujoco_warp, torch, rlgpu, tasks
+    del matplotlib, mujoco_warp, torch, rlgpu, tasks
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.bind(os.path.join(folder, "binding"))
     server.listen(64)
@@ -158,6 +163,7 @@ def run(request: dict, received: list[int]) -> None:
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.executable = request["python"]
     os.setsid()
     os.environ.clear()
     os.environ.update(request["env"])

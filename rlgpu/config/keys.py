@@ -154,7 +154,8 @@ def help_text(keys: Mapping[str, Key], defaults: Mapping[str, Any], width: int =
     lines = []
     for name, key in keys.items():
         default = defaults.get(name, key.default)
-        lines.append(f"{name}={_word(default)}  ({allowed(key.hint)})")
+        first = f"{name}={_word(default)}  ({allowed(key.hint)})"
+        lines += textwrap.wrap(first, width, subsequent_indent="        ", break_long_words=False)
         lines += textwrap.wrap(
             key.meaning(), width, initial_indent="    ", subsequent_indent="    "
         )

@@ -95,10 +95,9 @@ class Ppo:
         self._account = compiled(account, use_compile)
         self._back_off = compiled(back_off, use_compile)
         self.options = make_options(
-            config, self.network, self.observation_normalizer, kernels, precision,
-            space=observation_space, mirror=mirror, teacher=teacher, seed=seed,
-            fillers=Fillers(config) if fillers else None, num_minibatches=num_minibatches,
-            stop=self.progress.stop,
+            config, self.network, self.observation_normalizer, kernels, precision, seed=seed,
+            space=observation_space, mirror=mirror, teacher=teacher, stop=self.progress.stop,
+            num_minibatches=num_minibatches, fillers=Fillers(config) if fillers else None,
         )  # fmt: skip
 
     def new_storage(self, num_envs: int) -> RolloutStorage:

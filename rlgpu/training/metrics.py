@@ -49,6 +49,8 @@ _TAGS = {
 }
 # Numbers that are axes, or are logged against several axes.
 _OWN = {"iteration", "env_steps", "wall_time", "mean_return", "mean_length"}
+PYTHON = sys.executable
+"""Interpreter that draws learning curves."""
 SECONDS_BETWEEN_CURVES = 60.0
 
 
@@ -97,7 +99,7 @@ class MetricsWriter:
             return
         self._drawn = now
         failure = self._failure()
-        command = [sys.executable, curve.__file__, str(self._folder), title]
+        command = [PYTHON, curve.__file__, str(self._folder), title]
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (read when it has ended)
         # A separate session keeps a Ctrl-C in the terminal from reaching it.
         self._drawing = subprocess.Popen(

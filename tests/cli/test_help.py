@@ -27,7 +27,7 @@ def test_help_lists_every_key_with_meaning_default_and_range(capsys) -> None:
         assert f"\n{name}=" in text
     assert "train.gamma=0.99  (a number from 0 to 1)\n    Discount factor." in text
     assert "train.hidden_sizes=[32,32]" in text  # Cartpole's own default
-    assert max(map(len, text.splitlines())) <= 130
+    assert max(map(len, text.splitlines())) <= 100
 
 
 @pytest.mark.parametrize("words", [["--help", "train.gamma"], ["-h", "train.gamma"]])
@@ -116,7 +116,8 @@ def test_a_command_of_the_readme_works(command, tmp_path, warm_python) -> None:
     words = command.split()
     if "train.py" in words:
         words[words.index("train.py")] = str(ROOT / "train.py")
-    words = [str(warm_python), *words[1:]]
+    # What draws without a display is chosen before MuJoCo is imported.
+    words = [sys.executable if "capture_video" in command else str(warm_python), *words[1:]]
     if "checkpoint=" in command or "run=" in command:
         first = [*words[:2], "task=Ant", "headless=True", "task.episode_length=10", *small]
         subprocess.run(first, cwd=ROOT, check=True, capture_output=True)

@@ -67,7 +67,7 @@ def test_an_environment_that_fails_is_closed_with_the_others(log) -> None:
         ((), None, 0),
         (("env.fails=step",), None, 1),
         (("env.fails=third",), None, 1),
-        (("algorithm=DQN", "train.memory=gru"), None, 2),
+        (("train.symmetry.augment=True",), None, 2),
         ((), KeyboardInterrupt, 130),
         ((), MemoryError, 1),
     ],

@@ -166,21 +166,15 @@ def skrl_models(ours: Ppo):
     return policy, value
 
 
-@pytest.mark.parametrize("rate", [5e-4, 1e-2])
-def test_an_update_is_skrls(rate, monkeypatch) -> None:
-    """Weights, learning rate and statistics, without what the preset says it does not reproduce."""
-    ppo_module = pytest.importorskip("skrl.agents.torch.ppo")
-    memories = pytest.importorskip("skrl.memories.torch")
-    scaler = pytest.importorskip("skrl.resources.preprocessors.torch").RunningStandardScaler
-    schedulers = pytest.importorskip("skrl.resources.schedulers.torch")
-    ours = agent("skrl", learning_rate=rate, separate=True, normalize_values=False,
-                 clip_value=False)  # fmt: skip
-    ours.observation_normalizer.count.fill_(1.0)  # skrl counts its start as one row
-    storage = filled(ours)
-    storage.truncated.zero_()
-    policy, value = skrl_models(ours)
+def skrl_agent(policy, value, rate: float):
+    """Returns skrl's PPO of these models, with the preset's settings."""
+    from skrl.agents.torch import ppo as ppo_module
+    from skrl.memories import torch as memories
+    from skrl.resources.preprocessors.torch import RunningStandardScaler as scaler
+    from skrl.resources.schedulers import torch as schedulers
+
     config = read_preset("skrl")
-    theirs = ppo_module.PPO(
+    return ppo_module.PPO(
         models={"policy": policy, "value": value},
         memory=memories.RandomMemory(memory_size=T, num_envs=N, device="cpu"),
         observation_space=policy.observation_space, action_space=policy.action_space, device="cpu",
@@ -195,6 +189,19 @@ def test_an_update_is_skrls(rate, monkeypatch) -> None:
             "experiment": {"write_interval": 0, "checkpoint_interval": 0},
         },
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("rate", [5e-4, 1e-2])
+def test_an_update_is_skrls(rate, monkeypatch) -> None:
+    """Weights, learning rate and statistics, without what the preset says it does not reproduce."""
+    pytest.importorskip("skrl")
+    ours = agent("skrl", learning_rate=rate, separate=True, normalize_values=False,
+                 clip_value=False)  # fmt: skip
+    ours.observation_normalizer.count.fill_(1.0)  # skrl counts its start as one row
+    storage = filled(ours)
+    storage.truncated.zero_()
+    policy, value = skrl_models(ours)
+    theirs = skrl_agent(policy, value, rate)
     theirs.init()
     for t in range(T):
         theirs.memory.add_samples(

@@ -102,6 +102,7 @@ def picture(display: str) -> np.ndarray:
     return np.asarray(ImageGrab.grab(xdisplay=display), dtype=float)
 
 
+@pytest.mark.slow
 def test_keys_pause_step_and_free_the_camera_in_a_real_window(display) -> None:
     """Space, the right arrow and Escape do what the window's own help says; then Ctrl-C."""
     session = Session(display)
@@ -121,6 +122,7 @@ def test_keys_pause_step_and_free_the_camera_in_a_real_window(display) -> None:
     assert session.interrupt() == (0, "")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_window_opens_or_begins_to_draw_is_no_segmentation_fault(display) -> None:
     """In playback it ends quietly, in a script for Isaac Gym with KeyboardInterrupt."""
     environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": PYTHONPATH}

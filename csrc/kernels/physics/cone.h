@@ -100,13 +100,13 @@ struct Cone {
                     x - v + ratio * (m[0] * less - m[2] * twice_v - m[3] * more),
                     x + v + ratio * (m[0] * more + m[1] * twice_v - m[3] * less),
                     x + u + ratio * (m[0] * twice_u + m[1] * more + m[2] * less)};
-    const Mask<V> first = size1 > size2;
+    const Mask<V> first = size1 > size2, second = size1 <= size2;
     for (int k = 0; k < 4; ++k) {
       // Edge k is n + t or n - t of its tangent, which is u or v.
       const V t = k == 0 ? residual.y : k == 1 ? -residual.y : k == 2 ? residual.z : -residual.z;
-      const Mask<V> is_u = k < 2 ? first : !first, is_low = t < V{};
-      active[k] = (is_u & ((is_low & is[0]) | (!is_low & is[3]))) |
-                  (!is_u & ((is_low & is[1]) | (!is_low & is[2])));
+      const Mask<V> is_u = k < 2 ? first : second, is_low = t < V{}, is_high = t >= V{};
+      active[k] = (is_u & ((is_low & is[0]) | (is_high & is[3]))) |
+                  ((k < 2 ? second : first) & ((is_low & is[1]) | (is_high & is[2])));
       const V edge = select<V>(is_u, select<V>(is_low, e[0], e[3]), select<V>(is_low, e[1], e[2]));
       slope[k] = keep<V>(active[k], weight * edge);
     }
