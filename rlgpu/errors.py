@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import linecache
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -93,3 +93,9 @@ def line_in(error: BaseException, file: Path) -> str:
     frame = (mine or frames)[-1]
     text = linecache.getline(frame.filename, frame.lineno or 0).strip()
     return f"{Path(frame.filename).name}, line {frame.lineno}: {what}: {text}"
+
+
+def list_some(names: Sequence[str], most: int = 8) -> str:
+    """Returns the first names of a list that may be long, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Part:
     """An image's values are from 0 to 1, or whole numbers to 255 if the observation is ``uint8``. A
     mask is 1 where a discrete action's choice is allowed, for all choices of all actions."""
     seen_by: Seen = "both"
-    repeats: bool = False
+    repeats: bool = field(default=False, repr=False)
     """Whether it repeats earlier columns without their noise; see ``with_true_values``."""
 
     @property

@@ -120,7 +120,10 @@ class LeggedConfig(TaskConfig):
         ),
         *(
             Needs(f"task.terrain.{name}", "task.terrain.kind", ("rough",))
-            for name in ("num_levels", "num_columns", "tile_size", "border", "curriculum")
+            for name in (
+                *("num_levels", "num_columns", "tile_size", "border", "curriculum"),
+                *("start_spread", "demotion", "max_start_level"),
+            )
         ),
         Needs("task.commands.heading", "task.commands.follow_heading"),
         Needs("task.commands.ang_vel_yaw", "task.commands.follow_heading", (False,)),

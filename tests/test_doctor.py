@@ -21,6 +21,7 @@ def report(**variables: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_part_has_a_line(tmp_path) -> None:
     """With what works marked, nothing on standard error, and exit code 0 where one can train."""
     done = report(ISAACGYM_PYTHON=str(interpreter(tmp_path / "python", "idle")))

@@ -24,6 +24,8 @@ from rlgpu.training import find_checkpoint, load_trained
 from rlgpu.training import make_env as build_env
 
 _ROOT = Path(__file__).parents[2]
+_WARNING = "warning: "
+"""Begins the notes of the configuration that are warnings."""
 
 
 class Result(NamedTuple):
@@ -96,7 +98,8 @@ def make_env(task: str, num_envs: int | None = None, seed: int = 42, **settings:
     composed = compose(words, WithScripts(tasks), ENGINES, cfg)
     config = composed.config
     env = build_env(config, composed.task_class, config.num_envs, config.seed)
-    for text in env.warnings:
+    notes = [note.removeprefix(_WARNING) for note in composed.notes if note.startswith(_WARNING)]
+    for text in (*notes, *env.warnings):
         warnings.warn(text, stacklevel=2)
     return env
 

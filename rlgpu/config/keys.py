@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from rlgpu.config.limits import allowed, hints_of
-from rlgpu.errors import closest
+from rlgpu.errors import closest, list_some
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def nesting_advice(key: str, known: Mapping[str, Key]) -> str:
         example = f"give {key}.{below[0]}=..."
         if "." not in below[0]:
             example += f", in YAML {key.rpartition('.')[2]}: {{{below[0]}: ...}}"
-        return f"{key} takes no value itself; {example}; it has {_some(below)}"
+        return f"{key} takes no value itself; {example}; it has {list_some(below)}"
     group = key.rpartition(".")[0]
     if group in known:
         return f"{group} takes {allowed(known[group].hint)}, so there is no {key}; give {group}=..."
@@ -95,12 +95,7 @@ def nesting_advice(key: str, known: Mapping[str, Key]) -> str:
     parts = list(dict.fromkeys(name.partition(".")[0] for name in names))
     near = closest(word, parts)
     hint = f"; did you mean {group}.{near}?" if near else ""
-    return f"{key} is not a key: {group} has no {word}, but {_some(parts)}{hint}"
-
-
-def _some(names: list[str]) -> str:
-    """Returns the first names of a list that may be long."""
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"{key} is not a key: {group} has no {word}, but {list_some(parts)}{hint}"
 
 
 def leaves(

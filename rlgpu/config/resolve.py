@@ -33,7 +33,7 @@ def resolve(
     if "max_iterations" not in explicit:
         config = replace(config, max_iterations=config.train.max_iterations)
     check_relations(config.train)
-    if not config.test:
+    if not (config.test or config.checkpoint):  # a run of before may have such settings
         check_used(config.train, config.algorithm)
     config = _resolve_devices(config, devices)
     if config.seed == -1:

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from rlgpu.envs.task import Task
-from rlgpu.errors import UsageError
+from rlgpu.errors import UsageError, list_some
 from rlgpu.sim import ResetState, SceneSpec, Simulator
 
 _LOOKED_AT = 16
 """Environments whose start pose is examined."""
-_MOST_NAMES = 4
 _DEEP, _SHALLOW = 0.05, 0.01
 """Overlaps, as shares of the robot's size: certainly wrong, and worth a word."""
 
@@ -93,7 +92,10 @@ def _check_root(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Fi
         if value is None:
             continue
         stays = torch.as_tensor(own.get(field, 0.0), dtype=value.dtype, device=value.device)
-        if bool((value - stays).abs().max() > 1e-4) and bool((value + stays).abs().max() > 1e-4):
+        differs = (value - stays).abs().amax(-1) > 1e-4
+        if field == "root_quat_w":  # q and -q are one orientation
+            differs &= (value + stays).abs().amax(-1) > 1e-4
+        if bool(differs.any()):
             others = [body for body in root.free_bodies if body not in scene.objects]
             advice = (
                 f"name its root in the scene, root={others[0]!r}"
@@ -149,7 +151,7 @@ def _check_gains(task: Task, scene: SceneSpec) -> Iterator[Finding]:
     for gain in ("stiffness", "damping", "effort_limit"):
         if wrong := [n for n, drive in drives.items() if getattr(drive, gain) < 0.0]:
             yield Finding(
-                True, f"the drives of {_some(wrong)} have a negative {gain}; use 0 or more"
+                True, f"the drives of {list_some(wrong)} have a negative {gain}; use 0 or more"
             )
             return
     varied = settings.randomize and bool(settings.randomization.stiffness.range)
@@ -161,8 +163,8 @@ def _check_gains(task: Task, scene: SceneSpec) -> Iterator[Finding]:
             all_of_them = len(names) == len(drives) and not task.pushes_bodies
             yield Finding(
                 all_of_them,
-                f"the drives of {_some(names)} have {what} 0, so they never follow their targets; "
-                f"give Drive({what}=...)",
+                f"the drives of {list_some(names)} have {what} 0, so they never follow their "
+                f"targets; give Drive({what}=...)",
             )
     if not drives and not task.pushes_bodies:
         yield Finding(False, "its scene has no drives and no force_bodies: actions move nothing")
@@ -183,7 +185,7 @@ def _check_pose(sim: Simulator, pos: Tensor, what: str) -> Iterator[Finding]:
             continue
         j = ids[0]
         value = float(pos[int(excess[:, j].argmax()), j])
-        names = _some([sim.joint_names[i] for i in ids])
+        names = list_some([sim.joint_names[i] for i in ids])
         degrees = "; positions are in radians, not degrees" if abs(value) > math.pi else ""
         yield Finding(
             is_certain,
@@ -193,10 +195,11 @@ def _check_pose(sim: Simulator, pos: Tensor, what: str) -> Iterator[Finding]:
     far = (lower.isinf() & upper.isinf() & (pos.abs() > 2.0 * math.pi).all(0)).nonzero().flatten()
     if len(far):
         j = int(far[0])
+        names = list_some([sim.joint_names[i] for i in far.tolist()])
         yield Finding(
             False,
-            f"{what} {_some([sim.joint_names[i] for i in far.tolist()])} more than a turn away: "
-            f"{sim.joint_names[j]} at {float(pos[0, j]):.3g}; in radians, not degrees",
+            f"{what} {names} more than a turn away: {sim.joint_names[j]} at "
+            f"{float(pos[0, j]):.3g}; in radians, not degrees",
         )
 
 
@@ -235,12 +238,13 @@ def _check_surroundings(
     size = max(size for _, _, size in found)
     grounds, others = [ground for ground, _, _ in found], [other for _, other, _ in found]
     deepest = max(grounds)
-    if deepest.depth > _SHALLOW * size:
-        always = min(grounds).depth > _DEEP * size
+    if deepest.depth > _SHALLOW * size > 0.0:
+        # What lies around the robot may be meant to.
+        is_robot = deepest.body not in scene.objects
+        advice = "start the robot higher, or with its legs bent" if is_robot else "start it higher"
         yield Finding(
-            always,
-            f"{deepest.body!r} starts {deepest.depth:.2g} m deep in the ground; start the robot "
-            "higher, or with its legs bent",
+            is_robot and min(grounds).depth > _DEEP * size,
+            f"{deepest.body!r} starts {deepest.depth:.2g} m deep in the ground; {advice}",
         )
     if (pair := max(others)).depth > _DEEP * size > 0.0:
         yield Finding(
@@ -248,9 +252,3 @@ def _check_surroundings(
             f"{pair.body!r} starts {pair.depth:.2g} m deep in {pair.other!r}; change the pose "
             f"or exclude their contact in {file}",
         )
-
-
-def _some(names: list[str]) -> str:
-    """Returns the first names of a list that may be long."""
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

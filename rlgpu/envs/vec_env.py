@@ -115,9 +115,8 @@ class VecEnv:
         first = checks.observation(task, sim, self._actions)
         names = checks.check_step(task, sim, self._actions, first)
         self.reported = {name: torch.zeros((), device=self.device) for name in names}
-        task.draw(self.generator)
         # Always overwritten in place: a CUDA graph reads it at this address.
-        self.observations = self._observe().clone()
+        self.observations = self._first_observations().clone()
         self._begin = compiled(self._begin_step, use_compile)
         self._finish = compiled(self._finish_step, use_compile)
 
@@ -138,9 +137,17 @@ class VecEnv:
             self._randomizer.draw(self.generator)
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone, self.task.reset_state(self.generator))
-        self.task.draw(self.generator)
-        self.observations.copy_(self._observe())
+        self.observations.copy_(self._first_observations())
         return self.observations
+
+    def _first_observations(self) -> Tensor:
+        """Returns the observations after a reset, with noise that is drawn for them."""
+        kind = type(self.task)
+        if self.task.adds_noise:
+            with checks.explained(kind, "draw"):
+                self.task.draw(self.generator)
+        with checks.explained(kind, "add_noise"):
+            return self._observe()
 
     def _lasting(self) -> list[dict[str, Tensor]]:
         """Returns the tensors of the task and of its randomisation that last from step to step."""
@@ -289,7 +296,8 @@ class VecEnv:
         source = checks.nan_source(self.task, self.sim, self._actions, self.generator)
         if source or not rewards:
             return source
-        return checks.nan_reward_source(self.task, self.sim, self._actions, self.observations)
+        true = self.task.observe(self.sim.state, self._actions)
+        return checks.nan_reward_source(self.task, self.sim, self._actions, true)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to continue, including the generator's state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,7 +28,9 @@ class StableBaselines3Env(BaselinesEnv):
         self._stepper = Stepper(env)
         self.render_mode = None
         self._columns = seen_by(env, "actor")
-        super().__init__(env.num_envs, policy_box(env), action_space(env))
+        # Stable-Baselines3 needs bounds, also for actions that nothing clamps.
+        limit = env.action_limit if math.isfinite(env.action_limit) else 1.0
+        super().__init__(env.num_envs, policy_box(env), action_space(env, limit))
 
     def reset(self) -> np.ndarray:
         """Begins new episodes; returns their first observations, shape [N, O].

@@ -106,7 +106,7 @@ def make_agent(config: Config, env: VecEnv) -> Agent:
     if config.algorithm == "PPO":
         return make_ppo(config, env)
     train = config.train
-    if config.test:  # an earlier version trained with whatever was given
+    if config.test or config.checkpoint:  # an earlier version took whatever was given
         train = without_unused(train, "DQN")
     return Dqn(
         train, env.observation_space, env.action_space,

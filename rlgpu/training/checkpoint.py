@@ -202,9 +202,16 @@ def describe_misfit(content: Mapping[str, Any], config: Config, sizes: Mapping[s
         A phrase, empty if they do not differ.
     """
     parts = []
+    # Observations without noise, for a separate critic, double the width and are no misfit.
+    has_two = config.train.has_separate_critic
     for name, size in sizes.items():
         values = content["env"].get(name)
-        if isinstance(values, torch.Tensor) and values.dim() == 2 and values.shape[1] != size:
+        fitting = (size, 2 * size) if name == "observations" and has_two else (size,)
+        if (
+            isinstance(values, torch.Tensor)
+            and values.dim() == 2
+            and values.shape[1] not in fitting
+        ):
             parts.append(f"it has {values.shape[1]} {name}, this run has {size}")
     for key in ("hidden", "hidden_from"):
         theirs, ours = content["config"]["task"].get(key), getattr(config.task, key, None)

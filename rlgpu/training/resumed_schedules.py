@@ -34,8 +34,9 @@ def describe_changed_schedules(content: Mapping[str, Any], config: Config) -> li
     if train.schedule == saved["schedule"] == "linear":
         ends = [(train.learning_rate, train.min_learning_rate)] * 3
         ends[0] = (saved["learning_rate"], saved["min_learning_rate"])
+        share = float(content["agent"].get("linear_share", 1.0))  # of train.kl_backoff
         rates = [
-            linear_learning_rate(*each, *step, end=train.linear_end)
+            share * linear_learning_rate(*each, *step, end=train.linear_end)
             for each, step in zip(ends, steps, strict=True)
         ]
         way = "train.schedule=constant keeps the last rate, train.learning_rate sets another"

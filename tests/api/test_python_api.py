@@ -161,6 +161,7 @@ def test_importing_the_package_is_quick() -> None:
     assert "module 'rlgpu' has no attribute 'nothing'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard_against_its_own_processes(tmp_path) -> None:
     """The processes of Gymnasium's environments do not import it again."""
     script = tmp_path / "script.py"
@@ -175,7 +176,7 @@ def test_a_script_needs_no_guard_against_its_own_processes(tmp_path) -> None:
     assert done.stdout.split() == ["once"]
 
 
-@pytest.mark.parametrize("name", ["cartpole", "lunar_lander"])
+@pytest.mark.parametrize("name", ["cartpole", pytest.param("lunar_lander", marks=pytest.mark.slow)])
 def test_examples_run(name, tmp_path, warm_python) -> None:
     """The first iterations of each, as a user starts them."""
     source = Path(__file__).parents[2] / "examples" / "gymnasium" / f"{name}.py"

@@ -60,7 +60,10 @@ def left_behind(folder: Path) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    "name",
+    ["SIGINT", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGTERM", "SIGHUP"))],
+)
 def test_a_signal_finishes_the_iteration_saves_and_says_how_to_go_on(
     tmp_path, name, warm_python
 ) -> None:
@@ -170,6 +173,7 @@ def test_a_tensor_that_claims_to_need_gradients_is_damage() -> None:
     assert digest({"a": values}) != digest({"a": values.clone().requires_grad_()})
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_once_and_does_not_end_training(tmp_path) -> None:
     """No file may exceed 60 kB: checkpoints fail, the logs go on; nothing half-written stays."""
 

@@ -19,6 +19,7 @@ from tests.training.test_console import shown
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_letters_that_the_terminal_lacks_are_escaped(tmp_path, locale) -> None:
     """An experiment with an umlaut and a task that does not exist, under an ASCII locale."""

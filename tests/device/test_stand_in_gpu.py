@@ -65,6 +65,7 @@ def _without_a_gpu() -> None:
         pytest.skip("there is a GPU")
 
 
+@pytest.mark.slow
 def test_the_stand_in_behaves_like_a_gpu() -> None:
     """Memory, two devices, autograd, graphs that only replay, operations that wait."""
     done = on_stand_in("-c", CHECKS)

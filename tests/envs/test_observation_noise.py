@@ -189,3 +189,17 @@ def test_a_checkpoint_is_loaded_with_other_noise(trained, played, tmp_path, monk
     plain = make("Cartpole", n=8)
     actor = seen(env, "actor")
     torch.testing.assert_close(actions, rlgpu.load_policy("runs/Cartpole/latest", plain).act(actor))
+
+
+def test_the_source_of_a_nan_is_looked_for_in_true_observations() -> None:
+    """``evaluate`` gets the task's own columns, not those of the learner."""
+    env = make("Ant", randomize=True, randomization=HALF, separate_critic=True)
+    evaluate, widths = env.task.evaluate, []
+
+    def watched(state, actions, observations):
+        widths.append(observations.shape[1])
+        return evaluate(state, actions, observations)
+
+    env.task.evaluate = watched
+    assert env.nan_source(rewards=True) == ""
+    assert set(widths) == {60}

@@ -280,6 +280,7 @@ def test_nothing_is_randomised_unless_asked() -> None:
     assert scene_of(TASKS["Go2"](config)).parameters == ()
 
 
+@pytest.mark.slow
 def test_a_compiled_step_with_randomisation_matches_the_plain_one() -> None:
     """Without graph breaks, on the code paths of a GPU; resets included."""
     torch._dynamo.reset()

@@ -43,6 +43,7 @@ class Start:
         default_factory=lambda: dict.fromkeys(LEGS, Drive("position", stiffness=20.0, damping=1.0))
     )
     default: float = 0.0
+    root: str = ""
 
 
 class Standing(Task):
@@ -58,7 +59,7 @@ class Standing(Task):
 
     def scene(self) -> SceneSpec:
         """Returns the robot."""
-        return SceneSpec(asset=self.asset, drives=self.start.drives)
+        return SceneSpec(asset=self.asset, drives=self.start.drives, root=self.start.root)
 
     def targets(self, actions: torch.Tensor) -> torch.Tensor:
         """Returns targets around the default position."""
@@ -139,6 +140,24 @@ def test_a_free_body_beside_the_root_is_named(begin) -> None:
     table = '<body name="table" pos="3 0 0"><geom size=".1" contype="0" conaffinity="0"/></body>'
     with pytest.raises(UsageError, match=r"'table' has no free joint.*root='base'"):
         begin(robot(ground=PLANE + table))
+
+
+def test_a_root_on_a_table_has_its_pose_in_the_world(begin) -> None:
+    """1 m above a table that stands at 0.5 m: 1.5 m, not the 1 m of its own frame."""
+    on_table = robot(free="").replace('<body name="base"', '<body name="table" pos="0 0 .5"><geom '
+        'size=".01" contype="0" conaffinity="0"/><body name="base"').replace(
+        "</body></worldbody>", "</body></body></worldbody>")  # fmt: skip
+    assert begin(on_table, Start(height=1.5, root="base")) == []
+    with pytest.raises(UsageError, match="root_pos_w"):
+        begin(on_table, Start(height=1.0, root="base"))
+
+
+def test_what_lies_in_the_ground_beside_an_untouchable_robot_is_left_alone(begin) -> None:
+    """A robot without geoms that collide has no size to measure overlaps by."""
+    cube = '<body name="cube" pos="3 0 .0999"><freejoint/><geom type="box" size=".1 .1 .1"/></body>'
+    xml = robot(free="", ground=PLANE).replace("<geom type=", '<geom contype="0" type=')
+    xml = xml.replace("</worldbody>", f"{cube}</worldbody>")
+    assert begin(xml, Start(height=None)) == []
 
 
 def test_a_quaternion_of_another_length_is_refused(begin) -> None:

@@ -99,6 +99,7 @@ def test_playing_closes_its_environments(log, tmp_path) -> None:
     assert counts(log) == (6, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)"])
 def test_environments_are_closed_when_the_program_ends(log, end) -> None:
     """A script that forgets to close them, and one that is killed."""

@@ -61,6 +61,7 @@ gymapi.acquire_gym().create_sim(0, 0, gymapi.SIM_PHYSX, params)
         assert "--sim_device cpu" in done.stderr
 
 
+@pytest.mark.slow
 def test_missing_modules_fail_or_wait_until_they_are_used(tmp_path):
     """By default the import fails; with placeholders, only use does, and libraries see none."""
     text = """
@@ -120,6 +121,7 @@ gym.write_camera_image_to_file(sim, env, camera, gymapi.IMAGE_COLOR, "seen.png")
 """
 
 
+@pytest.mark.slow
 def test_a_camera_sees_what_is_before_it(tmp_path):
     """A red ball, its surface 2 m away: colour, depth and number in the middle of the images."""
     done = run_script(tmp_path, CAMERA)
@@ -129,6 +131,7 @@ def test_a_camera_sees_what_is_before_it(tmp_path):
     assert (tmp_path / "seen.png").stat().st_size > 100
 
 
+@pytest.mark.slow
 def test_bad_command_lines_are_refused(tmp_path):
     """No script, a missing script and an unknown engine: one line and exit code 2."""
     for words in ([], ["nowhere.py"], ["--sim", "physx", "x.py"]):

@@ -65,6 +65,7 @@ def assert_same_layers(ours: nn.Module, theirs: nn.Module, start: list[Tensor]) 
         torch.testing.assert_close(a.weight, b.weight, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "rate"), [("rsl_rl", 1e-3), ("rsl_rl", 1e-2), ("rsl_rl_3", 1e-3)]
 )
@@ -191,6 +192,7 @@ def skrl_agent(policy, value, rate: float):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [5e-4, 1e-2])
 def test_an_update_is_skrls(rate, monkeypatch) -> None:
     """Weights, learning rate and statistics, without what the preset says it does not reproduce."""

@@ -40,6 +40,7 @@ def draws() -> bool:
     return drawing.returncode == 0
 
 
+@pytest.mark.slow
 def test_capture_video_writes_an_mp4(runs) -> None:
     """Without a display, if OpenGL is available."""
     words = ["capture_video=True", "capture_video_len=3", "headless=True", "games=1"]
@@ -55,6 +56,7 @@ def test_capture_video_writes_an_mp4(runs) -> None:
     assert video[4:8] == b"ftyp"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
 def test_the_viewer_opens_a_window_if_there_is_a_display(runs) -> None:
     """On a virtual screen; the window must open and stay open."""

@@ -43,6 +43,31 @@ def test_a_step_is_mujocos_at_any_friction(name, friction) -> None:
     assert errors.quantile(0.98) < 2e-4 * max(1.0, largest / 1000)
 
 
+@pytest.mark.parametrize("friction", [0.03, 0.1, 0.2, 0.28])
+@pytest.mark.parametrize("joint", ['type="slide" axis="0.8 0 0.6"', 'axis="0.6 0.8 0"'])
+def test_a_single_joint_that_drags_a_foot_steps_like_mujocos(joint, friction) -> None:
+    """Its line search may end in balance at once; every world, relative to its acceleration."""
+    model = exact(mujoco.MjModel.from_xml_string(
+        f"""<mujoco>{OPTION}<worldbody><geom type="plane" size="9 9 1" friction="{friction}"/>
+        <body pos="0 0 0.1"><joint {joint}/><geom type="sphere" size="0.1" mass="1" pos="0.05 0 0"
+        friction="{friction}"/></body></worldbody></mujoco>"""
+    ))  # fmt: skip
+    rng = np.random.default_rng(1)
+    qpos, qvel = rng.uniform(-0.01, 0.0, (64, 1)), rng.uniform(-1.0, 1.0, (64, 1))
+    worlds = FusedWorlds(model, 64)
+    worlds.reset(torch.ones(64, dtype=torch.bool), torch.tensor(qpos), torch.tensor(qvel))
+    worlds.step(1)
+    data, wanted = mujoco.MjData(model), np.zeros((64, 1))
+    for row in range(64):
+        mujoco.mj_resetData(model, data)
+        data.qpos[:], data.qvel[:] = qpos[row], qvel[row]
+        mujoco.mj_step(model, data)
+        wanted[row] = data.qacc
+    found = worlds.array("qacc_warmstart").numpy()
+    assert (np.abs(wanted) > 1.0).mean() > 0.5
+    assert (np.abs(found - wanted) / (1.0 + np.abs(wanted))).max() < 2e-3
+
+
 @pytest.mark.parametrize("friction", FRICTIONS)
 @pytest.mark.parametrize("name", ["ball", "box", "Ant"])
 def test_a_hundred_steps_are_mujocos_at_any_friction(name, friction) -> None:
@@ -101,3 +126,13 @@ def test_friction_that_weighs_too_much_is_refused_with_the_number() -> None:
     (reason,) = accept(model)
     assert "1000" in reason
     assert "19000" in reason
+
+
+def test_a_soft_foot_on_usual_ground_is_simulated() -> None:
+    """Solimp of 1 beside the ground's 0.95 is 0.975, whose odds are 39; times an impratio of 10."""
+    model = mujoco.MjModel.from_xml_string(BALL)
+    model.opt.impratio = 10
+    model.geom_solimp[1, :3] = 0.015, 1.0, 0.036
+    assert accept(model) == []
+    model.geom_priority[1] = 1  # then its own solimp alone counts
+    assert len(accept(model)) == 1

@@ -212,6 +212,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["", "hang"])
 def test_a_killed_client_takes_its_worker_with_it(tmp_path, idle, fault) -> None:
     """Also one that hangs in native code, where it would not see its connection close."""

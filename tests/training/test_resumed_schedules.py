@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 
 from rlgpu.config import Config, DqnConfig, TrainConfig, plain
 from rlgpu.training import describe_changed_schedules
 
 
-def lines(length: int, iteration: int = 100, algorithm="PPO", **changes) -> list[str]:
+def lines(
+    length: int, iteration: int = 100, algorithm="PPO", share: float = 1.0, **changes
+) -> list[str]:
     """Lines of a run of 100 iterations that goes on with another length."""
     train = dataclasses.replace(TrainConfig(), learning_rate=1e-3, **changes)
     config = Config(train=train, algorithm=algorithm, max_iterations=length)
     saved = dataclasses.replace(config, max_iterations=100)
-    content = {"config": plain(saved), "trainer": {"iteration": iteration}}
+    agent = {"linear_share": torch.tensor(share)}
+    content = {"config": plain(saved), "trainer": {"iteration": iteration}, "agent": agent}
     return describe_changed_schedules(content, config)
 
 
@@ -24,6 +28,12 @@ def test_a_longer_run_says_to_what_the_linear_rate_jumps() -> None:
     (line,) = lines(201)
     assert "5.0e-04 in the next iteration, 1.0e-06 in the last one" in line
     assert "201 iterations instead of 100" in line
+
+
+def test_the_rates_are_those_that_back_off_lowered() -> None:
+    """A share of a fifth: half of 2e-4."""
+    (line,) = lines(201, share=0.2)
+    assert "1.0e-04 in the next iteration" in line
 
 
 @pytest.mark.parametrize("schedule", ["adaptive", "constant"])

@@ -165,7 +165,7 @@ RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, W
   begin_residuals(team, t, w);
   team.sync();
   const bool softened = is_softened(team, w);
-  Mask<V> busy = V{} < splat<V>(1);
+  Mask<V> busy = V{} < splat<V>(1), searched{};
   for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
     team.sync();
     assemble(team, t, w);
@@ -178,9 +178,10 @@ RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, W
     V step = splat<V>(1);
     if (any(searching)) step = select<V>(searching, line_search(team, t, w, searching), step);
     advance(team, t, w, moving, step);
-    // Once hardening leaves the balance as it was, it only moves forces between contacts.
-    const Mask<V> settled = (iteration == 0 ? busy : moving) ^ searching;
-    busy = searching;
+    // Once hardening leaves the balance as it was, it only moves forces between contacts. A search
+    // may also have ended in balance, so that nothing moves now.
+    const Mask<V> settled = ((iteration == 0 ? busy : moving) | searched) ^ searching;
+    busy = searched = searching;
     if (softened) busy = busy | harden(team, w, settled);
     if (!any(busy)) break;
   }

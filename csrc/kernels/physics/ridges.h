@@ -10,28 +10,45 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-// Visits the ridges in the cells within reach of a place, as long as they rise above a height.
-// visit(is_there, a, b): the worlds in which a ridge runs from a to b, seen from the place.
+// The box in world axes that holds a geom: its centre, and half its sides.
+template <typename V>
+struct Bounds {
+  Vec3<V> center, half;
+  Mask<V> is_near;  // to the ground, which may be as high as its neighbourhood
+};
+
+// Visits the ridges that may touch something in its bounds. visit(is_there, a, b): the worlds in
+// which a ridge runs from a to b, seen from the centre.
 template <typename V, typename Visit>
-RLGPU_STAGE void visit_ridges(const Tables<Real<V>>& t, Vec3<V> place, Real<V> reach, V bottom,
-                              const Visit& visit) {
+RLGPU_STAGE void visit_ridges(const Tables<Real<V>>& t, const Grid<V>& grid,
+                              const Bounds<V>& bounds, const Visit& visit) {
   using R = Real<V>;
-  const Grid<V> grid(t);
-  const int wide = static_cast<int>(R(2) * reach / grid.step_x) + 2;
-  const int deep = static_cast<int>(R(2) * reach / grid.step_y) + 2;
-  const V first_column = grid.first(place.x, grid.x, grid.step_x, reach, grid.columns);
-  const V first_row = grid.first(place.y, grid.y, grid.step_y, reach, grid.rows);
+  const Vec3<V> place = bounds.center, half = bounds.half;
   const V last_column = splat<V>(R(grid.columns - 1)), last_row = splat<V>(R(grid.rows - 1));
+  const V lowest = place.z - half.z;
+  const auto cell = [](V at, R origin, R step, V last) {
+    return whole(clamp((at - splat<V>(origin)) * (R(1) / step), V{}, last));
+  };
+  const V first_column = cell(place.x - half.x, grid.x, grid.step_x, last_column);
+  const V first_row = cell(place.y - half.y, grid.y, grid.step_y, last_row);
+  const V end_column = cell(place.x + half.x, grid.x, grid.step_x, last_column);
+  const V end_row = cell(place.y + half.y, grid.y, grid.step_y, last_row);
   const auto at = [&](V column, V row) {
     return Vec3<V>{grid.x + grid.step_x * column - place.x, grid.y + grid.step_y * row - place.y,
                    grid.height(column, row) - place.z};
   };
-  for (int j = 0; j < deep; ++j)
-    for (int i = 0; i < wide; ++i) {
+  for (int j = 0; j < grid.rows; ++j) {
+    const V row = minimum(first_row + R(j), last_row);
+    const Mask<V> has_row = bounds.is_near & (first_row + R(j) <= end_row);
+    if (!any(has_row)) return;
+    for (int i = 0; i < grid.columns; ++i) {
       const V column = minimum(first_column + R(i), last_column);
-      const V row = minimum(first_row + R(j), last_row);
-      V marks = gather<V>(t.terrain_ridges, row, grid.columns, column);
-      if (!any(marks > V{})) continue;
+      const Mask<V> has_cell = has_row & (first_column + R(i) <= end_column);
+      if (!any(has_cell)) break;
+      const V crest = gather<V>(t.terrain_crests, row, grid.columns, column);
+      const Mask<V> is_high = has_cell & (crest > lowest);
+      if (!any(is_high)) continue;
+      V marks = keep<V>(is_high, gather<V>(t.terrain_ridges, row, grid.columns, column));
       const Vec3<V> a = at(column, row);
       for (int k = 2; k >= 0; --k) {  // along the diagonal, along y, along x
         const R mark = R(1 << k);
@@ -39,10 +56,13 @@ RLGPU_STAGE void visit_ridges(const Tables<Real<V>>& t, Vec3<V> place, Real<V> r
         marks = marks - keep<V>(is_marked, splat<V>(mark));
         if (!any(is_marked)) continue;
         const Vec3<V> b = at(k == 1 ? column : column + R(1), k == 0 ? row : row + R(1));
-        const Mask<V> is_there = is_marked & (maximum(a.z, b.z) > bottom);
+        const Mask<V> is_there = is_marked & (maximum(a.z, b.z) > -half.z) &
+                                 (minimum(a.x, b.x) < half.x) & (maximum(a.x, b.x) > -half.x) &
+                                 (minimum(a.y, b.y) < half.y) & (maximum(a.y, b.y) > -half.y);
         if (any(is_there)) visit(is_there, a, b);
       }
     }
+  }
 }
 
 // The nearest ridge to one half of a capsule's axis, seen from its centre.
@@ -60,8 +80,11 @@ RLGPU_RARE void capsule_ridges(const Tables<Real<V>>& t, Work<V>& w, int slot, V
   using R = Real<V>;
   w.active[slot] = w.active[slot + 1] = Mask<V>{};
   const Grid<V> grid(t);
-  const V bottom = -magnitude(half.z) - (size[0] + margin);
-  if (!any(center.z + bottom < grid.top(t, center.x, center.y))) return;
+  const V around = splat<V>(size[0] + margin);
+  Bounds<V> bounds{center, {magnitude(half.x), magnitude(half.y), magnitude(half.z)}, {}};
+  bounds.half = bounds.half + Vec3<V>{around, around, around};
+  bounds.is_near = center.z - bounds.half.z < grid.top(t, t.terrain_crest_tops, center.x, center.y);
+  if (!any(bounds.is_near)) return;
   const V none = splat<V>(R(1e9)), one = splat<V>(1);
   NearRidge<V> found[2];
   for (NearRidge<V>& f : found) f = NearRidge<V>{none, none, Vec3<V>{}, Vec3<V>{}};
@@ -77,8 +100,11 @@ RLGPU_RARE void capsule_ridges(const Tables<Real<V>>& t, Work<V>& w, int slot, V
     const V s = (ha + u * hd) / hh;
     const Vec3<V> on_axis = s * half, apart = on_axis - (a + u * d);
     const V length = square_root(dot(apart, apart));
-    const Vec3<V> in_world = center + on_axis;
-    const Mask<V> is_below = in_world.z < grid.surface(in_world.x, in_world.y);
+    // Only an axis that is lower than the ridge can be in the ground there.
+    Mask<V> is_below = is_there & (apart.z < V{});
+    if (any(is_below))
+      is_below = is_below &
+                 (center.z + on_axis.z < grid.surface(center.x + on_axis.x, center.y + on_axis.y));
     const V rank = select<V>(is_below, length - R(1e6), length);
     const V scale = reciprocal(maximum(length, splat<V>(R(1e-9))));
     const Vec3<V> normal = select<V>(is_below, -scale, scale) * apart;
@@ -91,7 +117,7 @@ RLGPU_RARE void capsule_ridges(const Tables<Real<V>>& t, Work<V>& w, int slot, V
       found[k].near = select(nearer, on_axis, found[k].near);
     }
   };
-  visit_ridges(t, center, size[0] + size[1] + margin, bottom, visit);
+  visit_ridges(t, grid, bounds, visit);
   for (int k = 0; k < 2; ++k) {
     const NearRidge<V>& f = found[k];
     const V distance = select<V>(f.rank < V{}, -f.length, f.length) - size[0];
@@ -166,9 +192,14 @@ RLGPU_RARE void box_ridges(const Tables<Real<V>>& t, Work<V>& w, int slot, const
   using R = Real<V>;
   for (int k = 0; k < 4; ++k) w.active[slot + k] = Mask<V>{};
   const Vec3<V> up = box.z, steep{magnitude(up.x), magnitude(up.y), magnitude(up.z)};
-  const V bottom = -(dot(steep, splat3<V>(size)) + margin);
   const Grid<V> grid(t);
-  if (!any(center.z + bottom < grid.top(t, center.x, center.y))) return;
+  const auto extent = [&](const Vec3<V>& row) {
+    return magnitude(row.x) * size[0] + magnitude(row.y) * size[1] + magnitude(row.z) * size[2] +
+           margin;
+  };
+  Bounds<V> bounds{center, {extent(box.x), extent(box.y), extent(box.z)}, {}};
+  bounds.is_near = center.z - bounds.half.z < grid.top(t, t.terrain_crest_tops, center.x, center.y);
+  if (!any(bounds.is_near)) return;
   const Mask<V> is_x = (steep.x > steep.y) & (steep.x > steep.z);
   const Mask<V> is_z = (steep.z >= steep.x) & (steep.z >= steep.y);
   const V none = splat<V>(R(-1e9));
@@ -195,8 +226,7 @@ RLGPU_RARE void box_ridges(const Tables<Real<V>>& t, Work<V>& w, int slot, const
       }
     }
   };
-  const R reach = square_root(size[0] * size[0] + size[1] * size[1] + size[2] * size[2]) + margin;
-  visit_ridges(t, center, reach, bottom, visit);
+  visit_ridges(t, grid, bounds, visit);
   for (int k = 0; k < 4; ++k) {
     const V distance = -found[k].depth;
     if (!begin_contact<V>(w, slot + k, distance < splat<V>(margin), distance)) continue;

@@ -31,8 +31,8 @@
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
 // 1 / width, midpoint, power), see rows.h; a terrain's frame its first sample's x and y, and the
-// distances of samples; its ridges mark each sample's convex edges, 1 to the next one along x, 2 along
-// y, 4 along both; its tops are the largest heights in and around blocks.
+// distances of samples; its ridges mark the convex edges from each sample, 1 along x, 2 along y, 4
+// along both, and its crests are their heights; tops are the largest of them around blocks.
 #define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
   X(timestep) X(qpos0) X(body_pos) X(body_quat) X(joint_pos) X(joint_axis)                   \
   X(dof_stiffness) X(dof_spring_ref) X(dof_force_low) X(dof_force_high)                      \
@@ -41,7 +41,8 @@
   X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high) X(actuator_force_low)          \
   X(actuator_force_high) X(geom_pos) X(geom_mat) X(geom_size)                                \
   X(pair_margin) X(pair_impedance) X(column_sign) X(inverse_impratio)           \
-  X(terrain_heights) X(terrain_ridges) X(terrain_tops) X(terrain_frame)
+  X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
+  X(terrain_crest_tops) X(terrain_frame)
 
 // Numbers that may differ between worlds.
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \

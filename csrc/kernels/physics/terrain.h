@@ -84,12 +84,12 @@ struct Grid {
     const V last_x = splat<V>(R(columns - 1)), last_y = splat<V>(R(rows - 1));
     return gather<V>(heights, minimum(row, last_y), columns, minimum(column, last_x));
   }
-  // At least the height of all cells that a geom at a place can reach.
-  RLGPU_HD V top(const Tables<R>& t, V at_x, V at_y) const {
+  // The entry of a table of tops at a place.
+  RLGPU_HD V top(const Tables<R>& t, const R* tops, V at_x, V at_y) const {
     const R block = R(kTerrainBlock);
     const V column = first(at_x, x, step_x * block, R(0), t.terrain_top_columns + 1);
     const V row = first(at_y, y, step_y * block, R(0), t.terrain_top_rows + 1);
-    return gather<V>(t.terrain_tops, row, t.terrain_top_columns, column);
+    return gather<V>(tops, row, t.terrain_top_columns, column);
   }
   // The height of the triangle at a place.
   RLGPU_HD V surface(V at_x, V at_y) const {
@@ -111,7 +111,7 @@ RLGPU_RARE void terrain_sphere(const Tables<Real<V>>& t, Work<V>& w, int slot, V
   const Grid<V> grid(t);
   const R reach = radius + margin;
   w.active[slot] = Mask<V>{};
-  if (!any(center.z - reach < grid.top(t, center.x, center.y))) return;
+  if (!any(center.z - reach < grid.top(t, t.terrain_tops, center.x, center.y))) return;
   const int cells = grid.cells(reach);
   const V column = grid.first(center.x, grid.x, grid.step_x, reach, grid.columns);
   const V row = grid.first(center.y, grid.y, grid.step_y, reach, grid.rows);

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import mujoco
 
+from rlgpu.errors import list_some
+
 
 def read_asset(asset: Path) -> mujoco.MjSpec:
     """Returns an asset, checked for what a scene adds itself or cannot have.
@@ -43,11 +45,11 @@ def task_refusals(spec: mujoco.MjSpec, asset: Path) -> Iterator[str]:
         )
     if names := [actuator.name or actuator.target for actuator in spec.actuators]:
         yield (
-            f"has actuators of its own ({_some(names)}); remove them: the drives of the task's "
+            f"has actuators of its own ({list_some(names)}); remove them: the drives of the task's "
             "scene are its actuators"
         )
     if balls := [j.name for j in spec.joints if j.type == mujoco.mjtJoint.mjJNT_BALL]:
-        yield f"has ball joints ({_some(balls)}); use three hinges instead of each"
+        yield f"has ball joints ({list_some(balls)}); use three hinges instead of each"
     if len(spec.bodies) < 2:
         yield "has no body besides the world; a robot needs one"
 
@@ -68,8 +70,3 @@ def floating_link(asset: Path) -> str:
     names = [link.get("name", "") for link in root.findall("link")]
     bases = [name for name in names if name not in children]
     return next((name for name in bases if name != "world"), "")
-
-
-def _some(names: list[str]) -> str:
-    """Returns the first names of a list that may be long."""
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

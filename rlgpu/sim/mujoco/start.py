@@ -31,21 +31,23 @@ class RootFacts(NamedTuple):
     free_bodies: tuple[str, ...]
     """All bodies with a free joint."""
     pos_w: np.ndarray
-    """Position of the root in the asset [m], shape [3]."""
+    """Position of the root in the model's own pose [m], shape [3]."""
     quat_w: np.ndarray
-    """Its orientation in the asset, (x, y, z, w), shape [4]."""
+    """Its orientation there, (x, y, z, w), shape [4]."""
 
 
 def root_facts(model: mujoco.MjModel, scene: SceneSpec) -> RootFacts:
     """Returns how the robot's root is attached, and where it is in the asset."""
     root = root_body(model, scene)
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
     free = [i for i in range(1, model.nbody) if free_joint(model, i) >= 0]
     return RootFacts(
         body=model.body(root).name,
         is_free=root in free,
         free_bodies=tuple(model.body(i).name for i in free),
-        pos_w=model.body_pos[root].copy(),
-        quat_w=model.body_quat[root][[1, 2, 3, 0]],
+        pos_w=data.xpos[root].copy(),
+        quat_w=data.xquat[root][[1, 2, 3, 0]],
     )
 
 

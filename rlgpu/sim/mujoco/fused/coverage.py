@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
+from rlgpu.sim.mujoco.fused.parameters import mixed_solver_parameters
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 from rlgpu.sim.mujoco.specials import special_elements, special_options
 
@@ -148,7 +149,8 @@ def _friction_weight(model: mujoco.MjModel, geoms: list[int]) -> float:
     """
     if max(model.geom_condim[geoms]) == 1:
         return 0.0
-    most = min(float(model.geom_solimp[geoms, :2].max()), 0.9999)
+    _, solimp = mixed_solver_parameters(model, *geoms)
+    most = min(float(max(solimp[:2])), 0.9999)
     return float(model.opt.impratio) * most / (1.0 - most)
 
 

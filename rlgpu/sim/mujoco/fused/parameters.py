@@ -119,6 +119,25 @@ def decisive_geoms(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
     return [geom1] if first > second else [geom2] if second > first else [geom1, geom2]
 
 
+def mixed_solver_parameters(
+    model: mujoco.MjModel, geom1: int, geom2: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns solref and solimp of a pair. Source: MuJoCo, mj_contactParam."""
+    decisive = decisive_geoms(model, geom1, geom2)
+    if len(decisive) == 1:
+        return model.geom_solref[decisive[0]], model.geom_solimp[decisive[0]]
+    weights = model.geom_solmix[decisive]
+    small = weights < mujoco.mjMINVAL
+    if small.all():
+        weights = np.ones(2)
+    elif small.any():
+        weights = (~small).astype(float)
+    weights = weights / weights.sum()
+    solref = model.geom_solref[decisive]
+    mixed = weights @ solref if (solref[:, 0] > 0).all() else solref.min(axis=0)
+    return mixed, weights @ model.geom_solimp[decisive]
+
+
 def matrix_of(quat: np.ndarray) -> np.ndarray:
     """Returns the rotation matrix of a quaternion (w, x, y, z), shape [9]."""
     matrix = np.zeros(9)

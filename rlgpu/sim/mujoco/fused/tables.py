@@ -21,6 +21,7 @@ from rlgpu.sim.mujoco.fused.parameters import (
     ParameterTables,
     decisive_geoms,
     matrix_of,
+    mixed_solver_parameters,
     model_field,
 )
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
@@ -171,7 +172,7 @@ class Tables:
             "slot_num_columns": counts,
             "column_dof": [dof for pair in slot_pair for dof in columns[pair]],
         }  # fmt: skip
-        mixed = [_mixed(model, g1, g2) for g1, g2, _ in self._pairs]
+        mixed = [mixed_solver_parameters(model, g1, g2) for g1, g2, _ in self._pairs]
         self.constants |= {
             "geom_pos": model.geom_pos[geoms],
             "geom_mat": [matrix_of(model.geom_quat[g]) for g in geoms],
@@ -261,23 +262,6 @@ def impedance(solref: np.ndarray, solimp: np.ndarray, timestep: float) -> list[f
         least = most = 0.5 * (least + most)
         width = 1.0
     return [stiffness, damping, least, most, 1.0 / width, midpoint, max(1.0, float(solimp[4]))]
-
-
-def _mixed(model: mujoco.MjModel, geom1: int, geom2: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns solref and solimp of a pair. Source: MuJoCo, mj_contactParam."""
-    decisive = decisive_geoms(model, geom1, geom2)
-    if len(decisive) == 1:
-        return model.geom_solref[decisive[0]], model.geom_solimp[decisive[0]]
-    weights = model.geom_solmix[decisive]
-    small = weights < _MIN_VALUE
-    if small.all():
-        weights = np.ones(2)
-    elif small.any():
-        weights = (~small).astype(float)
-    weights = weights / weights.sum()
-    solref = model.geom_solref[decisive]
-    mixed = weights @ solref if (solref[:, 0] > 0).all() else solref.min(axis=0)
-    return mixed, weights @ model.geom_solimp[decisive]
 
 
 def _is_standalone(model: mujoco.MjModel, joint: int) -> bool:

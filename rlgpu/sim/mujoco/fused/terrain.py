@@ -30,20 +30,22 @@ class TerrainTables(NamedTuple):
     def of(cls, model: mujoco.MjModel, pairs: Sequence[Pair]) -> TerrainTables:
         """Returns the tables of the height field that something can touch, or empty ones."""
         fields = [p.geom1 for p in pairs if p.kind[0] == mujoco.mjtGeom.mjGEOM_HFIELD]
-        heights, frame, cells = np.zeros((0, 0)), np.zeros(4), MOST_CELLS
+        heights, frame, cells = np.zeros((0, 0)), np.zeros(4), 0
         if fields:
             heights, frame = _heights(model, fields[0])
             reach = max(_reach(model, p) for p in pairs if p.geom1 == fields[0])
-            cells = max(MOST_CELLS, int(np.ceil(reach / frame[2:].min())) + 1)
-        tops = _tops(heights, cells)
+            cells = int(np.ceil(reach / frame[2:].min())) + 1
+        tops = _tops(heights, MOST_CELLS)
+        ridges, crests = _ridges(heights)
         return cls(
             sizes={
                 "terrain_rows": heights.shape[0], "terrain_columns": heights.shape[1],
                 "terrain_top_rows": tops.shape[0], "terrain_top_columns": tops.shape[1],
             },
             constants={
-                "terrain_heights": heights, "terrain_ridges": _ridges(heights),
-                "terrain_tops": tops, "terrain_frame": frame,
+                "terrain_heights": heights, "terrain_ridges": ridges, "terrain_crests": crests,
+                "terrain_tops": tops, "terrain_crest_tops": _tops(crests, cells),
+                "terrain_frame": frame,
             },
         )  # fmt: skip
 
@@ -67,22 +69,26 @@ def _reach(model: mujoco.MjModel, pair: Pair) -> float:
     return margin + float(np.linalg.norm(size) if is_box else size[:2].sum())
 
 
-def _ridges(heights: np.ndarray) -> np.ndarray:
-    """Returns marks of the convex edges that begin at each sample: 1 along x, 2 along y, 4 both.
+def _ridges(heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns marks of the convex edges that begin at each sample, and their largest heights.
+
+    The marks add up: 1 for the edge along x, 2 along y, 4 for that along both.
 
     The two triangles at an edge form a parallelogram, so the edge is convex if its ends are
     together higher than the two other corners. Edges of the whole field count as convex.
     """
-    ridges = np.zeros(heights.shape)
+    ridges, crests = np.zeros(heights.shape), np.full(heights.shape, _OUTSIDE)
     if heights.size == 0:
-        return ridges
+        return ridges, crests
     around = np.pad(heights, 1, constant_values=_OUTSIDE)
     low, high = around[1:-1, 1:-1], around[2:, 2:]
     right, up, down, left = around[1:-1, 2:], around[2:, 1:-1], around[:-2, 1:-1], around[1:-1, :-2]
     edges = ((1, right, high + down), (2, up, high + left), (4, high, right + up))
     for mark, end, corners in edges:
-        ridges += mark * ((end > _OUTSIDE) & (low + end - corners > _FLAT))
-    return ridges
+        convex = (end > _OUTSIDE) & (low + end - corners > _FLAT)
+        ridges += mark * convex
+        crests = np.where(convex, np.maximum(crests, np.maximum(low, end)), crests)
+    return ridges, crests
 
 
 def _tops(heights: np.ndarray, cells: int) -> np.ndarray:
