@@ -10,7 +10,7 @@ import torch
 
 from rlgpu.errors import UsageError
 from rlgpu.export.gymnasium import GymnasiumEnv
-from tests.test_export import COUNTER, cartpoles, make  # noqa: F401
+from tests.export.conftest import COUNTER
 
 pytestmark = pytest.mark.slow
 
