@@ -97,6 +97,7 @@ class WarpWorlds:
             wp.synchronize_device()
         self._field_names = set(fields)
         self._shared: dict[str, Tensor] = {}
+        self._derived: dict[str, Tensor] = {}
         self._inverse_weights = self._bind_inverse_weights()
         self._arrays: dict[str, Tensor] = {}
         self._contacts: ContactSums | None = None
@@ -117,6 +118,7 @@ class WarpWorlds:
         if not varying or not varying <= DERIVED_FROM:
             return None
         self._shared = {n: model_field(self.model, n).to(self.device) for n in DERIVED_FROM}
+        self._derived = {name: wp.to_torch(getattr(self._m, name)) for name in _DERIVED}
         return InverseWeights(self.model, self.device)
 
     def array(self, name: str) -> Tensor:
@@ -237,8 +239,7 @@ class WarpWorlds:
         """Brings constants up to date at every reset: MuJoCo Warp's own way takes far longer."""
         own = {name: self.field(name)[rows].double() for name in DERIVED_FROM & self._field_names}
         for name, values in weights.of(self._shared | own).items():
-            field: Tensor = wp.to_torch(getattr(self._m, name))
-            field[rows] = values.float()
+            self._derived[name][rows] = values.float()
 
     @contextmanager
     def capturing(self) -> Iterator[None]:

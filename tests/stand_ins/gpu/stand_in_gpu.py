@@ -243,6 +243,9 @@ def _install_warp() -> None:
     warp.capture_end = _unless_captured(warp.capture_end)
     for name in ("step", "kinematics", "com_pos", "com_vel", "set_const"):
         setattr(mujoco_warp, name, _recorded(getattr(mujoco_warp, name)))
+    from rlgpu.sim.mujoco.warp_contacts import ContactSums
+
+    ContactSums.update = _recorded(ContactSums.update)  # type: ignore[method-assign]
 
 
 def _on_cpu(function: Callable[[Any], torch.Tensor], argument: Any) -> torch.Tensor:
