@@ -92,8 +92,8 @@ def test_environments_differ_in_mass_friction_and_gains():
     close(roots[:, 12], [1e-3 / 0.004 * 0.01, 0.5e-3 / 0.004 * 0.01], rtol=1e-3)
 
 
-def test_properties_change_while_the_simulation_runs():
-    """A mass set between steps acts in the next one, and gravity too."""
+def two_balls():
+    """Returns a simulation of two balls without gravity, their environments and their roots."""
     sim = new_sim("mujoco", gravity=(0, 0, 0))
     ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
     envs = [new_env(sim) for _ in range(2)]
@@ -101,6 +101,12 @@ def test_properties_change_while_the_simulation_runs():
         GYM.create_actor(env, ball, at(), "ball", index, 0)
     GYM.prepare_sim(sim)
     roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    return sim, envs, roots
+
+
+def test_properties_change_while_the_simulation_runs():
+    """A mass set between steps acts in the next one, and gravity too."""
+    sim, envs, roots = two_balls()
     bodies = wrapped(GYM.acquire_rigid_body_state_tensor(sim))
     properties = GYM.get_actor_rigid_body_properties(envs[1], 0)
     properties[0].mass *= 4
@@ -119,13 +125,7 @@ def test_properties_change_while_the_simulation_runs():
 
 def test_forces_wait_while_a_property_becomes_per_environment():
     """A force applied before a mass is set acts once, on the new mass."""
-    sim = new_sim("mujoco", gravity=(0, 0, 0))
-    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
-    envs = [new_env(sim) for _ in range(2)]
-    for index, env in enumerate(envs):
-        GYM.create_actor(env, ball, at(), "ball", index, 0)
-    GYM.prepare_sim(sim)
-    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    sim, envs, roots = two_balls()
     properties = GYM.get_actor_rigid_body_properties(envs[1], 0)
     force = torch.zeros(2, 3)
     force[:, 0] = properties[0].mass
