@@ -103,8 +103,28 @@ def test_limits_of_mjcf_that_leave_no_room_are_reported(tmp_path, capsys):
     assert asset.dof_properties["hasLimits"].tolist() == [False, True]
     close(asset.dof_properties["lower"][1], np.pi / 4, atol=1e-4)
     said = reports(capsys, "limits.xml")
-    assert ["odd" in line for line in said] == [False, True]
-    assert ["stuck" in line for line in said] == [True, False]
+    assert ["odd" in line for line in said] == [True, False]
+    assert ["stuck" in line for line in said] == [False, True]
+
+
+def test_equal_limits_count_only_where_limits_do(tmp_path, capsys):
+    """A default of no limits, and 0 to 0 in a default, which is MuJoCo's own, lock nothing."""
+    parts = "".join(
+        f'<body><joint name="{name}" {limits}/><geom size=".1"/></body>'
+        for name, limits in {
+            "free": 'class="unlimited" range="0 0"', "loose": 'class="unlimited" range="2 2"',
+            "undone": 'class="undone"', "zero": 'range="0 0"',
+        }.items()
+    )  # fmt: skip
+    text = f"""<default><joint range="10 20"/>
+        <default class="unlimited"><joint limited="false"/></default>
+        <default class="undone"><joint range="0 0"/></default></default>
+        <worldbody><body><geom size=".1"/>{parts}</body></worldbody>"""
+    asset = load(new_sim("mujoco"), mjcf(tmp_path, text, "equal.xml"), fix_base_link=True)
+    assert asset.dof_properties["hasLimits"].tolist() == [False, False, False, True]
+    close(asset.dof_properties["upper"][3], 0, atol=1e-4)
+    (said,) = reports(capsys, "equal.xml")
+    assert "joint zero is locked at 0" in said
 
 
 def test_a_link_states_mass_centre_and_tensor_alone_or_together(tmp_path):

@@ -24,17 +24,19 @@ def check_limits(file: str, spec: mujoco.MjSpec) -> None:
 
     MuJoCo would silently take both for joints without limits.
     """
+    limits = mujoco.mjtLimited
     for joint in spec.joints:
         low, high = joint.range.tolist()
-        is_wanted = joint.limited != mujoco.mjtLimited.mjLIMITED_FALSE and (low or high)
-        if joint.limited == mujoco.mjtLimited.mjLIMITED_TRUE or is_wanted:
+        is_implied = joint.limited == limits.mjLIMITED_AUTO and spec.compiler.autolimits
+        if joint.limited == limits.mjLIMITED_TRUE or (is_implied and (low or high)):
             if low > high:
                 note(f"{file}: joint {joint.name} has the limits {low:g} to {high:g}, which are "
                      "reversed; it has none here")  # fmt: skip
-                joint.limited = mujoco.mjtLimited.mjLIMITED_FALSE
-            elif low == high:
-                note(f"{file}: joint {joint.name} is locked at {low:g}: its limits are equal")
-                joint.range = [low - PLAY, high + PLAY]
+                joint.limited = limits.mjLIMITED_FALSE
+            elif low == high or (low, high) == (-PLAY, PLAY):
+                middle = (low + high) / 2
+                note(f"{file}: joint {joint.name} is locked at {middle:g}: its limits are equal")
+                joint.range = [middle - PLAY, middle + PLAY]
 
 
 def compile_moving(spec: mujoco.MjSpec, *, fixed: bool) -> mujoco.MjModel:

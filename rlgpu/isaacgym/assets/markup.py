@@ -27,7 +27,7 @@ def read_markup(path: Path) -> ET.Element:
     root = _expand(_parse(path), path, path.parent, 0)
     if root.tag != "mujoco":
         raise ValueError(f"{path.name} is not MJCF: its root element is <{root.tag}>")
-    _clean(root, path)
+    _clean(root)
     _rename_repeated(root, path)
     for model in root.iter("model"):
         model.set("file", str((path.parent / model.get("file", "")).resolve()))
@@ -80,7 +80,7 @@ def _expand(root: ET.Element, path: Path, folder: Path, depth: int) -> ET.Elemen
     return root
 
 
-def _clean(root: ET.Element, path: Path) -> None:
+def _clean(root: ET.Element) -> None:
     """Removes sections and attributes that assets do not have."""
     for element in list(root):
         if element.tag in _DROPPED:
@@ -95,15 +95,13 @@ def _clean(root: ET.Element, path: Path) -> None:
                     element.remove(child)
     for element in root.iter():
         element.attrib.pop("material", None)
-        if element.tag == "joint" and "range" in element.attrib:
-            low, high = (float(value) for value in element.attrib["range"].split())
-            if low == high and element.get("limited") != "false":
-                name = element.get("name", "(unnamed)")
-                note(f"{path.name}: joint {name} is locked at {low:g}: its limits are equal")
-                element.attrib["range"] = f"{low - PLAY} {high + PLAY}"
         inertials = element.findall("inertial")
         for again in inertials[1:]:
             element.remove(again)
+    # MuJoCo takes "0 0" for no limits; a joint whose own limits these are is locked.
+    for joint in (joint for world in root.iter("worldbody") for joint in world.iter("joint")):
+        if [float(limit) for limit in joint.get("range", "nan").split()] == [0.0, 0.0]:
+            joint.set("range", f"{-PLAY} {PLAY}")
 
 
 def _rename_repeated(root: ET.Element, path: Path) -> None:
