@@ -322,11 +322,9 @@ class VecEnv:
             ValueError: The state is from another scene, engine or number of environments.
         """
         self.sim.load_state_dict(state["sim"])
-        for name, value in self.task.buffers.items():
-            value.copy_(state["task"][name])
+        _restore(self.task.buffers, state["task"])
         if self._randomizer:
-            for name, value in self._randomizer.buffers.items():
-                value.copy_(state["randomization"][name])
+            _restore(self._randomizer.buffers, state.get("randomization", {}))
         self.episode_step.copy_(state["episode_step"])
         self._actions.copy_(state["actions"])
         saved = state["observations"]
@@ -337,3 +335,18 @@ class VecEnv:
         for name, count in self.counts._asdict().items():
             count.copy_(state["counts"][name])
         self.generator.set_state(state["generator"].cpu())
+
+
+def _restore(buffers: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
+    """Copies saved buffers into those of the same names.
+
+    Raises:
+        ValueError: A buffer was not saved.
+    """
+    if missing := [name for name in buffers if name not in saved]:
+        raise ValueError(
+            f"it has no {', '.join(missing)}, which the environments have now (another version of "
+            "the task, or other settings); weights_only=True takes only the weights"
+        )
+    for name, buffer in buffers.items():
+        buffer.copy_(saved[name])

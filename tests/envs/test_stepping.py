@@ -153,6 +153,15 @@ def test_a_restored_ant_goes_on_with_its_own_buffers() -> None:
     }  # fmt: skip
 
 
+def test_a_state_without_one_of_the_buffers_is_refused_by_name() -> None:
+    """As one that an earlier version of a task saved."""
+    env = ants()
+    state = env.state_dict()
+    del state["task"]["previous_pos_w"]
+    with pytest.raises(ValueError, match="has no previous_pos_w,.*weights_only=True"):
+        env.load_state_dict(state)
+
+
 def test_evaluating_a_step_leaves_the_physics_alone() -> None:
     """The engine's positions stay, the episode goes on."""
     env = make()
