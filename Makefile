@@ -66,8 +66,8 @@ gpu: setup kernels
 	done
 	$(BIN)/python benchmarks/physics_file.py build/physics
 	build/kernel_bench
-	$(BIN)/python -m rlgpu.profile kernels
-	$(BIN)/python -m rlgpu.profile task=Ant
+	$(BIN)/rlgpu profile kernels
+	$(BIN)/rlgpu profile task=Ant
 	$(BIN)/python benchmarks/physics.py fused:1 mujoco_warp fused:2 fused:4 fused:8 fused:16 fused:32 \
 	  device=cuda:0 num_envs=256,1024,4096,16384,65536
 	$(BIN)/python benchmarks/throughput.py

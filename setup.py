@@ -55,6 +55,8 @@ CXX_FLAGS = [
     "-Wall",
     "-Wno-unknown-pragmas",
 ]
+# Apple's compiler has OpenMP's pragmas, and torch the library that they call.
+OPENMP = ["-Xpreprocessor", "-fopenmp"] if sys.platform == "darwin" else ["-fopenmp"]
 NVCC_FLAGS = ["-O3", "-std=c++20", "-fmad=false", "--expt-relaxed-constexpr"]
 
 
@@ -68,24 +70,27 @@ def extension() -> CppExtension | CUDAExtension:
     if torch.version.cuda is None or home is None:
         reason = "this torch lacks CUDA" if torch.version.cuda is None else "no nvcc was found"
         print(f"rlgpu: building the extension for the CPU only ({reason})")
-        return CppExtension(
-            "rlgpu._C", sources, extra_compile_args={"cxx": [*CXX_FLAGS, "-fopenmp"]}
-        )
+        return CppExtension("rlgpu._C", sources, extra_compile_args={"cxx": [*CXX_FLAGS, *OPENMP]})
     print(f"rlgpu: building the extension for CPU and CUDA {torch.version.cuda} ({home})")
     sources += sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/cuda/*.cu"))
     return CUDAExtension(
         "rlgpu._C",
         sources,
         extra_compile_args={
-            "cxx": [*CXX_FLAGS, "-fopenmp", "-DRLGPU_WITH_CUDA"],
+            "cxx": [*CXX_FLAGS, *OPENMP, "-DRLGPU_WITH_CUDA"],
             "nvcc": NVCC_FLAGS,
         },
     )
 
 
 setup(
+    # rlgpu/tasks and rlgpu/cfg are links to the folders of the top level; a wheel holds copies.
     packages=find_packages(include=["rlgpu", "rlgpu.*"]),
-    package_data={"rlgpu.config.presets": ["*.yaml"]},
+    package_data={
+        "rlgpu": ["py.typed", "cfg/*.yaml", "cfg/*/*.yaml", "cfg/*/*/*.yaml"],
+        "rlgpu.config.presets": ["*.yaml"],
+        "rlgpu.tasks": ["assets/*", "assets/*/*"],
+    },
     ext_modules=[extension()],
     cmdclass={"build_ext": BuildExtension},
 )

@@ -33,6 +33,7 @@ from benchmarks.own_process import last_line  # noqa: E402
 from rlgpu.config import Composed, compose  # noqa: E402
 from rlgpu.device import working_stream  # noqa: E402
 from rlgpu.sim import ENGINES  # noqa: E402
+from rlgpu.tasks import TASKS  # noqa: E402
 from rlgpu.training import (  # noqa: E402
     Trainer,
     make_agent,
@@ -40,7 +41,6 @@ from rlgpu.training import (  # noqa: E402
     seed_everything,
 )
 from rlgpu.training.console import Display  # noqa: E402
-from tasks import TASKS  # noqa: E402
 
 MAX_STEPS = 100_000_000
 """Environment steps after which a library is stopped."""
@@ -102,7 +102,7 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if "=" in word]
     arguments = parser.parse_args([word for word in sys.argv[1:] if "=" not in word])
     if arguments.only:
-        composed = compose(["headless=True", *words], TASKS, ENGINES, ROOT / "cfg")
+        composed = compose(["headless=True", *words], TASKS, ENGINES)
         seed_everything(composed.config)
         print(json.dumps(LIBRARIES[arguments.only](composed, max(arguments.targets))))
         return

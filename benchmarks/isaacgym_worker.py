@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rlgpu.config import compose
 from rlgpu.sim import ENGINES, IsaacGymSettings, make_simulator
-from tasks import TASKS
+from rlgpu.tasks import TASKS
 from tests.conftest import interpreter
 
 _ROUNDS, _STEPS = 20, 100
@@ -50,9 +50,8 @@ def main(num_envs: int) -> None:
     """Prints a line a task."""
     with tempfile.TemporaryDirectory() as folder:
         python = interpreter(Path(folder) / "python", "idle")
-        cfg = Path(__file__).parents[1] / "cfg"
         for name, task_class in TASKS.items():
-            config = compose([f"task={name}"], TASKS, ENGINES, cfg).config.task
+            config = compose([f"task={name}"], TASKS, ENGINES).config.task
             sim = make_simulator(
                 "isaacgym", task_class(config).scene(), config.timing(), num_envs,
                 settings=IsaacGymSettings(python=str(python)),

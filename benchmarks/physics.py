@@ -33,7 +33,7 @@ from rlgpu.sim import (  # noqa: E402
     Timing,
     make_simulator,
 )
-from tasks import TASKS  # noqa: E402
+from rlgpu.tasks import TASKS  # noqa: E402
 
 ASSETS = Path(__file__).parent / "assets"
 ROUNDS = 9
@@ -79,7 +79,7 @@ def robots() -> dict[str, tuple[SceneSpec, Timing, float]]:
     """Returns the robots: scene, timing, and the reach of the random targets about the middle."""
     found = {}
     for name, reach in (("Ant", 15.0), ("Cartpole", 100.0)):
-        config = compose([f"task={name}"], TASKS, ENGINES, ROOT / "cfg").config
+        config = compose([f"task={name}"], TASKS, ENGINES).config
         scene = TASKS[name](config.task).scene()
         found[name] = (scene, config.task.timing(), reach)
     pd = Drive("position", stiffness=20.0, damping=0.5, effort_limit=25.0)

@@ -23,7 +23,7 @@ from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
 from rlgpu.envs.randomization_config import Noise, Randomization, Varied
 from rlgpu.sim import ENGINES, make_simulator
-from tasks import TASKS
+from rlgpu.tasks import TASKS
 
 TEN = Randomization(
     observations=Noise(range=[0.0, 0.002], distribution="gaussian"),
@@ -41,8 +41,7 @@ TEN = Randomization(
 
 def make(name: str, num_envs: int, engine: str, *, randomize: bool) -> VecEnv:
     """Returns environments whose episodes are at random places."""
-    cfg = Path(__file__).parents[1] / "cfg"
-    config = compose([f"task={name}"], TASKS, ENGINES, cfg)
+    config = compose([f"task={name}"], TASKS, ENGINES)
     settings = replace(config.config.task, randomize=randomize, randomization=TEN)
     task = TASKS[name](settings)
     simulator = make_simulator(engine, scene_of(task), settings.timing(), num_envs)

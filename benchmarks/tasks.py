@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
 from rlgpu.sim import ENGINES, make_simulator
-from tasks import TASKS
+from rlgpu.tasks import TASKS
 
 STEPS, ROUNDS = 20, 8
 
@@ -37,8 +37,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 def measure(name: str, engine: str, num_envs: int) -> str:
     """Returns a line of the table, or why the engine does not simulate the task."""
-    cfg = Path(__file__).parents[1] / "cfg"
-    config = compose([f"task={name}"], TASKS, ENGINES, cfg).config.task
+    config = compose([f"task={name}"], TASKS, ENGINES).config.task
     task = TASKS[name](config)
     scene = scene_of(task)
     if reasons := ENGINES[engine].accept(scene, config.timing()):

@@ -27,12 +27,12 @@ from rlgpu.envs import VecEnv  # noqa: E402
 from rlgpu.profile.timing import seconds_once  # noqa: E402
 from rlgpu.sim import ENGINES  # noqa: E402
 from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: E402
+from rlgpu.tasks import TASKS  # noqa: E402
 from rlgpu.training import (  # noqa: E402
     Trainer,
     make_agent,
     make_env,
 )
-from tasks import TASKS  # noqa: E402
 
 ROUNDS = 9
 WARM_UP_ITERATIONS = 60
@@ -41,7 +41,7 @@ ITERATIONS = {"cpu": 4, "cuda": 20}
 
 def main(arguments: list[str]) -> None:
     """Prints medians and ratios."""
-    composed = compose(arguments, TASKS, ENGINES, ROOT / "cfg")
+    composed = compose(arguments, TASKS, ENGINES)
     config = composed.config
     env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)

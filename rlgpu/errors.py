@@ -21,6 +21,22 @@ class EngineFailed(RuntimeError):
     """An engine stopped working, such as a process of it that died; the message says why."""
 
 
+class TaskError(ValueError):
+    """A task returned something in a step that its environments cannot use."""
+
+
+class UnknownName(ValueError):
+    """A name that is not one of a tuple of names."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"{name!r} is not in {list(known)}")
+        self.name, self.known = name, tuple(known)
+
+
+class NoGpu(ValueError):
+    """Tensors are wanted on a GPU, and torch finds none."""
+
+
 LONGEST_MESSAGE = 290
 
 
@@ -74,6 +90,18 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def _frames_in(error: BaseException, file: Path) -> list[traceback.FrameSummary]:
+    """Returns the frames of an error's stack that are in a file, under whichever of its names."""
+    ours = file.resolve()
+    stack = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in stack if Path(frame.filename).resolve() == ours]
+
+
+def passed_through(error: BaseException, file: Path) -> bool:
+    """Returns whether an error arose in a file, or in what the file called."""
+    return bool(_frames_in(error, file))
+
+
 def line_in(error: BaseException, file: Path) -> str:
     """Returns an error and the line of a user's file in which it arose, without the stack.
 
@@ -87,7 +115,7 @@ def line_in(error: BaseException, file: Path) -> str:
         text = (error.text or "").strip()
         return f"{Path(error.filename or file).name}, line {error.lineno}: {error.msg}: {text}"
     frames = traceback.extract_tb(error.__traceback__)
-    mine = [frame for frame in frames if Path(frame.filename) == file.resolve()]
+    mine = _frames_in(error, file)
     if not (mine or frames):
         return what
     frame = (mine or frames)[-1]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from rlgpu.envs import Task
-from tasks.ant import Ant
-from tasks.anymal import Anymal
-from tasks.anymal_terrain import AnymalTerrain
-from tasks.ball_balance import BallBalance
-from tasks.cartpole import Cartpole
-from tasks.franka_cube_stack import FrankaCubeStack
-from tasks.g1 import G1
-from tasks.go2 import Go2
-from tasks.humanoid import Humanoid
-from tasks.ingenuity import Ingenuity
-from tasks.quadcopter import Quadcopter
+from rlgpu.tasks.ant import Ant
+from rlgpu.tasks.anymal import Anymal
+from rlgpu.tasks.anymal_terrain import AnymalTerrain
+from rlgpu.tasks.ball_balance import BallBalance
+from rlgpu.tasks.cartpole import Cartpole
+from rlgpu.tasks.franka_cube_stack import FrankaCubeStack
+from rlgpu.tasks.g1 import G1
+from rlgpu.tasks.go2 import Go2
+from rlgpu.tasks.humanoid import Humanoid
+from rlgpu.tasks.ingenuity import Ingenuity
+from rlgpu.tasks.quadcopter import Quadcopter
 
 TASKS: dict[str, type[Task]] = {
     task.__name__: task

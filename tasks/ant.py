@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rlgpu.envs import Columns, Outcome, TaskConfig
 from rlgpu.sim import Drive, SceneSpec, SimState, Simulator
-from tasks.running import Runner, RunningConfig, heading_reward
+from rlgpu.tasks.running import Runner, RunningConfig, heading_reward
 
 FEET = ("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot")
 JOINTS = tuple(f"{kind}_{leg}" for leg in (1, 2, 3, 4) for kind in ("hip", "ankle"))

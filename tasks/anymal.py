@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rlgpu.envs import TaskConfig
-from tasks.legged import QUADRUPED, Legged
-from tasks.legged_config import LeggedConfig
+from rlgpu.tasks.legged import QUADRUPED, Legged
+from rlgpu.tasks.legged_config import LeggedConfig
 
 LEGS = ("LF", "RF", "LH", "RH")
 

@@ -24,9 +24,9 @@ from torch import Tensor
 
 from rlgpu.envs import Columns, TaskConfig
 from rlgpu.sim import SimState, Simulator
-from tasks.anymal import LEGS, Anymal
-from tasks.legged_config import LeggedConfig
-from tasks.legged_terrain import MEASURED, around
+from rlgpu.tasks.anymal import LEGS, Anymal
+from rlgpu.tasks.legged_config import LeggedConfig
+from rlgpu.tasks.legged_terrain import MEASURED, around
 
 OBSERVATION = Columns(
     lin_vel_b=3, ang_vel_b=3, gravity_b=3, commands=3, joint_pos=12, joint_vel=12,

@@ -15,8 +15,8 @@ from torch import Tensor
 from rlgpu.config import NonNegative
 from rlgpu.envs import Columns, TaskConfig
 from rlgpu.sim import SimState
-from tasks.legged import GAIT_PERIOD, Legged
-from tasks.legged_config import Gains, LeggedConfig
+from rlgpu.tasks.legged import GAIT_PERIOD, Legged
+from rlgpu.tasks.legged_config import Gains, LeggedConfig
 
 SIDES = ("left", "right")
 LEG = {

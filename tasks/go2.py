@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rlgpu.envs import TaskConfig
-from tasks.legged import QUADRUPED, Legged
-from tasks.legged_config import LeggedConfig
+from rlgpu.tasks.legged import QUADRUPED, Legged
+from rlgpu.tasks.legged_config import LeggedConfig
 
 LEGS = ("FL", "FR", "RL", "RR")
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from rlgpu.envs import Columns, Outcome, TaskConfig
 from rlgpu.rotations import wrap_angle
 from rlgpu.sim import Drive, SceneSpec, SimState, Simulator
-from tasks.running import Runner, RunningConfig, heading_reward
+from rlgpu.tasks.running import Runner, RunningConfig, heading_reward
 
 FEET = ("right_foot", "left_foot")
 _LEG = {

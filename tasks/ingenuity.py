@@ -21,7 +21,7 @@ from rlgpu.config import Count
 from rlgpu.envs import Columns, Mark, Outcome, Task, TaskConfig, uniform
 from rlgpu.rotations import quat_rotate
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator
-from tasks.hovering import hover_reward, observe_root
+from rlgpu.tasks.hovering import hover_reward, observe_root
 
 ROTORS = ("lower_rotor", "upper_rotor")
 OBSERVATION = Columns(to_target=3, quat_w=4, lin_vel_w=3, ang_vel_w=3)

@@ -23,10 +23,10 @@ from torch import Tensor
 from rlgpu.envs import Columns, Mark, Outcome, RewardTerms, Task, uniform
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
-from tasks.legged_checks import check_joints, check_sizes, effort_limit_of
-from tasks.legged_config import Gains, LeggedConfig
-from tasks.legged_rewards import TERMS, Moment
-from tasks.legged_terrain import Ground
+from rlgpu.tasks.legged_checks import check_joints, check_sizes, effort_limit_of
+from rlgpu.tasks.legged_config import Gains, LeggedConfig
+from rlgpu.tasks.legged_rewards import TERMS, Moment
+from rlgpu.tasks.legged_terrain import Ground
 
 QUADRUPED = Columns(
     lin_vel_b=3, ang_vel_b=3, gravity_b=3, commands=3, joint_pos=12, joint_vel=12, actions=12

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 
 from rlgpu.config import Needs, NonNegative, Positive, Range, Span
 from rlgpu.envs import TaskConfig
-from tasks.legged_rewards import RewardScales
-from tasks.legged_terrain import TerrainSettings
+from rlgpu.tasks.legged_rewards import RewardScales
+from rlgpu.tasks.legged_terrain import TerrainSettings
 
 
 @dataclass(frozen=True)

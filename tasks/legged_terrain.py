@@ -14,8 +14,8 @@ from torch import Tensor
 from rlgpu.config import Count, Fraction, NonNegative, Positive, Range
 from rlgpu.envs import uniform
 from rlgpu.rotations import yaw_of
-from rlgpu.terrain import HeightField, grid_points, make_map
-from tasks.legged_rewards import flat_ground
+from rlgpu.sim.terrain import HeightField, grid_points, make_map
+from rlgpu.tasks.legged_rewards import flat_ground
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from torch import Tensor
 from rlgpu.envs import Columns, Mark, Outcome, Task, TaskConfig, uniform
 from rlgpu.rotations import quat_rotate
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
-from tasks.hovering import hover_reward, observe_root
+from rlgpu.tasks.hovering import hover_reward, observe_root
 
 JOINTS = tuple(f"rotor_{axis}{i}" for i in range(4) for axis in ("pitch", "roll"))
 ROTORS = tuple(f"rotor{i}" for i in range(4))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rlgpu.isaacgym import gymapi, gymtorch
-from rlgpu.isaacgym.settings import Settings
+from rlgpu.isaacgym.api import gymapi, gymtorch
+from rlgpu.isaacgym.runner.settings import Settings
 
 GYM = gymapi.acquire_gym()
 

@@ -101,7 +101,7 @@ def serve(folder: str, owner: int) -> int:
 
     import rlgpu.api.running
     import rlgpu.cli.session
-    import rlgpu.isaacgym.gymapi
+    import rlgpu.isaacgym.api.gymapi
     import tasks
 
     del matplotlib, mujoco_warp, torch, rlgpu, tasks

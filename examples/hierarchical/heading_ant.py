@@ -8,7 +8,7 @@ Everything is the Ant's, seen from a world that is turned so that the commanded 
 import torch
 
 from rlgpu.rotations import quat_multiply, quat_rotate
-from tasks.ant import Ant
+from rlgpu.tasks.ant import Ant
 
 
 class HeadingAnt(Ant):

@@ -2,6 +2,17 @@
 
 from rlgpu.api.agent import Action, PPOAgent
 from rlgpu.api.running import Result, load_policy, make_env, train
+from rlgpu.errors import TrainingFailed, UsageError
 from rlgpu.playing import Policy
 
-__all__ = ["Action", "PPOAgent", "Policy", "Result", "load_policy", "make_env", "train"]
+__all__ = [
+    "Action",
+    "PPOAgent",
+    "Policy",
+    "Result",
+    "TrainingFailed",
+    "UsageError",
+    "load_policy",
+    "make_env",
+    "train",
+]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,18 +10,16 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from rlgpu.cli.scripts import WithScripts
 from rlgpu.cli.session import run_session
-from rlgpu.config import compose
-from rlgpu.envs import VecEnv
+from rlgpu.config import Project, compose
+from rlgpu.envs import Environments
 from rlgpu.errors import UsageError
 from rlgpu.ops import select_kernels
 from rlgpu.playing import Policy
 from rlgpu.sim import ENGINES
-from rlgpu.training import find_checkpoint, load_trained
+from rlgpu.training import Tasks, find_checkpoint, load_trained
 from rlgpu.training import make_env as build_env
 
-_ROOT = Path(__file__).parents[2]
 _WARNING = "warning: "
 """Begins the notes of the configuration that are warnings."""
 
@@ -68,8 +64,7 @@ def train(task: str, *, quiet: bool = False, **settings: Any) -> Result:
         TrainingFailed: Training could not go on.
     """
     words = [f"task={task}", "headless=True", *_words(settings)]
-    tasks, cfg = _project()
-    trained = run_session(words, tasks, cfg, Console(quiet=True) if quiet else None)
+    trained = run_session(words, Project.at(Path.cwd()), Console(quiet=True) if quiet else None)
     if trained is None:
         raise UsageError("test=True plays; rlgpu.train trains")
     folder, trainer = trained
@@ -79,7 +74,9 @@ def train(task: str, *, quiet: bool = False, **settings: Any) -> Result:
     )  # fmt: skip
 
 
-def make_env(task: str, num_envs: int | None = None, seed: int = 42, **settings: Any) -> VecEnv:
+def make_env(
+    task: str, num_envs: int | None = None, seed: int = 42, **settings: Any
+) -> Environments:
     """Returns parallel environments of a task, to step by ``env.step(actions)``.
 
     Args:
@@ -93,9 +90,8 @@ def make_env(task: str, num_envs: int | None = None, seed: int = 42, **settings:
         UsageError: A key or value is invalid, or the task cannot be built.
     """
     given = dict(settings) if num_envs is None else {"num_envs": num_envs, **settings}
-    tasks, cfg = _project()
     words = [f"task={task}", f"seed={seed}", *_words(given)]
-    composed = compose(words, WithScripts(tasks), ENGINES, cfg)
+    composed = compose(words, Tasks(), ENGINES, Project.at(Path.cwd()))
     config = composed.config
     env = build_env(config, composed.task_class, config.num_envs, config.seed)
     notes = [note.removeprefix(_WARNING) for note in composed.notes if note.startswith(_WARNING)]
@@ -104,7 +100,7 @@ def make_env(task: str, num_envs: int | None = None, seed: int = 42, **settings:
     return env
 
 
-def load_policy(checkpoint: str | Path, env: VecEnv) -> Policy:
+def load_policy(checkpoint: str | Path, env: Environments) -> Policy:
     """Returns the trained policy of a run.
 
     Args:
@@ -129,15 +125,3 @@ def _words(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{key}=[{','.join(map(str, value))}]"
         else:
             yield f"{key}={value}"
-
-
-def _project() -> tuple[Mapping[str, Any], Path]:
-    """Returns the tasks included and the folder of their values."""
-    if not (_ROOT / "cfg").is_dir():
-        raise UsageError(
-            "rlgpu's tasks and their values are not there: install it from a clone, by "
-            "pip install -e ."
-        )
-    if str(_ROOT) not in sys.path:
-        sys.path.append(str(_ROOT))
-    return importlib.import_module("tasks").TASKS, _ROOT / "cfg"

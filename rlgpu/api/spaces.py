@@ -38,7 +38,7 @@ class Spaces:
         if isinstance(observations, ObservationSpace):
             self.observations, self._shape = observations, (observations.size,)
         else:
-            from rlgpu.gym.flat import flattening  # noqa: PLC0415  (Gymnasium is optional)
+            from rlgpu.foreign.gymnasium.flat import flattening  # noqa: PLC0415  (Gymnasium is optional)
 
             self.observations, self._flatten = flattening(observations)
             self._shape = tuple(observations.shape or ())
@@ -47,7 +47,7 @@ class Spaces:
         if isinstance(actions, Continuous | Discrete):
             self.actions = actions
         else:
-            from rlgpu.gym.spaces import action_space  # noqa: PLC0415
+            from rlgpu.foreign.gymnasium.spaces import action_space  # noqa: PLC0415
 
             self.actions, self._to_gym = action_space(actions, bounds)
         if bounds is not None and not isinstance(self.actions, Continuous):

@@ -1,5 +1,6 @@
-"""The command line: what ``train.py`` does with its arguments."""
+"""The command line: ``rlgpu COMMAND ...``, and ``train.py`` for ``rlgpu train``."""
 
 from rlgpu.cli.main import main
+from rlgpu.cli.train import train
 
-__all__ = ["main"]
+__all__ = ["main", "train"]

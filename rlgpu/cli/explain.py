@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
-from rlgpu.cli.scripts import WithScripts
-from rlgpu.config import Config, Key, compose, help_text, keys_of, leaves, nearest_key
+from rlgpu.config import Config, Key, Project, compose, help_text, keys_of, leaves, nearest_key
 from rlgpu.errors import UsageError
 
 _INTRODUCTION = """\
-python train.py task=Ant headless=True                    train
-python train.py checkpoint=latest                         continue the newest run of the Ant
-python train.py test=True checkpoint=latest               watch it
-python train.py run=runs/Ant/FOLDER                       repeat a run from the start
-python train.py --help KEY | WORD                         one key, or those that contain a word
+rlgpu train task=Ant headless=True                    train
+rlgpu train checkpoint=latest                         continue the newest run of the Ant
+rlgpu play                                            watch it
+rlgpu train run=runs/Ant/FOLDER                       repeat a run from the start
+rlgpu train --help KEY | WORD                         one key, or those that contain a word
 
 task=NAME or path/to/file.py:Class, train=FILE of cfg/train, sim=ENGINE choose files of values:
     task: {tasks}
@@ -25,29 +22,29 @@ task=NAME or path/to/file.py:Class, train=FILE of cfg/train, sim=ENGINE choose f
 """
 
 
-def explain(words: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], cfg: Path) -> None:
+def explain(words: Sequence[str], project: Project) -> None:
     """Prints the keys with default, allowed values and meaning.
 
     Args:
         words: Keys or parts of keys to explain, and choices such as ``task=Ant``; all keys if none.
-        load_tasks: Imports the tasks included and returns them by name.
-        cfg: Folder of the YAML files.
+        project: Where tasks and YAML files are.
 
     Raises:
         UsageError: No key contains a word.
     """
     from rlgpu.sim import ENGINES  # noqa: PLC0415  (torch is slow to import)
+    from rlgpu.training.tasks import Tasks  # noqa: PLC0415
 
-    tasks = WithScripts(load_tasks())
+    tasks = Tasks()
     choices = [word for word in words if "=" in word]
     wanted = [word.lstrip("-") for word in words if "=" not in word]
     try:
-        composed = compose(choices, tasks, ENGINES, cfg)
+        composed = compose(choices, tasks, ENGINES, project)
     except UsageError:
         if any(word.startswith("sim_device=") for word in choices):
             raise
         # An engine's keys can be read on a machine that lacks the engine's device.
-        composed = compose([*choices, "sim_device=cpu"], tasks, ENGINES, cfg)
+        composed = compose([*choices, "sim_device=cpu"], tasks, ENGINES, project)
     config = composed.config
     keys = keys_of(Config)
     for group in ("task", "sim"):
@@ -57,7 +54,8 @@ def explain(words: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], c
         values.pop(name)  # they follow from others unless they are given
     width = min(shutil.get_terminal_size((100, 24)).columns, 100)
     if not wanted:
-        print(_INTRODUCTION.format(tasks=", ".join(tasks), engines=", ".join(ENGINES)))
+        known = ", ".join(sorted({*tasks, *project.own_tasks()}))
+        print(_INTRODUCTION.format(tasks=known, engines=", ".join(ENGINES)))
         print(f"Keys, with the defaults of task={config.task.name} sim={config.sim.engine}:\n")
         print(help_text(keys, values, width))
         return

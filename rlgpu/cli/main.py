@@ -1,78 +1,74 @@
-"""Reads the arguments and refuses wrong ones before anything slow is imported."""
+"""The command ``rlgpu``: finds what its first word names, and runs it."""
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from rlgpu.commands import keep_output_quiet
-from rlgpu.config import check_words, convert, read_words
-from rlgpu.errors import EngineFailed, TrainingFailed, UsageError, one_line, usable_path
-
-_HELP = ("--help", "-h", "help")
+from rlgpu.cli.train import train
+from rlgpu.errors import UsageError, nearest, shown
+from rlgpu.tools.command_line import HELP, run_command
 
 
-def main(arguments: Sequence[str], load_tasks: Callable[[], Mapping[str, Any]], cfg: Path) -> int:
-    """Trains, plays or explains.
+class _Command(NamedTuple):
+    """A command that a module carries out."""
+
+    example: str
+    does: str
+    module: str = ""
+    """Has ``run``, which takes the words, and a docstring that explains them."""
+
+
+COMMANDS = {
+    "train": _Command("task=Ant headless=True", "train a policy; --help lists the keys"),
+    "play": _Command("task=Ant", "play the newest run, or checkpoint=PATH"),
+    "new-task": _Command("Hopper", "write the files of a new task", "rlgpu.tools.new_task"),
+    "accept": _Command("robot.xml", "tell which engines simulate a robot", "rlgpu.tools.accept"),
+    "doctor": _Command("", "tell what works on this machine", "rlgpu.tools.doctor"),
+    "plot": _Command("runs/Ant/latest", "draw a run's learning curve", "rlgpu.tools.plot"),
+    "profile": _Command("task=Ant", "time the parts of an iteration", "rlgpu.profile.report"),
+    "isaacgym": _Command(
+        "SCRIPT.py", "run a script written for Isaac Gym", "rlgpu.isaacgym.__main__"
+    ),
+}
+_TRAINING: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "play": lambda words: train(words if _asks(words) else [*words, "test=True"]),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code, 2 if there is none of that name.
 
     Args:
-        arguments: The words of the command line.
-        load_tasks: Imports the tasks included and returns them by name.
-        cfg: Folder of the YAML files.
-
-    Returns:
-        The exit code: 0, 1 if training failed, 2 for a usage error, 130 after an insisting Ctrl-C.
+        arguments: The command and its words; those of the process if None.
     """
-    keep_output_quiet()
-    try:
-        if any(word in _HELP for word in arguments):
-            from rlgpu.cli.explain import explain  # noqa: PLC0415  (the tasks are slow to import)
-
-            explain([word for word in arguments if word not in _HELP], load_tasks, cfg)
-            return 0
-        given = read_words(arguments)
-        check_words(given, cfg)
-        check_choices(given)
-        from rlgpu.cli.session import run_session  # noqa: PLC0415  (torch is slow to import)
-
-        run_session(arguments, load_tasks(), cfg)
-    except UsageError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
-    except TrainingFailed as error:
-        print(f"training stopped: {one_line(error)}", file=sys.stderr)
-        return 1
-    except EngineFailed as error:
-        print(f"simulation stopped: {one_line(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 0
+    name, *words = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
+    if name in _TRAINING:
+        return _TRAINING[name](words)
+    if name in COMMANDS:
+        module = importlib.import_module(COMMANDS[name].module)
+        if name == "isaacgym":  # options, output and errors are the script's matter
+            return int(module.run(words))
+        return run_command(module.run, words, module.__doc__)
+    return run_command(_overview, [name, *words])
 
 
-def check_choices(given: Mapping[str, str]) -> None:
-    """Checks that the ways to start from an earlier run are not mixed, and that it is there.
+def _asks(words: Sequence[str]) -> bool:
+    return any(word in (*HELP, "help") for word in words)
 
-    Raises:
-        UsageError: They are, or it is not.
-    """
 
-    def is_true(key: str) -> bool:
-        return bool(convert(key, given.get(key, "False"), bool))
-
-    if is_true("weights_only") and not given.get("checkpoint"):
-        raise UsageError("weights_only needs the checkpoint that has them; add checkpoint=PATH")
-    for key in ("checkpoint", "test"):
-        asked = is_true("test") if key == "test" else bool(given.get(key))
-        if given.get("run") and asked:
-            raise UsageError(
-                f"run= repeats a run from the start, so {key}= does not go with it; to continue or "
-                "play the run use checkpoint=FOLDER"
-            )
-    for key in ("run", "checkpoint"):
-        path = usable_path(key, given.get(key, ""))
-        if given.get(key) and str(path) not in ("latest", "best") and not path.exists():
-            raise UsageError(f"{key}={path}: there is no such file or folder")
+def _overview(words: list[str]) -> int:
+    if words[0] in (*HELP, "help"):
+        print("rlgpu: robotics reinforcement learning across thousands of parallel environments.\n")
+        for name, command in COMMANDS.items():
+            print(f"rlgpu {name} {command.example}".ljust(40), command.does)
+        return 0
+    if "=" in words[0]:
+        raise UsageError(f"{shown(words[0])}: a command is wanted first: rlgpu train {words[0]}")
+    raise UsageError(
+        f"{shown(words[0])} is not a command; allowed: {', '.join(COMMANDS)}"
+        f"{nearest(words[0], COMMANDS)}"
+    )

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
 import signal
-import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from rich.console import Console
 
-from rlgpu.cli.scripts import WithScripts
-from rlgpu.commands import train_command
 from rlgpu.config import (
     Composed,
     Config,
+    Project,
     SavedRun,
     compose,
     convert,
     is_gym,
-    read_file,
     read_words,
     task_name,
 )
-from rlgpu.device import has_display
-from rlgpu.envs import VecEnv
-from rlgpu.errors import EngineFailed, TrainingFailed, UsageError, line_in, usable_path
+from rlgpu.device import has_display, is_out_of_memory
+from rlgpu.envs import Environments
+from rlgpu.errors import (
+    EngineFailed,
+    TaskError,
+    TrainingFailed,
+    UsageError,
+    line_in,
+    passed_through,
+    usable_path,
+)
 from rlgpu.learner import Agent
 from rlgpu.playing import (
     num_shown,
@@ -41,8 +44,10 @@ from rlgpu.playing import (
     require_video,
 )
 from rlgpu.sim import ENGINES
+from rlgpu.tools.command_line import call_of
 from rlgpu.training import (
     Display,
+    Tasks,
     Trainer,
     carry_best_over,
     check_compatible,
@@ -74,16 +79,14 @@ class _Start(NamedTuple):
 
 def run_session(
     arguments: Sequence[str],
-    tasks: Mapping[str, Any],
-    cfg: Path,
+    project: Project,
     console: Console | None = None,
 ) -> tuple[Path, Trainer] | None:
     """Trains or plays what the arguments ask for.
 
     Args:
         arguments: The words of the command line, checked as far as possible without the tasks.
-        tasks: Tasks by name.
-        cfg: Folder of the YAML files.
+        project: Where tasks and YAML files are.
         console: Where to print; the terminal if None.
 
     Returns:
@@ -95,11 +98,11 @@ def run_session(
     """
     console = console or Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     given = read_words(arguments)
-    start = _find_start(given, cfg)
-    if _wants_video(given, start, cfg):
+    start = _find_start(given, project)
+    if _wants_video(given, start, project):
         _check_drawable(given.get("task") or (start.saved.task_word if start.saved else ""))
         require_video()  # before MuJoCo is imported, which is when it chooses how to draw
-    composed = compose(arguments, WithScripts(tasks), ENGINES, cfg, start.saved)
+    composed = compose(arguments, Tasks(), ENGINES, project, start.saved)
     for note in composed.notes:
         console.print(note)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
@@ -110,8 +113,7 @@ def run_session(
             return None
         return _train(composed, start, console, origin_of(arguments, composed.task_word))
     except (MemoryError, RuntimeError) as error:
-        out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not out_of_memory and "allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise TrainingFailed(
             f"the memory did not suffice ({error}); make num_envs, train.horizon_length or "
@@ -119,7 +121,7 @@ def run_session(
         ) from error
 
 
-def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
+def _find_start(given: Mapping[str, str], project: Project) -> _Start:
     """Returns the run that is resumed, played or repeated, if the command line names one."""
     if folder := given.get("run"):
         values, origin = read_run_folder(usable_path("run", folder))
@@ -133,7 +135,7 @@ def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
     wanted = given.get("checkpoint") or ("latest" if playing else "")
     if not wanted:
         return _Start()
-    task_word = given.get("task") or str(read_file(cfg / "config.yaml").get("task", ""))
+    task_word = given.get("task") or str(project.defaults().get("task", ""))
     runs_dir, experiment = given.get("runs_dir", "runs"), given.get("experiment", "")
     path = find_checkpoint(wanted, task_folder(runs_dir, experiment, task_name(task_word)))
     content = load_checkpoint(path)
@@ -143,11 +145,11 @@ def _find_start(given: Mapping[str, str], cfg: Path) -> _Start:
     return _Start(saved, path, content)
 
 
-def _wants_video(given: Mapping[str, str], start: _Start, cfg: Path) -> bool:
+def _wants_video(given: Mapping[str, str], start: _Start, project: Project) -> bool:
     """Returns whether a video is asked for, on the command line, by the run or by the files."""
     if "capture_video" in given:
         return bool(convert("capture_video", given["capture_video"], bool))
-    values = start.saved.values if start.saved else read_file(cfg / "config.yaml")
+    values = start.saved.values if start.saved else project.defaults()
     playing = start.saved is not None and start.saved.playing
     return not playing and bool(values.get("capture_video", False))
 
@@ -166,12 +168,12 @@ def _train(
         config, composed.task_class, config.num_envs, config.seed, training=True,
         viewer=_opens_viewer(config),
     )  # fmt: skip
-    with closing(env.sim):
+    with closing(env):
         _warn(env, console)
         agent = make_agent(config, env)
         trainer = Trainer(config, env, agent, origin)
         if path and content:
-            check_compatible(path, content, config, env.sim.joint_names)
+            check_compatible(path, content, config, env.joint_names)
             _restore(path, content, trainer if resuming else agent, env, config)
         return _train_in(composed, start, console, origin, trainer), trainer
 
@@ -197,7 +199,7 @@ def _train_in(
         elif path:
             console.print(f"starting from the weights of {path}")
         console.print(f"{title}, writing to {folder}")
-        console.print(env.sim.description)
+        console.print(env.description)
         finished = trainer.train(folder, display, recorder)
     except KeyboardInterrupt:
         remove_unused(folder)
@@ -216,29 +218,28 @@ def _farewell(trainer: Trainer, folder: Path, *, finished: bool) -> str:
     if finished:
         return (
             f"done after {trainer.iteration} iterations; to watch the policy: "
-            f"{train_command()} test=True {given}"
+            f"{call_of('play')} {given}"
         )
     return (
         f"stopped after {trainer.iteration} of {trainer.config.max_iterations} iterations, saved; "
-        f"to go on: {train_command()} {given}"
+        f"to go on: {call_of('train')} {given}"
     )
 
 
-def _explained(error: Exception, env: VecEnv, folder: Path) -> TrainingFailed | None:
+def _explained(error: Exception, env: Environments, folder: Path) -> TrainingFailed | None:
     """Returns an engine's failure, or the task's own error by its line; None for any other."""
     if isinstance(error, EngineFailed):
         return TrainingFailed(f"{error}; {last_good(folder)}")
-    file = Path(inspect.getfile(type(env.task)))
-    frames = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
-    shapes = isinstance(error, ValueError) and "of shapes" in str(error)
-    if isinstance(error, TrainingFailed) or not (shapes or file.resolve() in frames):
+    file = env.source_file
+    if isinstance(error, TaskError):
+        return TrainingFailed(f"{error}; {last_good(folder)}")
+    if isinstance(error, TrainingFailed) or file is None or not passed_through(error, file):
         return None
-    said = str(error) if shapes else line_in(error, file)
-    return TrainingFailed(f"{said}; {last_good(folder)}")
+    return TrainingFailed(f"{line_in(error, file)}; {last_good(folder)}")
 
 
 def _restore(
-    path: Path, content: Mapping[str, Any], into: Trainer | Agent, env: VecEnv, config: Config
+    path: Path, content: Mapping[str, Any], into: Trainer | Agent, env: Environments, config: Config
 ) -> None:
     """Restores a checkpoint into a new trainer, or only its policy into a new agent.
 
@@ -265,7 +266,7 @@ def _record(composed: Composed, agent: Agent, path: Path) -> None:
     try:
         record_video(env, agent, path, config.capture_video_len)
     finally:
-        env.sim.close()
+        env.close()
 
 
 def _check_drawable(task_word: str) -> None:
@@ -285,7 +286,7 @@ def _announce(composed: Composed, console: Console) -> None:
         console.print(note)
 
 
-def _warn(env: VecEnv, console: Console) -> None:
+def _warn(env: Environments, console: Console) -> None:
     """Prints what looks like a mistake in the task or its scene."""
     for text in getattr(env, "warnings", ()):
         console.print(f"warning: {text}")
@@ -299,10 +300,10 @@ def _play(composed: Composed, start: _Start, console: Console) -> None:
     _announce(composed, console)
     viewer = _opens_viewer(config) and not config.capture_video
     env = make_env(config, composed.task_class, config.num_envs, config.seed, viewer=viewer)
-    with closing(env.sim):
+    with closing(env):
         _warn(env, console)
         agent = make_agent(config, env)
-        check_compatible(path, content, config, env.sim.joint_names)
+        check_compatible(path, content, config, env.joint_names)
         _restore(path, content, agent, env, config)
         console.print(f"playing {path}")
         if config.capture_video:

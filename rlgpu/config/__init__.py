@@ -16,6 +16,7 @@ from rlgpu.config.limits import (
     Text,
     convert,
 )
+from rlgpu.config.project import INCLUDED, Project
 from rlgpu.config.reading import read_file, read_words, yaml_text
 from rlgpu.config.resolve import minibatch_split
 from rlgpu.config.saved import SavedRun, plain
@@ -23,6 +24,7 @@ from rlgpu.config.schema import NETWORK_KEYS, Config, DqnConfig, TrainConfig
 from rlgpu.config.task_file import is_foreign, is_gym, task_name
 
 __all__ = [
+    "INCLUDED",
     "NETWORK_KEYS",
     "Composed",
     "Config",
@@ -34,6 +36,7 @@ __all__ = [
     "Needs",
     "NonNegative",
     "Positive",
+    "Project",
     "Range",
     "SavedRun",
     "Size",

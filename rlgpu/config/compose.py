@@ -1,4 +1,4 @@
-"""Composes a checked ``Config`` from a command line and the files in ``cfg/``, or from a run's own.
+"""Composes a checked ``Config`` from a command line and a project's files, or from a run's own.
 
 Order: ``cfg/config.yaml``, ``cfg/task/<task>.yaml``, ``cfg/train/<train>.yaml``,
 ``cfg/sim/<sim>.yaml``, command line; later values override earlier ones. A task or train file may
@@ -23,7 +23,8 @@ from rlgpu.config.keys import Key, keys_of, leaves, nearest_key, nesting_advice
 from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import our_name
 from rlgpu.config.presets import NOT_FOR_GYM, read_preset
-from rlgpu.config.reading import read_file, read_value, read_words
+from rlgpu.config.project import INCLUDED, Project, read_values
+from rlgpu.config.reading import read_value, read_words
 from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
@@ -68,12 +69,12 @@ class _Request(NamedTuple):
     given: Mapping[str, str]
     """Keys and values of the command line, without those that choose a file."""
     tree: Mapping[str, Any]
-    """Contents of ``cfg/config.yaml``."""
+    """Contents of the project's ``config.yaml`` files."""
     train: str
     """The word given for ``train``, or an empty string."""
     task: FoundTask
     engines: Mapping[str, EngineSettings]
-    cfg: Path
+    project: Project
     saved: SavedRun | None
     chosen: frozenset[str]
     """Which of ``task``, ``train`` and ``sim`` the command line gives."""
@@ -83,7 +84,7 @@ def compose(
     arguments: Sequence[str],
     tasks: Mapping[str, Any],
     engines: Mapping[str, EngineSettings],
-    cfg: Path,
+    project: Project = INCLUDED,
     saved: SavedRun | None = None,
 ) -> Composed:
     """Returns the configuration specified by a command line.
@@ -92,15 +93,15 @@ def compose(
         arguments: ``key=value`` arguments.
         tasks: Known tasks by name; classes with a dataclass ``Config``.
         engines: Known engines by name.
-        cfg: Folder of the YAML files.
+        project: Where the user's tasks and all YAML files are.
         saved: The run that is resumed, played or repeated, if any.
 
     Raises:
         UsageError: An argument, key or value is invalid.
     """
     given = read_words(arguments)
-    check_words(given, cfg)
-    tree = read_file(cfg / "config.yaml")
+    check_words(given, project)
+    tree = project.defaults()
     defaults = {name: str(tree.pop(name, "")) for name in _CHOICES}
     if saved:
         defaults = {"task": saved.task_word, "train": "", "sim": saved.engine()}
@@ -109,14 +110,14 @@ def compose(
         {key: value for key, value in given.items() if key not in _CHOICES},
         tree,
         words["train"],
-        find_task(words["task"], tasks, cfg),
+        find_task(words["task"], tasks, project),
         engines,
-        cfg,
+        project,
         saved,
         frozenset(given) & frozenset(_CHOICES),
     )
     candidates = _candidates(words["sim"], given.get("sim_device", "auto"), engines)
-    if request.task.task_folder is None:  # its scene is not ours to look at
+    if not request.task.task_folders:  # its scene is not ours to look at
         candidates = candidates[-1:]
     notes: list[str] = []
     for engine in candidates:
@@ -130,23 +131,23 @@ def compose(
     return replace(composed, notes=notes + composed.notes)
 
 
-def check_words(given: Mapping[str, str], cfg: Path) -> None:
+def check_words(given: Mapping[str, str], project: Project) -> None:
     """Checks what can be checked without importing torch, which tasks and engines do.
 
     Args:
         given: Keys and values of the command line.
-        cfg: Folder of the YAML files; each task and each engine has one of its name.
+        project: Where YAML files are; each task and each engine has one of its name.
 
     Raises:
         UsageError: A key is unknown, or a value is not one that its key takes.
     """
     task, sim = given.get("task"), given.get("sim", "auto")
     if task is not None and not is_file(task):
-        check_name(task, [path.stem for path in sorted((cfg / "task").glob("*.yaml"))])
-    if not re.fullmatch(r"[\w.+-]{0,100}", given.get("train", "")):
+        check_name(task, project.names("task"))
+    if not re.fullmatch(r"(\w+/)?[\w.+-]{0,100}", given.get("train", "")):
         raise UsageError(f"train={shown(given['train'])}: must be the name of a file in cfg/train")
     if sim != "auto":
-        _check_engine(sim, [path.stem for path in sorted((cfg / "sim").glob("*.yaml"))])
+        _check_engine(sim, project.names("sim"))
     known = keys_of(Config)
     for key, text in given.items():
         if key in known:
@@ -206,26 +207,25 @@ def _compose(request: _Request, engine: str) -> Composed:
 
 def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Returns the groups of values below the command line, lowest first."""
-    task, cfg, engines = request.task, request.cfg, request.engines
-    train_name = request.train or _train_file(request)
-    files: dict[str, Callable[[], Mapping[str, Any]]] = {
-        "": lambda: request.tree,
-        "task": lambda: (
-            _for_engine(task.task_folder / f"{task.name}.yaml", "", engine, engines)
-            if task.task_folder
-            else {"name": task.name}
-        ),
-        "train": lambda: _for_engine(
-            task.train_folder / f"{train_name}.yaml", "train", engine, engines
-        ),
-        "sim": lambda: _file(cfg / "sim" / f"{engine}.yaml"),
-    }
+    task, engines = request.task, request.engines
     saved = layers_of(request.saved, request.chosen, task.name, engine)
-    layers = [
-        (group, values)
-        for group, read in files.items()
-        for values in ([saved[group]] if group in saved else [read(), saved.get(f"{group}+", {})])
-    ]
+
+    def values_of(group: str) -> Mapping[str, Any]:
+        if group in saved.instead:
+            return saved.instead[group]
+        if group == "sim":
+            return read_values([folder / "sim" for folder in request.project.cfg], engine)
+        if group == "train":
+            name = request.train or _train_file(request)
+            return _for_engine(task.train_folders, name, "train", engine, engines)
+        if group == "task":
+            if not task.task_folders:
+                return {"name": task.name}
+            return _for_engine(task.task_folders, task.name, "", engine, engines)
+        return request.tree
+
+    layers = [(group, values_of(group)) for group in ("", "task", "train")]
+    layers += [("train", saved.network), ("sim", values_of("sim"))]
     preset = read_preset(_preset(request))
     if is_gym(task.word):
         preset = {key: value for key, value in preset.items() if key not in NOT_FOR_GYM}
@@ -255,9 +255,8 @@ def _train_file(request: _Request) -> str:
     algorithm = request.given.get("algorithm", saved.get("algorithm", "PPO"))
     if algorithm == "PPO":
         return task.train
-    own = f"{task.name}{algorithm}"
-    general = f"Gym{algorithm}"
-    return own if (task.train_folder / f"{own}.yaml").is_file() else general
+    own = task.own_train(algorithm)
+    return own if task.has_train(own) else f"Gym{algorithm}"
 
 
 def _check_engine_key(key: str, engine: str, engines: Mapping[str, EngineSettings]) -> None:
@@ -309,28 +308,17 @@ def _check_engine(word: str, names: Collection[str], where: str = "sim=") -> Non
         )
 
 
-def _file(path: Path, group: str = "") -> dict[str, Any]:
-    if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        given = f"{group}={path.stem}: " if group else ""
-        raise UsageError(
-            f"{given}there is no file {path}; {path.parent} has {', '.join(known) or 'none'}"
-            f"{nearest(path.stem, known)}"
-        )
-    return read_file(path)
-
-
 def _for_engine(
-    path: Path, group: str, engine: str, engines: Mapping[str, EngineSettings]
+    folders: list[Path], name: str, given: str, engine: str, engines: Mapping[str, EngineSettings]
 ) -> dict[str, Any]:
     """Returns a file's values, with those of its section for an engine in their place."""
-    values = _file(path, group)
+    values, path = read_values(folders, name, given), f"{name}.yaml"
     special = values.pop("per_engine", None) or {}
     parts = special.values() if isinstance(special, Mapping) else [special]
     if not all(part is None or isinstance(part, Mapping) for part in parts):
         raise UsageError(f"{path}: per_engine must map engines to keys and values")
-    for name in special:
-        _check_engine(name, engines, f"{path}: per_engine: ")
+    for other in special:
+        _check_engine(other, engines, f"{path}: per_engine: ")
     return {**values, **(special.get(engine) or {})}
 
 

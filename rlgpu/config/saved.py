@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlgpu.config.keys import leaves
 from rlgpu.config.schema import NETWORK_KEYS, Config
@@ -70,13 +70,23 @@ class SavedRun:
         return keys - {"max_iterations"} if "train.max_iterations" in given else keys
 
 
+class SavedLayers(NamedTuple):
+    """The values of a saved run that a new one starts from."""
+
+    instead: Mapping[str, Mapping[str, Any]]
+    """Values that take the place of files: of ``config.yaml``, under an empty string, and of those
+    of ``task``, ``train`` and ``sim``."""
+    network: Mapping[str, Any]
+    """Values that follow the file of training values, so that the run's weights fit."""
+
+
 def layers_of(
     saved: SavedRun | None,
     chosen: frozenset[str],
     task_name: str,
     engine: str,
-) -> dict[str, Mapping[str, Any]]:
-    """Returns a run's values by group: each takes the place of a file, or, as ``group+``, follows.
+) -> SavedLayers:
+    """Returns the values of a saved run that count.
 
     Args:
         saved: The run, if there is one.
@@ -85,27 +95,26 @@ def layers_of(
         engine: Name of the engine.
     """
     if saved is None:
-        return {}
+        return SavedLayers({}, {})
     values = saved.values
     left_out = {*_NEVER, *(_NOT_WHEN_PLAYING if saved.playing else ()), "task", "train", "sim"}
     same_engine = engine == values["sim"]["engine"]
     if not same_engine:
         left_out |= {*_DEVICES}
-    layers: dict[str, Mapping[str, Any]] = {
+    network: Mapping[str, Any] = {}
+    instead: dict[str, Mapping[str, Any]] = {
         "": {key: value for key, value in values.items() if key not in left_out}
     }
     same_task = task_name == values["task"]["name"]
     if same_task:
-        layers["task"] = values["task"]
+        instead["task"] = values["task"]
     if same_task and "train" not in chosen:
-        layers["train"] = values["train"]
+        instead["train"] = values["train"]
     else:
-        layers["train+"] = {
-            key: values["train"][key] for key in NETWORK_KEYS if key in values["train"]
-        }
+        network = {key: values["train"][key] for key in NETWORK_KEYS if key in values["train"]}
     if same_engine:
-        layers["sim"] = values["sim"]
-    return layers
+        instead["sim"] = values["sim"]
+    return SavedLayers(instead, network)
 
 
 def plain(config: Any) -> dict[str, Any]:

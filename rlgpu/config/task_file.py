@@ -7,9 +7,10 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rlgpu.config.files import load_module
 from rlgpu.config.keys import keys_of
+from rlgpu.config.project import Project, find_values
 from rlgpu.errors import UsageError, first_line, line_in, nearest, usable_path
-from rlgpu.files import load_module
 
 FOREIGN = {
     "isaacgym": "IsaacGymPPO",
@@ -22,47 +23,64 @@ training values for those that have none of their own name."""
 
 
 class FoundTask(NamedTuple):
-    """A task's class and the folders of its YAML files."""
+    """A task's class and where its YAML files may be."""
 
     name: str
     task_class: Any
-    task_folder: Path | None
-    """None for a task that has a configuration of its own."""
-    train_folder: Path
+    task_folders: list[Path]
+    """Empty for a task that has a configuration of its own."""
+    train_folders: list[Path]
     word: str
     """What ``task=`` must be to find it again from any folder."""
     train: str
-    """The file of training values that it uses by default."""
+    """The file of training values that it uses by default, for PPO."""
+
+    def own_train(self, algorithm: str) -> str:
+        """Returns the name of the task's own file of training values."""
+        group, colon, name = self.word.partition(":")
+        return f"gym/{name}{algorithm}" if colon and group == "gym" else f"{self.name}{algorithm}"
+
+    def has_train(self, name: str) -> bool:
+        """Returns whether there is a file of training values of a name."""
+        return find_values(self.train_folders, name) is not None
 
 
-def find_task(word: str, tasks: Mapping[str, Any], cfg: Path) -> FoundTask:
+def find_task(word: str, tasks: Mapping[str, Any], project: Project) -> FoundTask:
     """Returns the task that ``task=`` names.
 
     Args:
         word: A name, or ``path/to/file.py:Class``.
-        tasks: The tasks included.
-        cfg: Folder of their YAML files.
+        tasks: The tasks that come with rlgpu, and other people's environments.
+        project: Where the user's tasks and all YAML files are.
 
     Raises:
         UsageError: There is no such task, or its file or class cannot be used.
     """
+    values = [folder / "task" for folder in project.cfg]
+    trains = [folder / "train" for folder in project.cfg]
     if is_foreign(word):
         kind, _, rest = word.partition(":")
         if ":" in rest:
             path, _, class_name = rest.rpartition(":")
             word = f"{kind}:{usable_path('task', path).resolve()}:{class_name}"
-        own = f"{task_name(word)}PPO"
-        train = own if (cfg / "train" / f"{own}.yaml").is_file() else FOREIGN[kind]
-        return FoundTask(task_name(word), tasks[word], None, cfg / "train", word, train)
+        found = FoundTask(task_name(word), tasks[word], [], trains, word, FOREIGN[kind])
+        own = found.own_train("PPO")
+        return found._replace(train=own) if found.has_train(own) else found
     if is_file(word):
         path, _, class_name = word.rpartition(":") if ":" in word else (word, "", "")
         file = usable_path("task", path)
         task_class = _import_class(file, class_name)
         folder = file.resolve().parent
-        found = f"{file.resolve()}:{class_name}"
-        return FoundTask(class_name, task_class, folder, folder, found, f"{class_name}PPO")
-    check_name(word, tasks)
-    return FoundTask(word, tasks[word], cfg / "task", cfg / "train", word, f"{word}PPO")
+        name = f"{file.resolve()}:{class_name}"
+        # Its values are beside it, or in the project that it is in.
+        beside = [folder, *values], [folder, *trains]
+        return FoundTask(class_name, task_class, *beside, name, f"{class_name}PPO")
+    train = f"{word}PPO"
+    if own_file := project.own_task(word):
+        name = f"{own_file}:{word}"
+        return FoundTask(word, _import_class(own_file, word), values, trains, name, train)
+    check_name(word, [*tasks, *project.own_tasks()])
+    return FoundTask(word, tasks[word], values, trains, word, train)
 
 
 def is_file(word: str) -> bool:

@@ -17,6 +17,16 @@ def host_may_read(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether memory did not suffice, on the host or on a device.
+
+    Torch reports its failures on the host by a RuntimeError like any other, and by its text.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+
+
 def has_display() -> bool:
     """Returns whether a window can be opened on this machine."""
     if sys.platform in ("win32", "darwin"):

@@ -2,7 +2,7 @@
 
 from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
-from rlgpu.envs.foreign import ForeignSettings, ForeignTask, Stepped, foreign_task
+from rlgpu.envs.environments import Environments, Step, WorldCounts
 from rlgpu.envs.reward_terms import RewardTerms
 from rlgpu.envs.task import (
     Mark,
@@ -13,23 +13,20 @@ from rlgpu.envs.task import (
     shown_space_of,
     uniform,
 )
-from rlgpu.envs.vec_env import Step, VecEnv, WorldCounts
+from rlgpu.envs.vec_env import VecEnv
 
 __all__ = [
     "Columns",
-    "ForeignSettings",
-    "ForeignTask",
+    "Environments",
     "Mark",
     "Outcome",
     "RewardTerms",
     "Step",
-    "Stepped",
     "Task",
     "TaskConfig",
     "VecEnv",
     "WorldCounts",
     "explained",
-    "foreign_task",
     "observation_space_of",
     "scene_of",
     "shown_space_of",

@@ -18,7 +18,7 @@ from torch import Tensor
 from rlgpu.envs.start import check_drives, check_start
 from rlgpu.envs.task import Outcome, Task
 from rlgpu.envs.varied_parameters import varied
-from rlgpu.errors import UsageError, line_in
+from rlgpu.errors import UnknownName, UsageError, line_in
 from rlgpu.sim import ResetState, SceneSpec, Simulator
 
 
@@ -68,14 +68,12 @@ def bind(task: Task, sim: Simulator) -> None:
     with explained(type(task), "bind"):
         try:
             task.bind(sim)
-        except ValueError as error:
-            if "tuple.index" not in str(error):
-                raise
+        except UnknownName as error:
             joints, bodies = ", ".join(sim.joint_names), ", ".join(sim.body_names)
             where = line_in(error, Path(inspect.getfile(type(task))))
             raise UsageError(
-                f"{type(task).__name__}.bind: a name is not there ({where}); the joints are "
-                f"{joints}; the bodies are {bodies}"
+                f"{type(task).__name__}.bind: {error.name!r} is not there ({where}); the joints "
+                f"are {joints}; the bodies are {bodies}"
             ) from error
     if not hasattr(task, "buffers"):
         raise UsageError(f"{type(task).__name__}.bind must begin with super().bind(sim)")

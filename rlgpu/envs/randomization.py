@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
+from rlgpu.device.rows import per_row
 from rlgpu.envs.randomization_config import Noise, Randomization, Spread
 from rlgpu.envs.varied_parameters import VariedParameters, share_of
-from rlgpu.rows import per_row
 from rlgpu.sim import Simulator
 
 

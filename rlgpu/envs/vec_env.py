@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, TypeVar
+import inspect
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rlgpu.device import compiled, generator_seed, host_may_read, one_torch_thread
 from rlgpu.envs import checks
+from rlgpu.envs.environments import Environments, Step, WorldCounts
 from rlgpu.envs.randomization import Randomizer
-from rlgpu.envs.task import Task, shown_space_of
+from rlgpu.envs.task import Mark, Task, shown_space_of
+from rlgpu.errors import TaskError
 from rlgpu.sim import ResetState, Simulator
 from rlgpu.spaces import ActionSpace, Continuous
 
-Number = TypeVar("Number")
 
-
-class Step(NamedTuple):
-    """Results of one control step of all environments; the next step overwrites the tensors."""
-
-    observations: Tensor
-    """Observations for the next action; after a reset, of the new episode, shape [N, O]."""
-    rewards: Tensor
-    """Rewards, shape [N]."""
-    terminated: Tensor
-    """Whether the episode ended in failure, shape [N], bool."""
-    truncated: Tensor
-    """Whether it reached the time limit without failing, shape [N], bool."""
-    final_observations: Tensor
-    """Observations before any reset; they differ where an episode ended, shape [N, O]."""
-
-
-class WorldCounts(NamedTuple, Generic[Number]):
-    """Counts of simulation errors so far; on the device, every field has shape [], int64."""
-
-    diverged: Number
-    """Number of times a world was restarted because its state was not finite."""
-    overflowed: Number
-    """World steps that dropped contacts or constraints because a buffer overflowed."""
-
-
-class VecEnv:
+class VecEnv(Environments):
     """Steps a task on an engine, and resets ended episodes within the same step."""
-
-    continues_episodes = True
-    """Whether a state that is restored goes on with its episodes."""
-    reported: Mapping[str, Tensor] = MappingProxyType({})
-    """Numbers that the task reports: sums over steps of their means over environments, since they
-    were last zeroed, each of shape []."""
-
-    warnings: Sequence[str] = ()
-    """What looks like a mistake in the task or its scene, a sentence each."""
-
-    action_limit = 1.0
-    """Largest absolute value of continuous actions: they are clamped to +- this."""
 
     def __init__(
         self,
@@ -82,18 +48,20 @@ class VecEnv:
         Raises:
             UsageError: The task returns something of the wrong shape, dtype or device.
         """
-        self.task, self.sim = task, sim
+        self.task, self.sim, self.config = task, sim, task.config
+        self.joint_names, self.capturable = tuple(sim.joint_names), sim.capturable
+        self.description, self.step_dt = sim.description, sim.timing.step_dt
+        self.source_file = Path(inspect.getfile(type(task)))
         self.num_envs, self.device = sim.num_envs, sim.device
         self.num_observations, self.num_actions = task.num_observations, task.num_actions
         self.observation_space = shown_space_of(task, separate_critic=separate_critic)
-        """What the columns of ``observations`` are. With noise and a separate critic, the task's
-        ``num_observations`` columns with noise come first, then the same without."""
+        # With noise and a separate critic, the task's columns with noise come first, then the same
+        # without.
         self._shows_truth = self.observation_space.size > task.num_observations
         self.action_space: ActionSpace = Continuous(task.num_actions)
         self.action_limit = task.config.clip_actions
         self.generator = torch.Generator(device=self.device).manual_seed(generator_seed(seed))
-        self.episode_step = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
-        """Control steps since each environment's reset, shape [N], int64."""
+        self._episode_step = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
         self._actions = torch.zeros(self.num_envs, self.num_actions, device=self.device)
         none = torch.zeros((), dtype=torch.int64, device=self.device)
         self.counts = WorldCounts(none, none.clone())
@@ -153,13 +121,15 @@ class VecEnv:
         """Returns the tensors of the task and of its randomisation that last from step to step."""
         return [self.task.buffers, *([self._randomizer.buffers] if self._randomizer else [])]
 
-    def set_ages(self, values: Tensor) -> None:
-        """Sets the episode step counts.
+    @property
+    def episode_length(self) -> int:
+        """The time limit of an episode, in control steps."""
+        return self.task.config.episode_length
 
-        Args:
-            values: Shape [N], of any integer type.
-        """
-        self.episode_step.copy_(values)
+    @property
+    def episode_step(self) -> Tensor:
+        """Control steps since each environment's reset, shape [N], int64."""
+        return self._episode_step
 
     def randomize_ages(self) -> None:
         """Sets the episode step counts to random values, to spread out the time limits.
@@ -179,6 +149,10 @@ class VecEnv:
             self._begin(actions)
             self.sim.step()
             return self._end()
+
+    def step_physics(self) -> None:
+        """Steps the engine alone, to measure it."""
+        self.sim.step()
 
     def evaluate_step(self, actions: Tensor) -> Step:
         """Does everything that ``step`` does except the physics, to measure the task's cost.
@@ -221,7 +195,7 @@ class VecEnv:
         """Returns the results of the step before any reset."""
         config, state = self.task.config, self.sim.state
         self.sim.refresh()
-        self.episode_step += 1
+        self._episode_step += 1
         self.task.advance(state)
         if self._randomizer:
             self._randomizer.advance()
@@ -230,7 +204,7 @@ class VecEnv:
         rewards, terminated = outcome[:2]
         shapes = (true.shape, rewards.shape, terminated.shape)
         if shapes != self._shapes:  # they would be broadcast
-            raise ValueError(
+            raise TaskError(
                 f"{type(self.task).__name__} returned observations, rewards and terminations of "
                 f"shapes {[list(shape) for shape in shapes]}"
             )
@@ -298,6 +272,22 @@ class VecEnv:
             return source
         true = self.task.observe(self.sim.state, self._actions)
         return checks.nan_reward_source(self.task, self.sim, self._actions, true)
+
+    def capturing(self) -> AbstractContextManager[Any]:
+        """Returns the engine's context in which a CUDA graph captures steps."""
+        return self.sim.capturing()
+
+    def mirrored_scene(self) -> Any:
+        """Returns the engine's model of MuJoCo that shows one environment at a time."""
+        return self.sim.mirror()
+
+    def marks(self, env_id: int) -> list[Mark]:
+        """Returns what the task draws into the picture of an environment."""
+        return self.task.marks(self.sim.state, env_id)
+
+    def close(self) -> None:
+        """Frees what the engine holds."""
+        self.sim.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns copies of everything needed to continue, including the generator's state."""

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rlgpu.envs import Step, VecEnv
+from rlgpu.envs import Environments, Step
 from rlgpu.errors import UsageError
 from rlgpu.spaces import Continuous, ObservationSpace
 
@@ -21,12 +21,12 @@ def box(space: ObservationSpace, size: int) -> spaces.Box:
     return spaces.Box(-np.inf, np.inf, (size,), np.dtype(space.dtype).type)
 
 
-def policy_box(env: VecEnv) -> spaces.Box:
+def policy_box(env: Environments) -> spaces.Box:
     """Returns Gymnasium's space of the columns that the policy sees."""
     return box(env.observation_space, len(seen_by(env, "actor")))
 
 
-def action_space(env: VecEnv, limit: float | None = None) -> spaces.Space[Any]:
+def action_space(env: Environments, limit: float | None = None) -> spaces.Space[Any]:
     """Returns Gymnasium's space of an environment's actions.
 
     Args:
@@ -45,7 +45,7 @@ def action_space(env: VecEnv, limit: float | None = None) -> spaces.Space[Any]:
 class Stepper:
     """Steps an environment with whatever actions another library has."""
 
-    def __init__(self, env: VecEnv) -> None:
+    def __init__(self, env: Environments) -> None:
         """Wraps environments that have just been made.
 
         Args:
@@ -104,7 +104,7 @@ class Stepper:
         )
 
 
-def seen_by(env: VecEnv, who: Literal["actor", "critic"]) -> list[int]:
+def seen_by(env: Environments, who: Literal["actor", "critic"]) -> list[int]:
     """Returns the columns that the actor or the critic sees."""
     space = env.observation_space
     return space.columns(space.of(who, "numbers", "image", "mask"))

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from rlgpu.device import derived_seed
-from rlgpu.envs import VecEnv
+from rlgpu.envs import Environments
 from rlgpu.export.common import Stepper, action_space, policy_box, seen_by
 
 
@@ -20,7 +20,7 @@ class GymnasiumEnv(VectorEnv[Any, Any, Any]):
     Observations, the final ones included, have the columns that the policy sees.
     """
 
-    def __init__(self, env: VecEnv) -> None:
+    def __init__(self, env: Environments) -> None:
         """Wraps environments.
 
         Args:
@@ -66,7 +66,7 @@ class GymnasiumEnv(VectorEnv[Any, Any, Any]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Frees what the simulation holds."""
-        self._stepper.env.sim.close()
+        self._stepper.env.close()
 
 
 def _single(seed: int | Sequence[int | None] | None) -> int | None:

@@ -10,14 +10,14 @@ from rl_games.common import env_configurations, vecenv
 from rl_games.common.ivecenv import IVecEnv
 from torch import Tensor
 
-from rlgpu.envs import VecEnv
+from rlgpu.envs import Environments
 from rlgpu.export.common import Stepper, action_space, box, seen_by
 
 
 class RlGamesEnv(IVecEnv):
     """N environments, tensors on the device; the critic's columns are the ``states``."""
 
-    def __init__(self, env: VecEnv) -> None:
+    def __init__(self, env: Environments) -> None:
         """Wraps environments.
 
         Args:
@@ -63,7 +63,7 @@ class RlGamesEnv(IVecEnv):
         return 1
 
 
-def register(env: VecEnv, name: str = "rlgpu") -> None:
+def register(env: Environments, name: str = "rlgpu") -> None:
     """Makes environments known to rl_games, as ``env_name: rlgpu`` of its configuration.
 
     ``seed`` in the configuration's ``env_config`` seeds them; rl_games puts its own there if it

@@ -1,4 +1,4 @@
-"""Our environments as rsl_rl's ``VecEnv`` (3 and newer)."""
+"""Our environments as rsl_rl's ``Environments`` (3 and newer)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rlgpu.envs import VecEnv
+from rlgpu.envs import Environments
 from rlgpu.errors import UsageError
 from rlgpu.export.common import Stepper, seen_by
 from rlgpu.spaces import Continuous
@@ -20,7 +20,7 @@ class RslRlEnv:
     In the runner's configuration: ``obs_groups={"actor": ["policy"], "critic": ["critic"]}``.
     """
 
-    def __init__(self, env: VecEnv) -> None:
+    def __init__(self, env: Environments) -> None:
         """Wraps environments.
 
         Args:
@@ -33,8 +33,8 @@ class RslRlEnv:
             raise UsageError("rsl_rl has continuous actions only")
         self._stepper, self._env = Stepper(env), env
         self.num_envs, self.num_actions, self.device = env.num_envs, env.num_actions, env.device
-        self.max_episode_length = env.task.config.episode_length
-        self.cfg = env.task.config
+        self.max_episode_length = env.episode_length
+        self.cfg = env.config
         self._columns = {"policy": seen_by(env, "actor"), "critic": seen_by(env, "critic")}
 
     @property
@@ -51,7 +51,7 @@ class RslRlEnv:
         self._env.set_ages(values)
 
     @property
-    def unwrapped(self) -> VecEnv:
+    def unwrapped(self) -> Environments:
         """Our environments."""
         return self._env
 
@@ -83,4 +83,4 @@ class RslRlEnv:
 
     def close(self) -> None:
         """Frees what the simulation holds."""
-        self._env.sim.close()
+        self._env.close()

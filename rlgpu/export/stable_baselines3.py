@@ -1,4 +1,4 @@
-"""Our environments as Stable-Baselines3's ``VecEnv``."""
+"""Our environments as Stable-Baselines3's ``Environments``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv as BaselinesEnv
+from stable_baselines3.common.vec_env import Environments as BaselinesEnv
 
-from rlgpu.envs import VecEnv
+from rlgpu.envs import Environments
 from rlgpu.export.common import Stepper, action_space, policy_box, seen_by
 
 
@@ -19,7 +19,7 @@ class StableBaselines3Env(BaselinesEnv):
     Observations, the terminal ones included, have the columns that the policy sees.
     """
 
-    def __init__(self, env: VecEnv) -> None:
+    def __init__(self, env: Environments) -> None:
         """Wraps environments.
 
         Args:
@@ -61,7 +61,7 @@ class StableBaselines3Env(BaselinesEnv):
 
     def close(self) -> None:
         """Frees what the simulation holds."""
-        self._stepper.env.sim.close()
+        self._stepper.env.close()
 
     def _chosen(self, indices: int | Iterable[int] | None) -> Sequence[int]:
         return list(self._get_indices(indices))

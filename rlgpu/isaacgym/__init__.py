@@ -5,6 +5,6 @@ package; ``rlgpu.isaacgym.install()`` does the same in a notebook. Names and mea
 public documentation and public code; ``docs/isaacgym.md`` says what runs and what differs.
 """
 
-from rlgpu.isaacgym.installation import install
+from rlgpu.isaacgym.runner.installation import install
 
 __all__ = ["install"]

@@ -1,32 +1,42 @@
-"""Runs scripts written for Isaac Gym: ``python -m rlgpu.isaacgym SCRIPT.py ARGS``."""
+"""Runs scripts written for Isaac Gym.
+
+``rlgpu isaacgym SCRIPT.py ARGS``, or ``python -m rlgpu.isaacgym SCRIPT.py ARGS``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from rlgpu.commands import keep_output_quiet
+from rlgpu.errors import NoGpu
+from rlgpu.tools.command_line import keep_output_quiet
 
+# Torch says so by texts only.
 _NO_CUDA = ("Torch not compiled with CUDA", "Found no NVIDIA driver", "No CUDA GPUs are available")
 _USAGE = 2
 
 
-def main() -> None:
-    """Runs a script with ``isaacgym`` resolving to rlgpu's."""
-    args = _arguments()
+def run(words: Sequence[str]) -> int:
+    """Runs a script with ``isaacgym`` resolving to rlgpu's; returns the exit code.
+
+    Args:
+        words: Options of the runner, the script and its own arguments.
+    """
+    args = _arguments(words)
     if args.coverage:
-        from rlgpu.isaacgym.coverage import table  # noqa: PLC0415
+        from rlgpu.isaacgym.runner.coverage import table  # noqa: PLC0415
 
         keep_output_quiet()  # a script's own output is the script's matter
         print(table())
-        return
+        return 0
     target = args.module or args.script
     if target is None or (args.module is None and not Path(target).is_file()):
         what = "no script was given" if target is None else f"there is no script {target}"
-        sys.exit(_refuse(f"{what}; use python -m rlgpu.isaacgym SCRIPT.py ARGS"))
-    from rlgpu.isaacgym.installation import install  # noqa: PLC0415
+        return _refuse(f"{what}; use rlgpu isaacgym SCRIPT.py ARGS")
+    from rlgpu.isaacgym.runner.installation import install  # noqa: PLC0415
 
     install(engine=args.sim, num_threads=args.threads, missing=args.missing)
     rest = args.arguments if args.module is None else [args.script, *args.arguments]
@@ -39,19 +49,18 @@ def main() -> None:
             sys.path.insert(0, str(Path(target).resolve().parent))
             runpy.run_path(target, run_name="__main__")
     except (AssertionError, RuntimeError, ValueError) as error:
-        if not any(text in str(error) for text in (*_NO_CUDA, "asks for tensors on a GPU")):
+        if not (isinstance(error, NoGpu) or any(text in str(error) for text in _NO_CUDA)):
             raise
-        sys.exit(
-            _refuse(
-                "the script uses a GPU, and torch finds none; pass --sim_device cpu --pipeline cpu "
-                "--rl_device cpu (IsaacGymEnvs: sim_device=cpu pipeline=cpu rl_device=cpu)"
-            )
+        return _refuse(
+            "the script uses a GPU, and torch finds none; pass --sim_device cpu --pipeline cpu "
+            "--rl_device cpu (IsaacGymEnvs: sim_device=cpu pipeline=cpu rl_device=cpu)"
         )
+    return 0
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m rlgpu.isaacgym",
+        prog="rlgpu isaacgym",
         description="Runs a script written for NVIDIA's Isaac Gym on MuJoCo or MuJoCo Warp.",
     )
     parser.add_argument("--sim", default="auto", choices=("auto", "mujoco", "mujoco_warp", "fused"),
@@ -64,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("-m", dest="module", help="a module to run instead of a script")
     parser.add_argument("script", nargs="?", help="the script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _refuse(message: str) -> int:
@@ -74,4 +83,4 @@ def _refuse(message: str) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(sys.argv[1:]))

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import one_torch_thread
-from rlgpu.envs import Step, VecEnv
+from rlgpu.device.stopping import Stopping
+from rlgpu.envs import Environments, Step
 from rlgpu.learner import Agent
-from rlgpu.stopping import Stopping
 
 LONGEST = 100_000
 """Steps after which an episode is no longer waited for."""
@@ -50,7 +50,7 @@ class Policy:
 class Player:
     """Steps the environments with the policy's likeliest actions."""
 
-    def __init__(self, env: VecEnv, agent: Agent) -> None:
+    def __init__(self, env: Environments, agent: Agent) -> None:
         """Starts without memory.
 
         Args:
@@ -71,7 +71,7 @@ class Player:
 class _Tally:
     """Returns and lengths of the first episodes of every environment."""
 
-    def __init__(self, env: VecEnv, per_env: int) -> None:
+    def __init__(self, env: Environments, per_env: int) -> None:
         """Starts with none.
 
         Args:
@@ -79,7 +79,7 @@ class _Tally:
             per_env: Episodes to count in each environment.
         """
         self._per_env = per_env
-        self._longest = max(LONGEST, env.task.config.episode_length)
+        self._longest = max(LONGEST, env.episode_length)
         count = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
         self._played, self._age, self._length = count, count.clone(), count.clone()
         self._running = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
@@ -121,7 +121,7 @@ class _Tally:
         return f"{text}; the others, which may be the longest, have not ended"
 
 
-def play_episodes(env: VecEnv, agent: Agent, games: int, note: Callable[[str], None]) -> None:
+def play_episodes(env: Environments, agent: Agent, games: int, note: Callable[[str], None]) -> None:
     """Plays the same number of episodes in every environment and reports mean return and length.
 
     Taking the first episodes to finish instead would favour short ones and bias the means low. So
@@ -148,7 +148,7 @@ def play_episodes(env: VecEnv, agent: Agent, games: int, note: Callable[[str], N
     note(tally.text())
 
 
-def play_until_stopped(env: VecEnv, agent: Agent, note: Callable[[str], None]) -> None:
+def play_until_stopped(env: Environments, agent: Agent, note: Callable[[str], None]) -> None:
     """Plays in the engine's own viewer until it is closed or Ctrl-C."""
     note("playing; close the window or press Ctrl-C to stop")
     player = Player(env, agent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rlgpu.envs import Mark, VecEnv
+from rlgpu.envs import Environments, Mark
 
 MOST_SHOWN = 16
 """Most environments that one picture shows."""
@@ -19,13 +19,13 @@ def num_shown(num_envs: int) -> int:
 class Picture:
     """Fills MuJoCo's scenes with environments, of which the camera follows the first."""
 
-    def __init__(self, env: VecEnv) -> None:
+    def __init__(self, env: Environments) -> None:
         """Prepares a picture: of all environments if they are few, else of the first.
 
         Args:
             env: The environments.
         """
-        self._env, self.mirror = env, env.sim.mirror()
+        self._env, self.mirror = env, env.mirrored_scene()
         self._shown = num_shown(env.num_envs)
         # On uneven ground every robot has its own place already.
         uneven = self.mirror.model.nhfield > 0
@@ -44,14 +44,14 @@ class Picture:
             scene: Shows one environment already.
             first: Number of that environment.
         """
-        add_marks(scene, self._env.task.marks(self._env.sim.state, first), (0.0, 0.0))
+        add_marks(scene, self._env.marks(first), (0.0, 0.0))
         if self._shown == 1:
             return
         for number in range(1, self._shown):
             env_id, offset = (first + number) % self._shown, self._offset(number)
             self.mirror.show(env_id)
             self._add_moving(scene, offset)
-            add_marks(scene, self._env.task.marks(self._env.sim.state, env_id), offset)
+            add_marks(scene, self._env.marks(env_id), offset)
 
     def _offset(self, number: int) -> tuple[float, float]:
         """Returns where an environment stands: in rows behind the first [m]."""

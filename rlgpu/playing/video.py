@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rlgpu.envs import VecEnv
+from rlgpu.envs import Environments
 from rlgpu.errors import UsageError
 from rlgpu.learner import Agent
 from rlgpu.playing.camera import follow
@@ -34,7 +34,7 @@ def require_video() -> None:
     ).close()
 
 
-def record_video(env: VecEnv, agent: Agent, path: Path, length: int) -> None:
+def record_video(env: Environments, agent: Agent, path: Path, length: int) -> None:
     """Writes an mp4 of the policy's likeliest actions in up to 16 environments, in real time.
 
     Args:
@@ -55,7 +55,7 @@ def record_video(env: VecEnv, agent: Agent, path: Path, length: int) -> None:
     follow(picture.mirror.model, camera)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
-    rate = round(1 / env.sim.timing.step_dt)
+    rate = round(1 / env.step_dt)
     frames = imageio_ffmpeg.write_frames(
         str(temporary), (VIDEO_WIDTH, VIDEO_HEIGHT), fps=rate, quality=7, macro_block_size=2,
         output_params=["-f", "mp4"],

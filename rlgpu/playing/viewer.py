@@ -6,19 +6,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rlgpu.envs import VecEnv
+from rlgpu.device.stopping import Stopping
+from rlgpu.envs import Environments
 from rlgpu.learner import Agent
 from rlgpu.playing.camera import follow, release
 from rlgpu.playing.controls import KEYS_HELP, Controls
 from rlgpu.playing.episodes import Player
 from rlgpu.playing.picture import Picture
-from rlgpu.stopping import Stopping
 
 _FRAME = 1 / 60
 """Longest time between two pictures [s]."""
 
 
-def play_in_viewer(env: VecEnv, agent: Agent, note: Callable[[str], None]) -> None:
+def play_in_viewer(env: Environments, agent: Agent, note: Callable[[str], None]) -> None:
     """Plays in MuJoCo's viewer, in real time, until the window is closed or Ctrl-C.
 
     The keys are those of ``Controls``.
@@ -31,7 +31,7 @@ def play_in_viewer(env: VecEnv, agent: Agent, note: Callable[[str], None]) -> No
     check_display()
     picture = Picture(env)
     player = Player(env, agent)
-    controls = Controls(env.num_envs, env.sim.timing.step_dt, time.perf_counter())
+    controls = Controls(env.num_envs, env.step_dt, time.perf_counter())
     # A second Ctrl-C would end the process under the window's thread, so it is only noted.
     with Stopping(may_insist=False) as stopping:
         window = Window(picture.mirror.model, picture.mirror.data, controls.press)

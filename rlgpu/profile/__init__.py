@@ -1,1 +1,1 @@
-"""Profiles the time of an iteration: ``python -m rlgpu.profile task=Ant``."""
+"""Profiles the time of an iteration: ``rlgpu profile task=Ant``."""

@@ -73,7 +73,7 @@ def _time_parts(trainer: Trainer) -> list[PhaseTime]:
 
     def physics() -> None:
         for _ in steps:
-            env.sim.step()
+            env.step_physics()
 
     def task() -> None:
         for _ in steps:
@@ -86,9 +86,9 @@ def _time_parts(trainer: Trainer) -> list[PhaseTime]:
                 function,
                 env.device,
                 name=function.__name__,
-                enabled=captured and env.sim.capturable,
-                generators=(env.generator,) if env.sim.capturable else (),
-                joining=env.sim.capturing,
+                enabled=captured and env.capturable,
+                generators=(env.generator,) if env.capturable else (),
+                joining=env.capturing,
             )
         )
     return [

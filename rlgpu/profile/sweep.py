@@ -1,4 +1,4 @@
-"""Times of the compiled ops at several sizes: ``python -m rlgpu.profile kernels``."""
+"""Times of the compiled ops at several sizes: ``rlgpu profile kernels``."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def _isaacgym(
     settings: IsaacGymSettings,
     options: Options,
 ) -> Simulator:
-    from rlgpu.sim.isaacgym.simulator import IsaacGymSimulator  # noqa: PLC0415
+    from rlgpu.sim.physx.simulator import IsaacGymSimulator  # noqa: PLC0415
 
     return IsaacGymSimulator(
         scene, timing, num_envs, device=device, settings=settings, viewer=options.viewer
@@ -244,8 +244,8 @@ def _isaacgym(
 
 def _accept_isaacgym(scene: SceneSpec, timing: Timing) -> list[str]:
     """Returns what in a scene's model Isaac Gym does not simulate."""
-    from rlgpu.sim.isaacgym.coverage import refusals  # noqa: PLC0415
     from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
+    from rlgpu.sim.physx.coverage import refusals  # noqa: PLC0415
 
     return refusals(build_model(scene, timing), scene)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from rlgpu.terrain import HeightField
+from rlgpu.sim.terrain import HeightField
 
 PARAMETERS = (
     "body_mass",
@@ -39,6 +39,13 @@ class Drive:
     """Derivative gain [N m s/rad or N s/m]; ``position`` only."""
     effort_limit: float = float("inf")
     """Largest absolute torque or force [N m or N]."""
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("effort", "position"):
+            raise ValueError(
+                f"Drive({self.mode!r}): must be effort or position; a velocity drive is a position "
+                "drive whose target the task advances, or an effort that the task computes"
+            )
 
 
 @dataclass(frozen=True)

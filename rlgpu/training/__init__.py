@@ -20,11 +20,13 @@ from rlgpu.training.run_folder import (
     remove_unused,
     task_folder,
 )
+from rlgpu.training.tasks import Tasks
 from rlgpu.training.trainer import Trainer
 
 __all__ = [
     "Display",
     "EpisodeStatistics",
+    "Tasks",
     "Trainer",
     "carry_best_over",
     "check_compatible",

@@ -16,7 +16,7 @@ from torch import Tensor
 from rlgpu.config import Config, DqnConfig, TrainConfig, without_unused
 from rlgpu.device import generator_seed
 from rlgpu.envs import (
-    ForeignTask,
+    Environments,
     Task,
     VecEnv,
     explained,
@@ -25,6 +25,7 @@ from rlgpu.envs import (
     shown_space_of,
 )
 from rlgpu.errors import UsageError, first_line
+from rlgpu.foreign.task import ForeignTask
 from rlgpu.learner import Agent, Dqn, Ppo
 from rlgpu.ops import Kernels, Precision, select_kernels
 from rlgpu.sim import ENGINES, make_simulator
@@ -45,7 +46,7 @@ def make_env(
     *,
     training: bool = False,
     viewer: bool = False,
-) -> VecEnv:
+) -> Environments:
     """Returns environments of a task on the configured engine.
 
     Args:
@@ -95,7 +96,7 @@ def make_env(
     return VecEnv(task, sim, seed=seed, use_compile=use_compile, separate_critic=separate)
 
 
-def make_agent(config: Config, env: VecEnv) -> Agent:
+def make_agent(config: Config, env: Environments) -> Agent:
     """Returns a fresh agent for the environments.
 
     Raises:
@@ -115,7 +116,7 @@ def make_agent(config: Config, env: VecEnv) -> Agent:
     )  # fmt: skip
 
 
-def _warn_of_coarse_observations(config: Config, env: VecEnv) -> None:
+def _warn_of_coarse_observations(config: Config, env: Environments) -> None:
     """Warns if float64 observations reach the networks with float32's coarse steps."""
     if env.observation_space.dtype != "float64" or config.train.normalize_observations:
         return
@@ -135,7 +136,7 @@ def _kernels(config: Config) -> Kernels:
         raise UsageError(f"kernels={config.kernels}: {error}") from error
 
 
-def make_ppo(config: Config, env: VecEnv) -> Ppo:
+def make_ppo(config: Config, env: Environments) -> Ppo:
     """Returns a fresh agent that learns by PPO.
 
     Raises:
@@ -159,17 +160,16 @@ def make_ppo(config: Config, env: VecEnv) -> Ppo:
     )
 
 
-def _mirror_of(config: Config, env: VecEnv) -> Any:
+def _mirror_of(config: Config, env: Environments) -> Any:
     """Returns how the task looks in a mirror, None if it does not say or nobody asks."""
-    mirror = getattr(env.task, "mirror", None)
-    if mirror is None or not config.train.symmetry.augment:
+    if not isinstance(env, VecEnv) or not config.train.symmetry.augment:
         return None
     one = torch.zeros(1, env.num_observations, device=env.device)
-    said = mirror(one, torch.zeros(1, env.num_actions, device=env.device))
+    said = env.task.mirror(one, torch.zeros(1, env.num_actions, device=env.device))
     return None if said is None else env.mirror
 
 
-def _teacher_of(config: Config, env: VecEnv) -> Any:
+def _teacher_of(config: Config, env: Environments) -> Any:
     """Returns the trained policy to learn from, None if there is none.
 
     Raises:
@@ -197,7 +197,7 @@ def _teacher_of(config: Config, env: VecEnv) -> Any:
 
 
 def load_trained(
-    path: Path, env: VecEnv, kernels: Kernels, device: torch.device, precision: Precision
+    path: Path, env: Environments, kernels: Kernels, device: torch.device, precision: Precision
 ) -> Agent:
     """Returns a trained policy, only to act; it may see what is hidden in the environments.
 
@@ -218,7 +218,7 @@ def load_trained(
     for name in ("curiosity", "symmetry", "distillation"):
         settings.pop(name, None)
     space = env.observation_space
-    if isinstance(env.task, Task):
+    if isinstance(env, VecEnv):
         hidden = {key: saved["task"].get(key) for key in ("hidden", "hidden_from")}
         space = observation_space_of(type(env.task)(replace(env.task.config, **hidden)))
         space = _fit_width(space, env, saved_width=len(_saved_means(content)))
@@ -246,7 +246,7 @@ def _saved_means(content: Mapping[str, Any]) -> Tensor:
     return means
 
 
-def _fit_width(space: ObservationSpace, env: VecEnv, *, saved_width: int) -> ObservationSpace:
+def _fit_width(space: ObservationSpace, env: Environments, *, saved_width: int) -> ObservationSpace:
     """Returns a trained policy's space with the columns without noise that environments have.
 
     Args:

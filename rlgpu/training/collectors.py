@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from rlgpu.device import Phase, one_torch_thread
-from rlgpu.envs import VecEnv, WorldCounts
+from rlgpu.envs import Environments, WorldCounts
 from rlgpu.learner import Agent, RolloutStorage
 
 
@@ -26,7 +26,7 @@ class Collector(Protocol):
 
 
 def make_collector(
-    env: VecEnv, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
+    env: Environments, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
 ) -> Collector:
     """Returns the collector that suits the engine and the devices.
 
@@ -36,7 +36,7 @@ def make_collector(
         storage: The storage to fill.
         cuda_graphs: Whether to capture phases on a GPU.
     """
-    if env.sim.capturable and env.device == agent.device:
+    if env.capturable and env.device == agent.device:
         return CapturedCollector(env, agent, storage, cuda_graphs=cuda_graphs)
     return StepwiseCollector(env, agent, storage, cuda_graphs=cuda_graphs)
 
@@ -45,7 +45,7 @@ class CapturedCollector:
     """Runs the policy, physics, task and resets of all steps as one CUDA graph."""
 
     def __init__(
-        self, env: VecEnv, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
+        self, env: Environments, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
     ) -> None:
         """Prepares the phase; the environments and the agent must be on the same device."""
         self._env, self._agent, self._storage = env, agent, storage
@@ -56,7 +56,7 @@ class CapturedCollector:
             name="rollout",
             enabled=cuda_graphs,
             generators=(env.generator,),
-            joining=env.sim.capturing,
+            joining=env.capturing,
         )
 
     def collect(self) -> None:
@@ -79,7 +79,7 @@ class StepwiseCollector:
     """
 
     def __init__(
-        self, env: VecEnv, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
+        self, env: Environments, agent: Agent, storage: RolloutStorage, *, cuda_graphs: bool
     ) -> None:
         """Prepares a phase for each step."""
         self._env, self._storage = env, storage
@@ -109,7 +109,7 @@ class StepwiseCollector:
             ours.copy_(env.reported[name])
 
 
-def _step(env: VecEnv, storage: RolloutStorage, t: int, actions: Tensor) -> None:
+def _step(env: Environments, storage: RolloutStorage, t: int, actions: Tensor) -> None:
     """Steps the environments and writes the results to slot ``t``."""
     step = env.step(actions)
     storage.rewards[t].copy_(step.rewards)

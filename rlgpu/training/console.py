@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from rlgpu.training.metrics import IterationRecord
 
@@ -113,13 +113,14 @@ class Display:
     def _table(self, record: IterationRecord) -> Table:
         r, episodes = record, record.numbers.episodes
         worlds, update = record.numbers.worlds, record.numbers.update
-        rows = [
+        # Styled texts, not markup, which names of tasks and folders may contain.
+        rows: list[tuple[str | Text, str | Text]] = [
             ("iteration", f"{r.iteration} / {self._max_iterations}"),
             ("environment steps", count(r.env_steps)),
             ("steps/s total", count(r.steps_per_second)),
             ("steps/s rollout", count(r.collect_steps_per_second)),
             ("elapsed, remaining", f"{duration(r.wall_time)}, {self._eta(r)}"),
-            ("mean return", f"[bold]{number(episodes.mean_return)}[/bold]"),
+            ("mean return", Text(number(episodes.mean_return), style="bold")),
             ("mean length", number(episodes.mean_length)),
             ("KL, epochs used", f"{max(update.approx_kl, 0.0):.4f}, {update.epochs:.1f}"),
             ("learning rate", f"{update.learning_rate:.2e}"),
@@ -133,10 +134,10 @@ class Display:
             ("updates skipped", update.nonfinite_steps),
         ):
             if trouble:
-                rows.append((f"[red]{name}[/red]", f"{trouble:.0f}"))
+                rows.append((Text(name, style="red"), f"{trouble:.0f}"))
         width = min(_WIDTH, self._console.width)
         table = Table(
-            title=escape(self._title), caption=escape(str(self._folder)), show_header=False,
+            title=Text(self._title), caption=Text(str(self._folder)), show_header=False,
             width=width,
         )  # fmt: skip
         table.add_column(style="dim")

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from rlgpu import curve
 from rlgpu.training.numbers import IterationNumbers
 
 
@@ -51,6 +50,8 @@ _TAGS = {
 _OWN = {"iteration", "env_steps", "wall_time", "mean_return", "mean_length"}
 PYTHON = sys.executable
 """Interpreter that draws learning curves."""
+_PLOT = Path(__file__).parents[1] / "tools" / "plot.py"
+"""Draws the curve, run by its path in a process that does not import this package."""
 SECONDS_BETWEEN_CURVES = 60.0
 
 
@@ -99,7 +100,7 @@ class MetricsWriter:
             return
         self._drawn = now
         failure = self._failure()
-        command = [PYTHON, curve.__file__, str(self._folder), title]
+        command = [PYTHON, str(_PLOT), str(self._folder), title]
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (read when it has ended)
         # A separate session keeps a Ctrl-C in the terminal from reaching it.
         self._drawing = subprocess.Popen(
@@ -109,7 +110,7 @@ class MetricsWriter:
         if at_end:
             failure = self._failure()
         if failure:
-            raise OSError(f"python -m rlgpu.curve {self._folder} failed: {failure}")
+            raise OSError(f"rlgpu plot {self._folder} failed: {failure}")
 
     def _failure(self) -> str:
         """Waits for the last drawing; returns its error, an empty string if it succeeded."""

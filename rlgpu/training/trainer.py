@@ -12,10 +12,10 @@ from torch import Tensor
 
 from rlgpu.config import Config, plain
 from rlgpu.device import Phase, working_stream
-from rlgpu.envs import VecEnv
+from rlgpu.device.stopping import Stopping
+from rlgpu.envs import Environments
 from rlgpu.errors import TrainingFailed
 from rlgpu.learner import Agent
-from rlgpu.stopping import Stopping
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.console import Display
 from rlgpu.training.episodes import EpisodeStatistics
@@ -38,7 +38,11 @@ class Trainer:
     """
 
     def __init__(
-        self, config: Config, env: VecEnv, agent: Agent, origin: Mapping[str, str] | None = None
+        self,
+        config: Config,
+        env: Environments,
+        agent: Agent,
+        origin: Mapping[str, str] | None = None,
     ) -> None:
         """Prepares training without writing any files.
 
@@ -53,7 +57,7 @@ class Trainer:
         self._constants = {
             "config": plain(config),
             "origin": dict(origin or {}),
-            "joint_names": list(env.sim.joint_names),
+            "joint_names": list(env.joint_names),
         }
         train = config.train
         self.storage = agent.new_storage(env.num_envs)

@@ -151,7 +151,7 @@ def test_environments_by_a_call() -> None:
     assert env.task.config.reset_dist == 2.5
     step = env.step(torch.zeros(3, 1))
     assert step.observations.shape == (3, env.observation_space.size)
-    env.sim.close()
+    env.close()
 
 
 def test_importing_the_package_is_quick() -> None:
@@ -366,4 +366,4 @@ def test_a_policy_by_dqn_is_loaded_too(tmp_path) -> None:
     actions = rlgpu.load_policy(result.folder, env).act(env.observations)
     assert actions.shape == (4, 1)
     assert set(actions.flatten().tolist()) <= {0.0, 1.0}
-    env.sim.close()
+    env.close()

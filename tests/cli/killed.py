@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 import train  # noqa: E402
 from rlgpu.cli import session  # noqa: E402, F401
+from rlgpu.tasks import TASKS  # noqa: E402, F401
 from rlgpu.training import load_checkpoint  # noqa: E402
-from tasks import TASKS  # noqa: E402, F401
 
 SMALL = ["task=Cartpole", "num_envs=32", "headless=True", "train.save_every=1"]
 

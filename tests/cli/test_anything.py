@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from rlgpu.config import Config, compose, keys_of, read_file, read_words
 from rlgpu.errors import UsageError, one_line
-from rlgpu.new_task import task_files
 from rlgpu.sim import ENGINES
+from rlgpu.tasks import TASKS
+from rlgpu.tools.new_task import task_files
 from rlgpu.training import load_checkpoint, make_env
 from rlgpu.training.checkpoint import save_checkpoint
-from tasks import TASKS
 from tests.examples import examples
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def refused(error: UsageError) -> None:
 def test_any_command_line_composes_or_is_refused(words) -> None:
     """Keys and values as people mistype them, and noise."""
     try:
-        composed = compose(words, TASKS, ENGINES, ROOT / "cfg")
+        composed = compose(words, TASKS, ENGINES)
     except UsageError as error:
         refused(error)
         return
@@ -85,7 +85,7 @@ def test_any_yaml_file_is_a_mapping_or_is_refused(tmp_path, text) -> None:
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
         assert isinstance(read_file(file), dict)
-        compose([f"task={folder / 'hopper.py'}:Hopper"], TASKS, ENGINES, ROOT / "cfg")
+        compose([f"task={folder / 'hopper.py'}:Hopper"], TASKS, ENGINES)
     except UsageError as error:
         refused(error)
 
@@ -148,9 +148,7 @@ def test_any_task_is_built_or_is_refused(tmp_path, data) -> None:
         lines[place : place + data.draw(st.integers(0, 1))] = [new]
     (folder / "hopper.py").write_text("\n".join(lines))
     try:
-        composed = compose(
-            [f"task={folder / 'hopper.py'}:Hopper", "num_envs=8"], TASKS, ENGINES, ROOT / "cfg"
-        )
+        composed = compose([f"task={folder / 'hopper.py'}:Hopper", "num_envs=8"], TASKS, ENGINES)
         env = make_env(composed.config, composed.task_class, 8, 0)
     except UsageError as error:
         refused(error)

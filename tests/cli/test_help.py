@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import train
-from rlgpu import new_task
+from rlgpu.cli import main
 from rlgpu.config import Config, keys_of
+from rlgpu.tools import new_task
 from tests.playing.test_player import draws
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def test_importing_train_is_fast() -> None:
 
 
 def test_the_readme_shows_the_example_that_new_task_writes() -> None:
-    """examples/hover is what ``python -m rlgpu.new_task Hover`` writes, and the README shows it."""
+    """examples/hover is what ``rlgpu new-task Hover`` writes, and the README shows it."""
     for name, text in new_task.task_files("Hover").items():
         assert (ROOT / "examples" / "hover" / name).read_text() == text
         assert text in README, f"the README does not show {name}"
@@ -84,10 +85,10 @@ def test_the_readme_shows_the_example_that_new_task_writes() -> None:
 def test_new_task_writes_once_and_refuses_odd_names(tmp_path, monkeypatch, capsys) -> None:
     """The command it prints is the one that trains."""
     monkeypatch.chdir(tmp_path)
-    assert new_task.main(["Hopper"]) == 0
-    assert "train.py task=hopper/hopper.py:Hopper headless=True" in capsys.readouterr().out
+    assert main(["new-task", "Hopper"]) == 0
+    assert "train task=hopper/hopper.py:Hopper headless=True" in capsys.readouterr().out
     for words in (["Hopper"], ["hopper"], ["A B"], [], ["A", "B"], ["../X"]):
-        assert new_task.main(words) == 2
+        assert main(["new-task", *words]) == 2
         assert capsys.readouterr().err.startswith("error: ")
 
 
@@ -97,7 +98,7 @@ def commands() -> list[str]:
     lines = [
         line.split("  #")[0].split(" && ")[0].strip() for b in blocks for line in b.split("\n")
     ]
-    return sorted({line for line in lines if line.startswith("python ")})
+    return sorted({line for line in lines if line.startswith(("python ", "rlgpu "))})
 
 
 def test_the_readme_has_commands() -> None:
@@ -114,19 +115,28 @@ def test_a_command_of_the_readme_works(command, tmp_path, warm_python) -> None:
         pytest.skip("tests/isaacgym/test_public.py runs it, where a checkout is named")
     small = ["max_iterations=2", "num_envs=16", "train.save_every=1", f"runs_dir={tmp_path}"]
     words = command.split()
+    if words[0] == "rlgpu":
+        words = ["python", "-m", *words]
     if "train.py" in words:
         words[words.index("train.py")] = str(ROOT / "train.py")
     # What draws without a display is chosen before MuJoCo is imported.
     words = [sys.executable if "capture_video" in command else str(warm_python), *words[1:]]
     if "checkpoint=" in command or "run=" in command:
-        first = [*words[:2], "task=Ant", "headless=True", "task.episode_length=10", *small]
+        first = [
+            words[0],
+            str(ROOT / "train.py"),
+            "task=Ant",
+            "headless=True",
+            "task.episode_length=10",
+            *small,
+        ]
         subprocess.run(first, cwd=ROOT, check=True, capture_output=True)
         folder = next(tmp_path.glob("Ant/2*"))
         words = [re.sub(r"runs/Ant/\S+", str(folder), word) for word in words]
         small = [*small[1:2], small[3], "games=1", "max_iterations=3", "capture_video_len=2"]
         if "run=" in command:
             small = ["max_iterations=1"]
-    words += small if any(word.endswith("train.py") for word in words) else []
+    words += small if {"train", "play", str(ROOT / "train.py")} & set(words) else []
     words = [word.replace("examples/", f"{ROOT}/examples/") for word in words]
     if "accept" in command:
         words[-1] = str(ROOT / "tasks" / "assets" / "ant.xml")

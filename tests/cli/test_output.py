@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rlgpu.commands import keep_output_quiet
 from rlgpu.errors import UsageError, one_line
+from rlgpu.tools.command_line import keep_output_quiet
 from tests.training.test_console import shown
 
 ROOT = Path(__file__).parents[2]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
 
 import train
+from rlgpu.cli import main
 from rlgpu.training import Trainer, load_checkpoint
 from rlgpu.training.checkpoint import save_checkpoint
 from tests.runs import equal, stop_after
@@ -19,7 +21,7 @@ SMALL = ["task=Cartpole", "num_envs=32", "headless=True"]
 VARIED = """
 from dataclasses import replace
 from rlgpu.envs import uniform
-from tasks.ant import Ant, AntConfig
+from rlgpu.tasks.ant import Ant, AntConfig
 
 class Varied(Ant):
     Config = AntConfig
@@ -130,10 +132,8 @@ def test_the_command_printed_at_the_end_plays_the_run(tmp_path, capsys) -> None:
     """Also with an experiment's name, another folder and other layers."""
     words = [*SMALL, f"runs_dir={tmp_path / 'a folder'}", "experiment=my run", "max_iterations=2"]
     assert train.main([*words, "train.hidden_sizes=[8,8]"]) == 0
-    command = capsys.readouterr().out.rpartition("python train.py ")[2]
-    import shlex
-
-    assert train.main([*shlex.split(command), "games=1", "num_envs=1", "headless=True"]) == 0
+    command = capsys.readouterr().out.rpartition("python -m rlgpu ")[2]
+    assert main([*shlex.split(command), "games=1", "num_envs=1", "headless=True"]) == 0
 
 
 def test_a_run_is_repeated_from_its_folder(tmp_path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import train
-from rlgpu.new_task import task_files
+from rlgpu.tools.new_task import task_files
 
 FORCE = "return self.config.force * actions"
 OBSERVE = "return torch.cat((state.joint_pos, state.joint_vel), dim=-1)"

@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlgpu.cli.scripts import WithScripts
 from rlgpu.config import compose
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES
-from rlgpu.training import make_env
-from tasks import TASKS
+from rlgpu.tasks import TASKS
+from rlgpu.training import Tasks, make_env
 
 CFG = Path(__file__).parents[2] / "cfg"
 
 
 def composed(*words: str):
-    return compose(words, TASKS, ENGINES, CFG)
+    return compose(words, TASKS, ENGINES)
 
 
 def test_files_and_command_line_are_merged_in_order() -> None:
@@ -95,14 +94,14 @@ def test_settings_of_the_other_algorithm_are_refused(words, said) -> None:
 
 def test_a_preset_leaves_out_what_gymnasium_cannot_do() -> None:
     """Its environments count their own steps; other tasks and explicit requests keep the value."""
-    tasks = WithScripts(TASKS)
+    tasks = Tasks()
     words = ["task=gym:CartPole-v1", "preset=rsl_rl", "num_envs=8"]
-    result = compose(words, tasks, ENGINES, CFG)
+    result = compose(words, tasks, ENGINES)
     assert result.config.train.init_at_random_ep_len is False
     assert result.config.train.clip_gradients == "per_network"
     assert any("init_at_random_ep_len" in note for note in result.notes)
     assert composed("preset=rsl_rl", "num_envs=64").config.train.init_at_random_ep_len is True
-    asked = compose([*words, "train.init_at_random_ep_len=True"], tasks, ENGINES, CFG)
+    asked = compose([*words, "train.init_at_random_ep_len=True"], tasks, ENGINES)
     assert asked.config.train.init_at_random_ep_len is True
 
 

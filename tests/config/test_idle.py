@@ -7,13 +7,12 @@ import pytest
 from rlgpu.config import compose
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES
-from tasks import TASKS
-from tests.conftest import ROOT
+from rlgpu.tasks import TASKS
 
 
 def notes(*words: str) -> list[str]:
     """Returns the warnings of a command line."""
-    composed = compose(["sim=mujoco", *words], TASKS, ENGINES, ROOT / "cfg")
+    composed = compose(["sim=mujoco", *words], TASKS, ENGINES)
     return [note for note in composed.notes if note.startswith("warning: ")]
 
 

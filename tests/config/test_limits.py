@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import pytest
 
-from rlgpu.config import Config, Length, Range, Span, Text, compose, keys_of
+from rlgpu.config import Config, Length, Project, Range, Span, Text, compose, keys_of
 from rlgpu.config.limits import allowed, convert, parts_of
 from rlgpu.config.old_names import OLD_NAMES, our_name
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES
-from tasks import TASKS
+from rlgpu.tasks import TASKS
 from tests.config.test_compose import CFG
 
 ENGINE_KEYS = {name: keys_of(entry.settings, "sim.") for name, entry in ENGINES.items()}
@@ -90,7 +90,7 @@ def test_no_number_of_the_schema_takes_nonsense(name, text) -> None:
     if text == "-9e99" and -9e99 in next(iter([*parts_of(NUMBERS[name].hint)[1], Range()])):
         pytest.skip(f"{name} may be negative")
     with pytest.raises(UsageError, match=name):
-        compose(words, TASKS, ENGINES, CFG)
+        compose(words, TASKS, ENGINES)
 
 
 def test_every_key_is_documented() -> None:
@@ -114,9 +114,9 @@ def test_an_old_name_leads_to_a_key_that_exists(library, old) -> None:
         assert ours in phrase
     if old not in ALL_KEYS:
         with pytest.raises(UsageError, match="is a name of"):
-            compose(
-                [f"train.{old}=1"], TASKS, ENGINES, CFG
-            ) if f"train.{old}" not in ALL_KEYS else (compose([f"{old}=1"], TASKS, ENGINES, CFG))
+            compose([f"train.{old}=1"], TASKS, ENGINES) if f"train.{old}" not in ALL_KEYS else (
+                compose([f"{old}=1"], TASKS, ENGINES)
+            )
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_an_odd_file_is_refused(tmp_path, text, message) -> None:
     path = tmp_path / "cfg" / "train" / "AntPPO.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UsageError, match=message):
-        compose(["task=Ant"], TASKS, ENGINES, tmp_path / "cfg")
+        compose(["task=Ant"], TASKS, ENGINES, Project(cfg=(tmp_path / "cfg",)))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_an_odd_file_is_refused(tmp_path, text, message) -> None:
 def test_odd_words_are_refused(words, message) -> None:
     """Duplicates, paths where a name is wanted, empty and nested lists."""
     with pytest.raises(UsageError, match=message):
-        compose(["sim=fused", *words], TASKS, ENGINES, CFG)
+        compose(["sim=fused", *words], TASKS, ENGINES)
 
 
 @pytest.mark.parametrize("word", ["[red]x[-red]", "übung", "a b", "2026-01-01", "007", "on", "1e5"])
@@ -171,9 +171,9 @@ def test_a_text_stays_as_it_was_written(word) -> None:
     """Not read as a number, date, truth value or markup; brackets are no letters of a folder."""
     if "[" in word:
         with pytest.raises(UsageError, match="must be a folder's name"):
-            compose([f"experiment={word}"], TASKS, ENGINES, CFG)
+            compose([f"experiment={word}"], TASKS, ENGINES)
         return
-    assert compose([f"experiment={word}"], TASKS, ENGINES, CFG).config.experiment == word
+    assert compose([f"experiment={word}"], TASKS, ENGINES).config.experiment == word
 
 
 def test_old_names_of_something_else_say_how_it_differs() -> None:

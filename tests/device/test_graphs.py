@@ -15,10 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rlgpu.config import compose
 from rlgpu.device import Phase, Skipping, working_stream
 from rlgpu.sim import ENGINES
+from rlgpu.tasks import TASKS
 from rlgpu.training import Trainer, make_agent, make_env
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.report import Report
-from tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -58,7 +58,7 @@ def trainer(tmp_path: Path, *words: str) -> Trainer:
     words = ("headless=True", *words)
     if not any(word.startswith("num_envs=") for word in words):
         words += ("num_envs=64", "train.minibatch_size=256")
-    composed = compose(words, TASKS, ENGINES, ROOT / "cfg")
+    composed = compose(words, TASKS, ENGINES)
     config = composed.config
     env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     return Trainer(config, env, make_agent(config, env))

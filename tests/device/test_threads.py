@@ -11,8 +11,8 @@ import pytest
 
 from rlgpu.device import num_usable_cores
 from rlgpu.device.threads import cgroup_cores
-from rlgpu.gym.env import GymEnv
-from rlgpu.gym.task import GymTaskConfig
+from rlgpu.foreign.gymnasium.env import GymEnv
+from rlgpu.foreign.gymnasium.task import GymTaskConfig
 from rlgpu.sim.mujoco.batch import BatchWorlds
 from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
 from tests.sim.models import task_model

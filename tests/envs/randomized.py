@@ -10,8 +10,7 @@ from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
 from rlgpu.envs.randomization_config import Randomization
 from rlgpu.sim import ENGINES, make_simulator
-from tasks import TASKS
-from tests.conftest import ROOT
+from rlgpu.tasks import TASKS
 
 ENGINE_NAMES = ["mujoco", "fused"]
 
@@ -22,7 +21,7 @@ def make_env(
 ) -> VecEnv:  # fmt: skip
     """Returns Go2 environments that randomise what the settings say, and nothing else."""
     words = ["task=Go2", "task.noise.level=0", f"task.episode_length={episode_length}"]
-    config = compose(words, TASKS, ENGINES, ROOT / "cfg").config.task
+    config = compose(words, TASKS, ENGINES).config.task
     config = replace(config, randomize=True, randomization=Randomization(**settings))
     task = TASKS["Go2"](config)
     simulator = make_simulator(engine, scene_of(task), config.timing(), n)

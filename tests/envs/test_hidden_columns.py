@@ -10,8 +10,8 @@ import rlgpu
 import train
 from rlgpu.envs import observation_space_of
 from rlgpu.errors import UsageError
-from tasks.ant import OBSERVATION, Ant, AntConfig
-from tasks.cartpole import Cartpole, CartpoleConfig
+from rlgpu.tasks.ant import OBSERVATION, Ant, AntConfig
+from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
 
 
 def seen(task, who: str) -> list[int]:

@@ -15,9 +15,8 @@ from rlgpu.envs import VecEnv
 from rlgpu.envs.randomization_config import Noise, Randomization
 from rlgpu.learner import Ppo
 from rlgpu.sim import ENGINES, make_simulator
+from rlgpu.tasks import TASKS
 from rlgpu.training import make_agent, make_env
-from tasks import TASKS
-from tests.conftest import ROOT
 
 HALF = Randomization(observations=Noise(range=[0.5, 0.5]))
 """Adds 0.5 to every column."""
@@ -25,7 +24,7 @@ HALF = Randomization(observations=Noise(range=[0.5, 0.5]))
 
 def make(name: str, n: int = 4, *, separate_critic: bool = False, **changes) -> VecEnv:
     """Returns environments with the values of the task's YAML, and changes to them."""
-    config = compose([f"task={name}"], TASKS, ENGINES, ROOT / "cfg").config.task
+    config = compose([f"task={name}"], TASKS, ENGINES).config.task
     task = TASKS[name](replace(config, **changes))
     sim = make_simulator("mujoco", task.scene(), config.timing(), n)
     return VecEnv(task, sim, seed=0, separate_critic=separate_critic)
@@ -119,7 +118,7 @@ def test_first_observations_have_the_tasks_noise() -> None:
 def agent_of(*words: str) -> tuple[VecEnv, Ppo]:
     """Returns two Go2s and a fresh agent of a command line."""
     given = ["task=Go2", "num_envs=2", "train.hidden_sizes=[8]", "headless=True", "sim=mujoco"]
-    config = compose([*given, *words], TASKS, ENGINES, ROOT / "cfg").config
+    config = compose([*given, *words], TASKS, ENGINES).config
     env = make_env(config, TASKS["Go2"], 2, 0)
     agent = make_agent(config, env)
     assert isinstance(agent, Ppo)
@@ -181,7 +180,7 @@ def test_a_checkpoint_is_loaded_with_other_noise(trained, played, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     given = ["task=Cartpole", "num_envs=8", "sim=mujoco", "headless=True", "max_iterations=1"]
     assert train.main([*given, "train.horizon_length=4", *trained]) == 0
-    config = compose([*given, *played], TASKS, ENGINES, ROOT / "cfg").config
+    config = compose([*given, *played], TASKS, ENGINES).config
     env = make_env(config, TASKS["Cartpole"], 8, 0)
     policy = rlgpu.load_policy("runs/Cartpole/latest", env)
     actions = policy.act(env.observations)

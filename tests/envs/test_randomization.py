@@ -16,8 +16,7 @@ from rlgpu.envs.randomization_config import Noise, Randomization, Varied
 from rlgpu.envs.varied_parameters import Draws
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
-from tasks import TASKS
-from tests.conftest import ROOT
+from rlgpu.tasks import TASKS
 from tests.envs.randomized import ENGINE_NAMES, make_env, reset
 
 
@@ -265,9 +264,7 @@ def test_a_restored_state_goes_on_with_the_same_numbers(engine) -> None:
 )
 def test_ranges_that_make_no_sense_are_refused(words, said) -> None:
     """With the key and what it wants."""
-    config = compose(
-        ["task=Go2", "task.randomize=True", *words], TASKS, ENGINES, ROOT / "cfg"
-    ).config.task
+    config = compose(["task=Go2", "task.randomize=True", *words], TASKS, ENGINES).config.task
     task = TASKS["Go2"](config)
     with pytest.raises(UsageError, match=said):
         VecEnv(task, make_simulator("mujoco", scene_of(task), config.timing(), 2), seed=0)
@@ -275,7 +272,7 @@ def test_ranges_that_make_no_sense_are_refused(words, said) -> None:
 
 def test_nothing_is_randomised_unless_asked() -> None:
     """The scene then has no varying parameters, which would cost time."""
-    config = compose(["task=Go2"], TASKS, ENGINES, ROOT / "cfg").config.task
+    config = compose(["task=Go2"], TASKS, ENGINES).config.task
     config = replace(config, randomization=Randomization(mass=Varied(range=[0.0, 1.0])))
     assert scene_of(TASKS["Go2"](config)).parameters == ()
 

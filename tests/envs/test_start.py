@@ -12,8 +12,8 @@ import torch
 import rlgpu
 from rlgpu.envs import Outcome, Task, TaskConfig, VecEnv, scene_of
 from rlgpu.errors import UsageError
-from rlgpu.new_task import task_files
 from rlgpu.sim import Drive, ResetState, SceneSpec, make_simulator
+from rlgpu.tools.new_task import task_files
 
 LEGS = ("left", "right")
 PLANE = '<geom name="floor" type="plane" size="5 5 1"/>'

@@ -10,8 +10,8 @@ import torch
 import rlgpu
 from rlgpu.envs import VecEnv, uniform
 from rlgpu.sim import ENGINES, make_simulator
-from tasks.ant import Ant, AntConfig
-from tasks.cartpole import Cartpole, CartpoleConfig
+from rlgpu.tasks.ant import Ant, AntConfig
+from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
 
 
 def make(engine: str = "mujoco", n: int = 4, **changes) -> VecEnv:
@@ -158,7 +158,7 @@ def test_a_state_without_one_of_the_buffers_is_refused_by_name() -> None:
     env = ants()
     state = env.state_dict()
     del state["task"]["previous_pos_w"]
-    with pytest.raises(ValueError, match="has no previous_pos_w,.*weights_only=True"):
+    with pytest.raises(ValueError, match="previous_pos_w"):
         env.load_state_dict(state)
 
 

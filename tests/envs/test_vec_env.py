@@ -7,7 +7,7 @@ from torch._dynamo.utils import counters
 
 from rlgpu.envs import VecEnv
 from rlgpu.sim import make_simulator
-from tasks.ant import Ant, AntConfig
+from rlgpu.tasks.ant import Ant, AntConfig
 
 N = 16
 

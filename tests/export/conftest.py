@@ -11,7 +11,7 @@ import pytest
 import rlgpu
 from rlgpu.envs import VecEnv
 
-COUNTER = f"gym:{Path(__file__).parents[1] / 'gym' / 'envs_of_ours.py'}:Counter"
+COUNTER = f"gym:{Path(__file__).parents[1] / 'foreign' / 'envs_of_ours.py'}:Counter"
 """Shows its step and the last action, 3 or 4; its reward is the step. It ends by time at step 3
 with action 3, and in failure at step 5."""
 
@@ -28,7 +28,7 @@ def make() -> Iterator[Callable[..., VecEnv]]:
 
     yield build
     for env in made:
-        env.sim.close()
+        env.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scenes import GYM, at, close, new_env, new_sim
 
-from rlgpu.isaacgym import gymapi
+from rlgpu.isaacgym.api import gymapi
 
 TETRAHEDRON = "v 0 0 0\nv 1 0 0\nv 0 2 0\nv 0 0 3\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
 LEG = """<mujoco><compiler angle="radian" eulerseq="ZYX" boundmass="0.7" meshdir="../meshes"/>

@@ -10,8 +10,9 @@ import pytest
 import torch
 from scenes import close
 
-from rlgpu.isaacgym import coverage, gymutil, terrain_utils, torch_utils
-from rlgpu.isaacgym.terrains import heights_of_mesh
+from rlgpu.isaacgym.api import gymutil, terrain_utils, torch_utils
+from rlgpu.isaacgym.runner import coverage
+from rlgpu.isaacgym.simulation.terrains import heights_of_mesh
 
 
 def test_all_of_preview_4s_names_are_there():
@@ -20,7 +21,7 @@ def test_all_of_preview_4s_names_are_there():
     assert len(rows) == 313
     assert all(row.remark for row in rows)
     assert "acquire_jacobian_tensor" in coverage.table()
-    from rlgpu.isaacgym import gymapi
+    from rlgpu.isaacgym.api import gymapi
 
     for name in ("DOF_MODE_POS", "KEY_ESCAPE", "MOUSE_LEFT_BUTTON", "AXIS_ALL", "STATE_ALL"):
         assert hasattr(gymapi, name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scenes import GYM, at, close, joint, link, new_env, new_sim, run, urdf, wrapped
 
-from rlgpu.isaacgym import gymapi
+from rlgpu.isaacgym.api import gymapi
 
 BOX = '<collision><geometry><box size="0.2 0.4 0.6"/></geometry></collision>'
 OF_BOX = np.diag([0.4**2 + 0.6**2, 0.2**2 + 0.6**2, 0.2**2 + 0.4**2]) / 12

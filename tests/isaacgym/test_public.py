@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STEPS = """
 import sys, torch
-from rlgpu.isaacgym.training import script_task
+from rlgpu.foreign.isaacgym import script_task
 task = script_task(sys.argv[1])
 env = task.make(task.Config(), num_envs=16, seed=0, device=torch.device("cpu"), engine="mujoco")
 for _ in range(500):

@@ -22,8 +22,8 @@ from scenes import (
     wrapped,
 )
 
-from rlgpu.isaacgym import gymapi
-from rlgpu.isaacgym.engine.collision import STATIC, Shape, collide, masks
+from rlgpu.isaacgym.api import gymapi
+from rlgpu.isaacgym.simulation.collision import STATIC, Shape, collide, masks
 
 
 def touch(a, b):

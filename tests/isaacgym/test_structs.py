@@ -10,7 +10,7 @@ import pytest
 import torch
 from scenes import GYM, at, close, new_env, new_sim
 
-from rlgpu.isaacgym import gymapi, gymtorch, gymutil
+from rlgpu.isaacgym.api import gymapi, gymtorch, gymutil
 
 
 def test_assigning_a_record_copies_it():

@@ -22,7 +22,7 @@ from scenes import (
     wrapped,
 )
 
-from rlgpu.isaacgym import gymapi
+from rlgpu.isaacgym.api import gymapi
 
 
 @pytest.fixture(params=["mujoco", "mujoco_warp"])
@@ -317,7 +317,7 @@ def test_balls_rest_on_terrain_where_its_heights_say(engine):
         samples = torch.zeros(41, 21, dtype=torch.int16).numpy()
         samples[20:] = 30
         if as_mesh:
-            from rlgpu.isaacgym import terrain_utils
+            from rlgpu.isaacgym.api import terrain_utils
 
             points, faces = terrain_utils.convert_heightfield_to_trimesh(samples, 0.1, 0.01, 0.75)
             params = gymapi.TriangleMeshParams()

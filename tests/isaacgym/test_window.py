@@ -6,7 +6,7 @@ import mujoco
 import pytest
 from scenes import GYM, at, close, new_env, new_sim, run
 
-from rlgpu.isaacgym import gymapi, gymutil
+from rlgpu.isaacgym.api import gymapi, gymutil
 
 
 class Window:

@@ -13,7 +13,7 @@ import torch
 from scenes import GYM, at, new_env, new_sim
 
 from rlgpu.api.running import make_env
-from rlgpu.isaacgym import gymapi
+from rlgpu.isaacgym.api import gymapi
 from rlgpu.playing import play_in_viewer
 
 launch = mujoco.viewer.launch_passive

@@ -9,7 +9,7 @@ import pytest
 from rlgpu.envs import Mark
 from rlgpu.playing import num_shown
 from rlgpu.playing.picture import Picture, add_marks
-from tasks.cartpole import Cartpole
+from rlgpu.tasks.cartpole import Cartpole
 from tests.tasks.placing import env_of
 
 

@@ -9,21 +9,24 @@ import signal
 import pytest
 import torch
 
-from rlgpu.envs import Step, VecEnv
-from rlgpu.envs.foreign import ForeignSettings, Stepped
+from rlgpu.envs import Environments, Step
 from rlgpu.playing import episodes, play_episodes
 
 
-class Lasting(VecEnv):
+class Lasting(Environments):
     """Environments whose episodes last as long as is said; 0: for ever. A step's reward is 2."""
 
     def __init__(self, *lengths: int, interrupted_at: int = 0) -> None:
         self.num_envs, self.device = len(lengths), torch.device("cpu")
-        self.task = Stepped(ForeignSettings(10))
         self.observations = torch.zeros(self.num_envs, 1)
         self._lengths, self._age = torch.tensor(lengths), torch.zeros(len(lengths))
         self._interrupted_at = interrupted_at
         self.steps = 0
+
+    @property
+    def episode_length(self) -> int:
+        """A limit that episodes do not keep."""
+        return 10
 
     def step(self, actions: torch.Tensor) -> Step:
         """Counts."""

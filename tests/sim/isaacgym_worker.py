@@ -73,7 +73,7 @@ def workers(parent: int | None = None) -> set[int]:
             state, owner = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue
-        is_worker = any(word.endswith(b"rlgpu/sim/isaacgym/worker") for word in words)
+        is_worker = any(word.endswith(b"rlgpu/sim/physx/worker") for word in words)
         if is_worker and state != "Z" and parent in (None, int(owner)):
             found.add(int(folder.name))
     return found

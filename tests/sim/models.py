@@ -9,15 +9,14 @@ import mujoco
 from rlgpu.config import compose
 from rlgpu.sim import ENGINES
 from rlgpu.sim.mujoco.model import build_model
-from tasks import TASKS
-from tests.conftest import ROOT
+from rlgpu.tasks import TASKS
 
 _OPTION = '<option integrator="implicitfast" timestep="{timestep}" {gravity}/>'
 
 
 def task_model(name: str) -> mujoco.MjModel:
     """Returns the compiled model of a task."""
-    config = compose([f"task={name}"], TASKS, ENGINES, ROOT / "cfg").config
+    config = compose([f"task={name}"], TASKS, ENGINES).config
     return build_model(TASKS[name](config.task).scene(), config.task.timing())
 
 

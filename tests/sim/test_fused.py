@@ -16,8 +16,7 @@ from rlgpu.sim import ENGINES, SceneSpec, Timing, make_simulator
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
-from tasks import TASKS
-from tests.conftest import ROOT
+from rlgpu.tasks import TASKS
 from tests.examples import examples
 from tests.sim.models import random_robot, task_model
 
@@ -174,7 +173,7 @@ def test_a_nan_stays_in_its_world_and_restarts_it() -> None:
 
 def test_wrenches_are_mujocos() -> None:
     """Of an ant that lands on its feet: to 0.1 % of the largest."""
-    config = compose(["task=Ant"], TASKS, ENGINES, ROOT / "cfg").config
+    config = compose(["task=Ant"], TASKS, ENGINES).config
     scene = TASKS["Ant"](config.task).scene()
     measured = {}
     for engine in ("fused", "mujoco"):
@@ -219,7 +218,7 @@ def test_a_free_chain_keeps_its_momentum_and_energy() -> None:
 
 def test_worlds_with_their_own_parameters_step_like_their_own_models(tmp_path) -> None:
     """Masses, friction and armature of each world, against MuJoCo C with the same values."""
-    scene = TASKS["Ant"](compose(["task=Ant"], TASKS, ENGINES, ROOT / "cfg").config.task).scene()
+    scene = TASKS["Ant"](compose(["task=Ant"], TASKS, ENGINES).config.task).scene()
     scene = SceneSpec(scene.asset, scene.drives, parameters=("body_mass", "friction", "gravity",
                                                             "joint_armature"))  # fmt: skip
     after = []

@@ -13,7 +13,7 @@ import torch
 
 from rlgpu.rotations import quat_rotate
 from rlgpu.sim import Drive, ResetState, Timing
-from rlgpu.terrain import HeightField
+from rlgpu.sim.terrain import HeightField
 from tests.sim.states import advance, at_rest, everyone, rows
 
 BALL = """<mujoco><worldbody>

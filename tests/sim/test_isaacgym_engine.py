@@ -16,11 +16,11 @@ import torch
 
 from rlgpu.errors import EngineFailed
 from rlgpu.sim import Drive, IsaacGymSettings, ResetState, SceneSpec, Timing, make_simulator
-from rlgpu.sim.isaacgym import simulator
-from rlgpu.sim.isaacgym.collision import filters_of
-from rlgpu.sim.isaacgym.exchange import ArenaExchange, HostExchange, StagedExchange
-from rlgpu.sim.isaacgym.worker import driver, protocol
 from rlgpu.sim.mujoco.model import build_model
+from rlgpu.sim.physx import simulator
+from rlgpu.sim.physx.collision import filters_of
+from rlgpu.sim.physx.exchange import ArenaExchange, HostExchange, StagedExchange
+from rlgpu.sim.physx.worker import driver, protocol
 from tests.conftest import ROOT, interpreter
 from tests.sim.isaacgym_worker import FINE, advance, new_sim, state_at
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from rlgpu.errors import EngineFailed
-from rlgpu.sim.isaacgym.interpreter import candidates, environment, find_python
+from rlgpu.sim.physx.interpreter import candidates, environment, find_python
 from tests.conftest import ROOT, interpreter
 from tests.sim.isaacgym_worker import advance, gone, new_sim, shared, worker_of, workers
 
@@ -86,7 +86,7 @@ def test_no_interpreter_is_a_refusal(tmp_path, monkeypatch) -> None:
         find_python("/no/such")
     monkeypatch.delenv("ISAACGYM_PYTHON")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("rlgpu.sim.isaacgym.interpreter._ELSEWHERE", ())
+    monkeypatch.setattr("rlgpu.sim.physx.interpreter._ELSEWHERE", ())
     with pytest.raises(ValueError, match=r"no Python with Isaac Gym was found; give it as sim"):
         find_python("")
 

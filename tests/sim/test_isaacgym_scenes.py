@@ -11,11 +11,11 @@ import torch
 
 from rlgpu.config import compose
 from rlgpu.sim import ENGINES, Drive, IsaacGymSettings, ResetState, SceneSpec, make_simulator
-from rlgpu.sim.isaacgym.actors import actors_of
-from rlgpu.sim.isaacgym.description import describe
 from rlgpu.sim.mujoco.model import build_model
-from tasks import TASKS
-from tests.conftest import ROOT, interpreter
+from rlgpu.sim.physx.actors import actors_of
+from rlgpu.sim.physx.description import describe
+from rlgpu.tasks import TASKS
+from tests.conftest import interpreter
 from tests.sim.states import FINE, advance, at_rest, everyone, rows
 from tests.sim.test_surroundings import YARD
 
@@ -103,7 +103,7 @@ def test_velocities_are_of_origins_wherever_centres_of_mass_are_moved(yard) -> N
 
 
 def task_scene(name: str):
-    config = compose([f"task={name}"], TASKS, ENGINES, ROOT / "cfg").config
+    config = compose([f"task={name}"], TASKS, ENGINES).config
     scene = TASKS[name](config.task).scene()
     model = build_model(scene, config.task.timing())
     settings = IsaacGymSettings()
@@ -141,5 +141,5 @@ def test_what_isaac_gym_calls_otherwise_is_described_so() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_is_covered(name) -> None:
     """No reason against any of our own."""
-    config = compose([f"task={name}"], TASKS, ENGINES, ROOT / "cfg").config
+    config = compose([f"task={name}"], TASKS, ENGINES).config
     assert not ENGINES["isaacgym"].accept(TASKS[name](config.task).scene(), config.task.timing())

@@ -6,7 +6,7 @@ import torch
 
 from rlgpu.envs import VecEnv
 from rlgpu.sim import MujocoSettings, make_simulator
-from tasks.ant import Ant, AntConfig
+from rlgpu.tasks.ant import Ant, AntConfig
 
 
 def run(num_threads: int) -> torch.Tensor:

@@ -18,8 +18,8 @@ from rlgpu.sim import (
     make_simulator,
 )
 from rlgpu.sim.mujoco.contacts import bounds
-from tasks.ant import Ant, AntConfig
-from tasks.cartpole import Cartpole, CartpoleConfig
+from rlgpu.tasks.ant import Ant, AntConfig
+from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
 
 ANT, CARTPOLE = AntConfig(name="Ant"), CartpoleConfig(name="Cartpole")
 N = 8

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rlgpu.envs import VecEnv
-from tasks.ant import FEET, JOINTS, OBSERVATION, Ant, AntConfig, ant_reward
-from tasks.running import progress_to_target
+from rlgpu.tasks.ant import FEET, JOINTS, OBSERVATION, Ant, AntConfig, ant_reward
+from rlgpu.tasks.running import progress_to_target
 from tests.tasks import placing
 from tests.tasks.placing import env_of
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlgpu.sim import ResetState
-from tasks.ball_balance import BallBalance
+from rlgpu.tasks.ball_balance import BallBalance
 from tests.tasks import placing
 
 

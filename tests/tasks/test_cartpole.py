@@ -9,7 +9,7 @@ import torch
 
 from rlgpu.envs import VecEnv
 from rlgpu.sim import make_simulator
-from tasks.cartpole import Cartpole, CartpoleConfig, cartpole_reward
+from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig, cartpole_reward
 
 
 def make_env(n: int = 4, **changes) -> VecEnv:

@@ -11,10 +11,9 @@ import torch
 from rlgpu.config import compose
 from rlgpu.rotations import quat_rotate
 from rlgpu.sim import ENGINES, ResetState, make_simulator
-from tasks import TASKS
-from tasks.ingenuity import Ingenuity
-from tasks.quadcopter import JOINTS, Quadcopter
-from tests.conftest import ROOT
+from rlgpu.tasks import TASKS
+from rlgpu.tasks.ingenuity import Ingenuity
+from rlgpu.tasks.quadcopter import JOINTS, Quadcopter
 from tests.tasks import placing
 from tests.tasks.placing import place
 
@@ -156,7 +155,7 @@ def test_ingenuitys_targets_move_every_500_steps() -> None:
 
 def test_thrusts_follow_the_rotors_however_they_are_tilted() -> None:
     """Along the z axes of the rotors' bodies, which the simulator has too."""
-    config = compose(["task=Quadcopter"], TASKS, ENGINES, ROOT / "cfg").config.task
+    config = compose(["task=Quadcopter"], TASKS, ENGINES).config.task
     task = Quadcopter(config)
     scene = replace(task.scene(), body_states=True)
     sim = make_simulator("mujoco", scene, config.timing(), 20)

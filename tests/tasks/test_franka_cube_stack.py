@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.sim import ResetState
-from tasks.franka_cube_stack import CUBE_A, CUBE_B, TABLE, FrankaCubeStack
+from rlgpu.tasks.franka_cube_stack import CUBE_A, CUBE_B, TABLE, FrankaCubeStack
 from tests.tasks.placing import env_of
 
 POSE = (0.0, 0.1963, 0.0, -2.618, 0.0, 2.9416, 0.7854, 0.035, 0.035)

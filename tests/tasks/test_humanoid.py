@@ -9,13 +9,12 @@ import torch
 
 from rlgpu.config import compose
 from rlgpu.sim import ENGINES
-from tasks import TASKS
-from tasks.humanoid import FEET, GEARS, OBSERVATION, Humanoid, humanoid_reward
-from tests.conftest import ROOT
+from rlgpu.tasks import TASKS
+from rlgpu.tasks.humanoid import FEET, GEARS, OBSERVATION, Humanoid, humanoid_reward
 from tests.tasks import placing
 from tests.tasks.placing import place
 
-CONFIG = compose(["task=Humanoid"], TASKS, ENGINES, ROOT / "cfg").config.task
+CONFIG = compose(["task=Humanoid"], TASKS, ENGINES).config.task
 
 UPRIGHT = {"root_pos_w": [0.0, 0.0, 1.34], "root_quat_w": [0.0, 0.0, 0.0, 1.0]}
 SHARES = torch.tensor(list(GEARS.values())) / 135.0

@@ -10,9 +10,8 @@ import torch
 from rlgpu.config import compose
 from rlgpu.envs import Task, VecEnv
 from rlgpu.sim import ENGINES, make_simulator
-from tasks import TASKS
-from tasks.legged import gain_of
-from tests.conftest import ROOT
+from rlgpu.tasks import TASKS
+from rlgpu.tasks.legged import gain_of
 from tests.tasks.placing import place
 
 ROBOTS = ["Anymal", "AnymalTerrain", "G1", "Go2"]
@@ -20,7 +19,7 @@ ROBOTS = ["Anymal", "AnymalTerrain", "G1", "Go2"]
 
 def make_env(name: str, *words: str, n: int = 2, engine: str = "mujoco") -> VecEnv:
     """Returns environments with the values of the task's YAML, and changes to them."""
-    config = compose([f"task={name}", *words], TASKS, ENGINES, ROOT / "cfg").config.task
+    config = compose([f"task={name}", *words], TASKS, ENGINES).config.task
     task: Task = TASKS[name](config)
     return VecEnv(task, make_simulator(engine, task.scene(), config.timing(), n), seed=0)
 

@@ -11,8 +11,8 @@ from rlgpu.config import compose
 from rlgpu.envs import Columns, VecEnv, scene_of
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
-from tasks import TASKS
-from tasks.go2 import Go2
+from rlgpu.tasks import TASKS
+from rlgpu.tasks.go2 import Go2
 from tests.conftest import ROOT
 
 POSE = Go2.default_joint_pos
@@ -35,7 +35,7 @@ NARROW = Columns(joint_pos=11, joint_vel=12, actions=12)
 )
 def test_a_mistake_names_what_is_right(changes: dict[str, Any], parts: list[str]) -> None:
     """Not in the words of torch or of Python, nor by a line of ours."""
-    config = compose(["task=Go2"], TASKS, ENGINES, ROOT / "cfg").config.task
+    config = compose(["task=Go2"], TASKS, ENGINES).config.task
     robot = type("MyRobot", (Go2,), changes)(config)
     with pytest.raises(UsageError) as caught:
         VecEnv(robot, make_simulator("mujoco", scene_of(robot), config.timing(), 2), seed=0)
@@ -61,6 +61,6 @@ def test_a_missing_effort_limit_is_refused_on_the_command_line_too(tmp_path, cap
 def test_an_empty_part_counts_for_all_joints() -> None:
     """As Anymal has it."""
     changes = {"effort_limits": {"": 7.0}}
-    config = compose(["task=Go2"], TASKS, ENGINES, ROOT / "cfg").config.task
+    config = compose(["task=Go2"], TASKS, ENGINES).config.task
     drives = type("MyRobot", (Go2,), changes)(config).scene().drives
     assert {drive.effort_limit for drive in drives.values()} == {7.0}

@@ -10,7 +10,7 @@ import torch
 
 from rlgpu.envs import RewardTerms
 from rlgpu.sim import SimState
-from tasks.legged_rewards import TERMS, Moment, RewardScales
+from rlgpu.tasks.legged_rewards import TERMS, Moment, RewardScales
 
 
 def state(**values) -> SimState:

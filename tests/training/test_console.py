@@ -20,7 +20,7 @@ from rlgpu.training.numbers import IterationNumbers
 def shown(terminal: bool, mean_return: float, overflowed: float = 0.0, width: int = 200) -> str:
     """Returns the output of two iterations."""
     output = io.StringIO()
-    console = Console(file=output, force_terminal=terminal, width=width)
+    console = Console(file=output, force_terminal=terminal, width=width, markup=False)
     update = UpdateMetrics(*[0.25] * len(UpdateMetrics._fields))._replace(nonfinite_steps=0.0)
     numbers = IterationNumbers(
         EpisodeMeans(mean_return, 100.0, 3.0), WorldCounts(0.0, overflowed), update
@@ -44,7 +44,9 @@ def test_everything_promised_is_shown(terminal) -> None:
 def test_problems_are_shown_only_if_there_are_any() -> None:
     """On a terminal, in a separate row."""
     assert "contact overflows" not in shown(True, 1.0)
-    assert "contact overflows" in shown(True, 1.0, overflowed=7.0)
+    text = shown(True, 1.0, overflowed=7.0)
+    assert "contact overflows" in text
+    assert not {"[bold]", "[red]"} & set(text.replace("[", " [").replace("]", "] ").split())
 
 
 def test_no_return_is_shown_before_an_episode_has_finished() -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlgpu.isaacgym.assets import Asset
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.loading import find, shape_ranges
 from rlgpu.isaacgym.calls.simulation import refuse_late
-from rlgpu.isaacgym.enums import IndexDomain
-from rlgpu.isaacgym.geometry import Transform, Vec3
-from rlgpu.isaacgym.properties import (
+from rlgpu.isaacgym.records.asset import Asset
+from rlgpu.isaacgym.records.enums import IndexDomain
+from rlgpu.isaacgym.records.geometry import Transform, Vec3
+from rlgpu.isaacgym.records.properties import (
     AttractorProperties,
     IndexRange,
 )
-from rlgpu.isaacgym.scene import Actor, Env, Sim
+from rlgpu.isaacgym.records.scene import Actor, Env, Sim
 
 _INVALID = -1
 

@@ -8,24 +8,24 @@ import numpy as np
 import torch
 
 from rlgpu.device import has_display
-from rlgpu.isaacgym.buffers import Tensor
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.drawing.cameras import Camera, Renderers, look_at
 from rlgpu.isaacgym.drawing.viewer import Viewer
-from rlgpu.isaacgym.enums import (
+from rlgpu.isaacgym.records.buffers import Tensor
+from rlgpu.isaacgym.records.enums import (
     CameraFollowMode,
     ImageType,
     KeyboardInput,
     MeshType,
     MouseInput,
 )
-from rlgpu.isaacgym.geometry import Int2, Transform, Vec2, Vec3
-from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.properties import ActionEvent
-from rlgpu.isaacgym.scene import Env, Sim
-from rlgpu.isaacgym.structs import CameraProperties
+from rlgpu.isaacgym.records.geometry import Int2, Transform, Vec2, Vec3
+from rlgpu.isaacgym.records.properties import ActionEvent
+from rlgpu.isaacgym.records.scene import Env, Sim
+from rlgpu.isaacgym.records.structs import CameraProperties
+from rlgpu.isaacgym.runner.notes import note
 
 
 @strict

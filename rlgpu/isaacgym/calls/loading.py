@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from rlgpu.isaacgym import assets
-from rlgpu.isaacgym.assets import Asset, Sensor
 from rlgpu.isaacgym.calls.checks import strict
-from rlgpu.isaacgym.enums import DofType, JointType
-from rlgpu.isaacgym.geometry import Transform
-from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.properties import (
+from rlgpu.isaacgym.records.asset import Asset, Sensor, read_options
+from rlgpu.isaacgym.records.enums import DofType, JointType
+from rlgpu.isaacgym.records.geometry import Transform
+from rlgpu.isaacgym.records.properties import (
     ActuatorProperties,
     ForceSensorProperties,
     IndexRange,
     RigidShapeProperties,
     TendonProperties,
 )
-from rlgpu.isaacgym.scene import Sim
-from rlgpu.isaacgym.structs import AssetOptions
+from rlgpu.isaacgym.records.scene import Sim
+from rlgpu.isaacgym.records.structs import AssetOptions
+from rlgpu.isaacgym.runner.notes import note, note_reports
+from rlgpu.isaacgym.simulation import primitives
+from rlgpu.robots import read_mjcf, read_urdf
 
 _INVALID = -1
 
@@ -57,6 +58,7 @@ class LoadingCalls:
         path = Path(rootpath, filename)
         if not path.is_file():
             raise FileNotFoundError(f"load_asset: there is no file {path}")
+        note_reports()
         chosen = options.__copy__() if options else AssetOptions()
         plain = AssetOptions()
         idle = [n for n in IGNORED_OPTIONS if getattr(chosen, n) != getattr(plain, n)]
@@ -64,9 +66,10 @@ class LoadingCalls:
             note(f"{path.name}: options without effect here: {', '.join(idle)}")
         kind = path.suffix.lower()
         if kind == ".urdf":
-            return assets.load_urdf(path, [Path(rootpath)], chosen)
+            robot = read_urdf(path, [Path(rootpath)], read_options(chosen))
+            return Asset(robot, chosen)
         if kind in (".xml", ".mjcf"):
-            return assets.load_mjcf(path, chosen)
+            return Asset(read_mjcf(path, read_options(chosen)), chosen)
         if kind.startswith(".usd"):
             raise NotImplementedError("load_asset: USD files are not read; use URDF or MJCF")
         raise ValueError(f"load_asset: {path.name} is neither URDF (.urdf) nor MJCF (.xml)")
@@ -88,17 +91,19 @@ class LoadingCalls:
         options: AssetOptions | None = None,
     ) -> Asset:  # fmt: skip
         """Returns a box of side lengths along x, y and z [m]."""
-        return assets.box(width, height, depth, options.__copy__() if options else AssetOptions())
+        return primitives.box(
+            width, height, depth, options.__copy__() if options else AssetOptions()
+        )
 
     def create_sphere(self, sim: Sim, radius: float, options: AssetOptions | None = None) -> Asset:
         """Returns a ball of a radius [m]."""
-        return assets.sphere(radius, options.__copy__() if options else AssetOptions())
+        return primitives.sphere(radius, options.__copy__() if options else AssetOptions())
 
     def create_capsule(
         self, sim: Sim, radius: float, width: float, options: AssetOptions | None = None
     ) -> Asset:
         """Returns a capsule along x; ``width`` is the length of its cylinder [m]."""
-        return assets.capsule(radius, width, options.__copy__() if options else AssetOptions())
+        return primitives.capsule(radius, width, options.__copy__() if options else AssetOptions())
 
     def debug_print_asset(self, asset: Asset, outpath: str = "") -> None:
         """Prints an asset's bodies and degrees of freedom, or writes them to a file."""

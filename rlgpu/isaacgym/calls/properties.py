@@ -9,10 +9,8 @@ from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.loading import checked_list
 from rlgpu.isaacgym.calls.simulation import note_restitution, refuse_late
-from rlgpu.isaacgym.engine.compose import wxyz
-from rlgpu.isaacgym.engine.variation import write_bodies, write_shapes
-from rlgpu.isaacgym.geometry import Transform
-from rlgpu.isaacgym.properties import (
+from rlgpu.isaacgym.records.geometry import Transform
+from rlgpu.isaacgym.records.properties import (
     DOF_PROPERTIES,
     ActuatorProperties,
     AttractorProperties,
@@ -20,7 +18,9 @@ from rlgpu.isaacgym.properties import (
     RigidShapeProperties,
     TendonProperties,
 )
-from rlgpu.isaacgym.scene import Actor, Env
+from rlgpu.isaacgym.records.scene import Actor, Env
+from rlgpu.isaacgym.simulation.compose import wxyz
+from rlgpu.isaacgym.simulation.variation import write_bodies, write_shapes
 
 _BODY_FIELDS = ("body_mass", "body_ipos", "body_gravcomp", "body_inertia", "body_iquat")
 

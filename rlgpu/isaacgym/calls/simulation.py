@@ -9,19 +9,19 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.calls.checks import strict
-from rlgpu.isaacgym.engine.world import World
-from rlgpu.isaacgym.enums import SimType
-from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.scene import Env, Heights, Sim
-from rlgpu.isaacgym.settings import Settings, choose_engine
-from rlgpu.isaacgym.structs import (
+from rlgpu.isaacgym.records.enums import SimType
+from rlgpu.isaacgym.records.scene import Env, Heights, Sim
+from rlgpu.isaacgym.records.structs import (
     HeightFieldParams,
     PlaneParams,
     SimParams,
     TriangleMeshParams,
     Version,
 )
-from rlgpu.isaacgym.terrains import heights_of_mesh
+from rlgpu.isaacgym.runner.notes import note
+from rlgpu.isaacgym.runner.settings import Settings, choose_engine
+from rlgpu.isaacgym.simulation.terrains import heights_of_mesh
+from rlgpu.isaacgym.simulation.world import World
 
 
 @strict

@@ -11,15 +11,15 @@ import torch
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.environments import actor_of, actor_of_body
 from rlgpu.isaacgym.calls.simulation import world_of
-from rlgpu.isaacgym.engine.build import initial_poses
-from rlgpu.isaacgym.engine.world import World
-from rlgpu.isaacgym.enums import CONSTANTS, CoordinateSpace
-from rlgpu.isaacgym.geometry import Quat, Transform, Vec3, Velocity
-from rlgpu.isaacgym.properties import (
+from rlgpu.isaacgym.records.enums import CONSTANTS, CoordinateSpace
+from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3, Velocity
+from rlgpu.isaacgym.records.properties import (
     DofState,
     RigidBodyState,
 )
-from rlgpu.isaacgym.scene import Env, Sim
+from rlgpu.isaacgym.records.scene import Env, Sim
+from rlgpu.isaacgym.simulation.build import initial_poses
+from rlgpu.isaacgym.simulation.world import World
 
 _POS, _VEL = CONSTANTS["STATE_POS"], CONSTANTS["STATE_VEL"]
 _ENV_SPACE = CoordinateSpace.ENV_SPACE

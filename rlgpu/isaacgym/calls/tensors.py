@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from rlgpu.isaacgym.buffers import Tensor
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.simulation import world_of
-from rlgpu.isaacgym.engine.world import World
-from rlgpu.isaacgym.enums import CoordinateSpace
-from rlgpu.isaacgym.scene import Actor, Sim
+from rlgpu.isaacgym.records.buffers import Tensor
+from rlgpu.isaacgym.records.enums import CoordinateSpace
+from rlgpu.isaacgym.records.scene import Actor, Sim
+from rlgpu.isaacgym.simulation.world import World
 
 _ENV_SPACE = CoordinateSpace.ENV_SPACE
 

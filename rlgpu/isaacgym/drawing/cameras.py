@@ -8,11 +8,11 @@ import mujoco
 import numpy as np
 import torch
 
-from rlgpu.isaacgym.enums import CameraFollowMode, ImageType
-from rlgpu.isaacgym.geometry import Quat, Transform, Vec3
-from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.scene import Env
-from rlgpu.isaacgym.structs import CameraProperties
+from rlgpu.isaacgym.records.enums import CameraFollowMode, ImageType
+from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
+from rlgpu.isaacgym.records.scene import Env
+from rlgpu.isaacgym.records.structs import CameraProperties
+from rlgpu.isaacgym.runner.notes import note
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.worlds import Worlds
 

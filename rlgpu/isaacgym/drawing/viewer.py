@@ -7,11 +7,11 @@ import time
 import mujoco
 import numpy as np
 
-from rlgpu.isaacgym.enums import KeyboardInput
-from rlgpu.isaacgym.geometry import Transform, Vec3
-from rlgpu.isaacgym.notes import note
-from rlgpu.isaacgym.properties import ActionEvent
-from rlgpu.isaacgym.scene import Env
+from rlgpu.isaacgym.records.enums import KeyboardInput
+from rlgpu.isaacgym.records.geometry import Transform, Vec3
+from rlgpu.isaacgym.records.properties import ActionEvent
+from rlgpu.isaacgym.records.scene import Env
+from rlgpu.isaacgym.runner.notes import note
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.window import Window
 from rlgpu.sim.mujoco.worlds import Worlds

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.sim.names import Names
 from rlgpu.sim.scene import SceneSpec
 
 SCALAR_JOINTS = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
@@ -55,7 +56,7 @@ class Layout(NamedTuple):
 def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Layout:
     """Returns the layout of a compiled scene, its tensors on ``device``."""
     scalar = [model.joint(i) for i in scalar_joints(model)]
-    names = tuple(joint.name for joint in scalar)
+    names = Names(joint.name for joint in scalar)
     limited = [bool(joint.limited[0]) for joint in scalar]
     low = [j.range[0] if on else -np.inf for j, on in zip(scalar, limited, strict=True)]
     high = [j.range[1] if on else np.inf for j, on in zip(scalar, limited, strict=True)]
@@ -68,7 +69,7 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
     dof = int(model.jnt_dofadr[joint]) if joint >= 0 else 0
     return Layout(
         joint_names=names,
-        body_names=tuple(model.body(i).name for i in range(1, model.nbody)),
+        body_names=Names(model.body(i).name for i in range(1, model.nbody)),
         joint_lower=torch.tensor(low, dtype=torch.float32, device=device),
         joint_upper=torch.tensor(high, dtype=torch.float32, device=device),
         root=root,

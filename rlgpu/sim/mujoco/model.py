@@ -12,7 +12,7 @@ from rlgpu.sim.mujoco.asset import read_asset
 from rlgpu.sim.mujoco.contact_sensors import add_contact_sensor
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.scene import PARAMETERS, SceneSpec, Timing
-from rlgpu.terrain import HeightField
+from rlgpu.sim.terrain import HeightField
 
 _SENSOR = "rlgpu_contact_"
 """Begins the names of contact sensors; a body's id follows."""

@@ -13,8 +13,8 @@ import mujoco
 import torch
 from torch import Tensor
 
+from rlgpu.device.rows import write_rows
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wxyz_of, xyzw_of
-from rlgpu.rows import write_rows
 from rlgpu.sim.frames import Frames, frames_of
 from rlgpu.sim.mujoco.layout import Layout, root_body, scalar_joints
 from rlgpu.sim.scene import SceneSpec

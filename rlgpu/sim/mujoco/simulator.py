@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
-from rlgpu.rows import per_row, write_rows
+from rlgpu.device.rows import per_row, write_rows
 from rlgpu.sim.frames import frames_of
 from rlgpu.sim.mujoco import readout
 from rlgpu.sim.mujoco.dynamics import Reader, Rows, joint_jacobian, joint_mass_matrix

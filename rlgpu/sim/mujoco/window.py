@@ -16,8 +16,8 @@ from typing import Any
 
 import mujoco
 
+from rlgpu.device.stopping import Stopping
 from rlgpu.errors import UsageError
-from rlgpu.stopping import Stopping
 
 _LONGEST_CLOSE = 10.0
 """Longest time to wait for the viewer's thread [s]."""

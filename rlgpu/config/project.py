@@ -1,0 +1,121 @@
+"""Where tasks and their values are: the user's folder, then what comes with rlgpu."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlgpu.config.reading import read_file
+from rlgpu.errors import UsageError, nearest
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Project:
+    """Folders of YAML files, ``cfg/``, and of tasks, ``tasks/``; a file in an earlier one counts.
+
+    Each folder of YAML files has ``config.yaml`` and the folders ``task``, ``train`` and ``sim``.
+    """
+
+    cfg: tuple[Path, ...] = (_PACKAGE.resolve() / "cfg",)
+    tasks: tuple[Path, ...] = ()
+    """Only the user's; those that come with rlgpu are a package."""
+
+    @classmethod
+    def at(cls, folder: Path) -> Project:
+        """Returns the project of a folder: ``folder/cfg`` and ``folder/tasks``, then rlgpu's."""
+        cfg, tasks = folder / "cfg", folder / "tasks"
+        included = INCLUDED.cfg[0]
+        has_cfg = cfg.is_dir() and not (included.is_dir() and cfg.samefile(included))
+        has_tasks = tasks.is_dir() and not tasks.samefile(_PACKAGE / "tasks")
+        return cls(
+            (cfg.resolve(), included) if has_cfg else (included,),
+            (tasks.resolve(),) if has_tasks else (),
+        )
+
+    def defaults(self) -> dict[str, Any]:
+        """Returns the values of every ``config.yaml``, of which an earlier one's count.
+
+        Raises:
+            UsageError: A file cannot be read.
+        """
+        values: dict[str, Any] = {}
+        for folder in reversed(self.cfg):
+            if (folder / "config.yaml").is_file():
+                values |= read_file(folder / "config.yaml")
+        return values
+
+    def names(self, group: str) -> list[str]:
+        """Returns the names of the files of a group: ``task``, ``train`` or ``sim``."""
+        return sorted(
+            {path.stem for folder in self.cfg for path in (folder / group).glob("*.yaml")}
+        )
+
+    def find(self, group: str, name: str) -> Path | None:
+        """Returns the YAML file of a name in a group, None if there is none."""
+        return find_values([folder / group for folder in self.cfg], name)
+
+    def own_task(self, name: str) -> Path | None:
+        """Returns the user's file that defines a task of a name, None if there is none."""
+        files = (file for folder in self.tasks for file in sorted(folder.glob("*.py")))
+        return next((file for file in files if name in _classes(file)), None)
+
+    def own_tasks(self) -> list[str]:
+        """Returns the names of the user's own tasks: classes that have a file of values."""
+        named = set(self.names("task"))
+        files = (file for folder in self.tasks for file in sorted(folder.glob("*.py")))
+        return sorted({name for file in files for name in _classes(file) if name in named})
+
+
+INCLUDED = Project()
+"""What comes with rlgpu, whatever the folder."""
+
+
+def find_values(folders: list[Path], name: str) -> Path | None:
+    """Returns the first file ``name.yaml`` in some folders, None if there is none."""
+    return next((p for folder in folders if (p := folder / f"{name}.yaml").is_file()), None)
+
+
+def read_values(folders: list[Path], name: str, given: str = "") -> dict[str, Any]:
+    """Returns the values of the first file ``name.yaml`` in some folders.
+
+    Args:
+        folders: Where to look.
+        name: The file's name without its ending.
+        given: Key for which the name was given, for the refusal.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+    """
+    if path := find_values(folders, name):
+        return read_file(path)
+    known = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
+    where = " and ".join(map(str, folders))
+    raise UsageError(
+        f"{f'{given}={name}: ' if given else ''}there is no file {folders[-1] / name}.yaml; "
+        f"{where} has {', '.join(known) or 'none'}{nearest(name, known)}"
+    )
+
+
+def _classes(file: Path) -> Mapping[str, ast.ClassDef]:
+    """Returns the classes of a file that imports rlgpu, by name, without running it."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    if "rlgpu" not in _imports(tree):
+        return {}
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef) and node.bases}
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Yields the names of the packages that a file imports."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]

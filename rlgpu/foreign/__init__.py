@@ -1,0 +1,1 @@
+"""Environments that other people wrote, as tasks of ours."""

@@ -1,0 +1,49 @@
+"""The task that a word such as ``gym:CartPole-v1`` names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from rlgpu.config import Count
+from rlgpu.envs import Environments, TaskConfig
+from rlgpu.errors import UsageError
+from rlgpu.foreign.task import ForeignTask, foreign_task
+
+
+@dataclass(frozen=True)
+class GymTaskConfig(TaskConfig):
+    """Settings of an environment of Gymnasium."""
+
+    num_envs: Count = 64
+    """Default number of environments, in as many processes as there are cores to use."""
+    kwargs: tuple[str, ...] = ()
+    """``key=value`` for the environment's constructor; ``env.gravity=-5`` says the same."""
+    episode_length: Count = 1000
+    """Time limit that other libraries are told of if the environment has none. Only the environment
+    ends episodes, in training and in playing back."""
+
+
+def gym_task(word: str) -> type[ForeignTask]:
+    """Returns the task of an environment of Gymnasium, or of a class that has its interface.
+
+    Args:
+        word: ``gym:`` and a registered name or ``path/to/file.py:Class``.
+
+    Raises:
+        UsageError: Gymnasium is not installed.
+    """
+    try:
+        from rlgpu.foreign.gymnasium.env import GymEnv  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(f"task={word}: {error}; pip install gymnasium") from error
+    name = word.partition(":")[2]
+
+    def make(
+        config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
+    ) -> Environments:
+        return GymEnv(name, config, num_envs, seed)
+
+    return foreign_task(GymTaskConfig, make)

@@ -1,0 +1,197 @@
+"""Builds the environments that ``task=isaacgym:...`` and its like name.
+
+- ``isaacgymenvs:Ant``: a task of the importable package isaacgymenvs, by its own configuration.
+- ``legged_gym:anymal_c_flat``: a task of legged_gym's registry.
+- ``isaacgym:path/to/file.py:Class``: a class in a file, with a configuration beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.machinery
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from rlgpu.config.files import load_module
+from rlgpu.device import generator_seed
+from rlgpu.envs import Environments, TaskConfig
+from rlgpu.errors import UsageError, first_line, line_in, usable_path
+from rlgpu.foreign.isaacgym.env import ScriptEnv, seed_scripts
+from rlgpu.foreign.task import ForeignTask, foreign_task
+from rlgpu.isaacgym.runner.compatibility import placeholders
+from rlgpu.isaacgym.runner.installation import install
+
+
+@dataclass(frozen=True)
+class ScriptTaskConfig(TaskConfig):
+    """Settings of a task written for Isaac Gym; it has a configuration of its own."""
+
+    overrides: tuple[str, ...] = ()
+    """``key=value`` for the task's own configuration, such as ``env.episodeLength=500``."""
+    episode_length: int = 1000
+    """Used where the task itself does not say."""
+
+
+Builder = Callable[[ScriptTaskConfig, int, str, int], Any]
+"""Builds from configuration, number of environments, device and seed."""
+
+
+def script_task(word: str) -> type[ForeignTask]:
+    """Returns the task that a word such as ``isaacgymenvs:Ant`` names.
+
+    Raises:
+        UsageError: It is no such word.
+    """
+    kind, _, rest = word.partition(":")
+    build = {"isaacgymenvs": _isaacgymenvs, "legged_gym": _legged_gym, "isaacgym": _file}[kind](
+        rest
+    )
+
+    def make(
+        config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
+    ) -> Environments:
+        install(engine=engine)
+        seed = generator_seed(seed)
+        seed_scripts(seed)
+        with _explained(word), placeholders():
+            return ScriptEnv(build(config, num_envs, str(device), seed), config)
+
+    return foreign_task(ScriptTaskConfig, make)
+
+
+@contextlib.contextmanager
+def _explained(word: str) -> Iterator[None]:
+    try:
+        yield
+    except UsageError:
+        raise
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"task={word}: {error}; install it, or put the folder that holds it on PYTHONPATH"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"task={word}: {first_line(error)}") from error
+
+
+def _override(tree: Any, config: ScriptTaskConfig) -> None:
+    for text in config.overrides:
+        key, equals, value = text.partition("=")
+        if not equals or OmegaConf.select(tree, key) is None:
+            raise UsageError(f"task.overrides: {text}: the task's configuration has no such key")
+        OmegaConf.update(tree, key, OmegaConf.from_dotlist([f"value={value}"])["value"])
+
+
+def _isaacgymenvs(name: str) -> Builder:
+    def build(config: ScriptTaskConfig, num_envs: int, device: str, seed: int) -> Any:
+        package = _package("isaacgymenvs")
+        tasks = importlib.import_module("isaacgymenvs.tasks").isaacgym_task_map
+        if name not in tasks:
+            raise UsageError(
+                f"task=isaacgymenvs:{name}: there is no such task; there are {', '.join(tasks)}"
+            )
+        folder = Path(str(package.__file__)).parent / "cfg" / "task"
+        file = folder / f"{name}.yaml"
+        return _from_yaml(tasks[name], file, config, num_envs, device, seed)
+
+    return build
+
+
+def _package(name: str) -> Any:
+    """Imports a package that no placeholder may stand in for."""
+    if importlib.machinery.PathFinder.find_spec(name) is None:
+        raise ModuleNotFoundError(f"there is no package {name}")
+    return importlib.import_module(name)
+
+
+def _from_yaml(
+    task: Any, file: Path, config: ScriptTaskConfig, num_envs: int, device: str, seed: int
+) -> Any:
+    """Builds a task of IsaacGymEnvs' kind from its YAML file."""
+    if not file.is_file():
+        raise UsageError(f"{task.__name__} needs its configuration in {file}")
+    resolvers: Mapping[str, Callable[..., Any]] = {
+        "eq": lambda x, y: str(x).lower() == str(y).lower(),
+        "contains": lambda x, y: str(x).lower() in str(y).lower(),
+        "if": lambda condition, a, b: a if condition else b,
+        "resolve_default": lambda default, given: default if given == "" else given,
+    }
+    for name, function in resolvers.items():
+        OmegaConf.register_resolver(name, function, replace=True)
+    on_gpu = device.startswith("cuda")
+    tree = OmegaConf.create(
+        {
+            "task_name": task.__name__, "num_envs": num_envs, "seed": seed,
+            "physics_engine": "physx", "pipeline": "gpu" if on_gpu else "cpu", "sim_device": device,
+            "rl_device": device, "graphics_device_id": -1, "num_threads": 0, "solver_type": 1,
+            "num_subscenes": 0, "test": False, "checkpoint": "", "headless": True,
+            "multi_gpu": False, "task": OmegaConf.load(file),
+        }
+    )  # fmt: skip
+    _override(tree.task, config)
+    settings = OmegaConf.to_container(tree.task, resolve=True)
+    # IsaacGymEnvs hands out one simulation for ever, as Isaac Gym allows only one.
+    if base := sys.modules.get("isaacgymenvs.tasks.base.vec_task"):
+        vars(base)["EXISTING_SIM"] = None
+    return task(
+        cfg=settings, rl_device=device, sim_device=device, graphics_device_id=-1, headless=True,
+        virtual_screen_capture=False, force_render=False,
+    )  # fmt: skip
+
+
+def _legged_gym(name: str) -> Builder:
+    def build(config: ScriptTaskConfig, num_envs: int, device: str, seed: int) -> Any:
+        if config.overrides:
+            raise UsageError("task.overrides: legged_gym's tasks are configured by their classes")
+        words = ["legged_gym", "--task", name, "--headless", "--num_envs", str(num_envs),
+                 "--sim_device", device, "--rl_device", device, "--seed", str(seed)]  # fmt: skip
+        _package("legged_gym")
+        importlib.import_module("legged_gym.envs")
+        utils = importlib.import_module("legged_gym.utils")
+        registered = utils.task_registry.task_classes
+        if name not in registered:
+            raise UsageError(
+                f"task=legged_gym:{name}: there is no such task; there are {', '.join(registered)}"
+            )
+        given, sys.argv = sys.argv, words
+        try:
+            return utils.task_registry.make_env(name=name, args=utils.get_args())[0]
+        finally:
+            sys.argv = given
+
+    return build
+
+
+def _file(rest: str) -> Builder:
+    path, _, class_name = rest.rpartition(":")
+    file = usable_path("task", path)
+    if not file.is_file() or not class_name.isidentifier():
+        raise UsageError(f"task=isaacgym:{rest}: wanted isaacgym:path/to/file.py:Class")
+
+    def build(config: ScriptTaskConfig, num_envs: int, device: str, seed: int) -> Any:
+        task = getattr(_imported(file), class_name, None)
+        if not isinstance(task, type):
+            raise UsageError(f"task=isaacgym:{rest}: the file has no class {class_name}")
+        folder = file.resolve().parent
+        beside = [folder / f"{class_name}.yaml",
+                  folder.parent / "cfg" / "task" / f"{class_name}.yaml"]  # fmt: skip
+        found = next((option for option in beside if option.is_file()), beside[0])
+        return _from_yaml(task, found, config, num_envs, device, seed)
+
+    return build
+
+
+def _imported(file: Path) -> Any:
+    """Returns the module of a file; what lies beside it, and its package, can be imported."""
+    try:
+        return load_module(file)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise UsageError(f"task=isaacgym:{file}: {line_in(error, file)}") from error

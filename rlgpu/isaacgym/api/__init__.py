@@ -1,0 +1,1 @@
+"""Isaac Gym's modules, as scripts import them."""

@@ -1,0 +1,1 @@
+"""What the API's calls take and return: enumerations, vectors, properties, options."""

@@ -1,0 +1,168 @@
+"""What a script has created so far: a simulation, its environments and their actors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from rlgpu.isaacgym.records.asset import Asset
+from rlgpu.isaacgym.records.geometry import Transform, Vec3
+from rlgpu.isaacgym.records.properties import (
+    AttractorProperties,
+    RigidBodyProperties,
+    RigidShapeProperties,
+    TendonProperties,
+)
+from rlgpu.isaacgym.records.structs import (
+    PlaneParams,
+    SimParams,
+)
+
+if TYPE_CHECKING:
+    from rlgpu.isaacgym.drawing.cameras import Camera, Renderers
+    from rlgpu.isaacgym.simulation.world import World
+
+
+class Heights(NamedTuple):
+    """A terrain: heights on a grid [m], shape [rows, columns], at x = row, y = column steps."""
+
+    values: np.ndarray
+    row_step: float
+    column_step: float
+    pose: Transform
+    friction: float
+
+
+@dataclass(eq=False)
+class Start:
+    """What a script sets of an actor before the simulation is prepared."""
+
+    dofs: np.ndarray
+    """Positions and velocities of its degrees of freedom, shape [D, 2]."""
+    position_targets: np.ndarray
+    velocity_targets: np.ndarray
+    root_velocity: np.ndarray
+    """Linear and angular velocity of its root, shape [6]."""
+
+
+@dataclass(eq=False)
+class Actor:
+    """One articulation in one environment."""
+
+    env: Env
+    handle: int
+    asset: Asset
+    pose: Transform
+    name: str
+    group: int
+    filter: int
+    segmentation: int
+    first_body: int
+    """Index of its root among the environment's bodies."""
+    first_dof: int
+    """Index of its first degree of freedom among the environment's."""
+    dof_properties: np.ndarray
+    body_properties: list[RigidBodyProperties]
+    shape_properties: list[RigidShapeProperties]
+    tendon_properties: list[TendonProperties]
+    scale: float = 1.0
+    measures_dof_forces: bool = False
+    _start: Start | None = None
+    colors: dict[int, Vec3] = field(default_factory=dict)
+    """Colours of bodies, by index."""
+    segments: dict[int, int] = field(default_factory=dict)
+    """Segmentation numbers of bodies, where other than the actor's."""
+
+    @property
+    def dof_range(self) -> slice:
+        """Its range of the environment's degrees of freedom."""
+        return slice(self.first_dof, self.first_dof + len(self.asset.dofs))
+
+    @property
+    def start(self) -> Start:
+        """What was set before the simulation is prepared; zeros at first."""
+        if self._start is None:
+            dofs = len(self.asset.dofs)
+            zeros = (np.zeros(shape, np.float32) for shape in ((dofs, 2), dofs, dofs, 6))
+            self._start = Start(*zeros)
+        return self._start
+
+    @property
+    def starts_elsewhere(self) -> bool:
+        """Whether anything was set."""
+        return self._start is not None
+
+    @property
+    def recipe(self) -> tuple[object, ...]:
+        """What must be the same in all environments but for what varies per world."""
+        return (id(self.asset), self.name, self.scale)
+
+
+@dataclass(eq=False)
+class Env:
+    """One environment: a world of its own."""
+
+    sim: Sim
+    index: int
+    lower: Vec3
+    upper: Vec3
+    num_per_row: int
+    actors: list[Actor] = field(default_factory=list)
+    attractors: list[AttractorProperties] = field(default_factory=list)
+    cameras: list[Camera | None] = field(default_factory=list)
+
+    @property
+    def origin(self) -> Vec3:
+        """Where the environment is drawn; positions in tensors are relative to it."""
+        row, column = divmod(self.index, max(self.num_per_row, 1))
+        size = self.upper - self.lower
+        return Vec3(column * size.x, row * size.y, 0.0)
+
+    @property
+    def num_bodies(self) -> int:
+        """Bodies of all actors."""
+        return sum(len(actor.asset.bodies) for actor in self.actors)
+
+    @property
+    def num_dofs(self) -> int:
+        """Degrees of freedom of all actors."""
+        return sum(len(actor.asset.dofs) for actor in self.actors)
+
+
+@dataclass(eq=False)
+class Sim:
+    """A simulation, from ``create_sim`` to ``destroy_sim``."""
+
+    params: SimParams
+    device: torch.device
+    engine: str
+    """``mujoco``, ``mujoco_warp`` or ``fused``."""
+    num_threads: int
+    envs: list[Env] = field(default_factory=list)
+    grounds: list[PlaneParams] = field(default_factory=list)
+    terrains: list[Heights] = field(default_factory=list)
+    frame_count: int = 0
+    time: float = 0.0
+    world: World | None = None
+    initial_poses: dict[tuple[object, ...], list[Transform]] = field(default_factory=dict)
+    """Poses of the bodies of environments, by their recipes and actors' poses."""
+    prepared: bool = False
+    """Whether nothing can be added any more."""
+    renderers: Renderers | None = None
+
+    # Environments are alike, so the first, which is complete, stands for all before another.
+
+    def actor_offset(self, env: Env) -> int:
+        """Returns how many actors the environments before this one have."""
+        return env.index * len(self.envs[0].actors)
+
+    def body_offset(self, env: Env) -> int:
+        """Returns how many bodies the environments before this one have."""
+        return env.index * self.envs[0].num_bodies
+
+    def dof_offset(self, env: Env) -> int:
+        """Returns how many degrees of freedom the environments before this one have."""
+        return env.index * self.envs[0].num_dofs

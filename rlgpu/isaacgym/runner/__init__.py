@@ -1,0 +1,1 @@
+"""Runs scripts: installs the API as ``isaacgym``, and brings back what they expect."""

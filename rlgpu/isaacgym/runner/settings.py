@@ -1,0 +1,58 @@
+"""How scripts are run: the engine and what the runner or ``install`` was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+
+from rlgpu.errors import NoGpu
+
+ENGINES = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda"), "fused": ("cpu",)}
+"""Engines and the devices they run on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices that Isaac Gym's API has no place for."""
+
+    engine: str = "auto"
+    """``mujoco``, ``mujoco_warp``, ``fused``; ``auto`` is by the device of the script's tensors."""
+    num_threads: int = 0
+    """Threads of ``mujoco``; 0 is one a core."""
+
+    _current: ClassVar[list[Settings]] = []
+
+    @classmethod
+    def current(cls) -> Settings:
+        """Returns the settings of this process."""
+        return cls._current[-1] if cls._current else cls()
+
+    def use(self) -> Self:
+        """Makes these the settings of this process."""
+        self._current[:] = [self]
+        return self
+
+
+def choose_engine(settings: Settings, device: torch.device) -> str:
+    """Returns the engine for a device.
+
+    Raises:
+        NoGpu: There is no such device.
+        ValueError: The engine does not exist, or does not run on it.
+    """
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise NoGpu(
+            "the script asks for tensors on a GPU, and torch finds none; pass --sim_device cpu "
+            "--pipeline cpu --rl_device cpu (IsaacGymEnvs: sim_device=cpu pipeline=cpu "
+            "rl_device=cpu)"
+        )
+    name = settings.engine
+    if name == "auto":
+        return "mujoco_warp" if device.type == "cuda" else "mujoco"
+    if name not in ENGINES:
+        raise ValueError(f"engine {name!r} is not one of {', '.join(ENGINES)}, auto")
+    if device.type not in ENGINES[name]:
+        raise ValueError(f"engine {name} does not run on {device}; use {', '.join(ENGINES)}")
+    return name

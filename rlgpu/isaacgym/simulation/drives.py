@@ -1,0 +1,145 @@
+"""Drives of joints: PhysX's implicit springs and dampers on MuJoCo's actuators.
+
+A drive's force is ``stiffness * (target - q) - damping * (v - target_velocity)``, at the end of the
+step: q there is q + dt * v, so the spring also damps by ``stiffness * dt``. MuJoCo's integrator
+takes damping at the end of the step too, which makes both drives the same and stable at any
+stiffness.
+
+Position and velocity drives are actuators with that force and the drive's limit. MuJoCo compares
+the limit with the force at the start of the step, though. Where damping would stop the joint within
+a step, that force is far above the one that acts, and limiting it makes the joint chatter. Such a
+drive has a second actuator that carries spring and damper, and that ``Holds`` switches off in steps
+in which the limit is reached.
+
+Without a drive, stiffness and damping act towards zero as passive springs, and the actuator
+carries the effort alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import mujoco
+import numpy as np
+
+from rlgpu.isaacgym.records.enums import DofDriveMode
+from rlgpu.isaacgym.records.properties import FLOAT_MAX
+from rlgpu.isaacgym.records.scene import Actor
+from rlgpu.sim.mujoco.actuators import add_joint_actuator
+
+HOLD = ":hold"
+"""Ends the name of the actuator that holds a joint."""
+_UNLIMITED = 1e20
+"""Effort limits from here on are none [N m or N]."""
+
+
+class DriveTerms(NamedTuple):
+    """The numbers of the drives of degrees of freedom, each of shape [..., D]."""
+
+    target_gain: np.ndarray
+    """Of the position target in ``ctrl``."""
+    velocity_gain: np.ndarray
+    """Of the velocity target in ``ctrl``."""
+    bias_q: np.ndarray
+    """Of the position in the actuator's force."""
+    bias_v: np.ndarray
+    """Of the velocity in the actuator's force."""
+    spring: np.ndarray
+    """Passive stiffness of the joint."""
+    damper: np.ndarray
+    """Passive damping of the joint."""
+    limit: np.ndarray
+    """Largest force of the actuator."""
+
+
+def drive_terms(properties: np.ndarray, step: float) -> DriveTerms:
+    """Returns what DOF properties make of the drives.
+
+    Args:
+        properties: Layout ``DOF_PROPERTIES``, shape [..., D].
+        step: Duration of a physics step [s].
+    """
+    mode = properties["driveMode"]
+    stiffness, damping = properties["stiffness"].astype(float), properties["damping"].astype(float)
+    position = (mode == DofDriveMode.DOF_MODE_POS).astype(float)
+    driven = position + (mode == DofDriveMode.DOF_MODE_VEL)
+    # A velocity drive has no spring, whatever its stiffness.
+    kp, spring = stiffness * position, stiffness * (driven == 0)
+    return DriveTerms(
+        target_gain=kp,
+        velocity_gain=damping * driven,
+        bias_q=-kp,
+        bias_v=-(damping * driven + kp * step),
+        spring=spring,
+        damper=damping * (1 - driven) + spring * step,
+        limit=np.minimum(properties["effort"].astype(float), FLOAT_MAX),
+    )
+
+
+def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str) -> None:
+    """Gives every degree of freedom of an actor its actuators and its limits."""
+    model, step = actor.asset.model, spec.option.timestep
+    terms = drive_terms(actor.dof_properties, step)
+    stops = -terms.bias_v * model.dof_invweight0[model.jnt_dofadr] * step > 1.0
+    for i, name in enumerate(actor.asset.dofs):
+        row, joint, limit = actor.dof_properties[i], spec.joint(prefix + name), terms.limit[i]
+        joint.limited = bool(row["hasLimits"])
+        if joint.limited:
+            joint.range = [float(row["lower"]), float(row["upper"])]
+        joint.armature, joint.frictionloss = float(row["armature"]), float(row["friction"])
+        limited = limit < _UNLIMITED
+        held = bool(limited and stops[i])
+        actuator = add_joint_actuator(spec, prefix + name, prefix + name)
+        actuator.biastype = mujoco.mjtBias.mjBIAS_AFFINE
+        actuator.gainprm[0] = 1.0
+        actuator.forcelimited = limited and not held
+        if actuator.forcelimited:
+            actuator.forcerange = [-limit, limit]
+        if held:
+            hold = add_joint_actuator(spec, prefix + name + HOLD, prefix + name)
+            hold.gaintype = mujoco.mjtGain.mjGAIN_AFFINE
+            hold.gainprm[0] = 0.0
+
+
+def actuators_of(model: mujoco.MjModel, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the actuator of each joint and that which holds it, -1 without one, shape [D]."""
+    names = [model.joint(int(joint)).name for joint in joints]
+    kind = mujoco.mjtObj.mjOBJ_ACTUATOR
+    first = [mujoco.mj_name2id(model, kind, name) for name in names]
+    second = [mujoco.mj_name2id(model, kind, name + HOLD) for name in names]
+    return np.array(first, dtype=int), np.array(second, dtype=int)
+
+
+def drive_fields(
+    model: mujoco.MjModel, joints: np.ndarray, properties: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns model fields that hold the drives of N environments, each of shape [N, ...].
+
+    Args:
+        model: The model of one environment.
+        joints: Its joint of each degree of freedom, shape [D].
+        properties: DOF properties, shape [N, D].
+    """
+    dofs = model.jnt_dofadr[joints]
+    terms = drive_terms(properties, float(model.opt.timestep))
+    wide = {
+        name: np.repeat(getattr(model, name)[None], len(properties), axis=0)
+        for name in ("jnt_range", "dof_armature", "dof_frictionloss", "dof_damping",
+                     "jnt_stiffness", "actuator_biasprm", "actuator_gainprm",
+                     "actuator_forcerange")
+    }  # fmt: skip
+    limited = properties["hasLimits"][0]
+    for side, name in enumerate(("lower", "upper")):
+        wide["jnt_range"][:, joints[limited], side] = properties[name][:, limited]
+    wide["dof_armature"][:, dofs] = properties["armature"]
+    wide["dof_frictionloss"][:, dofs] = properties["friction"]
+    wide["dof_damping"][:, dofs], wide["jnt_stiffness"][:, joints] = terms.damper, terms.spring
+    motors, holds = actuators_of(model, joints)
+    held = holds >= 0
+    for column, bias in ((1, terms.bias_q), (2, terms.bias_v)):
+        wide["actuator_biasprm"][:, motors, column] = bias * ~held
+        wide["actuator_gainprm"][:, holds[held], column] = bias[:, held]
+    bound = model.actuator_forcelimited[motors].astype(bool)
+    for side, sign in enumerate((-1, 1)):
+        wide["actuator_forcerange"][:, motors[bound], side] = sign * terms.limit[:, bound]
+    return wide

@@ -1,0 +1,68 @@
+"""PhysX's limits on velocities, which MuJoCo does not have."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from rlgpu.isaacgym.records.scene import Sim
+from rlgpu.isaacgym.simulation.layout import Layout
+from rlgpu.sim.mujoco.worlds import Worlds
+
+_UNLIMITED = 1e20
+
+
+class SpeedLimits:
+    """Caps joint velocities, and linear and angular velocities of free roots."""
+
+    def __init__(self, sim: Sim, worlds: Worlds, where: Layout, properties: np.ndarray) -> None:
+        """Reads the limits.
+
+        Args:
+            sim: The simulation.
+            worlds: Whose velocities are capped.
+            where: The layout of their model.
+            properties: DOF properties of all environments, shape [N, D].
+        """
+        self._qpos, self._qvel, self._where = worlds.array("qpos"), worlds.array("qvel"), where
+        self._step = float(worlds.model.opt.timestep)
+        speed = properties["velocity"].astype(float)
+        speed = np.where((speed > 0) & (speed < _UNLIMITED), speed, np.inf)
+        alike = len(speed) == 0 or (speed == speed[:1]).all()
+        self._joint = torch.tensor(speed[:1] if alike else speed).to(self._qvel)
+        options = [sim.envs[0].actors[i].asset.options for i in where.free]
+        linear = [[o.max_linear_velocity] for o in options]
+        angular = [[o.max_angular_velocity] for o in options]
+        self._linear = torch.tensor(linear).to(self._qvel)  # [F, 1]
+        self._angular = torch.tensor(angular).to(self._qvel)
+
+    def apply(self) -> None:
+        """Caps velocities after a physics step.
+
+        A capped joint also gives back the excess distance of the step, so that its position is that
+        of the capped velocity.
+        """
+        where = self._where
+        if self._joint.shape[-1]:
+            velocity = self._qvel[:, where.dof_qvel]
+            excess = velocity - velocity.clamp(-self._joint, self._joint)
+            # On the host a look costs less than the correction; on a GPU it is the reverse.
+            if excess.is_cuda or bool(excess.any()):
+                self._qvel[:, where.dof_qvel] = velocity - excess
+                self._qpos[:, where.dof_qpos] -= self._step * excess
+        if where.free:
+            velocity = self._qvel[:, where.free_qvel]  # [N, F, 6]
+            capped = torch.cat(
+                (
+                    _shortened(velocity[..., :3], self._linear),
+                    _shortened(velocity[..., 3:], self._angular),
+                ),
+                dim=-1,
+            )
+            self._qvel[:, where.free_qvel] = capped
+
+
+def _shortened(vector: torch.Tensor, most: torch.Tensor) -> torch.Tensor:
+    """Returns vectors no longer than ``most``; those within keep their bits."""
+    length = vector.norm(dim=-1, keepdim=True)
+    return torch.where(length > most, vector * (most / length.clamp(min=1e-9)), vector)

@@ -1,0 +1,261 @@
+"""What the API's tensors show besides roots and degrees of freedom.
+
+Quantities of forces are those of the last physics step, of which MuJoCo's arrays still hold the
+poses right after a step. Poses and velocities of bodies are of the state now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from rlgpu.isaacgym.records.enums import ContactCollection
+from rlgpu.isaacgym.records.scene import Actor, Sim
+from rlgpu.isaacgym.simulation.compose import felt_bodies
+from rlgpu.isaacgym.simulation.dynamics import jacobian, mass_matrix
+from rlgpu.isaacgym.simulation.layout import Layout
+from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse, xyzw_of
+from rlgpu.sim.mujoco.contact_sensors import CONTACT_NUMBERS
+from rlgpu.sim.mujoco.readout import XYZW
+from rlgpu.sim.mujoco.worlds import Worlds
+
+Update = Callable[[], None]
+OF_POSES = ("rigid_body_state", "jacobian", "mass_matrix")
+"""Quantities that follow from the state alone, and change when a setter changes it."""
+
+
+class Readings:
+    """Reads body states, forces, Jacobians and mass matrices of all environments."""
+
+    def __init__(self, sim: Sim, worlds: Worlds, where: Layout, fields: frozenset[str]) -> None:
+        """Reads what does not change: masses, centres of mass, mounts of fixed roots."""
+        self._sim, self._worlds, self._where, self._fields = sim, worlds, where, fields
+        self._first = sim.envs[0]
+        self.drag = torch.zeros(())
+        """Damping of drives by actuators, shape [N or 1, D]."""
+        self.limit = torch.zeros(())
+        """Largest forces of drives, shape [N or 1, D]."""
+        self._velocity = torch.zeros(())
+        self._measures_dofs = False
+        self._fused: tuple[Tensor, Tensor, Tensor] | None = None
+        model, device = worlds.model, worlds.device
+
+        def constant(values: object) -> Tensor:
+            return torch.tensor(values, device=device).float()
+
+        self._root_com = constant(model.body_ipos)[where.free_bodies]  # [F, 3]
+        self.mount = constant([[*a.asset.model.body_quat[1][XYZW]] for a in self._first.actors])[
+            where.held
+        ]  # [M, 4]
+        self._mass = constant(model.body_mass)[where.bodies]  # [B]
+        self._com = constant(model.body_ipos)[where.bodies]  # [B, 3]
+        self._gravcomp = constant(model.body_gravcomp)[where.bodies]  # [B]
+
+    def root_com(self) -> Tensor:
+        """Returns the free roots' centres of mass in their frames [m], shape [N or 1, F, 3]."""
+        return self._per_world("body_ipos", self._root_com, self._where.free_bodies)
+
+    def before_step(self) -> None:
+        """Remembers what a reading of the next physics step compares with."""
+        if self._measures_dofs:
+            self._velocity = self._worlds.array("qvel")[:, self._where.dof_qvel].clone()
+
+    def _per_world(self, name: str, shared: Tensor, bodies: Tensor | None = None) -> Tensor:
+        """Returns a field of bodies, all if None, shape [N or 1, B, ...]."""
+        if name in self._fields:
+            ids = self._where.bodies if bodies is None else bodies
+            return self._worlds.field(name)[:, ids].float()
+        return shared[None]
+
+    def rigid_body_state(self) -> tuple[Tensor, Update]:
+        """Returns the state of all bodies, shape [N * B, 13], and its update."""
+        array, where = self._worlds.array, self._where
+        xpos, xquat, cvel = array("xpos"), array("xquat"), array("cvel")
+        tree = array("subtree_com")
+        states = torch.zeros(len(xpos), self._first.num_bodies, 13, device=xpos.device)
+
+        def update() -> None:
+            angular, linear = cvel[:, where.bodies, :3], cvel[:, where.bodies, 3:]
+            pos, quat = xpos[:, where.bodies], xyzw_of(xquat[:, where.bodies])
+            com = self._per_world("body_ipos", self._com).to(pos.dtype)
+            arm = pos + quat_rotate(quat, com.expand_as(pos)) - tree[:, where.body_roots]
+            states[..., 0:3].copy_(pos)
+            states[..., 3:7].copy_(quat)
+            states[..., 7:10].copy_(linear + torch.linalg.cross(angular, arm))
+            states[..., 10:13].copy_(angular)
+
+        return states.view(-1, 13), update
+
+    def _contacts(self) -> tuple[Tensor, list[int]]:
+        """Returns the live outputs of the contact sensors, shape [N, K, 9], and their bodies."""
+        felt = [a.first_body + body for a, body in felt_bodies(self._sim, self._first)]
+        outputs = self._worlds.array("sensordata")[:, : len(felt) * CONTACT_NUMBERS]
+        return outputs.unflatten(1, (len(felt), CONTACT_NUMBERS)), felt
+
+    def net_contact_force(self) -> tuple[Tensor, Update]:
+        """Returns the contact force on all bodies [N], shape [N * B, 3], and its update."""
+        if self._sim.params.physx.contact_collection == ContactCollection.CC_NEVER:
+            raise RuntimeError(
+                "contact forces are not collected: sim_params.physx.contact_collection is "
+                "CC_NEVER; use CC_LAST_SUBSTEP (1) or CC_ALL_SUBSTEPS (2)"
+            )
+        if self._sim.engine == "fused":
+            return self._net_force_of_fused()
+        contacts, _ = self._contacts()
+        forces = torch.zeros(*contacts.shape[:2], 3, device=contacts.device)
+
+        def update() -> None:
+            # A sensor reports the force that its body exerts.
+            forces.copy_(-contacts[..., :3])
+
+        return forces.view(-1, 3), update
+
+    def _net_force_of_fused(self) -> tuple[Tensor, Update]:
+        wrenches, xquat, _ = self._wrenches_of_fused()
+        forces = torch.zeros(*wrenches.shape[:2], 3)
+
+        def update() -> None:
+            forces.copy_(quat_rotate(xyzw_of(xquat[:, self._where.bodies]), wrenches[..., :3]))
+
+        return forces.view(-1, 3), update
+
+    def refuse_on_fused(self, what: str) -> None:
+        """Refuses a quantity that the fused engine does not report.
+
+        Raises:
+            NotImplementedError: The simulation runs on it.
+        """
+        if self._sim.engine == "fused":
+            raise NotImplementedError(f"{what}: the fused engine has none; use --sim mujoco")
+
+    def dof_force(self) -> tuple[Tensor, Update]:
+        """Returns the forces of drives and efforts [N m or N], shape [N * D], and its update."""
+        self.refuse_on_fused("DOF forces")
+        applied, velocity = self._worlds.array("qfrc_actuator"), self._worlds.array("qvel")
+        forces = torch.zeros(len(applied), self._first.num_dofs, device=applied.device)
+        self._measures_dofs = True
+        measured = [a.measures_dof_forces for a in self._first.actors]
+        mask = torch.tensor(measured, device=applied.device)[self._where.dof_actor]
+
+        def update() -> None:
+            dofs = self._where.dof_qvel
+            # Drives damp by the velocity at the end of the step, except at their limits.
+            change = velocity[:, dofs] - self._velocity
+            free = applied[:, dofs].abs() < 0.999 * self.limit
+            forces.copy_((applied[:, dofs] - self.drag * change * free) * mask)
+
+        self.before_step()
+
+        return forces.view(-1), update
+
+    def force_sensor(self) -> tuple[Tensor, Update]:
+        """Returns forces [N] and torques [N m] of all sensors, shape [N * S, 6], and its update.
+
+        They are what acts on a sensor's body from outside: contacts and gravity, as its properties
+        say. A body at rest on the ground feels nothing, a foot what it carries.
+        """
+        sensors = [(a, s) for a in self._first.actors for s in a.asset.sensors]
+        bodies = [a.first_body + s.body for a, s in sensors]
+        properties = [s.properties for _, s in sensors]
+        falls = self._column([p.enable_forward_dynamics_forces for p in properties])
+        touch = self._column([p.enable_constraint_solver_forces for p in properties])
+        in_world = self._column([p.use_world_frame for p in properties]).bool()
+        turn = torch.tensor([list(s.pose.r) for _, s in sensors], device=self._worlds.device)
+        at = torch.tensor([list(s.pose.p) for _, s in sensors], device=self._worlds.device)
+        ids = torch.tensor(self._where.body_ids, device=at.device)[bodies]
+        xpos, xquat = self._worlds.array("xpos"), self._worlds.array("xquat")
+        contact = self._contact_wrench(bodies)
+        readings = torch.zeros(len(xpos), len(sensors), 6, device=at.device)
+
+        def update() -> None:
+            quat = xyzw_of(xquat[:, ids].float())
+            origin = xpos[:, ids].float() + quat_rotate(quat, at.expand(len(quat), -1, -1))
+            weight = self._weight(bodies)
+            com = self._per_world("body_ipos", self._com)[:, bodies]
+            arm = xpos[:, ids].float() + quat_rotate(quat, com.expand_as(origin)) - origin
+            fall = torch.cat((weight.expand_as(arm), torch.linalg.cross(arm, weight)), dim=-1)
+            wrench = fall * falls + contact(origin) * touch
+            frame = quat_multiply(quat, turn.expand_as(quat))
+            for part in (slice(0, 3), slice(3, 6)):
+                local = quat_rotate_inverse(frame, wrench[..., part])
+                readings[..., part] = torch.where(in_world, wrench[..., part], local)
+
+        return readings.view(-1, 6), update
+
+    def _column(self, values: list[bool]) -> Tensor:
+        return torch.tensor(values, device=self._worlds.device).float()[:, None]
+
+    def _weight(self, bodies: list[int]) -> Tensor:
+        """Returns gravity's force on bodies [N], shape [N or 1, S, 3]."""
+        gravity = torch.tensor(list(self._sim.params.gravity), device=self._worlds.device)
+        mass = self._per_world("body_mass", self._mass)[:, bodies, None]
+        return (
+            (1 - self._per_world("body_gravcomp", self._gravcomp)[:, bodies, None]) * mass * gravity
+        )
+
+    def _contact_wrench(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
+        """Returns a function of points that computes contact wrenches about them, [N, S, 6]."""
+        if self._sim.engine == "fused":
+            return self._contact_wrench_of_fused(bodies)
+        contacts, felt = self._contacts()
+        if not set(bodies) <= set(felt):
+            # None of the sensors wants contacts.
+            return lambda origin: torch.zeros(6, device=origin.device)
+        rows = [felt.index(body) for body in bodies]
+
+        def compute(origin: Tensor) -> Tensor:
+            contact = contacts[:, rows].float()
+            # A contact sensor reports what its body exerts.
+            force = -contact[..., :3]
+            arm = contact[..., 6:9] - origin
+            return torch.cat((force, torch.linalg.cross(arm, force) - contact[..., 3:6]), dim=-1)
+
+        return compute
+
+    def _contact_wrench_of_fused(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
+        wrenches, xquat, xpos = self._wrenches_of_fused()
+
+        def compute(origin: Tensor) -> Tensor:
+            quat = xyzw_of(xquat[:, self._where.bodies][:, bodies])
+            force = quat_rotate(quat, wrenches[:, bodies, :3])
+            torque = quat_rotate(quat, wrenches[:, bodies, 3:])
+            arm = xpos[:, self._where.bodies][:, bodies] - origin
+            return torch.cat((force, torque + torch.linalg.cross(arm, force)), dim=-1)
+
+        return compute
+
+    def _wrenches_of_fused(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns contact wrenches of all bodies in their axes, orientations and positions."""
+        if self._fused is None:
+            wrenches = self._worlds.wrenches(list(self._where.body_ids))
+            self._fused = wrenches, self._worlds.array("xquat"), self._worlds.array("xpos")
+        return self._fused
+
+    def jacobian(self, actor: Actor) -> tuple[Tensor, Update]:
+        """Returns the Jacobians of an actor's bodies, shape [N, bodies, 6, dofs], and its update.
+
+        Rows are the velocity of the centre of mass and the angular velocity. A fixed base drops
+        the root's rows; a free one has six columns first, for its own velocity.
+        """
+        self.refuse_on_fused("Jacobians")
+        read = jacobian(self._worlds, actor)
+        first = int(actor.asset.fixed)
+        tensor = torch.zeros_like(read()[:, first:]).contiguous()
+
+        def update() -> None:
+            tensor.copy_(read()[:, first:])
+
+        return tensor, update
+
+    def mass_matrix(self, actor: Actor) -> tuple[Tensor, Update]:
+        """Returns an actor's mass matrices, shape [N, dofs, dofs], and its update."""
+        self.refuse_on_fused("mass matrices")
+        read = mass_matrix(self._worlds, actor)
+        tensor = torch.zeros_like(read())
+
+        def update() -> None:
+            tensor.copy_(read())
+
+        return tensor, update

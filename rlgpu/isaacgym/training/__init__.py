@@ -1,5 +1,0 @@
-"""Training tasks written for Isaac Gym, as they are, with rlgpu's learner."""
-
-from rlgpu.isaacgym.training.sources import script_task
-
-__all__ = ["script_task"]

@@ -1,0 +1,132 @@
+"""Finds mesh files and adds them to specifications."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from rlgpu.robots.dae import read_dae
+from rlgpu.robots.frames import THIN, Frame, numbers
+from rlgpu.robots.reports import report
+from rlgpu.robots.robot import ReadOptions
+from rlgpu.robots.shapes import READ_BY_MUJOCO
+
+_MOST_HULL_VERTICES = 64  # as PhysX's convex meshes
+
+
+class MeshFiles:
+    """The meshes of one specification; each file is added once a scale."""
+
+    def __init__(
+        self, spec: mujoco.MjSpec, path: Path, folders: list[Path], options: ReadOptions
+    ) -> None:
+        """Remembers where to look.
+
+        Args:
+            spec: Meshes are added to it.
+            path: The asset's file.
+            folders: Further folders that names may be relative to.
+            options: How the asset is loaded.
+        """
+        self.spec, self.path, self.folders, self.options = spec, path, folders, options
+        self._names: dict[tuple[Path, tuple[float, ...]], str] = {}
+
+    def use(self, geom: mujoco.MjsGeom, shape: ET.Element, where: Frame) -> None:
+        """Makes a geom the convex hull of a mesh element's file.
+
+        Raises:
+            ValueError: The file does not exist or is of a format that is not read.
+        """
+        file = self.find(shape.attrib["filename"])
+        scale = tuple(numbers(shape, "scale", [1, 1, 1]))
+        if self.options.vhacd_enabled:
+            report(f"{self.path.name}: meshes collide as one convex hull; vhacd is not done")
+        key = file, scale
+        flat = _flat_box(file, np.array(scale))
+        if flat is not None:
+            report(f"{self.path.name}: mesh {file.name} is flat; it collides as a thin box")
+            at = where @ flat[0]
+            geom.pos, geom.quat = at.pos, at.quat
+            geom.type, geom.size = mujoco.mjtGeom.mjGEOM_BOX, flat[1]
+            return
+        if key not in self._names:
+            self._names[key] = f"{file.stem}_{len(self._names)}"
+            self._add(self._names[key], file, scale)
+        geom.type, geom.meshname = mujoco.mjtGeom.mjGEOM_MESH, self._names[key]
+
+    def _add(self, name: str, file: Path, scale: tuple[float, ...]) -> None:
+        mesh = self.spec.add_mesh(name=name)
+        mesh.scale, mesh.maxhullvert = scale, _MOST_HULL_VERTICES
+        mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
+        if file.suffix.lower() in READ_BY_MUJOCO:
+            mesh.file = str(file)
+        elif file.suffix.lower() == ".dae":
+            vertices, faces = read_dae(file)
+            mesh.uservert = vertices.astype(np.float32).flatten()
+            mesh.userface = faces.astype(np.int32).flatten()
+        else:
+            raise ValueError(
+                f"{self.path.name}: mesh {file.name} is of a format that is not read; convert it "
+                f"to one of {', '.join((*READ_BY_MUJOCO, '.dae'))}"
+            )
+
+    def find(self, name: str) -> Path:
+        """Returns the file that a mesh element names.
+
+        Names are relative to the asset's folder, to the asset root or to a folder above either;
+        ``package://x/...`` and ``file://`` are understood.
+
+        Raises:
+            ValueError: There is no such file.
+        """
+        bare = name
+        for scheme in ("package://", "package:/", "model://", "file://"):
+            bare = bare.removeprefix(scheme)
+        options = [Path(bare)]
+        if bare != name and "/" in bare:
+            options.append(Path(bare.split("/", 1)[1]))  # a package's folder may be named otherwise
+        # Some files name a folder that was flattened when their meshes were published.
+        options += [path.parent.parent / path.name for path in options]
+        bases = [self.path.parent, *self.folders]
+        above = [parent for base in bases for parent in base.resolve().parents[:4]]
+        for base in [*bases, *above]:
+            for option in options:
+                if (base / option).is_file():
+                    return (base / option).resolve()
+        raise ValueError(f"{self.path.name}: there is no mesh {name} beside it or above its folder")
+
+
+def _flat_box(file: Path, scale: np.ndarray) -> tuple[Frame, np.ndarray] | None:
+    """Returns frame and half sizes of a thin box about a mesh without volume, None for others."""
+    vertices = _vertices(file)
+    if vertices is None or len(vertices) < 3:
+        return None
+    points = vertices * scale
+    middle = points.mean(axis=0)
+    _, extents, axes = np.linalg.svd(points - middle, full_matrices=False)
+    if extents[-1] > 1e-5 * extents[0]:
+        return None
+    matrix = axes.T if np.linalg.det(axes) > 0 else axes.T * [1, 1, -1]
+    local = (points - middle) @ matrix
+    low, high = local.min(axis=0), local.max(axis=0)
+    centre = middle + matrix @ (0.5 * (low + high))
+    return Frame(centre, matrix), np.maximum(0.5 * (high - low), THIN)
+
+
+def _vertices(file: Path) -> np.ndarray | None:
+    """Returns a mesh's vertices, shape [V, 3]; None for a format that only MuJoCo reads here."""
+    kind = file.suffix.lower()
+    if kind == ".dae":
+        return read_dae(file)[0]
+    if kind == ".obj":
+        lines = (line.split()[1:4] for line in file.open(errors="replace") if line[:2] == "v ")
+        return np.array(list(lines), dtype=float).reshape(-1, 3)
+    data = file.read_bytes()
+    count = int.from_bytes(data[80:84], "little")
+    if kind != ".stl" or len(data) != 84 + 50 * count:
+        return None
+    rows = np.frombuffer(data, dtype=np.uint8, offset=84).reshape(count, 50)
+    return rows[:, 12:48].copy().view("<f4").reshape(-1, 3).astype(float)

@@ -1,0 +1,283 @@
+"""Reads URDF files into MuJoCo specifications.
+
+MuJoCo's own reader drops effort and velocity limits, fuses the base into the world and refuses
+many public files, so links and joints are built here. Children follow their parents depth first,
+in the order in which the file declares the joints.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from rlgpu.robots.finish import finish
+from rlgpu.robots.frames import THIN, Frame, frame_of, numbers, principal
+from rlgpu.robots.meshes import MeshFiles
+from rlgpu.robots.reports import report
+from rlgpu.robots.robot import RESERVED, Drive, ReadOptions, Robot
+
+_SPHERE, _BOX = mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_BOX
+_CYLINDER, _CAPSULE = mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE
+_KINDS = {
+    "revolute": mujoco.mjtJoint.mjJNT_HINGE,
+    "continuous": mujoco.mjtJoint.mjJNT_HINGE,
+    "prismatic": mujoco.mjtJoint.mjJNT_SLIDE,
+}
+
+
+def read_urdf(path: Path, folders: list[Path], options: ReadOptions) -> Robot:
+    """Returns the robot of a URDF file.
+
+    Args:
+        path: The file.
+        folders: Where else its meshes may be: the asset root.
+        options: How to load it.
+
+    Raises:
+        ValueError: It is no robot, or has joints that cannot be simulated.
+    """
+    try:
+        root = ET.parse(path).getroot()
+    except ET.ParseError as error:
+        raise ValueError(f"{path.name} is not XML: {error}") from error
+    if root.tag != "robot":
+        raise ValueError(f"{path.name} is not URDF: its root element is <{root.tag}>")
+    builder = _Builder(root, path, folders, options)
+    return finish(path.name, builder.build(), options, builder.drives, links=builder.holders)
+
+
+class _Builder:
+    """Builds a specification link by link."""
+
+    def __init__(
+        self, root: ET.Element, path: Path, folders: list[Path], options: ReadOptions
+    ) -> None:
+        self.path, self.options = path, options
+        self.spec = mujoco.MjSpec()
+        self.spec.compiler.degree = False
+        self.spec.compiler.autolimits = False
+        self.drives: dict[str, Drive] = {}
+        self.holders: dict[str, str] = {}
+        self.unbounded: list[str] = []
+        self.meshes = MeshFiles(self.spec, path, folders, options)
+        self.links = {link.attrib["name"]: link for link in root.findall("link")}
+        self.children: dict[str, list[ET.Element]] = {name: [] for name in self.links}
+        self.root = self._tree(root)
+
+    def _tree(self, root: ET.Element) -> str:
+        """Sorts joints by their parents and returns the root link."""
+        below = set()
+        for joint in root.findall("joint"):
+            parent, child = joint.find("parent"), joint.find("child")
+            if parent is None or child is None:
+                raise ValueError(
+                    f"{self.path.name}: joint {joint.attrib.get('name')} has no parent or child; "
+                    "a part meant to be included in other files cannot be loaded alone"
+                )
+            names = parent.attrib["link"], child.attrib["link"]
+            for name in names:
+                if name not in self.links:
+                    raise ValueError(
+                        f"{self.path.name}: joint {joint.attrib['name']} names link {name}, which "
+                        "the file does not have; a part meant to be included cannot be loaded alone"
+                    )
+            self.children[names[0]].append(joint)
+            below.add(names[1])
+        roots = [name for name in self.links if name not in below]
+        if len(roots) != 1:
+            raise ValueError(
+                f"{self.path.name} has {len(roots)} root links ({', '.join(roots) or 'a circle'}); "
+                "an asset is one tree"
+            )
+        return roots[0]
+
+    def build(self) -> mujoco.MjSpec:
+        """Returns the specification."""
+        # MuJoCo has a body named world already; finish() gives the link another name.
+        body = self.spec.worldbody.add_body(name="" if self.root == RESERVED else self.root)
+        self._fill(body, self.root)
+        if self.unbounded:
+            names = ", ".join(self.unbounded)
+            report(
+                f"{self.path.name}: without lower and upper limits, so unlimited: joints {names}"
+            )
+        return self.spec
+
+    def _fill(self, body: mujoco.MjsBody, link: str) -> None:
+        """Gives a body its link, the links collapsed into it, and its children."""
+        parts = list(self._collapsed(link, Frame()))
+        self._add_inertia(body, parts)
+        for name, frame in parts:
+            for collision in self.links[name].findall("collision"):
+                _shape(body, collision, frame, self.meshes, self.options)
+        for name, frame in parts:
+            for joint in self.children[name]:
+                if not self._collapses(joint):
+                    self._add_child(body, joint, frame)
+
+    def _collapses(self, joint: ET.Element) -> bool:
+        kept = joint.attrib.get("dont_collapse", "false").lower() == "true"
+        return joint.attrib["type"] == "fixed" and self.options.collapse_fixed_joints and not kept
+
+    def _collapsed(self, link: str, frame: Frame) -> Iterator[tuple[str, Frame]]:
+        """Yields a link and those fixed to it, with their frames in the body's."""
+        yield link, frame
+        for joint in self.children[link]:
+            if self._collapses(joint):
+                child = joint.find("child")
+                assert child is not None
+                yield from self._collapsed(child.attrib["link"], frame @ frame_of(joint))
+
+    def _add_child(self, parent: mujoco.MjsBody, joint: ET.Element, frame: Frame) -> None:
+        child = joint.find("child")
+        assert child is not None
+        name, kind, link = joint.attrib["name"], joint.attrib["type"], child.attrib["link"]
+        where = frame @ frame_of(joint)
+        self.holders[link] = name
+        body = parent.add_body(name=link, pos=where.pos, quat=where.quat)
+        if joint.find("mimic") is not None:
+            # Isaac Gym ignores it too: scripts drive both fingers of a Franka.
+            report(f"{self.path.name}: joint {name} mimics another; it is a DOF of its own here")
+        if kind in _KINDS:
+            self._add_joint(body, joint)
+        elif kind == "floating":
+            raise ValueError(f"{self.path.name}: joint {name} is floating; make it an own asset")
+        elif kind != "fixed":
+            raise ValueError(
+                f"{self.path.name}: joint {name} is {kind}; joints are fixed, revolute, continuous "
+                "or prismatic"
+            )
+        self._fill(body, link)
+
+    def _add_joint(self, body: mujoco.MjsBody, joint: ET.Element) -> None:
+        name, kind = joint.attrib["name"], joint.attrib["type"]
+        axis = joint.find("axis")
+        made = body.add_joint(name=name, type=_KINDS[kind])
+        made.axis = numbers(axis, "xyz", [1, 0, 0])
+        limit, dynamics = joint.find("limit"), joint.find("dynamics")
+        if kind != "continuous":
+            bounds = {} if limit is None else limit.attrib
+            made.range = [float(bounds.get(end, 0.0)) for end in ("lower", "upper")]
+            made.limited = is_bounded = "lower" in bounds or "upper" in bounds
+            if not is_bounded:
+                self.unbounded.append(name)
+        friction = 0.0
+        if dynamics is not None:
+            made.damping[0] = float(dynamics.attrib.get("damping", 0.0))
+            friction = float(dynamics.attrib.get("friction", 0.0))
+        drive = Drive(friction=friction)
+        # Zero in these fields is common in files whose authors never set them.
+        if effort := _bound(limit, "effort"):
+            drive = drive._replace(effort=effort)
+        if velocity := _bound(limit, "velocity"):
+            drive = drive._replace(velocity=velocity)
+        self.drives[name] = drive
+
+    def _add_inertia(self, body: mujoco.MjsBody, parts: list[tuple[str, Frame]]) -> None:
+        """Combines the inertia of the links that make up a body."""
+        known = []
+        for name, frame in parts:
+            inertial = self.links[name].find("inertial")
+            stated = None if inertial is None else inertial.find("mass")
+            tensor = None if inertial is None else inertial.find("inertia")
+            mass, centre, own = 0.0, frame.pos, np.zeros((3, 3))
+            if stated is None or tensor is None:
+                mass, centre, own = self._from_shapes(name, frame, stated)
+            if inertial is not None and tensor is not None:
+                at = frame @ frame_of(inertial)
+                centre, own = at.pos, at.matrix @ _tensor(tensor) @ at.matrix.T
+            if stated is not None:
+                mass = float(stated.attrib["value"])
+            known.append((mass, centre, own))
+        total = sum(mass for mass, _, _ in known)
+        body.explicitinertial = True
+        body.mass = total
+        if total <= 0:
+            return
+        com = np.sum([mass * pos for mass, pos, _ in known], axis=0) / total
+        combined = np.zeros((3, 3))
+        for mass, pos, own in known:
+            arm = pos - com
+            combined += own + mass * (arm @ arm * np.eye(3) - np.outer(arm, arm))
+        body.ipos = com
+        body.inertia, body.iquat, mended = principal(combined, total)
+        if mended:
+            report(f"{self.path.name}: link {body.name} has an impossible inertia tensor; mended")
+
+    def _from_shapes(
+        self, link: str, frame: Frame, mass: ET.Element | None
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Returns mass, centre and inertia of a link as its shapes' and the density give them."""
+        spec = mujoco.MjSpec()
+        body = spec.worldbody.add_body()
+        inertial = self.links[link].find("inertial")
+        meshes = MeshFiles(spec, self.path, self.meshes.folders, self.options)
+        for collision in self.links[link].findall("collision"):
+            _shape(body, collision, Frame(), meshes, self.options)
+        if not list(body.geoms):
+            value = 0.0 if mass is None else float(mass.attrib["value"])
+            at = frame if inertial is None else frame @ frame_of(inertial)
+            return value, at.pos, np.eye(3) * value * 1e-3
+        model = spec.compile()
+        rotation = np.zeros(9)
+        mujoco.mju_quat2Mat(rotation, model.body_iquat[1])
+        axes = rotation.reshape(3, 3)
+        ratio = 1.0 if mass is None else float(mass.attrib["value"]) / model.body_mass[1]
+        tensor = frame.matrix @ (axes * model.body_inertia[1] * ratio) @ axes.T @ frame.matrix.T
+        # A stated centre of mass counts, with or without a tensor.
+        origin = None if inertial is None else inertial.find("origin")
+        com = model.body_ipos[1] if origin is None else np.array(numbers(origin, "xyz", [0, 0, 0]))
+        return float(model.body_mass[1] * ratio), frame.pos + frame.matrix @ com, tensor
+
+
+def _shape(
+    body: mujoco.MjsBody, collision: ET.Element, frame: Frame, meshes: MeshFiles,
+    options: ReadOptions,
+) -> None:  # fmt: skip
+    """Adds a collision element's shape to a body."""
+    geometry = collision.find("geometry")
+    if geometry is None or len(geometry) == 0:
+        return
+    where, shape = frame @ frame_of(collision), geometry[0]
+    geom = body.add_geom(pos=where.pos, quat=where.quat, density=options.density)
+    if shape.tag == "sphere":
+        geom.type, geom.size = _SPHERE, [_length(shape, "radius"), 0, 0]
+    elif shape.tag == "box":
+        geom.type, geom.size = (
+            _BOX,
+            [max(0.5 * side, THIN) for side in numbers(shape, "size", [1, 1, 1])],
+        )
+    elif shape.tag in ("cylinder", "capsule"):
+        whole = shape.tag == "capsule" or options.replace_cylinder_with_capsule
+        geom.type = _CAPSULE if whole else _CYLINDER
+        geom.size = [_length(shape, "radius"), 0.5 * _length(shape, "length"), 0]
+    elif shape.tag == "mesh":
+        meshes.use(geom, shape, where)
+    else:
+        raise ValueError(f"shape <{shape.tag}> is not one of sphere, box, cylinder, capsule, mesh")
+
+
+def _length(shape: ET.Element, name: str) -> float:
+    """Returns a length of a shape; some files have flat ones, which MuJoCo does not."""
+    return max(float(shape.attrib[name]), THIN)
+
+
+def _bound(limit: ET.Element | None, name: str) -> float:
+    """Returns a bound of a ``limit`` element, 0 without one."""
+    return 0.0 if limit is None else abs(float(limit.attrib.get(name, 0.0)))
+
+
+def _tensor(inertia: ET.Element) -> np.ndarray:
+    value = {key: float(inertia.attrib.get(key, 0.0)) for key in
+             ("ixx", "iyy", "izz", "ixy", "ixz", "iyz")}  # fmt: skip
+    return np.array(
+        [
+            [value["ixx"], value["ixy"], value["ixz"]],
+            [value["ixy"], value["iyy"], value["iyz"]],
+            [value["ixz"], value["iyz"], value["izz"]],
+        ]
+    )

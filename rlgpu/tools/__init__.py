@@ -1,0 +1,1 @@
+"""Commands beside training: doctor, new-task, accept, plot."""

@@ -1,0 +1,126 @@
+"""Observations as rows: images of every layout, numbers that float32 cannot tell apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+import train
+from rlgpu.foreign.gymnasium.flat import flattening
+from rlgpu.nn import RunningNormalizer
+from rlgpu.ops import select_kernels
+from rlgpu.training import load_checkpoint
+
+OURS = Path(__file__).parent / "envs_of_ours.py"
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted", "where"),
+    [
+        ((16, 20), (16, 20, 1), lambda y, x, c, k: (y, x)),
+        ((3, 16, 16), (16, 16, 3), lambda y, x, c, k: (c, y, x)),
+        ((16, 16, 3), (16, 16, 3), lambda y, x, c, k: (y, x, c)),
+        ((1, 10, 10), (10, 10, 1), lambda y, x, c, k: (c, y, x)),
+        ((7, 7, 20), (7, 7, 20), lambda y, x, c, k: (y, x, c)),  # one-hots of MiniGrid
+        ((20, 7, 7), (7, 7, 20), lambda y, x, c, k: (c, y, x)),
+        ((8, 8, 8), (8, 8, 8), lambda y, x, c, k: (y, x, c)),
+        ((210, 160, 3), (210, 160, 3), lambda y, x, c, k: (y, x, c)),
+        ((3, 12, 14), (12, 14, 3), lambda y, x, c, k: (c, y, x)),
+        ((4, 3, 64, 64), (64, 64, 12), lambda y, x, c, k: (k, c, y, x)),
+        ((4, 3, 12, 14), (12, 14, 12), lambda y, x, c, k: (k, c, y, x)),
+        ((4, 64, 64, 3), (64, 64, 12), lambda y, x, c, k: (k, y, x, c)),
+        ((4, 12, 14, 3), (12, 14, 12), lambda y, x, c, k: (k, y, x, c)),
+        ((4, 84, 84, 1), (84, 84, 4), lambda y, x, c, k: (k, y, x, c)),
+        ((64, 64, 3, 4), (64, 64, 12), lambda y, x, c, k: (y, x, c, k)),
+    ],
+)
+def test_an_image_becomes_height_width_and_channels(shape, wanted, where) -> None:
+    """One pixel set in the third row and the second column, of the last channel and frame."""
+    layout, row = flattening(spaces.Box(0, 255, shape, np.uint8))
+    assert layout.parts[0].shape == wanted
+    frames = shape[3 if shape == (64, 64, 3, 4) else 0] if len(shape) == 4 else 1
+    channels = wanted[2] // frames
+    pixels = np.zeros(shape, np.uint8)
+    pixels[where(2, 1, channels - 1, frames - 1)] = 9
+    image = row(pixels).reshape(wanted)
+    assert image.dtype == np.uint8
+    assert image[2, 1, -1] == 9  # the last channel of the last frame, wherever it was
+    assert image.sum() == 9
+
+
+INFINITE = {"low": -np.inf, "high": np.inf, "shape": (1,)}
+
+
+@pytest.mark.parametrize(
+    ("space", "kind"),
+    [
+        (spaces.Box(**INFINITE, dtype=np.float32), "float32"),
+        (spaces.Box(**INFINITE, dtype=np.float64), "float64"),
+        (spaces.Box(-1.0, 1.0, (3,), np.float64), "float32"),  # steps of 6e-8 in a range of 2
+        (spaces.Box(1.79e9, 1.8e9, (1,), np.float64), "float64"),  # of 128 s in 1e7 s
+        (spaces.Box(0.0, np.finfo(np.float64).max, (1,), np.float64), "float64"),
+        (spaces.Box(-(2**15), 2**15 - 1, (1,), np.int16), "float32"),
+        (spaces.Box(0, 1000, (1,), np.int64), "float32"),
+        (spaces.Box(0, 2**24 + 1, (1,), np.int32), "float64"),
+        (spaces.Box(0, 2**40, (1,), np.uint64), "float64"),
+        (spaces.Discrete(5), "float32"),
+        (spaces.Dict(a=spaces.Discrete(2), b=spaces.Box(**INFINITE, dtype=np.float64)), "float64"),
+    ],
+    ids=str,
+)
+def test_numbers_that_float32_does_not_tell_apart_stay_float64(space, kind) -> None:
+    """By the space's type and bounds, also inside a dictionary."""
+    layout, row = flattening(space)
+    assert layout.dtype == kind
+    assert row(space.sample()).dtype == kind
+
+
+def test_the_policy_tells_times_20_ms_apart() -> None:
+    """Seconds since 1970, whose float32 steps are 128 s: as if they were counted from today."""
+    times = 1.79e9 + 0.02 * torch.arange(200, dtype=torch.float64)
+    near, far = (RunningNormalizer(1, select_kernels("torch", CPU)) for _ in range(2))
+    for _ in range(3):
+        far.update(times[:, None])
+        near.update((times - 1.79e9).float()[:, None])
+        wanted = near.normalize((times - 1.79e9).float()[:, None])
+        seen = far.normalize(times[:, None])
+        assert seen.dtype == torch.float32
+        assert seen.unique().numel() == 200
+        torch.testing.assert_close(seen, wanted, atol=1e-4, rtol=0)
+
+
+def test_masks_beside_float64_numbers_stay_as_they_are() -> None:
+    """Columns that are not normalised, by either path."""
+    fixed = RunningNormalizer(2, select_kernels("torch", CPU), fixed=[1])
+    rows = torch.tensor([[1e9, 1.0], [1e9 + 2, 0.0]], dtype=torch.float64)
+    fixed.update(rows)
+    # The variance of -1 and 1 is 1.
+    torch.testing.assert_close(fixed.normalize(rows), torch.tensor([[-1.0, 1.0], [1.0, 0.0]]),
+                               atol=1e-5, rtol=0)  # fmt: skip
+
+
+def test_observations_that_float32_blurs_are_warned_of(tmp_path) -> None:
+    """Where they are not normalised: the networks are float32."""
+    given = [f"task=gym:{OURS}:Stamped", "headless=True", f"runs_dir={tmp_path}", "num_envs=2",
+             "max_iterations=1", "train.horizon_length=4"]  # fmt: skip
+    with pytest.warns(UserWarning, match="steps of 128"):
+        assert train.main([*given, "train.normalize_observations=False"]) == 0
+
+
+@pytest.mark.parametrize("words", [(), ("algorithm=DQN",), ("train.memory=gru",)])
+def test_float64_observations_are_trained_on(words, tmp_path) -> None:
+    """Their statistics are those of the times themselves; masks are observed beside them."""
+    given = [f"task=gym:{OURS}:Stamped", "headless=True", f"runs_dir={tmp_path}", "num_envs=2",
+             "max_iterations=2", "train.horizon_length=7", *words]  # fmt: skip
+    assert train.main(given) == 0
+    latest = tmp_path / "gym_Stamped" / "latest"
+    agent = load_checkpoint(latest / "nn" / "last.pth")["agent"]
+    mean = agent["observation_normalizer"]["mean"]
+    assert mean.tolist()[0] == pytest.approx(1.79e9 + 0.06, abs=1e-6)  # of 0, 20, ... 120 ms
+    assert mean.tolist()[1] == pytest.approx(3.0)
+    assert train.main([f"checkpoint={latest}", "max_iterations=3", "headless=True"]) == 0

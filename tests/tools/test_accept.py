@@ -1,0 +1,101 @@
+"""``rlgpu accept``."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlgpu.cli import main
+from rlgpu.sim.reasons import group_reasons
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("name", ["ant", "cartpole"])
+def test_the_tasks_assets_are_simulated(name, capsys) -> None:
+    """Exit code 0."""
+    assert main(["accept", str(ROOT / "tasks" / "assets" / f"{name}.xml")]) == 0
+    assert "sim=fused simulates" in capsys.readouterr().out
+
+
+def test_all_reasons_are_listed(tmp_path, capsys) -> None:
+    """One line each, and exit code 1."""
+    asset = tmp_path / "robot.xml"
+    asset.write_text("""<mujoco><option cone="elliptic"/><worldbody><body><joint type="ball"/>
+      <geom size=".1"/></body></worldbody></mujoco>""")
+    assert main(["accept", str(asset)]) == 1
+    printed = capsys.readouterr().out
+    assert "- its friction cones are elliptic" in printed
+    assert "is a ball joint" in printed
+
+
+def run(tmp_path, capsys, text: str) -> tuple[int, list[str]]:
+    """Returns the exit code and the lines for a file."""
+    asset = tmp_path / "robot.xml"
+    asset.write_text(text)
+    code = main(["accept", str(asset)])
+    return code, capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        '<joint name="j"/><geom size=".1"/></body></worldbody>'
+        '<actuator><motor joint="j"/></actuator>',
+        '<joint type="ball"/><geom size=".1"/></body></worldbody>',
+    ],
+    ids=["actuators", "ball joints"],
+)
+def test_what_every_task_refuses_is_not_said_to_work_elsewhere(tmp_path, capsys, part) -> None:
+    """Actuators of the file, and ball joints."""
+    code, lines = run(tmp_path, capsys, f"<mujoco><worldbody><body>{part}</mujoco>")
+    assert code == 1
+    assert lines[0].startswith("no task takes ")
+    assert "sim=mujoco" not in " ".join(lines)
+
+
+def test_what_mujoco_does_is_said(tmp_path, capsys) -> None:
+    """Elliptic cones are simulated by sim=mujoco only."""
+    code, lines = run(
+        tmp_path,
+        capsys,
+        """<mujoco><option cone="elliptic"/><worldbody><body>
+      <joint/><geom size=".1"/></body></worldbody></mujoco>""",
+    )
+    assert code == 1
+    assert "sim=mujoco does" in lines[0]
+
+
+def test_hundreds_of_reasons_of_one_kind_are_one_line(tmp_path, capsys) -> None:
+    """Twenty free cylinders: 190 pairs of one kind."""
+    bodies = "".join(
+        f'<body pos="{i} 0 0"><freejoint/><geom name="c{i}" type="cylinder" size=".1 .1"/></body>'
+        for i in range(20)
+    )
+    code, lines = run(tmp_path, capsys, f"<mujoco><worldbody>{bodies}</worldbody></mujoco>")
+    assert code == 1
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- geoms 'c0' and 'c1' may collide: cylinder against cylinder (189 more of this kind, such "
+        "as 'c0' and 'c2', 'c0' and 'c3')"
+    ]
+
+
+def test_reasons_of_other_kinds_stay_apart() -> None:
+    """They differ in words, not only in names or numbers."""
+    reasons = ["joint 'a' is 3 m long", "joint 'b' is 4.5 m long", "joint 'a' is a ball joint"]
+    assert group_reasons(reasons) == [
+        "joint 'a' is 3 m long (1 more of this kind, such as 'b')", "joint 'a' is a ball joint",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "there is no file"), ("<mujoco><nonsense/></mujoco>", "MuJoCo cannot load")],
+)
+def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path, capsys, content, message) -> None:
+    """Exit code 2, and the reason; without a file name, the usage."""
+    asset = tmp_path / "robot.xml"
+    if content:
+        asset.write_text(content)
+    assert main(["accept", str(asset)]) == 2
+    assert message in capsys.readouterr().err
+    assert main(["accept"]) == 2
+    assert "usage" in capsys.readouterr().err
