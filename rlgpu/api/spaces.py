@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Spaces:
         """
         if self._flatten is not None and not self._is_box:  # choices, a dictionary, a tuple
             alone = num_envs == 1 and not _is_batch(values, self._space)
-            parts = [values] if alone else _split(values, num_envs)
+            parts = [values] if alone else _split(values, self._space, num_envs)
             found = [self._flatten(part) for part in parts]
             return torch.from_numpy(np.stack(found)).to(device), alone
         rows = torch.as_tensor(values, device=device)
@@ -99,20 +100,32 @@ class Spaces:
 
 
 def _is_batch(values: Any, space: Any) -> bool:
-    """Returns whether observations have a dimension more than one of a space has."""
-    if isinstance(values, dict):
-        key = next(iter(values))
+    """Returns whether observations are those of several environments, not one of a space."""
+    kind = type(space).__name__
+    if kind in ("Dict", "Tuple"):
+        if isinstance(values, list):  # each environment's own
+            return True
+        key = next(iter(values)) if kind == "Dict" else 0
         return _is_batch(values[key], space[key])
-    if isinstance(values, tuple):
-        return _is_batch(values[0], space[0])
     return bool(np.ndim(values) > len(space.shape or ()))
 
 
-def _split(values: Any, num_envs: int) -> list[Any]:
+def _split(values: Any, space: Any, num_envs: int) -> list[Any]:
     """Returns each environment's part of what is not one array."""
-    if isinstance(values, dict):
-        parts = {key: _split(part, num_envs) for key, part in values.items()}
+    if isinstance(values, Mapping):
+        parts = {key: _split(part, space[key], num_envs) for key, part in values.items()}
         return [{key: part[i] for key, part in parts.items()} for i in range(num_envs)]
-    if isinstance(values, tuple) and len(values) != num_envs:
-        return list(zip(*(_split(part, num_envs) for part in values), strict=True))
+    if _is_tuple_of_batches(values, space):
+        split = (_split(*both, num_envs) for both in zip(values, space, strict=True))
+        return list(zip(*split, strict=True))
     return list(values)
+
+
+def _is_tuple_of_batches(values: Any, space: Any) -> bool:
+    """Returns whether values are a batch for each part of a tuple, not a tuple of observations."""
+    if type(space).__name__ != "Tuple" or not isinstance(values, tuple):
+        return False
+    if len(values) != len(space):
+        return False
+    # An observation is a tuple, and a batch of one part is not unless that part is a tuple.
+    return not isinstance(values[0], tuple) or _is_tuple_of_batches(values[0], space[0])

@@ -324,6 +324,22 @@ def test_choices_are_observed_as_one_hots(num_envs) -> None:
         assert np.shape(agent(spaces.Discrete(3), num_envs=1).act(1).actions) == ()
 
 
+PAIR = spaces.Tuple((spaces.Box(-9.0, 9.0, (2,)), spaces.Box(-9.0, 9.0, (2,))))
+
+
+@pytest.mark.parametrize("num_envs", [1, 2, 3])
+@pytest.mark.parametrize("kind", [list, tuple, None], ids=["list", "tuple", "batch"])
+def test_tuples_are_observed_whatever_the_number_of_environments(num_envs, kind) -> None:
+    """As a batch for each part, or one observation for each environment, in a list or a tuple."""
+    parts = [np.array([[i, i + 0.1] for i in range(k, k + num_envs)], np.float32) for k in (0, 5)]
+    one_by_one = list(zip(*parts, strict=True))
+    ours = agent(PAIR, num_envs=num_envs)
+    ours.act(kind(one_by_one) if kind else tuple(parts))
+    torch.testing.assert_close(
+        ours._storage.observations[0], torch.from_numpy(np.concatenate(parts, axis=1))
+    )
+
+
 def test_actions_without_bounds_take_the_callers() -> None:
     """Gymnasium's infinite box, in the shape of the space."""
     ours = agent(actions=spaces.Box(-np.inf, np.inf, (2,)), num_envs=300,
