@@ -34,6 +34,7 @@ F32, F64 = np.finfo(np.float32), np.finfo(np.float64)
         spaces.Box(-128, 127, (2,), np.int8),
         spaces.Box(-(2**40), 2**40 + 1, (1,), np.int64),
         spaces.Box(0, 2**32 - 1, (1,), np.uint32),
+        spaces.Box(0, 1, (2,), np.bool_),
     ],
     ids=str,
 )
@@ -54,10 +55,10 @@ def test_every_action_lies_in_its_box_and_both_bounds_are_reached(space) -> None
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 3), (-2, 2), (0, 1), (7, 16)])
-@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64])
+@pytest.mark.parametrize("kind", [np.bool_, np.int8, np.uint8, np.int32, np.int64])
 def test_whole_numbers_have_equal_shares(low, high, kind) -> None:
     """Of 1000 actions for each of them, spread evenly over [-1, 1]."""
-    if low < 0 and kind == np.uint8:
+    if (low < 0 and kind == np.uint8) or ((low, high) != (0, 1) and kind == np.bool_):
         return
     total = 1000 * (high - low + 1)
     middles = (torch.arange(total, dtype=torch.float64) + 0.5) / total * 2 - 1

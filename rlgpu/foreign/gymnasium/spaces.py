@@ -24,7 +24,7 @@ def action_space(
     """Returns a space of actions in our terms, and what makes its actions of ours, [N, A].
 
     Continuous actions are clamped to [-1, 1], which is stretched to the space's bounds. Each whole
-    number of a ``Box`` of integers gets an equal part of it.
+    number of a ``Box`` of integers gets an equal part of it, as do false and true.
 
     Args:
         space: Gymnasium's space.
@@ -65,7 +65,7 @@ def _box_actions(space: spaces.Box) -> Callable[[Tensor], np.ndarray]:
             "PPOAgent has action_bounds"
         )
     kind, shape = np.dtype(space.dtype), space.shape
-    is_whole = np.issubdtype(kind, np.integer)
+    is_whole = np.issubdtype(kind, np.integer) or kind == np.bool_
     precise = torch.float32 if np.can_cast(kind, np.float32) else torch.float64
     low, high = (torch.as_tensor(x.ravel(), dtype=precise) for x in (space.low, space.high))
 
