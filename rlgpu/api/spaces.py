@@ -31,26 +31,26 @@ class Spaces:
         """
         if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
             raise UsageError(f"action_bounds={bounds}: wanted two finite numbers, the lower first")
-        self.observations: ObservationSpace
-        self.actions: ActionSpace
-        self._flatten: Any = None
         self._to_gym: Any = None
+        if isinstance(actions, Continuous | Discrete):
+            self.actions: ActionSpace = actions
+        else:
+            from rlgpu.foreign.gymnasium.spaces import action_space  # noqa: PLC0415  (Gymnasium is optional)
+
+            self.actions, self._to_gym = action_space(actions, bounds)
+        self.observations: ObservationSpace
+        self._flatten: Any = None
         self._shape: tuple[int, ...]
         if isinstance(observations, ObservationSpace):
             self.observations, self._shape = observations, (observations.size,)
         else:
-            from rlgpu.foreign.gymnasium.flat import flattening  # noqa: PLC0415  (Gymnasium is optional)
+            from rlgpu.foreign.gymnasium.flat import flattening  # noqa: PLC0415
 
-            self.observations, self._flatten = flattening(observations)
+            choices = sum(self.actions.choices) if isinstance(self.actions, Discrete) else 0
+            self.observations, self._flatten = flattening(observations, choices)
             self._shape = tuple(observations.shape or ())
             self._space = observations
             self._is_box = type(observations).__name__ in ("Box", "MultiBinary")
-        if isinstance(actions, Continuous | Discrete):
-            self.actions = actions
-        else:
-            from rlgpu.foreign.gymnasium.spaces import action_space  # noqa: PLC0415
-
-            self.actions, self._to_gym = action_space(actions, bounds)
         if bounds is not None and not isinstance(self.actions, Continuous):
             raise UsageError("action_bounds: only continuous actions have bounds")
         self._bounds = bounds

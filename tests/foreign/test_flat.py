@@ -9,7 +9,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
+import rlgpu
 import train
+from rlgpu.errors import UsageError
 from rlgpu.foreign.gymnasium.flat import flattening
 from rlgpu.nn import RunningNormalizer
 from rlgpu.ops import select_kernels
@@ -92,6 +94,24 @@ def test_the_policy_tells_times_20_ms_apart() -> None:
         assert seen.dtype == torch.float32
         assert seen.unique().numel() == 200
         torch.testing.assert_close(seen, wanted, atol=1e-4, rtol=0)
+
+
+MASKED = spaces.Dict(action_mask=spaces.MultiBinary(2), place=spaces.Box(-1.0, 1.0, (3,)))
+
+
+def test_a_mask_beside_continuous_actions_is_plain_numbers() -> None:
+    """They have no choices that it could forbid; the means of none become infinite."""
+    actions = spaces.Box(-1.0, 1.0, (2,))
+    agent = rlgpu.PPOAgent(MASKED, actions, horizon_length=2, hidden_sizes=[8])
+    seen = {"action_mask": np.array([1, 0], np.int8), "place": np.zeros(3, np.float32)}
+    assert agent.act(seen).parameters.isfinite().all()
+    assert agent._spaces.observations.is_plain
+
+
+def test_a_mask_of_another_number_of_choices_is_refused() -> None:
+    """Two values for three choices."""
+    with pytest.raises(UsageError, match="has 2 values; wanted 3, one for each choice"):
+        rlgpu.PPOAgent(MASKED, spaces.Discrete(3))
 
 
 def test_masks_beside_float64_numbers_stay_as_they_are() -> None:

@@ -6,6 +6,7 @@ It imports Gymnasium and NumPy only, like the processes that step the environmen
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -30,14 +31,21 @@ class _Piece(NamedTuple):
 
 
 def flattening(
-    space: spaces.Space[Any],
+    space: spaces.Space[Any], choices: int | None = None
 ) -> tuple[ObservationSpace, Callable[[Any], np.ndarray]]:
     """Returns what a space's observations become, and what makes a row of one.
 
+    Args:
+        space: Of the observations.
+        choices: Number of choices of all actions, which masks are of; 0: actions are numbers, and
+            masks plain ones. None: not known.
+
     Raises:
-        UsageError: They cannot be made a row of numbers.
+        UsageError: They cannot be made a row of numbers, or a mask does not fit the actions.
     """
     pieces = _pieces(_WHOLE, space, lambda x: x)
+    if choices is not None:
+        pieces = [piece._replace(part=_fitted(piece.part, choices)) for piece in pieces]
     parts = tuple(piece.part for piece in pieces)
     is_image = [part.kind for part in parts] == ["image"]
     scales = [255.0 if part.kind == "image" and not is_image else 1.0 for part in parts]
@@ -53,6 +61,32 @@ def flattening(
         return np.concatenate(rows, dtype=kind)
 
     return layout, row
+
+
+def _fitted(part: Part, choices: int) -> Part:
+    """Returns a part with the meaning that it has beside actions of so many choices.
+
+    Raises:
+        UsageError: It is a mask of another number of choices.
+    """
+    if part.kind != "mask":
+        return part
+    if choices == 0:
+        return replace(part, kind="numbers")
+    _check_mask(part.size, choices)
+    return part
+
+
+def _check_mask(size: int, wanted: int) -> None:
+    """Refuses a mask of another number of choices.
+
+    Raises:
+        UsageError: The numbers differ.
+    """
+    if size != wanted:
+        raise UsageError(
+            f"its {MASK} has {size} values; wanted {wanted}, one for each choice of its actions"
+        )
 
 
 def _needs_double(space: spaces.Space[Any]) -> bool:
@@ -102,7 +136,7 @@ class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
             UsageError: Its observations cannot be made a row of numbers.
         """
         super().__init__(env)
-        layout, self._flatten = flattening(env.observation_space)
+        layout, self._flatten = flattening(env.observation_space, num_choices(env.action_space))
         masked = any(part.kind == "mask" for part in layout.parts)
         self._beside = None if masked else _mask_beside(env)
         if self._beside:
@@ -122,8 +156,9 @@ class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
             return row
         if row.dtype == np.uint8:
             row = row / np.float32(255)
-        kind = np.dtype(self.layout.dtype)
-        return np.concatenate((row, np.ravel(self._beside.read(info))), dtype=kind)
+        kind, mask = np.dtype(self.layout.dtype), np.ravel(self._beside.read(info))
+        _check_mask(mask.size, self._beside.part.size)
+        return np.concatenate((row, mask), dtype=kind)
 
     def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Returns the first row of an episode."""
@@ -137,8 +172,10 @@ class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def num_choices(space: spaces.Space[Any]) -> int:
-    """Returns the number of choices of all of a space's actions."""
-    return int(space.n) if isinstance(space, spaces.Discrete) else int(np.sum(space.nvec))  # type: ignore[attr-defined]
+    """Returns the number of choices of all of a space's actions; 0 for numbers."""
+    if isinstance(space, spaces.Discrete):
+        return int(space.n)
+    return int(np.sum(space.nvec)) if isinstance(space, spaces.MultiDiscrete) else 0
 
 
 def _pieces(name: str, space: spaces.Space[Any], read: Callable[[Any], Any]) -> list[_Piece]:
