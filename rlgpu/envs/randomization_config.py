@@ -62,7 +62,7 @@ class Randomization:
     """Noise in observations."""
     actions: Noise = field(default_factory=Noise)
     """Noise in actions, before they are clamped."""
-    action_delay: Annotated[list[int], Span(optional=True)] = field(default_factory=list)
+    action_delay: Annotated[list[Size], Span(optional=True)] = field(default_factory=list)
     """Least and most control steps by which actions come late, drawn at resets; empty: none."""
     gravity: Varied = field(default_factory=Varied)
     """Gravity [m/s^2], each axis."""

@@ -45,17 +45,22 @@ def varied(settings: Randomization) -> dict[str, Varied]:
 
 def _check(key: str, spread: Spread) -> None:
     is_gaussian = spread.distribution == "gaussian"
-    if spread.range:
-        _check_range(f"{key}.range", spread.range, is_ordered=not is_gaussian)
-    if isinstance(spread, Noise) and spread.range_correlated:
-        _check_range(f"{key}.range_correlated", spread.range_correlated, is_ordered=not is_gaussian)
-    if spread.distribution == "loguniform" and spread.range and spread.range[0] <= 0.0:
-        raise UsageError(f"{key}.range={spread.range}: a loguniform range must be above 0")
+    ranges = {"range": spread.range}
+    if isinstance(spread, Noise):
+        ranges["range_correlated"] = spread.range_correlated
+    for name, values in ranges.items():
+        if not values:
+            continue
+        _check_range(f"{key}.{name}", values, is_gaussian=is_gaussian)
+        if spread.distribution == "loguniform" and values[0] <= 0.0:
+            raise UsageError(f"{key}.{name}={values}: a loguniform range must be above 0")
 
 
-def _check_range(key: str, values: list[float], *, is_ordered: bool = True) -> None:
-    if len(values) != 2 or (is_ordered and values[0] > values[1]):
+def _check_range(key: str, values: list[float], *, is_gaussian: bool) -> None:
+    if len(values) != 2 or (not is_gaussian and values[0] > values[1]):
         raise UsageError(f"{key}={values}: give two numbers, the smaller one first")
+    if is_gaussian and values[1] < 0.0:
+        raise UsageError(f"{key}={values}: a standard deviation, the second, is at least 0")
 
 
 class VariedParameters:

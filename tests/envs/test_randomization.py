@@ -17,6 +17,7 @@ from rlgpu.envs.varied_parameters import Draws
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.tasks import TASKS
+from tests.conftest import ROOT
 from tests.envs.randomized import ENGINE_NAMES, make_env, reset
 
 
@@ -260,13 +261,29 @@ def test_a_restored_state_goes_on_with_the_same_numbers(engine) -> None:
             ["task.randomization.mass.range=[0,1]", "task.randomization.mass.only=[bass]"],
             "bass is not one of base,",
         ),
+        (
+            [
+                "task.randomization.actions.range_correlated=[-1,1]",
+                "task.randomization.actions.distribution=loguniform",
+            ],
+            "range_correlated=.* must be above 0",
+        ),
+        (
+            [
+                "task.randomization.observations.range=[0,-0.1]",
+                "task.randomization.observations.distribution=gaussian",
+            ],
+            "a standard deviation, the second, is at least 0",
+        ),
+        (["task.randomization.action_delay=[-1,2]"], "action_delay=-1: must be from 0"),
     ],
 )
 def test_ranges_that_make_no_sense_are_refused(words, said) -> None:
     """With the key and what it wants."""
-    config = compose(["task=Go2", "task.randomize=True", *words], TASKS, ENGINES).config.task
-    task = TASKS["Go2"](config)
     with pytest.raises(UsageError, match=said):
+        words = ["task=Go2", "task.randomize=True", *words]
+        config = compose(words, TASKS, ENGINES).config.task
+        task = TASKS["Go2"](config)
         VecEnv(task, make_simulator("mujoco", scene_of(task), config.timing(), 2), seed=0)
 
 
