@@ -68,6 +68,7 @@ def check_start(
         *_check_root(mirror.model, scene, states),
         *_check_quaternions(mirror.model, scene, states),
         *_check_gains(task, scene),
+        *_check_file(mirror.model, scene),
         *_check_pose(sim, states.joint_pos, "reset_state starts"),
         *_check_targets(sim, scene, targets),
         *_check_surroundings(task, sim, scene, mirror),
@@ -170,6 +171,25 @@ def _check_gains(task: Task, scene: SceneSpec) -> Iterator[Finding]:
         yield Finding(False, "its scene has no drives and no force_bodies: actions move nothing")
 
 
+def _check_file(model: Any, scene: SceneSpec) -> Iterator[Finding]:
+    """Yields what the asset's file says that MuJoCo takes for something else, or switches off."""
+    from rlgpu.sim.mujoco.start import drives_are_off, roomless_limits  # noqa: PLC0415
+
+    file = scene.asset.name
+    if scene.drives and drives_are_off(model):
+        yield Finding(
+            True,
+            f'{file} switches its actuators off, the drives too; remove actuation="disable" from '
+            "its <flag>",
+        )
+    for joint, (low, high) in roomless_limits(model).items():
+        yield Finding(
+            False,
+            f"joint {joint!r} in {file} has the limits {low:g} to {high:g}, with which MuJoCo does "
+            "not limit it; give the smaller one first, or none",
+        )
+
+
 def _check_pose(sim: Simulator, pos: Tensor, what: str) -> Iterator[Finding]:
     """Yields joints that are beyond their limits, or so far around that they look like degrees."""
     lower, upper = sim.joint_lower, sim.joint_upper
@@ -229,7 +249,7 @@ def _check_surroundings(
         yield Finding(
             False,
             f"no ground in {file} can hold the robot, which falls forever; add "
-            '<geom type="plane" size="10 10 1"/> to it, or check contype and conaffinity',
+            '<geom type="plane" size="10 10 1"/> to it, or check contype, conaffinity and <flag>',
         )
     found = []
     for env_id in range(min(sim.num_envs, _LOOKED_AT)):

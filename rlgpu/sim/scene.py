@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -42,10 +45,12 @@ class Drive:
 
     def __post_init__(self) -> None:
         if self.mode not in ("effort", "position"):
-            raise ValueError(
-                f"Drive({self.mode!r}): must be effort or position; a velocity drive is a position "
-                "drive whose target the task advances, or an effort that the task computes"
-            )
+            raise ValueError(f"Drive: mode={self.mode!r}: it is 'effort' or 'position'")
+        for name in ("stiffness", "damping", "effort_limit"):
+            value = getattr(self, name)
+            most = math.inf if name == "effort_limit" else sys.float_info.max
+            if not (isinstance(value, Real) and abs(float(value)) <= most):
+                raise ValueError(f"Drive: {name}={value!r}: it is a number, and not NaN")
 
 
 @dataclass(frozen=True)

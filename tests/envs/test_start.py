@@ -253,3 +253,41 @@ def test_the_python_api_warns_as_well(tmp_path) -> None:
     asset.write_text(f'<mujoco><worldbody><body name="mass">{robot}</body></worldbody></mujoco>')
     with pytest.warns(UserWarning, match="no ground in hopper.xml"):
         rlgpu.make_env(f"{tmp_path / 'hopper.py'}:Hopper", 2).sim.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"mode": "velocity", "damping": 5.0}, "mode='velocity': it is 'effort' or 'position'"),
+        ({"mode": "position", "stiffness": float("nan")}, "stiffness=nan: it is a number"),
+        ({"mode": "position", "damping": float("inf")}, "damping=inf: it is a number"),
+        ({"mode": "effort", "effort_limit": None}, "effort_limit=None: it is a number"),
+    ],
+)
+def test_a_drive_of_another_kind_is_refused(settings, said) -> None:
+    """It would be a position drive without stiffness, or one that is unlimited."""
+    with pytest.raises(ValueError, match=said):
+        Drive(**settings)
+
+
+def test_a_file_without_contacts_is_a_warning(begin) -> None:
+    """The ground is there, but holds nothing."""
+    flag = '<option><flag contact="disable"/></option><worldbody>'
+    (warning,) = begin(robot().replace("<worldbody>", flag))
+    assert "falls forever" in warning
+
+
+def test_a_file_that_switches_actuators_off_is_refused(begin) -> None:
+    """No drive of the scene would do anything."""
+    flag = '<option><flag actuation="disable"/></option><worldbody>'
+    with pytest.raises(UsageError, match='remove actuation="disable"'):
+        begin(robot().replace("<worldbody>", flag))
+
+
+@pytest.mark.parametrize("limits", ["1 -1", "0.5 0.5"])
+def test_limits_that_leave_no_room_are_a_warning(begin, limits) -> None:
+    """MuJoCo compiles them to none at all; both legs are named."""
+    warnings = begin(robot(limits=limits))
+    low, high = limits.split()
+    assert len(warnings) == 2
+    assert f"joint 'right' in robot.xml has the limits {low} to {high}" in warnings[1]

@@ -59,10 +59,28 @@ def may_fall(model: mujoco.MjModel, scene: SceneSpec) -> bool:
     medium = model.opt.density > 0 or model.opt.viscosity > 0
     if free_joint(model, root) < 0 or ties or weightless or medium:
         return False
+    if model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_CONTACT:
+        return True
     robot = _robot_geoms(model, root)
     fixed = np.flatnonzero(model.body_weldid[model.geom_bodyid] == 0)
     kinds, others = model.geom_contype, model.geom_conaffinity
     return not any((kinds[a] & others[b]) or (kinds[b] & others[a]) for a in robot for b in fixed)
+
+
+def roomless_limits(model: mujoco.MjModel) -> dict[str, tuple[float, float]]:
+    """Returns the limits, by joint, that leave no room, for which MuJoCo takes none.
+
+    Limits of 0 and 0 are those of a joint that has none.
+    """
+    low, high = model.jnt_range.T
+    wanted = (low > high) | ((low == high) & (low != 0.0))
+    chosen = np.flatnonzero(wanted & ~model.jnt_limited.astype(bool))
+    return {model.joint(i).name: (float(low[i]), float(high[i])) for i in chosen}
+
+
+def drives_are_off(model: mujoco.MjModel) -> bool:
+    """Returns whether the model's options switch all actuators off."""
+    return bool(model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_ACTUATION)
 
 
 def robot_size(mirror: Mirror, scene: SceneSpec) -> float:
