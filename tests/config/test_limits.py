@@ -187,3 +187,5 @@ def test_old_names_of_something_else_say_how_it_differs() -> None:
         our_name("noise_std_type", ALL_KEYS) or "state_dependent_std"
     )
     assert "2/3" in (our_name("kl_threshold", ALL_KEYS) or "")
+    # IsaacGymEnvs' Ant multiplies a gear of 15 by it.
+    assert "15 times" in (our_name("task.env.powerScale", ALL_KEYS) or "")
