@@ -32,11 +32,51 @@ class Frame:
         return quat
 
 
+def word(element: ET.Element, name: str) -> str:
+    """Returns an attribute.
+
+    Raises:
+        ValueError: It is missing.
+    """
+    if name not in element.attrib:
+        raise ValueError(f"{_called(element)} has no {name}")
+    return element.attrib[name]
+
+
+def number(element: ET.Element, name: str, default: float | None = None) -> float:
+    """Returns the number of an attribute; ``default`` where it is missing.
+
+    Raises:
+        ValueError: It is no number, or is missing and has no default.
+    """
+    if default is None:
+        word(element, name)
+    return numbers(element, name, [0.0 if default is None else default])[0]
+
+
 def numbers(element: ET.Element | None, name: str, default: list[float]) -> list[float]:
-    """Returns the numbers of an attribute; ``default`` where it is missing."""
+    """Returns the numbers of an attribute, as many as ``default`` has, which counts without it.
+
+    Raises:
+        ValueError: They are not that many numbers.
+    """
     if element is None or name not in element.attrib:
         return list(default)
-    return [float(value) for value in element.attrib[name].split()]
+    text = element.attrib[name]
+    try:
+        values = [float(value) for value in text.split()]
+    except ValueError:
+        values = []
+    if len(values) != len(default) or np.isnan(values).any():
+        wanted = "a number" if len(default) == 1 else f"{len(default)} numbers"
+        raise ValueError(f"{_called(element)} has {name}={text!r}, which is not {wanted}")
+    return values
+
+
+def _called(element: ET.Element) -> str:
+    """Returns what an element is called in messages."""
+    name = element.get("name")
+    return f"<{element.tag}>" if name is None else f"<{element.tag} name={name!r}>"
 
 
 def frame_of(element: ET.Element) -> Frame:

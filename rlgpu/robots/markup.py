@@ -100,8 +100,15 @@ def _clean(root: ET.Element) -> None:
             element.remove(again)
     # MuJoCo takes "0 0" for no limits; a joint whose own limits these are is locked.
     for joint in (joint for world in root.iter("worldbody") for joint in world.iter("joint")):
-        if [float(limit) for limit in joint.get("range", "nan").split()] == [0.0, 0.0]:
+        if _are_zero(joint.get("range", "").split()):
             joint.set("range", f"{-PLAY} {PLAY}")
+
+
+def _are_zero(limits: list[str]) -> bool:
+    try:
+        return [float(limit) for limit in limits] == [0.0, 0.0]
+    except ValueError:
+        return False  # which MuJoCo refuses with the line
 
 
 def _rename_repeated(root: ET.Element, path: Path) -> None:

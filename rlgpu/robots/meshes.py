@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from rlgpu.robots.dae import read_dae
-from rlgpu.robots.frames import THIN, Frame, numbers
+from rlgpu.robots.frames import THIN, Frame, numbers, word
 from rlgpu.robots.reports import report
 from rlgpu.robots.robot import ReadOptions
 from rlgpu.robots.shapes import READ_BY_MUJOCO
@@ -40,7 +40,7 @@ class MeshFiles:
         Raises:
             ValueError: The file does not exist or is of a format that is not read.
         """
-        file = self.find(shape.attrib["filename"])
+        file = self.find(word(shape, "filename"))
         scale = tuple(numbers(shape, "scale", [1, 1, 1]))
         if self.options.vhacd_enabled:
             report(f"{self.path.name}: meshes collide as one convex hull; vhacd is not done")

@@ -15,13 +15,22 @@ import mujoco
 import numpy as np
 
 from rlgpu.robots.finish import finish
-from rlgpu.robots.frames import THIN, Frame, frame_of, numbers, principal
+from rlgpu.robots.frames import (
+    THIN,
+    Frame,
+    frame_of,
+    number,
+    numbers,
+    principal,
+    word,
+)
 from rlgpu.robots.meshes import MeshFiles
 from rlgpu.robots.reports import report
 from rlgpu.robots.robot import RESERVED, Drive, ReadOptions, Robot
 
 _SPHERE, _BOX = mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_BOX
 _CYLINDER, _CAPSULE = mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE
+_LARGEST = float(np.finfo(np.float32).max)  # what one infinite limit of two is
 _KINDS = {
     "revolute": mujoco.mjtJoint.mjJNT_HINGE,
     "continuous": mujoco.mjtJoint.mjJNT_HINGE,
@@ -46,8 +55,13 @@ def read_urdf(path: Path, folders: list[Path], options: ReadOptions) -> Robot:
         raise ValueError(f"{path.name} is not XML: {error}") from error
     if root.tag != "robot":
         raise ValueError(f"{path.name} is not URDF: its root element is <{root.tag}>")
-    builder = _Builder(root, path, folders, options)
-    return finish(path.name, builder.build(), options, builder.drives, links=builder.holders)
+    try:
+        builder = _Builder(root, path, folders, options)
+        spec = builder.build()
+    except ValueError as error:
+        said = " ".join(str(error).split())
+        raise ValueError(said if path.name in said else f"{path.name}: {said}") from error
+    return finish(path.name, spec, options, builder.drives, links=builder.holders)
 
 
 class _Builder:
@@ -64,36 +78,50 @@ class _Builder:
         self.holders: dict[str, str] = {}
         self.unbounded: list[str] = []
         self.meshes = MeshFiles(self.spec, path, folders, options)
-        self.links = {link.attrib["name"]: link for link in root.findall("link")}
+        self.links = _by_name(root, "link")
         self.children: dict[str, list[ET.Element]] = {name: [] for name in self.links}
         self.root = self._tree(root)
 
     def _tree(self, root: ET.Element) -> str:
         """Sorts joints by their parents and returns the root link."""
-        below = set()
-        for joint in root.findall("joint"):
+        holders: dict[str, str] = {}
+        for name, joint in _by_name(root, "joint").items():
             parent, child = joint.find("parent"), joint.find("child")
             if parent is None or child is None:
                 raise ValueError(
-                    f"{self.path.name}: joint {joint.attrib.get('name')} has no parent or child; "
-                    "a part meant to be included in other files cannot be loaded alone"
+                    f"joint {name} has no parent or child; a part meant to be included in other "
+                    "files cannot be loaded alone"
                 )
-            names = parent.attrib["link"], child.attrib["link"]
-            for name in names:
-                if name not in self.links:
+            above, below = word(parent, "link"), word(child, "link")
+            for link in (above, below):
+                if link not in self.links:
                     raise ValueError(
-                        f"{self.path.name}: joint {joint.attrib['name']} names link {name}, which "
-                        "the file does not have; a part meant to be included cannot be loaded alone"
+                        f"joint {name} names link {link}, which the file does not have; a part "
+                        "meant to be included cannot be loaded alone"
                     )
-            self.children[names[0]].append(joint)
-            below.add(names[1])
-        roots = [name for name in self.links if name not in below]
+            if below in holders:
+                raise ValueError(
+                    f"link {below} has two parents, by joints {holders[below]} and {name}"
+                )
+            self.children[above].append(joint)
+            holders[below] = name
+        roots = [name for name in self.links if name not in holders]
         if len(roots) != 1:
+            none = "a circle" if self.links else "it has no links"
             raise ValueError(
-                f"{self.path.name} has {len(roots)} root links ({', '.join(roots) or 'a circle'}); "
+                f"{self.path.name} has {len(roots)} root links ({', '.join(roots) or none}); "
                 "an asset is one tree"
             )
+        reached = set(self._below(roots[0]))
+        if circle := [name for name in self.links if name not in reached]:
+            raise ValueError(f"links {', '.join(circle)} are in a circle; an asset is one tree")
         return roots[0]
+
+    def _below(self, link: str) -> Iterator[str]:
+        """Yields a link and all below it."""
+        yield link
+        for joint in self.children[link]:
+            yield from self._below(_child(joint))
 
     def build(self) -> mujoco.MjSpec:
         """Returns the specification."""
@@ -121,21 +149,17 @@ class _Builder:
 
     def _collapses(self, joint: ET.Element) -> bool:
         kept = joint.attrib.get("dont_collapse", "false").lower() == "true"
-        return joint.attrib["type"] == "fixed" and self.options.collapse_fixed_joints and not kept
+        return word(joint, "type") == "fixed" and self.options.collapse_fixed_joints and not kept
 
     def _collapsed(self, link: str, frame: Frame) -> Iterator[tuple[str, Frame]]:
         """Yields a link and those fixed to it, with their frames in the body's."""
         yield link, frame
         for joint in self.children[link]:
             if self._collapses(joint):
-                child = joint.find("child")
-                assert child is not None
-                yield from self._collapsed(child.attrib["link"], frame @ frame_of(joint))
+                yield from self._collapsed(_child(joint), frame @ frame_of(joint))
 
     def _add_child(self, parent: mujoco.MjsBody, joint: ET.Element, frame: Frame) -> None:
-        child = joint.find("child")
-        assert child is not None
-        name, kind, link = joint.attrib["name"], joint.attrib["type"], child.attrib["link"]
+        name, kind, link = joint.attrib["name"], word(joint, "type"), _child(joint)
         where = frame @ frame_of(joint)
         self.holders[link] = name
         body = parent.add_body(name=link, pos=where.pos, quat=where.quat)
@@ -160,15 +184,16 @@ class _Builder:
         made.axis = numbers(axis, "xyz", [1, 0, 0])
         limit, dynamics = joint.find("limit"), joint.find("dynamics")
         if kind != "continuous":
-            bounds = {} if limit is None else limit.attrib
-            made.range = [float(bounds.get(end, 0.0)) for end in ("lower", "upper")]
-            made.limited = is_bounded = "lower" in bounds or "upper" in bounds
+            ends = [0.0 if limit is None else number(limit, x, 0.0) for x in ("lower", "upper")]
+            is_bounded = limit is not None and not {"lower", "upper"}.isdisjoint(limit.attrib)
+            made.range = np.clip(ends, -_LARGEST, _LARGEST)
+            made.limited = is_bounded and not np.isinf(ends).all()
             if not is_bounded:
                 self.unbounded.append(name)
         friction = 0.0
         if dynamics is not None:
-            made.damping[0] = float(dynamics.attrib.get("damping", 0.0))
-            friction = float(dynamics.attrib.get("friction", 0.0))
+            made.damping[0] = number(dynamics, "damping", 0.0)
+            friction = number(dynamics, "friction", 0.0)
         drive = Drive(friction=friction)
         # Zero in these fields is common in files whose authors never set them.
         if effort := _bound(limit, "effort"):
@@ -191,7 +216,7 @@ class _Builder:
                 at = frame @ frame_of(inertial)
                 centre, own = at.pos, at.matrix @ _tensor(tensor) @ at.matrix.T
             if stated is not None:
-                mass = float(stated.attrib["value"])
+                mass = _mass(stated)
             known.append((mass, centre, own))
         total = sum(mass for mass, _, _ in known)
         body.explicitinertial = True
@@ -219,14 +244,14 @@ class _Builder:
         for collision in self.links[link].findall("collision"):
             _shape(body, collision, Frame(), meshes, self.options)
         if not list(body.geoms):
-            value = 0.0 if mass is None else float(mass.attrib["value"])
+            value = 0.0 if mass is None else _mass(mass)
             at = frame if inertial is None else frame @ frame_of(inertial)
             return value, at.pos, np.eye(3) * value * 1e-3
         model = spec.compile()
         rotation = np.zeros(9)
         mujoco.mju_quat2Mat(rotation, model.body_iquat[1])
         axes = rotation.reshape(3, 3)
-        ratio = 1.0 if mass is None else float(mass.attrib["value"]) / model.body_mass[1]
+        ratio = 1.0 if mass is None else _mass(mass) / model.body_mass[1]
         tensor = frame.matrix @ (axes * model.body_inertia[1] * ratio) @ axes.T @ frame.matrix.T
         # A stated centre of mass counts, with or without a tensor.
         origin = None if inertial is None else inertial.find("origin")
@@ -247,10 +272,8 @@ def _shape(
     if shape.tag == "sphere":
         geom.type, geom.size = _SPHERE, [_length(shape, "radius"), 0, 0]
     elif shape.tag == "box":
-        geom.type, geom.size = (
-            _BOX,
-            [max(0.5 * side, THIN) for side in numbers(shape, "size", [1, 1, 1])],
-        )
+        sides = numbers(shape, "size", [1, 1, 1])
+        geom.type, geom.size = _BOX, [max(0.5 * _positive(shape, x), THIN) for x in sides]
     elif shape.tag in ("cylinder", "capsule"):
         whole = shape.tag == "capsule" or options.replace_cylinder_with_capsule
         geom.type = _CAPSULE if whole else _CYLINDER
@@ -263,17 +286,61 @@ def _shape(
 
 def _length(shape: ET.Element, name: str) -> float:
     """Returns a length of a shape; some files have flat ones, which MuJoCo does not."""
-    return max(float(shape.attrib[name]), THIN)
+    return max(_positive(shape, number(shape, name)), THIN)
+
+
+def _positive(shape: ET.Element, length: float) -> float:
+    """Returns a length.
+
+    Raises:
+        ValueError: It is negative.
+    """
+    if length < 0:
+        raise ValueError(f"a <{shape.tag}> has a size of {length:g}; sizes are at least 0")
+    return length
+
+
+def _mass(element: ET.Element) -> float:
+    """Returns a ``mass`` element's value [kg].
+
+    Raises:
+        ValueError: It is negative, or missing.
+    """
+    value = number(element, "value")
+    if value < 0:
+        raise ValueError(f"a <mass> has the value {value:g}; masses are at least 0")
+    return value
+
+
+def _child(joint: ET.Element) -> str:
+    """Returns the link that a joint holds."""
+    child = joint.find("child")
+    assert child is not None
+    return word(child, "link")
+
+
+def _by_name(root: ET.Element, tag: str) -> dict[str, ET.Element]:
+    """Returns the elements of a kind by name.
+
+    Raises:
+        ValueError: One has no name, or that of another.
+    """
+    found: dict[str, ET.Element] = {}
+    for element in root.findall(tag):
+        name = word(element, "name")
+        if name in found:
+            raise ValueError(f"two {tag}s are called {name}; names must differ")
+        found[name] = element
+    return found
 
 
 def _bound(limit: ET.Element | None, name: str) -> float:
     """Returns a bound of a ``limit`` element, 0 without one."""
-    return 0.0 if limit is None else abs(float(limit.attrib.get(name, 0.0)))
+    return 0.0 if limit is None else abs(number(limit, name, 0.0))
 
 
 def _tensor(inertia: ET.Element) -> np.ndarray:
-    value = {key: float(inertia.attrib.get(key, 0.0)) for key in
-             ("ixx", "iyy", "izz", "ixy", "ixz", "iyz")}  # fmt: skip
+    value = {key: number(inertia, key, 0.0) for key in ("ixx", "iyy", "izz", "ixy", "ixz", "iyz")}
     return np.array(
         [
             [value["ixx"], value["ixy"], value["ixz"]],

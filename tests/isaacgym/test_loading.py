@@ -181,3 +181,41 @@ def test_gravity_compensation_of_the_file_counts(tmp_path, is_set):
     roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
     run(sim, 10)
     close(roots[:, 9], [-0.4905, -0.4905], rtol=1e-4)
+
+
+TWO, THREE = (link("a") + link("b"), link("a") + link("b") + link("c"))
+HINGE = joint("j", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TWO + link("b") + HINGE, "two links are called b"),
+        (THREE + HINGE + joint("j", "a", "c"), "two joints are called j"),
+        (THREE + HINGE + joint("k", "a", "c") + joint("l", "b", "c"), "c has two parents"),
+        (
+            THREE + link("d") + HINGE + joint("k", "c", "d") + joint("l", "d", "c"),
+            "links c, d are in a circle",
+        ),
+        (TWO + HINGE.replace('type="revolute"', ""), "<joint name='j'> has no type"),
+        (TWO + joint("j", "a", "b", more=LIMITS.format("nan", 1)), "lower='nan', which is not a"),
+        (link("a", shape=BOX.replace("0.4", "0.4,")), "size='0.2 0.4, 0.6', which is not 3 numb"),
+        (link("a", shape=BOX.replace("0.4", "-0.4")), "a <box> has a size of -0.4"),
+        (link("a", shape=BOX.replace('size="0.2 0.4 0.6"', "").replace("box", "sphere")), "radius"),
+        (link("a", -2.0), "a <mass> has the value -2"),
+    ],
+)
+def test_what_makes_no_sense_in_urdf_is_refused_with_the_file(tmp_path, text, said):
+    """Rather than an arbitrary choice, a number that is none, or Python's words."""
+    with pytest.raises(ValueError, match=r"^robot\.urdf: ") as refusal:
+        load(new_sim("mujoco"), urdf(tmp_path, text, "robot.urdf"))
+    assert said in str(refusal.value)
+
+
+def test_infinite_limits_are_none(tmp_path):
+    """One end may be infinite alone; both are a joint without limits."""
+    text = THREE + joint("j", "a", "b", more=LIMITS.format("-inf", "inf"))
+    text += joint("k", "a", "c", more=LIMITS.format("-inf", 1))
+    properties = load(new_sim("mujoco"), urdf(tmp_path, text)).dof_properties
+    assert properties["hasLimits"].tolist() == [False, True]
+    assert np.isfinite(properties["lower"]).all() and properties["upper"][1] == 1
