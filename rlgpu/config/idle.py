@@ -47,8 +47,10 @@ def check_idle(config: Config, given: Collection[str]) -> list[str]:
         given: Keys of the command line; values of files are ready to be switched on.
 
     Raises:
-        UsageError: The command line asks for randomisation, which is switched off or empty.
+        UsageError: The command line asks for randomisation, which is switched off or empty, or for
+            something that the task's own environments do not do.
     """
+    _check_unused(config, given)
     _check_randomization(config, given)
     own = getattr(type(config.task), "needs", ())
     warnings = []
@@ -58,10 +60,22 @@ def check_idle(config: Config, given: Collection[str]) -> list[str]:
             continue
         wanted = f"={needs.values[0]}" if needs.values else ""
         for key in sorted(given):
-            is_covered = key == needs.keys or (needs.keys[-1] == "." and key.startswith(needs.keys))
-            if is_covered and key != needs.other:
+            if _covers(needs.keys, key) and key != needs.other:
                 warnings.append(f"warning: {key} does nothing without {needs.other}{wanted}")
     return warnings
+
+
+def _covers(keys: str, key: str) -> bool:
+    return key == keys or (keys[-1] == "." and key.startswith(keys))
+
+
+def _check_unused(config: Config, given: Collection[str]) -> None:
+    for keys in getattr(type(config.task), "unused", ()):
+        if key := next((key for key in sorted(given) if _covers(keys, key)), None):
+            raise UsageError(
+                f"{key} does nothing here: task={config.task.name} brings environments of its own; "
+                "leave it out, and have these do it"
+            )
 
 
 def _check_randomization(config: Config, given: Collection[str]) -> None:

@@ -29,6 +29,13 @@ class MakeEnv(Protocol):
         """
 
 
+UNUSED = (
+    "task.physics_dt", "task.decimation", "task.clip_actions", "task.clip_observations",
+    "task.randomize", "task.randomization.", "task.hidden", "task.hidden_from",
+)  # fmt: skip
+"""Settings of tasks that such environments do not follow; refused on the command line."""
+
+
 class ForeignTask:
     """A task whose environments are built by other code, and only stepped by us."""
 

@@ -66,7 +66,7 @@ def _expand(root: ET.Element, path: Path, folder: Path, depth: int) -> ET.Elemen
         for child in list(parent):
             if child.tag != "include":
                 continue
-            name = child.attrib["file"].replace("\\", "/")
+            name = child.get("file", "").replace("\\", "/")
             # As MuJoCo: relative to the main file, else to the including one.
             places = [folder / name, path.parent / name]
             file = next((place for place in places if place.is_file()), None)

@@ -7,12 +7,12 @@ import pytest
 from rlgpu.config import compose
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES
-from rlgpu.tasks import TASKS
+from rlgpu.training import Tasks
 
 
 def notes(*words: str) -> list[str]:
     """Returns the warnings of a command line."""
-    composed = compose(["sim=mujoco", *words], TASKS, ENGINES)
+    composed = compose(["sim=mujoco", *words], Tasks(), ENGINES)
     return [note for note in composed.notes if note.startswith("warning: ")]
 
 
@@ -78,3 +78,17 @@ def test_a_key_that_a_group_lacks_names_those_that_it_has() -> None:
 def test_a_key_below_a_value_says_what_the_value_is() -> None:
     """As a mapping given for a number."""
     assert "task.episode_length takes a whole number" in refused("task.episode_length.steps=3")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "task.clip_observations=5", "task.physics_dt=0.01", "task.randomize=True",
+        "task.randomization.observations.range=[-1,1]", "task.hidden=[x]",
+    ],
+)  # fmt: skip
+def test_what_environments_of_gymnasium_do_not_follow_is_refused(word) -> None:
+    """Nobody would otherwise notice that there is no noise."""
+    said = refused("task=gym:CartPole-v1", word)
+    assert f"{word.partition('=')[0]} does nothing here" in said
+    assert notes("task=gym:CartPole-v1", "task.episode_length=7") == []

@@ -17,7 +17,6 @@ from rlgpu.envs.varied_parameters import Draws
 from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.tasks import TASKS
-from tests.conftest import ROOT
 from tests.envs.randomized import ENGINE_NAMES, make_env, reset
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from rlgpu.config import Count
 from rlgpu.envs import Environments, TaskConfig
 from rlgpu.errors import UsageError
-from rlgpu.foreign.task import ForeignTask, foreign_task
+from rlgpu.foreign.task import UNUSED, ForeignTask, foreign_task
 
 
 @dataclass(frozen=True)
 class GymTaskConfig(TaskConfig):
     """Settings of an environment of Gymnasium."""
 
+    unused: ClassVar[tuple[str, ...]] = UNUSED
     num_envs: Count = 64
     """Default number of environments, in as many processes as there are cores to use."""
     kwargs: tuple[str, ...] = ()

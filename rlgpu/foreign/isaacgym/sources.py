@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from omegaconf import OmegaConf
@@ -24,7 +24,7 @@ from rlgpu.device import generator_seed
 from rlgpu.envs import Environments, TaskConfig
 from rlgpu.errors import UsageError, first_line, line_in, usable_path
 from rlgpu.foreign.isaacgym.env import ScriptEnv, seed_scripts
-from rlgpu.foreign.task import ForeignTask, foreign_task
+from rlgpu.foreign.task import UNUSED, ForeignTask, foreign_task
 from rlgpu.isaacgym.runner.compatibility import placeholders
 from rlgpu.isaacgym.runner.installation import install
 
@@ -33,6 +33,7 @@ from rlgpu.isaacgym.runner.installation import install
 class ScriptTaskConfig(TaskConfig):
     """Settings of a task written for Isaac Gym; it has a configuration of its own."""
 
+    unused: ClassVar[tuple[str, ...]] = UNUSED
     overrides: tuple[str, ...] = ()
     """``key=value`` for the task's own configuration, such as ``env.episodeLength=500``."""
     episode_length: int = 1000
