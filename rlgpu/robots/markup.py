@@ -10,12 +10,15 @@ import copy
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from rlgpu.isaacgym.runner.notes import note
 from rlgpu.robots.joints import PLAY
-from rlgpu.robots.reports import report
 
 _DROPPED = ("option", "visual", "statistic", "size", "extension")
 _WORLD_ONLY = ("geom", "light", "camera", "site")
 _ASSETS = ("mesh", "hfield", "model")
+_OF_FILES = ("mesh", "hfield")
+_BESIDE = "rlgpu_beside"
+"""Attribute that holds the folder of the included file that an element is from."""
 
 
 def read_markup(path: Path) -> ET.Element:
@@ -27,10 +30,11 @@ def read_markup(path: Path) -> ET.Element:
     root = _expand(_parse(path), path, path.parent, 0)
     if root.tag != "mujoco":
         raise ValueError(f"{path.name} is not MJCF: its root element is <{root.tag}>")
-    _clean(root)
+    _clean(root, path)
     _rename_repeated(root, path)
     for model in root.iter("model"):
         model.set("file", str((path.parent / model.get("file", "")).resolve()))
+    _find_beside_included(root, path.parent)
     return root
 
 
@@ -73,6 +77,9 @@ def _expand(root: ET.Element, path: Path, folder: Path, depth: int) -> ET.Elemen
             if file is None:
                 raise ValueError(f"{path.name} includes {places[0]}, which does not exist")
             inside = _expand(_parse(file), file, folder, depth + 1)
+            for element in inside.iter():
+                if element.tag in _OF_FILES and "file" in element.attrib:
+                    element.attrib.setdefault(_BESIDE, str(file.parent))
             at = list(parent).index(child)
             parent.remove(child)
             for i, element in enumerate(inside):
@@ -80,7 +87,29 @@ def _expand(root: ET.Element, path: Path, folder: Path, depth: int) -> ET.Elemen
     return root
 
 
-def _clean(root: ET.Element) -> None:
+def _find_beside_included(root: ET.Element, folder: Path) -> None:
+    """Says where files are that only lie beside the included file that names them.
+
+    As MuJoCo, where the main file's rules find nothing; ``meshdir`` does not count there.
+
+    Args:
+        root: All elements; changed in place.
+        folder: Folder of the main file.
+    """
+    settings: dict[str, str] = {}
+    for compiler in root.iter("compiler"):
+        settings |= compiler.attrib
+    usual = folder / settings.get("meshdir", settings.get("assetdir", ""))
+    for element in root.iter():
+        beside = element.attrib.pop(_BESIDE, None)
+        if beside is None or settings.get("strippath") == "true":
+            continue
+        name = element.attrib["file"]
+        if not (usual / name).is_file() and (Path(beside) / name).is_file():
+            element.set("file", str((Path(beside) / name).resolve()))
+
+
+def _clean(root: ET.Element, path: Path) -> None:
     """Removes sections and attributes that assets do not have."""
     for element in list(root):
         if element.tag in _DROPPED:
@@ -95,20 +124,23 @@ def _clean(root: ET.Element) -> None:
                     element.remove(child)
     for element in root.iter():
         element.attrib.pop("material", None)
+        if element.tag == "joint" and "range" in element.attrib:
+            _lock(element, path)
         inertials = element.findall("inertial")
         for again in inertials[1:]:
             element.remove(again)
-    # MuJoCo takes "0 0" for no limits; a joint whose own limits these are is locked.
-    for joint in (joint for world in root.iter("worldbody") for joint in world.iter("joint")):
-        if _are_zero(joint.get("range", "").split()):
-            joint.set("range", f"{-PLAY} {PLAY}")
 
 
-def _are_zero(limits: list[str]) -> bool:
+def _lock(joint: ET.Element, path: Path) -> None:
+    """Gives a joint whose limits are equal a little play; MuJoCo would take it for unlimited."""
     try:
-        return [float(limit) for limit in limits] == [0.0, 0.0]
+        low, high = (float(value) for value in joint.attrib["range"].split())
     except ValueError:
-        return False  # which MuJoCo refuses with the line
+        return  # which MuJoCo refuses with the line
+    if low == high and joint.get("limited") != "false":
+        name = joint.get("name", "(unnamed)")
+        note(f"{path.name}: joint {name} is locked at {low:g}: its limits are equal")
+        joint.attrib["range"] = f"{low - PLAY} {high + PLAY}"
 
 
 def _rename_repeated(root: ET.Element, path: Path) -> None:
@@ -125,4 +157,4 @@ def _rename_repeated(root: ET.Element, path: Path) -> None:
         seen.add((element.tag, new))
         if count:
             element.set("name", new)
-            report(f"{path.name}: a second {element.tag} {name} is called {new}")
+            note(f"{path.name}: a second {element.tag} {name} is called {new}")

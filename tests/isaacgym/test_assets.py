@@ -251,6 +251,20 @@ def test_included_files_are_relative_to_the_main_file(tmp_path):
     assert model_of(path).body_mass[1] == pytest.approx(7.0)
 
 
+@pytest.mark.parametrize("meshdir", ["", '<compiler meshdir="meshes"/>'])
+@pytest.mark.parametrize("places", [("parts", "."), ("parts", "meshes"), ("parts",)])
+def test_meshes_beside_an_included_file_are_found_last(tmp_path, places, meshdir):
+    """Tetrahedra of other sizes in several places: the same one as in MuJoCo, or none."""
+    text = f"""{meshdir}<include file="parts/inc.xml"/><worldbody><body><freejoint/>
+      <geom type="mesh" mesh="u" density="1"/></body></worldbody>"""
+    path = write(tmp_path, text)
+    part = '<mujoco><asset><mesh file="u.obj"/></asset></mujoco>'
+    (tmp_path / "parts/inc.xml").write_text(part)
+    for i, place in enumerate(places):
+        (tmp_path / place / "u.obj").write_text(TETRAHEDRON.replace("v 1 ", f"v {i + 1} "))
+    close(load(path).model.body_mass, model_of(path).body_mass)
+
+
 def test_meshes_that_are_only_drawn_weigh_as_in_mujoco(tmp_path):
     """1 kg of a ball and 2 kg of a mesh without a file, which then is no longer needed."""
     text = f"""<asset><mesh name="t" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/></asset><worldbody>
