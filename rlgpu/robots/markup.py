@@ -16,7 +16,7 @@ from rlgpu.robots.joints import PLAY
 _DROPPED = ("option", "visual", "statistic", "size", "extension")
 _WORLD_ONLY = ("geom", "light", "camera", "site")
 _ASSETS = ("mesh", "hfield", "model")
-_OF_FILES = ("mesh", "hfield")
+_OF_FILES = ("mesh", "hfield", "model")
 _BESIDE = "rlgpu_beside"
 """Attribute that holds the folder of the included file that an element is from."""
 
@@ -32,8 +32,9 @@ def read_markup(path: Path) -> ET.Element:
         raise ValueError(f"{path.name} is not MJCF: its root element is <{root.tag}>")
     _clean(root, path)
     _rename_repeated(root, path)
-    for model in root.iter("model"):
-        model.set("file", str((path.parent / model.get("file", "")).resolve()))
+    for model in root.iter("model"):  # relative to the file that names it
+        folder = Path(model.attrib.pop(_BESIDE, path.parent))
+        model.set("file", str((folder / model.get("file", "")).resolve()))
     _find_beside_included(root, path.parent)
     return root
 

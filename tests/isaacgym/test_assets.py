@@ -25,6 +25,8 @@ STATED = """<inertial pos=".1 .2 .3" mass="2" fullinertia="1 1.2 1.5 .1 .2 .3"/>
 ARM = '<body name="arm" pos="1 0 0" euler="0 90 0"><joint name="j" axis="0 1 0"/>{}</body>'
 BALL = '<geom size=".1" mass="1"/>'
 MODEL = '<asset><model name="m" file="parts/leg.xml"/></asset>'
+PARTS = {"meshes/t.obj": TETRAHEDRON, "parts/leg.xml": LEG,
+         "parts/model.xml": f"<mujoco>{MODEL.replace('parts/', '')}</mujoco>"}  # fmt: skip
 
 
 def in_world(*parts, before="", after=""):
@@ -100,6 +102,9 @@ MODELS = {
         '<frame pos="1 0 0" euler="0 0 30"><attach model="m" body="leg" prefix="l_"/></frame>'
         '<attach model="m" prefix="r_"/>', before=MODEL,
     ),
+    "attach what an included file names": in_world(
+        '<attach model="m" prefix="l_"/>', before='<include file="parts/model.xml"/>',
+    ),
     "attach to itself": in_world(
         ARM.format(BALL), '<frame pos="0 0 1"><attach body="arm" prefix="x_"/></frame>'
     ),
@@ -146,7 +151,7 @@ def model_of(path):
 
 def write(folder, text, name="robot.xml"):
     """Writes an MJCF file and those that it may name, and returns its path."""
-    for part, content in (("meshes/t.obj", TETRAHEDRON), ("parts/leg.xml", LEG)):
+    for part, content in PARTS.items():
         (folder / part).parent.mkdir(exist_ok=True)
         (folder / part).write_text(content)
     (folder / name).write_text(f"<mujoco>{text}</mujoco>")
