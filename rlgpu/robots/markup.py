@@ -10,8 +10,8 @@ import copy
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from rlgpu.isaacgym.runner.notes import note
 from rlgpu.robots.joints import PLAY
+from rlgpu.robots.reports import report
 
 _DROPPED = ("option", "visual", "statistic", "size", "extension")
 _WORLD_ONLY = ("geom", "light", "camera", "site")
@@ -30,7 +30,7 @@ def read_markup(path: Path) -> ET.Element:
     root = _expand(_parse(path), path, path.parent, 0)
     if root.tag != "mujoco":
         raise ValueError(f"{path.name} is not MJCF: its root element is <{root.tag}>")
-    _clean(root, path)
+    _clean(root)
     _rename_repeated(root, path)
     for model in root.iter("model"):  # relative to the file that names it
         folder = Path(model.attrib.pop(_BESIDE, path.parent))
@@ -110,7 +110,7 @@ def _find_beside_included(root: ET.Element, folder: Path) -> None:
             element.set("file", str((Path(beside) / name).resolve()))
 
 
-def _clean(root: ET.Element, path: Path) -> None:
+def _clean(root: ET.Element) -> None:
     """Removes sections and attributes that assets do not have."""
     for element in list(root):
         if element.tag in _DROPPED:
@@ -125,23 +125,20 @@ def _clean(root: ET.Element, path: Path) -> None:
                     element.remove(child)
     for element in root.iter():
         element.attrib.pop("material", None)
-        if element.tag == "joint" and "range" in element.attrib:
-            _lock(element, path)
         inertials = element.findall("inertial")
         for again in inertials[1:]:
             element.remove(again)
+    # MuJoCo takes "0 0" for no limits; a joint whose own limits these are is locked.
+    for joint in (joint for world in root.iter("worldbody") for joint in world.iter("joint")):
+        if _are_zero(joint.get("range", "").split()):
+            joint.set("range", f"{-PLAY} {PLAY}")
 
 
-def _lock(joint: ET.Element, path: Path) -> None:
-    """Gives a joint whose limits are equal a little play; MuJoCo would take it for unlimited."""
+def _are_zero(limits: list[str]) -> bool:
     try:
-        low, high = (float(value) for value in joint.attrib["range"].split())
+        return [float(limit) for limit in limits] == [0.0, 0.0]
     except ValueError:
-        return  # which MuJoCo refuses with the line
-    if low == high and joint.get("limited") != "false":
-        name = joint.get("name", "(unnamed)")
-        note(f"{path.name}: joint {name} is locked at {low:g}: its limits are equal")
-        joint.attrib["range"] = f"{low - PLAY} {high + PLAY}"
+        return False  # which MuJoCo refuses with the line
 
 
 def _rename_repeated(root: ET.Element, path: Path) -> None:
@@ -158,4 +155,4 @@ def _rename_repeated(root: ET.Element, path: Path) -> None:
         seen.add((element.tag, new))
         if count:
             element.set("name", new)
-            note(f"{path.name}: a second {element.tag} {name} is called {new}")
+            report(f"{path.name}: a second {element.tag} {name} is called {new}")
