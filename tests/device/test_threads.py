@@ -38,8 +38,8 @@ def test_one_allowed_core_gives_one_thread_and_one_process() -> None:
     assert len(os.listdir("/proc/self/task")) <= before + 1
     batch.close()
     env = GymEnv("CartPole-v1", GymTaskConfig(), 64, 0)
-    env.sim.close()
-    assert len(env.sim._processes) == 1
+    env.close()
+    assert len(env._processes._processes) == 1
 
 
 @pytest.mark.parametrize(

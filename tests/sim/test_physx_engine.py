@@ -22,9 +22,9 @@ from rlgpu.sim.physx.collision import filters_of
 from rlgpu.sim.physx.exchange import ArenaExchange, HostExchange, StagedExchange
 from rlgpu.sim.physx.worker import driver, protocol
 from tests.conftest import ROOT, interpreter
-from tests.sim.isaacgym_worker import FINE, advance, new_sim, state_at
+from tests.sim.physx_worker import FINE, advance, new_sim, state_at
 
-WORKER = ROOT / "rlgpu" / "sim" / "isaacgym" / "worker"
+WORKER = ROOT / "rlgpu" / "sim" / "physx" / "worker"
 
 
 @pytest.fixture

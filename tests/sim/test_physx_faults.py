@@ -17,7 +17,7 @@ import torch
 from rlgpu.errors import EngineFailed
 from rlgpu.sim.physx.interpreter import candidates, environment, find_python
 from tests.conftest import ROOT, interpreter
-from tests.sim.isaacgym_worker import advance, gone, new_sim, shared, worker_of, workers
+from tests.sim.physx_worker import advance, gone, new_sim, shared, worker_of, workers
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ CLIENT = """
 import sys, torch
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.sim.isaacgym_worker import advance, new_sim, worker_of
+from tests.sim.physx_worker import advance, new_sim, worker_of
 sim = new_sim(Path({folder!r}), python={python!r})
 print(worker_of(sim), flush=True)
 while True:
