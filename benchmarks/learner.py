@@ -68,7 +68,7 @@ def rlgpu(
         Continuous(spec.num_actions),
         max_iterations=iterations,
         num_minibatches=spec.num_minibatches,
-        kernels=select_kernels("fused" if fused else "torch", device),
+        kernels=select_kernels("compiled" if fused else "torch", device),
         device=device,
         seed=0,
         precision=precision,

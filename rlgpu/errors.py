@@ -10,7 +10,31 @@ from pathlib import Path
 
 
 class UsageError(Exception):
-    """States what was given, what is allowed and what to do; a command then exits with code 2."""
+    """States what was given, what is allowed and what to do; a command then exits with code 2.
+
+    The message is for people, and may be reworded. Programs read the attributes.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str = "",
+        value: object = None,
+        allowed: Iterable[object] = (),
+        path: Path | None = None,
+    ) -> None:
+        """Keeps what is known of the refusal.
+
+        Args:
+            message: The sentence.
+            key: What was refused: a key of the configuration, a parameter, a name in a file.
+            value: What was given for it.
+            allowed: What would have been taken, if that can be listed.
+            path: The file that it is about.
+        """
+        super().__init__(message)
+        self.key, self.value, self.allowed, self.path = key, value, tuple(allowed), path
 
 
 class TrainingFailed(Exception):

@@ -278,7 +278,7 @@ def test_every_environment_plays_the_same_number_of_episodes(tmp_path, capsys) -
 def test_both_kernels_train_from_the_command_line(tmp_path) -> None:
     """Both start from the same weights and actions."""
     returns = []
-    for kernels in ("fused", "torch"):
+    for kernels in ("compiled", "torch"):
         assert run(tmp_path / kernels, "max_iterations=3", f"kernels={kernels}") == 0
         rows = list(csv.DictReader((tmp_path / kernels / "Cartpole/latest/metrics.csv").open()))
         returns.append(float(rows[-1]["mean_return"]))

@@ -19,7 +19,7 @@ from rlgpu.config.resolve import check_normalized_rows, check_relations, count_m
 from rlgpu.device import one_torch_thread
 from rlgpu.errors import UsageError
 from rlgpu.learner import Ppo
-from rlgpu.ops import select_kernels
+from rlgpu.ops import Kernels, select_kernels
 from rlgpu.training import EpisodeStatistics
 
 _FORMAT = 1
@@ -57,7 +57,7 @@ class PPOAgent:
         autoreset: Literal["same_step", "next_step"] = "same_step",
         seed: int = 0,
         device: str | torch.device = "cpu",
-        kernels: str = "fused",
+        kernels: str = "compiled",
         **settings: Any,
     ) -> None:
         """Builds a fresh agent.
@@ -74,7 +74,7 @@ class PPOAgent:
                 trained on.
             seed: Seed of the weights, the actions and the minibatches.
             device: Of the networks; observations may be anywhere.
-            kernels: ``fused`` or ``torch``.
+            kernels: ``compiled`` or ``torch``.
             **settings: Keys of ``train`` on the command line, such as ``learning_rate=1e-3``.
 
         Raises:
@@ -90,7 +90,7 @@ class PPOAgent:
         self._ppo = Ppo(
             config, self._spaces.observations, self._spaces.actions, max_iterations=max_iterations,
             num_minibatches=rows // config.minibatch_size,
-            kernels=select_kernels("torch" if kernels == "torch" else "fused", self.device),
+            kernels=_kernels(kernels, self.device),
             device=self.device, seed=seed, fillers=autoreset == "next_step",
         )  # fmt: skip
         self._has_fillers = autoreset == "next_step"
@@ -282,3 +282,17 @@ def _config(settings: Mapping[str, Any], num_envs: int) -> TrainConfig:
     size = rows // count_minibatches(config, num_envs)
     check_normalized_rows(config, rows, size)
     return dataclasses.replace(config, minibatch_size=size)
+
+
+def _kernels(name: str, device: torch.device) -> Kernels:
+    """Returns the ops of a name.
+
+    Raises:
+        UsageError: There are none of that name.
+    """
+    if name not in ("compiled", "torch"):
+        allowed = ("compiled", "torch")
+        raise UsageError(
+            f"kernels={name}: must be compiled or torch", key="kernels", value=name, allowed=allowed
+        )
+    return select_kernels(name, device)  # type: ignore[arg-type]

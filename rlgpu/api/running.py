@@ -111,7 +111,7 @@ def load_policy(checkpoint: str | Path, env: Environments) -> Policy:
         UsageError: There is no such checkpoint, or it does not fit.
     """
     path = find_checkpoint(str(checkpoint), Path("runs"))
-    kernels = select_kernels("fused", env.device)
+    kernels = select_kernels("compiled", env.device)
     return Policy(load_trained(path, env, kernels, env.device, "fp32"), env.num_envs)
 
 

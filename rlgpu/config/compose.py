@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rlgpu.config.idle import check_idle
 from rlgpu.config.keys import Key, keys_of, leaves, nearest_key, nesting_advice
 from rlgpu.config.limits import check_fields, convert, parts_of
-from rlgpu.config.old_names import our_name
+from rlgpu.config.old_names import RENAMED_VALUES, our_name
 from rlgpu.config.presets import NOT_FOR_GYM, read_preset
 from rlgpu.config.project import INCLUDED, Project, read_values
 from rlgpu.config.reading import read_value, read_words
@@ -322,8 +322,15 @@ def _for_engine(
     return {**values, **(special.get(engine) or {})}
 
 
+def _check_value(key: str, value: Any) -> None:
+    """Refuses a value that has another name now, with that name."""
+    if isinstance(value, str) and (now := RENAMED_VALUES.get((key, value))):
+        raise UsageError(f"{key}={value} is called {key}={now} now", key=key, value=value)
+
+
 def _read(key: Key, text: str) -> Any:
     """Returns the value that a word of the command line has for a key."""
+    _check_value(key.name, text)
     kind, _ = parts_of(key.hint)
     is_text = kind is str or get_origin(kind) is Literal
     value = text if is_text else read_value(key.name, text)
@@ -345,6 +352,7 @@ def _unknown(key: str, known: Mapping[str, Key]) -> UsageError:
 def _set(base: DictConfig, keys: Mapping[str, Key], key: str, value: Any) -> None:
     if key not in keys:
         raise _unknown(key, keys)
+    _check_value(key, value)
     converted = convert(key, value, keys[key].hint)
     try:
         OmegaConf.update(base, key, converted)

@@ -11,6 +11,8 @@ _KL_THRESHOLD = (
     "an update stops at 1.5 times train.target_kl"
 )
 
+RENAMED_VALUES = {("kernels", "fused"): "compiled"}
+"""Values of keys that have another name since; saved runs have them."""
 OLD_NAMES: Mapping[str, Mapping[str, str]] = {
     "IsaacGymEnvs": {
         "numEnvs": "num_envs",

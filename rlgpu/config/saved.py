@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from rlgpu.config.keys import leaves
+from rlgpu.config.old_names import RENAMED_VALUES
 from rlgpu.config.schema import NETWORK_KEYS, Config
 from rlgpu.config.task_file import task_name
 from rlgpu.errors import UsageError
@@ -54,7 +55,8 @@ class SavedRun:
             whole = isinstance(part, Mapping) and all(name in part for name in names)
         if not whole or task_name(origin["task"]) != values["task"]["name"]:
             raise UsageError(f"{source}: it is not the configuration of a run of rlgpu")
-        return cls(values, origin["task"], playing)
+        renamed = {key: now for (key, old), now in RENAMED_VALUES.items() if values.get(key) == old}
+        return cls({**values, **renamed}, origin["task"], playing)
 
     def engine(self) -> str:
         """Returns the engine; for playing a run from a GPU, one that suits the machine."""

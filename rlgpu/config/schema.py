@@ -285,7 +285,7 @@ class Config:
     """Device of the engine: ``auto``, ``cpu`` or ``cuda:0``."""
     rl_device: Device = "auto"
     """Device of the learner: ``auto`` (the engine's), ``cpu`` or ``cuda:0``."""
-    kernels: Literal["fused", "torch"] = "fused"
+    kernels: Literal["compiled", "torch"] = "compiled"
     """Use the compiled ops, or their plain PyTorch equivalents."""
     precision: Literal["tf32", "bf16", "fp32"] = "tf32"
     """Precision of the networks' matrix products, in acting and training; sums are float32. On the

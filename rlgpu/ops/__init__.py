@@ -93,11 +93,11 @@ class Kernels(NamedTuple):
     shuffle: Callable[..., torch.Tensor]
 
 
-def select_kernels(name: Literal["fused", "torch"], device: torch.device) -> Kernels:
+def select_kernels(name: Literal["compiled", "torch"], device: torch.device) -> Kernels:
     """Returns the compiled ops, or their plain-torch equivalents.
 
     Raises:
-        RuntimeError: ``fused`` is requested and the extension is not built for ``device``.
+        RuntimeError: ``compiled`` is requested and the extension is not built for ``device``.
     """
     if name == "torch":
         return Kernels(*(getattr(reference, op) for op in Kernels._fields))

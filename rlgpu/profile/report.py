@@ -135,7 +135,7 @@ def _sweep(words: list[str], console: Console) -> None:
         raise UsageError(f"{words[0]!r}: `rlgpu profile kernels` takes no arguments")
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
-        kernels = select_kernels("fused", device)
+        kernels = select_kernels("compiled", device)
     except RuntimeError as error:
         raise UsageError(str(error)) from error
     with working_stream(device):

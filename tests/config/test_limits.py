@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 
 import pytest
 
-from rlgpu.config import Config, Length, Project, Range, Span, Text, compose, keys_of
+from rlgpu.config import (
+    Config,
+    Length,
+    Project,
+    Range,
+    SavedRun,
+    Span,
+    Text,
+    compose,
+    keys_of,
+    plain,
+)
 from rlgpu.config.limits import allowed, convert, parts_of
 from rlgpu.config.old_names import OLD_NAMES, our_name
 from rlgpu.errors import UsageError
@@ -189,3 +200,16 @@ def test_old_names_of_something_else_say_how_it_differs() -> None:
     assert "2/3" in (our_name("kl_threshold", ALL_KEYS) or "")
     # IsaacGymEnvs' Ant multiplies a gear of 15 by it.
     assert "15 times" in (our_name("task.env.powerScale", ALL_KEYS) or "")
+
+
+def test_a_value_of_another_name_is_refused_on_the_command_line_only() -> None:
+    """``kernels=fused`` of a saved run is read; the word means the engine."""
+    with pytest.raises(UsageError) as refusal:
+        compose(["task=Cartpole", "kernels=fused"], TASKS, ENGINES)
+    assert (refusal.value.key, refusal.value.value) == ("kernels", "fused")
+    config = compose(["task=Cartpole", "sim=mujoco"], TASKS, ENGINES).config
+    values = {**plain(config), "kernels": "fused"}
+    saved = SavedRun.read(values, {"task": "Cartpole"}, playing=False, source="")
+    composed = compose(["task=Cartpole"], TASKS, ENGINES, saved=saved)
+    assert composed.config.kernels == "compiled"
+    assert not any("kernels" in note for note in composed.notes)

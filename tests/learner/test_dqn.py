@@ -39,7 +39,7 @@ def agent(space=None, actions=None, num_envs: int = N, **changes) -> Dqn:
     )  # fmt: skip
     return Dqn(
         dataclasses.replace(config, **rest), space or numbers(2), actions or Discrete((3,)),
-        max_iterations=10, num_envs=num_envs, kernels=select_kernels("fused", CPU), device=CPU,
+        max_iterations=10, num_envs=num_envs, kernels=select_kernels("compiled", CPU), device=CPU,
         seed=1,
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ def agent(num_minibatches: int = 2, actions=None, **changes) -> Ppo:
     )  # fmt: skip
     return Ppo(
         dataclasses.replace(base, **changes), numbers(O), actions or Continuous(A),
-        max_iterations=10, num_minibatches=num_minibatches, kernels=select_kernels("fused", CPU),
+        max_iterations=10, num_minibatches=num_minibatches, kernels=select_kernels("compiled", CPU),
         device=CPU, seed=3,
     )  # fmt: skip
 

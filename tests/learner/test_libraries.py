@@ -27,7 +27,7 @@ def agent(preset: str, **changes) -> Ppo:
     """An agent by a preset whose minibatches are those of ``torch.randperm``."""
     values = {**read_preset(preset), "hidden_sizes": [16, 8], "horizon_length": T, **changes}
     config = dataclasses.replace(TrainConfig(), **values)
-    kernels = select_kernels("fused", CPU)
+    kernels = select_kernels("compiled", CPU)
     return Ppo(
         config, numbers(O), Continuous(A), max_iterations=10,
         num_minibatches=config.num_minibatches, device=CPU, seed=3,

@@ -27,7 +27,7 @@ def agent(mirror=None, teacher=None, fillers=False, **changes) -> Ppo:
                        num_epochs=2, schedule="constant")  # fmt: skip
     return Ppo(
         dataclasses.replace(base, **changes), numbers(O), Continuous(A), max_iterations=10,
-        num_minibatches=2, kernels=select_kernels("fused", CPU), device=CPU, seed=3,
+        num_minibatches=2, kernels=select_kernels("compiled", CPU), device=CPU, seed=3,
         mirror=mirror, teacher=teacher, fillers=fillers,
     )  # fmt: skip
 
@@ -299,7 +299,7 @@ def test_options_that_do_not_suit_are_refused() -> None:
     config = TrainConfig(curiosity=CuriosityConfig(weight=1.0))
     with pytest.raises(UsageError, match="curiosity about images"):
         Ppo(config, image, Continuous(A), max_iterations=1, num_minibatches=1, device=CPU, seed=0,
-            kernels=select_kernels("fused", CPU))  # fmt: skip
+            kernels=select_kernels("compiled", CPU))  # fmt: skip
 
 
 def test_only_the_teacher_is_learned_from_if_asked() -> None:

@@ -26,7 +26,7 @@ def config(**changes) -> TrainConfig:
 
 
 def agent(
-    kernels: str = "fused", num_minibatches: int = 4, device=CPU, precision="fp32",
+    kernels: str = "compiled", num_minibatches: int = 4, device=CPU, precision="fp32",
     use_compile=False, skipping=True, **changes,
 ) -> Ppo:  # fmt: skip
     return Ppo(
@@ -87,7 +87,7 @@ def test_both_kernels_learn_the_same(precision, tolerance, device) -> None:
     different orders. (On a GPU, plain torch computes in float32 here; on the CPU tf32 is
     float32.)
     """
-    ours = agent("fused", device=device, precision=precision)
+    ours = agent("compiled", device=device, precision=precision)
     theirs = agent("torch", device=device, precision=precision)
     assert torch.equal(ours.flat.params, theirs.flat.params)
     start = ours.flat.params.clone()

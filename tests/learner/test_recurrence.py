@@ -24,7 +24,7 @@ def agent(num_minibatches: int = 2, space=None, **changes) -> Ppo:
     )  # fmt: skip
     return Ppo(
         dataclasses.replace(base, **changes), space or numbers(O), Continuous(A),
-        max_iterations=10, num_minibatches=num_minibatches, kernels=select_kernels("fused", CPU),
+        max_iterations=10, num_minibatches=num_minibatches, kernels=select_kernels("compiled", CPU),
         device=CPU, seed=3,
     )  # fmt: skip
 

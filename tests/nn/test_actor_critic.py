@@ -14,7 +14,7 @@ from rlgpu.spaces import Continuous, numbers
 CPU = torch.device("cpu")
 
 
-def network(kernels="fused", separate: bool = False, **changes) -> ActorCritic:
+def network(kernels="compiled", separate: bool = False, **changes) -> ActorCritic:
     torch.manual_seed(0)
     config = TrainConfig(hidden_sizes=[16, 8], initial_log_std=-0.5, separate=separate, **changes)
     chosen = select_kernels(kernels, CPU)

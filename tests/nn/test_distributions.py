@@ -151,7 +151,7 @@ def test_squashed_actions_stay_within_their_bounds() -> None:
     torch.testing.assert_close(slot.log_probs, ours.log_prob(outputs, slot.actions))
 
 
-@pytest.mark.parametrize("kernels", ["torch", "fused"])
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
 def test_network_given_deviations_are_sampled_with_their_moments(kernels, device) -> None:
     """20 000 rows: within four standard deviations."""
     ours = StateGaussian(2, (-5.0, 0.0, 2.0), select_kernels(kernels, device)).to(device)
@@ -180,7 +180,7 @@ def test_the_entropy_of_squashed_actions_and_its_gradients_hold_for_any_spread(s
     by_log_std = 1.0 + (weights * -2.0 * x.tanh() * (x - mean)).sum()
     config = TrainConfig(action_distribution="tanh_gaussian", initial_log_std=math.log(std),
                          max_log_std=20.0)  # fmt: skip
-    ours = make_distribution(Continuous(1), config, select_kernels("fused", CPU))
+    ours = make_distribution(Continuous(1), config, select_kernels("compiled", CPU))
     outputs = torch.tensor([[mean]], requires_grad=True)
     found = ours.entropy(outputs).sum()
     gradients = torch.autograd.grad(found, (outputs, ours.log_std))
@@ -237,7 +237,7 @@ def test_the_fused_gaussian_loss_is_the_generic_one() -> None:
     torch.testing.assert_close(fused.metrics[rows], generic.metrics[rows])
 
 
-@pytest.mark.parametrize("kernels", ["torch", "fused"])
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
 def test_choices_are_sampled_with_their_probabilities(kernels, device) -> None:
     """20 000 rows: within four standard deviations; one that is masked never comes."""
     ours = Categorical(CHOICES, select_kernels(kernels, device)).to(device)

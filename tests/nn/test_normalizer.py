@@ -8,7 +8,7 @@ import torch
 from rlgpu.nn import RunningNormalizer
 from rlgpu.ops import select_kernels
 
-KERNELS = select_kernels("fused", torch.device("cpu"))
+KERNELS = select_kernels("compiled", torch.device("cpu"))
 
 
 def test_merged_batches_have_the_moments_of_their_union() -> None:
@@ -68,7 +68,7 @@ def test_a_disabled_normaliser_passes_through() -> None:
     assert normalizer.denormalize(x) is x
 
 
-@pytest.mark.parametrize("kernels", ["fused", "torch"])
+@pytest.mark.parametrize("kernels", ["compiled", "torch"])
 @pytest.mark.parametrize("at", [0, 5])
 def test_one_outlier_row_of_a_diverging_simulation_does_not_set_the_scale(kernels, at) -> None:
     """1e8 in one of 8192 rows of deviation 1, in the first batch or a later one.

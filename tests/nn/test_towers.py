@@ -13,7 +13,7 @@ from rlgpu.ops import select_kernels
 from rlgpu.spaces import Continuous, Discrete, ObservationSpace, Part, numbers
 
 CPU = torch.device("cpu")
-KERNELS = select_kernels("fused", CPU)
+KERNELS = select_kernels("compiled", CPU)
 
 
 def network(space, actions=Continuous(2), kernels=KERNELS, **changes) -> ActorCritic:  # noqa: B008
