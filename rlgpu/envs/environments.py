@@ -74,6 +74,8 @@ class Environments(Protocol):
     joint_names: tuple[str, ...] = ()
     config: Any
     """The task's configuration."""
+    sim: Any
+    """What steps them: an engine, processes, a script's worlds; has ``close()``."""
     description: str
     """What steps them, for the console."""
     step_dt: float

@@ -1,4 +1,4 @@
-"""Our environments as rsl_rl's ``Environments`` (3 and newer)."""
+"""Our environments as rsl_rl's ``VecEnv`` (3 and newer)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our environments as Stable-Baselines3's ``Environments``."""
+"""Our environments as Stable-Baselines3's ``VecEnv``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import Environments as BaselinesEnv
+from stable_baselines3.common.vec_env import VecEnv as BaselinesEnv
 
 from rlgpu.envs import Environments
 from rlgpu.export.common import Stepper, action_space, policy_box, seen_by

@@ -39,7 +39,7 @@ def test_one_allowed_core_gives_one_thread_and_one_process() -> None:
     batch.close()
     env = GymEnv("CartPole-v1", GymTaskConfig(), 64, 0)
     env.close()
-    assert len(env._processes._processes) == 1
+    assert len(env.sim._processes) == 1
 
 
 @pytest.mark.parametrize(

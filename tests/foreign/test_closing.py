@@ -120,7 +120,7 @@ def test_environments_may_have_processes() -> None:
     """Daemons may not; and the environment's own SIGTERM reaches them when it closes."""
     env = GymEnv(f"{OURS}:Parent", GymTaskConfig(), 2, 0)
     env.step(torch.zeros(2, 1))
-    (worker,) = env._processes._processes
+    (worker,) = env.sim._processes
     began = time.monotonic()
     env.close()
     assert time.monotonic() - began < 9.0  # each has ended its own
@@ -130,7 +130,7 @@ def test_environments_may_have_processes() -> None:
 def test_signals_to_a_whole_job_are_the_trainers_to_handle() -> None:
     """Slurm sends SIGTERM to all processes; the trainer still finishes its iteration."""
     env = GymEnv("CartPole-v1", GymTaskConfig(), 2, 0)
-    (worker,) = env._processes._processes
+    (worker,) = env.sim._processes
     assert os.getpgid(worker.pid) != os.getpgid(0)  # a terminal's Ctrl-C does not reach it
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(worker.pid, number)

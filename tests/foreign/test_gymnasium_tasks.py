@@ -214,7 +214,7 @@ def test_an_environment_that_fails_ends_training_in_a_sentence(make) -> None:
         for _ in range(9):
             env.step(torch.zeros(2, 1))
     other = make("CartPole-v1", 2)
-    other._processes._processes[0].kill()
+    other.sim._processes[0].kill()
     with pytest.raises(EngineFailed, match="a process of the environments has died"):
         for _ in range(3):
             other.step(torch.zeros(2, 1))
@@ -224,7 +224,7 @@ def test_closing_ends_the_processes(make) -> None:
     """All of them."""
     env = make("CartPole-v1", 16)
     env.close()
-    assert not any(process.is_alive() for process in env._processes._processes)
+    assert not any(process.is_alive() for process in env.sim._processes)
 
 
 def test_the_keys_of_such_a_task_are_explained(capsys) -> None:

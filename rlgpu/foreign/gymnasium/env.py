@@ -1,4 +1,4 @@
-"""Environments of Gymnasium, stepped in processes, with the interface of ``VecEnv``."""
+"""Environments of Gymnasium, stepped in processes, as environments of ours."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class GymEnv(Environments):
         self.device = torch.device("cpu")
         self.step_dt = 1.0 / float(one.metadata.get("render_fps") or 30)
         seeds = environment_seeds(seed, num_envs)
-        self._processes = processes = Processes(word, config.kwargs, seeds)
+        self.sim = processes = Processes(word, config.kwargs, seeds)
         self.description = processes.description
         self.generator = torch.Generator().manual_seed(generator_seed(seed))
         self._episode_step = torch.zeros(num_envs, dtype=torch.int64)
@@ -220,8 +220,8 @@ class GymEnv(Environments):
         Args:
             actions: Choices, or numbers that are clamped to [-1, 1], shape [N, A].
         """
-        self._processes.send(self._to_gym(actions))
-        parts = self._processes.receive()
+        self.sim.send(self._to_gym(actions))
+        parts = self.sim.receive()
         whole = Chunk(*(np.concatenate(each) for each in zip(*parts, strict=True)))
         terminated = torch.from_numpy(whole.terminated)
         truncated = torch.from_numpy(whole.truncated) & ~terminated
@@ -245,8 +245,8 @@ class GymEnv(Environments):
         """
         if seed is not None:
             self.generator.manual_seed(generator_seed(seed))
-        self._processes.begin(None if seed is None else environment_seeds(seed, self.num_envs))
-        self.observations.copy_(self._flat(np.concatenate(self._processes.receive())))
+        self.sim.begin(None if seed is None else environment_seeds(seed, self.num_envs))
+        self.observations.copy_(self._flat(np.concatenate(self.sim.receive())))
         self.episode_step.zero_()
         return self.observations
 
@@ -285,4 +285,4 @@ class GymEnv(Environments):
 
     def close(self) -> None:
         """Closes the environments and ends their processes."""
-        self._processes.close()
+        self.sim.close()

@@ -56,6 +56,7 @@ class ScriptEnv(Environments):
             UsageError: It lacks what is needed to step it.
         """
         self._world = _world_of(env.sim)
+        self.sim = self._world.worlds
         self._episode_length = int(_first(env, "max_episode_length") or config.episode_length)
         self.script, self.config = env, config
         self.source_file = Path(inspect.getfile(type(env)))
@@ -224,7 +225,7 @@ class ScriptEnv(Environments):
 
     def close(self) -> None:
         """Frees the engine's memory and threads."""
-        self._world.worlds.close()
+        self.sim.close()
 
     def _buffers(self) -> dict[str, Tensor]:
         """Returns the tensors that the script's object keeps, by name."""
