@@ -125,6 +125,23 @@ def test_packages_never_import_each_other_in_a_cycle() -> None:
         imports = {name: others for name, others in imports.items() if name not in free}
 
 
+def test_modules_never_import_each_other_in_a_cycle() -> None:
+    """Nor for types alone; the package itself, which names the API for editors, is left out."""
+    modules = {module_name(path): path for path in PYTHON}
+    imports = {
+        name: {other for other in imported(path) if other in modules} - {name, "rlgpu"}
+        for name, path in modules.items()
+        if name != "rlgpu"
+    }
+    # `from package import module` names the package too, whose other modules may import this one.
+    for name, others in imports.items():
+        imports[name] = {o for o in others if not any(within(x, o) and x != o for x in others)}
+    while imports:
+        free = {name for name, others in imports.items() if not others & imports.keys()}
+        assert free, f"these modules import each other in a cycle: {sorted(imports)}"
+        imports = {name: others for name, others in imports.items() if name not in free}
+
+
 @pytest.mark.parametrize("path", ALL_PYTHON, ids=lambda p: str(p.relative_to(ROOT)))
 def test_python_files_and_functions_stay_short(path: Path) -> None:
     """At most 400 lines per file and 50 per function."""

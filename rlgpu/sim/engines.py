@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -17,9 +17,15 @@ from rlgpu.sim.simulator import Simulator
 Threads = Annotated[int, Range(0, 1024)]
 
 
-class Options(NamedTuple):
-    """What a simulation is wanted for."""
+class BuildRequest(NamedTuple):
+    """What an engine builds a simulator from."""
 
+    scene: SceneSpec
+    timing: Timing
+    num_envs: int
+    device: torch.device
+    settings: Any
+    """The engine's own settings."""
     deterministic: bool = False
     """Whether repeated runs must agree bit for bit, at some cost in speed."""
     viewer: bool = False
@@ -100,8 +106,8 @@ class Engine(NamedTuple):
     """Types of devices that it runs on, ``cpu`` or ``cuda``; the first is its default."""
     install: str
     """The command that installs it."""
-    build: Callable[[SceneSpec, Timing, int, torch.device, Any, Options], Simulator]
-    """Imports and builds it from scene, timing, num_envs, device, settings and options."""
+    build: Callable[[BuildRequest], Simulator]
+    """Imports it and builds a simulator."""
     accept: Callable[[SceneSpec, Timing], list[str]]
     """Returns why it cannot simulate a scene; empty if it can."""
     slow_start: str = ""
@@ -142,31 +148,8 @@ def make_simulator(
         raise ValueError(f"sim={engine} is not an engine; allowed: {', '.join(ENGINES)}")
     entry = ENGINES[engine]
     where = device or torch.device("cpu")
-    options = Options(deterministic, viewer)
-    return entry.build(scene, timing, num_envs, where, settings or entry.settings(), options)
-
-
-def _fused(
-    scene: SceneSpec,
-    timing: Timing,
-    num_envs: int,
-    device: torch.device,
-    settings: FusedSettings,
-    options: Options,
-) -> Simulator:
-    from rlgpu.sim.mujoco.fused.worlds import FusedWorlds  # noqa: PLC0415
-
-    def build(model: Any, fields: list[str]) -> FusedWorlds:
-        return FusedWorlds(
-            model,
-            num_envs,
-            device=device,
-            fields=fields,
-            num_threads=settings.num_threads,
-            lanes=settings.lanes,
-        )
-
-    return _on_worlds(scene, timing, build)
+    chosen = settings or entry.settings()
+    return entry.build(BuildRequest(scene, timing, num_envs, where, chosen, deterministic, viewer))
 
 
 def _accept_fused(scene: SceneSpec, timing: Timing) -> list[str]:
@@ -187,59 +170,31 @@ def _accept_all(scene: SceneSpec, timing: Timing) -> list[str]:
     return []
 
 
-def _mujoco(
-    scene: SceneSpec,
-    timing: Timing,
-    num_envs: int,
-    device: torch.device,
-    settings: MujocoSettings,
-    options: Options,
-) -> Simulator:
-    from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: PLC0415
+def _on_worlds(request: BuildRequest) -> Simulator:
+    """Returns the MuJoCo simulator on the worlds of the engine that the settings name."""
+    from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
+    from rlgpu.sim.mujoco.parameters import fields_of  # noqa: PLC0415
+    from rlgpu.sim.mujoco.simulator import MujocoSimulator  # noqa: PLC0415
+    from rlgpu.sim.mujoco.worlds import WorldsRequest, worlds_class  # noqa: PLC0415
 
-    def build(model: Any, fields: list[str]) -> BatchWorlds:
-        return BatchWorlds(model, num_envs, fields=fields, num_threads=settings.num_threads)
-
-    return _on_worlds(scene, timing, build, contact_sensors=True)
-
-
-def _mujoco_warp(
-    scene: SceneSpec,
-    timing: Timing,
-    num_envs: int,
-    device: torch.device,
-    settings: MujocoWarpSettings,
-    options: Options,
-) -> Simulator:
-    from rlgpu.sim.mujoco.warp import WarpWorlds  # noqa: PLC0415
-
-    def build(model: Any, fields: list[str]) -> WarpWorlds:
-        return WarpWorlds(
-            model,
-            num_envs,
-            device=device,
-            fields=fields,
-            nconmax=settings.nconmax,
-            njmax=settings.njmax,
-            deterministic=options.deterministic,
-        )
-
-    return _on_worlds(scene, timing, build)
+    settings = asdict(request.settings)
+    kind = worlds_class(settings.pop("engine"))
+    sensors = kind.capabilities.wrenches_need_sensors
+    model = build_model(request.scene, request.timing, contact_sensors=sensors)
+    wanted = WorldsRequest(
+        request.num_envs, request.device, tuple(fields_of(request.scene.parameters)),
+        request.deterministic, **settings,
+    )  # fmt: skip
+    return MujocoSimulator(kind.build(model, wanted), request.scene, request.timing)
 
 
-def _isaacgym(
-    scene: SceneSpec,
-    timing: Timing,
-    num_envs: int,
-    device: torch.device,
-    settings: IsaacGymSettings,
-    options: Options,
-) -> Simulator:
+def _isaacgym(request: BuildRequest) -> Simulator:
     from rlgpu.sim.physx.simulator import IsaacGymSimulator  # noqa: PLC0415
 
     return IsaacGymSimulator(
-        scene, timing, num_envs, device=device, settings=settings, viewer=options.viewer
-    )
+        request.scene, request.timing, request.num_envs, device=request.device,
+        settings=request.settings, viewer=request.viewer,
+    )  # fmt: skip
 
 
 def _accept_isaacgym(scene: SceneSpec, timing: Timing) -> list[str]:
@@ -250,33 +205,16 @@ def _accept_isaacgym(scene: SceneSpec, timing: Timing) -> list[str]:
     return refusals(build_model(scene, timing), scene)
 
 
-def _on_worlds(
-    scene: SceneSpec,
-    timing: Timing,
-    build: Callable[[Any, list[str]], Any],
-    *,
-    contact_sensors: bool = False,
-) -> Simulator:
-    """Returns the MuJoCo simulator on the worlds that ``build(model, fields)`` returns."""
-    from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
-    from rlgpu.sim.mujoco.parameters import fields_of  # noqa: PLC0415
-    from rlgpu.sim.mujoco.simulator import MujocoSimulator  # noqa: PLC0415
-
-    model = build_model(scene, timing, contact_sensors=contact_sensors)
-    worlds = build(model, fields_of(scene.parameters))
-    return MujocoSimulator(worlds, scene, timing)
-
-
 _INSTALL_MUJOCO = "pip install mujoco==4.0.0"
 
 ENGINES: Mapping[str, Engine] = {
-    "fused": Engine(FusedSettings, ("cpu", "cuda"), _INSTALL_MUJOCO, _fused, _accept_fused),
-    "mujoco": Engine(MujocoSettings, ("cpu",), _INSTALL_MUJOCO, _mujoco, _accept_all),
+    "fused": Engine(FusedSettings, ("cpu", "cuda"), _INSTALL_MUJOCO, _on_worlds, _accept_fused),
+    "mujoco": Engine(MujocoSettings, ("cpu",), _INSTALL_MUJOCO, _on_worlds, _accept_all),
     "mujoco_warp": Engine(
         MujocoWarpSettings,
         ("cuda", "cpu"),  # the CPU is slow, and there to test without a GPU
         "pip install mujoco-warp==4.0.0 warp-lang==1.19.0",
-        _mujoco_warp,
+        _on_worlds,
         _accept_all,
         slow_start="preparing the simulation; the first run on a machine compiles its kernels, "
         "which takes about a minute",

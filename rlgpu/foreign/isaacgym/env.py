@@ -27,6 +27,7 @@ from torch import Tensor
 from rlgpu.device import generator_seed
 from rlgpu.envs import Environments, Step, WorldCounts
 from rlgpu.errors import UsageError
+from rlgpu.isaacgym.calls.simulation import running_world
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.world import World
 from rlgpu.sim.mujoco.mirror import Mirror
@@ -266,9 +267,10 @@ class ScriptEnv(Environments):
 
 
 def _world_of(sim: Sim) -> World:
-    if sim.world is None:
+    world = running_world(sim)
+    if world is None:
         raise UsageError("the task did not prepare its simulation")
-    return sim.world
+    return world
 
 
 def seed_scripts(seed: int) -> None:

@@ -8,7 +8,7 @@ import torch
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.loading import checked_list
-from rlgpu.isaacgym.calls.simulation import note_restitution, refuse_late
+from rlgpu.isaacgym.calls.simulation import note_restitution, refuse_late, running_world
 from rlgpu.isaacgym.records.geometry import Transform
 from rlgpu.isaacgym.records.properties import (
     DOF_PROPERTIES,
@@ -48,8 +48,8 @@ class PropertyCalls:
             )
         if not np.array_equal(actor.dof_properties, props):
             actor.dof_properties = props.copy()
-            if env.sim.world is not None:
-                env.sim.world.drives_changed = True
+            if world := running_world(env.sim):
+                world.drives_changed = True
         return True
 
     def get_actor_rigid_body_properties(self, env: Env, handle: int) -> list[RigidBodyProperties]:
@@ -103,7 +103,7 @@ class PropertyCalls:
         if env.sim.world is not None and [p.filter for p in values] != filters:
             refuse_late(env.sim, "set_actor_rigid_shape_properties with another filter")
         actor.shape_properties = values
-        world = env.sim.world
+        world = running_world(env.sim)
         if world is not None:
             field = world.field("geom_friction")
             row = field[env.index].cpu().numpy().astype(float)
@@ -204,7 +204,7 @@ class PropertyCalls:
     def set_attractor_target(self, env: Env, handle: int, target: Transform) -> None:
         """Moves the pose that an attractor pulls to."""
         env.attractors[handle].target = target
-        world = env.sim.world
+        world = running_world(env.sim)
         if world is not None and world.mocap_pos is not None and world.mocap_quat is not None:
             mocap = world.layout.attractor_mocap[handle]
             world.mocap_pos[env.index, mocap] = torch.tensor(list(target.p)).to(world.mocap_pos)
@@ -230,7 +230,7 @@ def _scale_properties(actor: Actor, ratio: float) -> None:
 
 def _changed_bodies(env: Env) -> None:
     """Hands changed body properties to a running simulation."""
-    world = env.sim.world
+    world = running_world(env.sim)
     if world is None:
         return
     fields = {name: world.field(name) for name in _BODY_FIELDS}

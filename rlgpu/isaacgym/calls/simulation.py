@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -93,7 +93,8 @@ class SimulationCalls:
         Raises:
             NotImplementedError: The step of a running simulation would change.
         """
-        if sim.world is None:
+        world = running_world(sim)
+        if world is None:
             sim.params = params.__copy__()
             return
         if (params.dt, params.substeps) != (sim.params.dt, sim.params.substeps):
@@ -102,9 +103,9 @@ class SimulationCalls:
             )
         gravity = torch.tensor(list(params.gravity), device=sim.device)
         if list(params.gravity) != list(sim.params.gravity):
-            field = sim.world.field("opt.gravity")
+            field = world.field("opt.gravity")
             field.copy_(gravity.expand_as(field))
-            sim.world.written.add("opt.gravity")
+            world.written.add("opt.gravity")
         sim.params = params.__copy__()
 
     def get_frame_count(self, sim: Sim) -> int:
@@ -206,9 +207,15 @@ class SimulationCalls:
 
 def world_of(sim: Sim) -> World:
     """Returns the simulation's worlds, building them on first use."""
-    if sim.world is None:
-        sim.world = World(sim)
-    return sim.world
+    running = running_world(sim)
+    if running is None:
+        sim.world = running = World(sim)
+    return running
+
+
+def running_world(sim: Sim) -> World | None:
+    """Returns the simulation's worlds, None before they are built."""
+    return cast("World | None", sim.world)
 
 
 def refuse_late(sim: Sim, call: str) -> None:

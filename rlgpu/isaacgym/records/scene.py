@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,14 +17,15 @@ from rlgpu.isaacgym.records.properties import (
     RigidShapeProperties,
     TendonProperties,
 )
-from rlgpu.isaacgym.records.structs import (
-    PlaneParams,
-    SimParams,
-)
+from rlgpu.isaacgym.records.structs import PlaneParams, SimParams
+from rlgpu.sim.mujoco.worlds import Capabilities, Worlds, worlds_class
 
-if TYPE_CHECKING:
-    from rlgpu.isaacgym.drawing.cameras import Camera, Renderers
-    from rlgpu.isaacgym.simulation.world import World
+
+class RunningWorld(Protocol):
+    """What records and calls ask of the running simulation, ``simulation.world.World``."""
+
+    num_envs: int
+    worlds: Worlds
 
 
 class Heights(NamedTuple):
@@ -112,7 +114,8 @@ class Env:
     num_per_row: int
     actors: list[Actor] = field(default_factory=list)
     attractors: list[AttractorProperties] = field(default_factory=list)
-    cameras: list[Camera | None] = field(default_factory=list)
+    cameras: list[Any] = field(default_factory=list)
+    """``drawing.cameras.Camera``, None for one that was destroyed."""
 
     @property
     def origin(self) -> Vec3:
@@ -146,12 +149,19 @@ class Sim:
     terrains: list[Heights] = field(default_factory=list)
     frame_count: int = 0
     time: float = 0.0
-    world: World | None = None
+    world: RunningWorld | None = None
     initial_poses: dict[tuple[object, ...], list[Transform]] = field(default_factory=dict)
     """Poses of the bodies of environments, by their recipes and actors' poses."""
     prepared: bool = False
     """Whether nothing can be added any more."""
-    renderers: Renderers | None = None
+    renderers: Any = None
+    """``drawing.cameras.Renderers``, once a camera is drawn."""
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the engine offers."""
+        found: Capabilities = worlds_class(self.engine).capabilities
+        return found
 
     # Environments are alike, so the first, which is complete, stands for all before another.
 

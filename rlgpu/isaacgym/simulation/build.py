@@ -17,7 +17,7 @@ from rlgpu.isaacgym.simulation.drives import drive_fields
 from rlgpu.isaacgym.simulation.layout import Layout, layout
 from rlgpu.sim.mujoco.model import compiled
 from rlgpu.sim.mujoco.readout import XYZW
-from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds
+from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds, WorldsRequest, worlds_class
 
 
 class Built(NamedTuple):
@@ -57,7 +57,7 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
     if not sim.envs:
         raise RuntimeError("the simulation has no environments; create_env adds them")
     variation.check_alike(sim)
-    mocap = sim.engine != "fused"
+    mocap = sim.capabilities.moves_fixed_bodies
     mujoco.set_mju_user_warning(lambda _text: None)
     free_centres = variation.may_move_centres(sim, also)
     model = compiled(compose(sim, sim.envs[0], mocap=mocap), free_centres=free_centres)
@@ -110,12 +110,12 @@ def _add_damping(model: mujoco.MjModel, env: Env) -> None:
 
 
 def _note_terrain(sim: Sim, model: mujoco.MjModel) -> None:
-    """Says that MuJoCo Warp's boxes do not stand well on height fields."""
+    """Says if the engine's boxes do not stand well on height fields."""
     sure = (mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_CAPSULE)
     kinds = {mujoco.mjtGeom(kind) for kind, mask in
              zip(model.geom_type, model.geom_contype, strict=True) if mask}  # fmt: skip
     kinds -= {*sure, mujoco.mjtGeom.mjGEOM_HFIELD, mujoco.mjtGeom.mjGEOM_PLANE}
-    if sim.terrains and sim.engine == "mujoco_warp" and kinds:
+    if sim.terrains and not sim.capabilities.stacks_on_terrain and kinds:
         note("on MuJoCo Warp, only balls and capsules stand reliably on terrain; others may slip")
 
 
@@ -131,23 +131,19 @@ def _of_statics(sim: Sim, model: mujoco.MjModel) -> dict[str, np.ndarray]:
 
 
 def make_worlds(sim: Sim, model: mujoco.MjModel, fields: frozenset[str]) -> Worlds:
-    """Returns the engine's worlds; imports only that engine."""
-    num, names = len(sim.envs), sorted(fields)
-    if sim.engine == "mujoco":
-        from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: PLC0415
+    """Returns the engine's worlds; imports only that engine.
 
-        return BatchWorlds(model, num, fields=names, num_threads=sim.num_threads)
-    if sim.engine == "fused":
-        from rlgpu.sim.mujoco.fused.parameters import PARAMETER_FIELDS  # noqa: PLC0415
-        from rlgpu.sim.mujoco.fused.worlds import FusedWorlds  # noqa: PLC0415
-
-        if beyond := sorted(fields - set(PARAMETER_FIELDS)):
-            raise NotImplementedError(
-                f"environments differ in {', '.join(beyond)}, which the fused engine shares; use "
-                "--sim mujoco"
-            )
-
-        return FusedWorlds(model, num, device=sim.device, fields=names, num_threads=sim.num_threads)
-    from rlgpu.sim.mujoco.warp import WarpWorlds  # noqa: PLC0415
-
-    return WarpWorlds(model, num, device=sim.device, fields=names)
+    Raises:
+        NotImplementedError: The engine's worlds share a field in which environments differ.
+    """
+    request = WorldsRequest(
+        len(sim.envs), sim.device, tuple(sorted(fields)), num_threads=sim.num_threads
+    )
+    kind = worlds_class(sim.engine)
+    if beyond := kind.shared_fields(fields):
+        raise NotImplementedError(
+            f"environments differ in {', '.join(beyond)}, which the {sim.engine} engine shares; "
+            "use --sim mujoco"
+        )
+    worlds: Worlds = kind.build(model, request)
+    return worlds

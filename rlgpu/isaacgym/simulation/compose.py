@@ -67,7 +67,7 @@ def compose(sim: Sim, env: Env, *, mocap: bool) -> mujoco.MjSpec:
         add_drives(spec, actor, prefix(actor))
     _average_friction(spec, sim, env)
     _add_attractors(spec, env, step)
-    if sim.engine != "fused":  # which reports contacts without sensors
+    if sim.capabilities.has_contact_sensors:
         _add_sensors(spec, sim, env)
     return spec
 

@@ -31,9 +31,9 @@ class Forces:
 
     def bind(self) -> None:
         """Prepares for forces; poses of bodies are needed for some of them."""
-        if self._sim.engine == "fused":
+        if not self._sim.capabilities.has_dynamics:
             raise NotImplementedError(
-                "forces on bodies: the fused engine has none; use --sim mujoco"
+                f"forces on bodies: the {self._sim.engine} engine has none; use --sim mujoco"
             )
         if self._wrench is None:
             array = self._worlds.array

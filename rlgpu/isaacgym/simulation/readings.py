@@ -101,8 +101,8 @@ class Readings:
                 "contact forces are not collected: sim_params.physx.contact_collection is "
                 "CC_NEVER; use CC_LAST_SUBSTEP (1) or CC_ALL_SUBSTEPS (2)"
             )
-        if self._sim.engine == "fused":
-            return self._net_force_of_fused()
+        if not self._sim.capabilities.has_contact_sensors:
+            return self._net_force_of_wrenches()
         contacts, _ = self._contacts()
         forces = torch.zeros(*contacts.shape[:2], 3, device=contacts.device)
 
@@ -112,8 +112,8 @@ class Readings:
 
         return forces.view(-1, 3), update
 
-    def _net_force_of_fused(self) -> tuple[Tensor, Update]:
-        wrenches, xquat, _ = self._wrenches_of_fused()
+    def _net_force_of_wrenches(self) -> tuple[Tensor, Update]:
+        wrenches, xquat, _ = self._felt_wrenches()
         forces = torch.zeros(*wrenches.shape[:2], 3)
 
         def update() -> None:
@@ -121,18 +121,19 @@ class Readings:
 
         return forces.view(-1, 3), update
 
-    def refuse_on_fused(self, what: str) -> None:
-        """Refuses a quantity that the fused engine does not report.
+    def refuse_without_dynamics(self, what: str) -> None:
+        """Refuses a quantity that an engine without dynamics does not report.
 
         Raises:
             NotImplementedError: The simulation runs on it.
         """
-        if self._sim.engine == "fused":
-            raise NotImplementedError(f"{what}: the fused engine has none; use --sim mujoco")
+        if not self._sim.capabilities.has_dynamics:
+            engine = self._sim.engine
+            raise NotImplementedError(f"{what}: the {engine} engine has none; use --sim mujoco")
 
     def dof_force(self) -> tuple[Tensor, Update]:
         """Returns the forces of drives and efforts [N m or N], shape [N * D], and its update."""
-        self.refuse_on_fused("DOF forces")
+        self.refuse_without_dynamics("DOF forces")
         applied, velocity = self._worlds.array("qfrc_actuator"), self._worlds.array("qvel")
         forces = torch.zeros(len(applied), self._first.num_dofs, device=applied.device)
         self._measures_dofs = True
@@ -197,8 +198,8 @@ class Readings:
 
     def _contact_wrench(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
         """Returns a function of points that computes contact wrenches about them, [N, S, 6]."""
-        if self._sim.engine == "fused":
-            return self._contact_wrench_of_fused(bodies)
+        if not self._sim.capabilities.has_contact_sensors:
+            return self._contact_wrench_of_wrenches(bodies)
         contacts, felt = self._contacts()
         if not set(bodies) <= set(felt):
             # None of the sensors wants contacts.
@@ -214,8 +215,8 @@ class Readings:
 
         return compute
 
-    def _contact_wrench_of_fused(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
-        wrenches, xquat, xpos = self._wrenches_of_fused()
+    def _contact_wrench_of_wrenches(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
+        wrenches, xquat, xpos = self._felt_wrenches()
 
         def compute(origin: Tensor) -> Tensor:
             quat = xyzw_of(xquat[:, self._where.bodies][:, bodies])
@@ -226,7 +227,7 @@ class Readings:
 
         return compute
 
-    def _wrenches_of_fused(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _felt_wrenches(self) -> tuple[Tensor, Tensor, Tensor]:
         """Returns contact wrenches of all bodies in their axes, orientations and positions."""
         if self._fused is None:
             wrenches = self._worlds.wrenches(list(self._where.body_ids))
@@ -239,7 +240,7 @@ class Readings:
         Rows are the velocity of the centre of mass and the angular velocity. A fixed base drops
         the root's rows; a free one has six columns first, for its own velocity.
         """
-        self.refuse_on_fused("Jacobians")
+        self.refuse_without_dynamics("Jacobians")
         read = jacobian(self._worlds, actor)
         first = int(actor.asset.fixed)
         tensor = torch.zeros_like(read()[:, first:]).contiguous()
@@ -251,7 +252,7 @@ class Readings:
 
     def mass_matrix(self, actor: Actor) -> tuple[Tensor, Update]:
         """Returns an actor's mass matrices, shape [N, dofs, dofs], and its update."""
-        self.refuse_on_fused("mass matrices")
+        self.refuse_without_dynamics("mass matrices")
         read = mass_matrix(self._worlds, actor)
         tensor = torch.zeros_like(read())
 

@@ -7,18 +7,34 @@ angular velocity in the body's axes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from rlgpu.isaacgym.records.scene import Sim
+from rlgpu.isaacgym.simulation.layout import Layout
+from rlgpu.isaacgym.simulation.readings import Readings
 from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse, wxyz_of, xyzw_of
 
-if TYPE_CHECKING:
-    from rlgpu.isaacgym.simulation.world import World
+
+class RootedWorld(Protocol):
+    """What this module reads and writes of the running simulation."""
+
+    sim: Sim
+    layout: Layout
+    readings: Readings
+    qpos: Tensor
+    qvel: Tensor
+    mocap_pos: Tensor | None
+    mocap_quat: Tensor | None
+
+    @property
+    def roots(self) -> Tensor:
+        """Root states in the API's layout, shape [N, actors, 13]."""
 
 
-def read_roots(world: World) -> None:
+def read_roots(world: RootedWorld) -> None:
     """Rewrites the root tensor. Fixed roots keep the pose they were given, and do not move."""
     where, roots = world.layout, world.roots
     if where.free:
@@ -31,7 +47,7 @@ def read_roots(world: World) -> None:
         roots[:, where.free_actors] = torch.cat((pose[..., :3], quat, lin_vel, ang_vel), dim=-1)
 
 
-def write_roots(world: World, mask: Tensor) -> None:
+def write_roots(world: RootedWorld, mask: Tensor) -> None:
     """Writes the root tensor's rows into the state.
 
     Args:
@@ -65,15 +81,17 @@ def write_roots(world: World, mask: Tensor) -> None:
             array[:, where.held_mocap] = torch.where(chosen, values.to(array.dtype), held)
 
 
-def _refuse_moved_bases(world: World, mask: Tensor) -> None:
-    """Refuses to move fixed roots on the fused engine, which has them in its model."""
+def _refuse_moved_bases(world: RootedWorld, mask: Tensor) -> None:
+    """Refuses to move fixed roots on an engine that has them in its model."""
+    if world.sim.capabilities.moves_fixed_bodies:
+        return
     for actor in world.sim.envs[0].actors:
-        if actor.asset.fixed and world.sim.engine == "fused":
+        if actor.asset.fixed:
             given = world.roots[mask[:, actor.handle], actor.handle, :3]
             if bool(((given - torch.tensor(list(actor.pose.p))).abs() > 1e-5).any()):
                 raise NotImplementedError(
-                    "the fused engine cannot move a fixed base, nor have it elsewhere in another "
-                    "environment; use --sim mujoco"
+                    f"the {world.sim.engine} engine cannot move a fixed base, nor have it "
+                    "elsewhere in another environment; use --sim mujoco"
                 )
 
 

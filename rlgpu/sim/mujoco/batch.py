@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rlgpu.device import num_usable_cores
 from rlgpu.sim.mujoco.contact_sensors import ContactSensors
-from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
+from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest, check_saved
 
 _BAD_STATE = [
     int(mujoco.mjtWarning.mjWARN_BADQPOS),
@@ -36,8 +36,21 @@ _ALL = slice(None)
 class BatchWorlds:
     """``Worlds`` on MuJoCo C."""
 
+    capabilities = Capabilities(wrenches_need_sensors=True)
     capturable = False
     has_mass_matrix = True
+
+    @classmethod
+    def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> BatchWorlds:
+        """Returns the worlds of a request."""
+        return cls(
+            model, request.num_worlds, fields=request.fields, num_threads=request.num_threads
+        )
+
+    @staticmethod
+    def shared_fields(fields: Collection[str]) -> list[str]:
+        """Returns which model fields cannot differ between worlds: none."""
+        return []
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from rlgpu.sim.mujoco.contacts import bounds
 from rlgpu.sim.mujoco.fused.inverse_weights import DERIVED_FROM, InverseWeights
 from rlgpu.sim.mujoco.fused.parameters import model_field
 from rlgpu.sim.mujoco.warp_contacts import ContactSums
-from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
+from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest, check_saved
 from rlgpu.sim.mujoco.wrenches import WrenchReader
 
 # MuJoCo C also treats a state beyond this as bad. Source: mjMAXVAL, mujoco.h.
@@ -52,7 +52,21 @@ _STATE = (
 class WarpWorlds:
     """``Worlds`` on MuJoCo Warp, on an NVIDIA GPU or Warp's CPU device."""
 
+    capabilities = Capabilities(stacks_on_terrain=False)
     has_mass_matrix = False
+
+    @classmethod
+    def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> WarpWorlds:
+        """Returns the worlds of a request."""
+        return cls(
+            model, request.num_worlds, device=request.device, fields=request.fields,
+            nconmax=request.nconmax, njmax=request.njmax, deterministic=request.deterministic,
+        )  # fmt: skip
+
+    @staticmethod
+    def shared_fields(fields: Collection[str]) -> list[str]:
+        """Returns which model fields cannot differ between worlds: none."""
+        return []
 
     def __init__(
         self,

@@ -7,9 +7,10 @@ against this protocol runs on all of them.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import mujoco
 import torch
@@ -22,6 +23,40 @@ DERIVING_FIELDS = frozenset(mujoco.MjModel._setconst_inputs)
 _ALL = slice(None)
 
 
+class Capabilities(NamedTuple):
+    """What an engine offers beside stepping; it is known before worlds are built."""
+
+    moves_fixed_bodies: bool = True
+    """Whether bodies without joints can be moved, and be elsewhere in other worlds (mocap)."""
+    has_dynamics: bool = True
+    """Whether bodies take forces, and joints report them, with Jacobians and mass matrices."""
+    has_contact_sensors: bool = True
+    """Whether MuJoCo's contact sensors work; otherwise only ``wrenches`` measures contacts."""
+    wrenches_need_sensors: bool = False
+    """Whether ``wrenches`` reads sensors, which the model must then have."""
+    stacks_on_terrain: bool = True
+    """Whether every shape rests reliably on a height field."""
+
+
+class WorldsRequest(NamedTuple):
+    """What worlds of a model are wanted; each engine reads what concerns it."""
+
+    num_worlds: int
+    device: torch.device
+    fields: tuple[str, ...] = ()
+    """Model fields that differ between worlds."""
+    deterministic: bool = False
+    """Whether repeated runs must agree bit for bit, at some cost in speed."""
+    num_threads: int = 0
+    """On a CPU; 0 is one per core that this process may use."""
+    lanes: int = 0
+    """Of ``fused``: worlds per vector, or lanes per world; 0 chooses."""
+    nconmax: int = 0
+    """Of ``mujoco_warp``: contact budget per world; 0 derives it from the model."""
+    njmax: int = 0
+    """Of ``mujoco_warp``: constraint rows per world; 0 derives it from the model."""
+
+
 class Worlds(Protocol):
     """N copies of one ``MjModel``, stepped together.
 
@@ -30,6 +65,7 @@ class Worlds(Protocol):
     on MuJoCo C, else float32.
     """
 
+    capabilities: ClassVar[Capabilities]
     num_worlds: int
     device: torch.device
     model: mujoco.MjModel
@@ -164,3 +200,20 @@ def check_saved(saved: Mapping[str, Any], current: Mapping[str, Tensor]) -> None
                 f"the saved engine state has {name} of shape {shape}, but this "
                 f"simulation has {tuple(tensor.shape)}; use the same task, sim and num_envs"
             )
+
+
+def worlds_class(engine: str) -> Any:
+    """Returns the class of an engine's worlds; imports only that engine.
+
+    Args:
+        engine: ``mujoco``, ``mujoco_warp`` or ``fused``.
+
+    Raises:
+        ImportError: The engine is not installed.
+    """
+    module, name = {
+        "mujoco": ("batch", "BatchWorlds"),
+        "mujoco_warp": ("warp", "WarpWorlds"),
+        "fused": ("fused.worlds", "FusedWorlds"),
+    }[engine]
+    return getattr(importlib.import_module(f"rlgpu.sim.mujoco.{module}"), name)

@@ -25,7 +25,7 @@ from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.inverse_weights import InverseWeights
 from rlgpu.sim.mujoco.fused.parameters import PARAMETER_FIELDS, model_field
 from rlgpu.sim.mujoco.fused.tables import Tables
-from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, check_saved
+from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest, check_saved
 
 _VERSION = mujoco.__version__
 _SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied")
@@ -40,7 +40,23 @@ class FusedWorlds:
     minimum. One step differs by rounding (tests/sim/test_fused.py).
     """
 
+    capabilities = Capabilities(
+        moves_fixed_bodies=False, has_dynamics=False, has_contact_sensors=False
+    )
     has_mass_matrix = False
+
+    @classmethod
+    def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> FusedWorlds:
+        """Returns the worlds of a request."""
+        return cls(
+            model, request.num_worlds, device=request.device, fields=request.fields,
+            num_threads=request.num_threads, lanes=request.lanes,
+        )  # fmt: skip
+
+    @staticmethod
+    def shared_fields(fields: Collection[str]) -> list[str]:
+        """Returns which model fields cannot differ between worlds."""
+        return sorted(set(fields) - set(PARAMETER_FIELDS))
 
     def __init__(
         self,
