@@ -8,18 +8,28 @@ from pathlib import Path
 import numpy as np
 
 _SPACE = "{http://www.collada.org/2005/11/COLLADASchema}"
+_TURNS = {
+    "X_UP": np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]]),
+    "Y_UP": np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]]),
+    "Z_UP": np.eye(3),
+}
+"""Rotations to axes of which z is up. Source: COLLADA 1.4.1, chapter 5, ``up_axis``."""
 
 
 def read_dae(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Returns vertices, shape [V, 3] [m], and triangles, shape [F, 3], of a Collada file.
 
     Transforms of the scene's nodes and the file's unit and up axis are applied.
+
+    Raises:
+        ValueError: Its up axis is none of Collada's.
     """
     root = ET.parse(path).getroot()
     unit = root.find(f".//{_SPACE}asset/{_SPACE}unit")
     scale = float(unit.attrib.get("meter", 1.0)) if unit is not None else 1.0
     up = root.findtext(f".//{_SPACE}asset/{_SPACE}up_axis", "Y_UP").strip()
-    turn = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]]) if up == "Y_UP" else np.eye(3)
+    if up not in _TURNS:
+        raise ValueError(f"{path.name}: its up_axis is {up!r}, not one of {', '.join(_TURNS)}")
     geometries = {g.attrib["id"]: _geometry(g) for g in root.iter(f"{_SPACE}geometry")}
     parts = []
     for scene in root.iter(f"{_SPACE}visual_scene"):
@@ -32,7 +42,7 @@ def read_dae(path: Path) -> tuple[np.ndarray, np.ndarray]:
         vertices.append(points)
         faces.append(triangles + count)
         count += len(points)
-    return np.concatenate(vertices) * scale @ turn.T, np.concatenate(faces)
+    return np.concatenate(vertices) * scale @ _TURNS[up].T, np.concatenate(faces)
 
 
 def _numbers(text: str | None) -> np.ndarray:

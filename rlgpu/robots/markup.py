@@ -116,9 +116,7 @@ def _clean(root: ET.Element) -> None:
         if element.tag in _DROPPED:
             root.remove(element)
         elif element.tag == "worldbody":
-            for child in list(element):
-                if child.tag in _WORLD_ONLY:
-                    element.remove(child)
+            _clean_world(element)
         elif element.tag == "asset":
             for child in list(element):
                 if child.tag not in _ASSETS:
@@ -139,6 +137,15 @@ def _are_zero(limits: list[str]) -> bool:
         return [float(limit) for limit in limits] == [0.0, 0.0]
     except ValueError:
         return False  # which MuJoCo refuses with the line
+
+
+def _clean_world(element: ET.Element) -> None:
+    """Removes what is the world's own, also where it is in a frame or a replica."""
+    for child in list(element):
+        if child.tag in _WORLD_ONLY:
+            element.remove(child)
+        elif child.tag in ("frame", "replicate"):
+            _clean_world(child)
 
 
 def _rename_repeated(root: ET.Element, path: Path) -> None:

@@ -195,10 +195,16 @@ def test_parts_of_noise_are_summed_before_the_operation(operation, wanted) -> No
     assert env._randomizer.act(torch.full((1, 12), 1.5)).tolist() == [[wanted] * 12]
 
 
-@pytest.mark.parametrize(("steps", "wanted"), [(0, 1.0), (25, 0.9375), (100, 0.75)])
-def test_a_schedule_brings_the_sum_of_both_parts_in(steps, wanted) -> None:
-    """The factor goes from 1 to 0.25 + 0.5 within 100 steps: a quarter of the way is 0.9375."""
-    noise = Noise(range=[0.25, 0.25], range_correlated=[0.5, 0.5], operation="scaling",
+@pytest.mark.parametrize(
+    ("operation", "steps", "wanted"),
+    [
+        ("scaling", 0, 1.0), ("scaling", 25, 0.9375), ("scaling", 100, 0.75),
+        ("additive", 0, 1.0), ("additive", 25, 1.1875), ("additive", 100, 1.75),
+    ],
+)  # fmt: skip
+def test_a_schedule_brings_the_sum_of_both_parts_in(operation, steps, wanted) -> None:
+    """A factor goes from 1 to 0.25 + 0.5 within 100 steps, what is added from 0 to 0.75."""
+    noise = Noise(range=[0.25, 0.25], range_correlated=[0.5, 0.5], operation=operation,
                   schedule="linear", schedule_steps=100)  # fmt: skip
     env = make_env(actions=noise, n=1)
     env._randomizer.buffers["steps"].fill_(steps)

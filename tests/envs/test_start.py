@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +90,13 @@ class Standing(Task):
 def begin(tmp_path):
     """Starts two environments and returns the warnings."""
 
-    def run(xml: str, start: Start | None = None) -> list[str]:
+    def run(xml: str, start: Start | None = None, task: type[Standing] = Standing) -> list[str]:
         asset = tmp_path / "robot.xml"
         asset.write_text(xml)
-        task = Standing(asset, start or Start())
-        sim = make_simulator("mujoco", scene_of(task), task.config.timing(), 2)
+        made = task(asset, start or Start())
+        sim = make_simulator("mujoco", scene_of(made), made.config.timing(), 2)
         try:
-            return list(VecEnv(task, sim, seed=0).warnings)
+            return list(VecEnv(made, sim, seed=0).warnings)
         finally:
             sim.close()
 
@@ -167,6 +167,20 @@ def test_a_quaternion_of_another_length_is_refused(begin) -> None:
             begin(robot(), Start(quat=quat))
 
 
+def test_the_quaternion_that_is_farthest_from_length_1_is_named(begin) -> None:
+    """Not the longest, where another is too short."""
+
+    class Uneven(Standing):
+        def reset_state(self, generator: torch.Generator) -> ResetState:
+            states = super().reset_state(generator)
+            assert states.root_quat_w is not None
+            states.root_quat_w[1] *= 0.5
+            return states
+
+    with pytest.raises(UsageError, match=r"root_quat_w.*length 0\.5"):
+        begin(robot(), task=Uneven)
+
+
 def test_a_quaternion_that_begins_with_w_is_a_warning(begin) -> None:
     """Upright by (w, x, y, z) is upside down by (x, y, z, w); high above the ground."""
     (warning,) = begin(robot(), Start(height=2.0, quat=(1.0, 0.0, 0.0, 0.0)))
@@ -192,6 +206,19 @@ def test_feet_a_little_in_the_ground_are_a_warning(begin) -> None:
     assert "0.01 m deep in the ground" in warning
 
 
+def test_overlaps_with_the_ground_are_shares_of_the_robots_size(begin) -> None:
+    """Of 0.675 m, from the feet to the top of the sphere around the box of 0.255 m.
+
+    5 % are 3.4 cm, beyond which a start is refused; below 1 %, 0.7 cm, nothing is said.
+    """
+    for depth in (0.031, 0.009):
+        (warning,) = begin(robot(), Start(height=0.42 - depth))
+        assert "deep in the ground" in warning
+    assert begin(robot(), Start(height=0.42 - 0.005)) == []
+    with pytest.raises(UsageError, match="deep in the ground"):
+        begin(robot(), Start(height=0.42 - 0.037))
+
+
 def test_a_start_in_degrees_is_refused_with_the_joint_and_its_limits(begin) -> None:
     """45 for 45 degrees; without limits, a warning."""
     with pytest.raises(UsageError, match=r"left at 45, limits -1 to 1; .* radians, not degrees"):
@@ -205,6 +232,14 @@ def test_a_start_a_little_beyond_a_limit_is_a_warning(begin) -> None:
     """By 0.05 rad of a range of 2 rad."""
     (warning,) = begin(robot(), Start(joint_pos=(1.05, 0.0)))
     assert "left at 1.05, limits -1 to 1" in warning
+
+
+def test_a_start_beyond_a_limit_by_a_twentieth_of_the_range_is_refused(begin) -> None:
+    """Of 2 rad: by more than 0.1 rad, in every environment."""
+    (warning,) = begin(robot(), Start(joint_pos=(0.0, -1.1)))
+    assert "right at -1.1, limits -1 to 1" in warning
+    with pytest.raises(UsageError, match=r"right at -1.12, limits -1 to 1"):
+        begin(robot(), Start(joint_pos=(0.0, -1.12)))
 
 
 def test_a_target_for_no_action_beyond_the_limits_is_a_warning(begin) -> None:
@@ -227,10 +262,12 @@ def test_one_drive_without_stiffness_is_a_warning(begin) -> None:
     assert "the drives of left have stiffness 0" in warning
 
 
-def test_a_negative_gain_is_refused(begin) -> None:
-    """It would push away from the target."""
-    with pytest.raises(UsageError, match=r"negative stiffness"):
-        begin(robot(), Start(drives={"left": Drive("position", stiffness=-20.0)}))
+@pytest.mark.parametrize("name", ["stiffness", "damping", "effort_limit"])
+def test_a_negative_gain_is_refused(begin, name) -> None:
+    """It would push away from the target, however small it is."""
+    drive = replace(Drive("position", stiffness=20.0), **{name: -0.01})
+    with pytest.raises(UsageError, match=rf"left.* negative {name}"):
+        begin(robot(), Start(drives={"left": drive}))
 
 
 def test_bodies_that_start_within_each_other_are_a_warning(begin) -> None:

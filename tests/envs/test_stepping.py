@@ -8,10 +8,13 @@ import pytest
 import torch
 
 import rlgpu
+from rlgpu.config import compose
 from rlgpu.envs import VecEnv, uniform
 from rlgpu.sim import ENGINES, make_simulator
+from rlgpu.tasks import TASKS
 from rlgpu.tasks.ant import Ant, AntConfig
 from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
+from rlgpu.training import Trainer, make_agent, make_env
 
 
 def make(engine: str = "mujoco", n: int = 4, **changes) -> VecEnv:
@@ -113,6 +116,25 @@ def test_a_restored_environment_continues_like_the_saved_one() -> None:
         ours, theirs = first.step(actions), second.step(actions)
         for a, b in zip(ours, theirs, strict=True):
             assert torch.equal(a, b)
+
+
+def test_a_resumed_run_goes_on_with_running_episodes() -> None:
+    """Five steps each, in rollouts of seven: the second begins before the run is stopped."""
+    words = ["task=Cartpole", "sim=mujoco", "num_envs=2", "train.horizon_length=7"]
+    words += ["task.episode_length=5", "task.max_push_effort=0", "headless=True"]
+    config = compose(words, TASKS, ENGINES).config
+    trainers = []
+    for _ in range(2):
+        env = make_env(config, Cartpole, 2, 0, training=True)
+        trainers.append(Trainer(config, env, make_agent(config, env)))
+    stopped, resumed = trainers
+    stopped.collect()
+    stopped.update()
+    resumed.load(stopped._content())
+    resumed.collect()
+    resumed.update()
+    _, length, number = resumed.statistics.means()
+    assert (length.item(), number.item()) == (5.0, 4)
 
 
 def ants(seed: int = 0) -> VecEnv:

@@ -84,6 +84,21 @@ def test_gaussian_numbers_below_zero_are_clamped(sim) -> None:
     assert sim.parameters["gravity"].min() < -20.0
 
 
+def test_numbers_are_shared_by_the_parts_of_a_robot_only_if_asked(sim) -> None:
+    """Frictions and masses have one for each part, armatures and dampings one for each robot."""
+    before = {name: values.clone() for name, values in sim.parameters.items()}
+    each = Varied(range=[0.0, 0.1])
+    shared = Varied(range=[0.0, 0.1], per_robot=True)
+    draw(sim, friction=each, mass=each, armature=shared, joint_damping=shared)
+    names = ("friction", "body_mass", "joint_armature", "joint_damping")
+    added = torch.stack([sim.parameters[name] - before[name] for name in names], dim=1)
+    torch.testing.assert_close(added[:, 2:, 0], added[:, 2:, 1], atol=1e-6, rtol=0)
+    different = torch.cat((added[:, :2].flatten(1), added[:, 2:, 0]), dim=1)  # [N, 6]
+    pairs = (different[:, :, None] - different[:, None]).abs().amax(dim=0)
+    assert (pairs + torch.eye(6)).min() > 0.01
+    sim.set_parameters(before, slice(None))  # for the tests that share the simulation
+
+
 def test_negative_values_are_refused_when_a_task_sets_them(sim) -> None:
     """The value that is there stays."""
     before = sim.parameters["body_mass"].clone()

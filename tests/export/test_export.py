@@ -101,11 +101,23 @@ def test_a_seed_repeats_the_episodes(make, task) -> None:
     ]  # fmt: skip
     played = [play(seed) for seed in seeds]
     assert not any(np.array_equal(a, b) for i, a in enumerate(played) for b in played[:i])
-    for seed, before in zip(seeds, played, strict=True):
+    # In another order, so that what goes on with a generator is not what it was.
+    for seed, before in reversed(list(zip(seeds, played, strict=True))):
         assert np.array_equal(play(seed), before)
     for wrong in (-1, [3, -1, 3, 3]):
         with pytest.raises(UsageError):
             env.reset(seed=wrong)
+
+
+def test_seeds_that_are_all_none_go_on_with_the_generator(make) -> None:
+    """As ``seed=None`` does; one number among them seeds."""
+    env = GymnasiumEnv(make(num_envs=2))
+    env.reset(seed=3)
+    later = [env.reset(seed=None)[0] for _ in range(2)]
+    env.reset(seed=3)
+    again = [env.reset(seed=[None, None])[0] for _ in range(2)]
+    assert np.array_equal(later, again)
+    assert np.array_equal(env.reset(seed=[0, None])[0], env.reset(seed=[0, None])[0])
 
 
 @pytest.mark.parametrize("task", ["Cartpole", "gym:CartPole-v1"])

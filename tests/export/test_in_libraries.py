@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -74,6 +75,22 @@ def test_stable_baselines3_sees_the_policys_columns_and_the_tasks_bounds(make) -
     assert np.array_equal([info["terminal_observation"] for info in infos], final[:, [0, 2]])
 
 
+def test_stable_baselines3_asks_for_attributes_by_index(make) -> None:
+    """The environments are one object, so all of them have the same; none is wrapped."""
+    pytest.importorskip("stable_baselines3")
+    from stable_baselines3.common.monitor import Monitor
+
+    from rlgpu.export.stable_baselines3 import StableBaselines3Env
+
+    env = StableBaselines3Env(make(num_envs=3))
+    assert env.get_attr("num_envs") == [3, 3, 3]
+    assert env.get_attr("num_envs", indices=[0, 2]) == [3, 3]
+    env.set_attr("render_mode", "rgb_array")
+    assert env.get_attr("render_mode", indices=1) == ["rgb_array"]
+    assert env.env_method("get_attr", "num_envs", indices=0) == [[3, 3, 3]]
+    assert env.env_is_wrapped(Monitor) == [False, False, False]
+
+
 def test_stable_baselines3_continues_the_return_at_time_limits_only(make) -> None:
     """Its PPO adds gamma times the terminal observation's value: 0.5 * 10 to a Counter's 3."""
     baselines = pytest.importorskip("stable_baselines3")
@@ -125,6 +142,40 @@ def test_rsl_rl_trains(cartpoles, tmp_path) -> None:
     runner.learn(3, init_at_random_ep_len=True)
     after = list(runner.alg.actor.parameters())
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "ended", "by_time"),
+    [
+        ({"episode_length": 2}, [0, 1], [False, True]),
+        ({"reset_dist": 0.0}, [1, 1], [False, False]),
+    ],
+)
+def test_rsl_rl_returns_ends_and_time_limits(make, settings, ended, by_time) -> None:
+    """Cartpoles end in their second step by time, or in every step with no track to move on."""
+    pytest.importorskip("tensordict")
+    from rlgpu.export.rsl_rl import RslRlEnv
+
+    ours = make(num_envs=3, task_=settings)
+    env = RslRlEnv(ours)
+    steps = [env.step(torch.full((3, 1), 0.5)) for _ in range(2)]
+    assert [step[2].tolist() for step in steps] == [[value] * 3 for value in ended]
+    assert [step[3]["time_outs"].tolist() for step in steps] == [[value] * 3 for value in by_time]
+    assert torch.equal(steps[1][0]["policy"], ours.observations)
+
+
+def test_rsl_rl_and_rl_games_get_single_precision(make) -> None:
+    """Their networks have weights of float32, and some of Gymnasium's environments float64."""
+    pytest.importorskip("tensordict")
+    pytest.importorskip("rl_games.torch_runner")
+    from rlgpu.export.rl_games import RlGamesEnv
+    from rlgpu.export.rsl_rl import RslRlEnv
+
+    ours = make(num_envs=2)
+    ours.observations = ours.observations.double()
+    groups, seen = RslRlEnv(ours).get_observations(), RlGamesEnv(ours).reset()
+    assert groups["policy"].dtype == groups["critic"].dtype == seen.dtype == torch.float32
+    assert torch.equal(groups["policy"], ours.observations.float())
 
 
 def test_rsl_rl_reads_the_step_counts_of_gymnasiums_environments(make) -> None:
@@ -200,12 +251,30 @@ def test_rl_games_returns_ends_time_limits_and_states(make) -> None:
     assert ended == [[False, False]] * 2 + [[True, False], [False, False], [False, True]]
     by_time = [x[3]["time_outs"].tolist() for x in steps]
     assert by_time == [[False, False]] * 2 + [[True, False], [False, False], [False, False]]
-    hidden = make(num_envs=3, task_={"hidden": ["pole_vel"], "hidden_from": "policy"})
+    hidden = make(num_envs=3, task_={"hidden": ["cart_vel"], "hidden_from": "policy"})
     seen = RlGamesEnv(hidden).reset()
-    assert torch.equal(seen["obs"], hidden.observations[:, :3])
+    assert torch.equal(seen["obs"], hidden.observations[:, [0, 2, 3]])
     assert torch.equal(seen["states"], hidden.observations)
     info = RlGamesEnv(hidden).get_env_info()
     assert (info["observation_space"].shape, info["state_space"].shape) == ((3,), (4,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("uint8", "uint8"), ("float32", "float32"), ("float64", "float32")]
+)
+def test_rl_games_is_told_of_images_and_of_numbers_in_single_precision(make, kind, shown) -> None:
+    """Its networks divide bytes by 255 and have weights of float32."""
+    pytest.importorskip("rl_games.torch_runner")
+    from rlgpu.export.rl_games import RlGamesEnv
+
+    ours = make(num_envs=2)
+    ours.observation_space = replace(ours.observation_space, dtype=kind)
+    env = RlGamesEnv(ours)
+    space = env.get_env_info()["observation_space"]
+    bounds = (0, 255) if shown == "uint8" else (-np.inf, np.inf)
+    assert space.dtype == np.dtype(shown)
+    assert (space.low.tolist(), space.high.tolist()) == ([bounds[0]] * 4, [bounds[1]] * 4)
+    assert env.get_number_of_agents() == 1
 
 
 def test_skrl_trains(cartpoles) -> None:

@@ -15,7 +15,7 @@ import torch
 import train
 from rlgpu.cli import session
 from rlgpu.errors import EngineFailed
-from rlgpu.foreign.gymnasium.env import GymEnv
+from rlgpu.foreign.gymnasium.env import GymEnv, _signals_waiting
 from rlgpu.foreign.gymnasium.task import GymTaskConfig
 from rlgpu.training import Trainer
 
@@ -125,6 +125,16 @@ def test_environments_may_have_processes() -> None:
     env.close()
     assert time.monotonic() - began < 9.0  # each has ended its own
     assert worker.exitcode == 0
+
+
+def test_signals_wait_while_a_process_starts() -> None:
+    """Until it has its handlers; the ones that waited before go on waiting."""
+    asking = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert not asking & before
+    with _signals_waiting():
+        assert asking <= signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
 def test_signals_to_a_whole_job_are_the_trainers_to_handle() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,8 @@ from gymnasium import spaces
 import rlgpu
 import train
 from rlgpu.errors import UsageError
-from rlgpu.foreign.gymnasium.flat import flattening
+from rlgpu.foreign.gymnasium.flat import Flat, flattening
+from rlgpu.foreign.gymnasium.worker import maker
 from rlgpu.nn import RunningNormalizer
 from rlgpu.ops import select_kernels
 from rlgpu.training import load_checkpoint
@@ -80,6 +82,51 @@ def test_numbers_that_float32_does_not_tell_apart_stay_float64(space, kind) -> N
     layout, row = flattening(space)
     assert layout.dtype == kind
     assert row(space.sample()).dtype == kind
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "wanted"),
+    [
+        (spaces.Discrete(3, start=-1), 1, [0, 0, 1]),
+        (spaces.MultiDiscrete([3, 2], start=[1, 5]), [3, 5], [0, 0, 1, 1, 0]),
+        (spaces.MultiBinary(2), [0, 1], [0, 1]),
+        (spaces.Box(0, 1, (2, 2), np.bool_), [[True, False], [False, True]], [1, 0, 0, 1]),
+    ],
+    ids=str,
+)
+def test_choices_and_flags_become_zeros_and_ones(space, value, wanted) -> None:
+    """Choices count from their space's start; a table of flags is no image."""
+    layout, row = flattening(space)
+    assert layout.parts[0].kind == "numbers"
+    assert row(np.array(value) if np.ndim(value) else value).tolist() == wanted
+
+
+@pytest.mark.parametrize(("name", "bounds"), [("Pixels", (0, 255)), ("Counter", (-np.inf, np.inf))])
+def test_rows_lie_in_the_space_of_a_wrapped_environment(name, bounds) -> None:
+    """Bytes from 0 to 255, other numbers without bounds; Gymnasium's vectors allocate by it."""
+    env = maker(f"{OURS}:{name}")()
+    space = env.observation_space
+    assert (space.low.min(), space.high.max()) == bounds
+    row, _ = env.reset(seed=0)
+    assert space.contains(row)
+    env.close()
+
+
+def test_bytes_beside_a_mask_become_numbers_up_to_one() -> None:
+    """A grey image of 51 is 0.2; what the environment says beside it follows as it is."""
+
+    class Masked(gymnasium.Env):
+        observation_space = spaces.Box(0, 255, (2, 3), np.uint8)
+        action_space = spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            return np.full((2, 3), 51, np.uint8), {"action_mask": np.array([0, 1], np.int8)}
+
+    env = Flat(Masked())
+    row = env.reset()[0]
+    assert (row.dtype, env.layout.dtype) == (np.float32, "float32")
+    assert row.tolist() == pytest.approx([0.2] * 6 + [0.0, 1.0])
+    assert [part.kind for part in env.layout.parts] == ["image", "mask"]
 
 
 def test_the_policy_tells_times_20_ms_apart() -> None:

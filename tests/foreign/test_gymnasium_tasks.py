@@ -71,6 +71,12 @@ def test_adjacent_seeds_share_no_environment(word, make) -> None:
     assert rows[0] == rows[3]
 
 
+def test_a_step_lasts_as_long_as_a_picture_of_the_environment(make) -> None:
+    """CartPole has 50 a second; 30 if an environment says nothing."""
+    for word, rate in (("CartPole-v1", 50.0), (f"{OURS}:Counter", 30.0)):
+        assert make(word, 1).step_dt == 1.0 / rate
+
+
 def test_a_time_limit_is_not_a_failure(make) -> None:
     """Action 0 of ours is the space's 3: truncated at 3 steps; action 1 fails at 5."""
     env = make(f"{OURS}:Counter", 2)

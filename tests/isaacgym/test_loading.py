@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 import pytest
 from scenes import GYM, at, close, joint, link, new_env, new_sim, run, urdf, wrapped
@@ -136,6 +137,7 @@ def test_a_link_states_mass_centre_and_tensor_alone_or_together(tmp_path):
         "mass": frame.format(mass) + BOX,
         "tensor": frame.format(tensor) + BOX,
         "place": frame.format("") + BOX,
+        "turn": '<inertial><origin rpy="0 0 1"/>' + mass + "</inertial>" + BOX,
         "point": frame.format(mass),
         "shape": BOX,
     }
@@ -145,14 +147,131 @@ def test_a_link_states_mass_centre_and_tensor_alone_or_together(tmp_path):
     bodies = dict(zip(asset.bodies, asset.body_properties, strict=True))
     of_shape = 0.2 * 0.4 * 0.6 * 500
     for name, expected in (("all", 2), ("mass", 2), ("tensor", of_shape), ("place", of_shape),
-                           ("point", 2), ("shape", of_shape)):  # fmt: skip
+                           ("point", 2), ("turn", 2), ("shape", of_shape)):  # fmt: skip
         assert bodies[name].mass == pytest.approx(expected), name
-        close(list(bodies[name].com), [0, 0, 0] if name == "shape" else [0.1, 0.2, 0.3], atol=1e-9)
+        centre = [0, 0, 0] if name in ("turn", "shape") else [0.1, 0.2, 0.3]
+        close(list(bodies[name].com), centre, atol=1e-9)
     for name in ("all", "tensor"):  # x stays, y and z change places
         close(matrix(bodies[name]), np.diag([1, 2.5, 2]), atol=1e-9)
     close(matrix(bodies["mass"]), 2 * OF_BOX, atol=1e-9)
     for name in ("place", "shape"):
         close(matrix(bodies[name]), of_shape * OF_BOX, atol=1e-9)
+
+
+def test_degrees_of_freedom_are_driven_as_the_files_actuators_say(tmp_path):
+    """Position 1, velocity 2, else the option's mode; a motor's effort is its gear's."""
+    names = ("servo", "speed", "motor", "limited", "free", "none")
+    arms = "".join(
+        f'<body><joint name="{name}" axis="0 1 0"/><geom size=".1"/></body>' for name in names
+    )
+    text = f"""<worldbody><body><geom size=".1"/>{arms}</body></worldbody><actuator>
+        <position joint="servo" kp="20" forcerange="-3 3"/><velocity joint="speed" kv="4"/>
+        <motor joint="motor" gear="-5" ctrlrange="-1 1"/>
+        <motor joint="limited" gear="5" ctrlrange="-1 1" forcerange="-2 2"/>
+        <motor joint="free" gear="5"/></actuator>"""
+    file = mjcf(tmp_path, text)
+    asset = load(new_sim("mujoco"), file, default_dof_drive_mode=gymapi.DOF_MODE_EFFORT)
+    found = dict(zip(asset.dofs, asset.dof_properties, strict=True))
+    huge = np.finfo(np.float32).max
+    modes = {name: int(row["driveMode"]) for name, row in found.items()}
+    assert modes == {"servo": 1, "speed": 2, "motor": 3, "limited": 3, "free": 3, "none": 3}
+    assert [found[name]["stiffness"] for name in names] == [20, 0, 0, 0, 0, 0]
+    efforts = [float(found[name]["effort"]) for name in names]
+    assert efforts == [3.0, huge, 5.0, 2.0, huge, huge]
+
+
+def test_shapes_of_the_world_are_no_part_of_an_asset(tmp_path):
+    """Neither those beside a robot, in frames or not, nor those beside several fixed bodies."""
+    ball, plane = '<geom size=".1"/>', '<geom type="plane" size="1 1 1"/>'
+    around = f"""{plane}<frame pos="0 0 1">{ball}<site name="s"/></frame>
+        <replicate count="2" offset="1 0 0"><frame>{ball}</frame></replicate>"""
+    one, two = f"<body><freejoint/>{ball}</body>", f"<body>{ball}</body>" * 2
+    for bodies, number in ((one, 1), (two, 2)):
+        file = mjcf(tmp_path, f"<worldbody>{around}{bodies}</worldbody>")
+        asset = load(new_sim("mujoco"), file, fix_base_link=True)
+        assert (len(asset.shapes), asset.model.ngeom) == (number, number)
+    (tmp_path / "part.xml").write_text(f"<mujoco><worldbody>{plane}{one}</worldbody></mujoco>")
+    text = """<asset><model name="m" file="part.xml"/></asset><worldbody><frame>
+        <attach model="m" prefix="x_"/></frame></worldbody>"""
+    assert load(new_sim("mujoco"), mjcf(tmp_path, text), fix_base_link=True).model.ngeom == 1
+
+
+def test_moments_that_are_not_positive_become_a_thousandth_of_the_largest(tmp_path, capsys):
+    """-1, 2 and 2 kg m^2 are no body's; and a tensor of zeros is that of a ball of 10 cm."""
+    text = link("base", inertia=(-1, 2, 2)) + link("none", 3.0, inertia=(0, 0, 0))
+    text += joint("j", "base", "none")
+    asset = load(new_sim("mujoco"), urdf(tmp_path, text, "thin.urdf"))
+    odd, none = asset.body_properties
+    close(matrix(odd), np.diag([0.002, 2, 2]), rtol=1e-9, atol=1e-12)
+    close(matrix(none), 0.4 * 3.0 * 0.1**2 * np.eye(3), rtol=1e-9, atol=1e-12)
+    assert len(reports(capsys, "thin.urdf")) == 2
+
+
+def test_a_joint_without_an_axis_turns_about_x(tmp_path):
+    """As URDF says; and a joint without a parent or a child is refused by its name."""
+    text = link("base") + link("arm")
+    whole = """<joint name="odd" type="continuous">{}</joint>"""
+    ends = '<parent link="base"/>', '<child link="arm"/>'
+    asset = load(new_sim("mujoco"), urdf(tmp_path, text + whole.format("".join(ends))))
+    close(asset.model.jnt_axis, [[1, 0, 0]])
+    for end in ends:
+        with pytest.raises(ValueError, match="odd"):
+            load(new_sim("mujoco"), urdf(tmp_path, text + whole.format(end)))
+
+
+def test_origins_are_turned_as_mujocos_own_reader_turns_them(tmp_path):
+    """About the fixed axes x, y and z, one after the other; a joint's and a shape's."""
+    ball = '<collision><origin xyz="1 2 3" rpy="-0.7 0.4 2.5"/>' + BOX.partition(">")[2]
+    hinge = joint("j", "base", "arm", xyz='0.1 0.2 0.3" rpy="0.3 -0.5 1.1')
+    text = link("base") + link("arm", shape=ball) + hinge
+    folder, name = urdf(tmp_path, text)
+    model = load(new_sim("mujoco"), (folder, name), fix_base_link=True).model
+    wanted = mujoco.MjSpec.from_file(f"{folder}/{name}").compile()
+    close(model.body_pos[2], wanted.body("arm").pos, atol=1e-9)
+    assert abs(model.body_quat[2] @ wanted.body("arm").quat) == pytest.approx(1.0)
+    close(model.geom_pos[0], wanted.geom_pos[0], atol=1e-9)
+    assert abs(model.geom_quat[0] @ wanted.geom_quat[0]) == pytest.approx(1.0)
+
+
+def test_gains_and_biases_of_other_types_are_no_gains(tmp_path):
+    """An affine gain and a muscle's parameters mean something else: a motor without effort."""
+    text = """<worldbody><body><geom size=".1"/><body><joint name="j"/><geom size=".1"/></body>
+        </body></worldbody><actuator><general joint="j" gaintype="affine" gainprm="3 2 1"
+        biastype="none" biasprm="0 -4 -5" gear="7"/></actuator>"""
+    (actuator,) = load(new_sim("mujoco"), mjcf(tmp_path, text)).actuators
+    assert (actuator.properties.type, actuator.properties.motor_effort) == ("motor", 0.0)
+    assert (actuator.properties.kp, actuator.properties.kv) == (0.0, 0.0)
+
+
+def test_links_without_mass_get_little_and_are_reported(tmp_path, capsys):
+    """0.1 g and 1e-8 kg m^2, so that a joint that moves nothing else can be simulated."""
+    text = link("base") + '<link name="none"/>' + joint("j", "base", "none")
+    asset = load(new_sim("mujoco"), urdf(tmp_path, text, "empty.urdf"))
+    assert asset.body_properties[1].mass == pytest.approx(1e-4)
+    close(matrix(asset.body_properties[1]), 1e-8 * np.eye(3), rtol=1e-9, atol=1e-20)
+    (said,) = reports(capsys, "empty.urdf")
+    assert "none" in said
+
+
+def test_springs_by_times_stay_as_they_are_when_a_script_sets_masses(tmp_path):
+    """MuJoCo computes their stiffness and damping once, from the masses of the file."""
+    text = """<worldbody><body name="a"><freejoint/><geom size=".1" mass="1"/><body name="b">
+        <joint name="j" type="slide" springdamper=".1 1"/><geom size=".1" mass="2"/></body></body>
+        </worldbody>"""
+    folder, name = mjcf(tmp_path, text)
+    wanted = mujoco.MjModel.from_xml_path(f"{folder}/{name}")
+    sim = new_sim("mujoco")
+    env = new_env(sim)
+    handle = GYM.create_actor(env, load(sim, (folder, name)), at(), "robot", 0, 0)
+    properties = GYM.get_actor_rigid_body_properties(env, handle)
+    properties[1].mass = 7.0
+    GYM.set_actor_rigid_body_properties(env, handle, properties)
+    GYM.prepare_sim(sim)
+    model = sim.world.worlds.model
+    assert model.body_mass[-1] == pytest.approx(7.0)
+    close(model.jnt_stiffness[1], wanted.jnt_stiffness[1], rtol=1e-6)
+    # The spring is integrated implicitly: 0.01 s of its stiffness are added to the damping.
+    close(model.dof_damping[6], wanted.dof_damping[6] + 0.01 * wanted.jnt_stiffness[1], rtol=1e-6)
 
 
 def test_tiny_links_keep_their_mass_and_inertia(tmp_path):

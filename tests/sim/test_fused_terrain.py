@@ -89,6 +89,22 @@ def accelerations(model: mujoco.MjModel, qpos: np.ndarray) -> np.ndarray:
     return state.qacc.numpy()
 
 
+@pytest.mark.parametrize("shape", [(5, 12), (12, 5)])
+def test_the_ground_ends_where_its_samples_do(shape) -> None:
+    """Flat ground of 0.4 m by 1.1 m: balls on it are held alike, and balls beside it fall."""
+    body = f"""<body><freejoint/><geom type="sphere" size="{RADIUS}" mass="1" condim="1"/></body>"""
+    model = ground_model(np.zeros(shape), body)
+    across, along = 0.1 * (np.array(shape) - 1)
+    inside = [(a, b) for a in (0.1, across - 0.1) for b in (0.1, along - 0.1)]
+    outside = [(-0.3, 0.2), (across + 0.3, 0.2), (0.2, -0.3), (0.2, along + 0.3)]
+    qpos = np.tile(model.qpos0, (8, 1))
+    qpos[:, :2], qpos[:, 2] = [*inside, *outside], RADIUS - 0.005
+    found = accelerations(model, qpos)[:, 2]
+    assert found[:4].min() > 1.0
+    np.testing.assert_allclose(found[:4], found[0], rtol=1e-6)
+    np.testing.assert_allclose(found[4:], -9.81, rtol=1e-9)
+
+
 def test_a_ball_touches_the_nearest_point_of_the_surface() -> None:
     """As if a plane were there: faces, edges and corners of rough ground, from above and below."""
     rng = np.random.default_rng(0)

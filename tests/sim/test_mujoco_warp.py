@@ -151,6 +151,23 @@ def test_bounds_count_the_contacts_that_may_occur(tmp_path: Path) -> None:
     assert bounds(model) == (4, 4 * 4, 0)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "most"),
+    [
+        (("plane", "sphere"), 1), (("sphere", "box"), 1), (("plane", "capsule"), 2),
+        (("capsule", "capsule"), 2), (("plane", "box"), 4), (("plane", "cylinder"), 4),
+        (("box", "box"), 8), (("cylinder", "cylinder"), 5), (("ellipsoid", "cylinder"), 5),
+    ],
+)  # fmt: skip
+def test_bounds_are_those_of_the_kinds_of_geoms(kinds, most) -> None:
+    """Counted in MuJoCo's collision functions; each contact has four pyramid edges."""
+    fixed, free = kinds
+    model = mujoco.MjModel.from_xml_string(f"""<mujoco><worldbody>
+      <geom type="{fixed}" size="1 1 1"/><body><freejoint/><geom type="{free}" size=".1 .1 .1"/>
+      </body></worldbody></mujoco>""")
+    assert bounds(model) == (most, 4 * most, 0)
+
+
 def test_a_non_finite_world_is_restarted_alone_and_keeps_no_history() -> None:
     """NaN in world 1's velocity: reported once, reset to the asset's pose, others unaffected."""
     config = ANT

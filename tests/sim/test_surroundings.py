@@ -5,6 +5,8 @@ Numbers are worked by hand; see each test.
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -34,6 +36,30 @@ def test_drive_forces_follow_the_drives_laws(make) -> None:
     assert not sim.state.drive_force[0].any()
     assert sim.state.drive_force[1].any()
     assert make(ARM, drives=drives).state.drive_force.shape == (3, 0)
+
+
+def test_what_a_scene_does_not_measure_has_no_rows(make) -> None:
+    """No bodies, contacts, drives, Jacobians or objects; the root and the joints always."""
+    sim = make(ARM)
+    widths = {name: values.shape[1] for name, values in sim.state._asdict().items()
+              if values.dim() > 1 and not name.startswith(("root", "joint"))}  # fmt: skip
+    assert widths.pop("jacobian_w") == 6
+    assert widths.pop("mass_matrix") == 0
+    assert set(widths.values()) == {0}
+    assert len(widths) == 11
+    assert sim.state.jacobian_w.shape == (3, 6, 0)
+    assert sim.state.joint_pos.shape == (3, 2)
+
+
+def test_a_diverged_world_reports_no_forces(make) -> None:
+    """An infinite effort in the second world; the others report the 2 N m of theirs."""
+    drives = {"shoulder": Drive("effort")}
+    sim = make(ARM, drives=drives, drive_forces=True)
+    sim.set_targets(torch.tensor([[2.0, 0.0], [math.inf, 0.0], [2.0, 0.0]]))
+    advance(sim)
+    assert sim.state.diverged.tolist() == [False, True, False]
+    torch.testing.assert_close(sim.state.drive_force[:, 0], torch.tensor([2.0, 0.0, 2.0]))
+    assert not sim.state.drive_force[:, 1].any()
 
 
 # A slider of 2 kg whose joint takes at most 3 N from its drive.

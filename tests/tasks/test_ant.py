@@ -128,10 +128,10 @@ def test_the_reward_matches_the_formula(speed, columns, reward) -> None:
 
 
 def test_progress_is_exactly_the_distance_gained() -> None:
-    """2 mm forward, 3 m sideways: |(1000, 0)| - |(999.998, 3)| worked in float64."""
-    before = torch.tensor([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5]])
-    after = torch.tensor([[0.002, 0.0, 0.4], [0.002, 3.0, 0.6]])
-    wanted = [0.002, 1000 - math.hypot(999.998, 3.0)]
+    """2 mm forward, then 3 m sideways; 1 m forward beside the line: lengths worked in float64."""
+    before = torch.tensor([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [500.0, 400.0, 0.5]])
+    after = torch.tensor([[0.002, 0.0, 0.4], [0.002, 3.0, 0.6], [501.0, 400.0, 0.5]])
+    wanted = [0.002, 1000 - math.hypot(999.998, 3.0), math.hypot(500, 400) - math.hypot(499, 400)]
     assert progress_to_target(before, after).tolist() == pytest.approx(wanted, rel=1e-4)
 
 

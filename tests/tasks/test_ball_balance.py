@@ -110,6 +110,12 @@ def test_the_ball_is_thrown_inwards() -> None:
     position, velocity = to.object_pos_w[:, 0], to.object_lin_vel_w[:, 0]
     radius = position[:, :2].norm(dim=-1)
     assert radius.max() <= 0.5
+    # Where it starts, how high and how fast are drawn apart; a uniform radius, not a uniform area.
+    assert radius.mean().item() == pytest.approx(0.25, abs=0.02)
+    share = velocity[:, :2].norm(dim=-1) / radius
+    angle = torch.atan2(position[:, 1], position[:, 0])
+    drawn = torch.stack((radius, position[:, 2], share, angle)).corrcoef()
+    assert (drawn - torch.eye(4)).abs().max() < 0.1
     assert ((position[:, 2] >= 1.0) & (position[:, 2] <= 2.0)).all()
     assert (velocity[:, 2] == -5.0).all()
     speed = velocity[:, :2].norm(dim=-1)

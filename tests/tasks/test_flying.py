@@ -138,6 +138,18 @@ def test_ingenuity_falls_as_on_mars_and_its_rotors_lift_it() -> None:
     assert forces[1].tolist() == pytest.approx([0.0, 0.0, -5.0])
 
 
+@pytest.mark.parametrize("task", [Quadcopter, Ingenuity])
+def test_copters_start_all_over_a_box_around_their_place(task) -> None:
+    """Up to 1.5 m away along x and y, 0.8 to 2.5 m high, upright; tilted rotors by 0.2 rad."""
+    to = env_of(task, n=2000).task.reset_state(torch.Generator().manual_seed(0))
+    assert to.root_pos_w.amin(0).tolist() == pytest.approx([-1.5, -1.5, 0.8], abs=0.01)
+    assert to.root_pos_w.amax(0).tolist() == pytest.approx([1.5, 1.5, 2.5], abs=0.01)
+    assert to.root_pos_w.mean(0).tolist() == pytest.approx([0.0, 0.0, 1.65], abs=0.1)
+    assert (to.root_quat_w == torch.tensor(UPRIGHT)).all()
+    if task is Quadcopter:
+        assert to.joint_pos.abs().amax(0).tolist() == pytest.approx([0.2] * 8, abs=0.001)
+
+
 def test_ingenuitys_targets_move_every_500_steps() -> None:
     """Within 5 m, 1 to 2 m high; new ones at a reset."""
     env = env_of(Ingenuity, n=200)

@@ -16,13 +16,18 @@ from tests.tasks.placing import env_of
 POSE = (0.0, 0.1963, 0.0, -2.618, 0.0, 2.9416, 0.7854, 0.035, 0.035)
 
 
-def put(env, cube_a=(0.1, 0.2, 1.05), cube_b=(0.1, -0.2, 1.06), joint_pos=POSE) -> torch.Tensor:
-    """Puts robot and cubes at rest and returns the observations."""
+def put(
+    env, cube_a=(0.1, 0.2, 1.05), cube_b=(0.1, -0.2, 1.06), joint_pos=POSE, quat=None
+) -> torch.Tensor:
+    """Puts robot and cubes at rest, turned as given, and returns the observations."""
     n = env.num_envs
     position = torch.tensor(joint_pos).expand(n, 9)
     cubes = torch.tensor([cube_a, cube_b]).expand(n, 2, 3)
     everyone = torch.ones(n, dtype=torch.bool)
-    env.sim.reset(everyone, ResetState(position, torch.zeros_like(position), object_pos_w=cubes))
+    turned = torch.tensor(quat).expand(n, 2, 4) if quat else None
+    still = torch.zeros_like(position)
+    to = ResetState(position, still, object_pos_w=cubes, object_quat_w=turned)
+    env.sim.reset(everyone, to)
     return env._observe()
 
 
@@ -39,9 +44,11 @@ def test_the_hand_is_where_the_makers_kinematics_put_it() -> None:
 
 def test_every_column_is_where_isaac_gyms_is() -> None:
     """Cube's pose, way to the other cube, hand's pose, fingers."""
-    row = put(env_of(FrankaCubeStack), cube_a=(0.1, 0.2, 1.3), cube_b=(-0.1, 0.1, 1.06))[0]
+    turns = [[0.0, 0.0, 0.6, 0.8], [0.0, 0.0, 0.8, 0.6]]
+    env = env_of(FrankaCubeStack)
+    row = put(env, cube_a=(0.1, 0.2, 1.3), cube_b=(-0.1, 0.1, 1.06), quat=turns)[0]
     assert row.shape == (19,)
-    assert row[:7].tolist() == pytest.approx([0, 0, 0, 1, 0.1, 0.2, 1.3], abs=1e-6)
+    assert row[:7].tolist() == pytest.approx([0, 0, 0.6, 0.8, 0.1, 0.2, 1.3], abs=1e-6)
     assert row[7:10].tolist() == pytest.approx([-0.2, -0.1, -0.24], abs=1e-6)
     assert row[17:].tolist() == pytest.approx([0.035, 0.035], abs=1e-6)
     torques = env_of(FrankaCubeStack, control="joint_tor")
@@ -159,6 +166,49 @@ def test_the_reward_counts_nearness_lifting_and_the_place() -> None:
     assert not ended
     # In its place, with the hand away: stacked.
     assert evaluated(env, tuple(place.tolist())) == (16.0, True)
+
+
+@pytest.mark.parametrize(
+    ("offset", "hand", "stacked"),
+    [
+        ((0.015, 0.0, 0.0), 0.045, True),
+        ((0.025, 0.0, 0.0), 0.045, False),
+        ((0.0, 0.025, 0.0), 0.045, False),
+        ((0.0, 0.0, 0.015), 0.045, True),
+        ((0.0, 0.0, 0.025), 0.045, False),
+        ((0.0, 0.0, -0.025), 0.045, False),
+        ((0.0, 0.0, 0.0), 0.035, False),
+    ],
+)
+def test_a_cube_is_stacked_within_2_cm_of_its_place_with_the_hand_4_cm_away(
+    offset, hand, stacked
+) -> None:
+    """The red cube's middle belongs 7 cm + 2.5 cm above the table, above the green cube's."""
+    env = env_of(FrankaCubeStack)
+    place = torch.tensor([0.1, -0.2, 1.025 + 0.07 + 0.025]) + torch.tensor(offset)
+    put(env, tuple(place.tolist()), (0.1, -0.2, 1.06))
+    bodies = env.sim.state.body_pos_w.clone()
+    bodies[:, env.task._grip] = place + torch.tensor([0.0, hand, 0.0])
+    state = env.sim.state._replace(body_pos_w=bodies)
+    outcome = env.task.evaluate(state, torch.zeros(2, 7), env.observations)
+    assert outcome.terminated.tolist() == [stacked] * 2
+
+
+def test_a_cube_is_lifted_4_cm_above_the_table_and_its_own_size() -> None:
+    """Its middle is at 9 cm when the reward begins: at 8.5 cm not yet, at 9.5 cm it counts."""
+    for height, lifted in ((0.085, False), (0.095, True)):
+        reward, _ = evaluated(env_of(FrankaCubeStack), (0.1, 0.2, TABLE + height))
+        assert (reward > 1.5) == lifted
+
+
+def test_joint_torques_are_shares_of_the_makers_limits() -> None:
+    """87 N m for the first four joints and 12 N m for the others, as in Franka's data sheet."""
+    task = env_of(FrankaCubeStack, control="joint_tor").task
+    actions = torch.tensor([[1.0, -1.0, 1.0, 0.5, 1.0, -0.5, 1.0, 1.0]])
+    wanted = [87.0, -87.0, 87.0, 43.5, 12.0, -6.0, 12.0]
+    assert task.targets(actions)[0, :7].tolist() == pytest.approx(wanted)
+    limits = [drive.effort_limit for drive in task.scene().drives.values()]
+    assert limits[:7] == [87.0] * 4 + [12.0] * 3
 
 
 def test_cubes_start_apart_on_the_table() -> None:

@@ -175,6 +175,21 @@ def test_pushes_come_in_time_and_set_the_horizontal_velocity() -> None:
     assert velocity[:, 2].tolist() == pytest.approx([0.3] * 50)
 
 
+def test_arrows_show_the_commanded_velocity_and_the_robots_own() -> None:
+    """Half a metre for 1 m/s, above the base by 0.8 of its height at the start; yaw 90 degrees."""
+    env = make_env("Go2", *QUIET)
+    env.task.buffers["commands"][:] = torch.tensor([0.6, -0.2, 0.4, 0.0])
+    half = math.sqrt(0.5)
+    standing(env, root_pos_w=[1, 2, 3], root_quat_w=[0, 0, half, half], root_lin_vel_w=[0.4, 0, 9])
+    wanted, own = env.task.marks(env.sim.state, 1)
+    height = 3.0 + 0.8 * env.task.config.start_height
+    # Forward is world y, and left is world -x.
+    assert wanted.at == pytest.approx((1, 2, height))
+    assert wanted.to == pytest.approx((1.1, 2.3, height))
+    assert own.at == pytest.approx((1, 2, height - 0.06))
+    assert own.to == pytest.approx((1.2, 2, height - 0.06))
+
+
 def test_noise_is_uniform_and_leaves_commands_and_actions_alone() -> None:
     """Joint velocities: 1.5 rad/s times the scale 0.05."""
     env = make_env("Go2", n=500)
@@ -205,7 +220,7 @@ def test_a_foot_lands_after_its_time_in_the_air() -> None:
 
 
 def test_failures_are_contacts_of_the_base_and_tilts() -> None:
-    """More than 1 N on the base, not on a foot; a pitch of 1.1 rad, a roll of 0.9 rad."""
+    """More than 1 N on the base, not on a foot; pitches of +-1.1 rad, rolls of +-0.9 rad."""
     env = make_env("Go2", *QUIET)
     standing(env)
     force_w, zero = env.sim.state.contact_force_w, torch.zeros(2, 12)
@@ -213,10 +228,11 @@ def test_failures_are_contacts_of_the_base_and_tilts() -> None:
     force_w[1, env.sim.body_names.index("FL_foot"), 2] = 90.0
     assert env.task._moment(env.sim.state, zero).terminated.tolist() == [True, False]
     for axis, angle, fails in ((1, 1.1, True), (1, 0.9, False), (0, 0.9, True), (0, 0.7, False)):
-        quat = [0.0, 0.0, 0.0, math.cos(angle / 2)]
-        quat[axis] = math.sin(angle / 2)
-        standing(env, root_quat_w=quat)
-        assert env.step(torch.zeros(2, 12)).terminated.all() == fails
+        for turn in (angle, -angle):
+            quat = [0.0, 0.0, 0.0, math.cos(turn / 2)]
+            quat[axis] = math.sin(turn / 2)
+            standing(env, root_quat_w=quat)
+            assert env.step(torch.zeros(2, 12)).terminated.all() == fails
 
 
 def test_the_reward_is_the_clipped_sum_of_its_terms() -> None:
@@ -245,6 +261,10 @@ def test_heights_around_a_robot_are_observed() -> None:
     assert ahead[-1].tolist() == pytest.approx([ahead[-1, 0].item()] * 10, abs=1e-4)
     assert ahead[-1, 0] > ahead[0, 0] + 5 * 0.09
     # 1.6 m ahead is the second step: 10 cm lower.
+    assert env.task.base_height(env.sim.state)[0].item() == pytest.approx(0.72, abs=1e-4)
+    # The same to the left, on a tile that is not on the map's diagonal.
+    x, y, z = env.task.ground._starts[0, 1].tolist()
+    standing(env, root_pos_w=[x, y + 1.6, z + 0.62])
     assert env.task.base_height(env.sim.state)[0].item() == pytest.approx(0.72, abs=1e-4)
 
 

@@ -13,6 +13,7 @@ from rlgpu.errors import UsageError
 from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.tasks import TASKS
 from rlgpu.tasks.go2 import Go2
+from rlgpu.tasks.legged_config import LeggedConfig
 from tests.conftest import ROOT
 
 POSE = Go2.default_joint_pos
@@ -47,7 +48,7 @@ def test_a_mistake_names_what_is_right(changes: dict[str, Any], parts: list[str]
 def test_a_missing_effort_limit_is_refused_on_the_command_line_too(tmp_path, capsys) -> None:
     """Where the scene is looked at to choose an engine; the message is the same."""
     (tmp_path / "dog.py").write_text(
-        "from tasks.go2 import Go2\n\n\nclass Dog(Go2):\n    effort_limits = {'hip': 20.0}\n"
+        "from rlgpu.tasks.go2 import Go2\n\n\nclass Dog(Go2):\n    effort_limits = {'hip': 20.0}\n"
     )
     text = (ROOT / "cfg" / "task" / "Go2.yaml").read_text().replace("name: Go2", "name: Dog")
     (tmp_path / "Dog.yaml").write_text(text)
@@ -56,6 +57,26 @@ def test_a_missing_effort_limit_is_refused_on_the_command_line_too(tmp_path, cap
     error = capsys.readouterr().err
     assert "effort_limits has none for the joint 'FL_thigh_joint'" in error
     assert "line" not in error
+
+
+def test_settings_that_a_robot_leaves_out_are_legged_gyms() -> None:
+    """The values of legged_robot_config.py: commands, noise, scales of observations, rewards."""
+    config = LeggedConfig(name="Mine")
+    commands, noise, terrain = config.commands, config.noise, config.terrain
+    ranges = (commands.lin_vel_x, commands.lin_vel_y, commands.ang_vel_yaw, commands.heading)
+    assert ranges == ([-1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0], [-3.14, 3.14])
+    assert (commands.follow_heading, commands.resampling_time) == (True, 10.0)
+    assert (noise.lin_vel, noise.ang_vel, noise.gravity) == (0.1, 0.2, 0.05)
+    assert (noise.joint_pos, noise.joint_vel, noise.heights) == (0.01, 1.5, 0.1)
+    scales = (config.lin_vel_scale, config.ang_vel_scale, config.joint_vel_scale)
+    assert scales == (2.0, 0.25, 0.05)
+    rewards = (config.tracking_sigma, config.soft_joint_limit, config.max_contact_force)
+    assert rewards == (0.25, 1.0, 100.0)
+    assert (config.only_positive_rewards, config.pushes.max_speed) == (True, 1.0)
+    assert config.pushes.interval == 0.0  # legged_gym's is 15 s; here a task's file says so
+    assert (terrain.num_levels, terrain.num_columns, terrain.tile_size) == (10, 20, 8.0)
+    assert (terrain.curriculum, terrain.max_start_level) == (True, 5)
+    assert list(vars(terrain.proportions).values()) == [0.1, 0.1, 0.35, 0.25, 0.2, 0.0]
 
 
 def test_an_empty_part_counts_for_all_joints() -> None:

@@ -47,6 +47,7 @@ def moment(state: SimState | None = None, **values) -> Moment:
     )  # fmt: skip
 
 
+FAINT = {"contact_force_w": [[0.0] * 3, [0.0, 0.0, 0.8], [0.0, 0.0, 1.2]]}
 CASES = [
     # |(0.8, 0.1) - (0.5, 0.5)|^2 = 0.09 + 0.16 = 0.25, a sigma: 1 / e
     ("tracking_lin_vel", {"commands": [0.8, 0.1, 0.0], "lin_vel_b": [0.5, 0.5, 9.0]}, {}, 0.367879),
@@ -108,6 +109,17 @@ CASES = [
             "body_lin_vel_w": [[9.0] * 3, [1.0, 2.0, 2.0], [9.0] * 3],
         },
         9.0,
+    ),
+    # A foot touches the ground with more than 1 N: one with 0.8 N swings, one with 1.2 N stands
+    ("contact", {"phase": [0.6, 0.54]}, FAINT, 2.0),
+    ("contact", {"phase": [0.54, 0.56]}, FAINT, 0.0),
+    (
+        "feet_swing_height", {},
+        FAINT | {"body_pos_w": [[0.0] * 3, [0.0, 0.0, 0.18], [0.0] * 3]}, 0.01,
+    ),
+    (
+        "contact_no_vel", {},
+        FAINT | {"body_lin_vel_w": [[9.0] * 3, [9.0] * 3, [1.0, 2.0, 2.0]]}, 9.0,
     ),
     ("hip_pos", {}, {"joint_pos": [5.0, 0.3]}, 0.09),
 ]  # fmt: skip

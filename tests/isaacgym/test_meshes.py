@@ -1,0 +1,129 @@
+"""Meshes of URDF files: where they are found, and how they collide."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import pytest
+from scenes import GYM, close, new_sim
+
+from rlgpu.isaacgym.api import gymapi
+
+TETRAHEDRON = "v 0 0 0\nv 1 0 0\nv 0 2 0\nv 0 0 3\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+TRIANGLE = "v 1 0 0\nv 1 2 0\nv 1 0 4\nf 1 2 3\n"
+
+
+def load(folder, name="part.obj", attributes="", file="robot.urdf", **options):
+    """Returns the asset of a robot whose base collides as a mesh."""
+    shape = f'<collision><geometry><mesh filename="{name}" {attributes}/></geometry></collision>'
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(f'<robot name="r"><link name="base">{shape}</link></robot>')
+    chosen = gymapi.AssetOptions()
+    for key, value in options.items():
+        setattr(chosen, key, value)
+    return GYM.load_asset(new_sim("mujoco"), str(folder), file, chosen)
+
+
+def write(path, text=TETRAHEDRON):
+    """Writes a file and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_mesh_weighs_as_its_hull_in_its_scale(tmp_path):
+    """1 x 2 x 3 / 6 = 1 m^3, doubled along x, halved along z; its centre at a quarter."""
+    write(tmp_path / "part.obj")
+    (body,) = load(tmp_path, attributes='scale="2 1 0.5"', density=300.0).body_properties
+    assert body.mass == pytest.approx(300.0, rel=1e-5)
+    close(list(body.com), [0.5, 0.5, 0.375], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("part.obj", "urdf/part.obj"),  # beside the robot's file
+        ("meshes/part.obj", "meshes/part.obj"),  # below the asset root
+        ("../meshes/part.obj", "meshes/part.obj"),
+        ("package://arm/meshes/part.obj", "arm/meshes/part.obj"),
+        ("package://arm/meshes/part.obj", "meshes/part.obj"),  # its folder has another name
+        ("package:/arm/meshes/part.obj", "meshes/part.obj"),
+        ("model://arm/meshes/part.obj", "meshes/part.obj"),
+        ("meshes/visual/part.obj", "meshes/part.obj"),  # a folder that was flattened
+    ],
+)
+def test_a_mesh_is_found_by_every_kind_of_name(tmp_path, name, place):
+    """Beside the file, below the asset root or a folder above; packages need not be named alike."""
+    write(tmp_path / place)
+    asset = load(tmp_path, name, file="urdf/robot.urdf", density=10.0)
+    assert asset.body_properties[0].mass == pytest.approx(10.0, rel=1e-5)
+
+
+def test_a_mesh_is_found_by_its_whole_path_and_above_the_asset_root(tmp_path):
+    """As ``file://`` names it, and in a folder beside the one that holds the asset root."""
+    write(tmp_path / "far" / "part.obj")
+    name = f"file://{tmp_path / 'far' / 'part.obj'}"
+    for which in (name, "far/part.obj"):
+        asset = load(tmp_path / "near" / "root", which, density=10.0)
+        assert asset.body_properties[0].mass == pytest.approx(10.0, rel=1e-5)
+
+
+def test_a_mesh_that_is_not_there_is_refused(tmp_path):
+    """With its name."""
+    with pytest.raises(ValueError, match=r"nothing\.obj"):
+        load(tmp_path, "nothing.obj")
+
+
+def stl(*triangles):
+    """Returns the bytes of a binary STL file."""
+    rows = np.array(triangles, dtype="<f4").reshape(len(triangles), 9)
+    facets = b"".join(bytes(12) + row.tobytes() + bytes(2) for row in rows)
+    return bytes(80) + len(triangles).to_bytes(4, "little") + facets
+
+
+DAE = """<COLLADA xmlns="http://www.collada.org/2005/11/COLLADASchema"><asset><up_axis>Z_UP</up_axis>
+  </asset><library_geometries><geometry id="g"><mesh><source id="s"><float_array>1 0 0 1 2 0 1 0 4
+  </float_array></source><vertices id="v"><input semantic="POSITION" source="#s"/></vertices>
+  <triangles><input semantic="VERTEX" source="#v" offset="0"/><p>0 1 2</p></triangles></mesh>
+  </geometry></library_geometries></COLLADA>"""
+FLAT = {
+    "part.obj": TRIANGLE.encode(),
+    "part.stl": stl([[1, 0, 0], [1, 2, 0], [1, 0, 4]]),
+    "part.dae": DAE.encode(),
+}
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_a_mesh_without_volume_collides_as_a_thin_box(tmp_path, name):
+    """A triangle in the plane x = 1, of 2 m by 4 m: a box of its sides, 0.2 mm thick."""
+    (tmp_path / name).write_bytes(FLAT[name])
+    model = load(tmp_path, name).model
+    assert model.geom_type.tolist() == [mujoco.mjtGeom.mjGEOM_BOX]
+    close(model.geom_size[0].min(), 1e-4)
+    axes = np.zeros(9)
+    mujoco.mju_quat2Mat(axes, model.geom_quat[0])
+    reach = np.abs(axes.reshape(3, 3)) @ model.geom_size[0]
+    # Whatever the box's axes are in the plane, it holds the triangle and its normal is x.
+    close(model.geom_pos[0, 0], 1.0, atol=1e-9)
+    close(reach[0], 1e-4, rtol=1e-6)
+    local = (np.array([[1, 0, 0], [1, 2, 0], [1, 0, 4]]) - model.geom_pos[0]) @ axes.reshape(3, 3)
+    close(np.abs(local).max(axis=0), np.maximum(model.geom_size[0], 1e-4), atol=2e-4)
+    close(local.min(axis=0) + local.max(axis=0), 0, atol=1e-9)
+
+
+def test_an_stl_file_may_end_in_bytes_of_another_program(tmp_path):
+    """Or not: its four facets are those of the tetrahedron."""
+    o, x, y, z = [0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]
+    facets = stl([o, y, x], [o, x, z], [o, z, y], [x, y, z])
+    for more in (b"", b"made by hand"):
+        (tmp_path / "part.stl").write_bytes(facets + more)
+        (body,) = load(tmp_path, "part.stl", density=300.0).body_properties
+        assert body.mass == pytest.approx(300.0, rel=1e-5)
+        close(list(body.com), [0.25, 0.5, 0.75], atol=1e-6)
+
+
+def test_a_convex_decomposition_is_reported_only_if_asked_for(tmp_path, capsys):
+    """Meshes collide as one hull, which a script that asks for several should be told."""
+    write(tmp_path / "part.obj")
+    for is_asked in (False, True):
+        load(tmp_path, file=f"asked_{is_asked}.urdf", vhacd_enabled=is_asked)
+        assert ("vhacd" in capsys.readouterr().err) == is_asked
