@@ -131,7 +131,7 @@ def copy_tree(folder: Path) -> None:
     for path in [*(ROOT / name for name in names), *ROOT.glob("rlgpu/_C*")]:
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+        shutil.copy(path, target, follow_symlinks=False)  # tasks and cfg are links
 
 
 def main(words: dict[str, str]) -> None:
