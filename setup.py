@@ -89,6 +89,7 @@ setup(
     package_data={
         "rlgpu": ["py.typed", "cfg/*.yaml", "cfg/*/*.yaml", "cfg/*/*/*.yaml"],
         "rlgpu.config.presets": ["*.yaml"],
+        "rlgpu.tools": ["template/*.py", "template/*.xml", "template/*.yaml"],
         "rlgpu.tasks": ["assets/*", "assets/*/*"],
     },
     ext_modules=[extension()],

@@ -129,6 +129,9 @@ class Legged(Task):
         self._command_low, self._command_high = limits[:, 0], limits[:, 1]
         self._new_commands = torch.zeros(n, 4, device=device)  # of an episode that begins
         self._drawn = torch.zeros(n, 6 + self.num_observations, device=device)
+        # The sixth column is drawn and not used, so that a seed's numbers stay what they were.
+        parts = self._drawn.split((3, 2, 1, self.num_observations), dim=1)
+        self._drawn_commands, self._drawn_pushes, _, self._drawn_noise = parts
         noise = [self._noise_of(name) for name in self.columns.parts()]  # type: ignore[union-attr]
         widths = self.columns.parts().values()  # type: ignore[union-attr]
         row = [x for value, width in zip(noise, widths, strict=True) for x in [value] * width]
@@ -165,14 +168,14 @@ class Legged(Task):
         due = buffers["age"] % self._command_steps == 0
         if self.ground.field is not None:
             buffers["asked"] += self._command_steps * self._asked_speed() * due
-        new = self._commands_of(self._drawn[:, :3])
+        new = self._commands_of(self._drawn_commands)
         buffers["commands"].copy_(torch.where(due[:, None], new, buffers["commands"]))
         self._follow_heading(state)
         if config.pushes.interval:
             every = max(round(config.pushes.interval / self._step_dt), 1)
             mask = (buffers["steps"] % every == 0).expand(self.num_envs)
             velocity = state.root_lin_vel_w.clone()
-            velocity[:, :2] = config.pushes.max_speed * self._drawn[:, 3:5]
+            velocity[:, :2] = config.pushes.max_speed * self._drawn_pushes
             self._sim.set_root_velocity(mask, velocity, state.root_ang_vel_w.clone())
 
     def _asked_speed(self) -> Tensor:
@@ -224,7 +227,7 @@ class Legged(Task):
         """Returns observations with uniform noise, shape [N, O]."""
         if not self.adds_noise:
             return observations
-        return observations + self._noise * self._drawn[:, 6:]
+        return observations + self._noise * self._drawn_noise
 
     @property
     def adds_noise(self) -> bool:

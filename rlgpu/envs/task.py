@@ -118,7 +118,18 @@ def shown_space_of(task: Task, *, separate_critic: bool) -> ObservationSpace:
 class Task(ABC):
     """Observations, rewards, failures and resets of one robot, computed from tensors only.
 
-    A task never steps the engine and does not depend on which engine is used.
+    A task never steps the engine and does not depend on which engine is used. Its methods are
+    called in this order:
+
+    - once: ``scene``, ``bind``, then a reset (below) of every environment;
+    - in each control step: ``targets``, ``forces``, the physics, ``draw``, ``advance``,
+      ``observe``, ``evaluate``, ``add_noise``, then a reset if episodes have ended;
+    - in a reset: ``reset_state``, ``after_reset``, and ``observe`` and ``add_noise`` for the first
+      observations of new episodes. On a GPU, ``reset_state`` is called in every step, and follows
+      ``draw``.
+
+    Before the first step all of them are called once more to be checked, and the task's buffers
+    are put back.
     """
 
     Config: ClassVar[type[TaskConfig]]

@@ -20,9 +20,21 @@ from torch import Tensor
 from rlgpu.device import host_may_read
 from rlgpu.sim.scene import SIGNED_PARAMETERS, Timing
 
+SHARED_WITH_THE_ENGINE = (
+    "root_pos_w", "root_lin_vel_w", "joint_pos", "joint_vel", "contact_wrench_b", "diverged",
+    "overflowed",
+)  # fmt: skip
+"""Fields of ``SimState`` that may be the engine's own memory, if that has their dtype and layout.
+All others are copies on every engine."""
+
 
 class SimState(NamedTuple):
-    """Live tensors: an engine overwrites them in place and never replaces them."""
+    """Live tensors: an engine overwrites them in place and never replaces them.
+
+    They are read, never written: what is written to one changes the simulation on an engine that
+    shares its memory (``SHARED_WITH_THE_ENGINE``), and nothing on another. To change a state there
+    are ``reset``, ``set_root_velocity`` and ``set_parameters``.
+    """
 
     root_pos_w: Tensor
     """Position of the root body [m], shape [N, 3]."""

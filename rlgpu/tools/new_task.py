@@ -6,81 +6,12 @@ rlgpu new-task Hopper      writes hopper/ with hopper.py, hopper.xml, Hopper.yam
 from __future__ import annotations
 
 from pathlib import Path
-from string import Template
 
 from rlgpu.errors import UsageError, shown
 from rlgpu.tools.command_line import call_of
 
-_PYTHON = '''\
-"""$Name: hold a mass at a height of 1 m, by a force that lifts it."""
-
-from dataclasses import dataclass
-from pathlib import Path
-
-import torch
-
-from rlgpu.envs import Outcome, Task, TaskConfig, uniform
-from rlgpu.sim import Drive, ResetState, SceneSpec
-
-
-@dataclass(frozen=True)
-class ${Name}Config(TaskConfig):
-    """Settings of the task; values in $Name.yaml, or task.force=30 on the command line."""
-
-    force: float = 20.0
-    """Force for an action of 1 [N]."""
-
-
-class $Name(Task):
-    Config = ${Name}Config
-    num_observations = 2
-    num_actions = 1
-
-    def scene(self):
-        asset = Path(__file__).parent / "$name.xml"
-        return SceneSpec(asset=asset, drives={"lift": Drive("effort")})
-
-    def targets(self, actions):  # [N, A] -> [N, J], here newtons
-        return self.config.force * actions
-
-    def observe(self, state, actions):  # [N, O]
-        return torch.cat((state.joint_pos, state.joint_vel), dim=-1)
-
-    def evaluate(self, state, actions, observations):  # rewards and failures, [N] each
-        error = (state.joint_pos[:, 0] - 1.0).abs()
-        return Outcome(rewards=1.0 - error, terminated=error > 2.0)
-
-    def reset_state(self, generator):  # of all N; only those being reset take it
-        start = uniform((self.num_envs, 1), 0.5, 1.5, generator)
-        return ResetState(joint_pos=start, joint_vel=torch.zeros_like(start))
-'''
-_XML = """\
-<mujoco model="$name">
-  <worldbody>
-    <light pos="0 -2 4" dir="0 0.4 -1"/>
-    <geom type="plane" size="3 3 0.1" rgba="0.35 0.4 0.45 1" contype="0" conaffinity="0"/>
-    <camera name="track" pos="0 -5 1.5" xyaxes="1 0 0 0 0.1 1"/>
-    <body name="mass">
-      <joint name="lift" type="slide" axis="0 0 1"/>
-      <geom type="box" size="0.2 0.2 0.1" mass="1" rgba="0.85 0.45 0.2 1"/>
-    </body>
-  </worldbody>
-</mujoco>
-"""
-_TASK_YAML = """\
-name: $Name
-num_envs: 512
-episode_length: 250
-force: 20.0
-"""
-_TRAIN_YAML = """\
-max_iterations: 100
-minibatch_size: 2048
-learning_rate: 0.001
-hidden_sizes: [32, 32]
-"""
-_FILES = {"$name.py": _PYTHON, "$name.xml": _XML, "$Name.yaml": _TASK_YAML,
-          "${Name}PPO.yaml": _TRAIN_YAML}  # fmt: skip
+_TEMPLATE = Path(__file__).with_name("template")
+"""The task Hover, a link to ``examples/hover`` in a clone."""
 
 
 def task_files(name: str) -> dict[str, str]:
@@ -89,11 +20,12 @@ def task_files(name: str) -> dict[str, str]:
     Args:
         name: Name of its class, such as ``Hopper``.
     """
-    words = {"Name": name, "name": name.lower()}
-    return {
-        Template(file).substitute(words): Template(text).substitute(words)
-        for file, text in _FILES.items()
-    }
+
+    def named(text: str) -> str:
+        return text.replace("Hover", name).replace("hover", name.lower())
+
+    files = sorted(_TEMPLATE.glob("[!_]*.*"))
+    return {named(file.name): named(file.read_text(encoding="utf-8")) for file in files}
 
 
 def run(words: list[str]) -> int:

@@ -227,3 +227,29 @@ def test_uniform_numbers_fill_their_range() -> None:
     assert 2.0 <= x.min() < 2.01
     assert 2.99 < x.max() < 3.0
     assert torch.equal(x, again)
+
+
+def test_a_tasks_methods_are_called_in_the_documented_order() -> None:
+    """As ``Task`` says; the second environment's time is up in the second step."""
+    called: list[str] = []
+
+    def recorded(name):
+        def method(self, *args):
+            called.append(name)
+            return getattr(Cartpole, name)(self, *args)
+
+        return method
+
+    names = ("targets", "draw", "advance", "observe", "evaluate", "add_noise", "reset_state",
+             "after_reset")  # fmt: skip
+    kind = type("Recorded", (Cartpole,), {name: recorded(name) for name in names})
+    task = kind(CartpoleConfig(name="Recorded", episode_length=2))
+    env = VecEnv(task, make_simulator("mujoco", task.scene(), task.config.timing(), 2), seed=0)
+    step = ["targets", "draw", "advance", "observe", "evaluate", "add_noise"]
+    called.clear()
+    env.step(torch.zeros(2, 1))
+    assert called == step
+    env.set_ages(torch.tensor([0, 1]))
+    called.clear()
+    env.step(torch.zeros(2, 1))
+    assert called == [*step, "reset_state", "after_reset", "observe", "add_noise"]
