@@ -46,6 +46,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python tests/words.py
 	$(BIN)/clang-format --dry-run --Werror $(CXX_SOURCES)
 
 format: setup
