@@ -102,9 +102,11 @@ RLGPU_RARE void capsule_ridges(const Tables<Real<V>>& t, Work<V>& w, int slot, V
     const V length = square_root(dot(apart, apart));
     // Only an axis that is lower than the ridge can be in the ground there.
     Mask<V> is_below = is_there & (apart.z < V{});
-    if (any(is_below))
-      is_below = is_below &
-                 (center.z + on_axis.z < grid.surface(center.x + on_axis.x, center.y + on_axis.y));
+    if (any(is_below)) {
+      const Vec3<V> place = center + on_axis;
+      is_below = is_below & (grid.beyond_x(place.x) < V{}) & (grid.beyond_y(place.y) < V{}) &
+                 (place.z < grid.surface(place.x, place.y));
+    }
     const V rank = select<V>(is_below, length - R(1e6), length);
     const V scale = reciprocal(maximum(length, splat<V>(R(1e-9))));
     const Vec3<V> normal = select<V>(is_below, -scale, scale) * apart;

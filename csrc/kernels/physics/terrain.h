@@ -3,7 +3,8 @@
 // The one idea: a ball touches the ground where the surface is nearest to its centre, so a contact
 // is one point on one triangle, edge or corner of the few cells below the ball. MuJoCo collides
 // prisms instead, and finds several contacts along edges; both agree on faces. A cell has two
-// triangles, cut from its lowest to its highest corner as MuJoCo cuts them.
+// triangles, cut from its lowest to its highest corner as MuJoCo cuts them. The ground ends at the
+// field's four sides in walls, which have no lower end.
 #pragma once
 
 #include "contact.h"
@@ -69,16 +70,17 @@ struct Grid {
         step_x(t.terrain_frame[2]),
         step_y(t.terrain_frame[3]) {}
 
-  // Cells along a side that a ball of this reach can touch.
-  RLGPU_HD int cells(R reach) const {
+  // Cells along a side with this many samples that a ball of this reach can touch.
+  RLGPU_HD int cells(R reach, int count) const {
     const R step = step_x < step_y ? step_x : step_y;
-    const int count = static_cast<int>(R(2) * reach / step) + 2;
-    return count < kMostTerrainCells ? count : kMostTerrainCells;
+    const int touched = static_cast<int>(R(2) * reach / step) + 2;
+    const int most = count - 1 < kMostTerrainCells ? count - 1 : kMostTerrainCells;
+    return touched < most ? touched : most;
   }
-  // The first column or row of a ball's cells, as a whole number.
-  RLGPU_HD V first(V place, R origin, R step, R reach, int count) const {
+  // The first column or row of a ball's cells, as a whole number: all of them are in the field.
+  RLGPU_HD V first(V place, R origin, R step, R reach, int count, int cells = 1) const {
     const V low = (place - splat<V>(origin + reach)) * (R(1) / step);
-    return whole(clamp(low, V{}, splat<V>(R(count - 2))));
+    return whole(clamp(low, V{}, splat<V>(R(count - 1 - cells))));
   }
   RLGPU_HD V height(V column, V row) const {
     const V last_x = splat<V>(R(columns - 1)), last_y = splat<V>(R(rows - 1));
@@ -91,7 +93,14 @@ struct Grid {
     const V row = first(at_y, y, step_y * block, R(0), t.terrain_top_rows + 1);
     return gather<V>(tops, row, t.terrain_top_columns, column);
   }
-  // The height of the triangle at a place.
+  // How far a place is beyond the nearer side of the field along x, and along y; negative inside.
+  RLGPU_HD V beyond_x(V at_x) const {
+    return maximum(splat<V>(x) - at_x, at_x - splat<V>(x + step_x * R(columns - 1)));
+  }
+  RLGPU_HD V beyond_y(V at_y) const {
+    return maximum(splat<V>(y) - at_y, at_y - splat<V>(y + step_y * R(rows - 1)));
+  }
+  // The height of the triangle at a place; outside the field, at its nearest place.
   RLGPU_HD V surface(V at_x, V at_y) const {
     const V column = first(at_x, x, step_x, R(0), columns),
             row = first(at_y, y, step_y, R(0), rows);
@@ -103,6 +112,32 @@ struct Grid {
   }
 };
 
+// Takes the point of the nearest side of the field, a wall, if it is nearer than the surface and
+// the centre is lower: beside the field, or below its surface. Beside it nothing is below.
+template <typename V>
+RLGPU_HD void take_walls(Surface<V>& s, const Grid<V>& grid, Vec3<V> center, Mask<V>& is_below) {
+  using R = Real<V>;
+  const Mask<V> is_beside = s.above < R(-1e8);
+  if (!any(is_below | is_beside)) return;
+  const V least = splat<V>(R(1e-6));  // from a wall, or it would have no normal
+  const V beyond_x = grid.beyond_x(center.x), beyond_y = grid.beyond_y(center.y);
+  const Mask<V> is_outside = maximum(beyond_x, beyond_y) > least;
+  Mask<V> is_lower = is_below;
+  if (any(is_beside))
+    is_lower = is_lower | (is_beside & (center.z < grid.surface(center.x, center.y)));
+  is_below = is_lower & !is_outside;
+  // From within to one wall; from outside perhaps to the corner of two.
+  const Mask<V> is_x = beyond_x > beyond_y;
+  const V within_x = keep<V>(is_x, minimum(beyond_x, V(-least)));
+  const V within_y = select<V>(is_x, V{}, minimum(beyond_y, V(-least)));
+  const V way_x = select<V>(is_outside, maximum(beyond_x, V{}), within_x);
+  const V way_y = select<V>(is_outside, maximum(beyond_y, V{}), within_y);
+  const V middle_x = splat<V>(grid.x + R(0.5) * grid.step_x * R(grid.columns - 1));
+  const V middle_y = splat<V>(grid.y + R(0.5) * grid.step_y * R(grid.rows - 1));
+  take_nearer(s, is_lower, Vec3<V>{select<V>(center.x < middle_x, way_x, V(-way_x)),
+                                   select<V>(center.y < middle_y, way_y, V(-way_y)), V{}});
+}
+
 // Fills a slot with the contact of a ball; one of radius 0 is a corner.
 template <typename V>
 RLGPU_RARE void terrain_sphere(const Tables<Real<V>>& t, Work<V>& w, int slot, Vec3<V> center,
@@ -112,13 +147,13 @@ RLGPU_RARE void terrain_sphere(const Tables<Real<V>>& t, Work<V>& w, int slot, V
   const R reach = radius + margin;
   w.active[slot] = Mask<V>{};
   if (!any(center.z - reach < grid.top(t, t.terrain_tops, center.x, center.y))) return;
-  const int cells = grid.cells(reach);
-  const V column = grid.first(center.x, grid.x, grid.step_x, reach, grid.columns);
-  const V row = grid.first(center.y, grid.y, grid.step_y, reach, grid.rows);
+  const int across = grid.cells(reach, grid.columns), along = grid.cells(reach, grid.rows);
+  const V column = grid.first(center.x, grid.x, grid.step_x, reach, grid.columns, across);
+  const V row = grid.first(center.y, grid.y, grid.step_y, reach, grid.rows, along);
   V heights[(kMostTerrainCells + 1) * (kMostTerrainCells + 1)];
   V highest = splat<V>(R(-1e9));
-  for (int j = 0; j <= cells; ++j)
-    for (int i = 0; i <= cells; ++i) {
+  for (int j = 0; j <= along; ++j)
+    for (int i = 0; i <= across; ++i) {
       const V z = grid.height(column + R(i), row + R(j));
       heights[j * (kMostTerrainCells + 1) + i] = z;
       highest = maximum(highest, z);
@@ -127,8 +162,8 @@ RLGPU_RARE void terrain_sphere(const Tables<Real<V>>& t, Work<V>& w, int slot, V
   Surface<V> s{splat<V>(R(1e9)), Vec3<V>{}, splat<V>(R(-1e9))};
   const V x0 = splat<V>(grid.x) + grid.step_x * column - center.x;
   const V y0 = splat<V>(grid.y) + grid.step_y * row - center.y;
-  for (int j = 0; j < cells; ++j)
-    for (int i = 0; i < cells; ++i) {
+  for (int j = 0; j < along; ++j)
+    for (int i = 0; i < across; ++i) {
       const V* z = heights + j * (kMostTerrainCells + 1) + i;
       const V x = x0 + grid.step_x * R(i), y = y0 + grid.step_y * R(j);
       const V far_x = x + grid.step_x, far_y = y + grid.step_y;
@@ -140,10 +175,11 @@ RLGPU_RARE void terrain_sphere(const Tables<Real<V>>& t, Work<V>& w, int slot, V
       take_edge(s, low, high);
       take_edge(s, low, right);
       take_edge(s, low, up);
-      if (i + 1 == cells) take_edge(s, right, high);
-      if (j + 1 == cells) take_edge(s, up, high);
+      if (i + 1 == across) take_edge(s, right, high);
+      if (j + 1 == along) take_edge(s, up, high);
     }
-  const Mask<V> is_below = s.above > V{};
+  Mask<V> is_below = s.above > V{};
+  take_walls(s, grid, center, is_below);
   const V length = square_root(s.squared);
   const V distance = select<V>(is_below, -length, length) - radius;
   if (!begin_contact<V>(w, slot, distance < splat<V>(margin), distance)) return;
