@@ -115,7 +115,7 @@ struct Grid {
 // Takes the point of the nearest side of the field, a wall, if it is nearer than the surface and
 // the centre is lower: beside the field, or below its surface. Beside it nothing is below.
 template <typename V>
-RLGPU_HD void take_walls(Surface<V>& s, const Grid<V>& grid, Vec3<V> center, Mask<V>& is_below) {
+RLGPU_STAGE void take_walls(Surface<V>& s, const Grid<V>& grid, Vec3<V> center, Mask<V>& is_below) {
   using R = Real<V>;
   const Mask<V> is_beside = s.above < R(-1e8);
   if (!any(is_below | is_beside)) return;
@@ -154,7 +154,7 @@ RLGPU_RARE void terrain_sphere(const Tables<Real<V>>& t, Work<V>& w, int slot, V
   V highest = splat<V>(R(-1e9));
   for (int j = 0; j <= along; ++j)
     for (int i = 0; i <= across; ++i) {
-      const V z = grid.height(column + R(i), row + R(j));
+      const V z = gather<V>(grid.heights, row + R(j), grid.columns, column + R(i));
       heights[j * (kMostTerrainCells + 1) + i] = z;
       highest = maximum(highest, z);
     }
