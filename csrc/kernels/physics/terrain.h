@@ -134,8 +134,9 @@ RLGPU_STAGE void take_walls(Surface<V>& s, const Grid<V>& grid, Vec3<V> center, 
   const V way_y = select<V>(is_outside, maximum(beyond_y, V{}), within_y);
   const V middle_x = splat<V>(grid.x + R(0.5) * grid.step_x * R(grid.columns - 1));
   const V middle_y = splat<V>(grid.y + R(0.5) * grid.step_y * R(grid.rows - 1));
-  take_nearer(s, is_lower, Vec3<V>{select<V>(center.x < middle_x, way_x, V(-way_x)),
-                                   select<V>(center.y < middle_y, way_y, V(-way_y)), V{}});
+  take_nearer(s, is_lower,
+              Vec3<V>{select<V>(center.x < middle_x, way_x, V(-way_x)),
+                      select<V>(center.y < middle_y, way_y, V(-way_y)), V{}});
 }
 
 // Fills a slot with the contact of a ball; one of radius 0 is a corner.
