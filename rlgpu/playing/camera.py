@@ -17,6 +17,27 @@ def follow(model: Any, camera: Any) -> None:
         camera.distance = 2.0 * model.stat.extent
 
 
+def view_ahead(model: Any, data: Any, camera: Any) -> Any:
+    """Returns the horizontal direction in which a camera looks, a unit vector, shape [2].
+
+    Args:
+        model: The model.
+        data: Its pose, with the asset's cameras up to date.
+        camera: One of the asset's cameras, or a free one.
+    """
+    import mujoco  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    if camera.type == mujoco.mjtCamera.mjCAMERA_FIXED:
+        axes = data.cam_xmat[camera.fixedcamid].reshape(3, 3)
+        ahead, up = -axes[:2, 2], axes[:2, 1]
+        ahead = ahead if np.linalg.norm(ahead) > 0.1 else up  # it looks straight down
+    else:
+        azimuth = np.radians(camera.azimuth)
+        ahead = np.array([np.cos(azimuth), np.sin(azimuth)])
+    return ahead / np.linalg.norm(ahead)
+
+
 def release(model: Any, data: Any, camera: Any, camera_id: int) -> None:
     """Gives a free camera the place and direction of one of the asset's cameras.
 

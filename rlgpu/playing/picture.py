@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from rlgpu.envs import Environments, Mark
+from rlgpu.playing.camera import follow, view_ahead
 
 MOST_SHOWN = 16
 """Most environments that one picture shows."""
@@ -27,9 +28,7 @@ class Picture:
         """
         self._env, self.mirror = env, env.mirrored_scene()
         self._shown = num_shown(env.num_envs)
-        # On uneven ground every robot has its own place already.
-        uneven = self.mirror.model.nhfield > 0
-        self._spacing = 0.0 if uneven else 1.5 * float(self.mirror.model.stat.extent)
+        self._across, self._behind = self._steps()
 
     def draw(self, renderer: Any, camera: Any) -> None:
         """Draws the environments into a renderer's scene."""
@@ -53,11 +52,33 @@ class Picture:
             self._add_moving(scene, offset)
             add_marks(scene, self._env.marks(env_id), offset)
 
+    def _steps(self) -> tuple[Any, Any]:
+        """Returns the steps from one environment to the next beside and behind it [m], each [2].
+
+        Seen from the camera, so that no environment stands between it and the first.
+        """
+        import mujoco  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
+
+        model, data = self.mirror.model, self.mirror.data
+        if model.nhfield:  # on uneven ground every robot has its own place already
+            return np.zeros(2), np.zeros(2)
+        self.mirror.show(0)
+        camera = mujoco.MjvCamera()
+        follow(model, camera)
+        behind = view_ahead(model, data, camera)
+        across = np.array([behind[1], -behind[0]])
+        return across * _spacing(model, data, across), behind * _spacing(model, data, behind)
+
     def _offset(self, number: int) -> tuple[float, float]:
-        """Returns where an environment stands: in rows behind the first [m]."""
-        side = math.ceil(math.sqrt(self._shown))
-        across = (number % side + 1) // 2 * (-1 if number % 2 else 1)
-        return across * self._spacing, number // side * self._spacing
+        """Returns where an environment stands: beside the first, or in rows behind it [m].
+
+        Every other row is shifted by half a step, so that the first hides fewer of them.
+        """
+        row, place = divmod(number, math.ceil(math.sqrt(self._shown)))
+        column = (place + 1) // 2 * (-1 if place % 2 else 1) + 0.5 * (row % 2)
+        x, y = column * self._across + row * self._behind
+        return float(x), float(y)
 
     def _add_moving(self, scene: Any, offset: tuple[float, float]) -> None:
         """Adds the bodies that move, shifted."""
@@ -71,6 +92,19 @@ class Picture:
         for geom in scene.geoms[before : scene.ngeom]:
             geom.pos[0] += offset[0]
             geom.pos[1] += offset[1]
+
+
+def _spacing(model: Any, data: Any, direction: Any) -> float:
+    """Returns the distance of two environments in a direction [m].
+
+    One and a half times the model's size, or more if it slides on a rail along the direction.
+    """
+    import mujoco  # noqa: PLC0415
+
+    slides = (model.jnt_type == mujoco.mjtJoint.mjJNT_SLIDE) & (model.jnt_limited == 1)
+    travel = model.jnt_range[:, 1] - model.jnt_range[:, 0]
+    reach = (abs(data.xaxis[:, :2] @ direction) * travel)[slides].sum()
+    return float(max(1.5 * model.stat.extent, 1.1 * reach))
 
 
 def add_marks(scene: Any, marks: list[Mark], offset: tuple[float, float]) -> None:

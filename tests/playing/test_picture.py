@@ -8,8 +8,11 @@ import pytest
 
 from rlgpu.envs import Mark
 from rlgpu.playing import num_shown
+from rlgpu.playing.camera import follow
 from rlgpu.playing.picture import Picture, add_marks
+from rlgpu.tasks.ant import Ant
 from rlgpu.tasks.cartpole import Cartpole
+from rlgpu.tasks.franka_cube_stack import FrankaCubeStack
 from tests.tasks.placing import env_of
 
 
@@ -18,8 +21,10 @@ def scene_of(env) -> tuple[Picture, mujoco.MjvScene]:
     picture = Picture(env)
     scene = mujoco.MjvScene(picture.mirror.model, 1000)
     picture.mirror.show(0)
+    camera = mujoco.MjvCamera()
+    follow(picture.mirror.model, camera)
     mujoco.mjv_updateScene(
-        picture.mirror.model, picture.mirror.data, mujoco.MjvOption(), None, mujoco.MjvCamera(),
+        picture.mirror.model, picture.mirror.data, mujoco.MjvOption(), None, camera,
         int(mujoco.mjtCatBit.mjCAT_ALL), scene,
     )  # fmt: skip
     return picture, scene
@@ -42,6 +47,24 @@ def test_environments_stand_side_by_side() -> None:
     assert len(shifts) == 4
     cart = scene.geoms[before].pos
     assert np.abs(cart[:2] - picture._offset(1)).max() < 1.0
+
+
+@pytest.mark.parametrize("task", [Cartpole, Ant, FrankaCubeStack])
+def test_no_environment_stands_between_the_camera_and_the_first(task) -> None:
+    """Cameras that look along -x, along y and obliquely: all others are as far away, or farther."""
+    picture, scene = scene_of(env_of(task, 16))
+    forward = np.array(scene.camera[0].forward[:2])
+    depths = [float(forward @ picture._offset(number)) for number in range(1, 16)]
+    assert min(depths) > -1e-4
+    assert max(depths) > 1.0
+
+
+def test_carts_on_one_line_never_meet() -> None:
+    """The rail is 8 m long, along y."""
+    picture, _ = scene_of(env_of(Cartpole, 4))
+    x, y = picture._offset(1)
+    assert abs(x) < 1e-6
+    assert abs(y) > 8.0
 
 
 def test_marks_are_spheres_and_arrows() -> None:
