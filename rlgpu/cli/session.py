@@ -24,6 +24,7 @@ from rlgpu.config import (
     task_name,
 )
 from rlgpu.device import has_display, is_out_of_memory
+from rlgpu.device.stopping import Stopping
 from rlgpu.envs import Environments
 from rlgpu.errors import (
     EngineFailed,
@@ -109,7 +110,7 @@ def run_session(
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if composed.config.test:
-            _play(composed, start, console)
+            _play(composed, start, console, wants_games="games" in given)
             return None
         return _train(composed, start, console, origin_of(arguments, composed.task_word))
     except (MemoryError, RuntimeError) as error:
@@ -259,14 +260,24 @@ def _restore(
         raise UsageError(f"checkpoint={path}: it does not fit this run: {reason}") from error
 
 
-def _record(composed: Composed, agent: Agent, path: Path) -> None:
-    """Records a video of the policy in separate environments."""
+def _record(composed: Composed, agent: Agent, path: Path, stopping: Stopping | None = None) -> int:
+    """Records a video of the policy in separate environments; returns its steps."""
     config = composed.config
     env = make_env(config, composed.task_class, num_shown(config.num_envs), config.seed)
     try:
-        record_video(env, agent, path, config.capture_video_len)
+        return record_video(env, agent, path, config.capture_video_len, stopping)
     finally:
         env.close()
+
+
+def _play_into_video(composed: Composed, agent: Agent, path: Path, console: Console) -> bool:
+    """Records what is played; returns whether the video has its whole length."""
+    wanted = composed.config.capture_video_len
+    console.print(f"recording {wanted} steps; Ctrl-C keeps those so far")
+    with Stopping() as stopping:
+        recorded = _record(composed, agent, path, stopping)
+    console.print(f"wrote {path}" + ("" if recorded == wanted else f", of {recorded} steps"))
+    return not stopping.asked
 
 
 def _check_drawable(task_word: str) -> None:
@@ -292,8 +303,15 @@ def _warn(env: Environments, console: Console) -> None:
         console.print(f"warning: {text}")
 
 
-def _play(composed: Composed, start: _Start, console: Console) -> None:
-    """Plays back a checkpoint: in a viewer, as a video, or as returns and lengths only."""
+def _play(composed: Composed, start: _Start, console: Console, *, wants_games: bool) -> None:
+    """Plays back a checkpoint: in a viewer, as a video, or as returns and lengths only.
+
+    Args:
+        composed: The configuration.
+        start: The checkpoint.
+        console: Where to print.
+        wants_games: Whether a number of episodes is given, which are then played after a video.
+    """
     config, path, content = composed.config, start.path, start.content
     assert path is not None and content is not None
     seed_everything(config)
@@ -308,8 +326,11 @@ def _play(composed: Composed, start: _Start, console: Console) -> None:
         console.print(f"playing {path}")
         if config.capture_video:
             video = path.parent.parent / "videos" / f"{path.stem}.mp4"
-            _record(composed, agent, video)
-            console.print(f"wrote {video}")
+            if not _play_into_video(composed, agent, video, console):
+                return
+            if not wants_games:
+                console.print("done; to measure returns as well, add games=100")
+                return
         elif viewer:
             play_until_stopped(env, agent, console.print)
             return

@@ -311,9 +311,9 @@ class Config:
     runs_dir: str = "runs"
     """Folder that contains the run folders."""
     games: Count = 100
-    """Number of episodes that ``test=True`` plays without a viewer."""
+    """Number of episodes that ``test=True`` plays without a viewer; after a video only if given."""
     capture_video: bool = False
-    """Record mp4 videos."""
+    """Record mp4 videos; with ``test=True`` one, which Ctrl-C ends early."""
     capture_video_freq: Count = 1464
     """Control steps between videos during training."""
     capture_video_len: Count = 300

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rlgpu.device.stopping import Stopping
 from rlgpu.envs import Environments
 from rlgpu.errors import UsageError
 from rlgpu.learner import Agent
@@ -34,7 +35,9 @@ def require_video() -> None:
     ).close()
 
 
-def record_video(env: Environments, agent: Agent, path: Path, length: int) -> None:
+def record_video(
+    env: Environments, agent: Agent, path: Path, length: int, stopping: Stopping | None = None
+) -> int:
     """Writes an mp4 of the policy's likeliest actions in up to 16 environments, in real time.
 
     Args:
@@ -42,6 +45,10 @@ def record_video(env: Environments, agent: Agent, path: Path, length: int) -> No
         agent: The policy.
         path: The file to write; its folder is created.
         length: Control steps to record.
+        stopping: Ends the video after the current step when asked; the file is whole.
+
+    Returns:
+        The number of control steps recorded.
 
     Raises:
         UsageError: OpenGL is not available.
@@ -60,19 +67,21 @@ def record_video(env: Environments, agent: Agent, path: Path, length: int) -> No
         str(temporary), (VIDEO_WIDTH, VIDEO_HEIGHT), fps=rate, quality=7, macro_block_size=2,
         output_params=["-f", "mp4"],
     )  # fmt: skip
-    player = Player(env, agent)
+    player, recorded = Player(env, agent), 0
     try:
         frames.send(None)
-        for _ in range(length):
+        while recorded < length and not (recorded and stopping and stopping.asked):
             picture.draw(renderer, camera)
             frames.send(renderer.render().tobytes())
             player.step()
+            recorded += 1
         frames.close()
         temporary.replace(path)
     finally:
         frames.close()
         renderer.close()
         temporary.unlink(missing_ok=True)
+    return recorded
 
 
 def _renderer(model: Any) -> Any:

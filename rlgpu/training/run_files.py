@@ -56,7 +56,7 @@ class RunFiles:
         self._attempt("checkpoints", lambda: self._save(content, iteration))
         self._attempt("learning_curve.png", lambda: self._metrics.draw(self._title, at_end=at_end))
 
-    def record(self, record_video: Callable[[Path], None], path: Path) -> None:
+    def record(self, record_video: Callable[[Path], object], path: Path) -> None:
         """Records a video."""
 
         def record() -> None:

@@ -86,7 +86,7 @@ class Trainer:
         self,
         folder: Path,
         display: Display,
-        record_video: Callable[[Path], None] | None = None,
+        record_video: Callable[[Path], object] | None = None,
     ) -> bool:
         """Trains until iteration ``max_iterations``, or until asked to stop (``Stopping``).
 
