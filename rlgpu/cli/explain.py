@@ -14,7 +14,7 @@ rlgpu train task=Ant headless=True                    train
 rlgpu train checkpoint=latest                         continue the newest run of the Ant
 rlgpu play                                            watch it
 rlgpu train run=runs/Ant/FOLDER                       repeat a run from the start
-rlgpu train --help KEY | WORD                         one key, or those that contain a word
+rlgpu train --help KEY | WORD                         one key, or those that have a word
 
 task=NAME or path/to/file.py:Class, train=FILE of cfg/train, sim=ENGINE choose files of values:
     task: {tasks}
@@ -30,7 +30,7 @@ def explain(words: Sequence[str], project: Project) -> None:
         project: Where tasks and YAML files are.
 
     Raises:
-        UsageError: No key contains a word.
+        UsageError: No key has a word in its name or meaning.
     """
     from rlgpu.sim import ENGINES  # noqa: PLC0415  (torch is slow to import)
     from rlgpu.training.tasks import Tasks  # noqa: PLC0415
@@ -66,7 +66,10 @@ def explain(words: Sequence[str], project: Project) -> None:
 def _matching(word: str, keys: Mapping[str, Key]) -> dict[str, Key]:
     if word in keys:
         return {word: keys[word]}
-    found = {name: key for name, key in keys.items() if word in name}
-    if not found:
-        raise UsageError(f"--help {word}: no key contains it{nearest_key(word, keys)}")
-    return found
+    """Returns the keys whose names contain a word or, if none does, whose meanings do."""
+    if found := {name: key for name, key in keys.items() if word in name}:
+        return found
+    said = word.lower()
+    if found := {name: key for name, key in keys.items() if said in key.meaning().lower()}:
+        return found
+    raise UsageError(f"--help {word}: no key has it in name or meaning{nearest_key(word, keys)}")

@@ -48,6 +48,14 @@ def test_help_finds_keys_by_a_part_of_their_name(capsys) -> None:
     assert "did you mean train.gamma" in capsys.readouterr().err
 
 
+def test_help_finds_keys_by_their_meaning_if_no_name_has_the_word(capsys) -> None:
+    """``games`` is the number of episodes; a name that has the word comes alone."""
+    assert train.main(["--help", "episodes"]) == 0
+    assert "\ngames=100" in f"\n{capsys.readouterr().out}"
+    assert train.main(["--help", "gamma"]) == 0
+    assert "games=" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "word", ["train.gama=1", "num_envs=-1", "--x", "checkpoint=nowhere", "task=Antt", "sim=mujoko"]
 )
