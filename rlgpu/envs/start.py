@@ -79,36 +79,42 @@ def check_start(
     return warnings
 
 
+_ROOT_FIELDS = ("root_pos_w", "root_quat_w", "root_lin_vel_w", "root_ang_vel_w")
+
+
 def _check_root(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Finding]:
-    """Yields a root pose or velocity that a fixed root cannot take."""
+    """Yields a root pose or velocity that a fixed root cannot take, or that moves nothing."""
     from rlgpu.sim.mujoco.start import root_facts  # noqa: PLC0415  (MuJoCo is imported late)
 
     root = root_facts(model, scene)
-    if root.is_free:
+    given = [field for field in _ROOT_FIELDS if getattr(states, field) is not None]
+    if root.is_free or not given:
         return
-    file = scene.asset.name
     own = {"root_pos_w": root.pos_w, "root_quat_w": root.quat_w}
-    for field in ("root_pos_w", "root_quat_w", "root_lin_vel_w", "root_ang_vel_w"):
+    others = [body for body in root.free_bodies if body not in scene.objects]
+    advice = (
+        f"name its root in the scene, root={others[0]!r}"
+        if others
+        else f"add <freejoint/> to {root.body!r} in {scene.asset.name}"
+    )
+    for field in given:
         value = getattr(states, field)
-        if value is None:
-            continue
         stays = torch.as_tensor(own.get(field, 0.0), dtype=value.dtype, device=value.device)
         differs = (value - stays).abs().amax(-1) > 1e-4
         if field == "root_quat_w":  # q and -q are one orientation
             differs &= (value + stays).abs().amax(-1) > 1e-4
         if bool(differs.any()):
-            others = [body for body in root.free_bodies if body not in scene.objects]
-            advice = (
-                f"name its root in the scene, root={others[0]!r}"
-                if others
-                else f"add <freejoint/> to {root.body!r} in {file}"
-            )
             yield Finding(
                 True,
                 f"reset_state gives {field}, but the root body {root.body!r} has no free joint and "
                 f"stays where it is; {advice}, or leave {field} out",
             )
             return
+    yield Finding(
+        False,
+        f"reset_state gives {' and '.join(given)}, but the root body {root.body!r} has no free "
+        f"joint and never moves; {advice} if it should, or leave them out",
+    )
 
 
 def _check_quaternions(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Finding]:

@@ -129,10 +129,13 @@ def test_a_fixed_root_refuses_a_pose_that_would_be_dropped(begin) -> None:
     assert begin(robot(free=""), Start(height=None)) == []
 
 
-def test_a_fixed_root_takes_the_pose_that_it_has(begin) -> None:
-    """The file's own, also as the negative quaternion, which is the same orientation."""
-    assert begin(robot(free=""), Start(height=1.0)) == []
-    assert begin(robot(free=""), Start(height=1.0, quat=(0.0, 0.0, 0.0, -1.0))) == []
+def test_a_fixed_root_with_the_pose_that_it_has_is_a_warning(begin) -> None:
+    """The file's own pose hides a missing free joint; a negative quaternion is the same."""
+    for quat in ((0.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0, -1.0)):
+        (warning,) = begin(robot(free=""), Start(height=1.0, quat=quat))
+        for part in ("root_pos_w", "'base' has no free joint", "<freejoint/>"):
+            assert part in warning
+    assert begin(robot(), Start(height=1.0)) == []
 
 
 def test_a_free_body_beside_the_root_is_named(begin) -> None:
@@ -147,7 +150,8 @@ def test_a_root_on_a_table_has_its_pose_in_the_world(begin) -> None:
     on_table = robot(free="").replace('<body name="base"', '<body name="table" pos="0 0 .5"><geom '
         'size=".01" contype="0" conaffinity="0"/><body name="base"').replace(
         "</body></worldbody>", "</body></body></worldbody>")  # fmt: skip
-    assert begin(on_table, Start(height=1.5, root="base")) == []
+    (warning,) = begin(on_table, Start(height=1.5, root="base"))
+    assert "never moves" in warning
     with pytest.raises(UsageError, match="root_pos_w"):
         begin(on_table, Start(height=1.0, root="base"))
 
