@@ -25,6 +25,7 @@ from rlgpu.training.numbers import IterationNumbers
 from rlgpu.training.report import Arrived, Report
 from rlgpu.training.run_files import RunFiles
 from rlgpu.training.run_folder import last_good
+from rlgpu.training.short_episodes import ShortEpisodes
 
 MAX_DIVERGED = 0.1
 """Fraction of an iteration's environment steps that may diverge before training stops."""
@@ -79,7 +80,10 @@ class Trainer:
         self.best_return = float("-inf")
         self.mean_return = float("nan")
         self._reported_trouble = (0.0, 0.0)
-        self._idle_updates = IdleUpdates(config)
+        self._remarks = (
+            IdleUpdates(config).report,
+            ShortEpisodes(config.task.name, env.episode_length).report,
+        )
         self._iterations_before, self._steps_before = 0, 0  # of the run that is resumed
 
     def train(
@@ -122,8 +126,9 @@ class Trainer:
                     record = self._record(arrived)
                     files.write(record)
                     display.update(record, last=finished)
-                    if line := self._idle_updates.report(record):
-                        display.note(line)
+                    for remark in self._remarks:
+                        if line := remark(record):
+                            display.note(line)
                     self._check_health(record, folder)
                     self._keep_if_best(record, files)
                 if saving:

@@ -179,6 +179,15 @@ def test_a_scene_without_ground_is_a_warning_before_training(tmp_path, capsys) -
     assert "warning: Hopper: no ground in hopper.xml" in printed
 
 
+def test_episodes_that_all_end_in_their_first_step_are_a_warning(tmp_path, capsys) -> None:
+    """Once, however long training goes on."""
+    words = hopper(tmp_path)
+    text = (tmp_path / "hopper.py").read_text()
+    (tmp_path / "hopper.py").write_text(text.replace("error > 2.0", "error > -2.0"))
+    assert train.main(words) == 0
+    assert capsys.readouterr().out.count("end in their first step") == 1
+
+
 def test_a_floating_urdf_is_refused_in_one_line_with_the_way_out(tmp_path, capsys) -> None:
     """It is not bolted to the world."""
     words = hopper(tmp_path)
