@@ -298,9 +298,11 @@ def _announce(composed: Composed, console: Console) -> None:
 
 
 def _warn(env: Environments, console: Console) -> None:
-    """Prints what looks like a mistake in the task or its scene."""
+    """Prints what looks like a mistake in the task or its scene, or is easily taken for another."""
     for text in getattr(env, "warnings", ()):
         console.print(f"warning: {text}")
+    for text in getattr(env, "notes", ()):
+        console.print(f"note: {text}")
 
 
 def _play(composed: Composed, start: _Start, console: Console, *, wants_games: bool) -> None:

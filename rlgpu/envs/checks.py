@@ -117,6 +117,19 @@ def start(task: Task, sim: Simulator, states: ResetState, actions: Tensor) -> li
     return check_start(task, sim, task.scene(), states, targets)
 
 
+def notes(task: Task, sim: Simulator) -> list[str]:
+    """Returns what is right in a task but easily taken for something else."""
+    drives = list(task.scene().drives)
+    ordered = [name for name in sim.joint_names if name in drives]
+    if drives == ordered:
+        return []
+    return [
+        f"{type(task).__name__}: its scene gives the drives in another order than the asset its "
+        "joints; targets and joint_pos have a column for each joint in the asset's order, which "
+        f"is {', '.join(sim.joint_names)}"
+    ]
+
+
 def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
     """Returns a task's first observations, checked.
 

@@ -67,6 +67,8 @@ class Environments(Protocol):
     were last zeroed, each of shape []."""
     warnings: Sequence[str] = ()
     """What looks like a mistake in the task or its scene, a sentence each."""
+    notes: Sequence[str] = ()
+    """What is right but easily taken for something else, a sentence each."""
     continues_episodes: bool = True
     """Whether a state that is restored goes on with its episodes."""
     capturable: bool = False

@@ -80,6 +80,7 @@ class VecEnv(Environments):
         states = checks.reset_state(task, sim, self.generator)
         self._reset(everyone, states)
         self.warnings = checks.start(task, sim, states, self._actions)
+        self.notes = checks.notes(task, sim)
         first = checks.observation(task, sim, self._actions)
         names = checks.check_step(task, sim, self._actions, first)
         self.reported = {name: torch.zeros((), device=self.device) for name in names}

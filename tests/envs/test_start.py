@@ -87,25 +87,42 @@ class Standing(Task):
 
 
 @pytest.fixture
-def begin(tmp_path):
-    """Starts two environments and returns the warnings."""
+def standing(tmp_path):
+    """Starts two environments, which are closed, and returns them."""
 
-    def run(xml: str, start: Start | None = None, task: type[Standing] = Standing) -> list[str]:
+    def run(xml: str, start: Start | None = None, task: type[Standing] = Standing) -> VecEnv:
         asset = tmp_path / "robot.xml"
         asset.write_text(xml)
         made = task(asset, start or Start())
         sim = make_simulator("mujoco", scene_of(made), made.config.timing(), 2)
         try:
-            return list(VecEnv(made, sim, seed=0).warnings)
+            return VecEnv(made, sim, seed=0)
         finally:
             sim.close()
 
     return run
 
 
+@pytest.fixture
+def begin(standing):
+    """Starts two environments and returns the warnings."""
+    return lambda xml, start=None: list(standing(xml, start or Start()).warnings)
+
+
 def test_a_robot_that_stands_on_its_feet_is_not_commented_on(begin) -> None:
     """One centimetre above the ground, upright, with gains."""
     assert begin(robot()) == []
+
+
+def test_drives_in_another_order_than_the_joints_are_a_note_with_that_order(standing) -> None:
+    """The asset has the left leg first; a drive less changes nothing."""
+    drive = Drive("position", stiffness=20.0, damping=1.0)
+    swapped = standing(robot(), Start(drives={"right": drive, "left": drive}))
+    assert swapped.warnings == []
+    (note,) = swapped.notes
+    assert "left, right" in note
+    assert standing(robot(), Start()).notes == []
+    assert standing(robot(), Start(drives={"right": drive})).notes == []
 
 
 def test_a_scene_without_ground_is_a_warning(begin) -> None:
