@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -143,13 +143,19 @@ def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
     return observations
 
 
-def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor) -> list[str]:
+class CheckedStep(NamedTuple):
+    """What is known of a task's steps from the states after a reset."""
+
+    reported: list[str]
+    """Names of the numbers that it reports."""
+    warnings: list[str]
+    """What looks like a mistake, a sentence each."""
+
+
+def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor) -> CheckedStep:
     """Checks what a task returns in a step, on the states after a reset; restores its buffers.
 
-    Rewards need not be finite there: no step has been taken yet.
-
-    Returns:
-        The names of the numbers that it reports.
+    Rewards that are not finite there are only a warning: no step has been taken yet.
 
     Raises:
         UsageError: Something has the wrong shape, dtype or device, or a target is not finite.
@@ -179,7 +185,13 @@ def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor
         _check(task, f"evaluate: reported {name}", number, shape, device, finite=False)
     for name, buffer in before.items():
         task.buffers[name].copy_(buffer)
-    return list(reported or {})
+    source = _nonfinite_source(task, Outcome(rewards, terminated, reported))
+    count = int((~rewards.isfinite()).sum())
+    warning = (
+        f"{source} returns a reward of NaN or infinity in {count} of {num_envs} environments, in "
+        "the states after a reset; if it does so after a step, training stops"
+    )
+    return CheckedStep(list(reported or {}), [warning] if source else [])
 
 
 def nan_source(task: Task, sim: Simulator, actions: Tensor, generator: torch.Generator) -> str:
@@ -200,12 +212,18 @@ def nan_source(task: Task, sim: Simulator, actions: Tensor, generator: torch.Gen
 def nan_reward_source(task: Task, sim: Simulator, actions: Tensor, observations: Tensor) -> str:
     """Returns which rewards are NaN or infinite now, or an empty string; restores the buffers."""
     before = {name: buffer.clone() for name, buffer in task.buffers.items()}
-    rewards, _, reported = Outcome(*task.evaluate(sim.state, actions, observations))
+    outcome = Outcome(*task.evaluate(sim.state, actions, observations))
     for name, buffer in before.items():
         task.buffers[name].copy_(buffer)
-    if bool(rewards.isfinite().all()):
+    return _nonfinite_source(task, outcome)
+
+
+def _nonfinite_source(task: Task, outcome: Outcome) -> str:
+    """Returns the method and terms behind rewards that are not finite, or an empty string."""
+    if bool(outcome.rewards.isfinite().all()):
         return ""
-    terms = [name for name, x in (reported or {}).items() if not bool(x.isfinite().all())]
+    reported = outcome.reported or {}
+    terms = [name for name, x in reported.items() if not bool(torch.as_tensor(x).isfinite().all())]
     return f"{type(task).__name__}.evaluate" + (f" ({', '.join(terms)})" if terms else "")
 
 

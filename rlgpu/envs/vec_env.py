@@ -79,15 +79,21 @@ class VecEnv(Environments):
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         states = checks.reset_state(task, sim, self.generator)
         self._reset(everyone, states)
-        self.warnings = checks.start(task, sim, states, self._actions)
-        self.notes = checks.notes(task, sim)
-        first = checks.observation(task, sim, self._actions)
-        names = checks.check_step(task, sim, self._actions, first)
+        names = self._check_start(states)
         self.reported = {name: torch.zeros((), device=self.device) for name in names}
         # Always overwritten in place: a CUDA graph reads it at this address.
         self.observations = self._first_observations().clone()
         self._begin = compiled(self._begin_step, use_compile)
         self._finish = compiled(self._finish_step, use_compile)
+
+    def _check_start(self, states: ResetState) -> list[str]:
+        """Checks the first states and what a step returns; returns the names that it reports."""
+        task, sim = self.task, self.sim
+        warnings = checks.start(task, sim, states, self._actions)
+        first = checks.observation(task, sim, self._actions)
+        step = checks.check_step(task, sim, self._actions, first)
+        self.warnings, self.notes = [*warnings, *step.warnings], checks.notes(task, sim)
+        return step.reported
 
     def reset(self, seed: int | None = None) -> Tensor:
         """Begins new episodes in all environments; returns their first observations, [N, O].
