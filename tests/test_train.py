@@ -154,6 +154,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
     [
         (["train.hidden_sizes=[8]"], r"made with train.hidden_sizes=[32, 32]"),
         (["task=Ant"], "made with task=Cartpole, this run has task=Ant"),
+        (["task=Ant", "max_iterations=2"], "made with task=Cartpole, this run has task=Ant"),
         (["max_iterations=2"], "so nothing is left to do; to train on, use e.g. max_iterations=4"),
         (["num_envs=32"], "it holds 64 environments, this run has num_envs=32"),
         (["train.separate=True"], "train.separate=False"),

@@ -177,17 +177,26 @@ def check_compatible(
     saved = content["config"]
     rows: list[tuple[str, Any, Any]] = [("joints", list(content["joint_names"]), list(joint_names))]
     if not config.weights_only:
-        rows.insert(0, ("task", saved["task"]["name"], config.task.name))
+        _check_equal(path, "task", saved["task"]["name"], config.task.name)
     rows.append(("algorithm", saved["algorithm"], config.algorithm))
     dueling = (saved["train"]["dqn"]["dueling"], config.train.dqn.dueling)
     rows.append(("train.dqn.dueling", *dueling))
     for key in NETWORK_KEYS:
         rows.append((f"train.{key}", saved["train"][key], getattr(config.train, key)))
     for key, theirs, ours in rows:
-        if theirs != ours:
-            raise UsageError(
-                f"checkpoint={path}: it was made with {key}={theirs}, this run has {key}={ours}"
-            )
+        _check_equal(path, key, theirs, ours)
+
+
+def _check_equal(path: Path, key: str, theirs: Any, ours: Any) -> None:
+    """Checks that a checkpoint was made with the same value of a setting.
+
+    Raises:
+        UsageError: It was not.
+    """
+    if theirs != ours:
+        raise UsageError(
+            f"checkpoint={path}: it was made with {key}={theirs}, this run has {key}={ours}"
+        )
 
 
 def describe_misfit(content: Mapping[str, Any], config: Config, sizes: Mapping[str, int]) -> str:
@@ -221,11 +230,13 @@ def describe_misfit(content: Mapping[str, Any], config: Config, sizes: Mapping[s
 
 
 def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> None:
-    """Checks that a run is unfinished and used the same engine and number of environments.
+    """Checks that a run is unfinished and used the same task, engine and number of environments.
 
     Raises:
-        UsageError: The engine or ``num_envs`` differs, or ``max_iterations`` is already reached.
+        UsageError: The task, engine or ``num_envs`` differs, or ``max_iterations`` is already
+            reached.
     """
+    _check_equal(path, "task", content["config"]["task"]["name"], config.task.name)
     done, wanted = content["trainer"]["iteration"], config.max_iterations
     if done >= wanted:
         raise UsageError(
