@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,35 @@ def read_values(folders: list[Path], name: str, given: str = "") -> dict[str, An
         f"{f'{given}={name}: ' if given else ''}there is no file {folders[-1] / name}.yaml; "
         f"{where} has {', '.join(known) or 'none'}{nearest(name, known)}"
     )
+
+
+def class_in(folder: Path, name: str) -> str:
+    """Returns ``file.py:Class`` for a task of a name in a file of that name, or an empty string.
+
+    The file is in the folder or in a folder of its own there, as ``rlgpu new-task`` writes it.
+    """
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    for stem in dict.fromkeys((name, name.lower(), snake.lower())):
+        for file in (Path(f"{stem}.py"), Path(stem, f"{stem}.py")):
+            for found in _classes(folder / file):
+                if found.lower() == name.lower():
+                    return f"{file}:{found}"
+    return ""
+
+
+def classes_in(file: Path) -> list[str]:
+    """Returns the names of a file's classes that extend another, without running it.
+
+    Dataclasses are left out: they are settings.
+    """
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return []
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.bases]
+    return [
+        x.name for x in classes if not any("dataclass" in ast.dump(d) for d in x.decorator_list)
+    ]
 
 
 def _classes(file: Path) -> Mapping[str, ast.ClassDef]:

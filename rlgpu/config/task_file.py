@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from rlgpu.config.files import load_module
 from rlgpu.config.keys import keys_of
-from rlgpu.config.project import Project, find_values
-from rlgpu.errors import UsageError, first_line, line_in, nearest, usable_path
+from rlgpu.config.project import Project, class_in, classes_in, find_values
+from rlgpu.errors import UsageError, first_line, line_in, list_some, nearest, usable_path
 
 FOREIGN = {
     "isaacgym": "IsaacGymPPO",
@@ -60,6 +60,8 @@ def find_task(word: str, tasks: Mapping[str, Any], project: Project) -> FoundTas
     trains = [folder / "train" for folder in project.cfg]
     if is_foreign(word):
         kind, _, rest = word.partition(":")
+        if rest.endswith(".py"):
+            raise _without_class(word, usable_path("task", rest))
         if ":" in rest:
             path, _, class_name = rest.rpartition(":")
             word = f"{kind}:{usable_path('task', path).resolve()}:{class_name}"
@@ -113,14 +115,27 @@ def check_name(word: str, names: Collection[str]) -> None:
     """
     if word not in names:
         known = ", ".join(sorted(names))
+        own = class_in(Path.cwd(), word) if word.isidentifier() else ""
+        hint = f"; did you mean task={own}?" if own else nearest(word, names)
         raise UsageError(
-            f"task={word} is not a task; allowed: {known}, or path/to/file.py:Class"
-            f"{nearest(word, names)}"
+            f"task={word} is not a task; allowed: {known}, or path/to/file.py:Class{hint}"
         )
+
+
+def _without_class(word: str, file: Path) -> UsageError:
+    """Returns the refusal of a file of which no class is named."""
+    if not file.is_file():
+        return UsageError(f"task={word}: there is no file {file}; wanted an existing file.py:Class")
+    classes = classes_in(file)
+    example = f", e.g. task={word}:{classes[-1]}" if classes else ""
+    has = f"it has {list_some(classes)}" if classes else "it has none that extends another"
+    return UsageError(f"task={word}: which of the file's classes? {has}; add :Class{example}")
 
 
 def _import_class(file: Path, class_name: str) -> Any:
     given = f"task={file}:{class_name}" if class_name else f"task={file}"
+    if file.suffix == ".py" and not class_name:
+        raise _without_class(str(file), file)
     if not file.is_file() or not class_name.isidentifier():
         raise UsageError(
             f"{given}: wanted an existing file.py:ClassName; task= also finds a moved one"

@@ -90,6 +90,40 @@ def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return error
 
 
+def test_a_file_without_a_class_asks_which_of_its_classes(tmp_path, capsys) -> None:
+    """Settings are none of them; an environment of Gymnasium is asked for alike."""
+    hopper(tmp_path)
+    file = tmp_path / "hopper.py"
+    error = refusal([f"task={file}"], capsys)
+    assert error.count("Hopper") == 2  # the class, and the example
+    assert "HopperConfig" not in error
+    assert "it has Hopper" in refusal([f"task=gym:{file}"], capsys)
+    assert "no file" in refusal([f"task=gym:{tmp_path / 'other.py'}"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("file", "word"),
+    [
+        ("hopper2.py", "Hopper2"),
+        ("hopper2/hopper2.py", "Hopper2"),
+        ("hopper2.py", "hopper2"),
+        ("tall_hopper.py", "TallHopper"),
+    ],
+)
+def test_a_name_leads_to_the_file_in_the_folder_that_has_it(
+    tmp_path, monkeypatch, capsys, file, word
+) -> None:
+    """As ``new-task`` names it; without such a class, the file is not named."""
+    monkeypatch.chdir(tmp_path)
+    name = "TallHopper" if "tall" in file else "Hopper2"
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(task_files(name)[f"{name.lower()}.py"])
+    assert f"did you mean task={file}:{name}?" in refusal([f"task={word}"], capsys)
+    path.write_text("import rlgpu")
+    assert file not in refusal([f"task={word}"], capsys)
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"), MISTAKES, ids=[f"{m[0]}-{m[3][:40]}" for m in MISTAKES]
 )
