@@ -18,7 +18,7 @@ from torch import Tensor
 from rlgpu.envs.start import check_drives, check_start
 from rlgpu.envs.task import Outcome, Task
 from rlgpu.envs.varied_parameters import varied
-from rlgpu.errors import UnknownName, UsageError, line_in
+from rlgpu.errors import UnknownName, UsageError, line_in, list_some
 from rlgpu.sim import ResetState, SceneSpec, Simulator
 
 
@@ -109,12 +109,37 @@ def start(task: Task, sim: Simulator, states: ResetState, actions: Tensor) -> li
         UsageError: Something is certainly wrong.
     """
     before = {name: buffer.clone() for name, buffer in task.buffers.items()}
-    with explained(type(task), "targets"):
-        targets = task.targets(actions)
+    try:
+        with explained(type(task), "targets"):
+            targets = task.targets(actions)
+    except UsageError as error:
+        raise _other_width(task, sim, actions) or error from error
     for name, buffer in before.items():
         task.buffers[name].copy_(buffer)
-    _check(task, "targets", targets, (sim.num_envs, len(sim.joint_names)), sim.device)
+    shape = (sim.num_envs, len(sim.joint_names))
+    if isinstance(targets, Tensor) and targets.shape == actions.shape != shape:
+        raise _wrong(
+            task, "targets", f"shape {list(targets.shape)} by num_actions = {task.num_actions}",
+            f"{list(shape)}, a column for each joint: {list_some(sim.joint_names)}",
+        )  # fmt: skip
+    _check(task, "targets", targets, shape, sim.device)
     return check_start(task, sim, task.scene(), states, targets)
+
+
+def _other_width(task: Task, sim: Simulator, actions: Tensor) -> UsageError | None:
+    """Returns the refusal of a num_actions for which targets fails but for another does not."""
+    shape = (sim.num_envs, len(sim.joint_names))
+    for width in (len(task.scene().drives), len(sim.joint_names)):
+        try:
+            targets = task.targets(actions.new_zeros(len(actions), width))
+        except Exception:  # whatever a user's code raises
+            continue
+        if width != task.num_actions and getattr(targets, "shape", None) == shape:
+            return _wrong(
+                task, "num_actions", str(task.num_actions),
+                f"{width}: its method targets takes actions with {width} columns",
+            )  # fmt: skip
+    return None
 
 
 def notes(task: Task, sim: Simulator) -> list[str]:
@@ -139,6 +164,13 @@ def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
     with explained(type(task), "observe"):
         observations = task.observe(sim.state, actions)
     shape = (sim.num_envs, task.num_observations)
+    is_table = isinstance(observations, Tensor) and observations.dim() == 2
+    if is_table and len(observations) == sim.num_envs and observations.shape != shape:
+        raise _wrong(
+            task, "observe", f"shape {list(observations.shape)}",
+            f"{list(shape)} by num_observations = {task.num_observations}; if the columns are "
+            f"right, write num_observations = {observations.shape[1]}",
+        )  # fmt: skip
     _check(task, "observe", observations, shape, sim.device)
     return observations
 

@@ -19,6 +19,8 @@ JOINT = '<joint name="lift" type="slide" axis="0 0 1"/>'
 MISTAKES = [
     # What is replaced in the new task's files, by what, and what the message says.
     ("hopper.py", OBSERVE, "return state.joint_pos", "observe: got shape [64, 1], wanted [64, 2]"),
+    ("hopper.py", "num_observations = 2", "num_observations = 48", "write num_observations = 2"),
+    ("hopper.py", "num_actions = 1", "num_actions = 12", "got shape [64, 12] by num_actions = 12"),
     ("hopper.py", OBSERVE, "return state.joint_pos[:, 0]", "observe: got shape [64]"),
     ("hopper.py", OBSERVE, f"{OBSERVE}.double()", "got torch.float64, wanted torch.float32"),
     ("hopper.py", OBSERVE, f"{OBSERVE}.to('meta')", "got a tensor on meta, wanted cpu"),
@@ -88,6 +90,17 @@ def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert error.count("\n") == 1
     assert len(error) <= 300
     return error
+
+
+def test_a_number_of_actions_that_targets_cannot_take_is_named(tmp_path, capsys) -> None:
+    """Instead of torch's words for shapes that do not fit: it adds to a row of one joint."""
+    words = hopper(tmp_path)
+    text = (tmp_path / "hopper.py").read_text().replace("num_actions = 1", "num_actions = 12")
+    in_place = "return torch.zeros(64, 1).add_(actions)"
+    (tmp_path / "hopper.py").write_text(text.replace(FORCE, in_place))
+    error = refusal(words, capsys)
+    assert "num_actions: got 12, wanted 1" in error
+    assert "RuntimeError" not in error
 
 
 def test_a_file_without_a_class_asks_which_of_its_classes(tmp_path, capsys) -> None:
