@@ -122,6 +122,20 @@ def trained(tmp_path_factory) -> Path:
     return runs / "Cartpole" / "latest" / "nn" / "last.pth"
 
 
+def test_the_default_task_is_said_only_if_no_task_is_given(tmp_path, monkeypatch, capsys) -> None:
+    """In the first line; the project's default, not always the Ant. A run has its own task."""
+    (tmp_path / "cfg").mkdir()
+    (tmp_path / "cfg" / "config.yaml").write_text("task: Cartpole")
+    monkeypatch.chdir(tmp_path)
+    small = ["num_envs=16", "max_iterations=1", "headless=True"]
+    assert train.main(small) == 0
+    assert capsys.readouterr().out.startswith("task=Cartpole by default")
+    folder = (tmp_path / "runs" / "Cartpole" / "latest").resolve()
+    for words in (["task=Cartpole", *small], [f"checkpoint={folder}", "max_iterations=2"]):
+        assert train.main(words) == 0
+        assert "by default" not in capsys.readouterr().out
+
+
 def test_a_truncated_checkpoint_is_refused(trained, tmp_path, capsys) -> None:
     """As left behind by a full disk or an interrupted copy."""
     broken = tmp_path / "broken.pth"

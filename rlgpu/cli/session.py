@@ -103,6 +103,9 @@ def run_session(
     if _wants_video(given, start, project):
         _check_drawable(given.get("task") or (start.saved.task_word if start.saved else ""))
         require_video()  # before MuJoCo is imported, which is when it chooses how to draw
+    if "task" not in given and start.saved is None:
+        default = project.defaults().get("task", "")
+        console.print(f"task={default} by default; --help lists tasks and keys")
     composed = compose(arguments, Tasks(), ENGINES, project, start.saved)
     for note in composed.notes:
         console.print(note)
