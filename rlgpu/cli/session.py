@@ -197,7 +197,8 @@ def _train_in(
     try:
         if path and content and resuming:
             trainer.best_return = carry_best_over(path, content, folder)
-            console.print(f"resuming {path} after iteration {trainer.iteration}")
+            after = f"after iteration {trainer.iteration}"
+            console.print(f"resuming {path} {after}, in the new folder {folder}")
             for line in describe_changed_schedules(content, config):
                 console.print(line)
         elif path:

@@ -118,6 +118,9 @@ def test_a_resumed_run_has_its_own_settings_and_says_what_differs(tmp_path, caps
     output = capsys.readouterr().out
     assert output.count("unlike in the run") == 1
     assert "train.clip_ratio=0.3 (the run has 0.2)" in output
+    (line,) = [x for x in output.splitlines() if x.startswith("resuming ")]
+    assert str(numbered) in line
+    assert line.endswith(str((tmp_path / "mine" / "latest").resolve()))
     resumed = load_checkpoint(tmp_path / "mine" / "latest" / "nn" / "last.pth")
     config = resumed["config"]
     assert (config["train"]["gamma"], config["seed"], config["max_iterations"]) == (0.9, 7, 50)
