@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rlgpu.cli.train import train
 from rlgpu.errors import UsageError, nearest, shown
-from rlgpu.tools.command_line import HELP, run_command
+from rlgpu.tools.command_line import HELP, VERSION, run_command, versions
 
 
 class _Command(NamedTuple):
@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command and its words; those of the process if None.
     """
     name, *words = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
+    if VERSION in words and name in COMMANDS and name != "isaacgym":
+        name = VERSION
     if name in _TRAINING:
         return _TRAINING[name](words)
     if name in COMMANDS:
@@ -65,6 +67,9 @@ def _overview(words: list[str]) -> int:
         print("rlgpu: robotics reinforcement learning across thousands of parallel environments.\n")
         for name, command in COMMANDS.items():
             print(f"rlgpu {name} {command.example}".ljust(40), command.does)
+        return 0
+    if words[0] == VERSION:
+        print(versions())
         return 0
     if "=" in words[0]:
         raise UsageError(f"{shown(words[0])}: a command is wanted first: rlgpu train {words[0]}")

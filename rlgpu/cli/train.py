@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rlgpu.config import Project, check_words, convert, read_words
 from rlgpu.errors import UsageError, usable_path
-from rlgpu.tools.command_line import HELP, run_command
+from rlgpu.tools.command_line import HELP, VERSION, run_command, versions
 
 _HELP = (*HELP, "help")
 
@@ -16,7 +16,7 @@ def train(arguments: Sequence[str]) -> int:
     """Trains, plays or explains, in the project of the current folder.
 
     Args:
-        arguments: ``key=value`` arguments, or ``--help`` and keys.
+        arguments: ``key=value`` arguments, ``--help`` and keys, or ``--version``.
 
     Returns:
         The exit code: 0, 1 if training failed, 2 for a usage error, 130 after an insisting Ctrl-C.
@@ -30,6 +30,9 @@ def _train(words: list[str]) -> int:
         from rlgpu.cli.explain import explain  # noqa: PLC0415  (the tasks are slow to import)
 
         explain([word for word in words if word not in _HELP], project)
+        return 0
+    if VERSION in words:
+        print(versions())
         return 0
     given = read_words(words)
     check_words(given, project)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rlgpu import __version__
 from rlgpu.errors import EngineFailed, TrainingFailed, UsageError, one_line
 
 HELP = ("--help", "-h")
+VERSION = "--version"
+
+
+def versions() -> str:
+    """Returns the versions of rlgpu, torch and Python in a line, without importing torch."""
+    try:
+        torch = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        torch = "not installed"
+    return f"rlgpu {__version__}, torch {torch}, Python {platform.python_version()}"
 
 
 def run_command(

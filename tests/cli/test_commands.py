@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+import rlgpu
+from rlgpu import cli
 from rlgpu.cli import main
 from rlgpu.cli.main import COMMANDS
 from rlgpu.tools.command_line import call_of
@@ -27,6 +30,20 @@ def test_help_is_printed_and_succeeds(capsys, tmp_path, monkeypatch, name, word)
     assert f"rlgpu {name if name != 'play' else 'train'}" in printed.out
     assert printed.err == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", ["", "train", "play task=Ant", "doctor", "train.py"])
+def test_the_versions_are_printed(capsys, words) -> None:
+    """Those of rlgpu, torch and Python, for the command and each of its commands."""
+    if words == "train.py":
+        assert cli.train(["--version"]) == 0
+    else:
+        assert main([*words.split(), "--version"]) == 0
+    python = ".".join(map(str, sys.version_info[:3]))
+    torch_version = torch.__version__.partition("+")[0]
+    printed = capsys.readouterr().out
+    for part in (f"rlgpu {rlgpu.__version__}", f"torch {torch_version}", f"Python {python}"):
+        assert part in printed
 
 
 @pytest.mark.parametrize(
