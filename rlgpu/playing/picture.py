@@ -29,26 +29,38 @@ class Picture:
         self._env, self.mirror = env, env.mirrored_scene()
         self._shown = num_shown(env.num_envs)
         self._across, self._behind = self._steps()
+        self._size = 0.5 * float(self.mirror.model.stat.extent)
 
     def draw(self, renderer: Any, camera: Any) -> None:
-        """Draws the environments into a renderer's scene."""
+        """Draws the environments into a renderer's scene, without those that hide the first."""
         self.mirror.show(0)
         renderer.update_scene(self.mirror.data, camera)
-        self.add(renderer.scene, first=0)
+        self.add(renderer.scene, first=0, clear=(renderer.scene.camera[0].pos, self._middle()))
 
-    def add(self, scene: Any, *, first: int) -> None:
+    def _middle(self) -> Any:
+        """Returns the centre of mass of the robot that is shown [m], shape [3]."""
+        return self.mirror.data.subtree_com[1].copy()
+
+    def add(self, scene: Any, *, first: int, clear: tuple[Any, Any] | None = None) -> None:
         """Adds to a scene the other environments, and the marks of all.
 
         Args:
             scene: Shows one environment already.
             first: Number of that environment.
+            clear: Two points [m], each of shape [3]; an environment whose robot has moved between
+                them is not added.
         """
+        import numpy as np  # noqa: PLC0415
+
         add_marks(scene, self._env.marks(first), (0.0, 0.0))
         if self._shown == 1:
             return
         for number in range(1, self._shown):
             env_id, offset = (first + number) % self._shown, self._offset(number)
             self.mirror.show(env_id)
+            middle = self._middle() + np.array([*offset, 0.0])
+            if clear and _is_between(middle, *clear, self._size):
+                continue
             self._add_moving(scene, offset)
             add_marks(scene, self._env.marks(env_id), offset)
 
@@ -92,6 +104,23 @@ class Picture:
         for geom in scene.geoms[before : scene.ngeom]:
             geom.pos[0] += offset[0]
             geom.pos[1] += offset[1]
+
+
+def _is_between(point: Any, start: Any, end: Any, margin: float) -> bool:
+    """Returns whether a point is close to the line between two others, but not to its end.
+
+    Args:
+        point: The point [m], shape [3].
+        start: Start of the line [m], shape [3].
+        end: Its end [m], shape [3].
+        margin: The distance that is close [m].
+    """
+    import numpy as np  # noqa: PLC0415
+
+    length = float(np.linalg.norm(end - start))
+    along = float((point - start) @ (end - start)) / max(length, 1e-9)
+    aside = float(np.linalg.norm(point - start - along / max(length, 1e-9) * (end - start)))
+    return -margin < along < length - margin and aside < margin
 
 
 def _spacing(model: Any, data: Any, direction: Any) -> float:

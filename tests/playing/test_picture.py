@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import mujoco
 import numpy as np
 import pytest
@@ -57,6 +59,18 @@ def test_no_environment_stands_between_the_camera_and_the_first(task) -> None:
     depths = [float(forward @ picture._offset(number)) for number in range(1, 16)]
     assert min(depths) > -1e-4
     assert max(depths) > 1.0
+
+
+def test_an_environment_that_moves_before_the_lens_is_left_out(monkeypatch) -> None:
+    """Half way from the Ant's camera, which is 3.5 m before it along -y; not one beside it."""
+    picture, scene = scene_of(env_of(Ant, 2))
+    renderer = SimpleNamespace(scene=scene, update_scene=lambda *_: None)
+    before = scene.ngeom
+    for offset, is_drawn in (((0.0, -1.8), False), ((3.0, -1.8), True), ((0.0, 3.0), True)):
+        scene.ngeom = before
+        monkeypatch.setattr(picture, "_offset", lambda number, offset=offset: offset)
+        picture.draw(renderer, None)
+        assert (scene.ngeom > before) == is_drawn
 
 
 def test_carts_on_one_line_never_meet() -> None:
