@@ -106,7 +106,7 @@ def standing(tmp_path):
 @pytest.fixture
 def begin(standing):
     """Starts two environments and returns the warnings."""
-    return lambda xml, start=None: list(standing(xml, start or Start()).warnings)
+    return lambda xml, start=None, task=Standing: list(standing(xml, start, task).warnings)
 
 
 def test_a_robot_that_stands_on_its_feet_is_not_commented_on(begin) -> None:
