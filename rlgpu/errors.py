@@ -7,6 +7,7 @@ import linecache
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 
 class UsageError(Exception):
@@ -37,6 +38,83 @@ class UsageError(Exception):
         self.key, self.value, self.allowed, self.path = key, value, tuple(allowed), path
 
 
+class UnknownKey(UsageError):
+    """A key that the configuration does not have."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str,
+        instead: str = "",
+        library: str = "",
+        group: str = "",
+        allowed: Iterable[object] = (),
+    ) -> None:
+        """Keeps what may have been meant.
+
+        Args:
+            message: The sentence.
+            key: The unknown key.
+            instead: The key that resembles it most or replaces it, if there is one.
+            library: The library that has a setting of that name, if one has.
+            group: The group or the value that it is in or below, if there is one.
+            allowed: The names in the group, or the type of the value.
+        """
+        super().__init__(message, key=key, allowed=allowed)
+        self.instead, self.library, self.group = instead, library, group
+
+
+class NoEffect(UsageError):
+    """A key that would change nothing, since another one does not have the value that it needs."""
+
+    def __init__(self, message: str, *, key: str, needs: str, value: object = None) -> None:
+        """Keeps what it needs: another key, or ``key=value``."""
+        super().__init__(message, key=key, value=value)
+        self.needs = needs
+
+
+class Conflict(UsageError):
+    """A value that does not go with that of another key."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str,
+        other: str,
+        value: object = None,
+        allowed: Iterable[object] = (),
+    ) -> None:
+        """Keeps the other key; changing either of them helps."""
+        super().__init__(message, key=key, value=value, allowed=allowed)
+        self.other = other
+
+
+Fault = Literal[
+    "form", "dashes", "twice", "size", "syntax", "alias", "depth", "missing", "encoding", "mapping"
+]
+"""Why a word or a file cannot be read: not ``key=value``; dashes before it; a key that is there
+twice; too long; not YAML; an alias in it; nested too deep; no file; not UTF-8; no mapping."""
+
+
+class Unreadable(UsageError):
+    """A word of the command line, or a file, that cannot be read."""
+
+    def __init__(
+        self,
+        message: str,
+        fault: Fault,
+        *,
+        key: str = "",
+        value: object = None,
+        path: Path | None = None,
+    ) -> None:
+        """Keeps why; the other arguments are those of every ``UsageError``."""
+        super().__init__(message, key=key, value=value, path=path)
+        self.fault: Fault = fault
+
+
 class TrainingFailed(Exception):
     """Training cannot continue; the message names the last good checkpoint."""
 
@@ -55,6 +133,15 @@ class UnknownName(ValueError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(f"{name!r} is not in {list(known)}")
         self.name, self.known = name, tuple(known)
+
+
+class UnsupportedModel(ValueError):
+    """A scene that an engine does not simulate."""
+
+    def __init__(self, message: str, reasons: Iterable[str]) -> None:
+        """Keeps why, a phrase for each reason."""
+        super().__init__(message)
+        self.reasons = tuple(reasons)
 
 
 class NoGpu(ValueError):
@@ -94,7 +181,8 @@ def usable_path(key: str, text: str) -> Path:
         path.exists()
     except (OSError, RuntimeError, ValueError) as error:
         reason = first_line(error)[:80]
-        raise UsageError(f"{key}={shown(text)}: it cannot be a path: {reason}") from error
+        said = f"{key}={shown(text)}: it cannot be a path: {reason}"
+        raise UsageError(said, key=key, value=text) from error
     return path
 
 

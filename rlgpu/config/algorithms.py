@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import fields
 
 from rlgpu.config.schema import Algorithm, TrainConfig
-from rlgpu.errors import UsageError
+from rlgpu.errors import NoEffect
 
 _NOT_BY_DQN = (
     "num_epochs", "num_minibatches", "minibatch_order", "gae_lambda", "time_limit_bootstrap",
@@ -26,7 +26,7 @@ def check_used(train: TrainConfig, algorithm: Algorithm) -> None:
     """Checks that an algorithm uses every value that is not the default.
 
     Raises:
-        UsageError: It does not; the message names the keys.
+        NoEffect: It does not; the message names the keys.
     """
     default, unused = TrainConfig(), []
     for name in _UNUSED[algorithm]:
@@ -48,9 +48,13 @@ def check_used(train: TrainConfig, algorithm: Algorithm) -> None:
         verb = "has" if len(unused) == 1 else "have"
         more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
         other = "PPO" if algorithm == "DQN" else "DQN"
-        raise UsageError(
+        key, _, value = unused[0].partition("=")
+        raise NoEffect(
             f"{', '.join(unused[:_SHOWN])}{more} {verb} no effect with algorithm={algorithm}; "
-            f"leave out what is not the default, or use algorithm={other}"
+            f"leave out what is not the default, or use algorithm={other}",
+            key=key,
+            value=value,
+            needs=f"algorithm={other}",
         )
 
 

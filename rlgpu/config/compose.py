@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlgpu.config.idle import check_idle
-from rlgpu.config.keys import Key, keys_of, leaves, nearest_key, nesting_advice
+from rlgpu.config.keys import Key, closest_key, keys_of, leaves, misplaced
 from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import RENAMED_VALUES, our_name
 from rlgpu.config.presets import NOT_FOR_GYM, read_preset
@@ -29,7 +29,7 @@ from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
 from rlgpu.config.task_file import FoundTask, check_name, find_task, is_file, is_gym
-from rlgpu.errors import UsageError, first_line, line_in, nearest, shown
+from rlgpu.errors import NoEffect, UnknownKey, UsageError, first_line, line_in, nearest, shown
 
 _CHOICES = ("task", "train", "sim")
 """Keys that choose a file."""
@@ -145,7 +145,8 @@ def check_words(given: Mapping[str, str], project: Project) -> None:
     if task is not None and not is_file(task):
         check_name(task, project.names("task"))
     if not re.fullmatch(r"(\w+/)?[\w.+-]{0,100}", given.get("train", "")):
-        raise UsageError(f"train={shown(given['train'])}: must be the name of a file in cfg/train")
+        said = f"train={shown(given['train'])}: must be the name of a file in cfg/train"
+        raise UsageError(said, key="train", value=given["train"])
     if sim != "auto":
         _check_engine(sim, project.names("sim"))
     known = keys_of(Config)
@@ -167,7 +168,9 @@ def _refusals(composed: Composed, engine: EngineSettings) -> list[str]:
         file = Path(inspect.getfile(composed.task_class))
         reason = error if asset else line_in(error, file)
         raise UsageError(
-            f"{composed.task_class.__name__}: its scene cannot be built: {reason}"
+            f"{composed.task_class.__name__}: its scene cannot be built: {reason}",
+            key="task",
+            value=composed.task_word,
         ) from error
 
 
@@ -192,9 +195,15 @@ def _compose(request: _Request, engine: str) -> Composed:
         raise UsageError(f"the configuration is incomplete: {error}") from error
     except Exception as error:  # a task's own checks of its values
         name, file = task.task_class.__name__, Path(inspect.getfile(task.task_class))
-        raise UsageError(f"{name}.Config: {line_in(error, file)}") from error
+        said = f"{name}.Config: {line_in(error, file)}"
+        raise UsageError(said, key="task", value=task.word, path=file) from error
     if config.task.name != task.name:
-        raise UsageError(f"task.name={config.task.name}: must be the class's name, {task.name}")
+        raise UsageError(
+            f"task.name={config.task.name}: must be the class's name, {task.name}",
+            key="task.name",
+            value=config.task.name,
+            allowed=[task.name],
+        )
     explicit = set(given) | request.saved.explicit(given) if request.saved else set(given)
     config, notes = resolve(config, explicit, devices=entry.devices)
     notes = [*_left_out(request), *notes]
@@ -263,7 +272,8 @@ def _check_engine_key(key: str, engine: str, engines: Mapping[str, EngineSetting
     """Rejects a setting that only other engines have."""
     having = [name for name, entry in engines.items() if key in keys_of(entry.settings, "sim.")]
     if having and engine not in having:
-        raise UsageError(f"{key} is a setting of sim={' and '.join(having)}; this is sim={engine}")
+        said = f"{key} is a setting of sim={' and '.join(having)}; this is sim={engine}"
+        raise NoEffect(said, key=key, needs=f"sim={having[0]}")
 
 
 def _writable(schema: type) -> DictConfig:
@@ -304,7 +314,10 @@ def _check_engine(word: str, names: Collection[str], where: str = "sim=") -> Non
     if word not in names:
         known = ", ".join(("auto", *names) if where == "sim=" else names)
         raise UsageError(
-            f"{where}{shown(word)} is not an engine; allowed: {known}{nearest(word, names)}"
+            f"{where}{shown(word)} is not an engine; allowed: {known}{nearest(word, names)}",
+            key="sim" if where == "sim=" else "per_engine",
+            value=word,
+            allowed=names,
         )
 
 
@@ -316,7 +329,8 @@ def _for_engine(
     special = values.pop("per_engine", None) or {}
     parts = special.values() if isinstance(special, Mapping) else [special]
     if not all(part is None or isinstance(part, Mapping) for part in parts):
-        raise UsageError(f"{path}: per_engine must map engines to keys and values")
+        said = f"{path}: per_engine must map engines to keys and values"
+        raise UsageError(said, key="per_engine", value=special)
     for other in special:
         _check_engine(other, engines, f"{path}: per_engine: ")
     return {**values, **(special.get(engine) or {})}
@@ -340,13 +354,16 @@ def _read(key: Key, text: str) -> Any:
 def _unknown(key: str, known: Mapping[str, Key]) -> UsageError:
     """Returns the refusal of a key that does not exist."""
     if key in _CHOICES:
-        return UsageError(f"{key} chooses a file and cannot be set here")
-    if renamed := our_name(key, known):
-        return UsageError(f"{shown(key)} is {renamed}")
-    if advice := nesting_advice(key, known):
-        return UsageError(advice)
-    hint = nearest_key(key, [*known, *_CHOICES])
-    return UsageError(f"{shown(key)} is not a key of the configuration{hint}")
+        return UsageError(f"{key} chooses a file and cannot be set here", key=key)
+    if old := our_name(key, known):
+        said, ours = f"{shown(key)} is {old}", old.instead
+        return UnknownKey(said, key=key, instead=ours, library=old.library)
+    if refusal := misplaced(key, known):
+        return refusal
+    near = closest_key(key, [*known, *_CHOICES])
+    hint = f"; did you mean {near}?" if near else ""
+    said = f"{shown(key)} is not a key of the configuration{hint}"
+    return UnknownKey(said, key=key, instead=near)
 
 
 def _set(base: DictConfig, keys: Mapping[str, Key], key: str, value: Any) -> None:
@@ -358,4 +375,5 @@ def _set(base: DictConfig, keys: Mapping[str, Key], key: str, value: Any) -> Non
         OmegaConf.update(base, key, converted)
     except (OmegaConfBaseException, ValueError, OverflowError) as error:
         reason = first_line(error)
-        raise UsageError(f"{key}={shown(value)}: {reason}") from error
+        said = f"{key}={shown(value)}: {reason}"
+        raise UsageError(said, key=key, value=value) from error

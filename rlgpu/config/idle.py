@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from rlgpu.config.schema import Config
-from rlgpu.errors import UsageError
+from rlgpu.errors import NoEffect
 
 
 class Needs(NamedTuple):
@@ -47,7 +47,7 @@ def check_idle(config: Config, given: Collection[str]) -> list[str]:
         given: Keys of the command line; values of files are ready to be switched on.
 
     Raises:
-        UsageError: The command line asks for randomisation, which is switched off or empty, or for
+        NoEffect: The command line asks for randomisation, which is switched off or empty, or for
             something that the task's own environments do not do.
     """
     _check_unused(config, given)
@@ -72,9 +72,11 @@ def _covers(keys: str, key: str) -> bool:
 def _check_unused(config: Config, given: Collection[str]) -> None:
     for keys in getattr(type(config.task), "unused", ()):
         if key := next((key for key in sorted(given) if _covers(keys, key)), None):
-            raise UsageError(
+            raise NoEffect(
                 f"{key} does nothing here: task={config.task.name} brings environments of its own; "
-                "leave it out, and have these do it"
+                "leave it out, and have these do it",
+                key=key,
+                needs="task",
             )
 
 
@@ -83,7 +85,8 @@ def _check_randomization(config: Config, given: Collection[str]) -> None:
     if not hasattr(config.task, "randomization"):
         return
     if named and not config.task.randomize:
-        raise UsageError(f"{named[0]} does nothing without task.randomize=True; add it")
+        said = f"{named[0]} does nothing without task.randomize=True; add it"
+        raise NoEffect(said, key=named[0], needs="task.randomize=True")
     settings = config.task.randomization
     ranges = ("range", "range_correlated")
     spreads = {name: value for name, value in vars(settings).items() if hasattr(value, "range")}
@@ -91,12 +94,16 @@ def _check_randomization(config: Config, given: Collection[str]) -> None:
     for key in named:
         name = key.removeprefix(_SPREAD).partition(".")[0]
         if name in spreads and name not in drawn:
-            raise UsageError(f"{key} does nothing without {_SPREAD}{name}.range; add it")
+            needs = f"{_SPREAD}{name}.range"
+            raise NoEffect(f"{key} does nothing without {needs}; add it", key=key, needs=needs)
     is_asked = "task.randomize" in given and config.task.randomize
     if is_asked and not drawn and not settings.action_delay:
-        raise UsageError(
+        raise NoEffect(
             "task.randomize=True does nothing: task.randomization names nothing to vary; add "
-            "e.g. task.randomization.friction.range=[0.5,1.25]"
+            "e.g. task.randomization.friction.range=[0.5,1.25]",
+            key="task.randomize",
+            value=True,
+            needs="task.randomization",
         )
 
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
-from rlgpu.config.limits import allowed, hints_of
-from rlgpu.errors import closest, list_some
+from rlgpu.config.limits import allowed, hints_of, parts_of
+from rlgpu.errors import UnknownKey, closest, list_some
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,13 @@ def keys_of(schema: type, prefix: str = "") -> dict[str, Key]:
 
 
 def nearest_key(word: str, names: Iterable[str]) -> str:
-    """Returns ``"; did you mean X?"`` for the key that a word resembles, or an empty string.
+    """Returns ``"; did you mean X?"`` for the key that a word resembles, or an empty string."""
+    found = closest_key(word, names)
+    return f"; did you mean {found}?" if found else ""
+
+
+def closest_key(word: str, names: Iterable[str]) -> str:
+    """Returns the key that a word resembles most, or an empty string.
 
     Its last part counts first: ``gama`` is nearer to ``train.gamma`` than to ``games``.
 
@@ -64,38 +70,43 @@ def nearest_key(word: str, names: Iterable[str]) -> str:
     for name in names:
         full.setdefault(name.rpartition(".")[2], name)
     short = closest(word.rpartition(".")[2], full)
-    return f"; did you mean {full[short]}?" if short else ""
+    return full[short] if short else ""
 
 
-def nesting_advice(key: str, known: Mapping[str, Key]) -> str:
-    """Returns what to write for a key that is a group, is below a value or is not in its group.
+def misplaced(key: str, known: Mapping[str, Key]) -> UnknownKey | None:
+    """Returns the refusal of a key that is a group, is below a value or is not in its group.
 
     Args:
         key: An unknown key.
         known: The known keys.
 
     Returns:
-        A sentence, or an empty string if the key has nothing to do with a known group or value.
+        None if the key has nothing to do with a known group or value.
     """
     below = [name.removeprefix(f"{key}.") for name in known if name.startswith(f"{key}.")]
     if below:
         example = f"give {key}.{below[0]}=..."
         if "." not in below[0]:
             example += f", in YAML {key.rpartition('.')[2]}: {{{below[0]}: ...}}"
-        return f"{key} takes no value itself; {example}; it has {list_some(below)}"
+        said = f"{key} takes no value itself; {example}; it has {list_some(below)}"
+        return UnknownKey(said, key=key, group=key, allowed=below)
     group = key.rpartition(".")[0]
     if group in known:
-        return f"{group} takes {allowed(known[group].hint)}, so there is no {key}; give {group}=..."
+        hint = known[group].hint
+        said = f"{group} takes {allowed(hint)}, so there is no {key}; give {group}=..."
+        return UnknownKey(said, key=key, instead=group, group=group, allowed=[parts_of(hint)[0]])
     while group and not any(name.startswith(f"{group}.") for name in known):
         group = group.rpartition(".")[0]
     if not group or key.count(".") < 2:  # a key of no group is looked for in all of them
-        return ""
+        return None
     word = key.removeprefix(f"{group}.").partition(".")[0]
     names = [name.removeprefix(f"{group}.") for name in known if name.startswith(f"{group}.")]
     parts = list(dict.fromkeys(name.partition(".")[0] for name in names))
     near = closest(word, parts)
-    hint = f"; did you mean {group}.{near}?" if near else ""
-    return f"{key} is not a key: {group} has no {word}, but {list_some(parts)}{hint}"
+    instead = f"{group}.{near}" if near else ""
+    hint = f"; did you mean {instead}?" if near else ""
+    said = f"{key} is not a key: {group} has no {word}, but {list_some(parts)}{hint}"
+    return UnknownKey(said, key=key, instead=instead, group=group, allowed=parts)
 
 
 def leaves(

@@ -155,9 +155,15 @@ def convert(key: str, value: Any, hint: Any) -> Any:
         else:
             converted = _CONVERTERS[kind](value)
     except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{key}={shown(value)}: expected {allowed(hint)}") from None
+        raise _refusal(key, value, f"expected {allowed(hint)}", kind) from None
     _check(key, converted, limits)
     return converted
+
+
+def _refusal(key: str, value: Any, reason: str, allowed: Any) -> UsageError:
+    """Returns the refusal of a value, with what is allowed: a limit, values, or else a type."""
+    every = get_args(allowed) if get_origin(allowed) is Literal else (allowed,)
+    return UsageError(f"{key}={shown(value)}: {reason}", key=key, value=value, allowed=every)
 
 
 def _check(key: str, value: Any, limits: tuple[Any, ...]) -> None:
@@ -165,14 +171,14 @@ def _check(key: str, value: Any, limits: tuple[Any, ...]) -> None:
         limit = next((x for x in limits if isinstance(x, Range)), None)
         default = _WHOLE if isinstance(value, int) else Range()
         if value not in (limit or default):
-            raise UsageError(f"{key}={shown(value)}: must be {limit or default}")
+            raise _refusal(key, value, f"must be {limit or default}", limit or default)
     for limit in limits:
         if isinstance(limit, Length) and not limit.least <= len(value) <= limit.most:
-            raise UsageError(f"{key}={shown(value)}: must have {limit}")
+            raise _refusal(key, value, f"must have {limit}", limit)
         if isinstance(limit, Span) and value not in limit:
-            raise UsageError(f"{key}={shown(value)}: must be {limit}")
+            raise _refusal(key, value, f"must be {limit}", limit)
         if isinstance(limit, Text) and not re.fullmatch(limit.pattern, value):
-            raise UsageError(f"{key}={shown(value)}: must be {limit}")
+            raise _refusal(key, value, f"must be {limit}", limit)
 
 
 def check_fields(config: Any, prefix: str = "") -> None:

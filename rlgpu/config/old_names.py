@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-_NOT_NEEDED = "leave it out"
+
+class LeftOut(str):
+    """Why a setting has nothing in its place here, instead of advice."""
+
+    __slots__ = ()
+
+
+class OldName(NamedTuple):
+    """A setting of another library."""
+
+    library: str
+    instead: str
+    """The key, or the choice of a file, that replaces it; empty if none does."""
+    advice: str
+
+    def __str__(self) -> str:
+        """Returns a phrase that says what it is and what replaces it."""
+        return f"a name of {self.library}: {self.advice}"
+
+
+_NOT_NEEDED = LeftOut("leave it out")
+_OF_PHYSX = LeftOut(f"{_NOT_NEEDED}: a setting of PhysX")
 _TWICE = "train.value_loss_coef, 2 times its value: the value loss is half the squared error here"
 _KL_THRESHOLD = (
     "train.adaptive_kl (adaptive schedule), or train.target_kl (early stopping), 2/3 of its value: "
@@ -41,14 +63,16 @@ OLD_NAMES: Mapping[str, Mapping[str, str]] = {
         "pipeline": "sim_device=cpu or sim_device=cuda:0",
         "physics_engine": "sim= to choose the engine",
         "graphics_device_id": _NOT_NEEDED,
-        "solver_type": f"{_NOT_NEEDED}: a setting of PhysX",
-        "num_subscenes": f"{_NOT_NEEDED}: a setting of PhysX",
+        "solver_type": _OF_PHYSX,
+        "num_subscenes": _OF_PHYSX,
         "force_render": _NOT_NEEDED,
         "sigma": "train.initial_log_std",
-        "multi_gpu": f"{_NOT_NEEDED}: training on several GPUs is not available yet",
-        "pbt": f"{_NOT_NEEDED}: population based training is not available yet",
-        "wandb_activate": f"{_NOT_NEEDED}: Weights & Biases is not available yet; TensorBoard's "
-        "files are in runs/",
+        "multi_gpu": LeftOut(f"{_NOT_NEEDED}: training on several GPUs is not available yet"),
+        "pbt": LeftOut(f"{_NOT_NEEDED}: population based training is not available yet"),
+        "wandb_activate": LeftOut(
+            f"{_NOT_NEEDED}: Weights & Biases is not available yet; TensorBoard's files are in "
+            "runs/"
+        ),
     },
     "rl_games": {
         "e_clip": "train.clip_ratio",
@@ -95,8 +119,10 @@ OLD_NAMES: Mapping[str, Mapping[str, str]] = {
         "rnn_num_layers": "train.memory_layers",
         "rnd_cfg": "train.curiosity.weight",
         "symmetry_cfg": "train.symmetry.augment",
-        "noise_std_type": f"{_NOT_NEEDED}: the logarithm of the standard deviation is learned, as "
-        "with noise_std_type=log",
+        "noise_std_type": LeftOut(
+            f"{_NOT_NEEDED}: the logarithm of the standard deviation is learned, as with "
+            "noise_std_type=log"
+        ),
         "value_loss_coef": _TWICE,
         "empirical_normalization": "train.normalize_observations",
         "save_interval": "train.save_every",
@@ -140,8 +166,8 @@ _GROUPS = (
 """Where IsaacGymEnvs' command line has its settings."""
 
 
-def our_name(key: str, ours: Mapping[str, object]) -> str | None:
-    """Returns a phrase that says what replaces a key of another library, or None for other keys.
+def our_name(key: str, ours: Mapping[str, object]) -> OldName | None:
+    """Returns what replaces a key of another library, or None for other keys.
 
     Args:
         key: An unknown key.
@@ -151,12 +177,18 @@ def our_name(key: str, ours: Mapping[str, object]) -> str | None:
     group = next((group for group in _GROUPS if key.startswith(group)), "")
     for library, names in OLD_NAMES.items():
         if bare in names:
-            advice = names[bare]
-            verb = "" if advice.startswith(_NOT_NEEDED) else "use "
-            return f"a name of {'IsaacGymEnvs' if group else library}: {verb}{advice}"
+            return _advised("IsaacGymEnvs" if group else library, names[bare])
     if group:
         same = next((name for name in (f"train.{bare}", f"task.{bare}", bare) if name in ours), "")
-        return f"a name of IsaacGymEnvs: {f'use {same}' if same else 'it has no counterpart here'}"
+        advice = same or LeftOut("it has no counterpart here")
+        return _advised("IsaacGymEnvs", advice)
     if bare.startswith("wandb_"):
-        return f"a name of IsaacGymEnvs: {OLD_NAMES['IsaacGymEnvs']['wandb_activate']}"
+        return _advised("IsaacGymEnvs", OLD_NAMES["IsaacGymEnvs"]["wandb_activate"])
     return None
+
+
+def _advised(library: str, advice: str) -> OldName:
+    if isinstance(advice, LeftOut):
+        return OldName(library, "", advice)
+    ours = advice.split(maxsplit=1)[0].partition("=")[0].rstrip(",;")
+    return OldName(library, ours, f"use {advice}")

@@ -98,7 +98,11 @@ def read_values(folders: list[Path], name: str, given: str = "") -> dict[str, An
     where = " and ".join(map(str, folders))
     raise UsageError(
         f"{f'{given}={name}: ' if given else ''}there is no file {folders[-1] / name}.yaml; "
-        f"{where} has {', '.join(known) or 'none'}{nearest(name, known)}"
+        f"{where} has {', '.join(known) or 'none'}{nearest(name, known)}",
+        key=given,
+        value=name,
+        allowed=known,
+        path=folders[-1] / f"{name}.yaml",
     )
 
 

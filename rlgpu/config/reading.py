@@ -14,12 +14,20 @@ from typing import Any
 import yaml
 
 from rlgpu.config.limits import LONGEST
-from rlgpu.errors import UsageError, first_line, shown
+from rlgpu.errors import Conflict, Fault, Unreadable, first_line, shown
 
 MOST_BYTES = 1_000_000
 """Largest YAML file that is read."""
 _DEEPEST = 20
 """Deepest nesting of lists and mappings."""
+
+
+class _NotTaken(yaml.YAMLError):
+    """Something in YAML that is not taken."""
+
+    def __init__(self, message: str, fault: Fault) -> None:
+        super().__init__(message)
+        self.fault: Fault = fault
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,10 +38,10 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not supported")
+            raise _NotTaken("aliases (*name) are not supported", "alias")
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise yaml.YAMLError(f"nested more than {_DEEPEST} deep")
+            raise _NotTaken(f"nested more than {_DEEPEST} deep", "depth")
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -44,7 +52,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(name, str):
                 raise yaml.YAMLError("a key must be a name")
             if names.count(name) > 1:
-                raise yaml.YAMLError(f"{shown(name)} is there twice")
+                raise _NotTaken(f"{shown(name)} is there twice", "twice")
         return super().construct_mapping(node, deep)
 
 
@@ -88,18 +96,23 @@ def read_words(arguments: Sequence[str]) -> dict[str, str]:
         key, equals, value = word.partition("=")
         if not equals or not key:
             hint = f"; did you mean {shown(key.lstrip('-'))}=...?" if word.startswith("-") else ""
-            raise UsageError(
+            raise Unreadable(
                 f"{shown(word)!r} is not of the form key=value, e.g. task=Ant{hint}; "
-                "--help lists the keys"
+                "--help lists the keys",
+                "form",
+                value=word,
             )
         if key.startswith("-"):
             bare = shown(word.lstrip("-"))
-            raise UsageError(f"{shown(word)!r}: options have no dashes here; write {bare}")
+            said = f"{shown(word)!r}: options have no dashes here; write {bare}"
+            raise Unreadable(said, "dashes", key=key, value=value)
         key = key.lstrip("+")
         if len(value) > LONGEST:
-            raise UsageError(f"{shown(key)}: the value has more than {LONGEST} characters")
+            said = f"{shown(key)}: the value has more than {LONGEST} characters"
+            raise Unreadable(said, "size", key=key, value=value)
         if key in given:
-            raise UsageError(f"{shown(key)} is given twice; give it once")
+            said = f"{shown(key)} is given twice; give it once"
+            raise Unreadable(said, "twice", key=key, value=value)
         given[key] = value
     return _with_kwargs(given)
 
@@ -110,7 +123,9 @@ def _with_kwargs(given: dict[str, str]) -> dict[str, str]:
     if not own or not given.get("task", "").startswith("gym:"):
         return given
     if "task.kwargs" in given:
-        raise UsageError(f"{next(iter(own))} and task.kwargs say the same; use one of them")
+        key = next(iter(own))
+        said = f"{key} and task.kwargs say the same; use one of them"
+        raise Conflict(said, key=key, value=own[key], other="task.kwargs")
     words = [f"{key.partition('.')[2]}={value}" for key, value in own.items()]
     rest = {key: value for key, value in given.items() if key not in own}
     text = yaml.dump(words, Dumper=_Dumper, default_flow_style=True, width=10 * LONGEST)
@@ -126,7 +141,8 @@ def read_value(key: str, text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader) if text.strip() else ""
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise UsageError(f"{key}={shown(text)}: the value cannot be read as YAML") from None
+        said = f"{key}={shown(text)}: the value cannot be read as YAML"
+        raise Unreadable(said, "syntax", key=key, value=text) from None
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -137,16 +153,22 @@ def read_file(path: Path) -> dict[str, Any]:
     """
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{path} has more than {MOST_BYTES} bytes; that is no configuration")
+            said = f"{path} has more than {MOST_BYTES} bytes; that is no configuration"
+            raise Unreadable(said, "size", path=path)
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        said = f"{path} cannot be read: {error.strerror}"
+        raise Unreadable(said, "missing", path=path) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not a text file in UTF-8") from error
+        said = f"{path} is not a text file in UTF-8"
+        raise Unreadable(said, "encoding", path=path) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid YAML: {_where(error)}") from error
+        fault = error.fault if isinstance(error, _NotTaken) else "syntax"
+        said = f"{path} is not valid YAML: {_where(error)}"
+        raise Unreadable(said, fault, path=path) from error
     if content is not None and not isinstance(content, dict):
-        raise UsageError(f"{path} must be a mapping of keys to values, such as `name: Ant`")
+        said = f"{path} must be a mapping of keys to values, such as `name: Ant`"
+        raise Unreadable(said, "mapping", path=path)
     return content or {}
 
 

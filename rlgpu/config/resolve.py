@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from rlgpu.config.algorithms import check_used
+from rlgpu.config.limits import Range
 from rlgpu.config.schema import Config, TrainConfig
-from rlgpu.errors import UsageError
+from rlgpu.errors import Conflict, UsageError
 
 PLAY_NUM_ENVS = 16
 """Default number of environments when playing back a policy."""
@@ -46,7 +47,7 @@ def check_relations(train: TrainConfig) -> None:
     """Checks that values go together.
 
     Raises:
-        UsageError: They do not; the message says which and what to do.
+        Conflict: They do not; the message says which and what to do.
     """
     ordered = [("min_log_std", "initial_log_std"), ("initial_log_std", "max_log_std")]
     if train.schedule != "constant":
@@ -55,30 +56,45 @@ def check_relations(train: TrainConfig) -> None:
         ordered += [("learning_rate", "max_learning_rate")]
     lists = {len(x) for x in (train.image_channels, train.image_kernels, train.image_strides)}
     if len(lists) > 1:
-        raise UsageError(
+        raise Conflict(
             "train.image_channels, train.image_kernels and train.image_strides must be of one "
-            "length"
+            "length",
+            key="train.image_kernels",
+            value=train.image_kernels,
+            other="train.image_strides",
         )
     if train.critic_learning_rate and not (train.separate or train.critic_hidden_sizes):
-        raise UsageError(
+        raise Conflict(
             f"train.critic_learning_rate={train.critic_learning_rate} needs train.separate=True: a "
-            "shared network has one learning rate"
+            "shared network has one learning rate",
+            key="train.critic_learning_rate",
+            value=train.critic_learning_rate,
+            other="train.separate",
         )
     if train.kl_reference == "last_visit" and train.minibatch_order == "shuffled":
-        raise UsageError(
+        raise Conflict(
             "train.kl_reference=last_visit: minibatches must have the same rows in each epoch; add "
-            "train.minibatch_order=by_env, contiguous or shuffled_once"
+            "train.minibatch_order=by_env, contiguous or shuffled_once",
+            key="train.kl_reference",
+            value=train.kl_reference,
+            other="train.minibatch_order",
         )
     if train.sequence_length and train.horizon_length % train.sequence_length:
-        raise UsageError(
+        raise Conflict(
             f"train.sequence_length={train.sequence_length} must divide train.horizon_length="
-            f"{train.horizon_length}"
+            f"{train.horizon_length}",
+            key="train.sequence_length",
+            value=train.sequence_length,
+            other="train.horizon_length",
         )
     for low, high in ordered:
         least, most = getattr(train, low), getattr(train, high)
         if least > most:
-            raise UsageError(
-                f"train.{low}={least} is larger than train.{high}={most}; change one of them"
+            raise Conflict(
+                f"train.{low}={least} is larger than train.{high}={most}; change one of them",
+                key=f"train.{low}",
+                value=least,
+                other=f"train.{high}",
             )
 
 
@@ -88,9 +104,12 @@ def _resolve_devices(config: Config, devices: Sequence[str]) -> Config:
         import torch  # noqa: PLC0415  (slow; a refusal does not need it)
 
         if default == "cuda" and not torch.cuda.is_available():
-            raise UsageError(
+            raise Conflict(
                 f"sim={config.sim.engine}: it needs an NVIDIA GPU and torch sees none "
-                f"(torch {torch.__version__}); use sim=auto, or sim_device=cpu, which is slow"
+                f"(torch {torch.__version__}); use sim=auto, or sim_device=cpu, which is slow",
+                key="sim",
+                value=config.sim.engine,
+                other="sim_device",
             )
         config = replace(config, sim_device="cuda:0" if default == "cuda" else "cpu")
     if config.rl_device == "auto":
@@ -101,9 +120,13 @@ def _resolve_devices(config: Config, devices: Sequence[str]) -> Config:
         rl_device=_device("rl_device", config.rl_device),
     )
     if config.sim_device != "cpu" and "cuda" not in devices:
-        raise UsageError(
+        raise Conflict(
             f"sim_device={config.sim_device}: sim={config.sim.engine} runs on the CPU; "
-            "use sim_device=cpu (rl_device may still be a GPU), or sim=mujoco_warp"
+            "use sim_device=cpu (rl_device may still be a GPU), or sim=mujoco_warp",
+            key="sim_device",
+            value=config.sim_device,
+            allowed=devices,
+            other="sim",
         )
     return config
 
@@ -122,7 +145,10 @@ def _device(key: str, wanted: str) -> str:
     if index >= count:
         raise UsageError(
             f"{key}={wanted}: torch sees {count} CUDA devices; "
-            f"use {key}=cpu, or install an NVIDIA driver and a CUDA build of torch"
+            f"use {key}=cpu, or install an NVIDIA driver and a CUDA build of torch",
+            key=key,
+            value=wanted,
+            allowed=("cpu", *(f"cuda:{number}" for number in range(count))),
         )
     return f"cuda:{index}"
 
@@ -135,7 +161,7 @@ def count_minibatches(train: TrainConfig, num_envs: int) -> int:
         num_envs: Number of environments N.
 
     Raises:
-        UsageError: The number does not divide the rollout.
+        Conflict: The number does not divide the rollout.
     """
     rows = train.horizon_length * num_envs
     if not train.num_minibatches:
@@ -143,9 +169,12 @@ def count_minibatches(train: TrainConfig, num_envs: int) -> int:
     items = rows // train.rows_together
     if items % train.num_minibatches:
         kind = "rows" if train.rows_together == 1 else "sequences"
-        raise UsageError(
+        raise Conflict(
             f"train.num_minibatches={train.num_minibatches} must divide {items}, the {kind} of a "
-            "rollout"
+            "rollout",
+            key="train.num_minibatches",
+            value=train.num_minibatches,
+            other="train.horizon_length",
         )
     return train.num_minibatches
 
@@ -159,16 +188,19 @@ def check_normalized_rows(train: TrainConfig, batch_size: int, minibatch_size: i
         minibatch_size: Rows of a minibatch.
 
     Raises:
-        UsageError: They are not, so that the policy would learn nothing.
+        Conflict: They are not, so that the policy would learn nothing.
     """
     how = train.normalize_advantages
     rows = {"global": batch_size, "minibatch": minibatch_size}.get(how, 2)
     if rows == 1 and not train.distillation.only:
         kind = "a rollout" if how == "global" else "a minibatch"
-        raise UsageError(
+        raise Conflict(
             f"train.normalize_advantages={how}: {kind} has one row, whose advantage becomes 0, so "
             "the policy would learn nothing; use fewer minibatches, more environments or a longer "
-            "train.horizon_length"
+            "train.horizon_length",
+            key="train.normalize_advantages",
+            value=how,
+            other="train.minibatch_size" if how == "minibatch" else "train.horizon_length",
         )
 
 
@@ -194,10 +226,14 @@ def _resolve_minibatches(config: Config, given: Collection[str]) -> tuple[Config
     if explicit and "train.num_minibatches" not in given:  # as a preset may say
         config = replace(config, train=replace(config.train, num_minibatches=0))
     if explicit and wanted > batch_size:
-        raise UsageError(
+        raise Conflict(
             f"train.minibatch_size={wanted} is larger than the batch of {batch_size} rows "
             f"(train.horizon_length={config.train.horizon_length} x num_envs={config.num_envs}); "
-            f"use at most {batch_size}"
+            f"use at most {batch_size}",
+            key="train.minibatch_size",
+            value=wanted,
+            allowed=[Range(1, batch_size)],
+            other="train.horizon_length",
         )
     size = batch_size // count_minibatches(config.train, config.num_envs)
     check_normalized_rows(config.train, batch_size, size)

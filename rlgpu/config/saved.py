@@ -54,7 +54,9 @@ class SavedRun:
             part = values.get(group) if whole else None
             whole = isinstance(part, Mapping) and all(name in part for name in names)
         if not whole or task_name(origin["task"]) != values["task"]["name"]:
-            raise UsageError(f"{source}: it is not the configuration of a run of rlgpu")
+            key, _, value = source.partition("=")
+            said = f"{source}: it is not the configuration of a run of rlgpu"
+            raise UsageError(said, key=key, value=value)
         renamed = {key: now for (key, old), now in RENAMED_VALUES.items() if values.get(key) == old}
         return cls({**values, **renamed}, origin["task"], playing)
 

@@ -89,9 +89,11 @@ def make_env(
         )
     except ImportError as error:
         install = ENGINES[config.sim.engine].install
-        raise UsageError(f"sim={config.sim.engine}: {error}; {install}") from error
+        said = f"sim={config.sim.engine}: {error}; {install}"
+        raise UsageError(said, key="sim", value=config.sim.engine) from error
     except (RuntimeError, ValueError) as error:
-        raise UsageError(f"sim={config.sim.engine}: {error}") from error
+        said = f"sim={config.sim.engine}: {error}"
+        raise UsageError(said, key="sim", value=config.sim.engine) from error
     use_compile = training and config.compile and device.type == "cuda"
     return VecEnv(task, sim, seed=seed, use_compile=use_compile, separate_critic=separate)
 
@@ -133,7 +135,8 @@ def _kernels(config: Config) -> Kernels:
     try:
         return select_kernels(config.kernels, torch.device(config.rl_device))
     except RuntimeError as error:
-        raise UsageError(f"kernels={config.kernels}: {error}") from error
+        said = f"kernels={config.kernels}: {error}"
+        raise UsageError(said, key="kernels", value=config.kernels) from error
 
 
 def make_ppo(config: Config, env: Environments) -> Ppo:

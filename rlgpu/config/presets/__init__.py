@@ -24,7 +24,10 @@ def read_preset(name: str) -> dict[str, Any]:
     if name not in names:
         raise UsageError(
             f"preset={shown(name)} is not a preset; allowed: {', '.join(names)}"
-            f"{nearest(name, names)}"
+            f"{nearest(name, names)}",
+            key="preset",
+            value=name,
+            allowed=names,
         )
     if name == "none":
         return {}

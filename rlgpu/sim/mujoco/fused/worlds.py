@@ -12,6 +12,7 @@ from mujoco.batch import Batch
 from torch import Tensor
 
 from rlgpu.device import host_may_read, num_usable_cores
+from rlgpu.errors import UnsupportedModel
 from rlgpu.ops import (
     PhysicsModel,
     PhysicsOutputs,
@@ -80,12 +81,13 @@ class FusedWorlds:
             lanes: As ``physics_step`` takes it; 0 is the device's default.
 
         Raises:
-            ValueError: The model needs something that this engine does not simulate, or the device
-                has no such number of lanes.
+            UnsupportedModel: The model needs something that this engine does not simulate.
+            ValueError: The device has no such number of lanes.
             RuntimeError: The compiled extension is missing, or lacks CUDA.
         """
         if reasons := accept(model):
-            raise ValueError(f"it does not simulate this model: {'; '.join(reasons)}; use sim=auto")
+            said = f"it does not simulate this model: {'; '.join(reasons)}; use sim=auto"
+            raise UnsupportedModel(said, reasons)
         self.num_worlds, self.model = num_worlds, model
         self.device = device or torch.device("cpu")
         self.capturable = self.device.type == "cuda"
