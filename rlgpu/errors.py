@@ -119,8 +119,38 @@ class TrainingFailed(Exception):
     """Training cannot continue; the message names the last good checkpoint."""
 
 
+Failure = Literal["memory", "timeout", "died", "ended", "error", "broken", ""]
+"""How an engine fails: the system has no memory or process for it; it does not answer in time; its
+process dies; is asked after its end; raises an error; says itself that its numbers are wrong."""
+
+
 class EngineFailed(RuntimeError):
     """An engine stopped working, such as a process of it that died; the message says why."""
+
+    def __init__(
+        self,
+        message: str,
+        reason: Failure = "",
+        *,
+        command: str = "",
+        fault: str = "",
+        raised: str = "",
+        exit_code: int | None = None,
+    ) -> None:
+        """Keeps what is known of the failure.
+
+        Args:
+            message: The sentence.
+            reason: How it failed.
+            command: What it was asked to do.
+            fault: Name of the fault, where it is a known one.
+            raised: The type of the error that its process raised.
+            exit_code: How its process ended, if it did; minus the number of a signal.
+        """
+        super().__init__(message)
+        self.reason: Failure = reason
+        self.command, self.fault, self.raised = command, fault, raised
+        self.exit_code = exit_code
 
 
 class TaskError(ValueError):
@@ -130,13 +160,46 @@ class TaskError(ValueError):
 class UnknownName(ValueError):
     """A name that is not one of a tuple of names."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"{name!r} is not in {list(known)}")
-        self.name, self.known = name, tuple(known)
+    def __init__(
+        self, name: str, known: Sequence[str], message: str = "", *, kind: str = ""
+    ) -> None:
+        """Keeps the names.
+
+        Args:
+            name: The unknown one.
+            known: Those that are known.
+            message: The sentence, if it says more than that.
+            kind: What it should have been a name of, such as an argument.
+        """
+        super().__init__(message or f"{name!r} is not in {list(known)}")
+        self.name, self.known, self.kind = name, tuple(known), kind
+
+
+class WrongShape(ValueError):
+    """A tensor whose shape is not the one that is wanted."""
+
+    def __init__(
+        self, message: str, *, name: str, found: tuple[int, ...] | None, wanted: tuple[int, ...]
+    ) -> None:
+        """Keeps its name and both shapes; None if there is no such tensor."""
+        super().__init__(message)
+        self.name, self.found, self.wanted = name, found, wanted
+
+
+class Reason(str):
+    """A phrase that says why a scene is not simulated, and what kind of reason it is."""
+
+    kind: str
+
+    def __new__(cls, phrase: str, kind: str) -> Reason:
+        """Returns a phrase of a kind."""
+        reason = super().__new__(cls, phrase)
+        reason.kind = kind
+        return reason
 
 
 class UnsupportedModel(ValueError):
-    """A scene that an engine does not simulate."""
+    """A scene that an engine, or any, does not simulate."""
 
     def __init__(self, message: str, reasons: Iterable[str]) -> None:
         """Keeps why, a phrase for each reason."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import torch
 
 from rlgpu.config import Range, Size
+from rlgpu.errors import UnknownName
 from rlgpu.sim.reasons import group_reasons
 from rlgpu.sim.scene import SceneSpec, Timing
 from rlgpu.sim.simulator import Simulator
@@ -140,12 +141,14 @@ def make_simulator(
         viewer: Whether to open the engine's own viewer, if it has one.
 
     Raises:
-        ValueError: No engine has that name, or the scene uses a name that the asset lacks.
+        UnknownName: No engine has that name, or the scene uses a name that the asset lacks.
+        ValueError: The engine does not simulate the scene.
         ImportError: The engine is not installed.
         RuntimeError: The engine cannot use the device, or does not start.
     """
     if engine not in ENGINES:
-        raise ValueError(f"sim={engine} is not an engine; allowed: {', '.join(ENGINES)}")
+        said = f"sim={engine} is not an engine; allowed: {', '.join(ENGINES)}"
+        raise UnknownName(engine, tuple(ENGINES), said, kind="sim")
     entry = ENGINES[engine]
     where = device or torch.device("cpu")
     chosen = settings or entry.settings()

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
+from rlgpu.errors import WrongShape
 from rlgpu.sim.scene import SIGNED_PARAMETERS, Timing
 
 SHARED_WITH_THE_ENGINE = (
@@ -252,9 +253,9 @@ def checked_parameter(name: str, values: Tensor, current: Mapping[str, Tensor]) 
         ValueError: The new values do not have the parameter's shape, or are negative.
     """
     if values.shape != current[name].shape:
-        raise ValueError(
-            f"parameter {name} has shape {tuple(current[name].shape)}, got {tuple(values.shape)}"
-        )
+        found, wanted = tuple(values.shape), tuple(current[name].shape)
+        said = f"parameter {name} has shape {wanted}, got {found}"
+        raise WrongShape(said, name=name, found=found, wanted=wanted)
     if name not in SIGNED_PARAMETERS and host_may_read(values.device) and bool((values < 0).any()):
         raise ValueError(f"parameter {name} is {float(values.min()):g}; it must be at least zero")
     return current[name]

@@ -47,8 +47,8 @@ def run(words: list[str]) -> int:
     if reasons:
         does = "" if refused else "; sim=mujoco does, and sim=mujoco_warp what MuJoCo Warp covers"
         print(f"sim=fused does not simulate {path}{does}:")
-        for reason in reasons:
-            print(f"- {reason}")
+        for phrase in reasons:
+            print(f"- {phrase}")
     if not refused and not reasons:
         print(f"sim=fused simulates {path}")
     return 1 if refused or reasons else 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rlgpu.errors import UnsupportedModel
 from rlgpu.sim.mujoco.asset import read_asset
+from tests.refusals import names
 
 LEG = """<link name="leg"><inertial><mass value="1"/><inertia ixx=".1" iyy=".1" izz=".1" ixy="0"
   ixz="0" iyz="0"/></inertial></link><joint name="hip" type="revolute"><parent link="base"/>
@@ -30,14 +32,18 @@ def urdf(tmp_path):
 
 def test_a_urdf_whose_base_floats_is_refused_with_the_way_out(urdf) -> None:
     """MuJoCo would weld its base to the world."""
-    with pytest.raises(ValueError, match=r"'base'.*freejoint.*'world'"):
+    with pytest.raises(UnsupportedModel) as refusal:
         read_asset(urdf(BASE + LEG))
+    assert [reason.kind for reason in refusal.value.reasons] == ["floating_base"]
+    assert names(refusal.value, "robot.urdf", "base", "freejoint", "world")
 
 
 def test_a_urdf_without_inertia_in_its_base_is_refused_too(urdf) -> None:
     """As Unitree's are, whose first link is empty."""
-    with pytest.raises(ValueError, match="'base'"):
+    with pytest.raises(UnsupportedModel) as refusal:
         read_asset(urdf('<link name="base"/>' + LEG))
+    assert [reason.kind for reason in refusal.value.reasons] == ["floating_base"]
+    assert names(refusal.value, "base")
 
 
 def test_a_urdf_that_says_its_base_is_fixed_is_read(urdf) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlgpu.errors import EngineFailed
+from rlgpu.errors import EngineFailed, UnsupportedModel
 from rlgpu.sim import Drive, IsaacGymSettings, ResetState, SceneSpec, Timing, make_simulator
 from rlgpu.sim.mujoco.model import build_model
 from rlgpu.sim.physx import simulator
@@ -22,6 +22,7 @@ from rlgpu.sim.physx.collision import filters_of
 from rlgpu.sim.physx.exchange import ArenaExchange, HostExchange, StagedExchange
 from rlgpu.sim.physx.worker import driver, protocol
 from tests.conftest import ROOT, interpreter
+from tests.refusals import names
 from tests.sim.physx_worker import FINE, advance, new_sim, state_at
 
 WORKER = ROOT / "rlgpu" / "sim" / "physx" / "worker"
@@ -154,8 +155,9 @@ def test_an_interrupted_request_ends_the_worker(tmp_path, idle, monkeypatch) -> 
         patch.setattr(protocol, "receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
             advance(sim)
-    with pytest.raises(EngineFailed, match="worker has ended; it cannot do 'step'"):
+    with pytest.raises(EngineFailed) as failure:
         advance(sim)
+    assert (failure.value.reason, failure.value.command) == ("ended", "step")
 
 
 def test_keys_of_isaac_gyms_viewer_do_what_they_do_there(tmp_path, idle, monkeypatch) -> None:
@@ -171,44 +173,49 @@ def test_keys_of_isaac_gyms_viewer_do_what_they_do_there(tmp_path, idle, monkeyp
     assert re.findall(r"drawn (\d+)", sim._worker.said()) == ["2", "8", "10", "12", "14", "16"]
     assert interrupts == [6]
     monkeypatch.delenv("STAND_IN_KEYS")
-    with pytest.raises(EngineFailed, match="the viewer cannot be opened; use headless=True"):
+    with pytest.raises(EngineFailed) as failure:
         new_sim(tmp_path, python=idle, viewer=True)
+    assert failure.value.fault == "no_viewer"
+    assert names(failure.value, "headless=True")
 
 
 @pytest.mark.parametrize(
-    ("mjcf", "reason"),
+    ("mjcf", "kind", "named"),
     [
         ('<body name="a"><freejoint/><geom size=".1"/></body>'
          '<body name="b"><freejoint/><geom size=".1"/></body>',
-         "body b moves freely, and is neither the robot's root nor among the task's objects"),
+         "free_body", ("b",)),
         ('<geom type="plane" size="1 1 1"/><geom type="plane" size="1 1 1" pos="0 0 1"/>'
-         '<body name="a"><freejoint/><geom size=".1"/></body>', "it has 2 planes"),
+         '<body name="a"><freejoint/><geom size=".1"/></body>', "grounds", ("2",)),
         ('<body name="a"><freejoint/><geom size=".1"/></body><equality><weld body1="a"/>'
-         '</equality>', "equality constraints other than connect of a body to the world"),
+         '</equality>', "equality", ("connect",)),
         ('<geom type="plane" size="1 1 1"/><body name="a"><freejoint/>'
-         '<geom type="ellipsoid" size=".1 .1 .2"/></body>', "colliding shapes of type ellipsoid"),
+         '<geom type="ellipsoid" size=".1 .1 .2"/></body>', "shapes", ("ellipsoid",)),
         ('<body name="a"><joint name="x" type="slide" axis="1 0 0"/><joint name="y" type="slide" '
-         'axis="1 1 0"/><geom size=".1"/></body>', "not at right angles"),
+         'axis="1 1 0"/><geom size=".1"/></body>', "joint_axes", ("a",)),
         ('<geom type="plane" size="1 1 1" euler="0 20 0"/><body name="a"><freejoint/>'
-         '<geom size=".1"/></body>', "its ground is not level"),
-        ('<body><joint name="x"/><geom size=".1"/></body>', "without a name"),
+         '<geom size=".1"/></body>', "slope", ()),
+        ('<body><joint name="x"/><geom size=".1"/></body>', "unnamed", ()),
         ('<geom type="plane" size="1 1 1" condim="1"/><body name="a"><freejoint/>'
-         '<geom size=".1" condim="1"/></body>', "contacts without friction"),
+         '<geom size=".1" condim="1"/></body>', "friction", ("condim",)),
         ('<body name="a" gravcomp="1"><joint name="x"/><geom size=".1"/></body>'
-         '<body name="b"><geom size=".1"/></body>', "gravity compensation of some bodies of a"),
+         '<body name="b"><geom size=".1"/></body>', "gravity_compensation", ("a",)),
         ('<body name="a"><geom size=".1"/><body name="b"><joint name="x"/><geom size=".1"/></body>'
-         '</body>', "never lets a body and its child"),
+         '</body>', "parent_and_child", ("a", "b")),
         ('<body name="a"><joint name="x" stiffness="3" springref="5"/><geom size=".1"/></body>',
-         "joint x has a spring that rests at another position than 0"),
+         "spring_reference", ("x", "springref")),
     ],
 )  # fmt: skip
-def test_a_model_that_isaac_gym_does_not_take_is_refused(tmp_path, mjcf, reason) -> None:
+def test_a_model_that_isaac_gym_does_not_take_is_refused(tmp_path, mjcf, kind, named) -> None:
     """In a sentence, before a process is started."""
     asset = tmp_path / "robot.xml"
     bodies, mark, equality = mjcf.partition("<equality>")
     asset.write_text(f"<mujoco><worldbody>{bodies}</worldbody>{mark}{equality}</mujoco>")
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(UnsupportedModel) as refusal:
         make_simulator("isaacgym", SceneSpec(asset, {}), FINE, 1)
+    (reason,) = (x for x in refusal.value.reasons if getattr(x, "kind", "") == kind)
+    assert names(Exception(reason), *named)
+    assert reason in str(refusal.value)
 
 
 def test_filter_bits_say_which_shapes_touch(tmp_path) -> None:

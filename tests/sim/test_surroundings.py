@@ -10,7 +10,9 @@ import math
 import pytest
 import torch
 
+from rlgpu.errors import UnknownName
 from rlgpu.sim import Drive, ResetState, Timing
+from tests.refusals import names
 from tests.sim.states import advance, at_rest, everyone, rows
 from tests.sim.test_conformance import ARM, FREE_BODY
 
@@ -181,17 +183,20 @@ def test_a_force_accelerates_a_body(make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("kind", "given", "name", "known"),
     [
-        ({"objects": ("mast",)}, "objects: 'mast' is not in the free bodies of"),
-        ({"force_bodies": ("rotor",)}, "force_bodies: 'rotor' is not in"),
-        ({"root": "hull"}, "root: 'hull' is not in"),
+        ("objects", ("mast",), "mast", {"ball", "sled"}),
+        ("force_bodies", ("rotor",), "rotor", {"mast", "ball", "sled", "flap", "table"}),
+        ("root", "hull", "hull", {"mast", "ball", "sled", "flap", "table"}),
     ],
 )
-def test_unknown_bodies_are_refused(make, changed, said) -> None:
-    """With the names that exist."""
-    with pytest.raises(ValueError, match=said):
-        make(YARD.format(gravity=0), **changed)
+def test_unknown_bodies_are_refused(make, kind, given, name, known) -> None:
+    """With the names that exist; an object moves freely."""
+    with pytest.raises(UnknownName) as refusal:
+        make(YARD.format(gravity=0), **{kind: given})
+    assert (refusal.value.kind, refusal.value.name) == (kind, name)
+    assert set(refusal.value.known) - {"world"} == known
+    assert names(refusal.value, kind, name, *known)
 
 
 def test_centres_of_mass_vary_and_count(make) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mujoco
 
-from rlgpu.errors import list_some
+from rlgpu.errors import Reason, UnsupportedModel, list_some
 
 
 def read_asset(asset: Path) -> mujoco.MjSpec:
@@ -26,11 +26,11 @@ def read_asset(asset: Path) -> mujoco.MjSpec:
         said = " ".join(str(error).split())
         raise ValueError(f"{asset.name} is not a model that MuJoCo reads: {said}") from error
     for reason in task_refusals(spec, asset):
-        raise ValueError(f"{asset.name} {reason}")
+        raise UnsupportedModel(f"{asset.name} {reason}", [reason])
     return spec
 
 
-def task_refusals(spec: mujoco.MjSpec, asset: Path) -> Iterator[str]:
+def task_refusals(spec: mujoco.MjSpec, asset: Path) -> Iterator[Reason]:
     """Yields why a task cannot use an asset, whatever its engine: what it has, and what to do.
 
     Args:
@@ -38,20 +38,23 @@ def task_refusals(spec: mujoco.MjSpec, asset: Path) -> Iterator[str]:
         asset: Its file.
     """
     if link := floating_link(asset):
-        yield (
+        yield Reason(
             f"is a URDF whose base {link!r} MuJoCo would fix to the world; convert it to MJCF with "
             "<freejoint/> in its base and a plane, or attach a base that is fixed to a link named "
-            "'world' by a fixed joint"
+            "'world' by a fixed joint",
+            "floating_base",
         )
     if names := [actuator.name or actuator.target for actuator in spec.actuators]:
-        yield (
+        yield Reason(
             f"has actuators of its own ({list_some(names)}); remove them: the drives of the task's "
-            "scene are its actuators"
+            "scene are its actuators",
+            "actuators",
         )
     if balls := [j.name for j in spec.joints if j.type == mujoco.mjtJoint.mjJNT_BALL]:
-        yield f"has ball joints ({list_some(balls)}); use three hinges instead of each"
+        said = f"has ball joints ({list_some(balls)}); use three hinges instead of each"
+        yield Reason(said, "ball_joints")
     if len(spec.bodies) < 2:
-        yield "has no body besides the world; a robot needs one"
+        yield Reason("has no body besides the world; a robot needs one", "no_body")
 
 
 def floating_link(asset: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from rlgpu.errors import UnknownName
 from rlgpu.sim.mujoco.actuators import add_drive
 from rlgpu.sim.mujoco.asset import read_asset
 from rlgpu.sim.mujoco.contact_sensors import add_contact_sensor
@@ -57,7 +58,8 @@ def build_model(
     ):
         for name in wanted:
             if name not in known:
-                raise ValueError(f"{kind}: {name!r} is not in {where}; it has {known}")
+                said = f"{kind}: {name!r} is not in {where}; it has {known}"
+                raise UnknownName(name, known, said, kind=kind)
     if scene.terrain is not None:
         _lay_terrain(spec, scene.terrain, scene.asset)
     for joint in joints:

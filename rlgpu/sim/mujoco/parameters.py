@@ -62,7 +62,7 @@ class Parameters:
         """Gives every world its own value of a parameter.
 
         Raises:
-            ValueError: ``values`` does not have the parameter's shape.
+            WrongShape: ``values`` does not have the parameter's shape.
         """
         self._write(name, checked_parameter(name, values, self.values).copy_(values), slice(None))
         self.values[name].copy_(self._read(name))  # as precisely as the engine has them

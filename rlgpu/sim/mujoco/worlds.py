@@ -16,6 +16,8 @@ import mujoco
 import torch
 from torch import Tensor
 
+from rlgpu.errors import WrongShape
+
 DERIVING_FIELDS = frozenset(mujoco.MjModel._setconst_inputs)
 """Model fields from which MuJoCo derives constants of the model, such as the masses of subtrees."""
 
@@ -191,14 +193,17 @@ def check_saved(saved: Mapping[str, Any], current: Mapping[str, Tensor]) -> None
         current: What this simulation would save now.
 
     Raises:
-        ValueError: A tensor is missing or has another shape.
+        WrongShape: A tensor is missing or has another shape.
     """
     for name, tensor in current.items():
         shape = tuple(saved[name].shape) if name in saved else None
         if shape != tuple(tensor.shape):
-            raise ValueError(
+            raise WrongShape(
                 f"the saved engine state has {name} of shape {shape}, but this "
-                f"simulation has {tuple(tensor.shape)}; use the same task, sim and num_envs"
+                f"simulation has {tuple(tensor.shape)}; use the same task, sim and num_envs",
+                name=name,
+                found=shape,
+                wanted=tuple(tensor.shape),
             )
 
 

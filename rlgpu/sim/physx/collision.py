@@ -7,6 +7,7 @@ from typing import NamedTuple
 import mujoco
 import numpy as np
 
+from rlgpu.errors import Reason, UnsupportedModel
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 
 FURNITURE = "rlgpu_furniture"
@@ -53,6 +54,10 @@ def _grounds(model: mujoco.MjModel) -> list[int]:
     return [geom for geom in range(model.ngeom) if kinds[geom] and model.geom_bodyid[geom] == 0]
 
 
+def _unsupported(phrase: str, kind: str) -> UnsupportedModel:
+    return UnsupportedModel(phrase, [Reason(phrase, kind)])
+
+
 def ground_of(model: mujoco.MjModel, *, varies: bool = False) -> Ground | None:
     """Returns the ground that anything can touch, or None.
 
@@ -61,8 +66,8 @@ def ground_of(model: mujoco.MjModel, *, varies: bool = False) -> Ground | None:
         varies: Whether environments have their own friction.
 
     Raises:
-        ValueError: There are several, it is not level, or not every movable solid geom can touch
-            it.
+        UnsupportedModel: There are several, it is not level, or not every movable solid geom can
+            touch it.
     """
     touched: dict[int, set[int]] = {geom: set() for geom in _grounds(model)}
     for pair in colliding_pairs(model):
@@ -73,15 +78,18 @@ def ground_of(model: mujoco.MjModel, *, varies: bool = False) -> Ground | None:
     if not grounds:
         return None
     if len(grounds) > 1:
-        raise ValueError(f"it has {len(grounds)} planes or height fields to touch, not one")
+        raise _unsupported(
+            f"it has {len(grounds)} planes or height fields to touch, not one", "grounds"
+        )
     geom = grounds[0]
     movable = {g for g in solid_geoms(model) if model.body_weldid[model.geom_bodyid[g]] != 0}
     if movable - touched[geom]:
-        raise ValueError("some of its shapes touch each other and not the ground")
+        raise _unsupported("some of its shapes touch each other and not the ground", "no_ground")
     turn = np.zeros(9)
     mujoco.mju_quat2Mat(turn, model.geom_quat[geom])
     if turn.reshape(3, 3)[2, 2] < 1.0 - 1e-6:
-        raise ValueError("its ground is not level, and Isaac Gym has one for all environments")
+        said = "its ground is not level, and Isaac Gym has one for all environments"
+        raise _unsupported(said, "slope")
     friction = float(model.geom_friction[geom][0])
     return Ground(
         height=float(model.geom_pos[geom][2]),
@@ -104,7 +112,7 @@ def filters_of(model: mujoco.MjModel) -> dict[int, int]:
     Geoms of one body, or of parent and child, never touch in PhysX, whatever their bits.
 
     Raises:
-        ValueError: The rules need more bits than there are.
+        UnsupportedModel: The rules need more bits than there are.
     """
     solid = solid_geoms(model)
     touching = {frozenset((pair.geom1, pair.geom2)) for pair in colliding_pairs(model)}
@@ -128,7 +136,8 @@ def filters_of(model: mujoco.MjModel) -> dict[int, int]:
         # Pairs of earlier bits may be covered again.
         apart -= covered
         if bit == _MOST_BITS:
-            raise ValueError("its rules of which shapes touch need more than 31 filter bits")
+            said = "its rules of which shapes touch need more than 31 filter bits"
+            raise _unsupported(said, "filter_bits")
         for geom in group:
             filters[geom] |= 1 << bit
         bit += 1

@@ -11,6 +11,17 @@ _MINORS = (8, 7, 6)
 """Isaac Gym's bindings exist for Python 3.6 to 3.8."""
 _ELSEWHERE = (Path("/opt/conda"), Path("/opt/miniconda3"))
 _ROOTS = ("miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba", ".conda")
+
+
+class NoInterpreter(ValueError):
+    """There is no Python with Isaac Gym."""
+
+    def __init__(self, message: str, *, source: str = "", path: Path | None = None) -> None:
+        """Keeps the setting or the variable that names one, and the path that it names."""
+        super().__init__(message)
+        self.source, self.path = source, path
+
+
 _DROPPED = (
     "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONOPTIMIZE", "VIRTUAL_ENV", "CONDA_PREFIX",
     "__PYVENV_LAUNCHER__",
@@ -25,7 +36,7 @@ def find_python(wanted: str) -> Path:
         wanted: ``sim.python``; if empty, the variable ISAACGYM_PYTHON or the usual places decide.
 
     Raises:
-        ValueError: There is none, or what was given is none.
+        NoInterpreter: There is none, or what was given is none.
     """
     for source, text in (("sim.python", wanted), (VARIABLE, os.environ.get(VARIABLE, ""))):
         if text:
@@ -33,11 +44,12 @@ def find_python(wanted: str) -> Path:
             if path.is_dir():
                 path = path / "bin" / "python"
             if not (path.is_file() and os.access(path, os.X_OK)):
-                raise ValueError(f"{source}={text}: there is no interpreter of that name")
+                said = f"{source}={text}: there is no interpreter of that name"
+                raise NoInterpreter(said, source=source, path=path)
             return path.absolute()  # resolving a virtual environment's link would leave it
     for path in candidates():
         return path
-    raise ValueError(
+    raise NoInterpreter(
         "no Python with Isaac Gym was found; give it as sim.python=PATH or in the variable "
         f"{VARIABLE}; docs/isaacgym.md says how to set it up"
     )

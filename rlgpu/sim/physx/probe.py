@@ -16,7 +16,7 @@ def probe(python: str = "") -> str:
         python: As ``sim.python``.
 
     Raises:
-        ValueError: There is no interpreter.
+        NoInterpreter: There is no interpreter.
         EngineFailed: It does not have Isaac Gym, or cannot load it.
     """
     path = find_python(python)

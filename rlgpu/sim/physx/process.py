@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rlgpu.errors import EngineFailed, first_line
-from rlgpu.sim.physx.faults import BROKEN, explained
+from rlgpu.errors import EngineFailed, Failure, first_line
+from rlgpu.sim.physx.faults import BROKEN, explained, fault_in
 from rlgpu.sim.physx.interpreter import environment
 from rlgpu.sim.physx.worker import protocol
 
@@ -56,7 +56,8 @@ class WorkerProcess:
             os.close(self.memory)
             raise EngineFailed(
                 f"the worker cannot be started: {first_line(error)}; its memory is "
-                f"{num_bytes / 2**20:.0f} MiB (fewer num_envs need less)"
+                f"{num_bytes / 2**20:.0f} MiB (fewer num_envs need less)",
+                "memory",
             ) from error
         finally:
             theirs.close()
@@ -92,45 +93,75 @@ class WorkerProcess:
         """
         command = message["command"]
         if not self.close_now.alive:
-            raise EngineFailed(f"Isaac Gym's worker has ended; it cannot do {command!r}")
+            said = f"Isaac Gym's worker has ended; it cannot do {command!r}"
+            raise EngineFailed(said, "ended", command=command)
         try:
             self._socket.settimeout(deadline)
             protocol.send(self._socket, message)
             answer = protocol.receive(self._socket)
         except TimeoutError as error:
-            said = self.said()
-            self.close_now()
-            raise EngineFailed(
-                f"Isaac Gym did not answer {command!r} within {deadline:.0f} s and was ended; "
-                f"sim.timeout sets the time{explained(said, self.python, quote=True)}"
-            ) from error
+            why = f"did not answer {command!r} within {deadline:.0f} s and was ended"
+            said = f"Isaac Gym {why}; sim.timeout sets the time"
+            raise self._failed(said, "timeout", command) from error
         except protocol.Closed as error:
-            raise EngineFailed(self._post_mortem(command)) from error
+            how, code = self._ending()
+            said = f"Isaac Gym's worker {how} during {command!r}"
+            raise self._failed(said, "died", command, code) from error
         except BaseException:  # Ctrl-C: the answer to come must not be taken for a later one
             self.close_now()
             raise
         if "error" in answer:
-            known = explained(f"{self.said()}\n{answer['traceback']}", self.python)
-            self.close_now()
-            failed = EngineFailed(f"Isaac Gym's worker: {answer['error']}{known}")
-            failed.add_note(answer["traceback"])
-            raise failed
+            raise self._reported(answer, command)
         return answer
 
-    def _post_mortem(self, command: str) -> str:
-        """Returns how the worker died, and why if its output tells."""
+    def _reported(self, answer: protocol.Message, command: str) -> EngineFailed:
+        """Returns the failure for an error that the worker has answered with, and ends it."""
+        fault = fault_in(f"{self.said()}\n{answer['traceback']}", answer["fault"])
+        self.close_now()
+        failed = EngineFailed(
+            f"Isaac Gym's worker: {answer['type']}: {answer['error']}"
+            f"{explained(fault, self.python)}",
+            "error",
+            command=command,
+            fault=fault.name if fault else answer["fault"],
+            raised=answer["type"],
+        )
+        failed.add_note(answer["traceback"])
+        return failed
+
+    def _failed(
+        self, said: str, reason: Failure, command: str, code: int | None = None
+    ) -> EngineFailed:
+        """Returns the failure of a worker that does not answer, and ends it.
+
+        Args:
+            said: What happened; what its output tells of it is added.
+            reason: The same for programs.
+            command: What it was asked to do.
+            code: Its exit code.
+        """
+        output = self.said()
+        self.close_now()
+        fault = fault_in(output)
+        return EngineFailed(
+            f"{said}{explained(fault, self.python, output)}",
+            reason,
+            command=command,
+            fault=fault.name if fault else "",
+            exit_code=code,
+        )
+
+    def _ending(self) -> tuple[str, int | None]:
+        """Returns how the worker died, and its exit code."""
         try:
             code = self._process.wait(_CLOSING)
         except subprocess.TimeoutExpired:
             code = None
-        how = f"ended with exit code {code}"
         if code is None:
-            how = "closed its connection"
-        elif code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
-        said = self.said()
-        self.close_now()
-        return f"Isaac Gym's worker {how} during {command!r}{explained(said, self.python, True)}"
+            return "closed its connection", None
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}", code
+        return f"ended with exit code {code}", code
 
     def said(self) -> str:
         """Returns the end of what the worker has printed."""
@@ -148,8 +179,12 @@ class WorkerProcess:
         said = self.said()
         if broken := BROKEN.search(said):
             self.close_now()
-            known = explained(broken[0], self.python)
-            raise EngineFailed(f"Isaac Gym reports {broken[0]!r}{known}")
+            fault = fault_in(broken[0])
+            raise EngineFailed(
+                f"Isaac Gym reports {broken[0]!r}{explained(fault, self.python)}",
+                "broken",
+                fault=fault.name if fault else "",
+            )
         if os.fstat(self._output).st_size > _MOST_OUTPUT:
             os.ftruncate(self._output, 0)
             os.write(self._output, said.encode())

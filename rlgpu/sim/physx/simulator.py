@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rlgpu.device import host_may_read
 from rlgpu.device.rows import per_row
+from rlgpu.errors import UnsupportedModel
 from rlgpu.sim.drive_forces import DriveForces
 from rlgpu.sim.mujoco.layout import layout
 from rlgpu.sim.mujoco.mirror import PoseMirror
@@ -69,12 +70,14 @@ class IsaacGymSimulator:
             viewer: Whether to open Isaac Gym's viewer.
 
         Raises:
-            ValueError: Isaac Gym cannot simulate the scene, or no interpreter has it.
+            UnsupportedModel: Isaac Gym cannot simulate the scene.
+            NoInterpreter: No interpreter has it.
             EngineFailed: It does not start.
         """
         model = build_model(scene, timing)
         if reasons := refusals(model, scene):
-            raise ValueError(f"Isaac Gym cannot simulate {scene.asset.name}: {'; '.join(reasons)}")
+            said = f"Isaac Gym cannot simulate {scene.asset.name}: {'; '.join(reasons)}"
+            raise UnsupportedModel(said, reasons)
         self.num_envs, self.device, self.timing = num_envs, device, timing
         self._settings, self._model = settings, model
         self._host_may_read = host_may_read(device)

@@ -7,12 +7,10 @@ from typing import Any, Dict, List
 import numpy as np
 from isaacgym import gymapi
 
+from .refusal import Refused
+
 _CLOSE = 1e-3
 """Relative difference from which a number counts as another one."""
-
-
-class Refused(Exception):
-    """Isaac Gym cannot simulate the scene, or not here; the message says why."""
 
 
 class Actor:
@@ -153,7 +151,7 @@ def _asset(gym: Any, sim: Any, described: Dict[str, Any]) -> Any:
         shapes = _shape_bodies(gym, asset)
         if all(shapes.count(body) == count for body, count in wanted.items()):
             return asset
-    raise Refused(f"Isaac Gym's importer does not load {described['name']} as described")
+    raise Refused(f"Isaac Gym's importer does not load {described['name']} as described", "asset")
 
 
 def _load(gym: Any, sim: Any, described: Dict[str, Any], text: str) -> Any:
@@ -186,7 +184,8 @@ def _check_names(kind: str, found: List[str], wanted: List[str]) -> None:
     if sorted(found) != sorted(wanted):
         raise Refused(
             f"Isaac Gym's importer made the {kind} {', '.join(found)} of the scene's "
-            f"{', '.join(wanted)}"
+            f"{', '.join(wanted)}",
+            kind,
         )
 
 

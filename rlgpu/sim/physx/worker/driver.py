@@ -16,6 +16,11 @@ _EVENT_FLAGS = 0x2 | 0x4  # no timing; between processes
 class DriverError(Exception):
     """A call of the driver library failed, or there is none."""
 
+    def __init__(self, message: str, fault: str = "") -> None:
+        """Keeps the name of the fault if it is a known one, as ``Refused`` does."""
+        super().__init__(message)
+        self.fault = fault
+
 
 class _Handle(ctypes.Structure):
     """An opaque handle that is passed by value."""
@@ -186,7 +191,8 @@ def load() -> Any:
             function = getattr(library, name)
             function.argtypes, function.restype = arguments, ctypes.c_int
     except (OSError, AttributeError) as error:
-        raise DriverError(f"NVIDIA's driver is not installed ({error})") from error
+        said = f"NVIDIA's driver is not installed ({error})"
+        raise DriverError(said, "no_driver") from error
     return library
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from isaacgym import gymapi
 
 from .actors import Actor
+from .refusal import Refused
 from .scene import Built
 
 
@@ -46,7 +47,8 @@ class Parameters:
         found = self._gym.get_actor_rigid_body_properties(env, handle)
         for body, name, mass in zip(found, actor.body_names, masses):
             if abs(body.mass - float(mass)) > 1e-3 * float(mass):
-                raise RuntimeError(f"Isaac Gym keeps a mass of {body.mass:g} kg for {name}")
+                said = f"Isaac Gym keeps a mass of {body.mass:g} kg for {name}"
+                raise Refused(said, "mass")
 
     def _write_mass(self, actor: Actor, env: Any, handle: int, _: str, masses: Any) -> None:
         properties = self._gym.get_actor_rigid_body_properties(env, handle)

@@ -7,7 +7,8 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 import numpy as np
 from isaacgym import gymapi
 
-from .actors import Actor, Refused
+from .actors import Actor
+from .refusal import Refused
 
 _HOLD = {"stiffness": 5e7, "damping": 5e3}
 """Gains that hold a point of a body in place [N/m, N s/m]; those of IsaacGymEnvs' BallBalance."""
@@ -44,7 +45,7 @@ def build(scene: Dict[str, Any]) -> Built:
         device["compute"], device["graphics"], gymapi.SIM_PHYSX, _parameters(scene)
     )
     if sim is None:
-        raise Refused("create_sim failed")
+        raise Refused("create_sim failed", "create_sim")
     if scene["ground"] is not None:
         _add_ground(gym, sim, scene)
     actors = [Actor(gym, sim, described) for described in scene["actors"]]
@@ -134,7 +135,8 @@ def _create(gym: Any, sim: Any, scene: Dict[str, Any], actors: List[Actor]) -> L
         for actor in actors
     ]
     if numbers != list(range(count * len(actors))):
-        raise Refused("Isaac Gym numbers actors otherwise than in the order of their creation")
+        said = "Isaac Gym numbers actors otherwise than in the order of their creation"
+        raise Refused(said, "numbering")
     return envs
 
 

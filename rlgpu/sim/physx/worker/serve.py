@@ -62,7 +62,9 @@ def _end_with_parent() -> None:
 
 def _described(error: BaseException) -> Message:
     return {
-        "error": f"{type(error).__name__}: {error}",
+        "error": str(error),
+        "type": type(error).__name__,
+        "fault": getattr(error, "fault", ""),
         "traceback": traceback.format_exc(),
     }
 

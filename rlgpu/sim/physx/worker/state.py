@@ -12,6 +12,7 @@ from isaacgym import gymapi
 from .driver import Driver
 from .memory import Transfer
 from .protocol import INPUTS, Place
+from .refusal import Refused
 from .scene import Built
 
 RESULTS = {
@@ -144,20 +145,21 @@ def descriptor(address: int, place: Place, gpu: int) -> Any:
 
 def _need(done: bool) -> None:
     if not done:
-        raise RuntimeError("Isaac Gym refused to set or to refresh a tensor")
+        raise Refused("Isaac Gym refused to set or to refresh a tensor", "tensor")
 
 
 def _check(name: str, tensor: Any, place: Place, gpu: int) -> None:
     if tensor is None:
-        raise RuntimeError(f"Isaac Gym has no tensor of {name}")
+        raise Refused(f"Isaac Gym has no tensor of {name}", "tensor")
     if tensor.device != gpu:
         # It says so in its output only.
-        raise RuntimeError("Isaac Gym fell back to the CPU")
+        raise Refused("Isaac Gym fell back to the CPU", "no_driver")
     count = 1
     for length in tensor.shape:
         count *= length
     if count * 4 != place.num_bytes:
-        raise RuntimeError(
+        raise Refused(
             f"Isaac Gym's tensor of {name} has shape {tuple(tensor.shape)}, expected "
-            f"{place.slot.shape}"
+            f"{place.slot.shape}",
+            "tensor",
         )

@@ -4,6 +4,8 @@ from typing import Any, Dict
 
 from isaacgym import gymapi
 
+from .refusal import Refused
+
 
 class Window:
     """The viewer of a simulation: V switches drawing off and on, Escape ends."""
@@ -12,13 +14,13 @@ class Window:
         """Opens it.
 
         Raises:
-            RuntimeError: It cannot be opened.
+            Refused: It cannot be opened.
         """
         self._gym, self._sim = gym, sim
         self._on_gpu = scene["device"]["gpu"]
         self._viewer = gym.create_viewer(sim, gymapi.CameraProperties())
         if self._viewer is None:
-            raise RuntimeError("the viewer cannot be opened; use headless=True")
+            raise Refused("the viewer cannot be opened; use headless=True", "no_viewer")
         for key, action in ((gymapi.KEY_ESCAPE, "QUIT"), (gymapi.KEY_V, "toggle_viewer_sync")):
             gym.subscribe_viewer_keyboard_event(self._viewer, key, action)
         self._draws = True
