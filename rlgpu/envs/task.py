@@ -85,7 +85,8 @@ def observation_space_of(task: Task) -> ObservationSpace:
     names = columns.parts() if columns else {}
     if unknown := [name for name in (*config.hidden, *task.privileged) if name not in names]:
         known = f"the columns are {', '.join(names)}" if names else "the task names no columns"
-        raise UsageError(f"task.hidden: there is no column {unknown[0]}; {known}")
+        said = f"task.hidden: there is no column {unknown[0]}; {known}"
+        raise UsageError(said, key="task.hidden", value=unknown[0], allowed=names)
     if columns is None or not (config.hidden or task.privileged):
         return numbers(task.num_observations)
     hidden: Seen = "critic" if config.hidden_from == "policy" else "nobody"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from rlgpu.config import Range, Span
 from rlgpu.envs.randomization_config import Noise, Randomization, Spread, Varied
 from rlgpu.errors import UsageError
 from rlgpu.sim import SIGNED_PARAMETERS, Simulator
@@ -53,14 +54,18 @@ def _check(key: str, spread: Spread) -> None:
             continue
         _check_range(f"{key}.{name}", values, is_gaussian=is_gaussian)
         if spread.distribution == "loguniform" and values[0] <= 0.0:
-            raise UsageError(f"{key}.{name}={values}: a loguniform range must be above 0")
+            said = f"{key}.{name}={values}: a loguniform range must be above 0"
+            full, above = f"{key}.{name}", Range(0.0, above=True)
+            raise UsageError(said, key=full, value=values, allowed=[above])
 
 
 def _check_range(key: str, values: list[float], *, is_gaussian: bool) -> None:
     if len(values) != 2 or (not is_gaussian and values[0] > values[1]):
-        raise UsageError(f"{key}={values}: give two numbers, the smaller one first")
+        said = f"{key}={values}: give two numbers, the smaller one first"
+        raise UsageError(said, key=key, value=values, allowed=[Span()])
     if is_gaussian and values[1] < 0.0:
-        raise UsageError(f"{key}={values}: a standard deviation, the second, is at least 0")
+        said = f"{key}={values}: a standard deviation, the second, is at least 0"
+        raise UsageError(said, key=key, value=values, allowed=[Range(0.0)])
 
 
 class VariedParameters:
@@ -119,7 +124,13 @@ class VariedParameters:
         only, known = self._varied[name].only, self._names_of(name)
         if unknown := [x for x in only if x not in known]:
             allowed = ", ".join(known) or "none can be chosen here"
-            raise UsageError(f"task.randomization: {unknown[0]} is not one of {allowed}")
+            key = next(key for key, parameter in PARAMETER_OF.items() if parameter == name)
+            raise UsageError(
+                f"task.randomization: {unknown[0]} is not one of {allowed}",
+                key=f"task.randomization.{key}.only",
+                value=unknown[0],
+                allowed=known,
+            )
         width = math.prod(self._shapes[name])
         if not only:
             return [True] * width
@@ -166,7 +177,9 @@ class VariedParameters:
         raise UsageError(
             f"task.randomization.{key}.range={spread.range}: it takes the {name}{whose} from "
             f"{float(own[entry]):g} to {float(lowest[entry]):g}, which must be {wanted}; use a "
-            f"smaller range, operation=scaling, or only=[...] to choose parts"
+            f"smaller range, operation=scaling, or only=[...] to choose parts",
+            key=f"task.randomization.{key}.range",
+            value=spread.range,
         )
 
     def _read(self, rows: slice | Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from rlgpu.envs import checks
 from rlgpu.envs.environments import Environments, Step, WorldCounts
 from rlgpu.envs.randomization import Randomizer
 from rlgpu.envs.task import Mark, Task, shown_space_of
-from rlgpu.errors import TaskError
+from rlgpu.errors import TaskError, WrongShape
 from rlgpu.sim import ResetState, Simulator
 from rlgpu.spaces import ActionSpace, Continuous
 
@@ -338,12 +338,15 @@ def _restore(buffers: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None
     """Copies saved buffers into those of the same names.
 
     Raises:
-        ValueError: A buffer was not saved.
+        WrongShape: A buffer was not saved.
     """
     if missing := [name for name in buffers if name not in saved]:
-        raise ValueError(
+        raise WrongShape(
             f"it has no {', '.join(missing)}, which the environments have now (another version of "
-            "the task, or other settings); weights_only=True takes only the weights"
+            "the task, or other settings); weights_only=True takes only the weights",
+            name=missing[0],
+            found=None,
+            wanted=tuple(buffers[missing[0]].shape),
         )
     for name, buffer in buffers.items():
         buffer.copy_(saved[name])

@@ -10,11 +10,13 @@ import torch
 import rlgpu
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv, uniform
+from rlgpu.errors import WrongShape
 from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.tasks import TASKS
 from rlgpu.tasks.ant import Ant, AntConfig
 from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
 from rlgpu.training import Trainer, make_agent, make_env
+from tests.refusals import names
 
 
 def make(engine: str = "mujoco", n: int = 4, **changes) -> VecEnv:
@@ -180,8 +182,10 @@ def test_a_state_without_one_of_the_buffers_is_refused_by_name() -> None:
     env = ants()
     state = env.state_dict()
     del state["task"]["previous_pos_w"]
-    with pytest.raises(ValueError, match="previous_pos_w"):
+    with pytest.raises(WrongShape) as refusal:
         env.load_state_dict(state)
+    assert (refusal.value.name, refusal.value.found) == ("previous_pos_w", None)
+    assert names(refusal.value, "previous_pos_w")
 
 
 def test_evaluating_a_step_leaves_the_physics_alone() -> None:
