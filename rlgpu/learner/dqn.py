@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rlgpu.config import TrainConfig, check_used
 from rlgpu.device import generator_seed
-from rlgpu.errors import UsageError
+from rlgpu.errors import Conflict, NoEffect
 from rlgpu.learner.metrics import UpdateMetrics
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.replay import Replay, Transitions
@@ -92,12 +92,15 @@ class Dqn:
             precision: Precision of the networks' matrix products.
 
         Raises:
-            UsageError: The actions are not one choice, or a setting has no effect.
+            Conflict: The actions are not one choice.
+            NoEffect: A setting has no effect.
         """
         if not isinstance(action_space, Discrete) or action_space.size != 1:
-            raise UsageError("algorithm=DQN takes tasks with one discrete action; use PPO")
+            said = "algorithm=DQN takes tasks with one discrete action; use PPO"
+            raise Conflict(said, key="algorithm", value="DQN", other="task")
         if config.memory != "none":
-            raise UsageError(f"train.memory={config.memory}: DQN has no memory; use algorithm=PPO")
+            said = f"train.memory={config.memory}: DQN has no memory; use algorithm=PPO"
+            raise NoEffect(said, key="train.memory", value=config.memory, needs="algorithm=PPO")
         check_used(config, "DQN")
         self.config, self.kernels, self.device = config, kernels, device
         self.observation_space, self.max_iterations = observation_space, max_iterations
@@ -136,10 +139,13 @@ class Dqn:
         self._replay = Replay(storage, self.config.dqn.buffer_size)
         held = self._replay.num_slots * num_envs
         if held < self.config.dqn.learning_starts:
-            raise UsageError(
+            raise Conflict(
                 f"train.dqn.learning_starts={self.config.dqn.learning_starts}: the replay buffer "
                 f"holds {held} transitions, so learning would never start; use a larger "
-                "train.dqn.buffer_size"
+                "train.dqn.buffer_size",
+                key="train.dqn.learning_starts",
+                value=self.config.dqn.learning_starts,
+                other="train.dqn.buffer_size",
             )
         return storage
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rlgpu.errors import UsageError
+from rlgpu.errors import Conflict
 
 
 class ImageEncoder(nn.Module):
@@ -47,9 +47,12 @@ class ImageEncoder(nn.Module):
             layers += [nn.Conv2d(depth, count, kernel, stride), nn.ReLU()]
             depth = count
             if min(height, width) < 1:
-                raise UsageError(
+                raise Conflict(
                     f"train.image_kernels={list(kernels)}, train.image_strides={list(strides)}: "
-                    f"an image of {self._shape[0]} x {self._shape[1]} pixels is too small for them"
+                    f"an image of {self._shape[0]} x {self._shape[1]} pixels is too small for them",
+                    key="train.image_kernels",
+                    value=list(kernels),
+                    other="train.image_strides",
                 )
         self.convolutions = nn.Sequential(*layers)
         self.output = nn.Linear(depth * height * width, num_features)

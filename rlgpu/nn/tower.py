@@ -101,7 +101,8 @@ class Tower(nn.Module):
         )  # fmt: skip
         width = len(numbers) + len(images) * config.image_features
         if not width:
-            raise UsageError(f"task.hidden: the {who} sees no column at all")
+            said = f"task.hidden: the {who} sees no column at all"
+            raise UsageError(said, key="task.hidden")
         self.memory: Memory | None = None
         if config.memory != "none":
             self.memory = Memory(config.memory, width, config.memory_size, config.memory_layers)

@@ -14,11 +14,12 @@ from rlgpu.config.schema import (
     DqnConfig,
     SymmetryConfig,
 )
-from rlgpu.errors import UsageError
+from rlgpu.errors import Conflict, NoEffect, UsageError
 from rlgpu.learner import Dqn, RolloutStorage
 from rlgpu.learner.replay import Replay
 from rlgpu.ops import select_kernels
 from rlgpu.spaces import Continuous, Discrete, ObservationSpace, Part, numbers
+from tests.refusals import names
 
 CPU = torch.device("cpu")
 CHANGED = {
@@ -182,8 +183,10 @@ def test_nothing_is_learned_before_enough_is_known() -> None:
 def test_a_buffer_too_small_to_start_is_refused() -> None:
     """It holds 24 transitions, two rollouts of 12, and waits for 25."""
     agent(learning_starts=24, buffer_size=20).new_storage(N)
-    with pytest.raises(UsageError, match="learning_starts=25"):
+    with pytest.raises(Conflict) as refusal:
         agent(learning_starts=25, buffer_size=20).new_storage(N)
+    assert (refusal.value.key, refusal.value.value) == ("train.dqn.learning_starts", 25)
+    assert refusal.value.other == "train.dqn.buffer_size"
 
 
 @pytest.mark.parametrize("dueling", [False, True])
@@ -243,23 +246,35 @@ def test_weights_alone_include_those_that_targets_come_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    "actions", [Continuous(2), Discrete((2, 2))], ids=["continuous", "two choices"]
+)
+def test_only_one_choice_is_taken(actions) -> None:
+    """Neither numbers nor several choices."""
+    with pytest.raises(Conflict) as refusal:
+        agent(actions=actions)
+    assert (refusal.value.key, refusal.value.value) == ("algorithm", "DQN")
+    assert refusal.value.other == "task"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
     [
-        ({"actions": Continuous(2)}, "takes tasks with one discrete action"),
-        ({"actions": Discrete((2, 2))}, "takes tasks with one discrete action"),
-        ({"memory": "gru"}, "DQN has no memory"),
-        ({"num_epochs": 7}, r"train\.num_epochs=7 has no effect"),
-        ({"curiosity": CuriosityConfig(weight=0.5)}, r"train\.curiosity\.weight=0\.5 has no"),
-        ({"symmetry": SymmetryConfig(augment=True)}, r"train\.symmetry\.augment=True has no"),
-        ({"distillation": DistillationConfig("a.pth")}, r"train\.distillation\.teacher=a"),
-        ({"schedule": "adaptive"}, r"train\.schedule=adaptive has no effect"),
-        ({"separate": True, "gae_lambda": 0.9}, r"train\.separate=True have no effect"),
+        ({"memory": "gru"}, ["train.memory=gru"]),
+        ({"num_epochs": 7}, ["train.num_epochs=7"]),
+        ({"curiosity": CuriosityConfig(weight=0.5)}, ["train.curiosity.weight=0.5"]),
+        ({"symmetry": SymmetryConfig(augment=True)}, ["train.symmetry.augment=True"]),
+        ({"distillation": DistillationConfig("a.pth")}, ["train.distillation.teacher=a.pth"]),
+        ({"schedule": "adaptive"}, ["train.schedule=adaptive"]),
+        ({"separate": True, "gae_lambda": 0.9}, ["train.gae_lambda=0.9", "train.separate=True"]),
     ],
 )
-def test_what_it_does_not_do_is_refused(changes, said) -> None:
+def test_what_it_does_not_do_is_refused(changes, words) -> None:
     """With what to do instead."""
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(NoEffect) as refusal:
         agent(**changes)
+    assert f"{refusal.value.key}={refusal.value.value}" == words[0]
+    assert refusal.value.needs == "algorithm=PPO"
+    assert names(refusal.value, *words)
 
 
 def test_every_setting_that_is_not_refused_changes_training() -> None:

@@ -13,10 +13,11 @@ from torch.distributions import Normal, kl_divergence
 import train
 from rlgpu.config import TrainConfig
 from rlgpu.config.schema import CuriosityConfig, DistillationConfig, SymmetryConfig
-from rlgpu.errors import UsageError
+from rlgpu.errors import Conflict, UsageError
 from rlgpu.learner import Ppo, RolloutStorage
 from rlgpu.ops import METRICS, select_kernels
 from rlgpu.spaces import Continuous, ObservationSpace, Part, numbers
+from tests.refusals import names
 
 CPU = torch.device("cpu")
 T, N, O, A = 4, 16, 3, 2  # noqa: E741
@@ -284,22 +285,28 @@ def test_mirrored_rows_share_the_normalised_advantage_of_theirs() -> None:
 def test_symmetry_needs_a_task_that_says_it() -> None:
     """And a policy whose parameters are mirrored as actions are."""
     chosen = SymmetryConfig(augment=True)
-    with pytest.raises(UsageError, match="does not say how it looks in a mirror"):
+    with pytest.raises(UsageError) as refusal:
         agent(symmetry=chosen)
-    with pytest.raises(UsageError, match=r"train\.memory=none"):
+    assert refusal.value.key == "train.symmetry"
+    assert not isinstance(refusal.value, Conflict)
+    with pytest.raises(Conflict) as conflict:
         agent(mirror, symmetry=chosen, memory="gru")
+    assert (conflict.value.key, conflict.value.other) == ("train.symmetry", "train.memory")
+    assert names(conflict.value, "train.memory=none")
 
 
 def test_options_that_do_not_suit_are_refused() -> None:
     """Curiosity about images; a mirror and a teacher at once."""
     chosen = {"symmetry": SymmetryConfig(augment=True)}
-    with pytest.raises(UsageError, match="do not go together"):
+    with pytest.raises(Conflict) as conflict:
         agent(mirror, lambda x: x[:, :A], **chosen)
+    assert (conflict.value.key, conflict.value.other) == ("train.symmetry", "train.distillation")
     image = ObservationSpace((Part("image", (40, 40, 1), kind="image"),), "uint8")
     config = TrainConfig(curiosity=CuriosityConfig(weight=1.0))
-    with pytest.raises(UsageError, match="curiosity about images"):
+    with pytest.raises(UsageError) as refusal:
         Ppo(config, image, Continuous(A), max_iterations=1, num_minibatches=1, device=CPU, seed=0,
             kernels=select_kernels("compiled", CPU))  # fmt: skip
+    assert (refusal.value.key, refusal.value.value) == ("train.curiosity.weight", 1.0)
 
 
 def test_only_the_teacher_is_learned_from_if_asked() -> None:

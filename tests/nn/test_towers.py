@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from rlgpu.config import TrainConfig
-from rlgpu.errors import UsageError
+from rlgpu.errors import Conflict
 from rlgpu.nn import ActorCritic, FlatParameters, Sequences
 from rlgpu.nn.distributions import make_distribution
 from rlgpu.ops import select_kernels
 from rlgpu.spaces import Continuous, Discrete, ObservationSpace, Part, numbers
+from tests.refusals import names
 
 CPU = torch.device("cpu")
 KERNELS = select_kernels("compiled", CPU)
@@ -100,8 +101,11 @@ def test_an_image_goes_through_convolutions(dtype) -> None:
 def test_a_small_image_is_refused() -> None:
     """The message says which keys to change."""
     space = ObservationSpace((Part("image", (8, 8, 1), kind="image"),))
-    with pytest.raises(UsageError, match=r"train.image_kernels=.* 8 x 8 pixels is too small"):
+    with pytest.raises(Conflict) as refusal:
         network(space)
+    assert refusal.value.key == "train.image_kernels"
+    assert refusal.value.other == "train.image_strides"
+    assert names(refusal.value, "8 x 8")
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])

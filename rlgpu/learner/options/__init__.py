@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rlgpu.config import TrainConfig
 from rlgpu.device import derived_seed
-from rlgpu.errors import UsageError
+from rlgpu.errors import Conflict, UsageError
 from rlgpu.learner.options.base import Option
 from rlgpu.learner.options.curiosity import Curiosity
 from rlgpu.learner.options.distillation import Distillation, Teacher
@@ -58,31 +58,39 @@ def make_options(
     """
     options: list[Option] = [fillers] if fillers else []
     if fillers and network.memory_size:
-        raise UsageError("a recurrent network needs environments that reset in the step that ends")
+        said = "a recurrent network needs environments that reset in the step that ends"
+        raise UsageError(said, key="train.memory", value=config.memory)
     device = normalizer.scale.device
     if config.curiosity.weight:
         if any(part.kind == "image" for part in space.parts):
-            raise UsageError("train.curiosity.weight: curiosity about images is not available")
+            said = "train.curiosity.weight: curiosity about images is not available"
+            raise UsageError(said, key="train.curiosity.weight", value=config.curiosity.weight)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(seed, 1))  # not the next run's seed
             options.append(Curiosity(config, space.size, normalizer, kernels, precision, device))
     if config.statistics_update == "first_epoch":
         if config.symmetry.augment:
-            raise UsageError(
+            raise Conflict(
                 "train.symmetry and train.statistics_update=first_epoch do not go together: add "
-                "train.statistics_update=after"
+                "train.statistics_update=after",
+                key="train.symmetry",
+                other="train.statistics_update",
             )
         if normalizer.enabled:
             options.append(FirstEpochStatistics(normalizer, num_minibatches, stop))
     if config.symmetry.augment:
         if mirror is None:
-            raise UsageError("train.symmetry: the task does not say how it looks in a mirror")
+            said = "train.symmetry: the task does not say how it looks in a mirror"
+            raise UsageError(said, key="train.symmetry")
         if teacher is not None:
-            raise UsageError("train.symmetry and train.distillation do not go together")
+            said = "train.symmetry and train.distillation do not go together"
+            raise Conflict(said, key="train.symmetry", other="train.distillation")
         if not isinstance(network.distribution, Gaussian) or network.memory_size:
-            raise UsageError(
+            raise Conflict(
                 "train.symmetry needs train.action_distribution=gaussian, "
-                "train.state_dependent_std=False and train.memory=none"
+                "train.state_dependent_std=False and train.memory=none",
+                key="train.symmetry",
+                other="train.memory" if network.memory_size else "train.action_distribution",
             )
         options.append(Symmetry(mirror, normalizer))
     if teacher is not None:
