@@ -37,6 +37,10 @@ class UsageError(Exception):
         super().__init__(message)
         self.key, self.value, self.allowed, self.path = key, value, tuple(allowed), path
 
+    def add_place(self, where: str) -> None:
+        """Has the message begin with where the refusal arose, such as ``task=Ant``."""
+        self.args = (f"{where}: {self}",)
+
 
 class UnknownKey(UsageError):
     """A key that the configuration does not have."""
@@ -113,6 +117,10 @@ class Unreadable(UsageError):
         """Keeps why; the other arguments are those of every ``UsageError``."""
         super().__init__(message, key=key, value=value, path=path)
         self.fault: Fault = fault
+
+
+class Misfit(UsageError):
+    """A file, such as a checkpoint, that is not of the agent or the task it is given to."""
 
 
 class TrainingFailed(Exception):

@@ -24,7 +24,7 @@ from rlgpu.envs import (
     scene_of,
     shown_space_of,
 )
-from rlgpu.errors import UsageError, first_line
+from rlgpu.errors import Conflict, Misfit, UsageError, first_line
 from rlgpu.foreign.task import ForeignTask
 from rlgpu.learner import Agent, Dqn, Ppo
 from rlgpu.ops import Kernels, Precision, select_kernels
@@ -187,14 +187,19 @@ def _teacher_of(config: Config, env: Environments) -> Any:
         path = find_checkpoint(word, runs)
         teacher = load_trained(path, env, _kernels(config), device, config.precision)
     except UsageError as error:
-        raise UsageError(f"train.distillation.teacher={word}: {error}") from error
+        error.add_place(f"train.distillation.teacher={word}")
+        raise
     kind = ("action_distribution", "state_dependent_std")
     if not isinstance(teacher, Ppo) or teacher.network.memory_size:
-        raise UsageError(f"train.distillation.teacher={word}: a teacher is by PPO, without memory")
+        said = f"train.distillation.teacher={word}: a teacher is by PPO, without memory"
+        raise UsageError(said, key="train.distillation.teacher", value=word)
     if any(getattr(teacher.config, key) != getattr(config.train, key) for key in kind):
-        raise UsageError(
+        raise Conflict(
             f"train.distillation.teacher={word}: its train.{kind[0]} and train.{kind[1]} must be "
-            "the student's"
+            "the student's",
+            key="train.distillation.teacher",
+            value=word,
+            other="train.action_distribution",
         )
     return teacher.outputs
 
@@ -212,7 +217,8 @@ def load_trained(
         precision: Precision of its matrix products.
 
     Raises:
-        UsageError: It is no checkpoint, or not of a policy for such environments.
+        UsageError: It is no checkpoint.
+        Misfit: It is not of a policy for such environments.
     """
     content = load_checkpoint(path)
     saved = content["config"]
@@ -240,7 +246,8 @@ def load_trained(
             )  # fmt: skip
         policy.load_policy(content["agent"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"{path}: it does not fit this task: {first_line(error)}") from error
+        said = f"{path}: it does not fit this task: {first_line(error)}"
+        raise Misfit(said, path=path) from error
     return policy
 
 
