@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rlgpu.ops import mlp, reference
+from tests.refusals import names
 
 
 def layers(sizes: list[int], device: torch.device, dtype=torch.float32):
@@ -75,8 +76,9 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(precision, device) -> None:
 def test_an_unknown_precision_is_refused() -> None:
     """The message lists the allowed precisions."""
     weights, biases = layers([3, 2], torch.device("cpu"))
-    with pytest.raises(ValueError, match="precision is fp8, wanted fp32, tf32 or bf16"):
+    with pytest.raises(ValueError) as refusal:
         mlp(torch.zeros(2, 3), weights, biases, "fp8")
+    assert names(refusal.value, "precision", "fp8", "fp32", "tf32", "bf16")
 
 
 def test_elu_is_correct_from_minus_infinity_to_infinity(device) -> None:
@@ -98,8 +100,9 @@ def test_nan_stays_nan(activation, device) -> None:
 def test_an_unknown_activation_is_refused() -> None:
     """The message lists the allowed ones."""
     weights, biases = layers([3, 2], torch.device("cpu"))
-    with pytest.raises(ValueError, match="activation is silu, wanted elu, relu or tanh"):
+    with pytest.raises(ValueError) as refusal:
         mlp(torch.zeros(2, 3), weights, biases, activation="silu")
+    assert names(refusal.value, "activation", "silu", "elu", "relu", "tanh")
 
 
 def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
@@ -120,10 +123,9 @@ def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
 def test_a_weight_of_the_wrong_width_is_refused() -> None:
     """The message names the op and the argument."""
     weights, biases = layers([4, 5, 2], torch.device("cpu"))
-    with pytest.raises(
-        ValueError, match=r"mlp_forward: weights has shape \[5, 4\], wanted \[5, 3\]"
-    ):
+    with pytest.raises(ValueError) as refusal:
         mlp(torch.zeros(2, 3), weights, biases)
+    assert names(refusal.value, "mlp_forward", "weights", [5, 4], [5, 3])
 
 
 def test_opcheck_accepts_schemas_and_fake_kernels(device) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rlgpu.ops import RunningStats, normalize, reference, running_stats
+from tests.refusals import names
 
 
 def fresh(width: int, device: torch.device) -> RunningStats:
@@ -87,11 +88,13 @@ def test_normalising_scales_shifts_and_clamps(device) -> None:
 def test_a_wrong_argument_is_refused() -> None:
     """The message names the op and the argument."""
     cpu = torch.device("cpu")
-    with pytest.raises(ValueError, match=r"running_stats: mean has shape \[3\], wanted \[4\]"):
+    with pytest.raises(ValueError) as refusal:
         running_stats(torch.zeros(2, 4), fresh(3, cpu))
+    assert names(refusal.value, "running_stats", "mean", [3], [4])
     x = torch.zeros(2, 3)
-    with pytest.raises(ValueError, match="normalize: out is written and must be contiguous"):
+    with pytest.raises(ValueError) as refusal:
         normalize(x, torch.ones(3), torch.zeros(3), 5.0, out=torch.zeros(3, 2).t())
+    assert names(refusal.value, "normalize", "out", "contiguous")
 
 
 def test_opcheck_accepts_schemas_and_fake_kernels(device) -> None:
