@@ -18,6 +18,7 @@ from rlgpu.errors import EngineFailed
 from rlgpu.foreign.gymnasium.env import GymEnv, _signals_waiting
 from rlgpu.foreign.gymnasium.task import GymTaskConfig
 from rlgpu.training import Trainer
+from tests.refusals import names
 
 OURS = Path(__file__).parent / "envs_of_ours.py"
 
@@ -51,13 +52,17 @@ def test_closing_closes_every_environment(log, fails) -> None:
 def test_an_environment_that_fails_is_closed_with_the_others(log) -> None:
     """In a step, and while they are made: the first two and the one before have been opened."""
     env = build(log, "step")
-    with pytest.raises(EngineFailed, match="in a step"):
+    with pytest.raises(EngineFailed) as failure:
         env.step(torch.zeros(5, 1))
+    assert failure.value.reason == "error"
+    assert names(failure.value, "in a step")  # the environment's own words
     env.close()
     assert counts(log) == (6, 6)
     log.unlink()
-    with pytest.raises(EngineFailed, match="the third cannot be opened"):
+    with pytest.raises(EngineFailed) as failure:
         build(log, "third")
+    assert failure.value.reason == "error"
+    assert names(failure.value, "the third cannot be opened")
     assert counts(log) == (3, 3)
 
 

@@ -18,6 +18,7 @@ from rlgpu.foreign.gymnasium.worker import maker
 from rlgpu.nn import RunningNormalizer
 from rlgpu.ops import select_kernels
 from rlgpu.training import load_checkpoint
+from tests.refusals import names
 
 OURS = Path(__file__).parent / "envs_of_ours.py"
 CPU = torch.device("cpu")
@@ -157,8 +158,10 @@ def test_a_mask_beside_continuous_actions_is_plain_numbers() -> None:
 
 def test_a_mask_of_another_number_of_choices_is_refused() -> None:
     """Two values for three choices."""
-    with pytest.raises(UsageError, match="has 2 values; wanted 3, one for each choice"):
+    with pytest.raises(UsageError) as refusal:
         rlgpu.PPOAgent(MASKED, spaces.Discrete(3))
+    assert (refusal.value.key, refusal.value.value) == ("action_mask", 2)
+    assert refusal.value.allowed == (3,)
 
 
 def test_masks_beside_float64_numbers_stay_as_they_are() -> None:
@@ -175,8 +178,10 @@ def test_observations_that_float32_blurs_are_warned_of(tmp_path) -> None:
     """Where they are not normalised: the networks are float32."""
     given = [f"task=gym:{OURS}:Stamped", "headless=True", f"runs_dir={tmp_path}", "num_envs=2",
              "max_iterations=1", "train.horizon_length=4"]  # fmt: skip
-    with pytest.warns(UserWarning, match="steps of 128"):
+    with pytest.warns(UserWarning) as caught:
         assert train.main([*given, "train.normalize_observations=False"]) == 0
+    wanted = 128, "train.normalize_observations=True"
+    assert [w for w in caught if isinstance(w.message, UserWarning) and names(w.message, *wanted)]
 
 
 @pytest.mark.parametrize("words", [(), ("algorithm=DQN",), ("train.memory=gru",)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import gymnasium
@@ -19,6 +20,7 @@ from rlgpu.foreign.gymnasium.task import GymTaskConfig
 from rlgpu.sim import ENGINES
 from rlgpu.spaces import Continuous, Discrete
 from rlgpu.training import Tasks, Trainer, make_agent
+from tests.refusals import names
 
 ROOT = Path(__file__).parents[2]
 OURS = Path(__file__).parent / "envs_of_ours.py"
@@ -190,19 +192,21 @@ def test_several_choices_are_passed_on(make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "key", "value", "named"),
     [
-        ("Strange", "its b are Text; supported are Box"),
-        ("Endless", "its actions have no bounds; gymnasium.wrappers"),
-        ("Texts", "its actions are Text; supported are Discrete"),
-        ("Many", "Many is many environments already"),
-        ("Absent", "has no attribute 'Absent'"),
+        ("Strange", "b", "Text", ("b", "Text", "Box")),
+        ("Endless", "action_space", math.inf, ("gymnasium.wrappers.TransformAction",)),
+        ("Texts", "action_space", "Text", ("Text", "Discrete")),
+        ("Many", "task", f"gym:{OURS}:Many", ("rlgpu.PPOAgent",)),
+        ("Absent", "task", f"gym:{OURS}:Absent", ("Absent",)),
     ],
 )
-def test_what_is_not_supported_is_refused_by_name(name, said) -> None:
+def test_what_is_not_supported_is_refused_by_name(name, key, value, named) -> None:
     """Before any process starts."""
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError) as refusal:
         GymEnv(f"{OURS}:{name}", GymTaskConfig(), 2, 0)
+    assert (refusal.value.key, refusal.value.value) == (key, value)
+    assert names(refusal.value, f"task=gym:{OURS}:{name}", *named)
 
 
 def test_an_environment_that_is_not_registered_is_refused(capsys) -> None:
@@ -216,14 +220,17 @@ def test_an_environment_that_is_not_registered_is_refused(capsys) -> None:
 def test_an_environment_that_fails_ends_training_in_a_sentence(make) -> None:
     """With its own message; so does a process that dies."""
     env = make(f"{OURS}:Failing", 2)
-    with pytest.raises(EngineFailed, match="ZeroDivisionError: by the environment"):
+    with pytest.raises(EngineFailed) as failure:
         for _ in range(9):
             env.step(torch.zeros(2, 1))
+    assert (failure.value.reason, failure.value.raised) == ("error", "ZeroDivisionError")
+    assert names(failure.value, "by the environment")  # its own words
     other = make("CartPole-v1", 2)
     other.sim._processes[0].kill()
-    with pytest.raises(EngineFailed, match="a process of the environments has died"):
+    with pytest.raises(EngineFailed) as failure:
         for _ in range(3):
             other.step(torch.zeros(2, 1))
+    assert failure.value.reason == "died"
 
 
 def test_closing_ends_the_processes(make) -> None:

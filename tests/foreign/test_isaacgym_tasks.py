@@ -10,9 +10,10 @@ import pytest
 import torch
 from scenes import close
 
-from rlgpu.errors import UsageError
+from rlgpu.errors import Unreadable, UsageError
 from rlgpu.foreign.isaacgym import script_task
 from rlgpu.training import load_checkpoint
+from tests.refusals import names
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,8 +164,9 @@ def test_a_reset_that_needs_more_than_ids_is_refused(tmp_path):
     text = text.replace("self.reset_idx(ids)", "self.reset_idx(ids, None)")
     text = text.replace("arange(self.num_envs))", "arange(self.num_envs), None)")
     (tmp_path / "slider.py").write_text(text)
-    with pytest.raises(UsageError, match=r"Slider\.reset_idx needs pose"):
+    with pytest.raises(UsageError) as refusal:
         make(word)
+    assert (refusal.value.key, refusal.value.value) == ("Slider.reset_idx", ("pose",))
 
 
 def test_first_observations_have_the_noise_that_a_script_adds_in_its_step(tmp_path):
@@ -210,15 +212,25 @@ def test_a_reset_from_outside_begins_new_episodes_in_both_ways(tmp_path, body, c
 def test_words_and_files_that_do_not_fit_are_refused(tmp_path):
     """A missing file, class, package or configuration: one sentence."""
     word = write(tmp_path, DEFERRED, "progress_buf")
-    with pytest.raises(UsageError, match=r"isaacgym:path/to/file\.py:Class"):
+    with pytest.raises(Unreadable) as missing:
         script_task("isaacgym:nowhere.py:Slider")
-    with pytest.raises(UsageError, match="no class Other"):
-        make(word.replace(":Slider", ":Other"))
+    assert (missing.value.key, missing.value.value) == ("task", "isaacgym:nowhere.py:Slider")
+    assert missing.value.path == Path("nowhere.py")
+    other = word.replace(":Slider", ":Other")
+    with pytest.raises(UsageError) as refusal:
+        make(other)
+    assert not isinstance(refusal.value, Unreadable)
+    assert (refusal.value.value, refusal.value.path) == (other, tmp_path / "slider.py")
     (tmp_path / "Slider.yaml").unlink()
-    with pytest.raises(UsageError, match="needs its configuration in"):
+    with pytest.raises(Unreadable) as missing:
         make(word)
-    with pytest.raises(UsageError, match=r"install it, or put the folder.*on PYTHONPATH"):
+    assert (missing.value.fault, missing.value.path) == ("missing", tmp_path / "Slider.yaml")
+    with pytest.raises(UsageError) as refusal:
         make("legged_gym:anymal_c_flat")
+    assert refusal.value.value == "legged_gym:anymal_c_flat"
+    assert isinstance(refusal.value.__cause__, ModuleNotFoundError)
+    assert refusal.value.__cause__.name == "legged_gym"
+    assert names(refusal.value, "PYTHONPATH")
 
 
 def train(folder, *words):

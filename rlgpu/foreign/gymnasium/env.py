@@ -106,10 +106,11 @@ class Processes:
             try:
                 received.append(pipe.recv())
             except (EOFError, OSError) as error:
-                raise EngineFailed(_DIED) from error
+                raise EngineFailed(_DIED, "died") from error
             if isinstance(received[-1], str):
                 lines = received[-1].strip().splitlines()
-                failed = EngineFailed(f"the environment failed: {lines[-1]}")
+                said, kind = f"the environment failed: {lines[-1]}", lines[-1].partition(":")[0]
+                failed = EngineFailed(said, "error", raised=kind)
                 failed.add_note(received[-1])
                 raise failed
         return received
@@ -139,7 +140,7 @@ class Processes:
             for pipe, part in zip(self._pipes, parts, strict=True):
                 pipe.send(part)
         except OSError as error:
-            raise EngineFailed(_DIED) from error
+            raise EngineFailed(_DIED, "died") from error
 
     def close(self) -> None:
         """Closes the environments and ends the processes."""
@@ -179,19 +180,24 @@ class GymEnv(Environments):
         except ImportError as error:
             raise UsageError(
                 f"task=gym:{word}: {first_line(error)}; Gymnasium's extras bring what environments "
-                "need: pip install 'gymnasium[mujoco]', 'gymnasium[box2d]', ale-py, ..."
+                "need: pip install 'gymnasium[mujoco]', 'gymnasium[box2d]', ale-py, ...",
+                key="task",
+                value=f"gym:{word}",
             ) from error
         except UsageError as error:
-            raise UsageError(f"task=gym:{word}: {error}") from error
+            error.add_place(f"task=gym:{word}")
+            raise
         except Exception as error:  # whatever registration or a user's code raises
-            raise UsageError(f"task=gym:{word}: {first_line(error)}") from error
+            said = f"task=gym:{word}: {first_line(error)}"
+            raise UsageError(said, key="task", value=f"gym:{word}") from error
         try:
             with closing([one]):
                 self.observation_space = one.layout
                 self.num_observations = one.layout.size
                 self.action_space, self._to_gym = action_space(one.action_space)
         except UsageError as error:
-            raise UsageError(f"task=gym:{word}: {error}") from error
+            error.add_place(f"task=gym:{word}")
+            raise
         length = one.spec.max_episode_steps if one.spec else None
         self._episode_length = int(length or config.episode_length)
         self.config = config

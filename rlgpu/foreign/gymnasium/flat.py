@@ -85,7 +85,10 @@ def _check_mask(size: int, wanted: int) -> None:
     """
     if size != wanted:
         raise UsageError(
-            f"its {MASK} has {size} values; wanted {wanted}, one for each choice of its actions"
+            f"its {MASK} has {size} values; wanted {wanted}, one for each choice of its actions",
+            key=MASK,
+            value=size,
+            allowed=[wanted],
         )
 
 
@@ -207,7 +210,10 @@ def _pieces(name: str, space: spaces.Space[Any], read: Callable[[Any], Any]) -> 
         return [_Piece(Part(name, (num_choices(space),)), one_hots)]
     raise UsageError(
         f"its {name} are {type(space).__name__}; supported are Box, Discrete, MultiDiscrete, "
-        "MultiBinary, and Dict and Tuple of them"
+        "MultiBinary, and Dict and Tuple of them",
+        key=name,
+        value=type(space).__name__,
+        allowed=["Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict", "Tuple"],
     )
 
 

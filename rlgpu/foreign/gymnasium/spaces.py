@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from rlgpu.config import Range
 from rlgpu.errors import UsageError, first_line
 from rlgpu.spaces import ActionSpace, Continuous, Discrete, stretched
 
@@ -44,10 +45,14 @@ def action_space(
             try:
                 space = spaces.Box(*bounds, space.shape, space.dtype)
             except (OverflowError, ValueError) as error:
-                raise UsageError(f"action_bounds={bounds}: {first_line(error)}") from error
+                said = f"action_bounds={bounds}: {first_line(error)}"
+                raise UsageError(said, key="action_bounds", value=bounds) from error
         return Continuous(int(np.prod(space.shape))), _box_actions(space)
     raise UsageError(
-        f"its actions are {type(space).__name__}; supported are Discrete, MultiDiscrete and Box"
+        f"its actions are {type(space).__name__}; supported are Discrete, MultiDiscrete and Box",
+        key="action_space",
+        value=type(space).__name__,
+        allowed=["Discrete", "MultiDiscrete", "Box"],
     )
 
 
@@ -62,7 +67,10 @@ def _box_actions(space: spaces.Box) -> Callable[[Tensor], np.ndarray]:
         what = f"bounds of {far:.3g}, more than 2**53" if np.isfinite(far) else "no bounds"
         raise UsageError(
             f"its actions have {what}; gymnasium.wrappers.TransformAction gives them some, and "
-            "PPOAgent has action_bounds"
+            "PPOAgent has action_bounds",
+            key="action_space",
+            value=far,
+            allowed=[Range(-_WIDEST, _WIDEST)],
         )
     kind, shape = np.dtype(space.dtype), space.shape
     is_whole = np.issubdtype(kind, np.integer) or kind == np.bool_

@@ -306,7 +306,9 @@ def _count_further_ids(env: Any) -> int:
     if other := [name for name in names if "ids" not in name]:
         raise UsageError(
             f"{type(env).__name__}.reset_idx needs {', '.join(other)}; the learner resets "
-            "environments by ids alone: give such parameters defaults"
+            "environments by ids alone: give such parameters defaults",
+            key=f"{type(env).__name__}.reset_idx",
+            value=tuple(other),
         )
     return len(names)
 

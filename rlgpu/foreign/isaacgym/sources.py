@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 from rlgpu.config.files import load_module
 from rlgpu.device import generator_seed
 from rlgpu.envs import Environments, TaskConfig
-from rlgpu.errors import UsageError, first_line, line_in, usable_path
+from rlgpu.errors import NoEffect, Unreadable, UsageError, first_line, line_in, usable_path
 from rlgpu.foreign.isaacgym.env import ScriptEnv, seed_scripts
 from rlgpu.foreign.task import UNUSED, ForeignTask, foreign_task
 from rlgpu.isaacgym.runner.compatibility import placeholders
@@ -75,17 +75,21 @@ def _explained(word: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"task={word}: {error}; install it, or put the folder that holds it on PYTHONPATH"
+            f"task={word}: {error}; install it, or put the folder that holds it on PYTHONPATH",
+            key="task",
+            value=word,
         ) from error
     except (Exception, SystemExit) as error:
-        raise UsageError(f"task={word}: {first_line(error)}") from error
+        said = f"task={word}: {first_line(error)}"
+        raise UsageError(said, key="task", value=word) from error
 
 
 def _override(tree: Any, config: ScriptTaskConfig) -> None:
     for text in config.overrides:
         key, equals, value = text.partition("=")
         if not equals or OmegaConf.select(tree, key) is None:
-            raise UsageError(f"task.overrides: {text}: the task's configuration has no such key")
+            said = f"task.overrides: {text}: the task's configuration has no such key"
+            raise UsageError(said, key="task.overrides", value=text)
         OmegaConf.update(tree, key, OmegaConf.from_dotlist([f"value={value}"])["value"])
 
 
@@ -95,7 +99,10 @@ def _isaacgymenvs(name: str) -> Builder:
         tasks = importlib.import_module("isaacgymenvs.tasks").isaacgym_task_map
         if name not in tasks:
             raise UsageError(
-                f"task=isaacgymenvs:{name}: there is no such task; there are {', '.join(tasks)}"
+                f"task=isaacgymenvs:{name}: there is no such task; there are {', '.join(tasks)}",
+                key="task",
+                value=f"isaacgymenvs:{name}",
+                allowed=tasks,
             )
         folder = Path(str(package.__file__)).parent / "cfg" / "task"
         file = folder / f"{name}.yaml"
@@ -107,7 +114,7 @@ def _isaacgymenvs(name: str) -> Builder:
 def _package(name: str) -> Any:
     """Imports a package that no placeholder may stand in for."""
     if importlib.machinery.PathFinder.find_spec(name) is None:
-        raise ModuleNotFoundError(f"there is no package {name}")
+        raise ModuleNotFoundError(f"there is no package {name}", name=name)
     return importlib.import_module(name)
 
 
@@ -116,7 +123,8 @@ def _from_yaml(
 ) -> Any:
     """Builds a task of IsaacGymEnvs' kind from its YAML file."""
     if not file.is_file():
-        raise UsageError(f"{task.__name__} needs its configuration in {file}")
+        said = f"{task.__name__} needs its configuration in {file}"
+        raise Unreadable(said, "missing", key="task", value=task.__name__, path=file)
     resolvers: Mapping[str, Callable[..., Any]] = {
         "eq": lambda x, y: str(x).lower() == str(y).lower(),
         "contains": lambda x, y: str(x).lower() in str(y).lower(),
@@ -149,7 +157,8 @@ def _from_yaml(
 def _legged_gym(name: str) -> Builder:
     def build(config: ScriptTaskConfig, num_envs: int, device: str, seed: int) -> Any:
         if config.overrides:
-            raise UsageError("task.overrides: legged_gym's tasks are configured by their classes")
+            said = "task.overrides: legged_gym's tasks are configured by their classes"
+            raise NoEffect(said, key="task.overrides", value=config.overrides, needs="task")
         words = ["legged_gym", "--task", name, "--headless", "--num_envs", str(num_envs),
                  "--sim_device", device, "--rl_device", device, "--seed", str(seed)]  # fmt: skip
         _package("legged_gym")
@@ -158,7 +167,10 @@ def _legged_gym(name: str) -> Builder:
         registered = utils.task_registry.task_classes
         if name not in registered:
             raise UsageError(
-                f"task=legged_gym:{name}: there is no such task; there are {', '.join(registered)}"
+                f"task=legged_gym:{name}: there is no such task; there are {', '.join(registered)}",
+                key="task",
+                value=f"legged_gym:{name}",
+                allowed=registered,
             )
         given, sys.argv = sys.argv, words
         try:
@@ -173,12 +185,14 @@ def _file(rest: str) -> Builder:
     path, _, class_name = rest.rpartition(":")
     file = usable_path("task", path)
     if not file.is_file() or not class_name.isidentifier():
-        raise UsageError(f"task=isaacgym:{rest}: wanted isaacgym:path/to/file.py:Class")
+        said = f"task=isaacgym:{rest}: wanted isaacgym:path/to/file.py:Class"
+        raise Unreadable(said, "missing", key="task", value=f"isaacgym:{rest}", path=file)
 
     def build(config: ScriptTaskConfig, num_envs: int, device: str, seed: int) -> Any:
         task = getattr(_imported(file), class_name, None)
         if not isinstance(task, type):
-            raise UsageError(f"task=isaacgym:{rest}: the file has no class {class_name}")
+            said = f"task=isaacgym:{rest}: the file has no class {class_name}"
+            raise UsageError(said, key="task", value=f"isaacgym:{rest}", path=file)
         folder = file.resolve().parent
         beside = [folder / f"{class_name}.yaml",
                   folder.parent / "cfg" / "task" / f"{class_name}.yaml"]  # fmt: skip
@@ -195,4 +209,5 @@ def _imported(file: Path) -> Any:
     except ModuleNotFoundError:
         raise
     except Exception as error:
-        raise UsageError(f"task=isaacgym:{file}: {line_in(error, file)}") from error
+        said = f"task=isaacgym:{file}: {line_in(error, file)}"
+        raise UsageError(said, key="task", value=f"isaacgym:{file}", path=file) from error
