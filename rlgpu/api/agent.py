@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from rlgpu.api.spaces import Spaces
-from rlgpu.config import TrainConfig, convert, nearest_key
+from rlgpu.config import Range, TrainConfig, convert
+from rlgpu.config.keys import closest_key
 from rlgpu.config.limits import hints_of
 from rlgpu.config.presets import read_preset
 from rlgpu.config.resolve import check_normalized_rows, check_relations, count_minibatches
 from rlgpu.device import one_torch_thread
-from rlgpu.errors import UsageError
+from rlgpu.errors import Misfit, NoEffect, UnknownKey, UsageError
 from rlgpu.learner import Ppo
 from rlgpu.ops import Kernels, select_kernels
 from rlgpu.training import EpisodeStatistics
@@ -81,7 +82,8 @@ class PPOAgent:
             UsageError: A setting or a space is not one that can be used.
         """
         if not 0 <= seed < 2**63:
-            raise UsageError(f"seed={seed}: must be from 0 to 2**63 - 1")
+            said, allowed = f"seed={seed}: must be from 0 to 2**63 - 1", Range(0, 2**63 - 1)
+            raise UsageError(said, key="seed", value=seed, allowed=[allowed])
         self._spaces = Spaces(observation_space, action_space, action_bounds)
         self.num_envs, self.device = num_envs, torch.device(device)
         config = _config({**read_preset(preset), **settings}, num_envs)
@@ -143,7 +145,8 @@ class PPOAgent:
             taken = ppo.distribution.applied(stored)
         else:
             if self.ready:
-                raise UsageError("the rollout is complete: call update() before acting on")
+                said = "the rollout is complete: call update() before acting on"
+                raise UsageError(said, key="act", allowed=["update"])
             storage.observations[self._step].copy_(rows)
             taken = ppo.act(storage, self._step)
             slot = storage.slot(self._step)
@@ -177,7 +180,8 @@ class PPOAgent:
             UsageError: ``act`` has not been called.
         """
         if not self._acted:
-            raise UsageError("observe follows act: there is no action that this step was taken by")
+            said = "observe follows act: there is no action that this step was taken by"
+            raise UsageError(said, key="observe", allowed=["act"])
         storage, t = self._storage, self._step
         rows, _ = self._spaces.rows(observations, self.num_envs, self.device)
         ended = [self._column(x).bool() for x in (terminated, truncated)]
@@ -222,7 +226,10 @@ class PPOAgent:
         if not self.ready:
             raise UsageError(
                 f"the rollout has {self._step} of {self.horizon_length} steps: act and observe on "
-                "until agent.ready"
+                "until agent.ready",
+                key="update",
+                value=self._step,
+                allowed=[self.horizon_length],
             )
         storage = self._storage
         done, steps = storage.ended, None
@@ -245,7 +252,7 @@ class PPOAgent:
         The environments must begin new episodes: their next observations are taken as the first.
 
         Raises:
-            UsageError: The file is not from such an agent.
+            Misfit: The file is not from such an agent.
         """
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
@@ -253,7 +260,8 @@ class PPOAgent:
                 raise ValueError(f"it was saved with other spaces than {self._spaces!r}")
             self._ppo.load_state_dict(state["agent"])
         except (OSError, KeyError, RuntimeError, ValueError) as error:
-            raise UsageError(f"{path} does not fit this agent: {error}") from error
+            said = f"{path} does not fit this agent: {error}"
+            raise Misfit(said, path=Path(path)) from error
         self._begin()
 
 
@@ -263,8 +271,10 @@ def _filled(schema: type, settings: Mapping[str, Any], prefix: str = "") -> Any:
     values = {}
     for name, value in settings.items():
         if name not in hints:
-            hint = nearest_key(name, hints)
-            raise UsageError(f"{prefix}{name} is not a key of train{hint}")
+            near = closest_key(name, hints)
+            hint = f"; did you mean {near}?" if near else ""
+            said = f"{prefix}{name} is not a key of train{hint}"
+            raise UnknownKey(said, key=f"{prefix}{name}", instead=near, allowed=hints)
         if isinstance(value, Mapping) and dataclasses.is_dataclass(hints[name]):
             values[name] = _filled(hints[name], value, f"{name}.")
         else:
@@ -277,7 +287,9 @@ def _config(settings: Mapping[str, Any], num_envs: int) -> TrainConfig:
     config: TrainConfig = _filled(TrainConfig, settings)
     check_relations(config)
     if config.symmetry.augment or config.distillation.teacher:
-        raise UsageError("symmetry and distillation need a task: use rlgpu.train")
+        key = "symmetry" if config.symmetry.augment else "distillation"
+        said = "symmetry and distillation need a task: use rlgpu.train"
+        raise NoEffect(said, key=key, needs="task")
     rows = config.horizon_length * num_envs
     size = rows // count_minibatches(config, num_envs)
     check_normalized_rows(config, rows, size)

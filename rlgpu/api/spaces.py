@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.errors import UsageError
+from rlgpu.errors import NoEffect, UsageError
 from rlgpu.spaces import ActionSpace, Continuous, Discrete, ObservationSpace, stretched
 
 
@@ -30,7 +30,8 @@ class Spaces:
             UsageError: A space is not supported.
         """
         if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
-            raise UsageError(f"action_bounds={bounds}: wanted two finite numbers, the lower first")
+            said = f"action_bounds={bounds}: wanted two finite numbers, the lower first"
+            raise UsageError(said, key="action_bounds", value=bounds)
         self._to_gym: Any = None
         if isinstance(actions, Continuous | Discrete):
             self.actions: ActionSpace = actions
@@ -52,7 +53,8 @@ class Spaces:
             self._space = observations
             self._is_box = type(observations).__name__ in ("Box", "MultiBinary")
         if bounds is not None and not isinstance(self.actions, Continuous):
-            raise UsageError("action_bounds: only continuous actions have bounds")
+            said = "action_bounds: only continuous actions have bounds"
+            raise NoEffect(said, key="action_bounds", value=bounds, needs="action_space")
         self._bounds = bounds
 
     def __repr__(self) -> str:
@@ -80,7 +82,10 @@ class Spaces:
             not alone and rows.shape[0] != num_envs
         ):
             raise UsageError(
-                f"observations have shape {list(rows.shape)}, wanted {[num_envs, *self._shape]}"
+                f"observations have shape {list(rows.shape)}, wanted {[num_envs, *self._shape]}",
+                key="observations",
+                value=tuple(rows.shape),
+                allowed=[(num_envs, *self._shape)],
             )
         if self._flatten is not None and kind == torch.uint8:
             whole = rows[None] if alone else rows

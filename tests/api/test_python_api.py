@@ -13,8 +13,10 @@ import torch
 from gymnasium import spaces
 
 import rlgpu
-from rlgpu.errors import UsageError
+from rlgpu.config import Range
+from rlgpu.errors import Conflict, Misfit, NoEffect, UnknownKey, UsageError
 from rlgpu.spaces import Continuous, numbers
+from tests.refusals import names
 
 BOX = spaces.Box(-np.inf, np.inf, (3,))
 
@@ -104,31 +106,54 @@ def test_a_dictionary_is_observed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "key", "value", "taken"),
     [
-        (lambda: agent(learnin_rate=1.0), "learnin_rate is not a key of train; did you mean learn"),
-        (lambda: agent(gamma=1.5), "gamma=1.5: must be from 0 to 1"),
-        (lambda: agent(preset="rlgames"), "preset=rlgames is not a preset.*did you mean rl_games"),
-        (lambda: agent(actions=spaces.Text(3)), "its actions are Text"),
-        (lambda: agent().update(), "the rollout has 0 of 5 steps"),
-        (lambda: agent().observe(np.zeros((4, 3)), 0.0, False), "observe follows act"),
-        (lambda: agent().act(np.zeros((4, 2))), r"have shape \[4, 2\], wanted \[4, 3\]"),
-        (lambda: agent(action_bounds=(0, 1)), "only continuous actions have bounds"),
-        (lambda: agent().load("nowhere.pth"), "nowhere.pth does not fit this agent"),
+        (lambda: agent(gamma=1.5), "gamma", 1.5, Range(0, 1)),
+        (lambda: agent(preset="rlgames"), "preset", "rlgames", "rl_games"),
+        (lambda: agent(actions=spaces.Text(3)), "action_space", "Text", "Box"),
+        (lambda: agent().update(), "update", 0, 5),
+        (lambda: agent().observe(np.zeros((4, 3)), 0.0, False), "observe", None, "act"),
+        (lambda: agent().act(np.zeros((4, 2))), "observations", (4, 2), (4, 3)),
     ],
 )
-def test_a_mistake_is_said(wrong, said) -> None:
+def test_a_mistake_is_said(wrong, key, value, taken) -> None:
     """What was given, what is allowed."""
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError) as refusal:
         wrong()
+    assert (refusal.value.key, refusal.value.value) == (key, value)
+    assert taken in refusal.value.allowed
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_one() -> None:
+    """As on the command line."""
+    with pytest.raises(UnknownKey) as refusal:
+        agent(learnin_rate=1.0)
+    assert (refusal.value.key, refusal.value.instead) == ("learnin_rate", "learning_rate")
+    assert names(refusal.value, "learnin_rate", "learning_rate")
+
+
+def test_choices_have_no_bounds() -> None:
+    """They would change nothing."""
+    with pytest.raises(NoEffect) as refusal:
+        agent(action_bounds=(0, 1))
+    assert (refusal.value.key, refusal.value.value) == ("action_bounds", (0, 1))
+
+
+def test_a_file_of_something_else_does_not_fit() -> None:
+    """Or one that is not there."""
+    with pytest.raises(Misfit) as refusal:
+        agent().load("nowhere.pth")
+    assert refusal.value.path == Path("nowhere.pth")
+    assert names(refusal.value, "nowhere.pth")
 
 
 def test_a_complete_rollout_wants_an_update() -> None:
     """Before it is written over."""
     ours = agent()
     drive(ours)
-    with pytest.raises(UsageError, match="call update"):
+    with pytest.raises(UsageError) as refusal:
         ours.act(np.zeros((4, 3)))
+    assert (refusal.value.key, refusal.value.allowed) == ("act", ("update",))
 
 
 def test_training_by_a_call_returns_what_it_achieved(tmp_path, capsys) -> None:
@@ -141,8 +166,9 @@ def test_training_by_a_call_returns_what_it_achieved(tmp_path, capsys) -> None:
     assert result.checkpoint.is_file()
     assert result.metrics()["env_steps"] == [64.0, 128.0, 192.0]
     assert not capsys.readouterr().out
-    with pytest.raises(UsageError, match="is not a key"):
+    with pytest.raises(UnknownKey) as refusal:
         rlgpu.train("Cartpole", num_env=3)
+    assert (refusal.value.key, refusal.value.instead) == ("num_env", "num_envs")
 
 
 def test_environments_by_a_call() -> None:
@@ -213,8 +239,10 @@ def test_a_trained_policy_acts_in_environments_of_its_task(tmp_path) -> None:
         total += step.rewards
     assert total.mean() > 20
     ant = rlgpu.make_env("Ant", num_envs=2, sim="mujoco")
-    with pytest.raises(UsageError, match="does not fit this task"):
+    with pytest.raises(Misfit) as refusal:
         rlgpu.load_policy(result.folder, ant)
+    assert refusal.value.path is not None
+    assert refusal.value.path.is_relative_to(result.folder)
     for made in (env, ant):
         made.sim.close()
 
@@ -364,14 +392,15 @@ def test_groups_of_settings_are_mappings() -> None:
     """Checked key by key; what needs a task is refused, and what does not go together."""
     ours = agent(curiosity={"weight": 0.5})
     assert [option.name for option in ours._ppo.options] == ["curiosity"]
-    for wrong, said in (
-        ({"curiosity": {"wait": 1}}, "curiosity.wait is not a key"),
-        ({"symmetry": {"augment": True}}, "need a task"),
-        ({"memory": "lstm", "sequence_length": 3}, "sequence_length=3 must divide"),
-        ({"kl_reference": "last_visit"}, "same rows in each epoch"),
+    for wrong, kind, key in (
+        ({"curiosity": {"wait": 1}}, UnknownKey, "curiosity.wait"),
+        ({"symmetry": {"augment": True}}, NoEffect, "symmetry"),
+        ({"memory": "lstm", "sequence_length": 3}, Conflict, "train.sequence_length"),
+        ({"kl_reference": "last_visit"}, Conflict, "train.kl_reference"),
     ):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(kind) as refusal:
             agent(**wrong)
+        assert refusal.value.key == key
 
 
 def test_a_policy_by_dqn_is_loaded_too(tmp_path) -> None:
