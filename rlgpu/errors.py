@@ -96,10 +96,12 @@ class Conflict(UsageError):
 
 
 Fault = Literal[
-    "form", "dashes", "twice", "size", "syntax", "alias", "depth", "missing", "encoding", "mapping"
-]
-"""Why a word or a file cannot be read: not ``key=value``; dashes before it; a key that is there
-twice; too long; not YAML; an alias in it; nested too deep; no file; not UTF-8; no mapping."""
+    "form", "dashes", "twice", "size", "syntax", "alias", "depth", "missing", "encoding", "mapping",
+    "damaged",
+]  # fmt: skip
+"""Why a word or a file cannot be read: not of its form, such as ``key=value``; dashes before it; a
+key that is there twice; too long; not YAML; an alias in it; nested too deep; no file; not UTF-8; no
+mapping; damaged."""
 
 
 class Unreadable(UsageError):
@@ -213,6 +215,27 @@ class UnsupportedModel(ValueError):
         """Keeps why, a phrase for each reason."""
         super().__init__(message)
         self.reasons = tuple(reasons)
+
+
+class MalformedModel(ValueError):
+    """A file of a robot that makes no sense."""
+
+    def __init__(self, message: str, fault: str, *named: str, file: str = "") -> None:
+        """Keeps what is wrong.
+
+        Args:
+            message: The sentence, without the file.
+            fault: The kind of fault, such as ``twice``, ``missing`` or ``negative``.
+            *named: Elements, names and values that it is about.
+            file: The file's name, if it is known already.
+        """
+        super().__init__(f"{file}: {message}" if file else message)
+        self.fault, self.named, self.file = fault, named, file
+
+    def set_file(self, file: str) -> None:
+        """Says which file it is, unless that is known already."""
+        if not self.file:
+            self.file, self.args = file, (f"{file}: {self}",)
 
 
 class NoGpu(ValueError):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
+from rlgpu.errors import MalformedModel
+
 THIN = 1e-4
 """Least size of a shape [m]; some files have flat ones, which MuJoCo does not."""
 _LEAST = 1e-8
@@ -36,10 +38,11 @@ def word(element: ET.Element, name: str) -> str:
     """Returns an attribute.
 
     Raises:
-        ValueError: It is missing.
+        MalformedModel: It is missing.
     """
     if name not in element.attrib:
-        raise ValueError(f"{_called(element)} has no {name}")
+        said, called = f"{_called(element)} has no {name}", element.get("name", "")
+        raise MalformedModel(said, "missing", element.tag, called, name)
     return element.attrib[name]
 
 
@@ -47,7 +50,7 @@ def number(element: ET.Element, name: str, default: float | None = None) -> floa
     """Returns the number of an attribute; ``default`` where it is missing.
 
     Raises:
-        ValueError: It is no number, or is missing and has no default.
+        MalformedModel: It is no number, or is missing and has no default.
     """
     if default is None:
         word(element, name)
@@ -58,7 +61,7 @@ def numbers(element: ET.Element | None, name: str, default: list[float]) -> list
     """Returns the numbers of an attribute, as many as ``default`` has, which counts without it.
 
     Raises:
-        ValueError: They are not that many numbers.
+        MalformedModel: They are not that many numbers.
     """
     if element is None or name not in element.attrib:
         return list(default)
@@ -69,7 +72,8 @@ def numbers(element: ET.Element | None, name: str, default: list[float]) -> list
         values = []
     if len(values) != len(default) or np.isnan(values).any():
         wanted = "a number" if len(default) == 1 else f"{len(default)} numbers"
-        raise ValueError(f"{_called(element)} has {name}={text!r}, which is not {wanted}")
+        said = f"{_called(element)} has {name}={text!r}, which is not {wanted}"
+        raise MalformedModel(said, "number", element.tag, name, text)
     return values
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from rlgpu.errors import MalformedModel
 from rlgpu.robots.dae import read_dae
 from rlgpu.robots.frames import THIN, Frame, numbers, word
 from rlgpu.robots.reports import report
@@ -68,9 +69,12 @@ class MeshFiles:
             mesh.uservert = vertices.astype(np.float32).flatten()
             mesh.userface = faces.astype(np.int32).flatten()
         else:
-            raise ValueError(
-                f"{self.path.name}: mesh {file.name} is of a format that is not read; convert it "
-                f"to one of {', '.join((*READ_BY_MUJOCO, '.dae'))}"
+            raise MalformedModel(
+                f"mesh {file.name} is of a format that is not read; convert it to one of "
+                f"{', '.join((*READ_BY_MUJOCO, '.dae'))}",
+                "mesh_format",
+                file.name,
+                file=self.path.name,
             )
 
     def find(self, name: str) -> Path:
@@ -80,7 +84,7 @@ class MeshFiles:
         ``package://x/...`` and ``file://`` are understood.
 
         Raises:
-            ValueError: There is no such file.
+            MalformedModel: There is no such file.
         """
         bare = name
         for scheme in ("package://", "package:/", "model://", "file://"):
@@ -96,7 +100,8 @@ class MeshFiles:
             for option in options:
                 if (base / option).is_file():
                     return (base / option).resolve()
-        raise ValueError(f"{self.path.name}: there is no mesh {name} beside it or above its folder")
+        said = f"there is no mesh {name} beside it or above its folder"
+        raise MalformedModel(said, "no_mesh", name, file=self.path.name)
 
 
 def _flat_box(file: Path, scale: np.ndarray) -> tuple[Frame, np.ndarray] | None:

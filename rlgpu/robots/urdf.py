@@ -14,6 +14,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from rlgpu.errors import MalformedModel
 from rlgpu.robots.finish import finish
 from rlgpu.robots.frames import (
     THIN,
@@ -47,20 +48,24 @@ def read_urdf(path: Path, folders: list[Path], options: ReadOptions) -> Robot:
         options: How to load it.
 
     Raises:
-        ValueError: It is no robot, or has joints that cannot be simulated.
+        MalformedModel: It is no robot, or has joints that cannot be simulated.
     """
     try:
         root = ET.parse(path).getroot()
     except ET.ParseError as error:
-        raise ValueError(f"{path.name} is not XML: {error}") from error
+        raise MalformedModel(f"it is not XML: {error}", "syntax", file=path.name) from error
     if root.tag != "robot":
-        raise ValueError(f"{path.name} is not URDF: its root element is <{root.tag}>")
+        said = f"it is not URDF: its root element is <{root.tag}>"
+        raise MalformedModel(said, "root", root.tag, file=path.name)
     try:
         builder = _Builder(root, path, folders, options)
         spec = builder.build()
+    except MalformedModel as error:
+        error.set_file(path.name)
+        raise
     except ValueError as error:
         said = " ".join(str(error).split())
-        raise ValueError(said if path.name in said else f"{path.name}: {said}") from error
+        raise MalformedModel(said, "value", file=path.name) from error
     return finish(path.name, spec, options, builder.drives, links=builder.holders)
 
 
@@ -88,33 +93,41 @@ class _Builder:
         for name, joint in _by_name(root, "joint").items():
             parent, child = joint.find("parent"), joint.find("child")
             if parent is None or child is None:
-                raise ValueError(
+                raise MalformedModel(
                     f"joint {name} has no parent or child; a part meant to be included in other "
-                    "files cannot be loaded alone"
+                    "files cannot be loaded alone",
+                    "missing",
+                    "joint",
+                    name,
                 )
             above, below = word(parent, "link"), word(child, "link")
             for link in (above, below):
                 if link not in self.links:
-                    raise ValueError(
+                    raise MalformedModel(
                         f"joint {name} names link {link}, which the file does not have; a part "
-                        "meant to be included cannot be loaded alone"
+                        "meant to be included cannot be loaded alone",
+                        "unknown_link",
+                        name,
+                        link,
                     )
             if below in holders:
-                raise ValueError(
-                    f"link {below} has two parents, by joints {holders[below]} and {name}"
-                )
+                said = f"link {below} has two parents, by joints {holders[below]} and {name}"
+                raise MalformedModel(said, "two_parents", below, holders[below], name)
             self.children[above].append(joint)
             holders[below] = name
         roots = [name for name in self.links if name not in holders]
         if len(roots) != 1:
             none = "a circle" if self.links else "it has no links"
-            raise ValueError(
-                f"{self.path.name} has {len(roots)} root links ({', '.join(roots) or none}); "
-                "an asset is one tree"
+            raise MalformedModel(
+                f"it has {len(roots)} root links ({', '.join(roots) or none}); an asset is one "
+                "tree",
+                "roots",
+                *roots,
             )
         reached = set(self._below(roots[0]))
         if circle := [name for name in self.links if name not in reached]:
-            raise ValueError(f"links {', '.join(circle)} are in a circle; an asset is one tree")
+            said = f"links {', '.join(circle)} are in a circle; an asset is one tree"
+            raise MalformedModel(said, "circle", *circle)
         return roots[0]
 
     def _below(self, link: str) -> Iterator[str]:
@@ -169,11 +182,14 @@ class _Builder:
         if kind in _KINDS:
             self._add_joint(body, joint)
         elif kind == "floating":
-            raise ValueError(f"{self.path.name}: joint {name} is floating; make it an own asset")
+            said = f"joint {name} is floating; make it an own asset"
+            raise MalformedModel(said, "joint_type", name, kind)
         elif kind != "fixed":
-            raise ValueError(
-                f"{self.path.name}: joint {name} is {kind}; joints are fixed, revolute, continuous "
-                "or prismatic"
+            raise MalformedModel(
+                f"joint {name} is {kind}; joints are fixed, revolute, continuous or prismatic",
+                "joint_type",
+                name,
+                kind,
             )
         self._fill(body, link)
 
@@ -281,7 +297,8 @@ def _shape(
     elif shape.tag == "mesh":
         meshes.use(geom, shape, where)
     else:
-        raise ValueError(f"shape <{shape.tag}> is not one of sphere, box, cylinder, capsule, mesh")
+        said = f"shape <{shape.tag}> is not one of sphere, box, cylinder, capsule, mesh"
+        raise MalformedModel(said, "shape", shape.tag)
 
 
 def _length(shape: ET.Element, name: str) -> float:
@@ -293,10 +310,11 @@ def _positive(shape: ET.Element, length: float) -> float:
     """Returns a length.
 
     Raises:
-        ValueError: It is negative.
+        MalformedModel: It is negative.
     """
     if length < 0:
-        raise ValueError(f"a <{shape.tag}> has a size of {length:g}; sizes are at least 0")
+        said = f"a <{shape.tag}> has a size of {length:g}; sizes are at least 0"
+        raise MalformedModel(said, "negative", shape.tag, f"{length:g}")
     return length
 
 
@@ -304,11 +322,12 @@ def _mass(element: ET.Element) -> float:
     """Returns a ``mass`` element's value [kg].
 
     Raises:
-        ValueError: It is negative, or missing.
+        MalformedModel: It is negative, or missing.
     """
     value = number(element, "value")
     if value < 0:
-        raise ValueError(f"a <mass> has the value {value:g}; masses are at least 0")
+        said = f"a <mass> has the value {value:g}; masses are at least 0"
+        raise MalformedModel(said, "negative", element.tag, f"{value:g}")
     return value
 
 
@@ -323,13 +342,14 @@ def _by_name(root: ET.Element, tag: str) -> dict[str, ET.Element]:
     """Returns the elements of a kind by name.
 
     Raises:
-        ValueError: One has no name, or that of another.
+        MalformedModel: One has no name, or that of another.
     """
     found: dict[str, ET.Element] = {}
     for element in root.findall(tag):
         name = word(element, "name")
         if name in found:
-            raise ValueError(f"two {tag}s are called {name}; names must differ")
+            said = f"two {tag}s are called {name}; names must differ"
+            raise MalformedModel(said, "twice", tag, name)
         found[name] = element
     return found
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scenes import GYM, at, close, joint, link, new_env, new_sim, run, urdf, wrapped
 
+from rlgpu.errors import MalformedModel
 from rlgpu.isaacgym.api import gymapi
+from tests.refusals import names
 
 BOX = '<collision><geometry><box size="0.2 0.4 0.6"/></geometry></collision>'
 OF_BOX = np.diag([0.4**2 + 0.6**2, 0.2**2 + 0.6**2, 0.2**2 + 0.4**2]) / 12
@@ -307,28 +309,47 @@ HINGE = joint("j", "a", "b")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "fault", "named"),
     [
-        (TWO + link("b") + HINGE, "two links are called b"),
-        (THREE + HINGE + joint("j", "a", "c"), "two joints are called j"),
-        (THREE + HINGE + joint("k", "a", "c") + joint("l", "b", "c"), "c has two parents"),
+        (TWO + link("b") + HINGE, "twice", ("link", "b")),
+        (THREE + HINGE + joint("j", "a", "c"), "twice", ("joint", "j")),
+        (
+            THREE + HINGE + joint("k", "a", "c") + joint("l", "b", "c"),
+            "two_parents",
+            ("c", "k", "l"),
+        ),
         (
             THREE + link("d") + HINGE + joint("k", "c", "d") + joint("l", "d", "c"),
-            "links c, d are in a circle",
+            "circle",
+            ("c", "d"),
         ),
-        (TWO + HINGE.replace('type="revolute"', ""), "<joint name='j'> has no type"),
-        (TWO + joint("j", "a", "b", more=LIMITS.format("nan", 1)), "lower='nan', which is not a"),
-        (link("a", shape=BOX.replace("0.4", "0.4,")), "size='0.2 0.4, 0.6', which is not 3 numb"),
-        (link("a", shape=BOX.replace("0.4", "-0.4")), "a <box> has a size of -0.4"),
-        (link("a", shape=BOX.replace('size="0.2 0.4 0.6"', "").replace("box", "sphere")), "radius"),
-        (link("a", -2.0), "a <mass> has the value -2"),
+        (TWO + HINGE.replace('type="revolute"', ""), "missing", ("joint", "j", "type")),
+        (
+            TWO + joint("j", "a", "b", more=LIMITS.format("nan", 1)),
+            "number",
+            ("limit", "lower", "nan"),
+        ),
+        (
+            link("a", shape=BOX.replace("0.4", "0.4,")),
+            "number",
+            ("box", "size", "0.2 0.4, 0.6"),
+        ),
+        (link("a", shape=BOX.replace("0.4", "-0.4")), "negative", ("box", "-0.4")),
+        (
+            link("a", shape=BOX.replace('size="0.2 0.4 0.6"', "").replace("box", "sphere")),
+            "missing",
+            ("sphere", "", "radius"),
+        ),
+        (link("a", -2.0), "negative", ("mass", "-2")),
     ],
 )
-def test_what_makes_no_sense_in_urdf_is_refused_with_the_file(tmp_path, text, said):
+def test_what_makes_no_sense_in_urdf_is_refused_with_the_file(tmp_path, text, fault, named):
     """Rather than an arbitrary choice, a number that is none, or Python's words."""
-    with pytest.raises(ValueError, match=r"^robot\.urdf: ") as refusal:
+    with pytest.raises(MalformedModel) as refusal:
         load(new_sim("mujoco"), urdf(tmp_path, text, "robot.urdf"))
-    assert said in str(refusal.value)
+    assert (refusal.value.fault, refusal.value.named) == (fault, named)
+    assert refusal.value.file == "robot.urdf"
+    assert names(refusal.value, "robot.urdf", named[-1])
 
 
 def test_infinite_limits_are_none(tmp_path):

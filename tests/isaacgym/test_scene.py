@@ -24,6 +24,7 @@ from scenes import (
 
 from rlgpu.isaacgym.api import gymapi
 from rlgpu.isaacgym.simulation.collision import STATIC, Shape, collide, masks
+from tests.refusals import names
 
 
 def touch(a, b):
@@ -53,8 +54,9 @@ def test_filters_groups_and_the_file_decide_who_collides():
     assert collide(one, Shape(1, -1, 2))
     assert collide(one, Shape(STATIC, -1, 0))
     assert not collide(Shape(0, 0, 0, (1, 0)), Shape(0, 0, 0, (1, 0)))
-    with pytest.raises(NotImplementedError, match="at most 31"):
+    with pytest.raises(NotImplementedError) as refusal:
         masks([Shape(i, i, 0) for i in range(40)])
+    assert names(refusal.value, 40, 31)
 
 
 def test_actors_of_different_groups_fall_through_each_other():
@@ -175,8 +177,9 @@ def test_environments_of_different_sizes_share_a_model():
     makers = (lambda: GYM.create_sphere(other, 0.1), lambda: GYM.create_box(other, 1, 1, 1))
     for index, make in enumerate(makers):
         GYM.create_actor(new_env(other), make(), at(), "thing", index, 0)
-    with pytest.raises(NotImplementedError, match="environment 1 has other actors"):
+    with pytest.raises(NotImplementedError) as refusal:
         GYM.prepare_sim(other)
+    assert names(refusal.value, "environment 1", "environment 0", "thing")
 
 
 def test_a_fixed_base_moves_where_its_root_is_set(tmp_path):
