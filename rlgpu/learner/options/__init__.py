@@ -82,17 +82,22 @@ def make_options(
         if mirror is None:
             said = "train.symmetry: the task does not say how it looks in a mirror"
             raise UsageError(said, key="train.symmetry")
-        if teacher is not None:
-            said = "train.symmetry and train.distillation do not go together"
-            raise Conflict(said, key="train.symmetry", other="train.distillation")
-        if not isinstance(network.distribution, Gaussian) or network.memory_size:
-            raise Conflict(
-                "train.symmetry needs train.action_distribution=gaussian, "
-                "train.state_dependent_std=False and train.memory=none",
-                key="train.symmetry",
-                other="train.memory" if network.memory_size else "train.action_distribution",
-            )
+        _check_symmetry(network, teacher)
         options.append(Symmetry(mirror, normalizer))
     if teacher is not None:
         options.append(Distillation(config, teacher))
     return options
+
+
+def _check_symmetry(network: ActorCritic, teacher: Teacher | None) -> None:
+    """Refuses symmetry beside what it does not go with."""
+    if teacher is not None:
+        said = "train.symmetry and train.distillation do not go together"
+        raise Conflict(said, key="train.symmetry", other="train.distillation")
+    if not isinstance(network.distribution, Gaussian) or network.memory_size:
+        raise Conflict(
+            "train.symmetry needs train.action_distribution=gaussian, "
+            "train.state_dependent_std=False and train.memory=none",
+            key="train.symmetry",
+            other="train.memory" if network.memory_size else "train.action_distribution",
+        )
