@@ -115,25 +115,29 @@ class Phase(Generic[Result]):
         except BaseException as error:
             _ABANDONED.append((graph, self._pool))
             if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
-                raise UsageError(_why_not_captured(self._name, error)) from error
+                raise _not_captured(self._name, error) from error
             raise
         finally:
             gc.enable()
         return graph
 
 
-def _why_not_captured(name: str, error: BaseException) -> str:
-    """Returns what to tell a user whose code cannot be part of a CUDA graph."""
+def _not_captured(name: str, error: BaseException) -> UsageError:
+    """Returns the refusal of a user's code that cannot be part of a CUDA graph."""
     # Ending a failed capture fails again; the first error is the one to show.
     while isinstance(error.__context__, RuntimeError):
         error = error.__context__
     library = str(Path(torch.__file__).parent)
     frames = [x for x in traceback.extract_tb(error.__traceback__) if library not in x.filename]
-    place = line_in(error, Path(frames[-1].filename))
-    return (
+    file = Path(frames[-1].filename)
+    place = line_in(error, file)
+    return UsageError(
         f"the {name} cannot become a CUDA graph: {place}. The host must not wait for the GPU "
         "there: use torch.where for masks and branches, index by tensors, not by lists, and make "
-        "no new torch.tensor; or use cuda_graphs=False"
+        "no new torch.tensor; or use cuda_graphs=False",
+        key="cuda_graphs",
+        value=True,
+        path=file,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from tests.device.test_graphs import (
     run_without_waiting,
     trainer,
 )
+from tests.refusals import names
 
 SMALL = ("task.terrain.num_levels=3", "task.terrain.num_columns=2")
 RUNS = [
@@ -67,7 +70,10 @@ def test_a_task_whose_step_waits_is_refused_with_its_line(tmp_path) -> None:
 
         trained.env.task.evaluate = waiting
         if graphs:
-            with pytest.raises(UsageError, match=r"rollout .*_gpu.py, line \d+: Run.*: outcome"):
+            with pytest.raises(UsageError) as refusal:
                 iterate(trained, 2)
+            assert (refusal.value.key, refusal.value.path) == ("cuda_graphs", Path(__file__))
+            line = "outcome.rewards[outcome.rewards > 0.5] = 0.5"
+            assert names(refusal.value, "rollout", Path(__file__).name, line)
         else:
             iterate(trained, 2)
