@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.config import NETWORK_KEYS, Config
-from rlgpu.errors import UsageError, first_line, usable_path
+from rlgpu.config import NETWORK_KEYS, Config, Range
+from rlgpu.errors import Fault, Misfit, Unreadable, UsageError, first_line, usable_path
 
 FORMAT = 6
 _SECTIONS = ("format", "digest", "config", "origin", "agent", "env", "trainer", "joint_names")
@@ -103,36 +103,45 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         beside = sorted(p.name for p in path.parent.glob("*.pth")) if path.parent.is_dir() else []
         found = f"{path.parent} has {', '.join(beside)}" if beside else "no checkpoints beside it"
-        raise UsageError(f"checkpoint={path}: there is no such file; {found}")
+        raise _unreadable(path, f"there is no such file; {found}", "missing")
     try:
         file = io.BytesIO(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"checkpoint={path}: it cannot be read: {error.strerror}") from error
+        raise _unreadable(path, f"it cannot be read: {error.strerror}", "missing") from error
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UsageError(
-            f"checkpoint={path}: the file is damaged or not a checkpoint of rlgpu "
-            f"({first_line(error)[:80]}); use another, e.g. checkpoint=best"
-        ) from error
+        said = (
+            f"the file is damaged or not a checkpoint of rlgpu ({first_line(error)[:80]}); use "
+            "another, e.g. checkpoint=best"
+        )
+        raise _unreadable(path, said, "damaged") from error
     form = content.get("format") if isinstance(content, dict) else None
     if type(form) is not int:
-        raise UsageError(f"checkpoint={path}: the file is not a checkpoint of rlgpu")
+        raise _unreadable(path, "the file is not a checkpoint of rlgpu", "form")
     if form != FORMAT:
-        raise UsageError(f"checkpoint={path}: its format is {form}; this version reads {FORMAT}")
+        said = f"checkpoint={path}: its format is {form}; this version reads {FORMAT}"
+        raise UsageError(said, key="format", value=form, allowed=[FORMAT], path=path)
     if any(key not in content for key in _SECTIONS):
-        raise UsageError(f"checkpoint={path}: the file is not a checkpoint of rlgpu")
+        raise _unreadable(path, "the file is not a checkpoint of rlgpu", "form")
     body = {name: part for name, part in content.items() if name not in ("format", "digest")}
     try:
         whole = digest(body) == content["digest"]
     except (RuntimeError, RecursionError):  # tensors or nesting that we never save
         whole = False
     if not whole:
-        raise UsageError(
-            f"checkpoint={path}: the file is damaged: its content does not have the digest it was "
-            "saved with; use another, e.g. checkpoint=best"
+        said = (
+            "the file is damaged: its content does not have the digest it was saved with; use "
+            "another, e.g. checkpoint=best"
         )
+        raise _unreadable(path, said, "damaged")
     return content
+
+
+def _unreadable(path: Path, said: str, fault: Fault) -> Unreadable:
+    """Returns the refusal of a file that is no checkpoint."""
+    said = f"checkpoint={path}: {said}"
+    return Unreadable(said, fault, key="checkpoint", value=str(path), path=path)
 
 
 def find_checkpoint(wanted: str, task_folder: Path) -> Path:
@@ -154,9 +163,8 @@ def find_checkpoint(wanted: str, task_folder: Path) -> Path:
         return next((p for p in below if (p / "last.pth").is_file()), below[0]) / "last.pth"
     newest = task_folder / "latest"
     if not newest.exists():
-        raise UsageError(
-            f"checkpoint={wanted}: there is no run in {task_folder}; train first, or give a path"
-        )
+        said = f"checkpoint={wanted}: there is no run in {task_folder}; train first, or give a path"
+        raise UsageError(said, key="checkpoint", value=wanted, path=task_folder)
     return newest.resolve() / "nn" / ("last.pth" if wanted == "latest" else "best.pth")
 
 
@@ -191,12 +199,11 @@ def _check_equal(path: Path, key: str, theirs: Any, ours: Any) -> None:
     """Checks that a checkpoint was made with the same value of a setting.
 
     Raises:
-        UsageError: It was not.
+        Misfit: It was not.
     """
     if theirs != ours:
-        raise UsageError(
-            f"checkpoint={path}: it was made with {key}={theirs}, this run has {key}={ours}"
-        )
+        said = f"checkpoint={path}: it was made with {key}={theirs}, this run has {key}={ours}"
+        raise Misfit(said, key=key, value=ours, allowed=[theirs], path=path)
 
 
 def describe_misfit(content: Mapping[str, Any], config: Config, sizes: Mapping[str, int]) -> str:
@@ -241,20 +248,32 @@ def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> N
     if done >= wanted:
         raise UsageError(
             f"checkpoint={path}: it has done {done} of max_iterations={wanted} iterations, "
-            f"so nothing is left to do; to train on, use e.g. max_iterations={2 * done}"
+            f"so nothing is left to do; to train on, use e.g. max_iterations={2 * done}",
+            key="max_iterations",
+            value=wanted,
+            allowed=[Range(done + 1)],
+            path=path,
         )
     saved = content["config"]
     engine, num_envs = saved["sim"]["engine"], saved["num_envs"]
     other = "; weights_only=True takes only the weights"
     if engine != config.sim.engine:
-        raise UsageError(
+        raise Misfit(
             f"checkpoint={path}: it holds the state of sim={engine}, this run has "
-            f"sim={config.sim.engine}; use sim={engine}{other}"
+            f"sim={config.sim.engine}; use sim={engine}{other}",
+            key="sim",
+            value=config.sim.engine,
+            allowed=[engine],
+            path=path,
         )
     if num_envs != config.num_envs:
-        raise UsageError(
+        raise Misfit(
             f"checkpoint={path}: it holds {num_envs} environments, this run "
-            f"has num_envs={config.num_envs}; use num_envs={num_envs}{other}"
+            f"has num_envs={config.num_envs}; use num_envs={num_envs}{other}",
+            key="num_envs",
+            value=config.num_envs,
+            allowed=[num_envs],
+            path=path,
         )
 
 

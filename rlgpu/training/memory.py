@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from rlgpu.config import Config
-from rlgpu.errors import UsageError
+from rlgpu.errors import Conflict
 
 _COPIES = 6
 """Of the parameters: themselves, gradients, two moments, and two checkpoints."""
@@ -30,10 +30,13 @@ def check_memory(config: Config, num_observations: int, num_actions: int) -> Non
     device = torch.device(config.rl_device)
     free = free_bytes(device)
     if free is not None and needed > free:
-        raise UsageError(
+        raise Conflict(
             f"num_envs={config.num_envs} with train.horizon_length={config.train.horizon_length}, "
             f"train.hidden_sizes={config.train.hidden_sizes}: about {_size(needed)} are needed, "
-            f"{_size(free)} are free on {device}; make them smaller"
+            f"{_size(free)} are free on {device}; make them smaller",
+            key="num_envs",
+            value=config.num_envs,
+            other="train.horizon_length",
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlgpu.config import Config, plain, read_file, yaml_text
-from rlgpu.errors import UsageError, usable_path
+from rlgpu.errors import Unreadable, UsageError, usable_path
 
 _HEADER = "# Repeat this run with: python train.py run={folder}\n"
 
@@ -42,7 +42,9 @@ def create_run_folder(config: Config, origin: Mapping[str, str]) -> Path:
     except OSError as error:
         raise UsageError(
             f"{parent} cannot be written ({error.strerror}); "
-            "change its permissions or use runs_dir=ANOTHER_FOLDER"
+            "change its permissions or use runs_dir=ANOTHER_FOLDER",
+            key="runs_dir",
+            path=parent,
         ) from error
     return folder
 
@@ -58,7 +60,8 @@ def read_run_folder(folder: Path) -> tuple[dict[str, Any], Any]:
     """
     path = folder / "config.yaml" if folder.is_dir() else folder
     if not path.is_file():
-        raise UsageError(f"run={folder}: wanted the folder of a run, with a config.yaml")
+        said = f"run={folder}: wanted the folder of a run, with a config.yaml"
+        raise Unreadable(said, "missing", key="run", value=str(folder), path=path)
     values = read_file(path)
     return values, values.pop("origin", None)
 
