@@ -13,6 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 C = TypeVar("C", bound=type)
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def strict(cls: C) -> C:
@@ -21,6 +22,12 @@ def strict(cls: C) -> C:
         if callable(method) and not name.startswith("_"):
             setattr(cls, name, _checking(method))
     return cls
+
+
+def idle(method: _Method) -> _Method:
+    """Marks a call that does nothing here, for the table of all calls."""
+    method.__dict__["is_idle"] = True
+    return method
 
 
 def _checking(method: Callable[..., Any]) -> Callable[..., Any]:

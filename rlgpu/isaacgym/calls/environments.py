@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlgpu.isaacgym.calls.checks import strict
+from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.calls.loading import find, shape_ranges
 from rlgpu.isaacgym.calls.simulation import refuse_late
 from rlgpu.isaacgym.records.asset import Asset
@@ -78,16 +78,19 @@ class EnvironmentCalls:
         env.attractors.append(properties.__copy__())
         return len(env.attractors) - 1
 
+    @idle
     def begin_aggregate(
         self, env: Env, max_bodies: int, max_shapes: int, enable_self_collisions: bool
     ) -> bool:
         """Does nothing: an environment is one broad phase anyway."""
         return True
 
+    @idle
     def end_aggregate(self, env: Env) -> bool:
         """Does nothing."""
         return True
 
+    @idle
     def create_aggregate(self, env: Env, actors: list[int]) -> bool:
         """Does nothing."""
         return True

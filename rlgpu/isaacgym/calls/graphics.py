@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rlgpu.device import has_display
-from rlgpu.isaacgym.calls.checks import strict
+from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.drawing.cameras import Camera, Renderers, look_at
@@ -43,6 +43,7 @@ class GraphicsCalls:
         """Closes the viewer."""
         viewer.close()
 
+    @idle
     def step_graphics(self, sim: Sim) -> None:
         """Does nothing: the state is read when it is drawn."""
 
@@ -50,9 +51,11 @@ class GraphicsCalls:
         """Shows the state now."""
         viewer.draw()
 
+    @idle
     def sync_frame_time(self, sim: Sim) -> None:
         """Does nothing: the viewer keeps its own pace."""
 
+    @idle
     def poll_viewer_events(self, viewer: Viewer) -> None:
         """Does nothing: events arrive by themselves."""
 
@@ -70,6 +73,7 @@ class GraphicsCalls:
         """Reports presses of a key as an action."""
         viewer.subscribe(key, action)
 
+    @idle
     def subscribe_viewer_mouse_event(self, viewer: Viewer, button: MouseInput, action: str) -> None:
         """Does nothing: MuJoCo's viewer keeps the mouse for itself."""
         note("mouse events of the viewer are not reported")
@@ -143,11 +147,13 @@ class GraphicsCalls:
 
     # Scripts give objects textures by habit; they change nothing but looks.
 
+    @idle
     def create_texture_from_file(self, sim: Sim, path: str) -> int:
         """Does nothing: textures are not drawn."""
         note("textures are not drawn; bodies keep their colours")
         return 0
 
+    @idle
     def create_texture_from_buffer(
         self, sim: Sim, width: int, height: int, buffer: np.ndarray
     ) -> int:
@@ -155,18 +161,22 @@ class GraphicsCalls:
         note("textures are not drawn; bodies keep their colours")
         return 0
 
+    @idle
     def free_texture(self, sim: Sim, texture: int) -> None:
         """Does nothing: textures are not drawn."""
 
+    @idle
     def set_rigid_body_texture(
         self, env: Env, handle: int, body: int, kind: MeshType, texture: int
     ) -> None:
         """Does nothing: textures are not drawn."""
 
+    @idle
     def get_rigid_body_texture(self, env: Env, handle: int, body: int, kind: MeshType) -> int:
         """Does nothing: textures are not drawn; returns 0."""
         return 0
 
+    @idle
     def set_light_parameters(
         self, sim: Sim, index: int, intensity: Vec3, ambient: Vec3, direction: Vec3
     ) -> None:
@@ -264,9 +274,11 @@ class GraphicsCalls:
             self.render_all_camera_sensors(sim)
         return camera.images[kind]
 
+    @idle
     def start_access_image_tensors(self, sim: Sim) -> None:
         """Does nothing: images are written when they are rendered."""
 
+    @idle
     def end_access_image_tensors(self, sim: Sim) -> None:
         """Does nothing."""
 

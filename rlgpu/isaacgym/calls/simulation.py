@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from rlgpu.isaacgym.calls.checks import strict
+from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.records.enums import SimType
 from rlgpu.isaacgym.records.scene import Env, Heights, Sim
 from rlgpu.isaacgym.records.structs import (
@@ -66,6 +66,7 @@ class SimulationCalls:
         sim.frame_count += 1
         sim.time += sim.params.dt
 
+    @idle
     def fetch_results(self, sim: Sim, wait_for_latest_sim_step: bool = True) -> None:
         """Does nothing: results are there when ``simulate`` returns."""
 
@@ -76,6 +77,7 @@ class SimulationCalls:
             sim.world = None
         sim.envs.clear()
 
+    @idle
     def set_sim_device(self, sim: Sim) -> None:
         """Does nothing: tensors carry their device."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rlgpu.isaacgym.calls.checks import strict
+from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.records.buffers import Tensor
 from rlgpu.isaacgym.records.enums import CoordinateSpace
@@ -73,26 +73,32 @@ class TensorCalls:
         _tensors_of(sim).read_dofs()
         return True
 
+    @idle
     def refresh_rigid_body_state_tensor(self, sim: Sim) -> bool:
         """Does nothing: ``simulate`` and setters keep the tensor current."""
         return True
 
+    @idle
     def refresh_net_contact_force_tensor(self, sim: Sim) -> bool:
         """Does nothing: ``simulate`` and setters keep the tensor current."""
         return True
 
+    @idle
     def refresh_dof_force_tensor(self, sim: Sim) -> bool:
         """Does nothing: ``simulate`` and setters keep the tensor current."""
         return True
 
+    @idle
     def refresh_force_sensor_tensor(self, sim: Sim) -> bool:
         """Does nothing: ``simulate`` and setters keep the tensor current."""
         return True
 
+    @idle
     def refresh_jacobian_tensors(self, sim: Sim) -> bool:
         """Does nothing: ``simulate`` and setters keep the tensors current."""
         return True
 
+    @idle
     def refresh_mass_matrix_tensors(self, sim: Sim) -> bool:
         """Does nothing: ``simulate`` and setters keep the tensors current."""
         return True

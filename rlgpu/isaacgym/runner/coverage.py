@@ -29,9 +29,9 @@ def _working() -> Iterator[Row]:
     for name in dir(Gym):
         if name.startswith("_"):
             continue
-        said = " ".join((inspect.getdoc(getattr(Gym, name)) or "").split("\n\n")[0].split())
-        idle = said.startswith("Does nothing")
-        yield Row(name, "does nothing" if idle else "works", said)
+        call = getattr(Gym, name)
+        said = " ".join((inspect.getdoc(call) or "").split("\n\n")[0].split())
+        yield Row(name, "does nothing" if getattr(call, "is_idle", False) else "works", said)
 
 
 def table() -> str:
