@@ -12,6 +12,7 @@ from rich.console import Console
 
 from rlgpu.cli.session import run_session
 from rlgpu.config import Project, compose
+from rlgpu.config.idle import Idle
 from rlgpu.envs import Environments
 from rlgpu.errors import UsageError
 from rlgpu.ops import select_kernels
@@ -19,9 +20,6 @@ from rlgpu.playing import Policy
 from rlgpu.sim import ENGINES
 from rlgpu.training import Tasks, find_checkpoint, load_trained
 from rlgpu.training import make_env as build_env
-
-_WARNING = "warning: "
-"""Begins the notes of the configuration that are warnings."""
 
 
 class Result(NamedTuple):
@@ -94,7 +92,7 @@ def make_env(
     composed = compose(words, Tasks(), ENGINES, Project.at(Path.cwd()))
     config = composed.config
     env = build_env(config, composed.task_class, config.num_envs, config.seed)
-    notes = [note.removeprefix(_WARNING) for note in composed.notes if note.startswith(_WARNING)]
+    notes = [note.said for note in composed.notes if isinstance(note, Idle)]
     for text in (*notes, *env.warnings):
         warnings.warn(text, stacklevel=2)
     return env

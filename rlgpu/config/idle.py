@@ -39,7 +39,24 @@ _SHARED = (
 _SPREAD = "task.randomization."
 
 
-def check_idle(config: Config, given: Collection[str]) -> list[str]:
+class Idle(str):
+    """A warning of a key that does nothing here, as a line for the console."""
+
+    key: str
+    needs: str
+    """The key, or ``key=value``, with which it would do something."""
+    said: str
+    """The sentence alone."""
+
+    def __new__(cls, key: str, needs: str) -> Idle:
+        """Returns the warning."""
+        said = f"{key} does nothing without {needs}"
+        warning = super().__new__(cls, f"warning: {said}")
+        warning.key, warning.needs, warning.said = key, needs, said
+        return warning
+
+
+def check_idle(config: Config, given: Collection[str]) -> list[Idle]:
     """Returns warnings of settings that do nothing in this run.
 
     Args:
@@ -53,7 +70,7 @@ def check_idle(config: Config, given: Collection[str]) -> list[str]:
     _check_unused(config, given)
     _check_randomization(config, given)
     own = getattr(type(config.task), "needs", ())
-    warnings = []
+    warnings: list[Idle] = []
     for needs in (*_SHARED, *own):
         value = value_of(config, needs.other)
         if value in needs.values if needs.values else value:
@@ -61,7 +78,7 @@ def check_idle(config: Config, given: Collection[str]) -> list[str]:
         wanted = f"={needs.values[0]}" if needs.values else ""
         for key in sorted(given):
             if _covers(needs.keys, key) and key != needs.other:
-                warnings.append(f"warning: {key} does nothing without {needs.other}{wanted}")
+                warnings.append(Idle(key, f"{needs.other}{wanted}"))
     return warnings
 
 

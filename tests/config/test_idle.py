@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from rlgpu.config import compose
+from rlgpu.config.idle import Idle
 from rlgpu.errors import NoEffect, UnknownKey
 from rlgpu.sim import ENGINES
 from rlgpu.training import Tasks
 from tests.refusals import names
 
 
-def notes(*words: str) -> list[str]:
+def notes(*words: str) -> list[Idle]:
     """Returns the warnings of a command line."""
     composed = compose(["sim=mujoco", *words], Tasks(), ENGINES)
-    return [note for note in composed.notes if note.startswith("warning: ")]
+    return [note for note in composed.notes if isinstance(note, Idle)]
 
 
 def without_effect(*words: str) -> tuple[str, str]:
@@ -65,8 +66,9 @@ def test_randomisation_without_a_range_is_refused() -> None:
 def test_a_setting_that_does_nothing_is_a_warning_until_it_does(idle, switch) -> None:
     """It names both keys."""
     (warning,) = notes("task=Anymal", idle)
-    assert idle.partition("=")[0] in warning
-    assert switch.partition("=")[0] in warning
+    assert warning.key == idle.partition("=")[0]
+    assert warning.needs.partition("=")[0] == switch.partition("=")[0]
+    assert names(Exception(warning), warning.key, warning.needs)
     assert notes("task=Anymal", idle, switch) == []
 
 
