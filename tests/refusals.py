@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 
-def names(error: BaseException, *identifiers: object) -> bool:
+def names(error: BaseException | str, *identifiers: object) -> bool:
     """Returns whether a message has each of some identifiers or values, as a whole word.
 
     Args:
-        error: What was raised, or what a warning carries.
+        error: What was raised, what a warning carries, or what was printed.
         identifiers: Names of operators, arguments, keys, files; or numbers and the like.
     """
     said = str(error)

@@ -81,29 +81,35 @@ def test_every_kind_of_network_trains_resumes_and_plays(words, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "named"),
     [
-        (("algorithm=SAC",), "algorithm=SAC: expected PPO or DQN"),
-        (("algorithm=DQN", "train=GymDQN"), "takes tasks with one discrete action"),
-        (("preset=rlgames",), "preset=rlgames: expected none or isaacgym or rl_games"),
-        (("train.critic_learning_rate=0.1",), "needs train.separate=True"),
+        (("algorithm=SAC",), ("algorithm=SAC", "PPO", "DQN")),
+        (("algorithm=DQN", "train=GymDQN"), ("algorithm=DQN", "use PPO")),
+        (("preset=rlgames",), ("preset=rlgames", "none", "isaacgym", "rl_games")),
+        (("train.critic_learning_rate=0.1",), ("train.separate=True",)),
         (
             ("task.hidden=[cart_pos,cart_vel,pole_angle,pole_vel]",),
-            "task.hidden: the actor sees no column at all",
+            ("task.hidden", "actor"),
         ),
-        (("train.kl_reference=last_visit",), "must have the same rows in each epoch"),
-        (("train.memory=gru", "train.sequence_length=5"), "sequence_length=5 must divide"),
-        (("train.num_minibatches=7",), "num_minibatches=7 must divide 8192"),
-        (("train.image_kernels=[3]",), "must be of one length"),
-        (("train.symmetry.augment=True", "train.memory=gru"), "train.symmetry needs"),
-        (("train.distillation.teacher=nowhere",), "train.distillation.teacher=nowhere"),
+        (("train.kl_reference=last_visit",), ("train.minibatch_order=by_env",)),
+        (
+            ("train.memory=gru", "train.sequence_length=5"),
+            ("train.sequence_length=5", "train.horizon_length=16"),
+        ),
+        (("train.num_minibatches=7",), ("train.num_minibatches=7", 8192)),
+        (("train.image_kernels=[3]",), ("train.image_kernels", "train.image_strides")),
+        (
+            ("train.symmetry.augment=True", "train.memory=gru"),
+            ("train.symmetry", "train.memory=none"),
+        ),
+        (("train.distillation.teacher=nowhere",), ("train.distillation.teacher=nowhere",)),
     ],
 )
-def test_what_does_not_go_together_is_refused(words, said, capsys, tmp_path, monkeypatch) -> None:
+def test_what_does_not_go_together_is_refused(words, named, capsys, tmp_path, monkeypatch) -> None:
     """In one sentence, with exit code 2."""
     monkeypatch.chdir(tmp_path)
     assert train.main(["task=Cartpole", "headless=True", "num_envs=512", "sim=mujoco", *words]) == 2
-    assert said in capsys.readouterr().err
+    assert names(capsys.readouterr().err, *named)
 
 
 def test_minibatches_on_the_command_line_go_before_a_presets(tmp_path, monkeypatch) -> None:
