@@ -36,8 +36,8 @@ from rlgpu.sim import ENGINES  # noqa: E402
 from rlgpu.tasks import TASKS  # noqa: E402
 from rlgpu.training import (  # noqa: E402
     Trainer,
+    build_env,
     make_agent,
-    make_env,
     seed_everything,
 )
 from rlgpu.training.console import Display  # noqa: E402
@@ -50,7 +50,7 @@ RSL_RL_HORIZON, RL_GAMES_HORIZON = 32, 16
 def rlgpu(composed: Composed, target: float) -> Curve:
     """Returns our learning curve from metrics.csv; the run does not stop at the target."""
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "nn").mkdir()
@@ -66,7 +66,7 @@ def rlgpu(composed: Composed, target: float) -> Curve:
 def rsl_rl(composed: Composed, target: float) -> Curve:
     """Returns rsl_rl's learning curve."""
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     iterations = MAX_STEPS // (RSL_RL_HORIZON * env.num_envs)
     with working_stream(env.device):
         return train_rsl_rl(
@@ -77,7 +77,7 @@ def rsl_rl(composed: Composed, target: float) -> Curve:
 def rl_games(composed: Composed, target: float) -> Curve:
     """Returns rl_games' learning curve."""
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     rows = RL_GAMES_HORIZON * env.num_envs
     with working_stream(env.device):
         return train_rl_games(

@@ -30,8 +30,8 @@ from rlgpu.sim.mujoco.batch import BatchWorlds  # noqa: E402
 from rlgpu.tasks import TASKS  # noqa: E402
 from rlgpu.training import (  # noqa: E402
     Trainer,
+    build_env,
     make_agent,
-    make_env,
 )
 
 ROUNDS = 9
@@ -43,9 +43,9 @@ def main(arguments: list[str]) -> None:
     """Prints medians and ratios."""
     composed = compose(arguments, TASKS, ENGINES)
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
-    bare = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    bare = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     with working_stream(env.device):
         trainer = Trainer(config, env, agent)
         horizon = config.train.horizon_length

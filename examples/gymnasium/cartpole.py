@@ -1,4 +1,4 @@
-"""CartPole-v1 in a loop of one's own: Gymnasium's environments, rlgpu's agent."""
+"""CartPole-v1 in your own loop: Gymnasium's environments, rlgpu's agent."""
 
 import gymnasium as gym
 

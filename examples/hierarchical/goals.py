@@ -71,7 +71,7 @@ class Goals:
             failed |= step.terminated & ~late
             late |= step.truncated & ~failed
             now = self._distance()
-            # A walker that has begun anew is elsewhere: what it walks now does not count.
+            # A walker that has begun again is elsewhere: what it walks now does not count.
             rewards += torch.where(failed | late, 0.0, before - now)
             before = now
         reached = (before < NEAR) & ~failed & ~late

@@ -124,7 +124,7 @@ class PPOAgent:
 
         Args:
             observations: Of all environments, shape [N, ...]; of one, without N, if it is alone.
-            deterministic: Whether to take the likeliest actions, only to play: ``observe`` is not
+            deterministic: Whether to take the most likely actions, only to play: ``observe`` is not
                 called then.
 
         Raises:

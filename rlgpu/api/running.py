@@ -18,8 +18,7 @@ from rlgpu.errors import UsageError
 from rlgpu.ops import select_kernels
 from rlgpu.playing import Policy
 from rlgpu.sim import ENGINES
-from rlgpu.training import Tasks, find_checkpoint, load_trained
-from rlgpu.training import make_env as build_env
+from rlgpu.training import Tasks, build_env, find_checkpoint, load_trained
 
 
 class Result(NamedTuple):

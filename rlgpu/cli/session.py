@@ -50,6 +50,7 @@ from rlgpu.training import (
     Display,
     Tasks,
     Trainer,
+    build_env,
     carry_best_over,
     check_compatible,
     check_resumable,
@@ -60,7 +61,6 @@ from rlgpu.training import (
     last_good,
     load_checkpoint,
     make_agent,
-    make_env,
     origin_of,
     read_run_folder,
     remove_unused,
@@ -168,7 +168,7 @@ def _train(
     if path and content and resuming:
         check_resumable(path, content, config)
     _announce(composed, console)
-    env = make_env(
+    env = build_env(
         config, composed.task_class, config.num_envs, config.seed, training=True,
         viewer=_opens_viewer(config),
     )  # fmt: skip
@@ -267,7 +267,7 @@ def _restore(
 def _record(composed: Composed, agent: Agent, path: Path, stopping: Stopping | None = None) -> int:
     """Records a video of the policy in separate environments; returns its steps."""
     config = composed.config
-    env = make_env(config, composed.task_class, num_shown(config.num_envs), config.seed)
+    env = build_env(config, composed.task_class, num_shown(config.num_envs), config.seed)
     try:
         return record_video(env, agent, path, config.capture_video_len, stopping)
     finally:
@@ -323,7 +323,7 @@ def _play(composed: Composed, start: _Start, console: Console, *, wants_games: b
     seed_everything(config)
     _announce(composed, console)
     viewer = _opens_viewer(config) and not config.capture_video
-    env = make_env(config, composed.task_class, config.num_envs, config.seed, viewer=viewer)
+    env = build_env(config, composed.task_class, config.num_envs, config.seed, viewer=viewer)
     with closing(env):
         _warn(env, console)
         agent = make_agent(config, env)

@@ -11,7 +11,7 @@ from types import ModuleType
 def load_module(file: Path) -> ModuleType:
     """Returns the module of a file; what lies beside the file can be imported by it.
 
-    It is executed anew each time.
+    It is executed again each time.
 
     Raises:
         ImportError: It is not a Python file.

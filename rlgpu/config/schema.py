@@ -121,7 +121,7 @@ class TrainConfig:
     num_minibatches: Size = 0
     """Number of minibatches; 0 is as many as ``minibatch_size`` makes."""
     minibatch_order: Literal["shuffled", "shuffled_once", "by_env", "contiguous"] = "shuffled"
-    """Rows are permuted anew each epoch, or once an iteration (rsl_rl); or minibatches are blocks
+    """Rows are permuted again each epoch, or once an iteration (rsl_rl); or minibatches are blocks
     of environments (rl_games), or slices in time order."""
     gamma: Fraction = 0.99
     """Discount factor."""

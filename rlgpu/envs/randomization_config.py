@@ -57,7 +57,7 @@ class Randomization:
     """What differs between environments, and from episode to episode; ``task.randomization.*``."""
 
     frequency: Count = 1
-    """Control steps after which an environment's next reset draws its parameters anew."""
+    """Control steps after which an environment's next reset draws its parameters again."""
     observations: Noise = field(default_factory=Noise)
     """Noise in observations."""
     actions: Noise = field(default_factory=Noise)

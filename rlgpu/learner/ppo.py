@@ -147,7 +147,7 @@ class Ppo:
     def act_deterministic(
         self, observations: Tensor, memory: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Returns the likeliest actions and what is remembered then, for playing back a policy.
+        """Returns the most likely actions and what is remembered then, for playing back a policy.
 
         Args:
             observations: Shape [N, O].

@@ -17,7 +17,7 @@ LONGEST = 100_000
 
 
 class Policy:
-    """A trained policy, which acts by its likeliest actions."""
+    """A trained policy, which acts by its most likely actions."""
 
     def __init__(self, agent: Agent, num_envs: int) -> None:
         """Starts without memory.
@@ -48,7 +48,7 @@ class Policy:
 
 
 class Player:
-    """Steps the environments with the policy's likeliest actions."""
+    """Steps the environments with the policy's most likely actions."""
 
     def __init__(self, env: Environments, agent: Agent) -> None:
         """Starts without memory.

@@ -38,7 +38,7 @@ def require_video() -> None:
 def record_video(
     env: Environments, agent: Agent, path: Path, length: int, stopping: Stopping | None = None
 ) -> int:
-    """Writes an mp4 of the policy's likeliest actions in up to 16 environments, in real time.
+    """Writes an mp4 of the policy's most likely actions in up to 16 environments, in real time.
 
     Args:
         env: The environments; they are stepped.

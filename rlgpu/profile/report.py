@@ -26,7 +26,7 @@ from rlgpu.profile.phases import PhaseTime, time_phases
 from rlgpu.profile.sweep import sweep
 from rlgpu.profile.timing import copy_bandwidth
 from rlgpu.sim import ENGINES
-from rlgpu.training import Tasks, Trainer, make_agent, make_env, seed_everything
+from rlgpu.training import Tasks, Trainer, build_env, make_agent, seed_everything
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # no lines of the profiler's own
 DEFAULTS = {"headless": "True", "train.target_kl": "0"}
@@ -59,7 +59,7 @@ def _profile(words: list[str], console: Console) -> None:
     if config.algorithm != "PPO":
         raise UsageError(f"algorithm={config.algorithm}: the profiler knows the phases of PPO only")
     seed_everything(config)
-    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
     with working_stream(agent.device):
         trainer = Trainer(config, env, agent)

@@ -1,6 +1,6 @@
 """Training: rollouts, updates, logging, checkpoints, and the run folder they are saved in."""
 
-from rlgpu.training.assemble import load_trained, make_agent, make_env, seed_everything
+from rlgpu.training.assemble import build_env, load_trained, make_agent, seed_everything
 from rlgpu.training.checkpoint import (
     carry_best_over,
     check_compatible,
@@ -28,6 +28,7 @@ __all__ = [
     "EpisodeStatistics",
     "Tasks",
     "Trainer",
+    "build_env",
     "carry_best_over",
     "check_compatible",
     "check_resumable",
@@ -39,7 +40,6 @@ __all__ = [
     "load_checkpoint",
     "load_trained",
     "make_agent",
-    "make_env",
     "origin_of",
     "read_run_folder",
     "remove_unused",

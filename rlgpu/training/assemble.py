@@ -38,7 +38,7 @@ _COARSE = 2.0**20
 """Observations from which float32's steps, of an eighth there, are worth a warning."""
 
 
-def make_env(
+def build_env(
     config: Config,
     task_class: type[Task] | type[ForeignTask],
     num_envs: int,

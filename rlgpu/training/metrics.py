@@ -132,13 +132,13 @@ class _Appended:
         self.size = 0
 
     def begun(self) -> bool:
-        """Returns whether the file has content; one that was removed begins anew."""
+        """Returns whether the file has content; one that was removed begins again."""
         if not self._path.exists():
             self.size = 0
         return self.size > 0
 
     def append(self, piece: bytes) -> None:
-        # Opened anew each time, so that a full disk or a lost folder may recover.
+        # Opened again each time, so that a full disk or a lost folder may recover.
         with self._path.open("r+b" if self.size else "wb", buffering=0) as file:
             try:
                 file.seek(self.size)

@@ -1,4 +1,4 @@
-"""The Python API: an agent in a loop of one's own, training by a call, environments."""
+"""The Python API: an agent in your own loop, training by a call, environments."""
 
 from __future__ import annotations
 

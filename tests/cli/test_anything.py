@@ -18,7 +18,7 @@ from rlgpu.errors import UsageError, one_line
 from rlgpu.sim import ENGINES
 from rlgpu.tasks import TASKS
 from rlgpu.tools.new_task import task_files
-from rlgpu.training import load_checkpoint, make_env
+from rlgpu.training import build_env, load_checkpoint
 from rlgpu.training.checkpoint import save_checkpoint
 from tests.examples import examples
 
@@ -149,7 +149,7 @@ def test_any_task_is_built_or_is_refused(tmp_path, data) -> None:
     (folder / "hopper.py").write_text("\n".join(lines))
     try:
         composed = compose([f"task={folder / 'hopper.py'}:Hopper", "num_envs=8"], TASKS, ENGINES)
-        env = make_env(composed.config, composed.task_class, 8, 0)
+        env = build_env(composed.config, composed.task_class, 8, 0)
     except UsageError as error:
         refused(error)
         return

@@ -55,7 +55,7 @@ def rows(runs: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def varied(tmp_path) -> str:
-    """An Ant whose masses, friction and gravity are drawn anew at resets."""
+    """An Ant whose masses, friction and gravity are drawn again at resets."""
     (tmp_path / "varied.py").write_text(VARIED)
     for source, target in (("task/Ant", "Varied"), ("train/AntPPO", "VariedPPO")):
         text = (ROOT / "cfg" / f"{source}.yaml").read_text()
@@ -281,7 +281,7 @@ def test_a_text_is_the_same_after_config_yaml(tmp_path, name) -> None:
 
 
 def test_a_run_from_weights_is_not_repeated_without_them(tmp_path, capsys) -> None:
-    """The message says how; a run that was resumed begins anew, and says so."""
+    """The message says how; a run that was resumed begins again, and says so."""
     runs = f"runs_dir={tmp_path}"
     assert train.main([*SMALL, runs, "max_iterations=1"]) == 0
     first = (tmp_path / "Cartpole" / "latest").resolve()

@@ -1,4 +1,4 @@
-"""Every mistake in a task of one's own is met before training, with one sentence."""
+"""Every mistake in your own task is met before training, with one sentence."""
 
 from __future__ import annotations
 

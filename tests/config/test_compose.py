@@ -13,7 +13,7 @@ from rlgpu.config import Range, compose
 from rlgpu.errors import Conflict, NoEffect, UnknownKey, Unreadable, UnsupportedModel, UsageError
 from rlgpu.sim import ENGINES
 from rlgpu.tasks import TASKS
-from rlgpu.training import Tasks, make_env
+from rlgpu.training import Tasks, build_env
 from tests.refusals import names
 
 CFG = Path(__file__).parents[2] / "cfg"
@@ -298,7 +298,7 @@ def test_auto_takes_mujoco_for_what_fused_does_not_simulate_and_says_why(tmp_pat
         "sim=auto: not fused, because its friction cones are elliptic, not pyramidal"
     ]
     with pytest.raises(UsageError) as unfit:
-        make_env(composed(word, "sim=fused").config, result.task_class, 4, 0)
+        build_env(composed(word, "sim=fused").config, result.task_class, 4, 0)
     assert (unfit.value.key, unfit.value.value) == ("sim", "fused")
     assert isinstance(unfit.value.__cause__, UnsupportedModel)
     assert [f"sim=auto: not fused, because {x}" for x in unfit.value.__cause__.reasons] == (

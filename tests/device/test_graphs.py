@@ -16,7 +16,7 @@ from rlgpu.config import compose
 from rlgpu.device import Phase, Skipping, working_stream
 from rlgpu.sim import ENGINES
 from rlgpu.tasks import TASKS
-from rlgpu.training import Trainer, make_agent, make_env
+from rlgpu.training import Trainer, build_env, make_agent
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.report import Report
 
@@ -60,7 +60,7 @@ def trainer(tmp_path: Path, *words: str) -> Trainer:
         words += ("num_envs=64", "train.minibatch_size=256")
     composed = compose(words, TASKS, ENGINES)
     config = composed.config
-    env = make_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     return Trainer(config, env, make_agent(config, env))
 
 

@@ -51,7 +51,7 @@ for wait in waits:
 
 
 def on_stand_in(*command: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python with the stand-in at hand."""
+    """Runs Python with the stand-in."""
     paths = os.pathsep.join((str(STAND_INS / "gpu"), str(ROOT)))
     return subprocess.run(
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=1800,

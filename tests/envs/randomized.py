@@ -29,7 +29,7 @@ def make_env(
 
 
 def reset(env: VecEnv, *which: int) -> None:
-    """Draws anew and resets some environments."""
+    """Draws again and resets some environments."""
     mask = torch.zeros(env.num_envs, dtype=torch.bool)
     mask[list(which)] = True
     env._randomizer.draw(env.generator)

@@ -16,7 +16,7 @@ from rlgpu.envs.randomization_config import Noise, Randomization
 from rlgpu.learner import Ppo
 from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.tasks import TASKS
-from rlgpu.training import make_agent, make_env
+from rlgpu.training import build_env, make_agent
 
 HALF = Randomization(observations=Noise(range=[0.5, 0.5]))
 """Adds 0.5 to every column."""
@@ -119,7 +119,7 @@ def agent_of(*words: str) -> tuple[VecEnv, Ppo]:
     """Returns two Go2s and a fresh agent of a command line."""
     given = ["task=Go2", "num_envs=2", "train.hidden_sizes=[8]", "headless=True", "sim=mujoco"]
     config = compose([*given, *words], TASKS, ENGINES).config
-    env = make_env(config, TASKS["Go2"], 2, 0)
+    env = build_env(config, TASKS["Go2"], 2, 0)
     agent = make_agent(config, env)
     assert isinstance(agent, Ppo)
     return env, agent
@@ -181,7 +181,7 @@ def test_a_checkpoint_is_loaded_with_other_noise(trained, played, tmp_path, monk
     given = ["task=Cartpole", "num_envs=8", "sim=mujoco", "headless=True", "max_iterations=1"]
     assert train.main([*given, "train.horizon_length=4", *trained]) == 0
     config = compose([*given, *played], TASKS, ENGINES).config
-    env = make_env(config, TASKS["Cartpole"], 8, 0)
+    env = build_env(config, TASKS["Cartpole"], 8, 0)
     policy = rlgpu.load_policy("runs/Cartpole/latest", env)
     actions = policy.act(env.observations)
     # The same as in environments that show nothing but what the actor sees.

@@ -15,7 +15,7 @@ from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.tasks import TASKS
 from rlgpu.tasks.ant import Ant, AntConfig
 from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
-from rlgpu.training import Trainer, make_agent, make_env
+from rlgpu.training import Trainer, build_env, make_agent
 from tests.refusals import names
 
 
@@ -127,7 +127,7 @@ def test_a_resumed_run_goes_on_with_running_episodes() -> None:
     config = compose(words, TASKS, ENGINES).config
     trainers = []
     for _ in range(2):
-        env = make_env(config, Cartpole, 2, 0, training=True)
+        env = build_env(config, Cartpole, 2, 0, training=True)
         trainers.append(Trainer(config, env, make_agent(config, env)))
     stopped, resumed = trainers
     stopped.collect()

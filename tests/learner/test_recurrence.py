@@ -96,7 +96,7 @@ def test_values_at_a_time_limit_and_at_the_end_know_the_memory() -> None:
 
 
 def test_playing_remembers_as_acting_does() -> None:
-    """Step by step, the likeliest actions are those of the whole sequence."""
+    """Step by step, the most likely actions are those of the whole sequence."""
     ppo = agent()
     x = torch.randn(4, N, O)
     memory = ppo.no_memory(N)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rlgpu.sim.mujoco.fused.coverage import accept
-from rlgpu.sim.mujoco.fused.parameters import mixed_solver_parameters
+from rlgpu.sim.mujoco.fused.parameter_tables import mixed_solver_parameters
 from tests.sim.test_fused_coverage import difference
 
 SOFT, HARD = 'solref="0.03 0.8" solimp="0.7 0.9 0.01"', 'solref="0.01 1.2" solimp="0.9 0.95 0.002"'

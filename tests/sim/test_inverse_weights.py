@@ -10,7 +10,7 @@ import torch
 from mujoco.batch import Batch
 
 from rlgpu.sim.mujoco.fused.inverse_weights import InverseWeights
-from rlgpu.sim.mujoco.fused.parameters import model_field
+from rlgpu.sim.mujoco.fused.parameter_tables import model_field
 
 ASSETS = Path(__file__).parents[2] / "tasks" / "assets"
 BALLS = """

@@ -12,9 +12,9 @@ from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.scene import Env, Sim
 from rlgpu.isaacgym.runner.notes import note
 from rlgpu.isaacgym.simulation import variation
-from rlgpu.isaacgym.simulation.compose import body_names, compose, prefix
+from rlgpu.isaacgym.simulation.compose import body_names, compose_model, prefix
 from rlgpu.isaacgym.simulation.drives import drive_fields
-from rlgpu.isaacgym.simulation.layout import Layout, layout
+from rlgpu.isaacgym.simulation.layout import ActorLayout, actor_layout
 from rlgpu.sim.mujoco.model import compiled
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds, WorldsRequest, worlds_class
@@ -24,7 +24,7 @@ class Built(NamedTuple):
     """Worlds and where things are in them."""
 
     worlds: Worlds
-    layout: Layout
+    layout: ActorLayout
     fields: frozenset[str]
     """Model fields with a row a world."""
 
@@ -60,9 +60,9 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
     mocap = sim.capabilities.moves_fixed_bodies
     mujoco.set_mju_user_warning(lambda _text: None)
     free_centres = variation.may_move_centres(sim, also)
-    model = compiled(compose(sim, sim.envs[0], mocap=mocap), free_centres=free_centres)
+    model = compiled(compose_model(sim, sim.envs[0], mocap=mocap), free_centres=free_centres)
     properties = dof_properties(sim)
-    where = layout(model, sim.envs[0], sim.device)
+    where = actor_layout(model, sim.envs[0], sim.device)
     for name, values in drive_fields(model, where.dof_joints, properties[:1]).items():
         getattr(model, name)[:] = values[0]
     _add_damping(model, sim.envs[0])
@@ -89,7 +89,7 @@ def initial_poses(env: Env) -> list[Transform]:
     sim = env.sim
     key = tuple((*actor.recipe, *actor.pose.values()) for actor in env.actors)
     if key not in sim.initial_poses:
-        model = compose(sim, env, mocap=True).compile()
+        model = compose_model(sim, env, mocap=True).compile()
         data = mujoco.MjData(model)
         mujoco.mj_kinematics(model, data)
         found = [data.body(name) for actor in env.actors for name in body_names(actor)]

@@ -46,7 +46,7 @@ def wxyz(quat: Quat) -> list[float]:
     return [quat.w, quat.x, quat.y, quat.z]
 
 
-def compose(sim: Sim, env: Env, *, mocap: bool) -> mujoco.MjSpec:
+def compose_model(sim: Sim, env: Env, *, mocap: bool) -> mujoco.MjSpec:
     """Returns the specification of an environment.
 
     Args:

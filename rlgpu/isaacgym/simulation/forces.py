@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rlgpu.isaacgym.records.enums import CoordinateSpace
 from rlgpu.isaacgym.records.scene import Sim
-from rlgpu.isaacgym.simulation.layout import Layout
+from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.rotations import quat_rotate, xyzw_of
 from rlgpu.sim.mujoco.worlds import Worlds
 
@@ -15,13 +15,13 @@ from rlgpu.sim.mujoco.worlds import Worlds
 class Forces:
     """Sums forces and torques on bodies until the next step."""
 
-    def __init__(self, sim: Sim, worlds: Worlds, where: Layout) -> None:
+    def __init__(self, sim: Sim, worlds: Worlds, where: ActorLayout) -> None:
         """Binds nothing yet: most scripts apply no forces."""
         self._sim, self._worlds, self._where = sim, worlds, where
         self._wrench: Tensor | None = None
         self._pending = False
 
-    def moved(self, worlds: Worlds, where: Layout) -> Forces:
+    def moved(self, worlds: Worlds, where: ActorLayout) -> Forces:
         """Returns the forces that wait, to act in rebuilt worlds."""
         new = Forces(self._sim, worlds, where)
         if self._wrench is not None:

@@ -17,7 +17,7 @@ Index = slice | Tensor
 
 
 @dataclass(frozen=True)
-class Layout:
+class ActorLayout:
     """Indices into the arrays of one world. Bodies, DOFs and actors are in the API's order."""
 
     bodies: Index
@@ -54,7 +54,7 @@ class Layout:
     """MuJoCo's geoms of each actor's shapes."""
 
 
-def layout(model: mujoco.MjModel, env: Env, device: torch.device) -> Layout:
+def actor_layout(model: mujoco.MjModel, env: Env, device: torch.device) -> ActorLayout:
     """Returns the layout of a composed model, its tensors on ``device``."""
 
     def tensor(values: list[int] | list[list[int]], *shape: int) -> Tensor:
@@ -76,7 +76,7 @@ def layout(model: mujoco.MjModel, env: Env, device: torch.device) -> Layout:
         shapes.append(tuple(model.geom(shape).id for shape in shape_names(actor)))
     starts = [model.joint(int(model.body_jntadr[body])) for _, body in free]
     attractors = [model.body(f"attractor_{i}").mocapid[0] for i in range(len(env.attractors))]
-    return Layout(
+    return ActorLayout(
         bodies=index_of(bodies, device),
         body_ids=tuple(bodies),
         dof_joints=np.array(joints, dtype=int),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.records.scene import Sim
-from rlgpu.isaacgym.simulation.layout import Layout
+from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.sim.mujoco.worlds import Worlds
 
 _UNLIMITED = 1e20
@@ -15,7 +15,9 @@ _UNLIMITED = 1e20
 class SpeedLimits:
     """Caps joint velocities, and linear and angular velocities of free roots."""
 
-    def __init__(self, sim: Sim, worlds: Worlds, where: Layout, properties: np.ndarray) -> None:
+    def __init__(
+        self, sim: Sim, worlds: Worlds, where: ActorLayout, properties: np.ndarray
+    ) -> None:
         """Reads the limits.
 
         Args:

@@ -15,7 +15,7 @@ from rlgpu.isaacgym.records.enums import ContactCollection
 from rlgpu.isaacgym.records.scene import Actor, Sim
 from rlgpu.isaacgym.simulation.compose import felt_bodies
 from rlgpu.isaacgym.simulation.dynamics import jacobian, mass_matrix
-from rlgpu.isaacgym.simulation.layout import Layout
+from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse, xyzw_of
 from rlgpu.sim.mujoco.contact_sensors import CONTACT_NUMBERS
 from rlgpu.sim.mujoco.readout import XYZW
@@ -29,7 +29,9 @@ OF_POSES = ("rigid_body_state", "jacobian", "mass_matrix")
 class Readings:
     """Reads body states, forces, Jacobians and mass matrices of all environments."""
 
-    def __init__(self, sim: Sim, worlds: Worlds, where: Layout, fields: frozenset[str]) -> None:
+    def __init__(
+        self, sim: Sim, worlds: Worlds, where: ActorLayout, fields: frozenset[str]
+    ) -> None:
         """Reads what does not change: masses, centres of mass, mounts of fixed roots."""
         self._sim, self._worlds, self._where, self._fields = sim, worlds, where, fields
         self._first = sim.envs[0]

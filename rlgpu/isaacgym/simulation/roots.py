@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.isaacgym.records.scene import Sim
-from rlgpu.isaacgym.simulation.layout import Layout
+from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.isaacgym.simulation.readings import Readings
 from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse, wxyz_of, xyzw_of
 
@@ -22,7 +22,7 @@ class RootedWorld(Protocol):
     """What this module reads and writes of the running simulation."""
 
     sim: Sim
-    layout: Layout
+    layout: ActorLayout
     readings: Readings
     qpos: Tensor
     qvel: Tensor

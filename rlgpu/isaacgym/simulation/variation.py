@@ -12,9 +12,9 @@ import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.records.scene import Env, Sim
-from rlgpu.isaacgym.simulation.compose import GRAVITY_OFF, averaged, compose
+from rlgpu.isaacgym.simulation.compose import GRAVITY_OFF, averaged, compose_model
 from rlgpu.isaacgym.simulation.drives import drive_fields
-from rlgpu.isaacgym.simulation.layout import Layout
+from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.robots.frames import moments_of
 
 SIZES = (
@@ -71,7 +71,7 @@ def of_recipes(sim: Sim, model: mujoco.MjModel, *, mocap: bool) -> dict[str, np.
     if len(distinct) == 1:
         return {}
     envs = [sim.envs[recipes.index(recipe)] for recipe in distinct]
-    models = [model, *(compose(sim, env, mocap=mocap).compile() for env in envs[1:])]
+    models = [model, *(compose_model(sim, env, mocap=mocap).compile() for env in envs[1:])]
     rows = np.array([distinct.index(recipe) for recipe in recipes])
     fields = {}
     for name in SIZES:
@@ -90,7 +90,7 @@ def of_recipes(sim: Sim, model: mujoco.MjModel, *, mocap: bool) -> dict[str, np.
 
 
 def of_drives(
-    model: mujoco.MjModel, properties: np.ndarray, where: Layout
+    model: mujoco.MjModel, properties: np.ndarray, where: ActorLayout
 ) -> dict[str, np.ndarray]:
     """Returns fields that differ because DOF properties do.
 
@@ -110,7 +110,7 @@ def of_drives(
 
 
 def of_bodies(
-    sim: Sim, model: mujoco.MjModel, base: Mapping[str, np.ndarray], where: Layout
+    sim: Sim, model: mujoco.MjModel, base: Mapping[str, np.ndarray], where: ActorLayout
 ) -> dict[str, np.ndarray]:
     """Returns fields that differ because body and shape properties do.
 

@@ -36,7 +36,7 @@ class FirstEpochStatistics(Option):
 
     @torch.no_grad()
     def minibatch(self, minibatch: Minibatch) -> Minibatch:
-        """Returns the minibatch with its observations normalised anew."""
+        """Returns the minibatch with its observations normalised again."""
         raw = self._raw[minibatch.ids]
         if self._left:
             self._left -= 1

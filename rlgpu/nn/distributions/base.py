@@ -52,7 +52,7 @@ class Distribution(nn.Module, ABC):
 
     @abstractmethod
     def mode(self, outputs: Tensor) -> Tensor:
-        """Returns the likeliest actions, [N, P] -> [N, A]."""
+        """Returns the most likely actions, [N, P] -> [N, A]."""
 
     @abstractmethod
     def log_prob(self, outputs: Tensor, actions: Tensor) -> Tensor:

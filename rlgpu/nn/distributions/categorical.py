@@ -37,21 +37,21 @@ class Categorical(Distribution):
         return [part.log_softmax(-1) for part in outputs.split(self.choices, dim=-1)]
 
     def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
-        """Samples by inverting the cumulated probabilities at counter-based uniform numbers."""
+        """Samples by inverting the cumulative probabilities at counter-based uniform numbers."""
         log_probs = self._log_probs(outputs)
         uniform = uniform_noise(self._kernels, rng_state, slot.actions)
         columns = []
         for log_prob, noise in zip(log_probs, uniform.unbind(-1), strict=True):
-            cumulated = log_prob.exp().cumsum(-1)
-            threshold = noise[:, None] * cumulated[:, -1:]
-            columns.append((cumulated <= threshold).sum(-1).to(outputs.dtype))
+            cumulative = log_prob.exp().cumsum(-1)
+            threshold = noise[:, None] * cumulative[:, -1:]
+            columns.append((cumulative <= threshold).sum(-1).to(outputs.dtype))
         slot.actions.copy_(torch.stack(columns, dim=-1))
         slot.log_probs.copy_(self._taken(log_probs, slot.actions))
         slot.parameters.copy_(outputs)
         slot.values.copy_(values)
 
     def mode(self, outputs: Tensor) -> Tensor:
-        """Returns the likeliest choices."""
+        """Returns the most likely choices."""
         best = [part.argmax(-1) for part in outputs.split(self.choices, dim=-1)]
         return torch.stack(best, dim=-1).to(outputs.dtype)
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from rlgpu.sim.mujoco.contacts import bounds
 from rlgpu.sim.mujoco.fused.inverse_weights import DERIVED_FROM, InverseWeights
-from rlgpu.sim.mujoco.fused.parameters import model_field
+from rlgpu.sim.mujoco.fused.parameter_tables import model_field
 from rlgpu.sim.mujoco.warp_contacts import ContactSums
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest, check_saved
 from rlgpu.sim.mujoco.wrenches import WrenchReader

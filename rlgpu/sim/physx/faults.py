@@ -98,7 +98,7 @@ def fault_in(said: str, name: str = "") -> Fault | None:
     return _BY_NAME.get(name) or next(shown, None)
 
 
-def explained(fault: Fault | None, python: Path, said: str = "") -> str:
+def explain_fault(fault: Fault | None, python: Path, said: str = "") -> str:
     """Returns ``": "`` and what a fault means, or an empty string.
 
     Args:

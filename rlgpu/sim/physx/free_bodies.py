@@ -24,7 +24,7 @@ class FreeBodies:
         Args:
             model: The compiled model.
             ids: The bodies, K of them.
-            com: Centres of mass of all bodies [m], shape [N, B, 3]; read anew each time.
+            com: Centres of mass of all bodies [m], shape [N, B, 3]; read again each time.
         """
         self.ids = list(ids)
         self._com = com

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rlgpu.errors import EngineFailed, Failure, first_line
-from rlgpu.sim.physx.faults import BROKEN, explained, fault_in
+from rlgpu.sim.physx.faults import BROKEN, explain_fault, fault_in
 from rlgpu.sim.physx.interpreter import environment
 from rlgpu.sim.physx.worker import protocol
 
@@ -120,7 +120,7 @@ class WorkerProcess:
         self.close_now()
         failed = EngineFailed(
             f"Isaac Gym's worker: {answer['type']}: {answer['error']}"
-            f"{explained(fault, self.python)}",
+            f"{explain_fault(fault, self.python)}",
             "error",
             command=command,
             fault=fault.name if fault else answer["fault"],
@@ -144,7 +144,7 @@ class WorkerProcess:
         self.close_now()
         fault = fault_in(output)
         return EngineFailed(
-            f"{said}{explained(fault, self.python, output)}",
+            f"{said}{explain_fault(fault, self.python, output)}",
             reason,
             command=command,
             fault=fault.name if fault else "",
@@ -181,7 +181,7 @@ class WorkerProcess:
             self.close_now()
             fault = fault_in(broken[0])
             raise EngineFailed(
-                f"Isaac Gym reports {broken[0]!r}{explained(fault, self.python)}",
+                f"Isaac Gym reports {broken[0]!r}{explain_fault(fault, self.python)}",
                 "broken",
                 fault=fault.name if fault else "",
             )

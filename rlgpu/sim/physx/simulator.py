@@ -25,6 +25,7 @@ from rlgpu.sim.mujoco.mirror import PoseMirror
 from rlgpu.sim.mujoco.model import build_model
 from rlgpu.sim.mujoco.readout import empty_state
 from rlgpu.sim.mujoco.worlds import check_saved
+from rlgpu.sim.physx.actor_parameters import Parameters
 from rlgpu.sim.physx.coverage import refusals
 from rlgpu.sim.physx.description import describe
 from rlgpu.sim.physx.exchange import (
@@ -36,7 +37,6 @@ from rlgpu.sim.physx.exchange import (
 )
 from rlgpu.sim.physx.forces import BodyForces
 from rlgpu.sim.physx.interpreter import find_python
-from rlgpu.sim.physx.parameters import Parameters
 from rlgpu.sim.physx.process import WorkerProcess
 from rlgpu.sim.physx.readout import Readout
 from rlgpu.sim.physx.slots import slots_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
-from rlgpu.sim.mujoco.fused.parameters import mixed_solver_parameters
+from rlgpu.sim.mujoco.fused.parameter_tables import mixed_solver_parameters
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 from rlgpu.sim.mujoco.specials import special_elements, special_options
 

@@ -1,6 +1,6 @@
 """Flattens a compiled model into the tables that the kernels read (csrc/kernels/physics/tables.h).
 
-Everything that a step would compute anew from constants is computed here once: which dofs a contact
+Everything that a step would recompute from constants is computed here once: which dofs a contact
 moves, which rows of the solver's matrix it couples, the curves of constraint impedances.
 """
 
@@ -16,7 +16,7 @@ import torch
 
 from rlgpu.ops import PhysicsModel, physics_tables
 from rlgpu.sim.mujoco.fused.coverage import KINDS, SCALAR
-from rlgpu.sim.mujoco.fused.parameters import (
+from rlgpu.sim.mujoco.fused.parameter_tables import (
     PARAMETER_FIELDS,
     ParameterTables,
     decisive_geoms,

@@ -24,7 +24,7 @@ from rlgpu.ops import (
 )
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.inverse_weights import InverseWeights
-from rlgpu.sim.mujoco.fused.parameters import PARAMETER_FIELDS, model_field
+from rlgpu.sim.mujoco.fused.parameter_tables import PARAMETER_FIELDS, model_field
 from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest, check_saved
 

@@ -91,9 +91,9 @@ class _Worker:
     def __init__(self, message: Message, file: int, num_bytes: int) -> None:
         from .driver import Driver, DriverError  # noqa: PLC0415
         from .memory import HostMemory, Transfer  # noqa: PLC0415
-        from .parameters import Parameters  # noqa: PLC0415
         from .scene import build  # noqa: PLC0415
         from .state import Stepper  # noqa: PLC0415
+        from .varied import Parameters  # noqa: PLC0415
         from .window import Window  # noqa: PLC0415
 
         scene = message["scene"]
