@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rlgpu.errors import UsageError
 from rlgpu.training import load_checkpoint
 from rlgpu.training.checkpoint import digest
 from tests.runs import equal
@@ -159,7 +160,7 @@ def test_a_flipped_bit_never_loads(tmp_path, warm_python) -> None:
         try:
             loaded = load_checkpoint(path)
         except Exception as error:
-            assert type(error).__name__ == "UsageError", error
+            assert isinstance(error, UsageError), error
             refused += 1
             continue
         assert equal(loaded, content), f"byte {place} changed what was loaded"
