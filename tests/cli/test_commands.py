@@ -90,7 +90,14 @@ def test_a_closed_pipe_is_no_error(words) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("how", ["-m rlgpu", "rlgpu", "train.py"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "rlgpu",
+        pytest.param("-m rlgpu", marks=pytest.mark.slow),
+        pytest.param("train.py", marks=pytest.mark.slow),
+    ],
+)
 def test_commands_that_are_printed_work_as_they_are(tmp_path, how) -> None:
     """Of a new task, trained and played, by a shell in its folder, however rlgpu is called."""
     folder = Path(sys.executable).parent

@@ -142,7 +142,9 @@ def test_an_image_alone_stays_whole_numbers(make) -> None:
     assert env.observations.view(2, 36, 40, 2)[..., 1].eq(77).all()
 
 
-@pytest.mark.parametrize("name", ["Forbidding", "ForbiddingByMethod"])
+@pytest.mark.parametrize(
+    "name", ["Forbidding", pytest.param("ForbiddingByMethod", marks=pytest.mark.slow)]
+)
 def test_a_forbidden_action_is_never_taken(name, tmp_path, monkeypatch) -> None:
     """The environment checks it; the policy learns to take action 2 whenever it may."""
     monkeypatch.chdir(tmp_path)
@@ -153,7 +155,12 @@ def test_a_forbidden_action_is_never_taken(name, tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("train.memory=lstm",), ("train.memory=gru", "train.separate=True")]
+    "words",
+    [
+        (),
+        pytest.param(("train.memory=lstm",), marks=pytest.mark.slow),
+        pytest.param(("train.memory=gru", "train.separate=True"), marks=pytest.mark.slow),
+    ],
 )
 def test_images_and_memory_are_trained_and_resumed(words, tmp_path, monkeypatch) -> None:
     """Through the command line, with ``env.key=value`` for the constructor."""
