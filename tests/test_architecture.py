@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,15 @@ def test_loose_modules_are_listed() -> None:
     """A module belongs to a room; these serve all of them."""
     loose = {path.stem for path in (ROOT / "rlgpu").glob("*.py")}
     assert loose == {"__init__", "__main__", "errors", "rotations", "spaces"}
+
+
+def test_kinds_of_devices_are_asked_for_in_one_place() -> None:
+    """``rlgpu.device`` says what one can do; the ops' own loader and Python 3.6 are left out."""
+    for path in PYTHON:
+        name = module_name(path)
+        left_out = ("rlgpu.device", "rlgpu.ops", "rlgpu.sim.physx.worker")
+        if not any(within(name, package) for package in left_out):
+            assert not re.search(r"\bdevice\.type [=!]= \"", path.read_text()), name
 
 
 def room(name: str) -> str:

@@ -1,6 +1,6 @@
 """CPU and GPU differences: captured phases, streams, compilation, reads from the host."""
 
-from rlgpu.device.capabilities import has_display, host_may_read, is_out_of_memory
+from rlgpu.device.capabilities import has_display, host_may_read, is_gpu, is_out_of_memory
 from rlgpu.device.compilation import compiled
 from rlgpu.device.graphs import Phase, Skipping, working_stream
 from rlgpu.device.seeds import derived_seed, environment_seeds, generator_seed
@@ -15,6 +15,7 @@ __all__ = [
     "generator_seed",
     "has_display",
     "host_may_read",
+    "is_gpu",
     "is_out_of_memory",
     "num_usable_cores",
     "one_torch_thread",

@@ -17,6 +17,11 @@ def host_may_read(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
+def is_gpu(device: torch.device) -> bool:
+    """Returns whether a device is a GPU: it has a queue, graphs and memory of its own."""
+    return device.type == "cuda"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Returns whether memory did not suffice, on the host or on a device.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from rlgpu.device import is_gpu
 from rlgpu.learner import Ppo
 from rlgpu.profile import least_bytes as least
 from rlgpu.training import Trainer
@@ -32,7 +33,7 @@ def time_kernels(trainer: Trainer, trace: Path | None) -> list[KernelTime]:
         trainer: A trainer whose phases have already been captured.
         trace: File to write a Chrome trace to, or None.
     """
-    on_gpu = trainer.agent.device.type == "cuda"
+    on_gpu = is_gpu(trainer.agent.device)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with profile(activities=activities) as profiler:
         for _ in range(ITERATIONS):

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rlgpu.config import Project, compose
-from rlgpu.device import working_stream
+from rlgpu.device import is_gpu, working_stream
 from rlgpu.errors import UsageError
 from rlgpu.ops import select_kernels
 from rlgpu.profile.kernels import KernelTime, time_kernels
@@ -99,7 +99,7 @@ def _kernel_table(kernels: list[KernelTime], bandwidth: float, device: torch.dev
 
     What is still in a cache may take less.
     """
-    on_gpu = device.type == "cuda"
+    on_gpu = is_gpu(device)
     kind = "kernels" if on_gpu else "operations"
     total = sum(kernel.seconds for kernel in kernels)
     launches = sum(kernel.launches for kernel in kernels)
@@ -159,6 +159,6 @@ def _sweep(words: list[str], console: Console) -> None:
 
 
 def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
+    if is_gpu(device):
         return torch.cuda.get_device_name(device)
     return f"the CPU, {torch.get_num_threads()} threads"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rlgpu.device import Phase
+from rlgpu.device import Phase, is_gpu
 from rlgpu.ops import (
     ActionSlot,
     AdamHyperparameters,
@@ -59,7 +59,7 @@ def sweep(kernels: Kernels, device: torch.device) -> Iterator[OpTime]:
 
 
 def _cases(kernels: Kernels, device: torch.device) -> Iterator[_Case]:
-    large = device.type == "cuda"
+    large = is_gpu(device)
     for envs in (512, 4096, *((65536, 1048576) if large else ())):
         yield _gae(kernels, device, 16, envs)
     for rows in (4096, 65536):

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from rlgpu.device import Phase
+from rlgpu.device import Phase, is_gpu
 
 ROUNDS = 7
 COPY_BYTES = {"cpu": 64 << 20, "cuda": 1 << 30}
@@ -23,12 +23,12 @@ def seconds_once(function: Callable[[], object], device: torch.device, calls: in
         device: Where it runs; a GPU is waited for before and after.
         calls: Calls in the round.
     """
-    if device.type == "cuda":
+    if is_gpu(device):
         torch.cuda.synchronize(device)
     begun = time.perf_counter()
     for _ in range(calls):
         function()
-    if device.type == "cuda":
+    if is_gpu(device):
         torch.cuda.synchronize(device)
     return (time.perf_counter() - begun) / calls
 
@@ -54,7 +54,7 @@ def seconds_of(
     times = []
     for _ in range(ROUNDS):
         before()
-        if device.type == "cuda":
+        if is_gpu(device):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
             for _ in range(calls):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import Config, DqnConfig, TrainConfig, without_unused
-from rlgpu.device import generator_seed
+from rlgpu.device import generator_seed, is_gpu
 from rlgpu.envs import (
     Environments,
     Task,
@@ -94,7 +94,7 @@ def build_env(
     except (RuntimeError, ValueError) as error:
         said = f"sim={config.sim.engine}: {error}"
         raise UsageError(said, key="sim", value=config.sim.engine) from error
-    use_compile = training and config.compile and device.type == "cuda"
+    use_compile = training and config.compile and is_gpu(device)
     return VecEnv(task, sim, seed=seed, use_compile=use_compile, separate_critic=separate)
 
 
@@ -157,7 +157,7 @@ def make_ppo(config: Config, env: Environments) -> Ppo:
         device=device,
         seed=config.seed,
         precision=config.precision,
-        use_compile=config.compile and device.type == "cuda",
+        use_compile=config.compile and is_gpu(device),
         mirror=_mirror_of(config, env),
         teacher=_teacher_of(config, env),
     )

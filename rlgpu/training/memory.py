@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from rlgpu.config import Config
+from rlgpu.device import is_gpu
 from rlgpu.errors import Conflict
 
 _COPIES = 6
@@ -58,7 +59,7 @@ def needed_bytes(config: Config, num_observations: int, num_actions: int) -> int
 
 def free_bytes(device: torch.device) -> int | None:
     """Returns the memory that is free on a device, or None if the system does not say."""
-    if device.type == "cuda":
+    if is_gpu(device):
         return int(torch.cuda.mem_get_info(device)[0])
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

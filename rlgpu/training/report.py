@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rlgpu.device import is_gpu
+
 
 class Arrived(NamedTuple):
     """One iteration's numbers on the host."""
@@ -45,7 +47,7 @@ class Report:
             device: Device of the numbers.
             started: Start of training, by ``time.perf_counter``.
         """
-        self._on_gpu = device.type == "cuda"
+        self._on_gpu = is_gpu(device)
         self._underway: deque[_Sent] = deque()
         self._last_at = started
         self._hosts: deque[Tensor] = deque()

@@ -105,7 +105,7 @@ class PropertyCalls:
         actor.shape_properties = values
         world = running_world(env.sim)
         if world is not None:
-            field = world.field("geom_friction")
+            field = world.varying_field("geom_friction")
             row = field[env.index].cpu().numpy().astype(float)
             write_shapes(env.sim, env, world.layout.shapes, row)
             field[env.index] = torch.from_numpy(row).to(field)
@@ -233,7 +233,7 @@ def _changed_bodies(env: Env) -> None:
     world = running_world(env.sim)
     if world is None:
         return
-    fields = {name: world.field(name) for name in _BODY_FIELDS}
+    fields = {name: world.varying_field(name) for name in _BODY_FIELDS}
     row = {n: f[env.index].cpu().numpy().astype(float) for n, f in fields.items()}
     write_bodies(env, world.layout.body_ids, row)
     for name, field in fields.items():

@@ -105,7 +105,7 @@ class SimulationCalls:
             )
         gravity = torch.tensor(list(params.gravity), device=sim.device)
         if list(params.gravity) != list(sim.params.gravity):
-            field = world.field("opt.gravity")
+            field = world.varying_field("opt.gravity")
             field.copy_(gravity.expand_as(field))
             world.written.add("opt.gravity")
         sim.params = params.__copy__()

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 import torch
 
+from rlgpu.device import is_gpu
 from rlgpu.errors import NoGpu
 
 ENGINES = {"mujoco": ("cpu",), "mujoco_warp": ("cpu", "cuda"), "fused": ("cpu",)}
@@ -42,7 +43,7 @@ def choose_engine(settings: Settings, device: torch.device) -> str:
         NoGpu: There is no such device.
         ValueError: The engine does not exist, or does not run on it.
     """
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if is_gpu(device) and not torch.cuda.is_available():
         raise NoGpu(
             "the script asks for tensors on a GPU, and torch finds none; pass --sim_device cpu "
             "--pipeline cpu --rl_device cpu (IsaacGymEnvs: sim_device=cpu pipeline=cpu "
@@ -50,7 +51,7 @@ def choose_engine(settings: Settings, device: torch.device) -> str:
         )
     name = settings.engine
     if name == "auto":
-        return "mujoco_warp" if device.type == "cuda" else "mujoco"
+        return "mujoco_warp" if is_gpu(device) else "mujoco"
     if name not in ENGINES:
         raise ValueError(f"engine {name!r} is not one of {', '.join(ENGINES)}, auto")
     if device.type not in ENGINES[name]:

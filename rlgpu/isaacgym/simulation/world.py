@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.device import host_may_read
 from rlgpu.isaacgym.records.scene import Actor, Sim
 from rlgpu.isaacgym.runner.notes import note
 from rlgpu.isaacgym.simulation.build import build, dof_properties
@@ -149,7 +150,7 @@ class World:
             self.worlds.step(1)
             self.limits.apply()
         self.worlds.check()
-        if self.worlds.device.type == "cpu" and bool(self.worlds.diverged.any()):
+        if host_may_read(self.worlds.device) and bool(self.worlds.diverged.any()):
             note("an environment reached a non-finite state and restarted in its first pose")
         self.efforts.zero_()
         self.forces.clear()
@@ -166,7 +167,7 @@ class World:
             # Fields that have rows are written even where they are the model's again.
             wide = {n: v for n, v in fields.items() if n in self.fields} | differing(fields, model)
             for name, values in wide.items():
-                field = self.field(name)
+                field = self.varying_field(name)
                 field.copy_(torch.from_numpy(values).to(field))
             self.written.update(wide)
             self.set_gains()
@@ -249,8 +250,8 @@ class World:
             mask[actors.long()] = True
         return mask.view(self.num_envs, self.num_actors)
 
-    def field(self, name: str) -> Tensor:
-        """Returns a model field with a row a world, rebuilding the worlds if it had none.
+    def varying_field(self, name: str) -> Tensor:
+        """Makes a model field vary between worlds and returns it; rebuilds them if it did not.
 
         Tensors that scripts hold stay the same: they are rewritten from the new worlds.
         """

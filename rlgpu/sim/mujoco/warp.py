@@ -23,6 +23,7 @@ import torch
 import warp as wp
 from torch import Tensor
 
+from rlgpu.device import is_gpu
 from rlgpu.sim.mujoco.contacts import bounds
 from rlgpu.sim.mujoco.fused.inverse_weights import DERIVED_FROM, InverseWeights
 from rlgpu.sim.mujoco.fused.parameter_tables import model_field
@@ -98,7 +99,7 @@ class WarpWorlds:
         wp.config.log_level = wp.LOG_WARNING  # no line per compiled kernel
         wp.init()
         self.num_worlds, self.device, self.model = num_worlds, device, model
-        self.capturable = device.type == "cuda"
+        self.capturable = is_gpu(device)
         self._wp_device = _warp_device(device)
         nconmax, njmax = _budget(model, nconmax, njmax)
         self.description = (
@@ -269,7 +270,7 @@ class WarpWorlds:
                 self._joined.append(wp.capture_end(stream=stream))
 
     def _on_torch_stream(self) -> Any:
-        if self.device.type == "cpu" or self._in_capture:
+        if not is_gpu(self.device) or self._in_capture:
             return nullcontext()
         stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
         return wp.ScopedStream(stream, sync_enter=False, sync_exit=False)
@@ -299,8 +300,8 @@ class WarpWorlds:
 
 def _warp_device(device: torch.device) -> Any:
     index = device.index or 0
-    name = f"cuda:{index}" if device.type == "cuda" else "cpu"
-    if device.type == "cuda" and index >= wp.get_cuda_device_count():
+    name = f"cuda:{index}" if is_gpu(device) else "cpu"
+    if is_gpu(device) and index >= wp.get_cuda_device_count():
         raise RuntimeError(
             f"Warp {wp.config.version} finds no device {name}: its CUDA 13 build needs an NVIDIA "
             "driver of version 580 or newer; update the driver, or use warp-lang==1.17.0 "

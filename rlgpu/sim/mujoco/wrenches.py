@@ -8,6 +8,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from rlgpu.device import is_gpu
 from rlgpu.sim.mujoco.layout import index_of, root_index
 
 
@@ -59,7 +60,7 @@ def in_body_axes(force_w: Tensor, torque_w: Tensor, xmat: Tensor) -> Tensor:
     both_w = torch.stack((force_w.float(), torque_w.float()), dim=-2).flatten(0, 1)  # [N*S, 2, 3]
     # Columns of to_body are the body's axes. A batched product is fastest on the CPU; elsewhere
     # the sum is fused with the surrounding operations.
-    if to_body.device.type == "cpu":
+    if not is_gpu(to_body.device):
         both_b = torch.bmm(both_w, to_body)
     else:
         both_b = (both_w[..., None] * to_body[:, None]).sum(-2)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.device import host_may_read
+from rlgpu.device import host_may_read, is_gpu
 from rlgpu.device.rows import per_row
 from rlgpu.errors import UnsupportedModel
 from rlgpu.sim.drive_forces import DriveForces
@@ -87,7 +87,7 @@ class IsaacGymSimulator:
         slots = slots_of(model, scene, num_envs)
         num_bytes = protocol.size_of(protocol.places(slots))
         self._worker = WorkerProcess(find_python(settings.python), num_bytes)
-        gpu = (device.index or 0) if device.type == "cuda" else -1
+        gpu = (device.index or 0) if is_gpu(device) else -1
         described = describe(model, scene, timing, num_envs, settings, gpu=gpu, viewer=viewer)
         answer = self._start(described, slots)
         self.state: SimState = empty_state(model, scene, num_envs, device)
@@ -123,7 +123,7 @@ class IsaacGymSimulator:
         self._exchange: Exchange = self._host
         if arena and answer["arena"]:
             self._exchange = arena
-        elif self.device.type == "cuda":
+        elif is_gpu(self.device):
             self._exchange = StagedExchange(self._host, protocol.INPUTS, self.device)
         self.description = "\n  ".join(
             [
@@ -137,7 +137,7 @@ class IsaacGymSimulator:
 
     def _share(self, slots: list[protocol.Slot]) -> tuple[ArenaExchange | None, list[str]]:
         """Returns memory on the GPU for the worker to open, or none and why there is none."""
-        if self.device.type != "cuda" or self._settings.exchange == "host":
+        if not is_gpu(self.device) or self._settings.exchange == "host":
             return None, []
         try:
             return ArenaExchange(slots, self.device), []

@@ -11,7 +11,7 @@ import torch
 from mujoco.batch import Batch
 from torch import Tensor
 
-from rlgpu.device import host_may_read, num_usable_cores
+from rlgpu.device import host_may_read, is_gpu, num_usable_cores
 from rlgpu.errors import UnsupportedModel
 from rlgpu.ops import (
     PhysicsModel,
@@ -90,9 +90,9 @@ class FusedWorlds:
             raise UnsupportedModel(said, reasons)
         self.num_worlds, self.model = num_worlds, model
         self.device = device or torch.device("cpu")
-        self.capturable = self.device.type == "cuda"
+        self.capturable = is_gpu(self.device)
         load_extension(self.device)
-        where = "the CPU" if self.device.type == "cpu" else str(self.device)
+        where = str(self.device) if is_gpu(self.device) else "the CPU"
         self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_VERSION}"
         self._threads, self._lanes = num_threads or num_usable_cores(), lanes
         self._tables = Tables(model)
