@@ -133,6 +133,15 @@ def test_deferred_resets_lose_no_observation_and_leave_no_filler(tmp_path):
     assert env.privileged is not None
 
 
+def test_worlds_that_a_script_has_rebuilt_are_the_environments(tmp_path):
+    """As when gravity first varies; closing closes them, not those before."""
+    env = make(write(tmp_path, DEFERRED, "progress_buf"))
+    before, world = env.sim, env.script.sim.world
+    world.varying_field("opt.gravity")
+    assert world.worlds is not before
+    assert env.sim is world.worlds
+
+
 def test_hands_are_reset_with_the_goals_that_are_due(tmp_path):
     """``reset_idx(env_ids, goal_env_ids)``: ended environments get goals, the others' wait."""
     word = write(tmp_path, DEFERRED, "progress_buf")

@@ -31,6 +31,7 @@ from rlgpu.isaacgym.calls.simulation import running_world
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.world import World
 from rlgpu.sim.mujoco.mirror import Mirror
+from rlgpu.sim.mujoco.worlds import Worlds
 from rlgpu.spaces import Continuous, numbers
 
 
@@ -57,7 +58,6 @@ class ScriptEnv(Environments):
             UsageError: It lacks what is needed to step it.
         """
         self._world = _world_of(env.sim)
-        self.sim = self._world.worlds
         self._episode_length = int(_first(env, "max_episode_length") or config.episode_length)
         self.script, self.config = env, config
         self.source_file = Path(inspect.getfile(type(env)))
@@ -73,7 +73,7 @@ class ScriptEnv(Environments):
         self.joint_names = tuple(
             f"{actor.name}/{name}" for actor in env.sim.envs[0].actors for name in actor.asset.dofs
         )
-        self.description = f"Isaac Gym's API on {self._world.worlds.description}"
+        self.description = f"Isaac Gym's API on {self.sim.description}"
         repeats = _first(env, "control_freq_inv", "decimation") or _of_config(env) or 1
         self.step_dt = float(env.sim.params.dt) * int(repeats)
         self.generator = torch.Generator(device=self.device)
@@ -154,8 +154,8 @@ class ScriptEnv(Environments):
         # Where the script has reset already, the final observations are not known.
         final = torch.where(kept[:, None], before, returned.observations)
         self.observations.copy_(self._next(returned))
-        self.counts.diverged.add_(self._world.worlds.diverged.sum())
-        self.counts.overflowed.add_(self._world.worlds.overflowed.sum())
+        self.counts.diverged.add_(self.sim.diverged.sum())
+        self.counts.overflowed.add_(self.sim.overflowed.sum())
         return Step(
             self.observations, returned.rewards, returned.done & ~truncated, truncated, final
         )
@@ -200,6 +200,11 @@ class ScriptEnv(Environments):
                 return
 
     @property
+    def sim(self) -> Worlds:
+        """The engine's worlds, which the simulation may have rebuilt."""
+        return self._world.worlds
+
+    @property
     def episode_length(self) -> int:
         """The task's own time limit, else ``task.episode_length``, in steps."""
         return self._episode_length
@@ -222,7 +227,7 @@ class ScriptEnv(Environments):
 
     def mirrored_scene(self) -> Mirror:
         """Returns a mirror that shows one environment at a time."""
-        return Mirror(self._world.worlds)
+        return Mirror(self.sim)
 
     def close(self) -> None:
         """Frees the engine's memory and threads."""
