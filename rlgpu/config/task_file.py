@@ -37,8 +37,8 @@ class FoundTask(NamedTuple):
 
     def own_train(self, algorithm: str) -> str:
         """Returns the name of the task's own file of training values."""
-        group, colon, name = self.word.partition(":")
-        return f"gym/{name}{algorithm}" if colon and group == "gym" else f"{self.name}{algorithm}"
+        name = f"gym/{self.name.removeprefix('gym_')}" if is_gym(self.word) else self.name
+        return f"{name}{algorithm}"
 
     def has_train(self, name: str) -> bool:
         """Returns whether there is a file of training values of a name."""

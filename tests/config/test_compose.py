@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlgpu.config import Range, compose
+from rlgpu.config import Project, Range, compose
 from rlgpu.errors import Conflict, NoEffect, UnknownKey, Unreadable, UnsupportedModel, UsageError
 from rlgpu.sim import ENGINES
 from rlgpu.tasks import TASKS
@@ -318,3 +318,13 @@ def test_a_resolved_configuration_cannot_be_changed() -> None:
                        (config.sim, "num_threads")):  # fmt: skip
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(part, name, 1)
+
+
+def test_an_environment_of_a_file_has_its_own_training_values_too(tmp_path) -> None:
+    """By the class's name, as ``gym/NAMEPPO.yaml``, of a project."""
+    own = tmp_path / "cfg" / "train" / "gym" / "CounterPPO.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("gamma: 0.25\n")
+    word = f"task=gym:{CFG.parent / 'tests' / 'foreign' / 'envs_of_ours.py'}:Counter"
+    config = compose([word], Tasks(), ENGINES, Project.at(tmp_path)).config
+    assert config.train.gamma == 0.25
