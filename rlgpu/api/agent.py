@@ -20,7 +20,7 @@ from rlgpu.config.resolve import check_normalized_rows, check_relations, count_m
 from rlgpu.device import one_torch_thread
 from rlgpu.errors import Misfit, NoEffect, UnknownKey, UsageError
 from rlgpu.learner import Ppo
-from rlgpu.ops import Kernels, select_kernels
+from rlgpu.ops import KernelsName, select_kernels
 from rlgpu.training import EpisodeStatistics
 
 _FORMAT = 1
@@ -58,7 +58,7 @@ class PPOAgent:
         autoreset: Literal["same_step", "next_step"] = "same_step",
         seed: int = 0,
         device: str | torch.device = "cpu",
-        kernels: str = "compiled",
+        kernels: KernelsName = "compiled",
         **settings: Any,
     ) -> None:
         """Builds a fresh agent.
@@ -92,7 +92,7 @@ class PPOAgent:
         self._ppo = Ppo(
             config, self._spaces.observations, self._spaces.actions, max_iterations=max_iterations,
             num_minibatches=rows // config.minibatch_size,
-            kernels=_kernels(kernels, self.device),
+            kernels=select_kernels(kernels, self.device),
             device=self.device, seed=seed, fillers=autoreset == "next_step",
         )  # fmt: skip
         self._has_fillers = autoreset == "next_step"
@@ -294,17 +294,3 @@ def _config(settings: Mapping[str, Any], num_envs: int) -> TrainConfig:
     size = rows // count_minibatches(config, num_envs)
     check_normalized_rows(config, rows, size)
     return dataclasses.replace(config, minibatch_size=size)
-
-
-def _kernels(name: str, device: torch.device) -> Kernels:
-    """Returns the ops of a name.
-
-    Raises:
-        UsageError: There are none of that name.
-    """
-    if name not in ("compiled", "torch"):
-        allowed = ("compiled", "torch")
-        raise UsageError(
-            f"kernels={name}: must be compiled or torch", key="kernels", value=name, allowed=allowed
-        )
-    return select_kernels(name, device)  # type: ignore[arg-type]

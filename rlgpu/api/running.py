@@ -48,7 +48,7 @@ class Result(NamedTuple):
 
 
 def train(task: str, *, quiet: bool = False, **settings: Any) -> Result:
-    """Trains a policy as ``python train.py task=...`` does.
+    """Trains a policy as ``rlgpu train task=...`` does.
 
     Args:
         task: As on the command line, such as ``Ant`` or ``gym:CartPole-v1``.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 
+from rlgpu.errors import UsageError
 from rlgpu.ops import adam_step as _adam_step
 from rlgpu.ops import gae as _gae
 from rlgpu.ops import gather_rows as _gather_rows
@@ -52,6 +53,7 @@ __all__ = [
     "AdamState",
     "Gae",
     "Kernels",
+    "KernelsName",
     "PhysicsModel",
     "PhysicsOutputs",
     "PhysicsState",
@@ -93,12 +95,21 @@ class Kernels(NamedTuple):
     shuffle: Callable[..., torch.Tensor]
 
 
-def select_kernels(name: Literal["compiled", "torch"], device: torch.device) -> Kernels:
+KernelsName = Literal["compiled", "torch"]
+
+
+def select_kernels(name: KernelsName, device: torch.device) -> Kernels:
     """Returns the compiled ops, or their plain-torch equivalents.
 
     Raises:
+        UsageError: ``name`` is neither.
         RuntimeError: ``compiled`` is requested and the extension is not built for ``device``.
     """
+    if name not in get_args(KernelsName):
+        raise UsageError(
+            f"kernels={name}: must be compiled or torch", key="kernels", value=name,
+            allowed=get_args(KernelsName),
+        )  # fmt: skip
     if name == "torch":
         return Kernels(*(getattr(reference, op) for op in Kernels._fields))
     load_extension(device)

@@ -19,6 +19,7 @@ from tests.refusals import names
     [
         (lambda: agent(gamma=1.5), "gamma", 1.5, Range(0, 1)),
         (lambda: agent(preset="rlgames"), "preset", "rlgames", "rl_games"),
+        (lambda: agent(kernels="fused"), "kernels", "fused", "compiled"),
         (lambda: agent(actions=spaces.Text(3)), "action_space", "Text", "Box"),
         (lambda: agent().update(), "update", 0, 5),
         (lambda: agent().observe(np.zeros((4, 3)), 0.0, False), "observe", None, "act"),
