@@ -160,8 +160,7 @@ class Sim:
     @cached_property
     def capabilities(self) -> Capabilities:
         """What the engine offers."""
-        found: Capabilities = worlds_class(self.engine).capabilities
-        return found
+        return worlds_class(self.engine).capabilities
 
     # Environments are alike, so the first, which is complete, stands for all before another.
 

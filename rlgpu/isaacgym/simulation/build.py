@@ -139,11 +139,10 @@ def make_worlds(sim: Sim, model: mujoco.MjModel, fields: frozenset[str]) -> Worl
     request = WorldsRequest(
         len(sim.envs), sim.device, tuple(sorted(fields)), num_threads=sim.num_threads
     )
-    kind = worlds_class(sim.engine)
-    if beyond := kind.shared_fields(fields):
+    able = sim.capabilities.varying_fields
+    if able is not None and (beyond := sorted(fields - able)):
         raise NotImplementedError(
             f"environments differ in {', '.join(beyond)}, which the {sim.engine} engine shares; "
             "use --sim mujoco"
         )
-    worlds: Worlds = kind.build(model, request)
-    return worlds
+    return worlds_class(sim.engine).build(model, request)

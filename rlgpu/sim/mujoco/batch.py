@@ -42,15 +42,10 @@ class BatchWorlds:
 
     @classmethod
     def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> BatchWorlds:
-        """Returns the worlds of a request."""
+        """Returns worlds of a model, at its own pose."""
         return cls(
             model, request.num_worlds, fields=request.fields, num_threads=request.num_threads
         )
-
-    @staticmethod
-    def shared_fields(fields: Collection[str]) -> list[str]:
-        """Returns which model fields cannot differ between worlds: none."""
-        return []
 
     def __init__(
         self,

@@ -58,16 +58,11 @@ class WarpWorlds:
 
     @classmethod
     def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> WarpWorlds:
-        """Returns the worlds of a request."""
+        """Returns worlds of a model, at its own pose."""
         return cls(
             model, request.num_worlds, device=request.device, fields=request.fields,
             nconmax=request.nconmax, njmax=request.njmax, deterministic=request.deterministic,
         )  # fmt: skip
-
-    @staticmethod
-    def shared_fields(fields: Collection[str]) -> list[str]:
-        """Returns which model fields cannot differ between worlds: none."""
-        return []
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import mujoco
 import torch
@@ -38,6 +38,8 @@ class Capabilities(NamedTuple):
     """Whether ``wrenches`` reads sensors, which the model must then have."""
     stacks_on_terrain: bool = True
     """Whether every shape rests reliably on a height field."""
+    varying_fields: frozenset[str] | None = None
+    """Model fields that can differ between worlds; None: all."""
 
 
 class WorldsRequest(NamedTuple):
@@ -83,6 +85,10 @@ class Worlds(Protocol):
     the model's own pose."""
     overflowed: Tensor
     """Whether the last step dropped contacts or constraints for lack of space, shape [N], bool."""
+
+    @classmethod
+    def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> Self:
+        """Returns worlds of a model, at its own pose."""
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, such as ``qpos``, shape [N, ...].
@@ -207,7 +213,7 @@ def check_saved(saved: Mapping[str, Any], current: Mapping[str, Tensor]) -> None
             )
 
 
-def worlds_class(engine: str) -> Any:
+def worlds_class(engine: str) -> type[Worlds]:
     """Returns the class of an engine's worlds; imports only that engine.
 
     Args:
@@ -221,4 +227,5 @@ def worlds_class(engine: str) -> Any:
         "mujoco_warp": ("warp", "WarpWorlds"),
         "fused": ("fused.worlds", "FusedWorlds"),
     }[engine]
-    return getattr(importlib.import_module(f"rlgpu.sim.mujoco.{module}"), name)
+    found: type[Worlds] = getattr(importlib.import_module(f"rlgpu.sim.mujoco.{module}"), name)
+    return found

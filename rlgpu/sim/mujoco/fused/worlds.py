@@ -42,22 +42,18 @@ class FusedWorlds:
     """
 
     capabilities = Capabilities(
-        moves_fixed_bodies=False, has_dynamics=False, has_contact_sensors=False
-    )
+        moves_fixed_bodies=False, has_dynamics=False, has_contact_sensors=False,
+        varying_fields=frozenset(PARAMETER_FIELDS),
+    )  # fmt: skip
     has_mass_matrix = False
 
     @classmethod
     def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> FusedWorlds:
-        """Returns the worlds of a request."""
+        """Returns worlds of a model, at its own pose."""
         return cls(
             model, request.num_worlds, device=request.device, fields=request.fields,
             num_threads=request.num_threads, lanes=request.lanes,
         )  # fmt: skip
-
-    @staticmethod
-    def shared_fields(fields: Collection[str]) -> list[str]:
-        """Returns which model fields cannot differ between worlds."""
-        return sorted(set(fields) - set(PARAMETER_FIELDS))
 
     def __init__(
         self,
