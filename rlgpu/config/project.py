@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,20 +56,21 @@ class Project:
             {path.stem for folder in self.cfg for path in (folder / group).glob("*.yaml")}
         )
 
-    def find(self, group: str, name: str) -> Path | None:
-        """Returns the YAML file of a name in a group, None if there is none."""
-        return find_values([folder / group for folder in self.cfg], name)
-
     def own_task(self, name: str) -> Path | None:
         """Returns the user's file that defines a task of a name, None if there is none."""
-        files = (file for folder in self.tasks for file in sorted(folder.glob("*.py")))
-        return next((file for file in files if name in _classes(file)), None)
+        return next((file for file, names in self._own_classes() if name in names), None)
 
     def own_tasks(self) -> list[str]:
         """Returns the names of the user's own tasks: classes that have a file of values."""
-        named = set(self.names("task"))
-        files = (file for folder in self.tasks for file in sorted(folder.glob("*.py")))
-        return sorted({name for file in files for name in _classes(file) if name in named})
+        return sorted(
+            {name for _, names in self._own_classes() for name in names} & {*self.names("task")}
+        )
+
+    def _own_classes(self) -> Iterator[tuple[Path, list[str]]]:
+        """Yields the user's files that import rlgpu, with the names of their classes."""
+        for folder in self.tasks:
+            for file in sorted(folder.glob("*.py")):
+                yield file, _classes(file)
 
 
 INCLUDED = Project()
@@ -95,14 +96,14 @@ def read_values(folders: list[Path], name: str, given: str = "") -> dict[str, An
     if path := find_values(folders, name):
         return read_file(path)
     known = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
-    where = " and ".join(map(str, folders))
+    where, wanted = " and ".join(map(str, folders)), folders[0] / f"{name}.yaml"
+    chosen, hint = (f"{given}={name}: ", nearest(name, known)) if given else ("", "")
     raise UsageError(
-        f"{f'{given}={name}: ' if given else ''}there is no file {folders[-1] / name}.yaml; "
-        f"{where} has {', '.join(known) or 'none'}{nearest(name, known)}",
+        f"{chosen}there is no file {wanted}; {where} has {', '.join(known) or 'none'}{hint}",
         key=given,
         value=name,
         allowed=known,
-        path=folders[-1] / f"{name}.yaml",
+        path=wanted,
     )
 
 
@@ -125,25 +126,29 @@ def classes_in(file: Path) -> list[str]:
 
     Dataclasses are left out: they are settings.
     """
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return []
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.bases]
-    return [
-        x.name for x in classes if not any("dataclass" in ast.dump(d) for d in x.decorator_list)
-    ]
+    return [x.name for x in _class_nodes(_parsed(file)) if not _is_dataclass(x)]
 
 
-def _classes(file: Path) -> Mapping[str, ast.ClassDef]:
-    """Returns the classes of a file that imports rlgpu, by name, without running it."""
+def _classes(file: Path) -> list[str]:
+    """Returns the names of the classes of a file that imports rlgpu, without running it."""
+    tree = _parsed(file)
+    return [x.name for x in _class_nodes(tree)] if "rlgpu" in _imports(tree) else []
+
+
+def _parsed(file: Path) -> ast.Module:
+    """Returns a file's syntax, that of an empty file if it cannot be read."""
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        return ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return {}
-    if "rlgpu" not in _imports(tree):
-        return {}
-    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef) and node.bases}
+        return ast.Module([], [])
+
+
+def _class_nodes(tree: ast.Module) -> list[ast.ClassDef]:
+    return [node for node in tree.body if isinstance(node, ast.ClassDef) and node.bases]
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    return any("dataclass" in ast.dump(decorator) for decorator in node.decorator_list)
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
