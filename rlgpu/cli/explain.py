@@ -64,9 +64,9 @@ def explain(words: Sequence[str], project: Project) -> None:
 
 
 def _matching(word: str, keys: Mapping[str, Key]) -> dict[str, Key]:
+    """Returns the keys whose names contain a word or, if none does, whose meanings do."""
     if word in keys:
         return {word: keys[word]}
-    """Returns the keys whose names contain a word or, if none does, whose meanings do."""
     if found := {name: key for name, key in keys.items() if word in name}:
         return found
     said = word.lower()

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from rlgpu.cli.train import train
+from rlgpu.cli.train import asks_for_help, train
 from rlgpu.errors import UsageError, nearest, shown
-from rlgpu.tools.command_line import HELP, VERSION, run_command, versions
+from rlgpu.tools.command_line import run_command
 
 
 class _Command(NamedTuple):
@@ -35,7 +35,7 @@ COMMANDS = {
 }
 _TRAINING: dict[str, Callable[[list[str]], int]] = {
     "train": train,
-    "play": lambda words: train(words if _asks(words) else [*words, "test=True"]),
+    "play": lambda words: train(words if asks_for_help(words) else [*words, "test=True"]),
 }
 
 
@@ -46,8 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command and its words; those of the process if None.
     """
     name, *words = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
-    if VERSION in words and name in COMMANDS and name != "isaacgym":
-        name = VERSION
     if name in _TRAINING:
         return _TRAINING[name](words)
     if name in COMMANDS:
@@ -58,18 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(_overview, [name, *words])
 
 
-def _asks(words: Sequence[str]) -> bool:
-    return any(word in (*HELP, "help") for word in words)
-
-
 def _overview(words: list[str]) -> int:
-    if words[0] in (*HELP, "help"):
+    if asks_for_help(words[:1]):
         print("rlgpu: robotics reinforcement learning across thousands of parallel environments.\n")
         for name, command in COMMANDS.items():
             print(f"rlgpu {name} {command.example}".ljust(40), command.does)
-        return 0
-    if words[0] == VERSION:
-        print(versions())
         return 0
     if "=" in words[0]:
         raise UsageError(f"{shown(words[0])}: a command is wanted first: rlgpu train {words[0]}")

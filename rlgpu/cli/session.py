@@ -233,11 +233,9 @@ def _farewell(trainer: Trainer, folder: Path, *, finished: bool) -> str:
 
 def _explained(error: Exception, env: Environments, folder: Path) -> TrainingFailed | None:
     """Returns an engine's failure, or the task's own error by its line; None for any other."""
-    if isinstance(error, EngineFailed):
+    if isinstance(error, EngineFailed | TaskError):
         return TrainingFailed(f"{error}; {last_good(folder)}")
     file = env.source_file
-    if isinstance(error, TaskError):
-        return TrainingFailed(f"{error}; {last_good(folder)}")
     if isinstance(error, TrainingFailed) or file is None or not passed_through(error, file):
         return None
     return TrainingFailed(f"{line_in(error, file)}; {last_good(folder)}")
@@ -303,9 +301,9 @@ def _announce(composed: Composed, console: Console) -> None:
 
 def _warn(env: Environments, console: Console) -> None:
     """Prints what looks like a mistake in the task or its scene, or is easily taken for another."""
-    for text in getattr(env, "warnings", ()):
+    for text in env.warnings:
         console.print(f"warning: {text}")
-    for text in getattr(env, "notes", ()):
+    for text in env.notes:
         console.print(f"note: {text}")
 
 

@@ -7,9 +7,14 @@ from pathlib import Path
 
 from rlgpu.config import Project, check_words, convert, read_words
 from rlgpu.errors import UsageError, usable_path
-from rlgpu.tools.command_line import HELP, VERSION, run_command, versions
+from rlgpu.tools.command_line import HELP, run_command
 
 _HELP = (*HELP, "help")
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Returns whether words of the command line ask for help, with dashes or without."""
+    return any(word in _HELP for word in words)
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -26,13 +31,10 @@ def train(arguments: Sequence[str]) -> int:
 
 def _train(words: list[str]) -> int:
     project = Project.at(Path.cwd())
-    if any(word in _HELP for word in words):
+    if asks_for_help(words):
         from rlgpu.cli.explain import explain  # noqa: PLC0415  (the tasks are slow to import)
 
         explain([word for word in words if word not in _HELP], project)
-        return 0
-    if VERSION in words:
-        print(versions())
         return 0
     given = read_words(words)
     check_words(given, project)

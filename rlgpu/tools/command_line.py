@@ -37,18 +37,22 @@ def run_command(
     Args:
         run: Takes the arguments and returns the exit code.
         arguments: The words of the command line after the command.
-        usage: Printed for ``--help``; None leaves that to ``run``.
+        usage: Printed for ``--help``; None leaves that to ``run``. ``--version`` prints the
+            versions.
 
     Returns:
-        The exit code: that of ``run``, 0 for help, 1 if training or the simulation stopped, 2 for a
-        usage error, 130 after Ctrl-C.
+        The exit code: that of ``run``, 0 for help and versions, 1 if training or the simulation
+        stopped, 2 for a usage error, 130 after Ctrl-C.
     """
     keep_output_quiet()
     try:
         if usage is not None and any(word in HELP for word in arguments):
             print(usage.strip())
-            return 0
-        return run(list(arguments))
+        elif VERSION in arguments:
+            print(versions())
+        else:
+            return run(list(arguments))
+        return 0
     except UsageError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2

@@ -58,9 +58,6 @@ def draw(folder: Path, title: str) -> bool:
 def run(words: list[str]) -> int:
     """Draws; returns the exit code: 0, 1 if the picture cannot be written, 2 for a usage error."""
     # Training runs this file by its path, without rlgpu on Python's.
-    if any(word in ("--help", "-h") for word in words):
-        print((__doc__ or "").strip())
-        return 0
     if not words:
         return _refuse('wanted the folder of a run: rlgpu plot runs/Ant/latest "a title"')
     folder = Path(words[0])

@@ -13,7 +13,7 @@ from typing import Any
 from rlgpu.config import Config, plain, read_file, yaml_text
 from rlgpu.errors import Unreadable, UsageError, usable_path
 
-_HEADER = "# Repeat this run with: python train.py run={folder}\n"
+_HEADER = "# Repeat this run with: rlgpu train run={folder}\n"
 
 
 def task_folder(runs_dir: str, experiment: str, task_name: str) -> Path:

@@ -98,17 +98,18 @@ def _isaacgymenvs(name: str) -> Builder:
         package = _package("isaacgymenvs")
         tasks = importlib.import_module("isaacgymenvs.tasks").isaacgym_task_map
         if name not in tasks:
-            raise UsageError(
-                f"task=isaacgymenvs:{name}: there is no such task; there are {', '.join(tasks)}",
-                key="task",
-                value=f"isaacgymenvs:{name}",
-                allowed=tasks,
-            )
+            raise _unknown_task(f"isaacgymenvs:{name}", tasks)
         folder = Path(str(package.__file__)).parent / "cfg" / "task"
         file = folder / f"{name}.yaml"
         return _from_yaml(tasks[name], file, config, num_envs, device, seed)
 
     return build
+
+
+def _unknown_task(word: str, known: Mapping[str, Any]) -> UsageError:
+    """Returns the refusal of a task that a library does not have."""
+    said = f"task={word}: there is no such task; there are {', '.join(known)}"
+    return UsageError(said, key="task", value=word, allowed=known)
 
 
 def _package(name: str) -> Any:
@@ -166,12 +167,7 @@ def _legged_gym(name: str) -> Builder:
         utils = importlib.import_module("legged_gym.utils")
         registered = utils.task_registry.task_classes
         if name not in registered:
-            raise UsageError(
-                f"task=legged_gym:{name}: there is no such task; there are {', '.join(registered)}",
-                key="task",
-                value=f"legged_gym:{name}",
-                allowed=registered,
-            )
+            raise _unknown_task(f"legged_gym:{name}", registered)
         given, sys.argv = sys.argv, words
         try:
             return utils.task_registry.make_env(name=name, args=utils.get_args())[0]
