@@ -81,9 +81,12 @@ def rl_games(composed: Composed, target: float) -> Curve:
     rows = RL_GAMES_HORIZON * env.num_envs
     with working_stream(env.device):
         return train_rl_games(
-            env, MAX_STEPS // rows, target=target, seed=config.seed,
+            env,
+            MAX_STEPS // rows,
+            target=target,
+            seed=config.seed,
             minibatch_size=min(32768, rows),
-        )  # fmt: skip
+        )
 
 
 LIBRARIES: dict[str, Callable[[Composed, float], Curve]] = {

@@ -53,9 +53,12 @@ def main(num_envs: int) -> None:
         for name, task_class in TASKS.items():
             config = compose([f"task={name}"], TASKS, ENGINES).config.task
             sim = make_simulator(
-                "isaacgym", task_class(config).scene(), config.timing(), num_envs,
+                "isaacgym",
+                task_class(config).scene(),
+                config.timing(),
+                num_envs,
                 settings=IsaacGymSettings(python=str(python)),
-            )  # fmt: skip
+            )
             targets = torch.zeros(num_envs, len(sim.joint_names))
 
             median, worst = median_ms(partial(step, sim, targets))

@@ -117,11 +117,14 @@ def attempt(mutant: Mutant, reach: dict[str, Any], expected: float, limit: float
         file.write_text(source)
     outcome = {0: "survived", None: "timed out"}.get(code, "killed")
     return {
-        **mutant._asdict(), "diff": diff, "outcome": outcome,
-        "tests": len(tests), "of": len(reaching),
+        **mutant._asdict(),
+        "diff": diff,
+        "outcome": outcome,
+        "tests": len(tests),
+        "of": len(reaching),
         "by": by.read_text() if outcome == "killed" else "",
         "seconds": round(time.monotonic() - start, 1),
-    }  # fmt: skip
+    }
 
 
 def copy_tree(folder: Path) -> None:
@@ -137,8 +140,9 @@ def copy_tree(folder: Path) -> None:
 def main(words: dict[str, str]) -> None:
     """Tries the mutants of each room and prints a row of the table for each."""
     seed, results = int(words.get("seed", 1)), ROOT / "build/mutants"
-    seconds = [float(words.get(name, usual)) for name, usual in
-               (("expected", EXPECTED), ("limit", LIMIT))]  # fmt: skip
+    seconds = [
+        float(words.get(name, usual)) for name, usual in (("expected", EXPECTED), ("limit", LIMIT))
+    ]
     results.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="mutants"))
     copy_tree(folder)

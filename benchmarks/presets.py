@@ -29,9 +29,15 @@ from rlgpu.envs import Step, VecEnv
 
 NUM_ENVS = 512
 RL_GAMES = {
-    "horizon_length": 16, "num_epochs": 8, "num_minibatches": 1, "learning_rate": 3e-4,
-    "value_loss_coef": 4.0, "reward_scale": 0.1, "hidden_sizes": [32, 32], "max_grad_norm": 1.0,
-}  # fmt: skip
+    "horizon_length": 16,
+    "num_epochs": 8,
+    "num_minibatches": 1,
+    "learning_rate": 3e-4,
+    "value_loss_coef": 4.0,
+    "reward_scale": 0.1,
+    "hidden_sizes": [32, 32],
+    "max_grad_norm": 1.0,
+}
 RSL_RL = {"hidden_sizes": [32, 32], "entropy_coef": 0.0, "init_at_random_ep_len": False}
 
 
@@ -56,8 +62,9 @@ class Returns:
         """Returns the mean return in each tenth of a run."""
         steps, values = (np.array(x) for x in zip(*self.ended, strict=True))
         parts = np.minimum((steps - 1) * 10 // num_steps, 9)
-        return np.array([values[parts == i].mean() if (parts == i).any() else np.nan
-                         for i in range(10)])  # fmt: skip
+        return np.array(
+            [values[parts == i].mean() if (parts == i).any() else np.nan for i in range(10)]
+        )
 
 
 def make(seed: int) -> tuple[VecEnv, Returns]:
@@ -72,9 +79,14 @@ def ours(preset: str, settings: dict[str, Any]) -> Callable[[int, int], tuple[Re
     def run(seed: int, iterations: int) -> tuple[Returns, int]:
         env, returns = make(seed)
         agent = rlgpu.PPOAgent(
-            env.observation_space, env.action_space, NUM_ENVS, preset=preset, seed=seed,
-            max_iterations=iterations, **settings,
-        )  # fmt: skip
+            env.observation_space,
+            env.action_space,
+            NUM_ENVS,
+            preset=preset,
+            seed=seed,
+            max_iterations=iterations,
+            **settings,
+        )
         for _ in range(iterations):
             while not agent.ready:
                 agent.observe(*env.step(agent.act(env.observations).actions))
@@ -93,8 +105,11 @@ def rl_games(seed: int, iterations: int) -> tuple[Returns, int]:
     env, returns = make(seed)
     register(env)
     none = {"mu_activation": "None", "sigma_activation": "None", "fixed_sigma": True}
-    space = {**none, "mu_init": {"name": "default"},
-             "sigma_init": {"name": "const_initializer", "val": 0}}  # fmt: skip
+    space = {
+        **none,
+        "mu_init": {"name": "default"},
+        "sigma_init": {"name": "const_initializer", "val": 0},
+    }
     config = {
         "name": "cartpole", "env_name": "rlgpu", "num_actors": NUM_ENVS, "horizon_length": 16,
         "minibatch_size": 16 * NUM_ENVS, "mini_epochs": 8, "max_epochs": iterations, "gamma": 0.99,
@@ -107,13 +122,24 @@ def rl_games(seed: int, iterations: int) -> tuple[Returns, int]:
         "torch_compile": False, "mixed_precision": False, "reward_shaper": {"scale_value": 0.1},
     }  # fmt: skip
     mlp = {"units": [32, 32], "activation": "elu", "initializer": {"name": "default"}}
-    network = {"name": "actor_critic", "separate": False, "space": {"continuous": space},
-               "mlp": mlp}  # fmt: skip
+    network = {
+        "name": "actor_critic",
+        "separate": False,
+        "space": {"continuous": space},
+        "mlp": mlp,
+    }
     runner = Runner()
-    runner.load({"params": {
-        "seed": seed, "algo": {"name": "a2c_continuous"}, "network": network,
-        "model": {"name": "continuous_a2c_logstd"}, "config": config,
-    }})  # fmt: skip
+    runner.load(
+        {
+            "params": {
+                "seed": seed,
+                "algo": {"name": "a2c_continuous"},
+                "network": network,
+                "model": {"name": "continuous_a2c_logstd"},
+                "config": config,
+            }
+        }
+    )
     runner.run({"train": True, "play": False})
     return returns, iterations * 16
 
@@ -135,10 +161,14 @@ def rsl_rl(seed: int, iterations: int) -> tuple[Returns, int]:
     }  # fmt: skip
     gaussian = {"class_name": "GaussianDistribution", "init_std": 1.0}
     config = {
-        "num_steps_per_env": 24, "save_interval": 10**6, "logger": "tensorboard",
+        "num_steps_per_env": 24,
+        "save_interval": 10**6,
+        "logger": "tensorboard",
         "obs_groups": {"actor": ["policy"], "critic": ["critic"]},
-        "actor": {**model, "distribution_cfg": gaussian}, "critic": model, "algorithm": algorithm,
-    }  # fmt: skip
+        "actor": {**model, "distribution_cfg": gaussian},
+        "critic": model,
+        "algorithm": algorithm,
+    }
     runner = OnPolicyRunner(RslRlEnv(env), config, log_dir=None, device="cpu")
     runner.learn(iterations)
     return returns, iterations * 24
@@ -151,9 +181,11 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=120)
     given = parser.parse_args()
     learners = {
-        "rl_games": rl_games, "ours, preset=rl_games": ours("rl_games", RL_GAMES),
-        "rsl_rl": rsl_rl, "ours, preset=rsl_rl": ours("rsl_rl", RSL_RL),
-    }  # fmt: skip
+        "rl_games": rl_games,
+        "ours, preset=rl_games": ours("rl_games", RL_GAMES),
+        "rsl_rl": rsl_rl,
+        "ours, preset=rsl_rl": ours("rsl_rl", RSL_RL),
+    }
     for name, learner in learners.items():
         rows = []
         for seed in range(1, given.seeds + 1):
@@ -167,8 +199,11 @@ def main() -> None:
                 returns, num_steps = learner(seed, given.iterations)
             rows.append(returns.tenths(num_steps))
         table = np.array(rows)
-        for what, row in (("mean", table.mean(0)), ("lowest", table.min(0)),
-                          ("highest", table.max(0))):  # fmt: skip
+        for what, row in (
+            ("mean", table.mean(0)),
+            ("lowest", table.min(0)),
+            ("highest", table.max(0)),
+        ):
             print(f"{name:22} {what:8}", *(f"{x:6.1f}" for x in row), flush=True)
 
 

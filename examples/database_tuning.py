@@ -107,16 +107,21 @@ class Database:
         for connection in pool:
             connection.execute(f"PRAGMA cache_size=-{setting.cache_kib}")
             connection.execute(f"PRAGMA mmap_size={setting.mmap_bytes}")
-        plan = [(rng.random(), rng.randrange(max(int(workload.hot * ROWS), 100)))
-                for _ in range(OPERATIONS)]  # fmt: skip
+        plan = [
+            (rng.random(), rng.randrange(max(int(workload.hot * ROWS), 100)))
+            for _ in range(OPERATIONS)
+        ]
         self._run(pool, workload, plan[: OPERATIONS // 3])
         read, cpu, began = _bytes_read(), time.process_time(), time.perf_counter()
         latencies = self._run(pool, workload, plan)
         seconds = time.perf_counter() - began
         return Measured(
-            OPERATIONS / seconds, float(np.mean(latencies)), float(np.quantile(latencies, 0.95)),
-            (_bytes_read() - read) / OPERATIONS, (time.process_time() - cpu) / seconds,
-        )  # fmt: skip
+            OPERATIONS / seconds,
+            float(np.mean(latencies)),
+            float(np.quantile(latencies, 0.95)),
+            (_bytes_read() - read) / OPERATIONS,
+            (time.process_time() - cpu) / seconds,
+        )
 
     def _run(self, pool, workload: Workload, plan) -> list[float]:
         shares = [plan[i :: len(pool)] for i in range(len(pool))]
@@ -191,10 +196,19 @@ def train(env: Tuning, measurements: int) -> rlgpu.PPOAgent:
     horizon = 8 * EPISODE
     updates = max(measurements * EPISODE // (EPISODE + 1) // horizon, 1)
     agent = rlgpu.PPOAgent(
-        env.observation_space, env.action_space, max_iterations=updates, horizon_length=horizon,
-        num_epochs=10, minibatch_size=24, learning_rate=1e-3, gamma=0.5, hidden_sizes=[32, 32],
-        initial_log_std=-0.5, target_kl=0.03, separate=True,
-    )  # fmt: skip
+        env.observation_space,
+        env.action_space,
+        max_iterations=updates,
+        horizon_length=horizon,
+        num_epochs=10,
+        minibatch_size=24,
+        learning_rate=1e-3,
+        gamma=0.5,
+        hidden_sizes=[32, 32],
+        initial_log_std=-0.5,
+        target_kl=0.03,
+        separate=True,
+    )
     observation, _ = env.reset(seed=1)
     for update in range(updates):
         while not agent.ready:

@@ -96,9 +96,18 @@ class Conflict(UsageError):
 
 
 Fault = Literal[
-    "form", "dashes", "twice", "size", "syntax", "alias", "depth", "missing", "encoding", "mapping",
+    "form",
+    "dashes",
+    "twice",
+    "size",
+    "syntax",
+    "alias",
+    "depth",
+    "missing",
+    "encoding",
+    "mapping",
     "damaged",
-]  # fmt: skip
+]
 """Why a word or a file cannot be read: not of its form, such as ``key=value``; dashes before it; a
 key that is there twice; too long; not YAML; an alias in it; nested too deep; no file; not UTF-8; no
 mapping; damaged."""

@@ -128,10 +128,14 @@ def with_true_values(space: ObservationSpace) -> ObservationSpace:
     critic: dict[Seen, Seen] = {"both": "critic", "actor": "nobody"}
     noisy = [replace(part, seen_by=actor.get(part.seen_by, part.seen_by)) for part in space.parts]
     true = [
-        replace(part, name=f"true_{part.name}", seen_by=critic.get(part.seen_by, part.seen_by),
-                repeats=True)
+        replace(
+            part,
+            name=f"true_{part.name}",
+            seen_by=critic.get(part.seen_by, part.seen_by),
+            repeats=True,
+        )
         for part in space.parts
-    ]  # fmt: skip
+    ]
     return replace(space, parts=(*noisy, *true))
 
 

@@ -18,7 +18,16 @@ from rlgpu.tasks.quadcopter import Quadcopter
 TASKS: dict[str, type[Task]] = {
     task.__name__: task
     for task in (
-        Ant, Anymal, AnymalTerrain, BallBalance, Cartpole, FrankaCubeStack, G1, Go2, Humanoid,
-        Ingenuity, Quadcopter,
+        Ant,
+        Anymal,
+        AnymalTerrain,
+        BallBalance,
+        Cartpole,
+        FrankaCubeStack,
+        G1,
+        Go2,
+        Humanoid,
+        Ingenuity,
+        Quadcopter,
     )
-}  # fmt: skip
+}

@@ -29,9 +29,15 @@ from rlgpu.tasks.legged_config import LeggedConfig
 from rlgpu.tasks.legged_terrain import MEASURED, around
 
 OBSERVATION = Columns(
-    lin_vel_b=3, ang_vel_b=3, gravity_b=3, commands=3, joint_pos=12, joint_vel=12,
-    heights=len(MEASURED), actions=12,
-)  # fmt: skip
+    lin_vel_b=3,
+    ang_vel_b=3,
+    gravity_b=3,
+    commands=3,
+    joint_pos=12,
+    joint_vel=12,
+    heights=len(MEASURED),
+    actions=12,
+)
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,15 @@ SENSOR_RADIUS = 0.4
 WANTED = (0.0, 0.0, 0.7)
 """Where the ball should be [m]."""
 OBSERVATION = Columns(
-    joint_pos=3, joint_vel=3, ball_pos_w=3, ball_lin_vel_w=3, sensor_force_x=3, sensor_torque_x=3,
-    sensor_torque_y=3, sensor_torque_z=3,
-)  # fmt: skip
+    joint_pos=3,
+    joint_vel=3,
+    ball_pos_w=3,
+    ball_lin_vel_w=3,
+    sensor_force_x=3,
+    sensor_torque_x=3,
+    sensor_torque_y=3,
+    sensor_torque_z=3,
+)
 
 
 @dataclass(frozen=True)

@@ -147,11 +147,15 @@ class FrankaCubeStack(Task):
         own = state.joint_pos[:, 7:] if self.config.control == "osc" else state.joint_pos
         return torch.cat(
             (
-                state.object_quat_w[:, 0], cube_a, cube_b - cube_a,
-                state.body_pos_w[:, self._grip], state.body_quat_w[:, self._grip], own,
+                state.object_quat_w[:, 0],
+                cube_a,
+                cube_b - cube_a,
+                state.body_pos_w[:, self._grip],
+                state.body_quat_w[:, self._grip],
+                own,
             ),
             dim=-1,
-        )  # fmt: skip
+        )
 
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
         """Returns the reward; an episode ends when the cube is stacked."""

@@ -20,13 +20,23 @@ from rlgpu.tasks.legged_config import Gains, LeggedConfig
 
 SIDES = ("left", "right")
 LEG = {
-    "hip_pitch": -0.1, "hip_roll": 0.0, "hip_yaw": 0.0, "knee": 0.3, "ankle_pitch": -0.2,
+    "hip_pitch": -0.1,
+    "hip_roll": 0.0,
+    "hip_yaw": 0.0,
+    "knee": 0.3,
+    "ankle_pitch": -0.2,
     "ankle_roll": 0.0,
-}  # fmt: skip
+}
 OBSERVATION = Columns(
-    lin_vel_b=3, ang_vel_b=3, gravity_b=3, commands=3, joint_pos=12, joint_vel=12, actions=12,
+    lin_vel_b=3,
+    ang_vel_b=3,
+    gravity_b=3,
+    commands=3,
+    joint_pos=12,
+    joint_vel=12,
+    actions=12,
     phase=2,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,11 @@ class Legged(Task):
         joints, feet = len(self.default_joint_pos), len(self.feet)
         config, ranges = self.config, self.config.commands
         for name, width in (
-            ("commands", 4), ("last_actions", joints), ("last_joint_vel", joints),
+            ("commands", 4),
+            ("last_actions", joints),
+            ("last_joint_vel", joints),
             ("air_time", feet),
-        ):  # fmt: skip
+        ):
             self.buffers[name] = torch.zeros(n, width, device=device)
         self.buffers["touching"] = torch.zeros(n, feet, dtype=torch.bool, device=device)
         self.buffers |= self.ground.bind(n, device)

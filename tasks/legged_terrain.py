@@ -73,10 +73,13 @@ class Ground:
         self._map = None
         if settings.kind == "rough":
             self._map = make_map(
-                vars(settings.proportions), num_levels=settings.num_levels,
-                num_columns=settings.num_columns, tile=settings.tile_size,
-                border=settings.border, seed=settings.seed,
-            )  # fmt: skip
+                vars(settings.proportions),
+                num_levels=settings.num_levels,
+                num_columns=settings.num_columns,
+                tile=settings.tile_size,
+                border=settings.border,
+                seed=settings.seed,
+            )
 
     @property
     def field(self) -> HeightField | None:

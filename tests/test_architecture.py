@@ -58,6 +58,7 @@ ALL_PYTHON = sorted([*PYTHON, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmark
 ONLY_ON_CPU = {"physics"}
 # Maximum numbers of lines; a function's docstring does not count.
 MAX_FILE, MAX_CPP_FILE, MAX_FUNCTION = 400, 300, 50
+MAX_UNFORMATTED = 50  # marks
 
 
 def module_name(path: Path) -> str:
@@ -162,6 +163,11 @@ def test_python_files_and_functions_stay_short(path: Path) -> None:
             docstring = ast.get_docstring(node) or ""
             lines = node.end_lineno - node.lineno + 1 - len(docstring.splitlines())
             assert lines <= MAX_FUNCTION, f"{node.name} has {lines} lines"
+
+
+def test_formatting_is_seldom_switched_off() -> None:
+    """Only tables that a reader compares column by column keep their own layout."""
+    assert sum(path.read_text().count("fmt: " + "skip") for path in ALL_PYTHON) <= MAX_UNFORMATTED
 
 
 @pytest.mark.parametrize("path", CPP, ids=lambda p: str(p.relative_to(ROOT)))

@@ -44,8 +44,11 @@ def start_server(folder: str, owner: str) -> None:
             return
         server = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__), "--serve", folder, owner],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         while not os.path.exists(os.path.join(folder, "socket")):
             assert server.poll() is None, "the warm interpreter cannot start"
             time.sleep(0.01)
@@ -64,9 +67,12 @@ def ask(folder: str, words: list[str]) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: connection.send(bytes([number])))
     request = {
-        "words": words, "env": dict(os.environ), "cwd": os.getcwd(), "numbers": numbers,
+        "words": words,
+        "env": dict(os.environ),
+        "cwd": os.getcwd(),
+        "numbers": numbers,
         "python": os.path.join(folder, "python"),
-    }  # fmt: skip
+    }
     socket.send_fds(connection, [json.dumps(request).encode()], numbers)
     answer = connection.recv(16)
     if not answer:

@@ -95,10 +95,17 @@ def main(checkpoint: str, updates: int) -> None:
     """Trains the high level and compares."""
     env = Goals(checkpoint, num_envs=64, seed=1)
     agent = rlgpu.PPOAgent(
-        env.observation_space, env.action_space, 64, max_iterations=updates, horizon_length=32,
-        minibatch_size=512, learning_rate=1e-3, gamma=0.97, hidden_sizes=[64, 64],
+        env.observation_space,
+        env.action_space,
+        64,
+        max_iterations=updates,
+        horizon_length=32,
+        minibatch_size=512,
+        learning_rate=1e-3,
+        gamma=0.97,
+        hidden_sizes=[64, 64],
         initial_log_std=-0.5,
-    )  # fmt: skip
+    )
     for update in range(updates):
         while not agent.ready:
             agent.observe(*env.step(agent.act(env.observe()).actions))

@@ -90,11 +90,16 @@ class PPOAgent:
         rows = config.horizon_length * num_envs
         self.horizon_length = config.horizon_length
         self._ppo = Ppo(
-            config, self._spaces.observations, self._spaces.actions, max_iterations=max_iterations,
+            config,
+            self._spaces.observations,
+            self._spaces.actions,
+            max_iterations=max_iterations,
             num_minibatches=rows // config.minibatch_size,
             kernels=select_kernels(kernels, self.device),
-            device=self.device, seed=seed, fillers=autoreset == "next_step",
-        )  # fmt: skip
+            device=self.device,
+            seed=seed,
+            fillers=autoreset == "next_step",
+        )
         self._has_fillers = autoreset == "next_step"
         self._begin()
 

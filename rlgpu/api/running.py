@@ -66,9 +66,13 @@ def train(task: str, *, quiet: bool = False, **settings: Any) -> Result:
         raise UsageError("test=True plays; rlgpu.train trains")
     folder, trainer = trained
     return Result(
-        folder, trainer.iteration, trainer.env_steps, trainer.mean_return, trainer.best_return,
+        folder,
+        trainer.iteration,
+        trainer.env_steps,
+        trainer.mean_return,
+        trainer.best_return,
         trainer.wall_time,
-    )  # fmt: skip
+    )
 
 
 def make_env(

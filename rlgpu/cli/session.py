@@ -169,9 +169,13 @@ def _train(
         check_resumable(path, content, config)
     _announce(composed, console)
     env = build_env(
-        config, composed.task_class, config.num_envs, config.seed, training=True,
+        config,
+        composed.task_class,
+        config.num_envs,
+        config.seed,
+        training=True,
         viewer=_opens_viewer(config),
-    )  # fmt: skip
+    )
     with closing(env):
         _warn(env, console)
         agent = make_agent(config, env)

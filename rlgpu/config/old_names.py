@@ -161,8 +161,12 @@ OLD_NAMES: Mapping[str, Mapping[str, str]] = {
 """By library: its name for a setting, without the groups before it, and what to write here."""
 
 _GROUPS = (
-    "train.params.config.", "train.params.network.", "train.params.", "task.env.", "task.sim.",
-)  # fmt: skip
+    "train.params.config.",
+    "train.params.network.",
+    "train.params.",
+    "task.env.",
+    "task.sim.",
+)
 """Where IsaacGymEnvs' command line has its settings."""
 
 

@@ -77,8 +77,13 @@ def _construct_int(loader: _Loader, node: Any) -> int:
 
 
 def _construct_float(loader: _Loader, node: Any) -> float:
-    return float(str(loader.construct_scalar(node)).replace("_", "").lower().replace(".inf", "inf")
-                 .replace(".nan", "nan"))  # fmt: skip
+    return float(
+        str(loader.construct_scalar(node))
+        .replace("_", "")
+        .lower()
+        .replace(".inf", "inf")
+        .replace(".nan", "nan")
+    )
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)

@@ -16,9 +16,15 @@ from rlgpu.errors import UsageError
 _NEVER = ("test", "checkpoint", "weights_only", "run")
 """What only the command line says."""
 _NOT_WHEN_PLAYING = (
-    "num_envs", "headless", "games", "capture_video", "capture_video_freq", "capture_video_len",
-    "sim_device", "rl_device",
-)  # fmt: skip
+    "num_envs",
+    "headless",
+    "games",
+    "capture_video",
+    "capture_video_freq",
+    "capture_video_len",
+    "sim_device",
+    "rl_device",
+)
 """How a run trained, which playing it elsewhere need not repeat."""
 _DEVICES = ("sim_device", "rl_device")
 _NEEDED = {"task": ("name",), "train": ("hidden_sizes", "separate"), "sim": ("engine",)}

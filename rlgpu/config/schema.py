@@ -28,17 +28,38 @@ FolderName = Annotated[
 Algorithm = Literal["PPO", "DQN"]
 
 Preset = Literal[
-    "none", "isaacgym", "rl_games", "rsl_rl", "rsl_rl_3", "skrl", "cleanrl", "stable",
-    "aggressive", "conservative", "atari",
-]  # fmt: skip
+    "none",
+    "isaacgym",
+    "rl_games",
+    "rsl_rl",
+    "rsl_rl_3",
+    "skrl",
+    "cleanrl",
+    "stable",
+    "aggressive",
+    "conservative",
+    "atari",
+]
 """Files of ``rlgpu/config/presets``."""
 
 NETWORK_KEYS = (
-    "hidden_sizes", "separate", "critic_hidden_sizes", "layer_norm", "activation", "memory",
-    "memory_size", "memory_layers", "image_channels", "image_kernels", "image_strides",
-    "image_features", "action_distribution", "state_dependent_std", "normalize_observations",
+    "hidden_sizes",
+    "separate",
+    "critic_hidden_sizes",
+    "layer_norm",
+    "activation",
+    "memory",
+    "memory_size",
+    "memory_layers",
+    "image_channels",
+    "image_kernels",
+    "image_strides",
+    "image_features",
+    "action_distribution",
+    "state_dependent_std",
+    "normalize_observations",
     "normalize_values",
-)  # fmt: skip
+)
 """Keys of ``TrainConfig`` that the weights of a network fit, the units of its inputs and values
 included."""
 

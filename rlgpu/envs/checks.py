@@ -119,9 +119,11 @@ def start(task: Task, sim: Simulator, states: ResetState, actions: Tensor) -> li
     shape = (sim.num_envs, len(sim.joint_names))
     if isinstance(targets, Tensor) and targets.shape == actions.shape != shape:
         raise _wrong(
-            task, "targets", f"shape {list(targets.shape)} by num_actions = {task.num_actions}",
+            task,
+            "targets",
+            f"shape {list(targets.shape)} by num_actions = {task.num_actions}",
             f"{list(shape)}, a column for each joint: {list_some(sim.joint_names)}",
-        )  # fmt: skip
+        )
     _check(task, "targets", targets, shape, sim.device)
     return check_start(task, sim, task.scene(), states, targets)
 
@@ -136,9 +138,11 @@ def _other_width(task: Task, sim: Simulator, actions: Tensor) -> UsageError | No
             continue
         if width != task.num_actions and getattr(targets, "shape", None) == shape:
             return _wrong(
-                task, "num_actions", str(task.num_actions),
+                task,
+                "num_actions",
+                str(task.num_actions),
                 f"{width}: its method targets takes actions with {width} columns",
-            )  # fmt: skip
+            )
     return None
 
 
@@ -167,10 +171,12 @@ def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
     is_table = isinstance(observations, Tensor) and observations.dim() == 2
     if is_table and len(observations) == sim.num_envs and observations.shape != shape:
         raise _wrong(
-            task, "observe", f"shape {list(observations.shape)}",
+            task,
+            "observe",
+            f"shape {list(observations.shape)}",
             f"{list(shape)} by num_observations = {task.num_observations}; if the columns are "
             f"right, write num_observations = {observations.shape[1]}",
-        )  # fmt: skip
+        )
     _check(task, "observe", observations, shape, sim.device)
     return observations
 

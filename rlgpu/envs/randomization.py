@@ -77,8 +77,10 @@ class Randomizer:
         settings, drawn = self._settings, {}
         if self._parameters.names:
             drawn["parameters"] = self._parameters.draw(rows, generator)
-        for name, noise in (("held_observations", settings.observations),
-                            ("held_actions", settings.actions)):  # fmt: skip
+        for name, noise in (
+            ("held_observations", settings.observations),
+            ("held_actions", settings.actions),
+        ):
             if noise.range_correlated:
                 drawn[name] = torch.empty(rows, self.buffers[name].shape[1], device=self._device)
                 fill(drawn[name], noise, noise.range_correlated, generator)

@@ -30,9 +30,15 @@ class MakeEnv(Protocol):
 
 
 UNUSED = (
-    "task.physics_dt", "task.decimation", "task.clip_actions", "task.clip_observations",
-    "task.randomize", "task.randomization.", "task.hidden", "task.hidden_from",
-)  # fmt: skip
+    "task.physics_dt",
+    "task.decimation",
+    "task.clip_actions",
+    "task.clip_observations",
+    "task.randomize",
+    "task.randomization.",
+    "task.hidden",
+    "task.hidden_from",
+)
 """Settings of tasks that such environments do not follow; refused on the command line."""
 
 

@@ -63,12 +63,20 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         prog="rlgpu isaacgym",
         description="Runs a script written for NVIDIA's Isaac Gym on MuJoCo or MuJoCo Warp.",
     )
-    parser.add_argument("--sim", default="auto", choices=("auto", "mujoco", "mujoco_warp", "fused"),
-                        help="engine; auto is by the device of the script's tensors")  # fmt: skip
+    parser.add_argument(
+        "--sim",
+        default="auto",
+        choices=("auto", "mujoco", "mujoco_warp", "fused"),
+        help="engine; auto is by the device of the script's tensors",
+    )
     parser.add_argument("--threads", type=int, default=0, help="threads of mujoco; 0: one a core")
-    parser.add_argument("--missing", default="error", choices=("error", "placeholder"),
-                        help="what to do if a module that the script imports is not installed: "
-                        "stop, or put a placeholder in its place")  # fmt: skip
+    parser.add_argument(
+        "--missing",
+        default="error",
+        choices=("error", "placeholder"),
+        help="what to do if a module that the script imports is not installed: "
+        "stop, or put a placeholder in its place",
+    )
     parser.add_argument("--coverage", action="store_true", help="print what each call does")
     parser.add_argument("-m", dest="module", help="a module to run instead of a script")
     parser.add_argument("script", nargs="?", help="the script")

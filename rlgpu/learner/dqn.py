@@ -32,9 +32,13 @@ class QNetwork(nn.Module):
     """Maps normalised observations to the values of all choices."""
 
     def __init__(
-        self, space: ObservationSpace, num_choices: int, config: TrainConfig, kernels: Kernels,
+        self,
+        space: ObservationSpace,
+        num_choices: int,
+        config: TrainConfig,
+        kernels: Kernels,
         precision: Precision,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Builds the layers.
 
         Args:
@@ -133,9 +137,14 @@ class Dqn:
         """Returns the storage for rollouts; the replay buffer is made with it."""
         space = self.observation_space
         storage = RolloutStorage(
-            self.config.horizon_length, num_envs, space.size, 1, self.distribution.num_outputs,
-            self.device, kind=getattr(torch, space.dtype),
-        )  # fmt: skip
+            self.config.horizon_length,
+            num_envs,
+            space.size,
+            1,
+            self.distribution.num_outputs,
+            self.device,
+            kind=getattr(torch, space.dtype),
+        )
         self._replay = Replay(storage, self.config.dqn.buffer_size)
         held = self._replay.num_slots * num_envs
         if held < self.config.dqn.learning_starts:
@@ -192,13 +201,20 @@ class Dqn:
         loss, variance, error, grad_norm, taken = sums / self.num_updates
         none = torch.zeros((), device=self.device)
         return UpdateMetrics(
-            surrogate_loss=none, value_loss=loss,
+            surrogate_loss=none,
+            value_loss=loss,
             entropy=self.distribution.entropy(storage.parameters.flatten(0, 1)).mean(),
-            bounds_loss=none, approx_kl=none, clip_fraction=none, last_kl=none,
-            grad_norm=grad_norm, learning_rate=self.learning_rate.clone(),
-            epochs=taken * config.dqn.replay_ratio, explained_variance=1.0 - error / variance,
-            log_std=none, nonfinite_steps=self.nonfinite_steps,
-        )  # fmt: skip
+            bounds_loss=none,
+            approx_kl=none,
+            clip_fraction=none,
+            last_kl=none,
+            grad_norm=grad_norm,
+            learning_rate=self.learning_rate.clone(),
+            epochs=taken * config.dqn.replay_ratio,
+            explained_variance=1.0 - error / variance,
+            log_std=none,
+            nonfinite_steps=self.nonfinite_steps,
+        )
 
     def _step(self, waiting: Tensor) -> Tensor:
         """Takes one optimiser step unless waiting.

@@ -43,13 +43,15 @@ class Optimizer:
                 flat.params[place],
                 flat.grads[place],
                 AdamState(
-                    self.state.exp_avg[place], self.state.exp_avg_sq[place],
-                    self.state.step[i], self.state.nonfinite_steps[i],
+                    self.state.exp_avg[place],
+                    self.state.exp_avg_sq[place],
+                    self.state.step[i],
+                    self.state.nonfinite_steps[i],
                 ),
                 ratio if i else 0.0,
             )
             for i, place in enumerate(places)
-        ]  # fmt: skip
+        ]
 
     @property
     def nonfinite_steps(self) -> Tensor:
@@ -68,11 +70,15 @@ class Optimizer:
         """
         norms = [
             self._kernels.adam_step(
-                params, state, grads,
-                learning_rate * ratio if ratio else learning_rate, stop, self._constants,
+                params,
+                state,
+                grads,
+                learning_rate * ratio if ratio else learning_rate,
+                stop,
+                self._constants,
             )
             for params, grads, state, ratio in self._groups
-        ]  # fmt: skip
+        ]
         return norms[0] if len(norms) == 1 else torch.stack(norms).square().sum().sqrt()
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -95,6 +95,9 @@ class Replay:
             going_on = going_on & ~self._ended[slot, envs]
             slot = (slot + 1) % self.num_slots
         return Transitions(
-            self._observations[first, envs], self._actions[first, envs], rewards,
-            self._final[last, envs], discounts * ~self._terminated[last, envs],
-        )  # fmt: skip
+            self._observations[first, envs],
+            self._actions[first, envs],
+            rewards,
+            self._final[last, envs],
+            discounts * ~self._terminated[last, envs],
+        )

@@ -29,9 +29,12 @@ def anneal(
     """
     if config.schedule == "linear":
         rate = linear_learning_rate(
-            config.learning_rate, config.min_learning_rate, iteration, max_iterations,
+            config.learning_rate,
+            config.min_learning_rate,
+            iteration,
+            max_iterations,
             end=config.linear_end,
-        )  # fmt: skip
+        )
         learning_rate.copy_(rate * share)
 
 

@@ -32,9 +32,14 @@ class RunningNormalizer(nn.Module):
     offset: Tensor
 
     def __init__(
-        self, size: int, kernels: Kernels, *, enabled: bool = True, fixed: Sequence[int] = (),
+        self,
+        size: int,
+        kernels: Kernels,
+        *,
+        enabled: bool = True,
+        fixed: Sequence[int] = (),
         originals: Sequence[int] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Starts at mean 0 and variance 1.
 
         Args:
@@ -73,9 +78,7 @@ class RunningNormalizer(nn.Module):
         """
         fixed = space.columns([part for part in space.parts if part.kind != "numbers"])
         enabled = enabled and space.dtype != "uint8"
-        return cls(
-            space.size, kernels, enabled=enabled, fixed=fixed, originals=space.originals
-        )  # fmt: skip
+        return cls(space.size, kernels, enabled=enabled, fixed=fixed, originals=space.originals)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         for name in ("mean", "var", "scale", "offset"):
@@ -110,9 +113,12 @@ class RunningNormalizer(nn.Module):
             return x if out is None else out.copy_(x)
         result = torch.empty_like(x) if out is None else out
         self._kernels.normalize(
-            x.view(-1, x.shape[-1]), self.scale, self.offset, CLIP,
+            x.view(-1, x.shape[-1]),
+            self.scale,
+            self.offset,
+            CLIP,
             out=result.view(-1, x.shape[-1]),
-        )  # fmt: skip
+        )
         return result
 
     def _of_doubles(self, x: Tensor) -> Tensor:

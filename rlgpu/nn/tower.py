@@ -94,11 +94,14 @@ class Tower(nn.Module):
         self._pixels = [slice(c[0], c[-1] + 1) for c in (space.columns([part]) for part in images)]
         self.images = nn.ModuleList(
             ImageEncoder(
-                part.shape, channels=config.image_channels, kernels=config.image_kernels,
-                strides=config.image_strides, num_features=config.image_features,
+                part.shape,
+                channels=config.image_channels,
+                kernels=config.image_kernels,
+                strides=config.image_strides,
+                num_features=config.image_features,
             )
             for part in images
-        )  # fmt: skip
+        )
         width = len(numbers) + len(images) * config.image_features
         if not width:
             said = f"task.hidden: the {who} sees no column at all"

@@ -107,9 +107,11 @@ def select_kernels(name: KernelsName, device: torch.device) -> Kernels:
     """
     if name not in get_args(KernelsName):
         raise UsageError(
-            f"kernels={name}: must be compiled or torch", key="kernels", value=name,
+            f"kernels={name}: must be compiled or torch",
+            key="kernels",
+            value=name,
             allowed=get_args(KernelsName),
-        )  # fmt: skip
+        )
     if name == "torch":
         return Kernels(*(getattr(reference, op) for op in Kernels._fields))
     load_extension(device)
@@ -130,7 +132,14 @@ def select_kernels(name: KernelsName, device: torch.device) -> Kernels:
 if importlib.util.find_spec("rlgpu._C") is not None:
     importlib.import_module("rlgpu._C")
     for _op in (
-        _adam_step, _gae, _gather_rows, _gaussian_ppo_loss, _gaussian_sample, _mlp, _physics,
-        _running_stats, _shuffle,
-    ):  # fmt: skip
+        _adam_step,
+        _gae,
+        _gather_rows,
+        _gaussian_ppo_loss,
+        _gaussian_sample,
+        _mlp,
+        _physics,
+        _running_stats,
+        _shuffle,
+    ):
         _op.register_fake()

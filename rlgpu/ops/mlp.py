@@ -87,8 +87,13 @@ def register_fake() -> None:
 
     @torch.library.register_fake("rlgpu::mlp_backward")
     def _(
-        grad: Tensor, x: Tensor, weights: list[Tensor], activations: list[Tensor], precision: str,
-        activation: str, input_gradient: bool,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        grad: Tensor,
+        x: Tensor,
+        weights: list[Tensor],
+        activations: list[Tensor],
+        precision: str,
+        activation: str,
+        input_gradient: bool,
+    ) -> tuple[Tensor, Tensor]:
         count = sum(weight.numel() + weight.shape[0] for weight in weights)
         return x.new_empty(count), x.new_empty(x.shape[0] if input_gradient else 0, x.shape[1])

@@ -98,9 +98,13 @@ class Picture:
 
         before = scene.ngeom
         mujoco.mjv_addGeoms(
-            self.mirror.model, self.mirror.data, mujoco.MjvOption(), mujoco.MjvPerturb(),
-            int(mujoco.mjtCatBit.mjCAT_DYNAMIC), scene,
-        )  # fmt: skip
+            self.mirror.model,
+            self.mirror.data,
+            mujoco.MjvOption(),
+            mujoco.MjvPerturb(),
+            int(mujoco.mjtCatBit.mjCAT_DYNAMIC),
+            scene,
+        )
         for geom in scene.geoms[before : scene.ngeom]:
             geom.pos[0] += offset[0]
             geom.pos[1] += offset[1]

@@ -64,9 +64,13 @@ def record_video(
     temporary = path.with_name(f".{path.name}")
     rate = round(1 / env.step_dt)
     frames = imageio_ffmpeg.write_frames(
-        str(temporary), (VIDEO_WIDTH, VIDEO_HEIGHT), fps=rate, quality=7, macro_block_size=2,
+        str(temporary),
+        (VIDEO_WIDTH, VIDEO_HEIGHT),
+        fps=rate,
+        quality=7,
+        macro_block_size=2,
         output_params=["-f", "mp4"],
-    )  # fmt: skip
+    )
     player, recorded = Player(env, agent), 0
     try:
         frames.send(None)

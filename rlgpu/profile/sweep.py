@@ -100,14 +100,18 @@ def _observations(kernels: Kernels, device: torch.device, rows: int) -> Iterator
     )
     out, size = torch.empty_like(x), f"{rows} x {OBSERVATIONS}"
     yield _Case(
-        "running_stats", size, least.running_stats(rows, OBSERVATIONS),
+        "running_stats",
+        size,
+        least.running_stats(rows, OBSERVATIONS),
         lambda: kernels.running_stats(x, stats),
-    )  # fmt: skip
+    )
     ones = zeros + 1
     yield _Case(
-        "normalize", size, least.normalize(rows, OBSERVATIONS),
+        "normalize",
+        size,
+        least.normalize(rows, OBSERVATIONS),
         lambda: kernels.normalize(x, ones, zeros, 5.0, out=out),
-    )  # fmt: skip
+    )
 
 
 def _gaussian_sample(kernels: Kernels, device: torch.device, rows: int) -> _Case:
@@ -128,9 +132,13 @@ def _batch(device: torch.device, rows: int) -> PpoBatch:
     matrix = [_random(device, rows, ACTIONS) for _ in range(2)]
     return PpoBatch(
         normalized_observations=_random(device, rows, OBSERVATIONS),
-        actions=matrix[0], parameters=matrix[1],
-        log_probs=column[0], values=column[1], advantages=column[2], returns=column[3],
-    )  # fmt: skip
+        actions=matrix[0],
+        parameters=matrix[1],
+        log_probs=column[0],
+        values=column[1],
+        advantages=column[2],
+        returns=column[3],
+    )
 
 
 def _gaussian_ppo_loss(kernels: Kernels, device: torch.device, rows: int) -> _Case:
@@ -149,14 +157,18 @@ def _minibatch(kernels: Kernels, device: torch.device, rows: int) -> Iterator[_C
     state, batch = torch.tensor([1, 0], device=device), _batch(device, 2 * rows)
     ids = kernels.shuffle(state, 2 * rows)[:rows]
     yield _Case(
-        "shuffle", f"{2 * rows}", least.shuffle(2 * rows),
+        "shuffle",
+        f"{2 * rows}",
+        least.shuffle(2 * rows),
         lambda: kernels.shuffle(state, 2 * rows),
-    )  # fmt: skip
+    )
     width = OBSERVATIONS + 2 * ACTIONS + 4
     yield _Case(
-        "gather_rows", f"{rows} x {width}", least.gather_rows(rows, width),
+        "gather_rows",
+        f"{rows} x {width}",
+        least.gather_rows(rows, width),
         lambda: kernels.gather_rows(batch, ids),
-    )  # fmt: skip
+    )
 
 
 def _mlp(kernels: Kernels, device: torch.device, rows: int, precision: str) -> Iterator[_Case]:
@@ -186,6 +198,8 @@ def _adam_step(kernels: Kernels, device: torch.device, count: int) -> _Case:
     state, rate = AdamState.fresh(params), torch.tensor(1e-4, device=device)
     stop, constants = torch.tensor(False, device=device), AdamHyperparameters(max_grad_norm=1.0)
     return _Case(
-        "adam_step", f"{count}", least.grad_norm(count) + least.adam(count),
+        "adam_step",
+        f"{count}",
+        least.grad_norm(count) + least.adam(count),
         lambda: kernels.adam_step(params, state, grads, rate, stop, constants),
-    )  # fmt: skip
+    )

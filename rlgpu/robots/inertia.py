@@ -98,9 +98,11 @@ def _compiled_masses(spec: mujoco.MjSpec) -> Masses:
     model = _quietly_compiled(still)
     order = [model.body(body.name).id for body in spec.bodies[1:]]
     return Masses(
-        model.body_mass[order], model.body_ipos[order],
-        model.body_inertia[order], model.body_iquat[order],
-    )  # fmt: skip
+        model.body_mass[order],
+        model.body_ipos[order],
+        model.body_inertia[order],
+        model.body_iquat[order],
+    )
 
 
 def _quietly_compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:

@@ -30,8 +30,10 @@ def check_limits(file: str, spec: mujoco.MjSpec) -> None:
         is_implied = joint.limited == limits.mjLIMITED_AUTO and spec.compiler.autolimits
         if joint.limited == limits.mjLIMITED_TRUE or (is_implied and (low or high)):
             if low > high:
-                report(f"{file}: joint {joint.name} has the limits {low:g} to {high:g}, which are "
-                     "reversed; it has none here")  # fmt: skip
+                report(
+                    f"{file}: joint {joint.name} has the limits {low:g} to {high:g}, which are "
+                    "reversed; it has none here"
+                )
                 joint.limited = limits.mjLIMITED_FALSE
             elif low == high or (low, high) == (-PLAY, PLAY):
                 middle = (low + high) / 2

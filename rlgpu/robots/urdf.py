@@ -276,9 +276,12 @@ class _Builder:
 
 
 def _shape(
-    body: mujoco.MjsBody, collision: ET.Element, frame: Frame, meshes: MeshFiles,
+    body: mujoco.MjsBody,
+    collision: ET.Element,
+    frame: Frame,
+    meshes: MeshFiles,
     options: ReadOptions,
-) -> None:  # fmt: skip
+) -> None:
     """Adds a collision element's shape to a body."""
     geometry = collision.find("geometry")
     if geometry is None or len(geometry) == 0:

@@ -185,9 +185,12 @@ def _on_worlds(request: BuildRequest) -> Simulator:
     sensors = kind.capabilities.wrenches_need_sensors
     model = build_model(request.scene, request.timing, contact_sensors=sensors)
     wanted = WorldsRequest(
-        request.num_envs, request.device, tuple(fields_of(request.scene.parameters)),
-        request.deterministic, **settings,
-    )  # fmt: skip
+        request.num_envs,
+        request.device,
+        tuple(fields_of(request.scene.parameters)),
+        request.deterministic,
+        **settings,
+    )
     return MujocoSimulator(kind.build(model, wanted), request.scene, request.timing)
 
 
@@ -195,9 +198,13 @@ def _isaacgym(request: BuildRequest) -> Simulator:
     from rlgpu.sim.physx.simulator import IsaacGymSimulator  # noqa: PLC0415
 
     return IsaacGymSimulator(
-        request.scene, request.timing, request.num_envs, device=request.device,
-        settings=request.settings, viewer=request.viewer,
-    )  # fmt: skip
+        request.scene,
+        request.timing,
+        request.num_envs,
+        device=request.device,
+        settings=request.settings,
+        viewer=request.viewer,
+    )
 
 
 def _accept_isaacgym(scene: SceneSpec, timing: Timing) -> list[str]:

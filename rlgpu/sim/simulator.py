@@ -22,9 +22,14 @@ from rlgpu.errors import WrongShape
 from rlgpu.sim.scene import SIGNED_PARAMETERS, Timing
 
 SHARED_WITH_THE_ENGINE = (
-    "root_pos_w", "root_lin_vel_w", "joint_pos", "joint_vel", "contact_wrench_b", "diverged",
+    "root_pos_w",
+    "root_lin_vel_w",
+    "joint_pos",
+    "joint_vel",
+    "contact_wrench_b",
+    "diverged",
     "overflowed",
-)  # fmt: skip
+)
 """Fields of ``SimState`` that may be the engine's own memory, if that has their dtype and layout.
 All others are copies on every engine."""
 

@@ -60,9 +60,11 @@ class HeightField(NamedTuple):
             # Each row of points has the grid to itself, so that the rows are spread over threads.
             rows = place.shape[0] if place.dim() > 1 else 1
             found = torch.nn.functional.grid_sample(
-                grid.expand(rows, 1, -1, -1), place.view(rows, 1, -1, 2),
-                padding_mode="border", align_corners=True,
-            )  # fmt: skip
+                grid.expand(rows, 1, -1, -1),
+                place.view(rows, 1, -1, 2),
+                padding_mode="border",
+                align_corners=True,
+            )
             return found.view(points_w.shape[:-1])
 
         return sample
@@ -77,9 +79,14 @@ class TerrainMap(NamedTuple):
 
 
 def make_map(
-    proportions: Mapping[str, float], *, num_levels: int, num_columns: int, tile: float,
-    border: float, seed: int,
-) -> TerrainMap:  # fmt: skip
+    proportions: Mapping[str, float],
+    *,
+    num_levels: int,
+    num_columns: int,
+    tile: float,
+    border: float,
+    seed: int,
+) -> TerrainMap:
     """Builds a map: levels along x, kinds of ground along y, flat ground around.
 
     Args:

@@ -112,10 +112,16 @@ def make_agent(config: Config, env: Environments) -> Agent:
     if config.test or config.checkpoint:  # an earlier version took whatever was given
         train = without_unused(train, "DQN")
     return Dqn(
-        train, env.observation_space, env.action_space,
-        max_iterations=config.max_iterations, num_envs=config.num_envs, kernels=_kernels(config),
-        device=torch.device(config.rl_device), seed=config.seed, precision=config.precision,
-    )  # fmt: skip
+        train,
+        env.observation_space,
+        env.action_space,
+        max_iterations=config.max_iterations,
+        num_envs=config.num_envs,
+        kernels=_kernels(config),
+        device=torch.device(config.rl_device),
+        seed=config.seed,
+        precision=config.precision,
+    )
 
 
 def _warn_of_coarse_observations(config: Config, env: Environments) -> None:
@@ -236,14 +242,28 @@ def load_trained(
         train = TrainConfig(**settings, dqn=dqn)
         if saved["algorithm"] == "DQN":
             policy = Dqn(
-                without_unused(train, "DQN"), space, env.action_space, max_iterations=1,
-                num_envs=1, kernels=kernels, device=device, seed=0, precision=precision,
-            )  # fmt: skip
+                without_unused(train, "DQN"),
+                space,
+                env.action_space,
+                max_iterations=1,
+                num_envs=1,
+                kernels=kernels,
+                device=device,
+                seed=0,
+                precision=precision,
+            )
         else:
             policy = Ppo(
-                train, space, env.action_space, max_iterations=1, num_minibatches=1,
-                kernels=kernels, device=device, seed=0, precision=precision,
-            )  # fmt: skip
+                train,
+                space,
+                env.action_space,
+                max_iterations=1,
+                num_minibatches=1,
+                kernels=kernels,
+                device=device,
+                seed=0,
+                precision=precision,
+            )
         policy.load_policy(content["agent"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         said = f"{path}: it does not fit this task: {first_line(error)}"

@@ -137,9 +137,11 @@ class Display:
                 rows.append((Text(name, style="red"), f"{trouble:.0f}"))
         width = min(_WIDTH, self._console.width)
         table = Table(
-            title=Text(self._title), caption=Text(str(self._folder)), show_header=False,
+            title=Text(self._title),
+            caption=Text(str(self._folder)),
+            show_header=False,
             width=width,
-        )  # fmt: skip
+        )
         table.add_column(style="dim")
         table.add_column(justify="right")
         for row in rows:

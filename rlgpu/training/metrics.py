@@ -104,9 +104,12 @@ class MetricsWriter:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (read when it has ended)
         # A separate session keeps a Ctrl-C in the terminal from reaching it.
         self._drawing = subprocess.Popen(
-            command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            command,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=self._complaints,
-        )  # fmt: skip
+        )
         if at_end:
             failure = self._failure()
         if failure:
@@ -167,10 +170,15 @@ def _events(record: IterationRecord, row: Mapping[str, float], *, first: bool) -
     if episodes.episodes > 0:
         axes = (("step", steps), ("iter", record.iteration), ("time", int(record.wall_time)))
         by_axis += [
-            (x, {f"rewards/{axis}": episodes.mean_return,
-                 f"episode_lengths/{axis}": episodes.mean_length})
+            (
+                x,
+                {
+                    f"rewards/{axis}": episodes.mean_return,
+                    f"episode_lengths/{axis}": episodes.mean_length,
+                },
+            )
             for axis, x in axes
-        ]  # fmt: skip
+        ]
     buffer = io.BytesIO()
     records, now = RecordWriter(buffer), time.time()
     if first:

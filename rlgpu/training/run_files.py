@@ -79,8 +79,10 @@ class RunFiles:
         except OSError as error:
             reason = error.strerror or first_line(error)
             if what not in self._troubles:
-                self._note(f"cannot write {what} in {self.folder}: {reason}; training goes on, and "
-                           "tries again at every save")  # fmt: skip
+                self._note(
+                    f"cannot write {what} in {self.folder}: {reason}; training goes on, and "
+                    "tries again at every save"
+                )
             self._troubles[what] = reason
             return
         if self._troubles.pop(what, None):

@@ -57,8 +57,9 @@ def test_bounded_actions_fill_their_bounds() -> None:
     taken = ours.act(np.zeros((500, 3), np.float32)).actions
     assert all(box.contains(action) for action in taken)
     assert np.allclose(taken.max(0), [4.0, 3.0])
-    own = rlgpu.PPOAgent(numbers(3), Continuous(2), 500, action_bounds=(10.0, 20.0),
-                         initial_log_std=1.5)  # fmt: skip
+    own = rlgpu.PPOAgent(
+        numbers(3), Continuous(2), 500, action_bounds=(10.0, 20.0), initial_log_std=1.5
+    )
     values = own.act(torch.zeros(500, 3)).actions
     assert (values.min().item(), values.max().item()) == (10.0, 20.0)
 
@@ -99,16 +100,25 @@ def test_a_dictionary_is_observed() -> None:
     ours = agent(space)
     ours.act({"a": np.array([0, 1, 2, 0]), "b": np.ones((4, 2), np.float32)})
     assert ours._storage.observations[0].tolist() == [
-        [1, 0, 0, 1, 1], [0, 1, 0, 1, 1], [0, 0, 1, 1, 1], [1, 0, 0, 1, 1],
-    ]  # fmt: skip
+        [1, 0, 0, 1, 1],
+        [0, 1, 0, 1, 1],
+        [0, 0, 1, 1, 1],
+        [1, 0, 0, 1, 1],
+    ]
 
 
 def test_training_by_a_call_returns_what_it_achieved(tmp_path, capsys) -> None:
     """Groups of keys as mappings; nothing is printed if quiet."""
     result = rlgpu.train(
-        "Cartpole", quiet=True, num_envs=16, max_iterations=3, seed=1, runs_dir=str(tmp_path),
-        train={"hidden_sizes": [8], "horizon_length": 4}, sim="mujoco",
-    )  # fmt: skip
+        "Cartpole",
+        quiet=True,
+        num_envs=16,
+        max_iterations=3,
+        seed=1,
+        runs_dir=str(tmp_path),
+        train={"hidden_sizes": [8], "horizon_length": 4},
+        sim="mujoco",
+    )
     assert (result.iterations, result.env_steps) == (3, 3 * 16 * 4)
     assert result.checkpoint.is_file()
     assert result.metrics()["env_steps"] == [64.0, 128.0, 192.0]
@@ -143,8 +153,9 @@ def test_a_script_needs_no_guard_against_its_own_processes(tmp_path) -> None:
         "result = rlgpu.train('gym:CartPole-v1', num_envs=16, max_iterations=1, quiet=True)\n"
         "assert result.iterations == 1\n"
     )
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True,
-                          text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["once"]
 
@@ -157,8 +168,9 @@ def test_examples_run(name, tmp_path, warm_python) -> None:
     assert len(text.splitlines()) < 20
     short = tmp_path / source.name
     short.write_text(text.replace("range(80)", "range(3)").replace("range(300)", "range(2)"))
-    done = subprocess.run([warm_python, str(short)], cwd=tmp_path, capture_output=True,
-                          text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [warm_python, str(short)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "mean return" in done.stdout
     assert (tmp_path / f"{name}.pth").is_file()
@@ -168,8 +180,13 @@ def test_examples_run(name, tmp_path, warm_python) -> None:
 def test_the_database_example_measures_and_compares(tmp_path) -> None:
     """With few measurements: every line is printed, from real measurements."""
     source = Path(__file__).parents[2] / "examples" / "database_tuning.py"
-    done = subprocess.run([sys.executable, str(source), "120"], cwd=tmp_path, capture_output=True,
-                          text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(source), "120"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     for name in ("random search found Setting", "defaults", "random", "PPO"):
         assert name in done.stdout
@@ -177,8 +194,15 @@ def test_the_database_example_measures_and_compares(tmp_path) -> None:
 
 def test_a_trained_policy_acts_in_environments_of_its_task(tmp_path) -> None:
     """As playing it back does; another task's environments refuse it."""
-    result = rlgpu.train("Cartpole", quiet=True, num_envs=64, max_iterations=30, seed=1,
-                         runs_dir=str(tmp_path), sim="mujoco")  # fmt: skip
+    result = rlgpu.train(
+        "Cartpole",
+        quiet=True,
+        num_envs=64,
+        max_iterations=30,
+        seed=1,
+        runs_dir=str(tmp_path),
+        sim="mujoco",
+    )
     env = rlgpu.make_env("Cartpole", num_envs=8, seed=2, sim="mujoco")
     policy, total = rlgpu.load_policy(result.folder, env), torch.zeros(8)
     for _ in range(60):
@@ -198,14 +222,24 @@ def test_a_trained_policy_acts_in_environments_of_its_task(tmp_path) -> None:
 def test_a_high_level_policy_commands_a_walker(tmp_path) -> None:
     """The hierarchical example, with a walker that has hardly learned: everything runs."""
     folder = Path(__file__).parents[2] / "examples" / "hierarchical"
-    result = rlgpu.train(f"{folder / 'heading_ant.py'}:HeadingAnt", quiet=True, num_envs=32,
-                         max_iterations=1, runs_dir=str(tmp_path),
-                         train={"minibatch_size": 512})  # fmt: skip
+    result = rlgpu.train(
+        f"{folder / 'heading_ant.py'}:HeadingAnt",
+        quiet=True,
+        num_envs=32,
+        max_iterations=1,
+        runs_dir=str(tmp_path),
+        train={"minibatch_size": 512},
+    )
     source = (folder / "goals.py").read_text().replace("steps: int = 300", "steps: int = 3")
     short = tmp_path / "goals.py"
     short.write_text(source.replace("Path(__file__).parent /", f"Path({str(folder)!r}) /"))
-    done = subprocess.run([sys.executable, str(short), str(result.folder), "1"], cwd=tmp_path,
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(short), str(result.folder), "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "high-level policy" in done.stdout
 
@@ -258,8 +292,9 @@ def test_steps_that_only_reset_are_not_trained_on() -> None:
         assert valid.mean().abs() < 1e-6
         assert valid.std().item() == pytest.approx(1.0, rel=1e-4)
         for index, ids in ours._ppo._minibatches(storage):
-            replaced = storage.minibatch(index, ours._ppo.num_minibatches, ids,
-                                          ours._ppo.kernels.gather_rows)  # fmt: skip
+            replaced = storage.minibatch(
+                index, ours._ppo.num_minibatches, ids, ours._ppo.kernels.gather_rows
+            )
             assert not storage.filler.flatten()[replaced.ids].any()
         results.append(ours.update()["mean_length"])
     assert results[0] == results[1]
@@ -269,8 +304,12 @@ def test_lengths_leave_out_the_steps_that_only_reset() -> None:
     """Gymnasium's own vector environment in its default mode: CartPole with one action falls."""
     envs = gym.make_vec("CartPole-v1", 4, vectorization_mode="sync")
     assert envs.metadata["autoreset_mode"] == gym.vector.AutoresetMode.NEXT_STEP
-    ours = agent(envs.single_observation_space, envs.single_action_space, autoreset="next_step",
-                 horizon_length=60)  # fmt: skip
+    ours = agent(
+        envs.single_observation_space,
+        envs.single_action_space,
+        autoreset="next_step",
+        horizon_length=60,
+    )
     observations, _ = envs.reset(seed=0)
     lengths, running, ended = [], np.zeros(4), np.zeros(4, bool)
     while not ours.ready:
@@ -317,8 +356,12 @@ def test_tuples_are_observed_whatever_the_number_of_environments(num_envs, kind)
 
 def test_actions_without_bounds_take_the_callers() -> None:
     """Gymnasium's infinite box, in the shape of the space."""
-    ours = agent(actions=spaces.Box(-np.inf, np.inf, (2,)), num_envs=300,
-                 action_bounds=(-5.0, 5.0), initial_log_std=1.5)  # fmt: skip
+    ours = agent(
+        actions=spaces.Box(-np.inf, np.inf, (2,)),
+        num_envs=300,
+        action_bounds=(-5.0, 5.0),
+        initial_log_std=1.5,
+    )
     taken = ours.act(np.zeros((300, 3))).actions
     assert taken.shape == (300, 2)
     assert (taken.min(), taken.max()) == (-5.0, 5.0)
@@ -337,8 +380,14 @@ def test_what_acting_returned_is_the_callers() -> None:
 
 def test_a_policy_by_dqn_is_loaded_too(tmp_path) -> None:
     """And acts by its best choices."""
-    result = rlgpu.train("gym:CartPole-v1", quiet=True, algorithm="DQN", num_envs=8,
-                         max_iterations=3, runs_dir=str(tmp_path))  # fmt: skip
+    result = rlgpu.train(
+        "gym:CartPole-v1",
+        quiet=True,
+        algorithm="DQN",
+        num_envs=8,
+        max_iterations=3,
+        runs_dir=str(tmp_path),
+    )
     env = rlgpu.make_env("gym:CartPole-v1", num_envs=4, seed=2)
     actions = rlgpu.load_policy(result.folder, env).act(env.observations)
     assert actions.shape == (4, 1)

@@ -35,8 +35,13 @@ def test_a_recurrent_agent_carries_its_memory_into_the_next_rollout() -> None:
     """Only of episodes that go on: otherwise it acts as in the first step of an episode."""
     values = []
     for ended in (False, True):
-        ours = agent(memory="lstm", learning_rate=0.0, min_learning_rate=0.0,
-                     normalize_observations=False, normalize_values=False)  # fmt: skip
+        ours = agent(
+            memory="lstm",
+            learning_rate=0.0,
+            min_learning_rate=0.0,
+            normalize_observations=False,
+            normalize_values=False,
+        )
         drive(ours, ended_at_the_end=ended)
         ours.update()
         values.append(ours.act(np.ones((4, 3), np.float32)).values)

@@ -49,11 +49,22 @@ def test_the_versions_are_printed(capsys, words) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "task=Ant", "trian", "plot", "plot nowhere", "doctor all", "new-task", "new-task --name=X",
-        "profile kernels x", "accept", "accept a.xml b.xml", "accept .", "play checkpoint=nowhere",
-        "isaacgym", "isaacgym nowhere.py",
+        "task=Ant",
+        "trian",
+        "plot",
+        "plot nowhere",
+        "doctor all",
+        "new-task",
+        "new-task --name=X",
+        "profile kernels x",
+        "accept",
+        "accept a.xml b.xml",
+        "accept .",
+        "play checkpoint=nowhere",
+        "isaacgym",
+        "isaacgym nowhere.py",
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, words) -> None:
     """Nothing on standard output."""
     monkeypatch.chdir(tmp_path)
@@ -85,8 +96,11 @@ def test_a_closed_pipe_is_no_error(words) -> None:
     command = f"{shlex.quote(sys.executable)} -m {words} | true"
     result = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -105,10 +119,18 @@ def test_commands_that_are_printed_work_as_they_are(tmp_path, how) -> None:
 
     def shell(command: str) -> str:
         result = subprocess.run(
-            command, shell=True, cwd=tmp_path, check=False, capture_output=True, text=True,
-            env={**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-                 "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+            command,
+            shell=True,
+            cwd=tmp_path,
+            check=False,
+            capture_output=True,
+            text=True,
+            env={
+                **os.environ,
+                "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+                "PYTHONPATH": str(ROOT),
+            },
+        )
         assert result.returncode == 0, result.stderr
         return result.stdout
 

@@ -91,8 +91,12 @@ def test_a_closed_output_pipe_does_not_end_training(tmp_path, warm_python) -> No
     command = command.replace("max_iterations=1000000 ", "") + " train.save_every=40 | head -1"
     result = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (result.returncode, result.stderr) == (0, "")
     assert load_checkpoint(checkpoint(tmp_path))["trainer"]["iteration"] == 40
 
@@ -136,8 +140,12 @@ def test_fifty_kills_leave_a_whole_checkpoint_each_time(tmp_path) -> None:
     script = ROOT / "tests" / "cli" / "killed.py"
     result = subprocess.run(
         [sys.executable, str(script), str(tmp_path), "50"],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "50 kills, 50 whole checkpoints" in result.stdout
 
@@ -146,8 +154,10 @@ def test_a_flipped_bit_never_loads(tmp_path, warm_python) -> None:
     """300 bits at random: refused, or where nothing is stored, without any effect."""
     subprocess.run(
         [warm_python, "train.py", *SMALL[:3], f"runs_dir={tmp_path}", "max_iterations=2"],
-        cwd=ROOT, capture_output=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
     whole = checkpoint(tmp_path)
     original, content = whole.read_bytes(), load_checkpoint(whole)
     rng, refused = random.Random(0), 0

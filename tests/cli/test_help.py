@@ -65,8 +65,11 @@ def test_a_refusal_comes_at_once_and_without_torch(word) -> None:
     begun = time.perf_counter()
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "train.py", word],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert time.perf_counter() - begun < 1.5
     assert result.returncode == 2
     assert " torch\n" not in result.stderr
@@ -151,8 +154,13 @@ def test_a_command_of_the_readme_works(command, tmp_path, warm_python) -> None:
     if "benchmarks/" in command:
         words[1] = str(ROOT / words[1])
     result = subprocess.run(
-        words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        words,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     if "no picture can be drawn here" in result.stderr and not draws():
         pytest.skip("no OpenGL on this machine")
     assert result.returncode == 0, result.stderr
@@ -177,8 +185,11 @@ def test_nothing_is_written_outside_the_runs_folder(tmp_path, warm_python) -> No
     words = ["task=task/hopper.py:Hopper", "task.force=1e38", "sim=mujoco", "headless=True"]
     result = subprocess.run(
         [warm_python, str(ROOT / "train.py"), *words, "max_iterations=2", "num_envs=16"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 1
     assert "left the simulation non-finite" in result.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"task", "runs"}

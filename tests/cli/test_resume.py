@@ -82,9 +82,15 @@ def test_n_iterations_stop_and_m_more_equal_all_at_once(
     adapts.
     """
     setting = [
-        varied, *words, "num_envs=24", "headless=True", "train.schedule=adaptive",
-        "task.episode_length=40", "max_iterations=9", "train.minibatch_size=128",
-    ]  # fmt: skip
+        varied,
+        *words,
+        "num_envs=24",
+        "headless=True",
+        "train.schedule=adaptive",
+        "task.episode_length=40",
+        "max_iterations=9",
+        "train.minibatch_size=128",
+    ]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert train.main([*setting, f"runs_dir={whole}"]) == 0
     with monkeypatch.context() as patch:
@@ -206,9 +212,12 @@ def test_numbered_checkpoints_are_kept_up_to_a_number(tmp_path) -> None:
     names = sorted(path.name for path in (tmp_path / "Cartpole" / "latest" / "nn").iterdir())
     numbered = ["iteration_000006.pth", "iteration_000007.pth"]
     assert [name for name in names if name not in ("best.pth", "last.pth")] == numbered
-    assert load_checkpoint(
-        tmp_path / "Cartpole" / "latest" / "nn" / numbered[0]
-    )["trainer"]["iteration"] == 6  # fmt: skip
+    assert (
+        load_checkpoint(tmp_path / "Cartpole" / "latest" / "nn" / numbered[0])["trainer"][
+            "iteration"
+        ]
+        == 6
+    )
 
 
 @pytest.mark.parametrize(

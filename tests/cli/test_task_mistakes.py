@@ -30,10 +30,18 @@ MISTAKES = [
     ("hopper.py", OBSERVE, "return torch.cat((state.joint_pos, 3), dim=-1)", "TypeError"),
     ("hopper.py", FORCE, "return actions[:, 0]", "targets: got shape [64], wanted [64, 1]"),
     ("hopper.py", FORCE, "return actions.long()", "targets: got torch.int64, wanted torch.float32"),
-    ("hopper.py", OUTCOME, "return Outcome(1.0 - error[:, None], error > 2.0)",
-     "rewards: got shape [64, 1], wanted [64]"),
-    ("hopper.py", OUTCOME, "return Outcome(1.0 - error, error)",
-     "terminated: got torch.float32, wanted torch.bool"),
+    (
+        "hopper.py",
+        OUTCOME,
+        "return Outcome(1.0 - error[:, None], error > 2.0)",
+        "rewards: got shape [64, 1], wanted [64]",
+    ),
+    (
+        "hopper.py",
+        OUTCOME,
+        "return Outcome(1.0 - error, error)",
+        "terminated: got torch.float32, wanted torch.bool",
+    ),
     ("hopper.py", OUTCOME, "return 1.0 - error", "got Tensor, wanted an rlgpu.envs.Outcome"),
     ("hopper.py", OUTCOME, "pass", "got NoneType, wanted an rlgpu.envs.Outcome"),
     ("hopper.py", RESET, "return ResetState(start, start[:, 0])", "joint_vel: got shape [64]"),
@@ -49,19 +57,36 @@ MISTAKES = [
     ("hopper.py", "import torch\n", "import torhc\n", "line 6: ModuleNotFoundError"),
     ("hopper.py", "def targets(self, actions):", "def targets(self, actions)", "line"),
     ("hopper.py", '"lift": Drive', '"lif": Drive', "drives: 'lif' is not in"),
-    ("hopper.py", "asset=asset,", "asset=asset, wrench_bodies=('foot',),",
-     "wrench_bodies: 'foot' is not in"),
+    (
+        "hopper.py",
+        "asset=asset,",
+        "asset=asset, wrench_bodies=('foot',),",
+        "wrench_bodies: 'foot' is not in",
+    ),
     ("hopper.py", "return SceneSpec(asset=asset,", "return dict(asset=asset,", "scene"),
     ("hopper.py", "asset = Path", "asset = Pat", "NameError: name 'Pat' is not defined"),
-    ("hopper.py", "    def targets", "    def bind(self, sim):\n        super().bind(sim)\n"
-     "        sim.joint_names.index('hinge')\n\n    def targets", "the joints are lift"),
-    ("hopper.py", "    def targets", "    def bind(self, sim):\n        pass\n\n    def targets",
-     "bind must begin with super().bind(sim)"),
+    (
+        "hopper.py",
+        "    def targets",
+        "    def bind(self, sim):\n        super().bind(sim)\n"
+        "        sim.joint_names.index('hinge')\n\n    def targets",
+        "the joints are lift",
+    ),
+    (
+        "hopper.py",
+        "    def targets",
+        "    def bind(self, sim):\n        pass\n\n    def targets",
+        "bind must begin with super().bind(sim)",
+    ),
     ("hopper.xml", "</worldbody>", "</worldbdy>", "is not a model that MuJoCo reads"),
     ("hopper.xml", BODY, '<body name="mass" mas="3">', "unrecognized attribute: 'mas'"),
     ("hopper.xml", JOINT, '<joint name="lift" type="ball"/>', "has ball joints (lift)"),
-    ("hopper.xml", "</mujoco>", '<actuator><motor joint="lift"/></actuator></mujoco>',
-     "has actuators of its own (lift)"),
+    (
+        "hopper.xml",
+        "</mujoco>",
+        '<actuator><motor joint="lift"/></actuator></mujoco>',
+        "has actuators of its own (lift)",
+    ),
     ("hopper.xml", JOINT, "<freejoint/>", "drives: 'lift' is not in"),
     ("Hopper.yaml", "force: 20.0", "forse: 20.0", "task.forse is not a key"),
     ("Hopper.yaml", "force: 20.0", "force: strong", "task.force=strong: expected a number"),
@@ -70,7 +95,7 @@ MISTAKES = [
     ("Hopper.yaml", "episode_length: 250", "episode_length: 0", "must be from 1"),
     ("HopperPPO.yaml", "learning_rate: 0.001", "learning_rate: .nan", "must be at least 0"),
     ("HopperPPO.yaml", "hidden_sizes: [32, 32]", "hidden_sizes: [[32]]", "a whole number"),
-]  # fmt: skip
+]
 
 
 def hopper(folder: Path) -> list[str]:
@@ -295,13 +320,25 @@ def test_a_mistake_that_shows_later_ends_training_in_a_sentence(
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("hopper.py", "class HopperConfig(TaskConfig)", "class HopperConfig",
-         "Config must be rlgpu.envs.TaskConfig or extend it"),
-        ("hopper.py", "    force: float = 20.0",
-         "    def __post_init__(self):\n        raise ValueError('force must be even')\n\n"
-         "    force: float = 20.0", "hopper.py, line 17: ValueError: force must be even"),
-        ("hopper.py", "    force: float = 20.0", "    other: 'Nope' = 1\n    force: float = 20.0",
-         "name 'Nope' is not defined"),
+        (
+            "hopper.py",
+            "class HopperConfig(TaskConfig)",
+            "class HopperConfig",
+            "Config must be rlgpu.envs.TaskConfig or extend it",
+        ),
+        (
+            "hopper.py",
+            "    force: float = 20.0",
+            "    def __post_init__(self):\n        raise ValueError('force must be even')\n\n"
+            "    force: float = 20.0",
+            "hopper.py, line 17: ValueError: force must be even",
+        ),
+        (
+            "hopper.py",
+            "    force: float = 20.0",
+            "    other: 'Nope' = 1\n    force: float = 20.0",
+            "name 'Nope' is not defined",
+        ),
         ("hopper.py", "import torch\n", "import torch\nraise SystemExit(0)\n", "SystemExit"),
         ("Hopper.yaml", "force: 20.0", "per_engine: [fused]", "per_engine must map engines"),
         ("Hopper.yaml", "force: 20.0", "per_engine: {fused: [1]}", "per_engine must map engines"),
@@ -309,7 +346,7 @@ def test_a_mistake_that_shows_later_ends_training_in_a_sentence(
         ("Hopper.yaml", "force: 20.0", "per_engine: {fusd: {force: 1}}", "did you mean fused"),
     ],
     ids=range(8),
-)  # fmt: skip
+)
 def test_an_odd_configuration_is_refused(tmp_path, capsys, file, old, new, message) -> None:
     """A Config that is none or refuses its values, an import that exits, a section per_engine."""
     words = hopper(tmp_path)

@@ -314,8 +314,12 @@ def test_auto_takes_mujoco_for_what_fused_does_not_simulate_and_says_why(tmp_pat
 def test_a_resolved_configuration_cannot_be_changed() -> None:
     """Frozen all the way down, a task's and an engine's values included."""
     config = composed("task=Ant", "sim=mujoco").config
-    for part, name in ((config, "seed"), (config.train, "gamma"), (config.task, "gear"),
-                       (config.sim, "num_threads")):  # fmt: skip
+    for part, name in (
+        (config, "seed"),
+        (config.train, "gamma"),
+        (config.task, "gear"),
+        (config.sim, "num_threads"),
+    ):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(part, name, 1)
 

@@ -99,10 +99,13 @@ def test_a_key_below_a_value_says_what_the_value_is() -> None:
 @pytest.mark.parametrize(
     "word",
     [
-        "task.clip_observations=5", "task.physics_dt=0.01", "task.randomize=True",
-        "task.randomization.observations.range=[-1,1]", "task.hidden=[x]",
+        "task.clip_observations=5",
+        "task.physics_dt=0.01",
+        "task.randomize=True",
+        "task.randomization.observations.range=[-1,1]",
+        "task.hidden=[x]",
     ],
-)  # fmt: skip
+)
 def test_what_environments_of_gymnasium_do_not_follow_is_refused(word) -> None:
     """Nobody would otherwise notice that there is no noise."""
     assert without_effect("task=gym:CartPole-v1", word) == (word.partition("=")[0], "task")

@@ -24,9 +24,14 @@ SOURCES = sorted((ROOT / "csrc" / "cuda").glob("*.cu"))
 HEADERS = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".h", ".cuh"))
 # A CPU build of torch lacks the header that describes its CUDA configuration.
 FLAGS = (
-    "-std=c++20", "-O3", "-fmad=false", "--expt-relaxed-constexpr", "-arch=sm_90",
-    "-DC10_USING_CUSTOM_GENERATED_MACROS", "-DRLGPU_WITH_CUDA",
-)  # fmt: skip
+    "-std=c++20",
+    "-O3",
+    "-fmad=false",
+    "--expt-relaxed-constexpr",
+    "-arch=sm_90",
+    "-DC10_USING_CUSTOM_GENERATED_MACROS",
+    "-DRLGPU_WITH_CUDA",
+)
 
 
 def compile_once(source: Path, kept: Path) -> str:

@@ -25,22 +25,31 @@ CPU = torch.device("cpu")
 # Operations that make the host wait for a GPU: they read a value, or their result's size depends
 # on one.
 WAITING = {
-    "aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal",
-    "aten::is_nonzero", "aten::unique", "aten::_unique2", "aten::repeat_interleave.Tensor",
-}  # fmt: skip
+    "aten::_local_scalar_dense",
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::equal",
+    "aten::is_nonzero",
+    "aten::unique",
+    "aten::_unique2",
+    "aten::repeat_interleave.Tensor",
+}
 
 INDEXING = {"aten::index.Tensor", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 
 VARIED_MASSES = (
-    "task.randomize=True", "task.randomization.mass.range=[0.5,1.5]",
+    "task.randomize=True",
+    "task.randomization.mass.range=[0.5,1.5]",
     "task.randomization.mass.operation=scaling",
-)  # fmt: skip
+)
 RANDOMIZED = (
-    *VARIED_MASSES, "task.randomization.action_delay=[0,2]",
-    "task.randomization.center_of_mass.range=[0,0.01]", "task.randomization.friction.range=[0,1]",
+    *VARIED_MASSES,
+    "task.randomization.action_delay=[0,2]",
+    "task.randomization.center_of_mass.range=[0,0.01]",
+    "task.randomization.friction.range=[0,1]",
     "task.randomization.stiffness.range=[0,1]",
     "task.randomization.observations.range_correlated=[0,0.1]",
-)  # fmt: skip
+)
 
 
 class NothingWaits(TorchDispatchMode):
@@ -121,17 +130,22 @@ def test_no_operation_of_an_iteration_would_wait_for_a_gpu(tmp_path, task, sched
 @pytest.mark.parametrize(
     "words",
     [
-        ("task=Humanoid",), ("task=Quadcopter",), ("task=Ingenuity", "task.target_steps=5"),
-        ("task=BallBalance",), ("task=FrankaCubeStack",), ("task=G1", "task.pushes.interval=0.1"),
+        ("task=Humanoid",),
+        ("task=Quadcopter",),
+        ("task=Ingenuity", "task.target_steps=5"),
+        ("task=BallBalance",),
+        ("task=FrankaCubeStack",),
+        ("task=G1", "task.pushes.interval=0.1"),
         ("task=AnymalTerrain", "task.terrain.num_levels=3", "task.terrain.num_columns=2"),
         ("task=Go2", *RANDOMIZED),
     ],
     ids=lambda words: words[0],
-)  # fmt: skip
+)
 def test_no_operation_of_a_task_would_wait_for_a_gpu(tmp_path, words) -> None:
     """Every torch operation of one iteration of the other tasks, resets included."""
-    trained = trainer(tmp_path, "sim=mujoco_warp", "sim_device=cpu", *words,
-                      "task.episode_length=5")  # fmt: skip
+    trained = trainer(
+        tmp_path, "sim=mujoco_warp", "sim_device=cpu", *words, "task.episode_length=5"
+    )
     pretend_to_be_on_a_gpu(trained)
     if trained.env._randomizer:
         trained.env._randomizer._host_may_read = False
@@ -251,9 +265,15 @@ def test_every_precision_can_be_chosen_on_the_command_line(tmp_path) -> None:
 
 # Source: torch.use_deterministic_algorithms, operations that throw on CUDA.
 VARYING = {
-    "aten::histc", "aten::bincount", "aten::kthvalue", "aten::median", "aten::put_",
-    "aten::scatter_reduce.two", "aten::index_reduce", "aten::_cdist_forward",
-}  # fmt: skip
+    "aten::histc",
+    "aten::bincount",
+    "aten::kthvalue",
+    "aten::median",
+    "aten::put_",
+    "aten::scatter_reduce.two",
+    "aten::index_reduce",
+    "aten::_cdist_forward",
+}
 
 
 class NothingVaries(TorchDispatchMode):

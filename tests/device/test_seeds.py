@@ -34,9 +34,16 @@ def test_a_seed_beyond_32_bits_is_another_seed(large) -> None:
 @pytest.mark.parametrize("seed", [2**32, 2**63 - 1])
 def test_every_global_generator_takes_a_seed_of_63_bits(seed, tmp_path) -> None:
     """Training seeds NumPy, which takes 32 bits only."""
-    result = rlgpu.train("Cartpole", quiet=True, num_envs=4, max_iterations=1, seed=seed,
-                         runs_dir=str(tmp_path), sim="mujoco",
-                         train={"hidden_sizes": [4], "horizon_length": 2})  # fmt: skip
+    result = rlgpu.train(
+        "Cartpole",
+        quiet=True,
+        num_envs=4,
+        max_iterations=1,
+        seed=seed,
+        runs_dir=str(tmp_path),
+        sim="mujoco",
+        train={"hidden_sizes": [4], "horizon_length": 2},
+    )
     assert result.iterations == 1
     agents = [
         rlgpu.PPOAgent(numbers(3), Continuous(1), hidden_sizes=[4], seed=s) for s in (seed, 0)

@@ -54,9 +54,14 @@ def on_stand_in(*command: str) -> subprocess.CompletedProcess[str]:
     """Runs Python with the stand-in."""
     paths = os.pathsep.join((str(STAND_INS / "gpu"), str(ROOT)))
     return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=1800,
-        check=False, env={**os.environ, "PYTHONPATH": paths},
-    )  # fmt: skip
+        [sys.executable, *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -20,20 +20,27 @@ from tests.refusals import names
 
 SMALL = ("task.terrain.num_levels=3", "task.terrain.num_columns=2")
 RUNS = [
-    ("sim=fused", "task=Ant"), ("sim=fused", "task=Anymal"), ("sim=fused", "task=Humanoid"),
-    ("sim=fused", "task=AnymalTerrain", *SMALL), ("sim=fused", "task=Quadcopter"),
-    ("sim=fused", "task=G1", "task.pushes.interval=0.1"), ("sim=fused", "task=Go2", *RANDOMIZED),
+    ("sim=fused", "task=Ant"),
+    ("sim=fused", "task=Anymal"),
+    ("sim=fused", "task=Humanoid"),
+    ("sim=fused", "task=AnymalTerrain", *SMALL),
+    ("sim=fused", "task=Quadcopter"),
+    ("sim=fused", "task=G1", "task.pushes.interval=0.1"),
+    ("sim=fused", "task=Go2", *RANDOMIZED),
     ("sim=fused", "task=Ingenuity", "task.target_steps=5"),
-    ("sim=mujoco_warp", "task=Ant"), ("sim=mujoco_warp", "task=BallBalance"),
+    ("sim=mujoco_warp", "task=Ant"),
+    ("sim=mujoco_warp", "task=BallBalance"),
     ("sim=mujoco_warp", "task=FrankaCubeStack", *VARIED_MASSES),
-    ("sim=fused", "task=Ant", "train.memory=lstm"), ("sim=fused", "task=Ant", "train.memory=gru"),
-    ("sim=fused", "task=Ant", "preset=rl_games"), ("sim=fused", "task=Ant", "preset=rsl_rl"),
+    ("sim=fused", "task=Ant", "train.memory=lstm"),
+    ("sim=fused", "task=Ant", "train.memory=gru"),
+    ("sim=fused", "task=Ant", "preset=rl_games"),
+    ("sim=fused", "task=Ant", "preset=rsl_rl"),
     ("sim=fused", "task=Ant", "train.curiosity.weight=0.1"),
     ("sim=fused", "task=Ant", "train.symmetry.augment=True"),
     ("sim=fused", "task=Ant", "train.action_distribution=tanh_gaussian"),
     ("sim=fused", "task=Ant", "train.separate=True", "train.clip_gradients=per_network"),
     ("sim=fused", "task=Ant", "kernels=torch"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.cuda
@@ -43,9 +50,15 @@ def test_graphs_of_a_task_equal_plain_calls_and_never_wait(tmp_path, words) -> N
     results = []
     for graphs in (True, False):
         trained = trainer(
-            tmp_path, "sim_device=cuda:0", "torch_deterministic=True", f"cuda_graphs={graphs}",
-            "num_envs=32", "train.minibatch_size=256", "task.episode_length=9", *words,
-        )  # fmt: skip
+            tmp_path,
+            "sim_device=cuda:0",
+            "torch_deterministic=True",
+            f"cuda_graphs={graphs}",
+            "num_envs=32",
+            "train.minibatch_size=256",
+            "task.episode_length=9",
+            *words,
+        )
         iterate(trained, 2)
         with working_stream(trained.agent.device):
             run_without_waiting(trained, 2)

@@ -51,12 +51,17 @@ def test_one_allowed_core_gives_one_thread_and_one_process() -> None:
         ("0::/a/b", {"a/cpu.max": "200000 100000", "a/b/cpu.max": "max 100000"}, 2.0),
         ("0::/a/b", {"cpu.max": "100000 100000", "a/b/cpu.max": "300000 100000"}, 1.0),
         ("0::/not/shown", {"cpu.max": "50000 100000"}, 0.5),
-        ("3:cpu,cpuacct:/j\n2:memory:/j",
-         {"cpu,cpuacct/j/cpu.cfs_quota_us": "400000",
-          "cpu,cpuacct/j/cpu.cfs_period_us": "100000"}, 4.0),
+        (
+            "3:cpu,cpuacct:/j\n2:memory:/j",
+            {
+                "cpu,cpuacct/j/cpu.cfs_quota_us": "400000",
+                "cpu,cpuacct/j/cpu.cfs_period_us": "100000",
+            },
+            4.0,
+        ),
         ("1:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, math.inf),
     ],
-)  # fmt: skip
+)
 def test_a_cgroup_limits_the_cores(membership, files, cores, tmp_path: Path) -> None:
     """Both versions; the strictest of a group and its ancestors counts."""
     (tmp_path / "membership").write_text(membership)

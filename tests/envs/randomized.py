@@ -16,9 +16,13 @@ ENGINE_NAMES = ["mujoco", "fused"]
 
 
 def make_env(
-    n: int = 4, engine: str = "mujoco", *, episode_length: int = 1000, use_compile: bool = False,
+    n: int = 4,
+    engine: str = "mujoco",
+    *,
+    episode_length: int = 1000,
+    use_compile: bool = False,
     **settings,
-) -> VecEnv:  # fmt: skip
+) -> VecEnv:
     """Returns Go2 environments that randomise what the settings say, and nothing else."""
     words = ["task=Go2", "task.noise.level=0", f"task.episode_length={episode_length}"]
     config = compose(words, TASKS, ENGINES).config.task

@@ -13,8 +13,11 @@ def test_columns_follow_each_other_in_the_order_given() -> None:
     columns = Columns(height=1, lin_vel_b=3, yaw=1, actions=2)
     assert columns.width == 7
     assert [columns[name] for name in ("height", "lin_vel_b", "yaw", "actions")] == [
-        0, slice(1, 4), 4, slice(5, 7),
-    ]  # fmt: skip
+        0,
+        slice(1, 4),
+        4,
+        slice(5, 7),
+    ]
 
 
 def test_a_single_column_is_read_without_its_dimension() -> None:

@@ -45,11 +45,15 @@ def truth(env: VecEnv) -> Tensor:
     "changes",
     [
         {"randomize": True, "randomization": Randomization(observations=Noise(range=[-1, 1]))},
-        {"randomize": True, "randomization": Randomization(
-            observations=Noise(range_correlated=[0.0, 0.0], operation="scaling"))},
+        {
+            "randomize": True,
+            "randomization": Randomization(
+                observations=Noise(range_correlated=[0.0, 0.0], operation="scaling")
+            ),
+        },
         {"clip_observations": 0.3},  # below the height of 0.31 m at which an ant has fallen
     ],
-)  # fmt: skip
+)
 def test_rewards_and_failures_are_those_of_true_observations(changes) -> None:
     """Ants that stand still have the rewards of ants whose observations are as they are."""
     noisy, plain = make("Ant", **changes), make("Ant")
@@ -84,8 +88,9 @@ def test_a_separate_critic_sees_no_noise(changes) -> None:
         torch.testing.assert_close(seen(env, "critic"), truth(env))
         step = env.step(torch.full((4, 1), 0.01))
     torch.testing.assert_close(step.final_observations, step.observations)
-    clamped = make("Cartpole", clip_observations=0.01, randomize=True, randomization=HALF,
-                   separate_critic=True)  # fmt: skip
+    clamped = make(
+        "Cartpole", clip_observations=0.01, randomize=True, randomization=HALF, separate_critic=True
+    )
     assert seen(clamped, "critic").abs().max() == pytest.approx(0.01)
 
 
@@ -172,9 +177,12 @@ NOISE = ("task.randomize=True", "task.randomization.observations.range=[-0.1,0.1
 
 @pytest.mark.parametrize(
     ("trained", "played"),
-    [((*NOISE, "train.separate=True"), ()), ((), (*NOISE, "train.separate=True")),
-     (NOISE, (*NOISE, "train.separate=True"))],
-)  # fmt: skip
+    [
+        ((*NOISE, "train.separate=True"), ()),
+        ((), (*NOISE, "train.separate=True")),
+        (NOISE, (*NOISE, "train.separate=True")),
+    ],
+)
 def test_a_checkpoint_is_loaded_with_other_noise(trained, played, tmp_path, monkeypatch) -> None:
     """As a policy to act with, in environments with or without columns for a separate critic."""
     monkeypatch.chdir(tmp_path)

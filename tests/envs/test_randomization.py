@@ -36,9 +36,10 @@ FIELDS = {"body_mass": "body_mass", "friction": "geom_friction", "joint_armature
 def _part(name: str, field):
     """Returns the parameter's part of a field: bodies, sliding friction, joints."""
     return {
-        "body_mass": lambda: field[:, 1:], "friction": lambda: field[..., 0],
+        "body_mass": lambda: field[:, 1:],
+        "friction": lambda: field[..., 0],
         "joint_armature": lambda: field[:, 6:],
-    }[name]()  # fmt: skip
+    }[name]()
 
 
 @pytest.mark.parametrize(
@@ -94,9 +95,13 @@ def test_the_engine_simulates_what_was_drawn(engine) -> None:
     lifted = to.root_pos_w + torch.tensor([0.0, 0.0, 3.0])
     env.sim.reset(
         torch.ones(2, dtype=torch.bool),
-        to._replace(root_pos_w=lifted, root_lin_vel_w=zero, root_ang_vel_w=zero,
-                    joint_pos=env.task._default.expand(2, 12)),
-    )  # fmt: skip
+        to._replace(
+            root_pos_w=lifted,
+            root_lin_vel_w=zero,
+            root_ang_vel_w=zero,
+            joint_pos=env.task._default.expand(2, 12),
+        ),
+    )
     env.sim.set_targets(env.task._default.expand(2, 12))
     env.sim.step()
     env.sim.refresh()
@@ -122,9 +127,10 @@ def test_only_named_bodies_vary_and_a_robot_may_share_a_number() -> None:
 def test_frequency_and_setup_only_limit_how_often_numbers_are_drawn() -> None:
     """Three steps are not five; what is drawn once stays."""
     env = make_env(
-        frequency=5, mass=Varied(range=[0.0, 1.0]),
+        frequency=5,
+        mass=Varied(range=[0.0, 1.0]),
         armature=Varied(range=[0.0, 0.1], setup_only=True),
-    )  # fmt: skip
+    )
     first = {name: held(env, name) for name in env.sim.parameters}
     assert (first["joint_armature"] > original_of(env, "joint_armature")).all()
     for _ in range(3):
@@ -154,8 +160,9 @@ def test_schedules_bring_a_randomisation_in(schedule, share) -> None:
 
 def test_a_linear_schedule_of_factors_begins_at_one() -> None:
     """A factor of 3 after a quarter of the steps: 1.5."""
-    env = make_env(mass=Varied(range=[3.0, 3.0], operation="scaling", schedule="linear",
-                               schedule_steps=100))  # fmt: skip
+    env = make_env(
+        mass=Varied(range=[3.0, 3.0], operation="scaling", schedule="linear", schedule_steps=100)
+    )
     env._randomizer.buffers["steps"].fill_(24)
     env._randomizer.advance()
     reset(env, 2)
@@ -198,14 +205,23 @@ def test_parts_of_noise_are_summed_before_the_operation(operation, wanted) -> No
 @pytest.mark.parametrize(
     ("operation", "steps", "wanted"),
     [
-        ("scaling", 0, 1.0), ("scaling", 25, 0.9375), ("scaling", 100, 0.75),
-        ("additive", 0, 1.0), ("additive", 25, 1.1875), ("additive", 100, 1.75),
+        ("scaling", 0, 1.0),
+        ("scaling", 25, 0.9375),
+        ("scaling", 100, 0.75),
+        ("additive", 0, 1.0),
+        ("additive", 25, 1.1875),
+        ("additive", 100, 1.75),
     ],
-)  # fmt: skip
+)
 def test_a_schedule_brings_the_sum_of_both_parts_in(operation, steps, wanted) -> None:
     """A factor goes from 1 to 0.25 + 0.5 within 100 steps, what is added from 0 to 0.75."""
-    noise = Noise(range=[0.25, 0.25], range_correlated=[0.5, 0.5], operation=operation,
-                  schedule="linear", schedule_steps=100)  # fmt: skip
+    noise = Noise(
+        range=[0.25, 0.25],
+        range_correlated=[0.5, 0.5],
+        operation=operation,
+        schedule="linear",
+        schedule_steps=100,
+    )
     env = make_env(actions=noise, n=1)
     env._randomizer.buffers["steps"].fill_(steps)
     taken = env._randomizer.act(torch.ones(1, 12))
@@ -236,9 +252,10 @@ def test_actions_are_noisy_and_late() -> None:
 def test_a_restored_state_goes_on_with_the_same_numbers(engine) -> None:
     """Parameters, held noise, delays and the generator."""
     settings = {
-        "mass": Varied(range=[0.5, 1.5], operation="scaling"), "action_delay": [0, 2],
+        "mass": Varied(range=[0.5, 1.5], operation="scaling"),
+        "action_delay": [0, 2],
         "observations": Noise(range=[0.0, 0.1], distribution="gaussian"),
-    }  # fmt: skip
+    }
     env, other = (make_env(engine=engine, **settings) for _ in range(2))
     actions = torch.ones(4, 12)
     for _ in range(5):
@@ -301,9 +318,10 @@ def test_a_compiled_step_with_randomisation_matches_the_plain_one() -> None:
     torch._dynamo.reset()
     counters.clear()
     settings = {
-        "mass": Varied(range=[0.5, 1.5], operation="scaling"), "action_delay": [0, 2],
+        "mass": Varied(range=[0.5, 1.5], operation="scaling"),
+        "action_delay": [0, 2],
         "observations": Noise(range=[0.0, 0.1]),
-    }  # fmt: skip
+    }
     plain, compiled = (
         make_env(8, "fused", episode_length=5, use_compile=x, **settings) for x in (False, True)
     )

@@ -80,17 +80,28 @@ def moved_by_mujoco(model: mujoco.MjModel, env: VecEnv, height: float) -> np.nda
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("mass", 0.5), ("center_of_mass", 0.01), ("friction", -0.5), ("stiffness", 3.0),
-        ("damping", 0.1), ("joint_damping", 0.2), ("armature", 0.01), ("gravity", 3.0),
+        ("mass", 0.5),
+        ("center_of_mass", 0.01),
+        ("friction", -0.5),
+        ("stiffness", 3.0),
+        ("damping", 0.1),
+        ("joint_damping", 0.2),
+        ("armature", 0.01),
+        ("gravity", 3.0),
     ],
-)  # fmt: skip
+)
 def test_every_parameter_acts_as_in_a_model_that_has_its_value(engine, key, value) -> None:
     """A step of an engine whose parameter was drawn, against MuJoCo C with that parameter."""
     env = make_env(n=2, engine=engine, **{key: Varied(range=[value, value])})
     height = 0.28  # feet that slide in the ground
-    place(env, joint_pos=env.task._default.tolist(), joint_vel=[1.0] * 12,
-          root_pos_w=[0.0, 0.0, height], root_lin_vel_w=[1.0, -0.5, 0.2],
-          root_quat_w=[0.0, 0.0, 0.0, 1.0])  # fmt: skip
+    place(
+        env,
+        joint_pos=env.task._default.tolist(),
+        joint_vel=[1.0] * 12,
+        root_pos_w=[0.0, 0.0, height],
+        root_lin_vel_w=[1.0, -0.5, 0.2],
+        root_quat_w=[0.0, 0.0, 0.0, 1.0],
+    )
     env.sim.set_targets((env.task._default + 0.1).expand(2, 12))
     env.sim.step()
     env.sim.refresh()

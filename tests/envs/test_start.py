@@ -164,9 +164,15 @@ def test_a_free_body_beside_the_root_is_named(begin) -> None:
 
 def test_a_root_on_a_table_has_its_pose_in_the_world(begin) -> None:
     """1 m above a table that stands at 0.5 m: 1.5 m, not the 1 m of its own frame."""
-    on_table = robot(free="").replace('<body name="base"', '<body name="table" pos="0 0 .5"><geom '
-        'size=".01" contype="0" conaffinity="0"/><body name="base"').replace(
-        "</body></worldbody>", "</body></body></worldbody>")  # fmt: skip
+    on_table = (
+        robot(free="")
+        .replace(
+            '<body name="base"',
+            '<body name="table" pos="0 0 .5"><geom '
+            'size=".01" contype="0" conaffinity="0"/><body name="base"',
+        )
+        .replace("</body></worldbody>", "</body></body></worldbody>")
+    )
     (warning,) = begin(on_table, Start(height=1.5, root="base"))
     assert "never moves" in warning
     with pytest.raises(UsageError, match="root_pos_w"):

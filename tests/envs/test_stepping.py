@@ -50,9 +50,11 @@ def test_a_seeded_reset_repeats_what_follows_from_it() -> None:
     noise = {"range": [-0.1, 0.1], "range_correlated": [-0.1, 0.1]}
     randomization = {"frequency": 1000, "observations": noise, "action_delay": [0, 2]}
     env = rlgpu.make_env(
-        "AnymalTerrain", num_envs=4, sim="mujoco",
+        "AnymalTerrain",
+        num_envs=4,
+        sim="mujoco",
         task_={"randomize": True, "randomization": randomization, "episode_length": 4},
-    )  # fmt: skip
+    )
 
     def play(seed: int) -> torch.Tensor:
         rows = [env.reset(seed).clone()]
@@ -173,8 +175,14 @@ def test_a_restored_ant_goes_on_with_its_own_buffers() -> None:
     for a, b in zip(first.step(actions), second.step(actions), strict=True):
         assert torch.equal(a, b)
     assert set(first.state_dict()) == {
-        "sim", "task", "episode_step", "actions", "observations", "counts", "generator",
-    }  # fmt: skip
+        "sim",
+        "task",
+        "episode_step",
+        "actions",
+        "observations",
+        "counts",
+        "generator",
+    }
 
 
 def test_a_state_without_one_of_the_buffers_is_refused_by_name() -> None:
@@ -244,8 +252,16 @@ def test_a_tasks_methods_are_called_in_the_documented_order() -> None:
 
         return method
 
-    names = ("targets", "draw", "advance", "observe", "evaluate", "add_noise", "reset_state",
-             "after_reset")  # fmt: skip
+    names = (
+        "targets",
+        "draw",
+        "advance",
+        "observe",
+        "evaluate",
+        "add_noise",
+        "reset_state",
+        "after_reset",
+    )
     kind = type("Recorded", (Cartpole,), {name: recorded(name) for name in names})
     task = kind(CartpoleConfig(name="Recorded", episode_length=2))
     env = VecEnv(task, make_simulator("mujoco", task.scene(), task.config.timing(), 2), seed=0)

@@ -97,8 +97,14 @@ def test_a_seed_repeats_the_episodes(make, task) -> None:
         return np.stack([env.reset(seed=seed)[0], env.step(actions)[0]])
 
     seeds: list[int | list[int | None]] = [
-        7, 8, 2**32 + 7, 2**64 + 7, [7, 7, 7, 7], [7, 7, 7, 8], [7, None, 7, 7],
-    ]  # fmt: skip
+        7,
+        8,
+        2**32 + 7,
+        2**64 + 7,
+        [7, 7, 7, 7],
+        [7, 7, 7, 8],
+        [7, None, 7, 7],
+    ]
     played = [play(seed) for seed in seeds]
     assert not any(np.array_equal(a, b) for i, a in enumerate(played) for b in played[:i])
     # In another order, so that what goes on with a generator is not what it was.

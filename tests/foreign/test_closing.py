@@ -89,8 +89,15 @@ def test_a_run_closes_its_environments_at_every_end(
             return super().update()
 
     monkeypatch.setattr(session, "Trainer", Failing)
-    given = [f"task=gym:{OURS}:Logged", f"env.log={log}", "headless=True", "num_envs=3",
-             "max_iterations=1", f"runs_dir={tmp_path}", "train.horizon_length=4"]  # fmt: skip
+    given = [
+        f"task=gym:{OURS}:Logged",
+        f"env.log={log}",
+        "headless=True",
+        "num_envs=3",
+        "max_iterations=1",
+        f"runs_dir={tmp_path}",
+        "train.horizon_length=4",
+    ]
     assert train.main([*given, *words]) == code
     opened, closed = counts(log)
     assert opened == closed > 2

@@ -170,14 +170,21 @@ def test_masks_beside_float64_numbers_stay_as_they_are() -> None:
     rows = torch.tensor([[1e9, 1.0], [1e9 + 2, 0.0]], dtype=torch.float64)
     fixed.update(rows)
     # The variance of -1 and 1 is 1.
-    torch.testing.assert_close(fixed.normalize(rows), torch.tensor([[-1.0, 1.0], [1.0, 0.0]]),
-                               atol=1e-5, rtol=0)  # fmt: skip
+    torch.testing.assert_close(
+        fixed.normalize(rows), torch.tensor([[-1.0, 1.0], [1.0, 0.0]]), atol=1e-5, rtol=0
+    )
 
 
 def test_observations_that_float32_blurs_are_warned_of(tmp_path) -> None:
     """Where they are not normalised: the networks are float32."""
-    given = [f"task=gym:{OURS}:Stamped", "headless=True", f"runs_dir={tmp_path}", "num_envs=2",
-             "max_iterations=1", "train.horizon_length=4"]  # fmt: skip
+    given = [
+        f"task=gym:{OURS}:Stamped",
+        "headless=True",
+        f"runs_dir={tmp_path}",
+        "num_envs=2",
+        "max_iterations=1",
+        "train.horizon_length=4",
+    ]
     with pytest.warns(UserWarning) as caught:
         assert train.main([*given, "train.normalize_observations=False"]) == 0
     wanted = 128, "train.normalize_observations=True"
@@ -187,8 +194,15 @@ def test_observations_that_float32_blurs_are_warned_of(tmp_path) -> None:
 @pytest.mark.parametrize("words", [(), ("algorithm=DQN",), ("train.memory=gru",)])
 def test_float64_observations_are_trained_on(words, tmp_path) -> None:
     """Their statistics are those of the times themselves; masks are observed beside them."""
-    given = [f"task=gym:{OURS}:Stamped", "headless=True", f"runs_dir={tmp_path}", "num_envs=2",
-             "max_iterations=2", "train.horizon_length=7", *words]  # fmt: skip
+    given = [
+        f"task=gym:{OURS}:Stamped",
+        "headless=True",
+        f"runs_dir={tmp_path}",
+        "num_envs=2",
+        "max_iterations=2",
+        "train.horizon_length=7",
+        *words,
+    ]
     assert train.main(given) == 0
     latest = tmp_path / "gym_Stamped" / "latest"
     agent = load_checkpoint(latest / "nn" / "last.pth")["agent"]

@@ -124,9 +124,12 @@ def test_a_dictionary_becomes_columns_with_their_names(make) -> None:
     env = make(f"{OURS}:Mixed", 2)
     parts = {part.name: (part.kind, part.shape) for part in env.observation_space.parts}
     assert parts == {
-        "action_mask": ("mask", (2,)), "choice": ("numbers", (3,)), "inner.0": ("numbers", (4,)),
-        "inner.1": ("numbers", (2,)), "pixels": ("image", (20, 24, 3)),
-    }  # fmt: skip
+        "action_mask": ("mask", (2,)),
+        "choice": ("numbers", (3,)),
+        "inner.0": ("numbers", (4,)),
+        "inner.1": ("numbers", (2,)),
+        "pixels": ("image", (20, 24, 3)),
+    }
     row = env.observations[1]
     assert row[:11].tolist() == [1, 0, 0, 1, 0, 0, 1, 1, 0, 0.5, -0.5]
     pixels = row[11:].view(20, 24, 3)
@@ -165,8 +168,14 @@ def test_a_forbidden_action_is_never_taken(name, tmp_path, monkeypatch) -> None:
 def test_images_and_memory_are_trained_and_resumed(words, tmp_path, monkeypatch) -> None:
     """Through the command line, with ``env.key=value`` for the constructor."""
     monkeypatch.chdir(tmp_path)
-    given = [f"task=gym:{OURS}:Pixels", "env.brightness=9", "num_envs=4", "train.horizon_length=8",
-             "train.image_features=16", *words]  # fmt: skip
+    given = [
+        f"task=gym:{OURS}:Pixels",
+        "env.brightness=9",
+        "num_envs=4",
+        "train.horizon_length=8",
+        "train.image_features=16",
+        *words,
+    ]
     assert train.main([*given, "max_iterations=2"]) == 0
     folder = Path("runs/gym_Pixels/latest").resolve()
     assert train.main([f"checkpoint={folder}", "max_iterations=4"]) == 0

@@ -146,8 +146,11 @@ def test_hands_are_reset_with_the_goals_that_are_due(tmp_path):
     """``reset_idx(env_ids, goal_env_ids)``: ended environments get goals, the others' wait."""
     word = write(tmp_path, DEFERRED, "progress_buf")
     text = (tmp_path / "slider.py").read_text()
-    text = text.replace("reset_idx(self, ids):", "reset_idx(self, ids, goal_env_ids):\n"
-                        "        self.given = (ids.tolist(), goal_env_ids.tolist())")  # fmt: skip
+    text = text.replace(
+        "reset_idx(self, ids):",
+        "reset_idx(self, ids, goal_env_ids):\n"
+        "        self.given = (ids.tolist(), goal_env_ids.tolist())",
+    )
     text = text.replace("self.reset_idx(ids)", "self.reset_idx(ids, ids)")
     text = text.replace(
         "self.reset_idx(torch.arange(self.num_envs))", "self.reset_idx(*[torch.arange(4)] * 2)"

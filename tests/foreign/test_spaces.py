@@ -91,8 +91,9 @@ def test_the_callers_bounds_take_their_place(kind) -> None:
     """In the space's dtype and shape."""
     wide = np.iinfo if kind == np.int32 else np.finfo
     space = spaces.Box(wide(kind).min, wide(kind).max, (2, 1), kind)
-    agent = rlgpu.PPOAgent(numbers(3), space, 200, action_bounds=(-3.0, 4.0),
-                           initial_log_std=1.5, horizon_length=4)  # fmt: skip
+    agent = rlgpu.PPOAgent(
+        numbers(3), space, 200, action_bounds=(-3.0, 4.0), initial_log_std=1.5, horizon_length=4
+    )
     taken = agent.act(torch.zeros(200, 3)).actions
     assert (taken.shape, taken.dtype) == ((200, 2, 1), kind)
     assert (taken.min(), taken.max()) == (-3.0, 4.0)
@@ -107,7 +108,13 @@ def test_bounds_that_a_box_cannot_have_are_refused(bounds) -> None:
 
 def test_tensors_of_ours_stay_within_the_callers_bounds() -> None:
     """-0.1 and 0.3 are no numbers of float32: what comes is never beyond those nearest."""
-    agent = rlgpu.PPOAgent(numbers(3), Continuous(2), 500, action_bounds=(-0.1, 0.3),
-                           initial_log_std=1.5, horizon_length=4)  # fmt: skip
+    agent = rlgpu.PPOAgent(
+        numbers(3),
+        Continuous(2),
+        500,
+        action_bounds=(-0.1, 0.3),
+        initial_log_std=1.5,
+        horizon_length=4,
+    )
     taken = agent.act(torch.zeros(500, 3)).actions
     assert (taken.min(), taken.max()) == (torch.tensor(-0.1), torch.tensor(0.3))

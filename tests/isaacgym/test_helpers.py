@@ -35,8 +35,9 @@ def test_quaternion_functions_agree_with_hand_worked_turns():
     close(torch_utils.quat_apply(quarter, x), y, atol=1e-6)
     close(torch_utils.quat_rotate_inverse(quarter, y), x, atol=1e-6)
     close(torch_utils.quat_mul(quarter, quarter), [[0, 0, 1, 0]], atol=1e-6)
-    angles = torch_utils.get_euler_xyz(torch_utils.quat_from_euler_xyz(
-        *torch.tensor([[0.1], [0.2], [-0.3]])))  # fmt: skip
+    angles = torch_utils.get_euler_xyz(
+        torch_utils.quat_from_euler_xyz(*torch.tensor([[0.1], [0.2], [-0.3]]))
+    )
     close(torch.cat(angles), [0.1, 0.2, 2 * math.pi - 0.3], atol=1e-5)
     made = torch_utils.quat_from_angle_axis(
         torch.tensor([math.pi / 2]), torch.tensor([[0, 0, 3.0]])
@@ -104,8 +105,13 @@ def test_any_other_mesh_is_sampled_from_above():
 
 def test_random_samples_follow_operation_and_schedule():
     """Scaling starts from 1 and additive from 0 under a linear schedule."""
-    scaling = {"range": [2.0, 2.0], "operation": "scaling", "distribution": "uniform",
-               "schedule": "linear", "schedule_steps": 10}  # fmt: skip
+    scaling = {
+        "range": [2.0, 2.0],
+        "operation": "scaling",
+        "distribution": "uniform",
+        "schedule": "linear",
+        "schedule_steps": 10,
+    }
     for step, expected in ((0, 1.0), (5, 1.5), (20, 2.0)):
         close(gymutil.generate_random_samples(scaling, 3, step), [expected] * 3)
     additive = {"range": [0.0, 0.0], "operation": "additive", "distribution": "gaussian"}

@@ -115,10 +115,12 @@ def test_equal_limits_count_only_where_limits_do(tmp_path, capsys):
     parts = "".join(
         f'<body><joint name="{name}" {limits}/><geom size=".1"/></body>'
         for name, limits in {
-            "free": 'class="unlimited" range="0 0"', "loose": 'class="unlimited" range="2 2"',
-            "undone": 'class="undone"', "zero": 'range="0 0"',
+            "free": 'class="unlimited" range="0 0"',
+            "loose": 'class="unlimited" range="2 2"',
+            "undone": 'class="undone"',
+            "zero": 'range="0 0"',
         }.items()
-    )  # fmt: skip
+    )
     text = f"""<default><joint range="10 20"/>
         <default class="unlimited"><joint limited="false"/></default>
         <default class="undone"><joint range="0 0"/></default></default>
@@ -148,8 +150,15 @@ def test_a_link_states_mass_centre_and_tensor_alone_or_together(tmp_path):
     asset = load(new_sim("mujoco"), urdf(tmp_path, text), density=500.0)
     bodies = dict(zip(asset.bodies, asset.body_properties, strict=True))
     of_shape = 0.2 * 0.4 * 0.6 * 500
-    for name, expected in (("all", 2), ("mass", 2), ("tensor", of_shape), ("place", of_shape),
-                           ("point", 2), ("turn", 2), ("shape", of_shape)):  # fmt: skip
+    for name, expected in (
+        ("all", 2),
+        ("mass", 2),
+        ("tensor", of_shape),
+        ("place", of_shape),
+        ("point", 2),
+        ("turn", 2),
+        ("shape", of_shape),
+    ):
         assert bodies[name].mass == pytest.approx(expected), name
         centre = [0, 0, 0] if name in ("turn", "shape") else [0.1, 0.2, 0.3]
         close(list(bodies[name].com), centre, atol=1e-9)

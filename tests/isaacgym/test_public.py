@@ -39,9 +39,13 @@ def run(words, folder, *paths):
     """Runs Python with checkouts on its path; returns what it printed."""
     path = os.pathsep.join(map(str, [ROOT, *paths, os.environ.get("PYTHONPATH", "")]))
     done = subprocess.run(
-        [sys.executable, *map(str, words)], capture_output=True, text=True, cwd=folder,
-        check=False, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -68,18 +72,32 @@ def test_legged_gym_tasks_run_500_steps(task, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "minibatch"),
-    [("Cartpole", 1024), ("Ant", 1024), ("Humanoid", 2048), ("BallBalance", 1024),
-     ("Anymal", 1536), ("ShadowHand", 512)],
-)  # fmt: skip
+    [
+        ("Cartpole", 1024),
+        ("Ant", 1024),
+        ("Humanoid", 2048),
+        ("BallBalance", 1024),
+        ("Anymal", 1536),
+        ("ShadowHand", 512),
+    ],
+)
 def test_isaacgymenvs_own_script_trains_20_iterations(task, minibatch, tmp_path):
     """Their train.py with rl_games, on the CPU."""
     path = checkout("ISAACGYMENVS")
     if importlib.util.find_spec("rl_games") is None:
         pytest.skip("needs rl-games 1.6.1")
-    words = ["-m", "rlgpu.isaacgym", "--missing", "placeholder",
-             path / "isaacgymenvs" / "train.py", f"task={task}", "num_envs=64",
-             "max_iterations=20",
-             f"train.params.config.minibatch_size={minibatch}", *CPU]  # fmt: skip
+    words = [
+        "-m",
+        "rlgpu.isaacgym",
+        "--missing",
+        "placeholder",
+        path / "isaacgymenvs" / "train.py",
+        f"task={task}",
+        "num_envs=64",
+        "max_iterations=20",
+        f"train.params.config.minibatch_size={minibatch}",
+        *CPU,
+    ]
     assert "MAX EPOCHS NUM" in run(words, tmp_path, path)
 
 

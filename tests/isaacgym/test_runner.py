@@ -19,9 +19,12 @@ def run_script(tmp_path, text, *words, runner=()):
     script.write_text(text)
     return subprocess.run(
         [sys.executable, "-m", "rlgpu.isaacgym", *runner, str(script), *words],
-        capture_output=True, text=True, cwd=tmp_path, check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
 
 
 def test_a_script_runs_as_it_would_with_isaac_gym(tmp_path):
@@ -136,13 +139,19 @@ def test_bad_command_lines_are_refused(tmp_path):
     """No script, a missing script and an unknown engine: one line and exit code 2."""
     for words in ([], ["nowhere.py"], ["--sim", "physx", "x.py"]):
         done = subprocess.run(
-            [sys.executable, "-m", "rlgpu.isaacgym", *words], capture_output=True, text=True,
-            check=False, cwd=ROOT,
-        )  # fmt: skip
+            [sys.executable, "-m", "rlgpu.isaacgym", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
     table = subprocess.run(
-        [sys.executable, "-m", "rlgpu.isaacgym", "--coverage"], capture_output=True, text=True,
-        check=True, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, "-m", "rlgpu.isaacgym", "--coverage"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
     assert "313 calls:" in table.stdout

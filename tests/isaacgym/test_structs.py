@@ -159,8 +159,13 @@ def test_what_cannot_be_done_raises_with_a_reason():
 def test_a_configuration_sets_parameters_by_name():
     """``parse_sim_config`` converts to the fields' types and skips unknown keys."""
     params = gymapi.SimParams()
-    config = {"dt": "0.005", "gravity": [0, 0, -1], "up_axis": 1, "unknown": 3,
-              "physx": {"contact_collection": 1, "use_gpu": "no"}}  # fmt: skip
+    config = {
+        "dt": "0.005",
+        "gravity": [0, 0, -1],
+        "up_axis": 1,
+        "unknown": 3,
+        "physx": {"contact_collection": 1, "use_gpu": "no"},
+    }
     gymutil.parse_sim_config(config, params)
     assert (params.dt, params.gravity.z, params.up_axis) == (0.005, -1.0, gymapi.UP_AXIS_Z)
     assert params.physx.contact_collection == gymapi.CC_LAST_SUBSTEP

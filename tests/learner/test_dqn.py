@@ -23,9 +23,15 @@ from tests.refusals import names
 
 CPU = torch.device("cpu")
 CHANGED = {
-    "activation": "tanh", "hidden_sizes": [8], "schedule": "linear", "weight_init": "orthogonal",
-    "max_grad_norm": 1e-3, "adam_eps": 1.0, "minibatch_size": 16, "horizon_length": 6,
-}  # fmt: skip
+    "activation": "tanh",
+    "hidden_sizes": [8],
+    "schedule": "linear",
+    "weight_init": "orthogonal",
+    "max_grad_norm": 1e-3,
+    "adam_eps": 1.0,
+    "minibatch_size": 16,
+    "horizon_length": 6,
+}
 """Another value of each setting that a number does not do for."""
 T, N = 4, 3
 
@@ -35,14 +41,22 @@ def agent(space=None, actions=None, num_envs: int = N, **changes) -> Dqn:
     dqn = {name: value for name, value in changes.items() if name in own}
     rest = {name: value for name, value in changes.items() if name not in own}
     config = TrainConfig(
-        horizon_length=T, hidden_sizes=[16], minibatch_size=32, schedule="constant",
+        horizon_length=T,
+        hidden_sizes=[16],
+        minibatch_size=32,
+        schedule="constant",
         dqn=DqnConfig(**{"learning_starts": 0, **dqn}),
-    )  # fmt: skip
+    )
     return Dqn(
-        dataclasses.replace(config, **rest), space or numbers(2), actions or Discrete((3,)),
-        max_iterations=10, num_envs=num_envs, kernels=select_kernels("compiled", CPU), device=CPU,
+        dataclasses.replace(config, **rest),
+        space or numbers(2),
+        actions or Discrete((3,)),
+        max_iterations=10,
+        num_envs=num_envs,
+        kernels=select_kernels("compiled", CPU),
+        device=CPU,
         seed=1,
-    )  # fmt: skip
+    )
 
 
 def rollout(start: int, ends: dict[tuple[int, int], str]) -> RolloutStorage:
@@ -283,10 +297,17 @@ def test_every_setting_that_is_not_refused_changes_training() -> None:
     What only the trainer reads, or what images alone need, is left out.
     """
     others = {
-        "max_iterations", "save_every", "keep_checkpoints", "init_at_random_ep_len",
-        "image_channels", "image_kernels", "image_strides", "image_features", "min_learning_rate",
+        "max_iterations",
+        "save_every",
+        "keep_checkpoints",
+        "init_at_random_ep_len",
+        "image_channels",
+        "image_kernels",
+        "image_strides",
+        "image_features",
+        "min_learning_rate",
         "linear_end",
-    }  # fmt: skip
+    }
     another = {str: "x", bool: None, float: 0.5, int: 2}
 
     def trained(**changes) -> torch.Tensor:

@@ -24,14 +24,24 @@ KL = METRICS.index("approx_kl")
 
 def agent(num_minibatches: int = 2, actions=None, **changes) -> Ppo:
     base = TrainConfig(
-        horizon_length=T, hidden_sizes=[16], learning_rate=1e-2, target_kl=0.0, num_epochs=2,
-        normalize_values=False, schedule="constant",
-    )  # fmt: skip
+        horizon_length=T,
+        hidden_sizes=[16],
+        learning_rate=1e-2,
+        target_kl=0.0,
+        num_epochs=2,
+        normalize_values=False,
+        schedule="constant",
+    )
     return Ppo(
-        dataclasses.replace(base, **changes), numbers(O), actions or Continuous(A),
-        max_iterations=10, num_minibatches=num_minibatches, kernels=select_kernels("compiled", CPU),
-        device=CPU, seed=3,
-    )  # fmt: skip
+        dataclasses.replace(base, **changes),
+        numbers(O),
+        actions or Continuous(A),
+        max_iterations=10,
+        num_minibatches=num_minibatches,
+        kernels=select_kernels("compiled", CPU),
+        device=CPU,
+        seed=3,
+    )
 
 
 def filled(ppo: Ppo, seed: int = 0) -> RolloutStorage:
@@ -55,12 +65,16 @@ def test_an_episode_goes_on_beyond_its_time_limit_as_asked(way) -> None:
     ppo.compute_advantages(storage)
     never = torch.zeros_like(storage.truncated)
     wanted = reference.gae(
-        storage.rewards.clamp(-1.0, 1.0), storage.values,
+        storage.rewards.clamp(-1.0, 1.0),
+        storage.values,
         storage.truncated if way == "none" else never,
         never if way == "none" else storage.truncated,
-        storage.values, ppo._value(storage.last_observations), gamma=0.99, gae_lambda=0.95,
+        storage.values,
+        ppo._value(storage.last_observations),
+        gamma=0.99,
+        gae_lambda=0.95,
         normalize=False,
-    )  # fmt: skip
+    )
     torch.testing.assert_close(storage.advantages, wanted.advantages)
 
 
@@ -89,11 +103,12 @@ def test_one_permutation_may_serve_all_epochs() -> None:
 def test_the_divergence_is_the_one_asked_for(kind, estimate) -> None:
     """KL(new || old) by torch.distributions, or r - 1 - log r over the actions taken."""
     ppo = agent(
-        num_minibatches=1, kl_estimate=estimate,
+        num_minibatches=1,
+        kl_estimate=estimate,
         actions=Discrete((3,)) if kind == "discrete" else None,
         state_dependent_std=kind == "state",
         action_distribution="tanh_gaussian" if kind == "tanh" else "gaussian",
-    )  # fmt: skip
+    )
     storage = filled(ppo)
     ppo.update(storage)
     storage = filled(ppo, 1)
@@ -154,8 +169,15 @@ def test_the_first_minibatch_may_adapt_the_learning_rate(at_once) -> None:
 )
 def test_the_rate_may_adapt_before_the_step_it_is_for(when, wanted, monkeypatch) -> None:
     """Minibatches 2 and 3 with a small KL raise it by 1.5, for them or for those that follow."""
-    ppo = agent(num_minibatches=4, num_epochs=1, schedule="adaptive", learning_rate=1e-3,
-                adaptive_kl=0.01, adapt_when=when, normalize_observations=False)  # fmt: skip
+    ppo = agent(
+        num_minibatches=4,
+        num_epochs=1,
+        schedule="adaptive",
+        learning_rate=1e-3,
+        adaptive_kl=0.01,
+        adapt_when=when,
+        normalize_observations=False,
+    )
     kls, rates = iter([0.0, 0.001, 0.001, 0.01]), []
     backward, step = ppo._backward, ppo.optimizer.step
 
@@ -176,8 +198,9 @@ def test_the_rate_may_adapt_before_the_step_it_is_for(when, wanted, monkeypatch)
 
 def test_the_rate_may_adapt_to_the_mean_kl_of_an_epoch() -> None:
     """Means of 0.003, 0.03 and 0.01 with a target of 0.01: up, down, unchanged."""
-    config = TrainConfig(schedule="adaptive", adapt_when="after_epoch", adaptive_kl=0.01,
-                         target_kl=0.0)  # fmt: skip
+    config = TrainConfig(
+        schedule="adaptive", adapt_when="after_epoch", adaptive_kl=0.01, target_kl=0.0
+    )
     progress, rate = UpdateProgress.fresh(CPU), torch.tensor(1e-3)
     rates = []
     for kl in (0.0, 0.006, 0.001, 0.059, 0.02, 0.0):
@@ -214,8 +237,12 @@ def test_statistics_may_grow_in_the_first_epoch() -> None:
     ppo.update(storage)
     rows = storage.observations.flatten(0, 1)
     half = T * N // 2
-    parts = [(rows[:half], rows[:half]), (rows[half:], rows), (rows[:half], rows),
-             (rows[half:], rows)]  # fmt: skip
+    parts = [
+        (rows[:half], rows[:half]),
+        (rows[half:], rows),
+        (rows[:half], rows),
+        (rows[half:], rows),
+    ]
     for found, (raw, known) in zip(seen, parts, strict=True):
         wanted = (raw - known.mean(0)) / known.std(0, correction=0)
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)

@@ -29,10 +29,15 @@ def agent(preset: str, **changes) -> Ppo:
     config = dataclasses.replace(TrainConfig(), **values)
     kernels = select_kernels("compiled", CPU)
     return Ppo(
-        config, numbers(O), Continuous(A), max_iterations=10,
-        num_minibatches=config.num_minibatches, device=CPU, seed=3,
+        config,
+        numbers(O),
+        Continuous(A),
+        max_iterations=10,
+        num_minibatches=config.num_minibatches,
+        device=CPU,
+        seed=3,
         kernels=kernels._replace(shuffle=lambda _, count: torch.randperm(count)),
-    )  # fmt: skip
+    )
 
 
 def filled(ppo: Ppo) -> RolloutStorage:
@@ -82,8 +87,7 @@ def test_an_update_is_rsl_rls(preset, rate, monkeypatch) -> None:
         return tensordict.TensorDict({"policy": observations}, batch_size=[N])
 
     groups, first = {"actor": ["policy"], "critic": ["policy"]}, named(storage.observations[0])
-    gaussian = {"class_name": "rsl_rl.modules.distribution:GaussianDistribution",
-                "std_type": "log"}  # fmt: skip
+    gaussian = {"class_name": "rsl_rl.modules.distribution:GaussianDistribution", "std_type": "log"}
     actor, critic = (
         models.MLPModel(first, groups, name, size, hidden_dims=(16, 8), distribution_cfg=given)
         for name, size, given in (("actor", A, gaussian), ("critic", 1, None))
@@ -91,9 +95,12 @@ def test_an_update_is_rsl_rls(preset, rate, monkeypatch) -> None:
     copy_layers(ours.network.actor, actor)
     copy_layers(ours.network.critic, critic)
     theirs = ppo_module.PPO(
-        actor, critic, storages.RolloutStorage("rl", N, T, first, [A]), learning_rate=rate,
+        actor,
+        critic,
+        storages.RolloutStorage("rl", N, T, first, [A]),
+        learning_rate=rate,
         entropy_coef=0.0,
-    )  # fmt: skip
+    )
     for t in range(T):
         step, now = theirs.transition, named(storage.observations[t])
         actor(now, stochastic_output=True)
@@ -137,11 +144,15 @@ def skrl_models(ours: Ppo):
     box = pytest.importorskip("gymnasium.spaces").Box
 
     def network(size: int) -> nn.Sequential:
-        return nn.Sequential(nn.Linear(O, 16), nn.ELU(), nn.Linear(16, 8), nn.ELU(),
-                             nn.Linear(8, size))  # fmt: skip
+        return nn.Sequential(
+            nn.Linear(O, 16), nn.ELU(), nn.Linear(16, 8), nn.ELU(), nn.Linear(8, size)
+        )
 
-    spaces = {"observation_space": box(-1e9, 1e9, (O,)), "action_space": box(-1e9, 1e9, (A,)),
-              "device": "cpu"}  # fmt: skip
+    spaces = {
+        "observation_space": box(-1e9, 1e9, (O,)),
+        "action_space": box(-1e9, 1e9, (A,)),
+        "device": "cpu",
+    }
 
     class Policy(base.GaussianMixin, base.Model):
         def __init__(self) -> None:
@@ -178,18 +189,24 @@ def skrl_agent(policy, value, rate: float):
     return ppo_module.PPO(
         models={"policy": policy, "value": value},
         memory=memories.RandomMemory(memory_size=T, num_envs=N, device="cpu"),
-        observation_space=policy.observation_space, action_space=policy.action_space, device="cpu",
+        observation_space=policy.observation_space,
+        action_space=policy.action_space,
+        device="cpu",
         cfg={
-            "rollouts": T, "learning_epochs": config["num_epochs"],
-            "mini_batches": config["num_minibatches"], "learning_rate": rate,
+            "rollouts": T,
+            "learning_epochs": config["num_epochs"],
+            "mini_batches": config["num_minibatches"],
+            "learning_rate": rate,
             "learning_rate_scheduler": schedulers.KLAdaptiveLR,
             "learning_rate_scheduler_kwargs": {"kl_threshold": config["adaptive_kl"]},
             "observation_preprocessor": scaler,
             "observation_preprocessor_kwargs": {"size": policy.observation_space},
-            "grad_norm_clip": config["max_grad_norm"], "value_clip": 0.0, "value_loss_scale": 1.0,
+            "grad_norm_clip": config["max_grad_norm"],
+            "value_clip": 0.0,
+            "value_loss_scale": 1.0,
             "experiment": {"write_interval": 0, "checkpoint_interval": 0},
         },
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.slow
@@ -197,8 +214,9 @@ def skrl_agent(policy, value, rate: float):
 def test_an_update_is_skrls(rate, monkeypatch) -> None:
     """Weights, learning rate and statistics, without what the preset says it does not reproduce."""
     pytest.importorskip("skrl")
-    ours = agent("skrl", learning_rate=rate, separate=True, normalize_values=False,
-                 clip_value=False)  # fmt: skip
+    ours = agent(
+        "skrl", learning_rate=rate, separate=True, normalize_values=False, clip_value=False
+    )
     ours.observation_normalizer.count.fill_(1.0)  # skrl counts its start as one row
     storage = filled(ours)
     storage.truncated.zero_()
@@ -207,11 +225,15 @@ def test_an_update_is_skrls(rate, monkeypatch) -> None:
     theirs.init()
     for t in range(T):
         theirs.memory.add_samples(
-            observations=storage.observations[t], states=None, actions=storage.actions[t],
-            rewards=storage.rewards[t][:, None], terminated=storage.terminated[t][:, None],
-            truncated=storage.truncated[t][:, None], log_prob=storage.log_probs[t][:, None],
+            observations=storage.observations[t],
+            states=None,
+            actions=storage.actions[t],
+            rewards=storage.rewards[t][:, None],
+            terminated=storage.terminated[t][:, None],
+            truncated=storage.truncated[t][:, None],
+            log_prob=storage.log_probs[t][:, None],
             values=storage.values[t][:, None],
-        )  # fmt: skip
+        )
     theirs._current_next_observations = storage.last_observations
     start = [layer.weight.detach().clone() for layer in linear(ours.network.actor)]
     drawn, permutation = torch.Generator(), torch.randperm  # the policy samples in between

@@ -24,13 +24,27 @@ T, N, O, A = 4, 16, 3, 2  # noqa: E741
 
 
 def agent(mirror=None, teacher=None, fillers=False, **changes) -> Ppo:
-    base = TrainConfig(horizon_length=T, hidden_sizes=[16], learning_rate=1e-2, target_kl=0.02,
-                       num_epochs=2, schedule="constant")  # fmt: skip
+    base = TrainConfig(
+        horizon_length=T,
+        hidden_sizes=[16],
+        learning_rate=1e-2,
+        target_kl=0.02,
+        num_epochs=2,
+        schedule="constant",
+    )
     return Ppo(
-        dataclasses.replace(base, **changes), numbers(O), Continuous(A), max_iterations=10,
-        num_minibatches=2, kernels=select_kernels("compiled", CPU), device=CPU, seed=3,
-        mirror=mirror, teacher=teacher, fillers=fillers,
-    )  # fmt: skip
+        dataclasses.replace(base, **changes),
+        numbers(O),
+        Continuous(A),
+        max_iterations=10,
+        num_minibatches=2,
+        kernels=select_kernels("compiled", CPU),
+        device=CPU,
+        seed=3,
+        mirror=mirror,
+        teacher=teacher,
+        fillers=fillers,
+    )
 
 
 def filled(ppo: Ppo, seed: int = 0, observations=None) -> RolloutStorage:
@@ -100,8 +114,12 @@ def test_steps_that_only_reset_get_no_curiosity() -> None:
     """Options add up: novelty counts in the other rows, and filler rows have no advantage."""
     returns = []
     for nonsense in (0.0, 7.0):
-        ppo = agent(curiosity=CuriosityConfig(weight=1.0), fillers=True,
-                    normalize_advantages="none", normalize_values=False)  # fmt: skip
+        ppo = agent(
+            curiosity=CuriosityConfig(weight=1.0),
+            fillers=True,
+            normalize_advantages="none",
+            normalize_values=False,
+        )
         storage = filled(ppo)
         storage.filler = torch.zeros(T, N, dtype=torch.bool)
         storage.filler[2, :5] = True
@@ -304,16 +322,26 @@ def test_options_that_do_not_suit_are_refused() -> None:
     image = ObservationSpace((Part("image", (40, 40, 1), kind="image"),), "uint8")
     config = TrainConfig(curiosity=CuriosityConfig(weight=1.0))
     with pytest.raises(UsageError) as refusal:
-        Ppo(config, image, Continuous(A), max_iterations=1, num_minibatches=1, device=CPU, seed=0,
-            kernels=select_kernels("compiled", CPU))  # fmt: skip
+        Ppo(
+            config,
+            image,
+            Continuous(A),
+            max_iterations=1,
+            num_minibatches=1,
+            device=CPU,
+            seed=0,
+            kernels=select_kernels("compiled", CPU),
+        )
     assert (refusal.value.key, refusal.value.value) == ("train.curiosity.weight", 1.0)
 
 
 def test_only_the_teacher_is_learned_from_if_asked() -> None:
     """Whatever the rewards: the means come to be the teacher's."""
     weights = torch.tensor([[1.0, -0.5, 0.0], [0.0, 0.3, 0.7]])
-    ppo = agent(teacher=lambda x: x @ weights.t(),
-                distillation=DistillationConfig("a", weight=5.0, only=True))  # fmt: skip
+    ppo = agent(
+        teacher=lambda x: x @ weights.t(),
+        distillation=DistillationConfig("a", weight=5.0, only=True),
+    )
     x = torch.randn(100, O) + 1.0
     before = (ppo.act_deterministic(x)[0] - x @ weights.t()).abs().mean()
     for seed in range(60):
@@ -330,8 +358,12 @@ def test_a_teacher_that_sees_more_teaches_on_the_command_line(
     base = ["task=Cartpole", "num_envs=32", "headless=True", "sim=mujoco", "max_iterations=2"]
     assert train.main([*base, "experiment=teacher"]) == 0
     teacher = Path("runs/teacher/latest").resolve()
-    student = [*base, "task.hidden=[cart_vel,pole_vel]", "train.hidden_sizes=[8]",
-               f"train.distillation.teacher={teacher}"]  # fmt: skip
+    student = [
+        *base,
+        "task.hidden=[cart_vel,pole_vel]",
+        "train.hidden_sizes=[8]",
+        f"train.distillation.teacher={teacher}",
+    ]
     assert train.main(student) == 0
     assert train.main(["task=Ant", *base[1:], f"train.distillation.teacher={teacher}"]) == 2
     said = capsys.readouterr().err

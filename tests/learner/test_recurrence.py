@@ -19,14 +19,24 @@ KL, CLIP = METRICS.index("approx_kl"), METRICS.index("clip_fraction")
 
 def agent(num_minibatches: int = 2, space=None, **changes) -> Ppo:
     base = TrainConfig(
-        horizon_length=T, hidden_sizes=[16], memory="lstm", memory_size=6, learning_rate=1e-3,
-        target_kl=0.0, num_epochs=2,
-    )  # fmt: skip
+        horizon_length=T,
+        hidden_sizes=[16],
+        memory="lstm",
+        memory_size=6,
+        learning_rate=1e-3,
+        target_kl=0.0,
+        num_epochs=2,
+    )
     return Ppo(
-        dataclasses.replace(base, **changes), space or numbers(O), Continuous(A),
-        max_iterations=10, num_minibatches=num_minibatches, kernels=select_kernels("compiled", CPU),
-        device=CPU, seed=3,
-    )  # fmt: skip
+        dataclasses.replace(base, **changes),
+        space or numbers(O),
+        Continuous(A),
+        max_iterations=10,
+        num_minibatches=num_minibatches,
+        kernels=select_kernels("compiled", CPU),
+        device=CPU,
+        seed=3,
+    )
 
 
 def fill(ppo: Ppo, storage: RolloutStorage, seed: int) -> None:
@@ -91,8 +101,9 @@ def test_values_at_a_time_limit_and_at_the_end_know_the_memory() -> None:
     normalized = ppo.observation_normalizer.normalize(storage.final_observations[t, env_id][None])
     torch.testing.assert_close(found[t, env_id][None], ppo.network.value(normalized, memory))
     ppo.host_may_read = False  # all rows at once, as on a GPU
-    torch.testing.assert_close(ppo._final_values(storage)[storage.truncated],
-                               found[storage.truncated])  # fmt: skip
+    torch.testing.assert_close(
+        ppo._final_values(storage)[storage.truncated], found[storage.truncated]
+    )
 
 
 def test_playing_remembers_as_acting_does() -> None:
@@ -108,8 +119,14 @@ def test_playing_remembers_as_acting_does() -> None:
 
 def test_it_learns_what_only_memory_can_know() -> None:
     """The reward is for repeating the first number shown, after it is gone."""
-    ppo = agent(num_minibatches=1, memory="gru", memory_size=16, learning_rate=5e-3,
-                schedule="constant", initial_log_std=-0.5)  # fmt: skip
+    ppo = agent(
+        num_minibatches=1,
+        memory="gru",
+        memory_size=16,
+        learning_rate=5e-3,
+        schedule="constant",
+        initial_log_std=-0.5,
+    )
     storage = ppo.new_storage(64)
     g = torch.Generator().manual_seed(0)
     rewards = []
@@ -132,8 +149,16 @@ def test_it_learns_what_only_memory_can_know() -> None:
 @pytest.mark.parametrize("clip", ["global", "per_network"])
 def test_a_separate_critic_has_its_own_learning_rate(clip) -> None:
     """Adam's first step has the length of the rate, whatever the gradient."""
-    ppo = agent(num_minibatches=1, memory="none", separate=True, learning_rate=1e-4, num_epochs=1,
-                critic_learning_rate=1e-3, schedule="constant", clip_gradients=clip)  # fmt: skip
+    ppo = agent(
+        num_minibatches=1,
+        memory="none",
+        separate=True,
+        learning_rate=1e-4,
+        num_epochs=1,
+        critic_learning_rate=1e-3,
+        schedule="constant",
+        clip_gradients=clip,
+    )
     storage = ppo.new_storage(N)
     fill(ppo, storage, 0)
     before = ppo.flat.params.clone()
@@ -152,8 +177,16 @@ def test_an_asymmetric_critic_trains() -> None:
 
     The return is what the privileged columns say, which no other column knows.
     """
-    ppo = agent(memory="none", space=numbers(O, privileged=2), num_minibatches=1, num_epochs=20,
-                learning_rate=1e-2, schedule="constant", gamma=0.0, hidden_sizes=[32])  # fmt: skip
+    ppo = agent(
+        memory="none",
+        space=numbers(O, privileged=2),
+        num_minibatches=1,
+        num_epochs=20,
+        learning_rate=1e-2,
+        schedule="constant",
+        gamma=0.0,
+        hidden_sizes=[32],
+    )
     storage = ppo.new_storage(N)
     width, actor_inputs = storage.observations.shape[-1], []
     for seed in range(10):

@@ -33,8 +33,12 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def empty_slot(rows: int, num_actions: int, num_outputs: int) -> ActionSlot:
-    return ActionSlot(torch.empty(rows, num_actions), torch.empty(rows),
-                      torch.empty(rows, num_outputs), torch.empty(rows))  # fmt: skip
+    return ActionSlot(
+        torch.empty(rows, num_actions),
+        torch.empty(rows),
+        torch.empty(rows, num_outputs),
+        torch.empty(rows),
+    )
 
 
 class Case:
@@ -58,8 +62,9 @@ class Case:
             self.actions = random(B, 3, seed=5)
         else:
             self.ours = Categorical(CHOICES, KERNELS).double()
-            columns = [torch.randint(n, (B,), generator=torch.Generator().manual_seed(n))
-                       for n in CHOICES]  # fmt: skip
+            columns = [
+                torch.randint(n, (B,), generator=torch.Generator().manual_seed(n)) for n in CHOICES
+            ]
             self.actions = torch.stack(columns, dim=-1).double()
         self.old = 2.0 * random(B, self.ours.num_outputs, seed=3)
         self.new = (2.0 * random(B, self.ours.num_outputs, seed=4)).requires_grad_()
@@ -87,8 +92,10 @@ def same_with_gradients(ours: torch.Tensor, theirs: torch.Tensor, case: Case) ->
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
     weights = random(*ours.shape, seed=9)
     leaves = [case.new, *(p for p in case.ours.parameters())]
-    grads = [torch.autograd.grad((x * weights).sum(), leaves, allow_unused=True, retain_graph=True)
-             for x in (ours, theirs)]  # fmt: skip
+    grads = [
+        torch.autograd.grad((x * weights).sum(), leaves, allow_unused=True, retain_graph=True)
+        for x in (ours, theirs)
+    ]
     for a, b, leaf in zip(*grads, leaves, strict=True):
         zeros = torch.zeros_like(leaf)
         a, b = zeros if a is None else a, zeros if b is None else b  # noqa: PLW2901
@@ -178,8 +185,9 @@ def test_the_entropy_of_squashed_actions_and_its_gradients_hold_for_any_spread(s
     entropy = 0.5 * math.log(2 * math.pi * math.e) + math.log(std) + (weights * log_slope).sum()
     by_mean = (weights * -2.0 * x.tanh()).sum()
     by_log_std = 1.0 + (weights * -2.0 * x.tanh() * (x - mean)).sum()
-    config = TrainConfig(action_distribution="tanh_gaussian", initial_log_std=math.log(std),
-                         max_log_std=20.0)  # fmt: skip
+    config = TrainConfig(
+        action_distribution="tanh_gaussian", initial_log_std=math.log(std), max_log_std=20.0
+    )
     ours = make_distribution(Continuous(1), config, select_kernels("compiled", CPU))
     outputs = torch.tensor([[mean]], requires_grad=True)
     found = ours.entropy(outputs).sum()
@@ -199,8 +207,13 @@ def test_a_parameter_of_its_own_gets_its_gradient_through_tanh(entropy_coef) -> 
         actions = random(B, 3, seed=1).float()
         with torch.no_grad():
             log_probs = ours.log_prob(outputs * 1.1, actions)
-        batch = PpoBatch(torch.empty(B, 0), actions, log_probs, outputs * 1.1,
-                         *(random(B, seed=s).float() for s in (4, 5, 6)))  # fmt: skip
+        batch = PpoBatch(
+            torch.empty(B, 0),
+            actions,
+            log_probs,
+            outputs * 1.1,
+            *(random(B, seed=s).float() for s in (4, 5, 6)),
+        )
         coefficients = PpoCoefficients(0.2, 2.0, True, entropy_coef, 0.0)
         found.append(ours.ppo_gradients(outputs, values, batch, coefficients.tensor(CPU)))
     for ours, theirs in zip(found[0][:3], found[1][:3], strict=True):
@@ -223,9 +236,12 @@ def test_the_fused_gaussian_loss_is_the_generic_one() -> None:
     ours.remember()
     outputs = random(B, 3).float()
     batch = PpoBatch(
-        torch.empty(B, 0), random(B, 3, seed=1).float(), random(B, seed=2).float() - 4.0,
-        random(B, 3, seed=3).float(), *(random(B, seed=s).float() for s in (4, 5, 6)),
-    )  # fmt: skip
+        torch.empty(B, 0),
+        random(B, 3, seed=1).float(),
+        random(B, seed=2).float() - 4.0,
+        random(B, 3, seed=3).float(),
+        *(random(B, seed=s).float() for s in (4, 5, 6)),
+    )
     values = random(B, seed=7).float()
     coefficients = PpoCoefficients(0.2, 2.0, True, 0.01, 0.0).tensor(torch.device("cpu"))
     fused = ours.ppo_gradients(outputs, values, batch, coefficients)

@@ -33,8 +33,14 @@ def test_layers_are_those_of_torch(activation, layer_norm) -> None:
     for index, linear in enumerate(layers.linear):
         if index:
             plain += [layers.norms[index - 1]] if layer_norm else []
-            plain.append({"elu": torch.nn.ELU, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh,
-                          "silu": torch.nn.SiLU}[activation]())  # fmt: skip
+            plain.append(
+                {
+                    "elu": torch.nn.ELU,
+                    "relu": torch.nn.ReLU,
+                    "tanh": torch.nn.Tanh,
+                    "silu": torch.nn.SiLU,
+                }[activation]()
+            )
         plain.append(linear)
     x = torch.randn(7, 5, requires_grad=True)
     policy = net(x)
@@ -42,8 +48,9 @@ def test_layers_are_those_of_torch(activation, layer_norm) -> None:
     theirs = torch.nn.Sequential(*plain)(x)
     torch.testing.assert_close(ours, theirs)
     leaves = [x, *layers.parameters()]
-    for a, b in zip(*(torch.autograd.grad(y.square().sum(), leaves) for y in (ours, theirs)),
-                    strict=True):  # fmt: skip
+    for a, b in zip(
+        *(torch.autograd.grad(y.square().sum(), leaves) for y in (ours, theirs)), strict=True
+    ):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
@@ -86,8 +93,9 @@ def test_a_forbidden_choice_is_never_likely() -> None:
 def test_an_image_goes_through_convolutions(dtype) -> None:
     """As torch computes them; whole numbers to 255 count as 0 to 1."""
     space = ObservationSpace((Part("image", (12, 10, 3), kind="image"),), dtype)
-    net = network(space, image_channels=[4, 6], image_kernels=[4, 3], image_strides=[2, 1],
-                  image_features=20)  # fmt: skip
+    net = network(
+        space, image_channels=[4, 6], image_kernels=[4, 3], image_strides=[2, 1], image_features=20
+    )
     pixels = torch.randint(0, 256, (5, 360), dtype=torch.uint8)
     x = pixels if dtype == "uint8" else pixels / 255.0
     encoder = net.actor.images[0]
@@ -115,8 +123,9 @@ def test_training_on_sequences_computes_what_acting_step_by_step_computed(
     kind, separate, memory_layers
 ) -> None:
     """Outputs, values, and gradients of every parameter, with episodes that end inside."""
-    net = network(numbers(5), memory=kind, memory_size=7, memory_layers=memory_layers,
-                  separate=separate).double()  # fmt: skip
+    net = network(
+        numbers(5), memory=kind, memory_size=7, memory_layers=memory_layers, separate=separate
+    ).double()
     net.actor.layers._is_fused = False  # the fused layers are float32
     if net.critic:
         net.critic.layers._is_fused = False
@@ -137,8 +146,10 @@ def test_training_on_sequences_computes_what_acting_step_by_step_computed(
     leaves = [p for p in net.parameters() if p is not net.distribution.log_std]
     for a, b in zip(stepped, whole, strict=True):
         torch.testing.assert_close(a, b)
-    gradients = [torch.autograd.grad(a.square().sum() + b.square().sum(), leaves)
-                 for a, b in (stepped, whole)]  # fmt: skip
+    gradients = [
+        torch.autograd.grad(a.square().sum() + b.square().sum(), leaves)
+        for a, b in (stepped, whole)
+    ]
     for a, b in zip(*gradients, strict=True):
         torch.testing.assert_close(a, b)
         assert a.any()

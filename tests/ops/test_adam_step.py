@@ -87,9 +87,13 @@ def test_a_learning_rate_of_the_wrong_shape_is_refused() -> None:
     params, state = fresh(3, torch.device("cpu"))
     with pytest.raises(ValueError) as refusal:
         adam_step(
-            params, state, torch.zeros(3), torch.tensor([0.1]), torch.tensor(False),
+            params,
+            state,
+            torch.zeros(3),
+            torch.tensor([0.1]),
+            torch.tensor(False),
             AdamHyperparameters(),
-        )  # fmt: skip
+        )
     assert names(refusal.value, "adam_step", "learning_rate", [1], [])
 
 

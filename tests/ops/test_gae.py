@@ -33,9 +33,16 @@ def test_advantages_of_a_two_step_rollout_match_numbers_worked_by_hand(device) -
     no = torch.zeros(2, 1, dtype=torch.bool, device=device)
     nan = torch.full((2, 1), math.nan, device=device)
     result = gae(
-        one(1.0, 2.0), one(2.0, 3.0), no, no, nan, torch.tensor([8.0], device=device),
-        gamma=0.5, gae_lambda=0.5, normalize=False,
-    )  # fmt: skip
+        one(1.0, 2.0),
+        one(2.0, 3.0),
+        no,
+        no,
+        nan,
+        torch.tensor([8.0], device=device),
+        gamma=0.5,
+        gae_lambda=0.5,
+        normalize=False,
+    )
     assert result.advantages[:, 0].tolist() == [1.25, 3.0]
     assert result.returns[:, 0].tolist() == [3.25, 6.0]
 
@@ -49,9 +56,16 @@ def test_a_failure_has_no_future_value_and_cuts_the_trace(device) -> None:
     truncated = torch.tensor([[False, True, True], [False] * 3], device=device)
     final = torch.full((2, 3), 10.0, device=device)
     result = gae(
-        rewards, values, terminated, truncated, final, torch.zeros(3, device=device),
-        gamma=0.5, gae_lambda=0.5, normalize=False,
-    )  # fmt: skip
+        rewards,
+        values,
+        terminated,
+        truncated,
+        final,
+        torch.zeros(3, device=device),
+        gamma=0.5,
+        gae_lambda=0.5,
+        normalize=False,
+    )
     assert result.advantages[0].tolist() == [-1.0, 4.0, -1.0]
 
 

@@ -27,9 +27,14 @@ def minibatch(rows: int, num_actions: int, device, dtype=torch.float32, spread: 
     log_std = old_log_std + 0.1 * normal(num_actions)
     values, change = normal(rows), normal(rows)
     batch = PpoBatch(
-        normalized_observations=normal(rows, 1), actions=actions, log_probs=log_probs,
-        parameters=old_mean, values=values, advantages=normal(rows), returns=normal(rows),
-    )  # fmt: skip
+        normalized_observations=normal(rows, 1),
+        actions=actions,
+        log_probs=log_probs,
+        parameters=old_mean,
+        values=values,
+        advantages=normal(rows),
+        returns=normal(rows),
+    )
     return mean, log_std, values + 0.3 * change, batch, old_log_std
 
 
@@ -87,9 +92,14 @@ def test_a_ratio_beyond_the_clip_gets_no_gradient_that_pushes_it_further(device)
     one = lambda x: torch.tensor([x], device=device)  # noqa: E731
     log_prob = -0.5 * 0.25 - 0.5 * math.log(2 * math.pi)
     batch = PpoBatch(
-        one([0.0]), one([0.5]), one(log_prob - math.log(1.5)), one([0.0]), one(0.0), one(1.0),
+        one([0.0]),
+        one([0.5]),
+        one(log_prob - math.log(1.5)),
+        one([0.0]),
         one(0.0),
-    )  # fmt: skip
+        one(1.0),
+        one(0.0),
+    )
     result = gaussian_ppo_loss(
         one([0.0]),
         one(0.0),

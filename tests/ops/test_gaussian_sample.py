@@ -102,8 +102,10 @@ def test_columns_of_one_matrix_are_sampled_and_stored(device) -> None:
 def test_opcheck_accepts_schema_and_fake_kernel(device) -> None:
     """Torch's own check of the registration, mutations included."""
     args = (
-        torch.zeros(4, 3, device=device), torch.zeros(4, device=device),
-        torch.zeros(3, device=device), torch.tensor([1, 2], device=device),
+        torch.zeros(4, 3, device=device),
+        torch.zeros(4, device=device),
+        torch.zeros(3, device=device),
+        torch.tensor([1, 2], device=device),
         *empty_slot(torch.zeros(4, 3, device=device)),
-    )  # fmt: skip
+    )
     torch.library.opcheck(torch.ops.rlgpu.gaussian_sample.default, args)

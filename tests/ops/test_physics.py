@@ -139,9 +139,14 @@ def test_every_world_has_the_parameters_of_its_row(model, lanes) -> None:
     now.qpos[:, 2] = 5.0
     try:
         physics_step(
-            model._replace(parameters=blocks), torch.zeros(n, 0), now, PhysicsOutputs(),
-            num_steps=1, num_threads=2, lanes=lanes,
-        )  # fmt: skip
+            model._replace(parameters=blocks),
+            torch.zeros(n, 0),
+            now,
+            PhysicsOutputs(),
+            num_steps=1,
+            num_threads=2,
+            lanes=lanes,
+        )
     except ValueError as error:
         pytest.skip(str(error))
     torch.testing.assert_close(now.qacc[:, 2], rows[:, column])

@@ -24,9 +24,13 @@ def run(*words: object, folder: Path, **variables: str) -> str:
     """Runs a program, which succeeds, and returns its output."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(
-        list(map(str, words)), cwd=folder, capture_output=True, text=True, check=False,
+        list(map(str, words)),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**environment, **variables},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -63,9 +67,17 @@ def wheel(sdist, tmp_path_factory) -> Path:
             built.parent.mkdir(parents=True)
             shutil.copy(kept / key, built)
         run(
-            sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", folder,
-            tree, folder=folder,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            folder,
+            tree,
+            folder=folder,
+        )
         (made,) = folder.glob("*.whl")
         with zipfile.ZipFile(made) as archive:
             (kept / key).write_bytes(archive.read(f"rlgpu/_C{suffix}"))
@@ -126,8 +138,14 @@ def test_the_installed_package_is_the_one_that_runs(python, project) -> None:
 
 def test_a_run_is_played_and_named_after_its_folder(python, project) -> None:
     """``rlgpu play`` in the folder in which it was trained."""
-    said = run(python.with_name("rlgpu"), "play", "task=Cartpole", "headless=True", "games=4",
-               folder=project)  # fmt: skip
+    said = run(
+        python.with_name("rlgpu"),
+        "play",
+        "task=Cartpole",
+        "headless=True",
+        "games=4",
+        folder=project,
+    )
     assert "mean return" in said
     assert (project / "runs" / "Cartpole" / "latest" / "metrics.csv").is_file()
 
@@ -147,17 +165,26 @@ def test_tasks_and_values_of_a_project_are_found_by_name(python, project) -> Non
     rlgpu = python.with_name("rlgpu")
     run(rlgpu, "new-task", "Walker", folder=project)
     for source, target in (
-        ("walker/walker.py", "tasks/walker.py"), ("walker/walker.xml", "tasks/walker.xml"),
+        ("walker/walker.py", "tasks/walker.py"),
+        ("walker/walker.xml", "tasks/walker.xml"),
         ("walker/Walker.yaml", "cfg/task/Walker.yaml"),
         ("walker/WalkerPPO.yaml", "cfg/train/WalkerPPO.yaml"),
-    ):  # fmt: skip
+    ):
         (project / target).parent.mkdir(parents=True, exist_ok=True)
         (project / source).rename(project / target)
     assert "Walker" in run(rlgpu, "train", "--help", folder=project)
-    run(rlgpu, "train", "task=Walker", "headless=True", "num_envs=16", "max_iterations=2",
-        folder=project)  # fmt: skip
-    assert "mean return" in run(rlgpu, "play", "task=Walker", "headless=True", "games=2",
-                                folder=project)  # fmt: skip
+    run(
+        rlgpu,
+        "train",
+        "task=Walker",
+        "headless=True",
+        "num_envs=16",
+        "max_iterations=2",
+        folder=project,
+    )
+    assert "mean return" in run(
+        rlgpu, "play", "task=Walker", "headless=True", "games=2", folder=project
+    )
 
 
 def test_the_python_api_trains(python, project) -> None:
@@ -177,9 +204,11 @@ def test_other_commands_run(python, project, command) -> None:
     """Outside the clone, on an asset of the package and on the run of this folder."""
     assets = next(python.parents[1].glob("lib/python*/site-packages/rlgpu/tasks/assets"))
     words = {
-        "doctor": [], "accept": [assets / "ant.xml"], "plot": ["runs/Cartpole/latest"],
+        "doctor": [],
+        "accept": [assets / "ant.xml"],
+        "plot": ["runs/Cartpole/latest"],
         "profile": ["task=Cartpole", "num_envs=16"],
-    }  # fmt: skip
+    }
     assert run(python.with_name("rlgpu"), command, *words[command], folder=project)
 
 

@@ -26,9 +26,14 @@ def scene_of(env) -> tuple[Picture, mujoco.MjvScene]:
     camera = mujoco.MjvCamera()
     follow(picture.mirror.model, camera)
     mujoco.mjv_updateScene(
-        picture.mirror.model, picture.mirror.data, mujoco.MjvOption(), None, camera,
-        int(mujoco.mjtCatBit.mjCAT_ALL), scene,
-    )  # fmt: skip
+        picture.mirror.model,
+        picture.mirror.data,
+        mujoco.MjvOption(),
+        None,
+        camera,
+        int(mujoco.mjtCatBit.mjCAT_ALL),
+        scene,
+    )
     return picture, scene
 
 

@@ -63,9 +63,13 @@ def test_the_viewer_opens_a_window_if_there_is_a_display(runs) -> None:
     with subprocess.Popen(["Xvfb", ":87"], stderr=subprocess.DEVNULL) as screen:
         time.sleep(1.0)
         player = subprocess.Popen(
-            command(runs), cwd=ROOT, env={**os.environ, "DISPLAY": ":87"},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            command(runs),
+            cwd=ROOT,
+            env={**os.environ, "DISPLAY": ":87"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         time.sleep(15.0)
         running = player.poll() is None
         player.kill()

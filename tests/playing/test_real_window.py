@@ -55,9 +55,12 @@ class Session:
     def __init__(self, display: str) -> None:
         self._environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": PYTHONPATH}
         self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), "play"], env=self._environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, str(SCRIPT), "play"],
+            env=self._environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -127,11 +130,17 @@ def test_ctrl_c_while_the_window_opens_or_begins_to_draw_is_no_segmentation_faul
     """In playback it ends quietly, in a script for Isaac Gym with KeyboardInterrupt."""
     environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": PYTHONPATH}
     result = subprocess.run(
-        [sys.executable, str(SCRIPT), "interrupted"], env=environment, capture_output=True,
-        text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, str(SCRIPT), "interrupted"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     ends = [line for line in result.stdout.splitlines() if line.startswith(("play,", "script,"))]
     assert ends == [
-        "play, opening: 0", "play, drawing: 0",
-        "script, opening: KeyboardInterrupt", "script, drawing: KeyboardInterrupt",
-    ], result.stdout + result.stderr  # fmt: skip
+        "play, opening: 0",
+        "play, drawing: 0",
+        "script, opening: KeyboardInterrupt",
+        "script, drawing: KeyboardInterrupt",
+    ], result.stdout + result.stderr

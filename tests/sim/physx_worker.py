@@ -33,10 +33,13 @@ def new_sim(
     asset = folder / "robot.xml"
     asset.write_text(ROBOT)
     scene = SceneSpec(
-        asset, {"hinge": Drive("position", stiffness=5.0, damping=0.5, effort_limit=4.0)},
-        wrench_bodies=("arm",), contact_forces=True, body_states=True,
+        asset,
+        {"hinge": Drive("position", stiffness=5.0, damping=0.5, effort_limit=4.0)},
+        wrench_bodies=("arm",),
+        contact_forces=True,
+        body_states=True,
         parameters=parameters,
-    )  # fmt: skip
+    )
     chosen = IsaacGymSettings(**settings)
     return make_simulator("isaacgym", scene, timing, n, settings=chosen, viewer=viewer)
 
@@ -53,10 +56,11 @@ def state_at(sim, height: float, angle: float) -> ResetState:
     """Returns a state at rest, the robot upright."""
     n = sim.num_envs
     return ResetState(
-        torch.full((n, 1), angle), torch.zeros(n, 1),
+        torch.full((n, 1), angle),
+        torch.zeros(n, 1),
         root_pos_w=torch.tensor([0.0, 0.0, height]).expand(n, 3),
         root_quat_w=torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(n, 4),
-    )  # fmt: skip
+    )
 
 
 def worker_of(sim) -> int:

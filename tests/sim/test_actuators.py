@@ -66,8 +66,9 @@ def test_a_files_defaults_do_not_change_the_actuators_of_drives(tmp_path, defaul
 
 def test_a_file_that_switches_groups_of_actuators_off_leaves_drives_on(tmp_path) -> None:
     """20 N on 2 kg for 2 ms give 0.02 m/s, though the file disables group 0."""
-    model = build(tmp_path, DRIVES["effort"], options='<option gravity="0 0 0" '
-                  'actuatorgroupdisable="0"/>')  # fmt: skip
+    model = build(
+        tmp_path, DRIVES["effort"], options='<option gravity="0 0 0" actuatorgroupdisable="0"/>'
+    )
     data = mujoco.MjData(model)
     data.ctrl[:] = 20.0
     mujoco.mj_step(model, data)

@@ -63,9 +63,12 @@ def test_a_reset_state_is_read_back(make) -> None:
     sim = make(FREE_BODY.format(gravity=0, com=0.2))
     quat = rows(sim, 0.1, 0.2, 0.3, 0.9)
     to = at_rest(
-        sim, root_pos_w=rows(sim, 1, 2, 3), root_quat_w=2 * quat,
-        root_lin_vel_w=rows(sim, 4, 5, 6), root_ang_vel_w=rows(sim, 7, 8, 9),
-    )  # fmt: skip
+        sim,
+        root_pos_w=rows(sim, 1, 2, 3),
+        root_quat_w=2 * quat,
+        root_lin_vel_w=rows(sim, 4, 5, 6),
+        root_ang_vel_w=rows(sim, 7, 8, 9),
+    )
     sim.reset(everyone(sim), to)
     state = sim.state
     torch.testing.assert_close(state.root_pos_w, to.root_pos_w)
@@ -208,9 +211,11 @@ def test_a_standing_foot_measures_its_weight(make, quat, axis, force_b, torque_b
 def test_a_reset_clears_the_contact_quantities(make) -> None:
     """The first observation contains nothing from the old episode."""
     sim = make(
-        FOOT.format(quat="1 0 0 0", axis="0 0 1"), timing=Timing(0.002, 5),
-        wrench_bodies=("foot",), contact_forces=True,
-    )  # fmt: skip
+        FOOT.format(quat="1 0 0 0", axis="0 0 1"),
+        timing=Timing(0.002, 5),
+        wrench_bodies=("foot",),
+        contact_forces=True,
+    )
     for _ in range(50):
         advance(sim)
     sim.reset(torch.tensor([True, False, False]), at_rest(sim))
@@ -271,9 +276,11 @@ def test_worlds_may_differ_in_their_parameters(make) -> None:
     torch.testing.assert_close(sim.state.root_lin_vel_w[:, 2], wanted, atol=1e-5, rtol=0)
 
     sim = make(
-        SLIDERS, drives={"slide_a": Drive("effort")}, timing=Timing(0.001, 10),
+        SLIDERS,
+        drives={"slide_a": Drive("effort")},
+        timing=Timing(0.001, 10),
         parameters=("body_mass",),
-    )  # fmt: skip
+    )
     assert sim.parameters["body_mass"].tolist() == [[2.0, 2.0]] * 3
     mass = torch.tensor([[2.0, 2.0], [3.0, 2.0], [6.0, 2.0]])
     sim.set_parameter("body_mass", mass)
@@ -294,9 +301,11 @@ def test_drives_and_joints_may_differ_between_worlds(make) -> None:
     """Stiffness 0, 100 and 200 N/m pull 2 kg towards 1 m for 10 ms; then damping slows it down."""
     drive = Drive("position", stiffness=200, damping=0)
     sim = make(
-        SLIDERS, drives={"slide_b": drive}, timing=Timing(0.0001, 100),
+        SLIDERS,
+        drives={"slide_b": drive},
+        timing=Timing(0.0001, 100),
         parameters=("drive_stiffness", "drive_damping", "joint_damping", "joint_armature"),
-    )  # fmt: skip
+    )
     assert sim.parameters["drive_stiffness"].tolist() == [[0.0, 200.0]] * 3
     assert sim.parameters["joint_damping"].shape == (3, 2)
     sim.set_parameter("drive_stiffness", torch.tensor([[0.0, 0.0], [0.0, 100.0], [0.0, 200.0]]))

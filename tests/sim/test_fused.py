@@ -49,12 +49,14 @@ class Recorded:
         for step in range(num_steps):
             if step % 5 == 0:
                 data.ctrl[:] = reach * rng.uniform(-1, 1, model.nu)
-            before.append([data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy(),
-                           data.ctrl.copy()])  # fmt: skip
+            before.append(
+                [data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy(), data.ctrl.copy()]
+            )
             for _ in range(substeps):
                 mujoco.mj_step(model, data)
-            after.append([data.qpos.copy(), data.qvel.copy(), data.qacc.copy(),
-                          data.qfrc_actuator.copy()])  # fmt: skip
+            after.append(
+                [data.qpos.copy(), data.qvel.copy(), data.qacc.copy(), data.qfrc_actuator.copy()]
+            )
         self.qpos, self.qvel, self.qacc, self.ctrl = (
             torch.tensor(np.array(column)) for column in zip(*before, strict=True)
         )
@@ -69,9 +71,13 @@ class Recorded:
         forces = torch.zeros_like(state[1])
         how.setdefault("num_threads", 1)
         physics_step(
-            Tables(model).pack(dtype=dtype), self.ctrl.to(dtype), PhysicsState(*state, flags),
-            PhysicsOutputs(qfrc_actuator=forces), num_steps=num_steps, **how,
-        )  # fmt: skip
+            Tables(model).pack(dtype=dtype),
+            self.ctrl.to(dtype),
+            PhysicsState(*state, flags),
+            PhysicsOutputs(qfrc_actuator=forces),
+            num_steps=num_steps,
+            **how,
+        )
         assert not flags.any()
         return [*state, forces]
 
@@ -159,9 +165,13 @@ def test_a_nan_stays_in_its_world_and_restarts_it() -> None:
     state[1][5, 3] = float("nan")
     diverged = torch.zeros(16, dtype=torch.bool)
     physics_step(
-        Tables(model).pack(), recorded.ctrl.float(), PhysicsState(*state, diverged),
-        PhysicsOutputs(), num_steps=1, num_threads=1,
-    )  # fmt: skip
+        Tables(model).pack(),
+        recorded.ctrl.float(),
+        PhysicsState(*state, diverged),
+        PhysicsOutputs(),
+        num_steps=1,
+        num_threads=1,
+    )
     assert diverged.nonzero().flatten().tolist() == [5]
     assert torch.equal(state[0][5], torch.tensor(model.qpos0).float())
     assert not state[1][5].any()
@@ -219,8 +229,9 @@ def test_a_free_chain_keeps_its_momentum_and_energy() -> None:
 def test_worlds_with_their_own_parameters_step_like_their_own_models(tmp_path) -> None:
     """Masses, friction and armature of each world, against MuJoCo C with the same values."""
     scene = TASKS["Ant"](compose(["task=Ant"], TASKS, ENGINES).config.task).scene()
-    scene = SceneSpec(scene.asset, scene.drives, parameters=("body_mass", "friction", "gravity",
-                                                            "joint_armature"))  # fmt: skip
+    scene = SceneSpec(
+        scene.asset, scene.drives, parameters=("body_mass", "friction", "gravity", "joint_armature")
+    )
     after = []
     for engine in ("fused", "mujoco"):
         sim = make_simulator(engine, scene, Timing(1 / 120, 2), 40)

@@ -100,9 +100,13 @@ def difference(model: mujoco.MjModel, states: list[np.ndarray]) -> float:
     ours = (qpos, qvel, torch.zeros_like(qvel))
     flags = torch.zeros(len(qpos), dtype=torch.bool)
     physics_step(
-        Tables(model).pack(dtype=torch.float64), ctrl, PhysicsState(*ours, flags),
-        PhysicsOutputs(), num_steps=1, num_threads=1,
-    )  # fmt: skip
+        Tables(model).pack(dtype=torch.float64),
+        ctrl,
+        PhysicsState(*ours, flags),
+        PhysicsOutputs(),
+        num_steps=1,
+        num_threads=1,
+    )
     return max(relative_error(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
@@ -156,10 +160,13 @@ def test_any_element_of_a_model_is_simulated_or_refused(robot, states) -> None:
 
 
 TYPES = {
-    "actuator_biastype": mujoco.mjtBias, "actuator_gaintype": mujoco.mjtGain,
-    "actuator_dyntype": mujoco.mjtDyn, "actuator_trntype": mujoco.mjtTrn,
-    "geom_type": mujoco.mjtGeom, "jnt_type": mujoco.mjtJoint,
-}  # fmt: skip
+    "actuator_biastype": mujoco.mjtBias,
+    "actuator_gaintype": mujoco.mjtGain,
+    "actuator_dyntype": mujoco.mjtDyn,
+    "actuator_trntype": mujoco.mjtTrn,
+    "geom_type": mujoco.mjtGeom,
+    "jnt_type": mujoco.mjtJoint,
+}
 """Fields that choose a kind, and MuJoCo's list of the kinds."""
 WITH_MORE_DATA = {"mjGEOM_HFIELD", "mjGEOM_MESH", "mjGEOM_SDF", "mjJNT_FREE", "mjJNT_BALL"}
 

@@ -47,11 +47,13 @@ def test_a_step_is_mujocos_at_any_friction(name, friction) -> None:
 @pytest.mark.parametrize("joint", ['type="slide" axis="0.8 0 0.6"', 'axis="0.6 0.8 0"'])
 def test_a_single_joint_that_drags_a_foot_steps_like_mujocos(joint, friction) -> None:
     """Its line search may end in balance at once; every world, relative to its acceleration."""
-    model = exact(mujoco.MjModel.from_xml_string(
-        f"""<mujoco>{OPTION}<worldbody><geom type="plane" size="9 9 1" friction="{friction}"/>
+    model = exact(
+        mujoco.MjModel.from_xml_string(
+            f"""<mujoco>{OPTION}<worldbody><geom type="plane" size="9 9 1" friction="{friction}"/>
         <body pos="0 0 0.1"><joint {joint}/><geom type="sphere" size="0.1" mass="1" pos="0.05 0 0"
         friction="{friction}"/></body></worldbody></mujoco>"""
-    ))  # fmt: skip
+        )
+    )
     rng = np.random.default_rng(1)
     qpos, qvel = rng.uniform(-0.01, 0.0, (64, 1)), rng.uniform(-1.0, 1.0, (64, 1))
     worlds = FusedWorlds(model, 64)

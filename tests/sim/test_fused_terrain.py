@@ -80,9 +80,11 @@ def accelerations(model: mujoco.MjModel, qpos: np.ndarray) -> np.ndarray:
     """Returns the accelerations that one step of the fused engine finds, float64."""
     n = len(qpos)
     state = PhysicsState(
-        torch.tensor(qpos), torch.zeros(n, model.nv).double(), torch.zeros(n, model.nv).double(),
+        torch.tensor(qpos),
+        torch.zeros(n, model.nv).double(),
+        torch.zeros(n, model.nv).double(),
         torch.zeros(n, dtype=torch.bool),
-    )  # fmt: skip
+    )
     packed = Tables(model).pack(dtype=torch.float64)
     ctrl = torch.zeros(n, model.nu).double()
     physics_step(packed, ctrl, state, PhysicsOutputs(), num_steps=1, num_threads=1)
@@ -121,10 +123,7 @@ def test_a_ball_touches_the_nearest_point_of_the_surface() -> None:
     ours = accelerations(model, qpos)
     touched = 0
     for place, found in zip(places, ours, strict=True):
-        near = [
-            t for t in triangles
-            if np.abs(t[:, :2].mean(0) - place[:2]).max() < 3 * STEP
-        ]  # fmt: skip
+        near = [t for t in triangles if np.abs(t[:, :2].mean(0) - place[:2]).max() < 3 * STEP]
         point, is_below = nearest(np.array(near), place)
         apart = (place - point) * (-1 if is_below else 1)
         distance = np.linalg.norm(apart)
@@ -303,10 +302,14 @@ def test_many_worlds_at_once_step_as_in_double_precision(lanes) -> None:
     state = [torch.tensor(qpos).float(), torch.zeros(n, model.nv), torch.zeros(n, model.nv)]
     try:
         physics_step(
-            Tables(model).pack(), torch.zeros(n, model.nu),
-            PhysicsState(*state, torch.zeros(n, dtype=torch.bool)), PhysicsOutputs(),
-            num_steps=1, num_threads=2, lanes=lanes,
-        )  # fmt: skip
+            Tables(model).pack(),
+            torch.zeros(n, model.nu),
+            PhysicsState(*state, torch.zeros(n, dtype=torch.bool)),
+            PhysicsOutputs(),
+            num_steps=1,
+            num_threads=2,
+            lanes=lanes,
+        )
     except ValueError as error:
         pytest.skip(str(error))
     error = np.abs(state[2].numpy() - exact).max(axis=1) / (1 + np.abs(exact).max(axis=1))

@@ -56,12 +56,21 @@ def ours_and_mujocos(
 @pytest.mark.parametrize(
     ("shape", "out", "height"),
     [
-        ("sphere", 1.3, 0.1), ("sphere", 1.53, None), ("sphere", 1.6, None), ("sphere", 1.9, None),
-        ("capsule", 1.3, 0.05), ("capsule", 1.55, None), ("capsule", 1.7, None),
-        ("rod", 1.3, 0.03), ("rod", 1.6, None), ("rod", 1.8, None),
-        ("box", 1.3, 0.1), ("box", 1.6, None), ("box", 1.64, None),
+        ("sphere", 1.3, 0.1),
+        ("sphere", 1.53, None),
+        ("sphere", 1.6, None),
+        ("sphere", 1.9, None),
+        ("capsule", 1.3, 0.05),
+        ("capsule", 1.55, None),
+        ("capsule", 1.7, None),
+        ("rod", 1.3, 0.03),
+        ("rod", 1.6, None),
+        ("rod", 1.8, None),
+        ("box", 1.3, 0.1),
+        ("box", 1.6, None),
+        ("box", 1.64, None),
     ],
-)  # fmt: skip
+)
 def test_the_ground_ends_at_each_side_of_the_field(
     shape: str, out: float, height: float | None
 ) -> None:

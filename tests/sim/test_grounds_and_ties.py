@@ -114,10 +114,16 @@ def test_the_jacobian_and_the_mass_matrix_are_those_of_the_pose(make_more, steps
     tip = sim.body_names.index("tip")
     torch.testing.assert_close(state.body_pos_w[:, tip], rows(sim, 0, 0, 3.5), atol=1e-5, rtol=0)
     # 2.5 m above the base: about x it moves along -y, about -y along -x; the slide is along z.
-    jacobian = torch.tensor([
-        [0.0, -2.5, 0.0], [-2.5, 0.0, 0.0], [0.0, 0.0, 1.0],
-        [1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 0.0],
-    ])  # fmt: skip
+    jacobian = torch.tensor(
+        [
+            [0.0, -2.5, 0.0],
+            [-2.5, 0.0, 0.0],
+            [0.0, 0.0, 1.0],
+            [1.0, 0.0, 0.0],
+            [0.0, -1.0, 0.0],
+            [0.0, 0.0, 0.0],
+        ]
+    )
     torch.testing.assert_close(state.jacobian_w[0], jacobian, atol=1e-5, rtol=0)
     # m l^2 and balls' 2/5 m r^2: 2 * 1 + 1 * 2.5^2 + 0.4 * 3 * 0.01 = 8.262; about z 0.5 more.
     mass = torch.diag(torch.tensor([8.262, 8.762, 1.0]))

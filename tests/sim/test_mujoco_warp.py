@@ -55,9 +55,13 @@ def copy_state(source: Simulator, target: Simulator) -> None:
     s = source.state
     everyone = torch.ones(source.num_envs, dtype=torch.bool)
     now = ResetState(
-        s.joint_pos.clone(), s.joint_vel.clone(), s.root_pos_w.clone(), s.root_quat_w.clone(),
-        s.root_lin_vel_w.clone(), s.root_ang_vel_w.clone(),
-    )  # fmt: skip
+        s.joint_pos.clone(),
+        s.joint_vel.clone(),
+        s.root_pos_w.clone(),
+        s.root_quat_w.clone(),
+        s.root_lin_vel_w.clone(),
+        s.root_ang_vel_w.clone(),
+    )
     source.reset(everyone, now)
     target.reset(everyone, now)
 
@@ -154,11 +158,17 @@ def test_bounds_count_the_contacts_that_may_occur(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kinds", "most"),
     [
-        (("plane", "sphere"), 1), (("sphere", "box"), 1), (("plane", "capsule"), 2),
-        (("capsule", "capsule"), 2), (("plane", "box"), 4), (("plane", "cylinder"), 4),
-        (("box", "box"), 8), (("cylinder", "cylinder"), 5), (("ellipsoid", "cylinder"), 5),
+        (("plane", "sphere"), 1),
+        (("sphere", "box"), 1),
+        (("plane", "capsule"), 2),
+        (("capsule", "capsule"), 2),
+        (("plane", "box"), 4),
+        (("plane", "cylinder"), 4),
+        (("box", "box"), 8),
+        (("cylinder", "cylinder"), 5),
+        (("ellipsoid", "cylinder"), 5),
     ],
-)  # fmt: skip
+)
 def test_bounds_are_those_of_the_kinds_of_geoms(kinds, most) -> None:
     """Counted in MuJoCo's collision functions; each contact has four pyramid edges."""
     fixed, free = kinds

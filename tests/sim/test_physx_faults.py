@@ -60,7 +60,7 @@ def broken_library(folder: Path, kind: str) -> Path:
         ("numbering", "error", "numbering", ()),
         ("crash_at_start", "died", "unknown_gpu", ("SIGSEGV", "start", "sim_device=cpu")),
     ],
-)  # fmt: skip
+)
 def test_an_installation_that_does_not_start_is_explained(
     tmp_path, idle, monkeypatch, fault, reason, known, named
 ) -> None:
@@ -235,9 +235,11 @@ def test_a_killed_client_takes_its_worker_with_it(tmp_path, idle, fault) -> None
     """Also one that hangs in native code, where it would not see its connection close."""
     code = CLIENT.format(root=str(ROOT), folder=str(tmp_path), python=idle)
     client = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "STAND_IN_FAULT": fault},
-    )  # fmt: skip
+    )
     worker = int(client.stdout.readline())
     time.sleep(0.5)
     assert worker in workers()
@@ -252,9 +254,18 @@ def train(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     runs = []
 
     def start(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(ROOT / "train.py"), "task=Cartpole", "sim=isaacgym",
-                   "sim_device=cpu", "headless=True", "num_envs=64", f"runs_dir={tmp_path}",
-                   "train.save_every=5", *words]  # fmt: skip
+        command = [
+            sys.executable,
+            str(ROOT / "train.py"),
+            "task=Cartpole",
+            "sim=isaacgym",
+            "sim_device=cpu",
+            "headless=True",
+            "num_envs=64",
+            f"runs_dir={tmp_path}",
+            "train.save_every=5",
+            *words,
+        ]
         runs.append(
             subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT

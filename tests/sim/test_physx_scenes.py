@@ -26,10 +26,15 @@ def yard(tmp_path: Path):
     asset = tmp_path / "yard.xml"
     asset.write_text(YARD.format(gravity=0))
     scene = SceneSpec(
-        asset, {"turn": Drive("effort"), "flap": Drive("position", stiffness=1.0)},
-        objects=("ball",), root="sled", force_bodies=("flap",), wrench_bodies=("flap", "mast"),
-        parameters=("gravity", "body_com"), body_states=True,
-    )  # fmt: skip
+        asset,
+        {"turn": Drive("effort"), "flap": Drive("position", stiffness=1.0)},
+        objects=("ball",),
+        root="sled",
+        force_bodies=("flap",),
+        wrench_bodies=("flap", "mast"),
+        parameters=("gravity", "body_com"),
+        body_states=True,
+    )
     python = str(interpreter(tmp_path / "idle", "idle"))
     return make_simulator("isaacgym", scene, FINE, 3, settings=IsaacGymSettings(python=python))
 
@@ -38,8 +43,10 @@ def test_actors_are_trees(yard) -> None:
     """What is fixed is one, below a common base; each free body begins another."""
     actors = [(a.name, a.base, a.is_free, len(a.joints)) for a in actors_of(yard._model)]
     assert actors == [
-        ("mast", "rlgpu_base", False, 1), ("ball", "", True, 0), ("sled", "", True, 1),
-    ]  # fmt: skip
+        ("mast", "rlgpu_base", False, 1),
+        ("ball", "", True, 0),
+        ("sled", "", True, 1),
+    ]
 
 
 def test_only_the_reset_environments_actors_are_set(yard) -> None:
@@ -47,9 +54,11 @@ def test_only_the_reset_environments_actors_are_set(yard) -> None:
     slots = yard._exchange.tensors
     advance(yard)
     to = ResetState(
-        rows(yard, 0.1, 0.2), rows(yard, 0.3, 0.4), root_pos_w=rows(yard, 7, 8, 9),
+        rows(yard, 0.1, 0.2),
+        rows(yard, 0.3, 0.4),
+        root_pos_w=rows(yard, 7, 8, 9),
         object_pos_w=rows(yard, 1, 2, 3)[:, None],
-    )  # fmt: skip
+    )
     yard.reset(torch.tensor([False, False, True]), to)
     advance(yard)
     assert int(slots["reset_count"]) == 1
@@ -132,9 +141,11 @@ def test_what_isaac_gym_calls_otherwise_is_described_so() -> None:
     franka = task_scene("FrankaCubeStack")["actors"]
     kinds = [(a["name"], a["weightless"], a["fixed_base"]) for a in franka]
     assert kinds == [
-        ("panda_link0", True, True), ("cube_a", False, False), ("cube_b", False, False),
+        ("panda_link0", True, True),
+        ("cube_a", False, False),
+        ("cube_b", False, False),
         ("rlgpu_furniture", False, True),
-    ]  # fmt: skip
+    ]
     assert len(franka[3]["bodies"][0]["shapes"]) == 2
 
 

@@ -88,10 +88,16 @@ def test_the_deepest_overlaps_are_named_with_their_depth(shown) -> None:
     balls = "".join(
         f'<body name="{name}" pos="{place}"><freejoint/>{BALL}</body>'
         for name, place in (
-            ("a", "0 0 .07"), ("b", "1 0 .05"), ("c", "2 0 .5"), ("d", "2.12 0 .5"),
-            ("e", "3 0 .5"), ("f", "3.18 0 .5"), ("g", "4 0 .5"), ("h", "4 0 .71"),
+            ("a", "0 0 .07"),
+            ("b", "1 0 .05"),
+            ("c", "2 0 .5"),
+            ("d", "2.12 0 .5"),
+            ("e", "3 0 .5"),
+            ("f", "3.18 0 .5"),
+            ("g", "4 0 .5"),
+            ("h", "4 0 .71"),
         )
-    )  # fmt: skip
+    )
     ground, others = overlaps(shown(plane + balls))
     assert ground == Overlap(pytest.approx(0.05), "b", "the ground")
     assert others == Overlap(pytest.approx(0.08), "c", "d")

@@ -43,8 +43,11 @@ def test_drive_forces_follow_the_drives_laws(make) -> None:
 def test_what_a_scene_does_not_measure_has_no_rows(make) -> None:
     """No bodies, contacts, drives, Jacobians or objects; the root and the joints always."""
     sim = make(ARM)
-    widths = {name: values.shape[1] for name, values in sim.state._asdict().items()
-              if values.dim() > 1 and not name.startswith(("root", "joint"))}  # fmt: skip
+    widths = {
+        name: values.shape[1]
+        for name, values in sim.state._asdict().items()
+        if values.dim() > 1 and not name.startswith(("root", "joint"))
+    }
     assert widths.pop("jacobian_w") == 6
     assert widths.pop("mass_matrix") == 0
     assert set(widths.values()) == {0}
@@ -132,11 +135,15 @@ def test_objects_are_reset_and_read_beside_the_robot(make) -> None:
     assert sim.joint_names == ("turn", "flap")
     quat = rows(sim, 0.5, 0.5, 0.5, 0.5)[:, None]
     to = ResetState(
-        rows(sim, 0.1, 0.2), rows(sim, 0.3, 0.4), root_pos_w=rows(sim, 7, 8, 9),
-        root_lin_vel_w=rows(sim, 0, 1, 0), object_pos_w=rows(sim, 1, 2, 3)[:, None],
-        object_quat_w=quat, object_lin_vel_w=rows(sim, 4, 5, 6)[:, None],
+        rows(sim, 0.1, 0.2),
+        rows(sim, 0.3, 0.4),
+        root_pos_w=rows(sim, 7, 8, 9),
+        root_lin_vel_w=rows(sim, 0, 1, 0),
+        object_pos_w=rows(sim, 1, 2, 3)[:, None],
+        object_quat_w=quat,
+        object_lin_vel_w=rows(sim, 4, 5, 6)[:, None],
         object_ang_vel_w=rows(sim, 1, 2, 3)[:, None],
-    )  # fmt: skip
+    )
     sim.reset(everyone(sim), to)
     state = sim.state
     torch.testing.assert_close(state.joint_pos, to.joint_pos)

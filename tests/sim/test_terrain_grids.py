@@ -89,9 +89,13 @@ def test_heights_are_interpolated_and_continue_beyond_the_edge() -> None:
 def test_a_map_has_levels_that_rise_and_columns_by_share() -> None:
     """Half slopes and half stairs: columns 0, 1 and 2, 3; level i of n has difficulty i / n."""
     made = make_map(
-        {"smooth_slope": 1.0, "stairs_down": 1.0}, num_levels=3, num_columns=4, tile=8.0,
-        border=5.0, seed=1,
-    )  # fmt: skip
+        {"smooth_slope": 1.0, "stairs_down": 1.0},
+        num_levels=3,
+        num_columns=4,
+        tile=8.0,
+        border=5.0,
+        seed=1,
+    )
     assert made.field.heights.shape == (3 * 80 + 101, 4 * 80 + 101)
     assert made.starts.shape == (3, 4, 3)
     assert made.starts[1, 2, :2].tolist() == [12.0, 20.0]
@@ -103,9 +107,13 @@ def test_a_map_has_levels_that_rise_and_columns_by_share() -> None:
     torch.testing.assert_close(sample(starts[:, 2, :2]), starts[:, 2, 2])
     assert float(sample(torch.tensor([-4.0, -4.0]))) == 0.0
     same = make_map(
-        {"smooth_slope": 1.0, "stairs_down": 1.0}, num_levels=3, num_columns=4, tile=8.0,
-        border=5.0, seed=1,
-    )  # fmt: skip
+        {"smooth_slope": 1.0, "stairs_down": 1.0},
+        num_levels=3,
+        num_columns=4,
+        tile=8.0,
+        border=5.0,
+        seed=1,
+    )
     assert np.array_equal(same.field.heights, made.field.heights)
 
 

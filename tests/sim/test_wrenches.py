@@ -100,9 +100,13 @@ def test_contact_forces_are_sums_of_contacts_and_of_nothing_else(engine, tmp_pat
     asset.write_text(PUSHED)
     pushed = ("flying", "standing")
     scene = SceneSpec(
-        asset, {}, objects=("standing",), force_bodies=pushed, wrench_bodies=pushed,
+        asset,
+        {},
+        objects=("standing",),
+        force_bodies=pushed,
+        wrench_bodies=pushed,
         contact_forces=True,
-    )  # fmt: skip
+    )
     sim = make_simulator(engine, scene, Timing(0.002, 1), 2)
     sim.set_forces(torch.tensor([[7.0, 0.0, 3.0], [0.0, 0.0, -30.0]]).expand(2, 2, 3))
     for _ in range(150):

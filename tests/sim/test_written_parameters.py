@@ -51,9 +51,15 @@ INERTIALS = {
 }
 DRIVES = {"elbow": Drive("position", stiffness=20.0, damping=0.5), "rail": Drive("effort")}
 PLAIN = {
-    "gravity": (0.0, 0.0, -9.81), "friction": 0.3, "damping": 0.0, "armature": 0.0, "kp": 20.0,
-    "kv": 0.5, "mass": 1.0, "com": 0.0,
-}  # fmt: skip
+    "gravity": (0.0, 0.0, -9.81),
+    "friction": 0.3,
+    "damping": 0.0,
+    "armature": 0.0,
+    "kp": 20.0,
+    "kv": 0.5,
+    "mass": 1.0,
+    "com": 0.0,
+}
 WRITTEN = {
     "body_mass": {"mass": 2.0},
     "body_com": {"com": 0.07},
@@ -69,8 +75,12 @@ WRITTEN = {
 
 def text(values: dict, actuators: str = "") -> str:
     """Returns the MJCF with values in it."""
-    words = {"gravity": "{} {} {}".format(*values["gravity"]), "friction": values["friction"],
-             "damping": values["damping"], "armature": values["armature"]}  # fmt: skip
+    words = {
+        "gravity": "{} {} {}".format(*values["gravity"]),
+        "friction": values["friction"],
+        "damping": values["damping"],
+        "armature": values["armature"],
+    }
     for body, (com, mass, moments) in INERTIALS.items():
         scaled = [values["mass"] * moment for moment in moments]
         words[f"{body}_com"] = com + values["com"]
@@ -121,11 +131,12 @@ def motion(sim, steps: int) -> np.ndarray:
     sim.reset(
         torch.ones(3, dtype=torch.bool),
         ResetState(
-            zeros, zeros,
+            zeros,
+            zeros,
             root_lin_vel_w=torch.tensor([[1.0, 0.2, 0.0]]).expand(3, 3),
             object_ang_vel_w=torch.tensor([[[4.0, 5.0, 6.0]]]).expand(3, 1, 3),
         ),
-    )  # fmt: skip
+    )
     sim.set_targets(torch.tensor([[0.0, 0.5, 4.0]]).expand(3, 3))
     for _ in range(steps // 10):
         sim.step()

@@ -53,9 +53,13 @@ def test_a_turned_ant_observes_velocities_in_its_own_axes() -> None:
     """Yaw 90 degrees: moving along world y is forward, and the target is to the right."""
     half = math.sqrt(0.5)
     row = place(
-        make_env(), root_pos_w=[0, 0, 0.44], root_quat_w=[0, 0, half, half],
-        root_lin_vel_w=[0, 2, 0], root_ang_vel_w=[0, 3, 4], joint_vel=[1.0] * 8,
-    )[0]  # fmt: skip
+        make_env(),
+        root_pos_w=[0, 0, 0.44],
+        root_quat_w=[0, 0, half, half],
+        root_lin_vel_w=[0, 2, 0],
+        root_ang_vel_w=[0, 3, 4],
+        joint_vel=[1.0] * 8,
+    )[0]
     assert row[1:4].tolist() == pytest.approx([2, 0, 0], abs=1e-5)
     assert row[4:7].tolist() == pytest.approx([3, 0, 4], abs=1e-5)
     assert row[7].item() == pytest.approx(math.pi / 2, abs=1e-5)

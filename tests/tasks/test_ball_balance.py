@@ -22,10 +22,12 @@ def put(env, position, velocity=(0.0, 0.0, 0.0)) -> torch.Tensor:
     env.sim.reset(
         torch.ones(n, dtype=torch.bool),
         ResetState(
-            still, still, object_pos_w=torch.tensor(position).expand(n, 1, 3),
+            still,
+            still,
+            object_pos_w=torch.tensor(position).expand(n, 1, 3),
             object_lin_vel_w=torch.tensor(velocity).expand(n, 1, 3),
         ),
-    )  # fmt: skip
+    )
     return env._observe()
 
 

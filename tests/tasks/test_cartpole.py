@@ -46,8 +46,12 @@ def test_the_force_accelerates_cart_and_pole_as_rigid_bodies_do() -> None:
     total = inertia + arm**2
     cart = 400.0 / (2.0 - arm**2 / total)
     env = make_env(1, physics_dt=1e-5, decimation=10)
-    env.sim.reset(torch.tensor([True]), env.task.reset_state(env.generator)._replace(
-        joint_pos=torch.zeros(1, 2), joint_vel=torch.zeros(1, 2)))  # fmt: skip
+    env.sim.reset(
+        torch.tensor([True]),
+        env.task.reset_state(env.generator)._replace(
+            joint_pos=torch.zeros(1, 2), joint_vel=torch.zeros(1, 2)
+        ),
+    )
     env.step(torch.ones(1, 1))
     cart_vel, pole_vel = env.sim.state.joint_vel[0].tolist()
     assert cart_vel == pytest.approx(cart * 1e-4, rel=1e-3)

@@ -43,9 +43,12 @@ def test_the_root_is_observed_in_its_units(task) -> None:
         env.task.buffers["target"][:] = torch.tensor([0.0, 0.0, 1.0])
     half = math.sqrt(0.5)
     row = place(
-        env, root_pos_w=[0.3, -0.6, 1.9], root_quat_w=[0, 0, half, half],
-        root_lin_vel_w=[1, 2, 3], root_ang_vel_w=[math.pi, 0, -math.pi / 2],
-    )[0]  # fmt: skip
+        env,
+        root_pos_w=[0.3, -0.6, 1.9],
+        root_quat_w=[0, 0, half, half],
+        root_lin_vel_w=[1, 2, 3],
+        root_ang_vel_w=[math.pi, 0, -math.pi / 2],
+    )[0]
     assert row[:3].tolist() == pytest.approx([-0.1, 0.2, -0.3], abs=1e-6)
     assert row[3:7].tolist() == pytest.approx([0, 0, half, half], abs=1e-6)
     assert row[7:10].tolist() == pytest.approx([0.5, 1, 1.5], abs=1e-6)
@@ -110,11 +113,14 @@ def test_the_reward_counts_uprightness_only_near_the_target(task, weight) -> Non
 @pytest.mark.parametrize(
     ("task", "position", "lost"),
     [
-        (Quadcopter, [0, 0, 0.29], True), (Quadcopter, [0, 0, 0.31], False),
-        (Quadcopter, [2.9, 1, 1], True), (Ingenuity, [0, 0, 0.49], True),
-        (Ingenuity, [5, 0, 1], False), (Ingenuity, [7, 4, 1], True),
+        (Quadcopter, [0, 0, 0.29], True),
+        (Quadcopter, [0, 0, 0.31], False),
+        (Quadcopter, [2.9, 1, 1], True),
+        (Ingenuity, [0, 0, 0.49], True),
+        (Ingenuity, [5, 0, 1], False),
+        (Ingenuity, [7, 4, 1], True),
     ],
-)  # fmt: skip
+)
 def test_a_copter_is_lost_far_from_its_target_or_near_the_ground(task, position, lost) -> None:
     """3 m and 0.3 m for the quadcopter, 8 m and 0.5 m for Ingenuity."""
     env = env_of(task)

@@ -60,9 +60,13 @@ def test_a_turned_humanoid_observes_velocities_in_its_own_axes() -> None:
     """Yaw -90 degrees is -pi/2, not 3 pi/2; joint velocities are scaled by 0.1, spin by 0.25."""
     half = math.sqrt(0.5)
     row = place(
-        env_of(Humanoid), root_pos_w=[0, 0, 1.34], root_quat_w=[0, 0, -half, half],
-        root_lin_vel_w=[0, -2, 0], root_ang_vel_w=[0, 0, 4], joint_vel=[3.0] * 21,
-    )[0]  # fmt: skip
+        env_of(Humanoid),
+        root_pos_w=[0, 0, 1.34],
+        root_quat_w=[0, 0, -half, half],
+        root_lin_vel_w=[0, -2, 0],
+        root_ang_vel_w=[0, 0, 4],
+        joint_vel=[3.0] * 21,
+    )[0]
     assert row[1:4].tolist() == pytest.approx([2, 0, 0], abs=1e-5)
     assert row[4:7].tolist() == pytest.approx([0, 0, 1], abs=1e-5)
     assert row[7].item() == pytest.approx(-math.pi / 2, abs=1e-5)

@@ -35,17 +35,23 @@ def standing(env: VecEnv, **values) -> torch.Tensor:
 QUIET = ("task.noise.level=0", "task.pushes.interval=0", "task.commands.follow_heading=False")
 SMALL = ("task.terrain.num_levels=3", "task.terrain.num_columns=2", "task.terrain.border=3")
 STAIRS = (
-    "task.terrain.proportions.stairs_down=1", "task.terrain.proportions.stairs_up=0",
-    "task.terrain.proportions.smooth_slope=0", "task.terrain.proportions.rough_slope=0",
+    "task.terrain.proportions.stairs_down=1",
+    "task.terrain.proportions.stairs_up=0",
+    "task.terrain.proportions.smooth_slope=0",
+    "task.terrain.proportions.rough_slope=0",
     "task.terrain.proportions.blocks=0",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
     ("name", "mass", "observations", "actions"),
-    [("Anymal", 53.16, 48, 12), ("AnymalTerrain", 53.16, 188, 12), ("G1", 32.11, 50, 12),
-     ("Go2", 15.02, 48, 12)],
-)  # fmt: skip
+    [
+        ("Anymal", 53.16, 48, 12),
+        ("AnymalTerrain", 53.16, 188, 12),
+        ("G1", 32.11, 50, 12),
+        ("Go2", 15.02, 48, 12),
+    ],
+)
 def test_a_robot_has_its_mass_and_sizes(name, mass, observations, actions) -> None:
     """Total masses of the makers' descriptions; the actor of G1 sees 47 of 50 columns."""
     env = make_env(name, *(SMALL if name == "AnymalTerrain" else ()))
@@ -79,9 +85,13 @@ def test_observations_are_scaled_and_in_the_bases_axes() -> None:
     half = math.sqrt(0.5)
     joint_pos = [x + 0.1 for x in env.task._default.tolist()]
     row = standing(
-        env, root_quat_w=[0, 0, half, half], root_lin_vel_w=[0, 1.5, 0],
-        root_ang_vel_w=[0, 2, 4], joint_vel=[2.0] * 12, joint_pos=joint_pos,
-    )[0]  # fmt: skip
+        env,
+        root_quat_w=[0, 0, half, half],
+        root_lin_vel_w=[0, 1.5, 0],
+        root_ang_vel_w=[0, 2, 4],
+        joint_vel=[2.0] * 12,
+        joint_pos=joint_pos,
+    )[0]
     assert row[0:3].tolist() == pytest.approx([3.0, 0, 0], abs=1e-5)  # 2 * 1.5
     assert row[3:6].tolist() == pytest.approx([0.5, 0, 1.0], abs=1e-5)  # a quarter of (2, 0, 4)
     assert row[6:9].tolist() == pytest.approx([0, 0, -1], abs=1e-5)

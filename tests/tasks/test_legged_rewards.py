@@ -16,9 +16,13 @@ from rlgpu.tasks.legged_rewards import TERMS, Moment, RewardScales
 def state(**values) -> SimState:
     """Returns a state of one robot with two joints and three bodies, the last two its feet."""
     shapes = {
-        "joint_pos": (2,), "joint_vel": (2,), "drive_force": (2,), "contact_force_w": (3, 3),
-        "body_pos_w": (3, 3), "body_lin_vel_w": (3, 3),
-    }  # fmt: skip
+        "joint_pos": (2,),
+        "joint_vel": (2,),
+        "drive_force": (2,),
+        "contact_force_w": (3, 3),
+        "body_pos_w": (3, 3),
+        "body_lin_vel_w": (3, 3),
+    }
     fields = dict.fromkeys(SimState._fields, torch.zeros(1, 0))
     fields |= {name: torch.zeros(1, *shape) for name, shape in shapes.items()}
     return SimState(**fields | {k: torch.tensor(v)[None] for k, v in values.items()})
@@ -32,19 +36,35 @@ def slope(points: torch.Tensor) -> torch.Tensor:
 def moment(state: SimState | None = None, **values) -> Moment:
     """Returns a moment of one robot at rest, upright, told to stand."""
     usual = {
-        "commands": [0.0, 0.0, 0.0], "lin_vel_b": [0.0] * 3, "ang_vel_b": [0.0] * 3,
-        "gravity_b": [0.0, 0.0, -1.0], "base_height": 0.3, "actions": [0.0, 0.0],
-        "last_actions": [0.0, 0.0], "last_joint_vel": [0.0, 0.0], "landed_air_time": [0.0, 0.0],
-        "landed": [False, False], "phase": [0.0, 0.5], "terminated": False,
-    }  # fmt: skip
+        "commands": [0.0, 0.0, 0.0],
+        "lin_vel_b": [0.0] * 3,
+        "ang_vel_b": [0.0] * 3,
+        "gravity_b": [0.0, 0.0, -1.0],
+        "base_height": 0.3,
+        "actions": [0.0, 0.0],
+        "last_actions": [0.0, 0.0],
+        "last_joint_vel": [0.0, 0.0],
+        "landed_air_time": [0.0, 0.0],
+        "landed": [False, False],
+        "phase": [0.0, 0.5],
+        "terminated": False,
+    }
     rows = {name: torch.tensor(value)[None] for name, value in (usual | values).items()}
     return Moment(
-        state=state or globals()["state"](), default_joint_pos=torch.tensor([0.1, -0.2]),
-        soft_lower=torch.tensor([-1.0, -math.inf]), soft_upper=torch.tensor([1.0, math.inf]),
-        foot_ids=torch.tensor([1, 2]), collision_ids=torch.tensor([0, 1]),
-        hip_ids=torch.tensor([1]), step_dt=0.02, tracking_sigma=0.25, base_height_target=0.25,
-        max_contact_force=100.0, ground=slope, **rows,
-    )  # fmt: skip
+        state=state or globals()["state"](),
+        default_joint_pos=torch.tensor([0.1, -0.2]),
+        soft_lower=torch.tensor([-1.0, -math.inf]),
+        soft_upper=torch.tensor([1.0, math.inf]),
+        foot_ids=torch.tensor([1, 2]),
+        collision_ids=torch.tensor([0, 1]),
+        hip_ids=torch.tensor([1]),
+        step_dt=0.02,
+        tracking_sigma=0.25,
+        base_height_target=0.25,
+        max_contact_force=100.0,
+        ground=slope,
+        **rows,
+    )
 
 
 FAINT = {"contact_force_w": [[0.0] * 3, [0.0, 0.0, 0.8], [0.0, 0.0, 1.2]]}
@@ -70,7 +90,8 @@ CASES = [
     (
         "feet_air_time",
         {"landed": [True, True], "landed_air_time": [0.7, 0.2], "commands": [0.5, 0.0, 0.0]},
-        {}, -0.1,
+        {},
+        -0.1,
     ),
     ("feet_air_time", {"landed": [True, True], "landed_air_time": [0.7, 0.7]}, {}, 0.0),
     ("stumble", {}, {"contact_force_w": [[0.0] * 3, [6.0, 0.0, 1.0], [0.0] * 3]}, 1.0),
@@ -78,19 +99,24 @@ CASES = [
     ("stand_still", {}, {"joint_pos": [0.4, -0.2]}, 0.3),
     ("stand_still", {"commands": [0.5, 0.0, 0.0]}, {"joint_pos": [0.4, -0.2]}, 0.0),
     (
-        "feet_contact_forces", {},
-        {"contact_force_w": [[900.0] * 3, [0.0, 90.0, 120.0], [0.0] * 3]}, 50.0,
+        "feet_contact_forces",
+        {},
+        {"contact_force_w": [[900.0] * 3, [0.0, 90.0, 120.0], [0.0] * 3]},
+        50.0,
     ),
     ("alive", {}, {}, 1.0),
     # Both feet in the air: the first should stand (phase 0), the second (0.5) too: 0; one lands: 1
     ("contact", {}, {}, 0.0),
     (
-        "contact", {"phase": [0.0, 0.6]},
-        {"contact_force_w": [[0.0] * 3, [0.0, 0.0, 5.0], [0.0] * 3]}, 2.0,
+        "contact",
+        {"phase": [0.0, 0.6]},
+        {"contact_force_w": [[0.0] * 3, [0.0, 0.0, 5.0], [0.0] * 3]},
+        2.0,
     ),
     # The first foot stands; the second is at 18 cm: 0.1^2
     (
-        "feet_swing_height", {},
+        "feet_swing_height",
+        {},
         {
             "contact_force_w": [[0.0] * 3, [0.0, 0.0, 5.0], [0.0] * 3],
             "body_pos_w": [[0.0] * 3, [0.0, 0.0, 0.5], [0.0, 0.0, 0.18]],
@@ -99,11 +125,14 @@ CASES = [
     ),
     # On ground at 30 cm, a foot at 18 cm is 12 cm in it, and one at 48 cm 18 cm above: 0.04 + 0.01
     (
-        "feet_swing_height", {},
-        {"body_pos_w": [[0.0] * 3, [3.0, 1.0, 0.18], [3.0, -1.0, 0.48]]}, 0.05,
+        "feet_swing_height",
+        {},
+        {"body_pos_w": [[0.0] * 3, [3.0, 1.0, 0.18], [3.0, -1.0, 0.48]]},
+        0.05,
     ),
     (
-        "contact_no_vel", {},
+        "contact_no_vel",
+        {},
         {
             "contact_force_w": [[0.0] * 3, [0.0, 0.0, 5.0], [0.0] * 3],
             "body_lin_vel_w": [[9.0] * 3, [1.0, 2.0, 2.0], [9.0] * 3],
@@ -114,15 +143,19 @@ CASES = [
     ("contact", {"phase": [0.6, 0.54]}, FAINT, 2.0),
     ("contact", {"phase": [0.54, 0.56]}, FAINT, 0.0),
     (
-        "feet_swing_height", {},
-        FAINT | {"body_pos_w": [[0.0] * 3, [0.0, 0.0, 0.18], [0.0] * 3]}, 0.01,
+        "feet_swing_height",
+        {},
+        FAINT | {"body_pos_w": [[0.0] * 3, [0.0, 0.0, 0.18], [0.0] * 3]},
+        0.01,
     ),
     (
-        "contact_no_vel", {},
-        FAINT | {"body_lin_vel_w": [[9.0] * 3, [9.0] * 3, [1.0, 2.0, 2.0]]}, 9.0,
+        "contact_no_vel",
+        {},
+        FAINT | {"body_lin_vel_w": [[9.0] * 3, [9.0] * 3, [1.0, 2.0, 2.0]]},
+        9.0,
     ),
     ("hip_pos", {}, {"joint_pos": [5.0, 0.3]}, 0.09),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "values", "measured", "wanted"), CASES)

@@ -82,8 +82,9 @@ def test_reasons_of_other_kinds_stay_apart() -> None:
     """They differ in words, not only in names or numbers."""
     reasons = ["joint 'a' is 3 m long", "joint 'b' is 4.5 m long", "joint 'a' is a ball joint"]
     assert group_reasons(reasons) == [
-        "joint 'a' is 3 m long (1 more of this kind, such as 'b')", "joint 'a' is a ball joint",
-    ]  # fmt: skip
+        "joint 'a' is 3 m long (1 more of this kind, such as 'b')",
+        "joint 'a' is a ball joint",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,13 @@ from tests.conftest import ROOT, interpreter
 def report(**variables: str) -> subprocess.CompletedProcess[str]:
     """Runs the doctor as a user does."""
     return subprocess.run(
-        [sys.executable, "-m", "rlgpu", "doctor"], cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, **variables}, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "rlgpu", "doctor"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+        check=False,
+    )
 
 
 @pytest.mark.slow

@@ -249,9 +249,14 @@ class ScriptEnv(Environments):
             "buffers": {name: value.clone() for name, value in self._buffers().items()},
             "observations": self.observations.clone(),
             "torch": torch.get_rng_state(),
-            "numpy": [str(kind), torch.from_numpy(np.asarray(keys, np.int64)), int(position),
-                      int(has_gauss), float(gauss)],
-        }  # fmt: skip
+            "numpy": [
+                str(kind),
+                torch.from_numpy(np.asarray(keys, np.int64)),
+                int(position),
+                int(has_gauss),
+                float(gauss),
+            ],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""

@@ -137,22 +137,38 @@ def _from_yaml(
     on_gpu = device.startswith("cuda")
     tree = OmegaConf.create(
         {
-            "task_name": task.__name__, "num_envs": num_envs, "seed": seed,
-            "physics_engine": "physx", "pipeline": "gpu" if on_gpu else "cpu", "sim_device": device,
-            "rl_device": device, "graphics_device_id": -1, "num_threads": 0, "solver_type": 1,
-            "num_subscenes": 0, "test": False, "checkpoint": "", "headless": True,
-            "multi_gpu": False, "task": OmegaConf.load(file),
+            "task_name": task.__name__,
+            "num_envs": num_envs,
+            "seed": seed,
+            "physics_engine": "physx",
+            "pipeline": "gpu" if on_gpu else "cpu",
+            "sim_device": device,
+            "rl_device": device,
+            "graphics_device_id": -1,
+            "num_threads": 0,
+            "solver_type": 1,
+            "num_subscenes": 0,
+            "test": False,
+            "checkpoint": "",
+            "headless": True,
+            "multi_gpu": False,
+            "task": OmegaConf.load(file),
         }
-    )  # fmt: skip
+    )
     _override(tree.task, config)
     settings = OmegaConf.to_container(tree.task, resolve=True)
     # IsaacGymEnvs hands out one simulation for ever, as Isaac Gym allows only one.
     if base := sys.modules.get("isaacgymenvs.tasks.base.vec_task"):
         vars(base)["EXISTING_SIM"] = None
     return task(
-        cfg=settings, rl_device=device, sim_device=device, graphics_device_id=-1, headless=True,
-        virtual_screen_capture=False, force_render=False,
-    )  # fmt: skip
+        cfg=settings,
+        rl_device=device,
+        sim_device=device,
+        graphics_device_id=-1,
+        headless=True,
+        virtual_screen_capture=False,
+        force_render=False,
+    )
 
 
 def _legged_gym(name: str) -> Builder:
@@ -190,8 +206,10 @@ def _file(rest: str) -> Builder:
             said = f"task=isaacgym:{rest}: the file has no class {class_name}"
             raise UsageError(said, key="task", value=f"isaacgym:{rest}", path=file)
         folder = file.resolve().parent
-        beside = [folder / f"{class_name}.yaml",
-                  folder.parent / "cfg" / "task" / f"{class_name}.yaml"]  # fmt: skip
+        beside = [
+            folder / f"{class_name}.yaml",
+            folder.parent / "cfg" / "task" / f"{class_name}.yaml",
+        ]
         found = next((option for option in beside if option.is_file()), beside[0])
         return _from_yaml(task, found, config, num_envs, device, seed)
 

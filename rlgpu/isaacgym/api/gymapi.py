@@ -68,33 +68,41 @@ def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def rotate(quats: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Returns arrays of ``Vec3``, rotated."""
     return _each(
-        lambda q, v: tuple(Quat.from_buffer(q).rotate(Vec3.from_buffer(v))), Vec3.dtype, quats,
+        lambda q, v: tuple(Quat.from_buffer(q).rotate(Vec3.from_buffer(v))),
+        Vec3.dtype,
+        quats,
         vectors,
-    )  # fmt: skip
+    )
 
 
 def rotate_inverse(quats: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Returns arrays of ``Vec3``, rotated back."""
     return _each(
-        lambda q, v: tuple(Quat.from_buffer(q).inverse().rotate(Vec3.from_buffer(v))), Vec3.dtype,
-        quats, vectors,
-    )  # fmt: skip
+        lambda q, v: tuple(Quat.from_buffer(q).inverse().rotate(Vec3.from_buffer(v))),
+        Vec3.dtype,
+        quats,
+        vectors,
+    )
 
 
 def transform(poses: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Returns arrays of ``Vec3`` in the frame that the poses are given in."""
     return _each(
         lambda t, p: tuple(Transform.from_buffer(t).transform_point(Vec3.from_buffer(p))),
-        Vec3.dtype, poses, points,
-    )  # fmt: skip
+        Vec3.dtype,
+        poses,
+        points,
+    )
 
 
 def transform_inverse(poses: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Returns arrays of ``Vec3`` in the poses' frames."""
     return _each(
         lambda t, p: tuple(Transform.from_buffer(t).inverse().transform_point(Vec3.from_buffer(p))),
-        Vec3.dtype, poses, points,
-    )  # fmt: skip
+        Vec3.dtype,
+        poses,
+        points,
+    )
 
 
 def eulers_to_quats_zyx(angles: np.ndarray) -> np.ndarray:

@@ -61,9 +61,13 @@ class WireframeBoxGeometry(LineGeometry):
     """The edges of a box about the origin."""
 
     def __init__(
-        self, xdim: float = 1, ydim: float = 1, zdim: float = 1, pose: Transform | None = None,
+        self,
+        xdim: float = 1,
+        ydim: float = 1,
+        zdim: float = 1,
+        pose: Transform | None = None,
         color: Any = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Builds a box of side lengths [m]."""
         signs = np.array([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)]) - 0.5
         corners = _posed(signs * np.array([xdim, ydim, zdim]), pose)
@@ -88,9 +92,14 @@ class WireframeSphereGeometry(LineGeometry):
     """Circles of latitude and longitude on a sphere."""
 
     def __init__(
-        self, radius: float = 1.0, num_lats: int = 8, num_lons: int = 8,
-        pose: Transform | None = None, color: Any = None, color2: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        radius: float = 1.0,
+        num_lats: int = 8,
+        num_lons: int = 8,
+        pose: Transform | None = None,
+        color: Any = None,
+        color2: Any = None,
+    ) -> None:
         """Builds a sphere of a radius [m]; ``color2`` is that of the circles of longitude."""
 
         def point(lat: int, lon: int) -> list[float]:

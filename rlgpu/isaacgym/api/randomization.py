@@ -49,9 +49,11 @@ def _progress(settings: Settings, step: int) -> float:
 
 
 def generate_random_samples(
-    attr_randomization_params: Settings, shape: Any, curr_gym_step_count: int,
+    attr_randomization_params: Settings,
+    shape: Any,
+    curr_gym_step_count: int,
     extern_sample: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """Returns random numbers of a shape, as the settings ask at a step of the simulation.
 
     Args:
@@ -88,9 +90,13 @@ def get_bucketed_val(new_prop_val: float, attr_randomization_params: Settings) -
 
 
 def apply_random_samples(
-    prop: Any, og_prop: Any, attr: str, attr_randomization_params: Settings,
-    curr_gym_step_count: int, extern_sample: Any = None,
-) -> None:  # fmt: skip
+    prop: Any,
+    og_prop: Any,
+    attr: str,
+    attr_randomization_params: Settings,
+    curr_gym_step_count: int,
+    extern_sample: Any = None,
+) -> None:
     """Randomises one attribute of properties in place.
 
     Args:

@@ -11,19 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "SubTerrain", "convert_heightfield_to_trimesh", "discrete_obstacles_terrain", "np",
-    "pyramid_sloped_terrain", "pyramid_stairs_terrain", "random_uniform_terrain", "sloped_terrain",
-    "stairs_terrain", "stepping_stones_terrain", "wave_terrain",
-]  # fmt: skip
+    "SubTerrain",
+    "convert_heightfield_to_trimesh",
+    "discrete_obstacles_terrain",
+    "np",
+    "pyramid_sloped_terrain",
+    "pyramid_stairs_terrain",
+    "random_uniform_terrain",
+    "sloped_terrain",
+    "stairs_terrain",
+    "stepping_stones_terrain",
+    "wave_terrain",
+]
 
 
 class SubTerrain:
     """A rectangle of heights."""
 
     def __init__(
-        self, terrain_name: str = "terrain", width: int = 256, length: int = 256,
-        vertical_scale: float = 1.0, horizontal_scale: float = 1.0,
-    ) -> None:  # fmt: skip
+        self,
+        terrain_name: str = "terrain",
+        width: int = 256,
+        length: int = 256,
+        vertical_scale: float = 1.0,
+        horizontal_scale: float = 1.0,
+    ) -> None:
         """Builds a flat terrain of ``width`` samples along x and ``length`` along y."""
         self.terrain_name = terrain_name
         self.vertical_scale, self.horizontal_scale = vertical_scale, horizontal_scale
@@ -52,9 +64,12 @@ class SubTerrain:
 
 
 def random_uniform_terrain(
-    terrain: SubTerrain, min_height: float, max_height: float, step: float = 1,
+    terrain: SubTerrain,
+    min_height: float,
+    max_height: float,
+    step: float = 1,
     downsampled_scale: float | None = None,
-) -> SubTerrain:  # fmt: skip
+) -> SubTerrain:
     """Adds random heights [m] in steps, drawn on a coarser grid and interpolated linearly."""
     spacing = downsampled_scale or terrain.horizontal_scale
     low, high, by = (terrain.units(value) for value in (min_height, max_height, step))
@@ -92,9 +107,13 @@ def pyramid_sloped_terrain(
 
 
 def discrete_obstacles_terrain(
-    terrain: SubTerrain, max_height: float, min_size: float, max_size: float, num_rects: int,
+    terrain: SubTerrain,
+    max_height: float,
+    min_size: float,
+    max_size: float,
+    num_rects: int,
     platform_size: float = 1.0,
-) -> SubTerrain:  # fmt: skip
+) -> SubTerrain:
     """Adds rectangles of heights +-max_height and +-max_height / 2 [m], and a platform."""
     top, least, most = terrain.units(max_height), *map(terrain.samples, (min_size, max_size))
     heights, sizes = [-top, -top // 2, top // 2, top], np.arange(least, most, 4)
@@ -144,9 +163,13 @@ def pyramid_stairs_terrain(
 
 
 def stepping_stones_terrain(
-    terrain: SubTerrain, stone_size: float, stone_distance: float, max_height: float,
-    platform_size: float = 1.0, depth: float = -10,
-) -> SubTerrain:  # fmt: skip
+    terrain: SubTerrain,
+    stone_size: float,
+    stone_distance: float,
+    max_height: float,
+    platform_size: float = 1.0,
+    depth: float = -10,
+) -> SubTerrain:
     """Replaces the terrain by square stones over a depth [m], each row shifted at random."""
     stone, gap = terrain.samples(stone_size), terrain.samples(stone_distance)
     top = terrain.units(max_height)

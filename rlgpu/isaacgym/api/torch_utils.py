@@ -42,7 +42,7 @@ __all__ = [
     "torch_random_dir_2",
     "unscale",
     "unscale_np",
-]  # fmt: skip
+]
 
 
 def to_torch(

@@ -118,6 +118,9 @@ def _instance(value: Any, kind: type) -> Any:
             return bool(value)
         raise TypeError("a bool")
     if not isinstance(value, kind):
-        raise TypeError(f"a member of {kind.__name__}" if issubclass(kind, IntEnum)
-                        else f"of type {kind.__name__}")  # fmt: skip
+        raise TypeError(
+            f"a member of {kind.__name__}"
+            if issubclass(kind, IntEnum)
+            else f"of type {kind.__name__}"
+        )
     return value

@@ -42,9 +42,15 @@ class EnvironmentCalls:
         return env.origin
 
     def create_actor(
-        self, env: Env, asset: Asset, pose: Transform, name: str = "", group: int = -1,
-        filter: int = -1, segmentationId: int = 0,
-    ) -> int:  # fmt: skip
+        self,
+        env: Env,
+        asset: Asset,
+        pose: Transform,
+        name: str = "",
+        group: int = -1,
+        filter: int = -1,
+        segmentationId: int = 0,
+    ) -> int:
         """Adds an articulation to an environment and returns its handle there.
 
         Args:
@@ -173,8 +179,9 @@ class EnvironmentCalls:
     ) -> int:
         """Returns a body of a name in a domain of indices, -1 if there is none."""
         index = find(actor_of(env, handle).asset.bodies, name)
-        return _INVALID if index < 0 else self.get_actor_rigid_body_index(
-            env, handle, index, domain)  # fmt: skip
+        return (
+            _INVALID if index < 0 else self.get_actor_rigid_body_index(env, handle, index, domain)
+        )
 
     def get_rigid_name(self, env: Env, body: int) -> str:
         """Returns the name of a body by its handle."""

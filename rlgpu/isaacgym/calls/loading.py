@@ -28,10 +28,17 @@ _INVALID = -1
 
 
 IGNORED_OPTIONS = (
-    "convex_decomposition_from_submeshes", "enable_gyroscopic_forces", "flip_visual_attachments",
-    "mesh_normal_mode", "min_particle_mass", "slices_per_cylinder", "tendon_limit_stiffness",
-    "thickness", "use_mesh_materials", "use_physx_armature",
-)  # fmt: skip
+    "convex_decomposition_from_submeshes",
+    "enable_gyroscopic_forces",
+    "flip_visual_attachments",
+    "mesh_normal_mode",
+    "min_particle_mass",
+    "slices_per_cylinder",
+    "tendon_limit_stiffness",
+    "thickness",
+    "use_mesh_materials",
+    "use_physx_armature",
+)
 """Options that a script may set and that change nothing here; said once a file."""
 
 
@@ -87,9 +94,13 @@ class LoadingCalls:
         return self.load_asset(sim, rootpath, filename, options)
 
     def create_box(
-        self, sim: Sim, width: float, height: float, depth: float,
+        self,
+        sim: Sim,
+        width: float,
+        height: float,
+        depth: float,
         options: AssetOptions | None = None,
-    ) -> Asset:  # fmt: skip
+    ) -> Asset:
         """Returns a box of side lengths along x, y and z [m]."""
         return primitives.box(
             width, height, depth, options.__copy__() if options else AssetOptions()
@@ -269,9 +280,12 @@ class LoadingCalls:
         return str(asset.model.joint(int(asset.model.wrap_objid[first + joint])).name)
 
     def create_asset_force_sensor(
-        self, asset: Asset, body_idx: int, local_pose: Transform,
+        self,
+        asset: Asset,
+        body_idx: int,
+        local_pose: Transform,
         props: ForceSensorProperties | None = None,
-    ) -> int:  # fmt: skip
+    ) -> int:
         """Adds a force sensor to a body and returns its index among the asset's sensors.
 
         Args:

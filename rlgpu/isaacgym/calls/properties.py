@@ -57,9 +57,12 @@ class PropertyCalls:
         return [p.__copy__() for p in actor_of(env, handle).body_properties]
 
     def set_actor_rigid_body_properties(
-        self, env: Env, handle: int, props: list[RigidBodyProperties],
+        self,
+        env: Env,
+        handle: int,
+        props: list[RigidBodyProperties],
         recomputeInertia: bool = False,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Sets the properties of an actor's bodies.
 
         Args:
@@ -95,9 +98,11 @@ class PropertyCalls:
         """Sets the properties of an actor's shapes; of a running simulation, friction."""
         actor = actor_of(env, handle)
         values = checked_list(
-            "set_actor_rigid_shape_properties", props, len(actor.asset.shapes),
+            "set_actor_rigid_shape_properties",
+            props,
+            len(actor.asset.shapes),
             RigidShapeProperties,
-        )  # fmt: skip
+        )
         note_restitution(*values)
         filters = [p.filter for p in actor.shape_properties]
         if env.sim.world is not None and [p.filter for p in values] != filters:

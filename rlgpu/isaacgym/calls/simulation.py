@@ -29,9 +29,12 @@ class SimulationCalls:
     """Creating, stepping and destroying simulations, their ground and terrain."""
 
     def create_sim(
-        self, compute_device: int = 0, graphics_device: int = 0,
-        type: SimType = SimType.SIM_PHYSX, params: SimParams | None = None,
-    ) -> Sim:  # fmt: skip
+        self,
+        compute_device: int = 0,
+        graphics_device: int = 0,
+        type: SimType = SimType.SIM_PHYSX,
+        params: SimParams | None = None,
+    ) -> Sim:
         """Returns a new simulation.
 
         Args:
@@ -153,10 +156,13 @@ class SimulationCalls:
         values = np.asarray(samples, dtype=float).reshape(shape) * params.vertical_scale
         sim.terrains.append(
             Heights(
-                values, params.row_scale, params.column_scale, params.transform.__copy__(),
+                values,
+                params.row_scale,
+                params.column_scale,
+                params.transform.__copy__(),
                 params.dynamic_friction,
             )
-        )  # fmt: skip
+        )
 
     def add_triangle_mesh(
         self, sim: Sim, vertices: np.ndarray, triangles: np.ndarray, params: TriangleMeshParams

@@ -225,19 +225,28 @@ class StateCalls:
         world.set_roots(given, _index(env, actor.handle))
 
     def apply_body_forces(
-        self, env: Env, body: int, force: Vec3 | None = None, torque: Vec3 | None = None,
+        self,
+        env: Env,
+        body: int,
+        force: Vec3 | None = None,
+        torque: Vec3 | None = None,
         space: CoordinateSpace = _ENV_SPACE,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Applies a force at a body's centre of mass and a torque in the next ``simulate``."""
         world = world_of(env.sim)
-        forces = [None if given is None else _single(world, env, body, given)
-                  for given in (force, torque)]  # fmt: skip
+        forces = [
+            None if given is None else _single(world, env, body, given) for given in (force, torque)
+        ]
         world.forces.add(forces[0], forces[1], space)
 
     def apply_body_force_at_pos(
-        self, env: Env, body: int, force: Vec3, pos: Vec3 | None = None,
+        self,
+        env: Env,
+        body: int,
+        force: Vec3,
+        pos: Vec3 | None = None,
         space: CoordinateSpace = _ENV_SPACE,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Applies a force at a point on a body in the next ``simulate``."""
         world = world_of(env.sim)
         at = None if pos is None else _single(world, env, body, pos)

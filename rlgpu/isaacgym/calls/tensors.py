@@ -195,10 +195,12 @@ class TensorCalls:
         return ids
 
     def apply_rigid_body_force_tensors(
-        self, sim: Sim, forceTensor: Tensor | None = None,
+        self,
+        sim: Sim,
+        forceTensor: Tensor | None = None,
         torqueTensor: Tensor | None = None,
         space: CoordinateSpace = _ENV_SPACE,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Applies forces at centres of mass and torques on all bodies in the next ``simulate``."""
         world = _tensors_of(sim)
         force, torque = (
@@ -209,9 +211,12 @@ class TensorCalls:
         return True
 
     def apply_rigid_body_force_at_pos_tensors(
-        self, sim: Sim, forceTensor: Tensor, posTensor: Tensor | None = None,
+        self,
+        sim: Sim,
+        forceTensor: Tensor,
+        posTensor: Tensor | None = None,
         space: CoordinateSpace = _ENV_SPACE,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Applies forces at points on all bodies in the next ``simulate``."""
         call = "apply_rigid_body_force_at_pos_tensors"
         force = _vectors(call, forceTensor, sim)

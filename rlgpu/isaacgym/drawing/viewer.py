@@ -90,8 +90,13 @@ class Viewer:
 
         camera = self._window.cam
         azimuth, elevation = np.radians([camera.azimuth, camera.elevation])
-        way = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation),
-                        np.sin(elevation)])  # fmt: skip
+        way = np.array(
+            [
+                np.cos(azimuth) * np.cos(elevation),
+                np.sin(azimuth) * np.cos(elevation),
+                np.sin(elevation),
+            ]
+        )
         target = np.array(camera.lookat)
         return look_at(Vec3(*(target - camera.distance * way).tolist()), Vec3(*target.tolist()))
 
@@ -113,9 +118,13 @@ class Viewer:
         count = min(len(self._lines), scene.maxgeom, _MOST_LINES)
         for geom, (start, end, color) in zip(scene.geoms, self._lines[:count], strict=False):
             mujoco.mjv_initGeom(
-                geom, mujoco.mjtGeom.mjGEOM_LINE, np.zeros(3), np.zeros(3), np.eye(3).flatten(),
+                geom,
+                mujoco.mjtGeom.mjGEOM_LINE,
+                np.zeros(3),
+                np.zeros(3),
+                np.eye(3).flatten(),
                 np.array([*color, 1.0], dtype=np.float32),
-            )  # fmt: skip
+            )
             mujoco.mjv_connector(
                 geom, mujoco.mjtGeom.mjGEOM_LINE, 2.0, start.astype(float), end.astype(float)
             )

@@ -123,9 +123,12 @@ class _OnGpu:
 
     def __init__(self, tensor: Tensor) -> None:
         self.__cuda_array_interface__: dict[str, Any] = {
-            "shape": tensor.shape, "typestr": _NAMES[tensor.dtype],
-            "data": (tensor.data_address, False), "version": 3, "strides": None,
-        }  # fmt: skip
+            "shape": tensor.shape,
+            "typestr": _NAMES[tensor.dtype],
+            "data": (tensor.data_address, False),
+            "version": 3,
+            "strides": None,
+        }
 
 
 def _whole(name: str, value: int) -> int:

@@ -9,11 +9,25 @@ from __future__ import annotations
 from enum import IntEnum
 
 __all__ = [
-    "CameraFollowMode", "ContactCollection", "CoordinateSpace", "DofDriveMode", "DofType",
-    "ImageType", "IndexDomain", "JointType", "KeyboardInput", "MeshNormalMode", "MeshType",
-    "MouseInput", "SimType", "SoftMaterialType", "TendonType", "TensorDataType", "UpAxis",
+    "CameraFollowMode",
+    "ContactCollection",
+    "CoordinateSpace",
+    "DofDriveMode",
+    "DofType",
+    "ImageType",
+    "IndexDomain",
+    "JointType",
+    "KeyboardInput",
+    "MeshNormalMode",
+    "MeshType",
+    "MouseInput",
+    "SimType",
+    "SoftMaterialType",
+    "TendonType",
+    "TensorDataType",
+    "UpAxis",
     "UsdMaterialMode",
-]  # fmt: skip
+]
 
 
 class SimType(IntEnum):

@@ -14,9 +14,17 @@ import numpy as np
 from rlgpu.isaacgym.records.fields import Field, Record, converted
 
 __all__ = [
-    "Int2", "Int3", "Mat33", "Mat44", "Quat", "SpatialForce", "Transform", "Vec2", "Vec3",
+    "Int2",
+    "Int3",
+    "Mat33",
+    "Mat44",
+    "Quat",
+    "SpatialForce",
+    "Transform",
+    "Vec2",
+    "Vec3",
     "Velocity",
-]  # fmt: skip
+]
 
 
 class _Vector(Record):

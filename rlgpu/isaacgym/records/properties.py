@@ -20,11 +20,22 @@ from rlgpu.isaacgym.records.geometry import (
 )
 
 __all__ = [
-    "ActionEvent", "ActuatorProperties", "AttractorProperties", "DofFrame", "DofState",
-    "ForceSensor", "ForceSensorProperties", "IndexRange", "ParticleState",
-    "RigidBodyProperties", "RigidBodyState", "RigidContact", "RigidShapeProperties", "SoftContact",
+    "ActionEvent",
+    "ActuatorProperties",
+    "AttractorProperties",
+    "DofFrame",
+    "DofState",
+    "ForceSensor",
+    "ForceSensorProperties",
+    "IndexRange",
+    "ParticleState",
+    "RigidBodyProperties",
+    "RigidBodyState",
+    "RigidContact",
+    "RigidShapeProperties",
+    "SoftContact",
     "TendonProperties",
-]  # fmt: skip
+]
 
 FLOAT_MAX = 3.4028234663852886e38
 """What stands for infinity in limits."""

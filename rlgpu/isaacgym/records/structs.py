@@ -17,11 +17,22 @@ from rlgpu.isaacgym.records.fields import Field, Record
 from rlgpu.isaacgym.records.geometry import Transform, Vec3
 
 __all__ = [
-    "AssetOptions", "CameraProperties", "FlexParams", "HeightFieldParams",
-    "OmniConnectionParams", "PerformanceTimers", "PhysXParams", "PlaneParams", "SimParams",
-    "SoftMaterial", "TriangleMeshParams", "UsdExportOptions", "UsdExporter", "Version",
+    "AssetOptions",
+    "CameraProperties",
+    "FlexParams",
+    "HeightFieldParams",
+    "OmniConnectionParams",
+    "PerformanceTimers",
+    "PhysXParams",
+    "PlaneParams",
+    "SimParams",
+    "SoftMaterial",
+    "TriangleMeshParams",
+    "UsdExportOptions",
+    "UsdExporter",
+    "Version",
     "VhacdParams",
-]  # fmt: skip
+]
 
 
 class PhysXParams(Record):

@@ -25,7 +25,7 @@ _NUMPY = {
     "float_": np.float64, "complex_": np.complex128, "unicode_": np.str_, "string_": np.bytes_,
     "Inf": np.inf, "infty": np.inf, "PINF": np.inf, "NINF": -np.inf, "NaN": np.nan, "NAN": np.nan,
     "product": np.prod, "cumproduct": np.cumprod, "alltrue": np.all, "sometrue": np.any,
-    "row_stack": np.vstack, "in1d": np.isin, 
+    "row_stack": np.vstack, "in1d": np.isin,
     "asfarray": lambda a, dtype=float: np.asarray(a, dtype), "msort": lambda a: np.sort(a, axis=0),
 }  # fmt: skip
 """Names that NumPy has dropped since 1.20."""

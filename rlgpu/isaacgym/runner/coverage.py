@@ -39,8 +39,10 @@ def table() -> str:
     rows = calls()
     width = max(len(row.name) for row in rows)
     lines = [f"{row.name:{width}}  {row.state:12}  {row.remark}" for row in rows]
-    count = {state: sum(row.state == state for row in rows)
-             for state in ("works", "does nothing", "raises")}  # fmt: skip
+    count = {
+        state: sum(row.state == state for row in rows)
+        for state in ("works", "does nothing", "raises")
+    }
     said = ", ".join(f"{number} {state}" for state, number in count.items())
     modules = (gymapi, gymtorch, gymutil, torch_utils, terrain_utils)
     names = [f"{m.__name__.rpartition('.')[2]}: {len(_public(m))} names" for m in modules]

@@ -112,8 +112,11 @@ def _add_damping(model: mujoco.MjModel, env: Env) -> None:
 def _note_terrain(sim: Sim, model: mujoco.MjModel) -> None:
     """Says if the engine's boxes do not stand well on height fields."""
     sure = (mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_CAPSULE)
-    kinds = {mujoco.mjtGeom(kind) for kind, mask in
-             zip(model.geom_type, model.geom_contype, strict=True) if mask}  # fmt: skip
+    kinds = {
+        mujoco.mjtGeom(kind)
+        for kind, mask in zip(model.geom_type, model.geom_contype, strict=True)
+        if mask
+    }
     kinds -= {*sure, mujoco.mjtGeom.mjGEOM_HFIELD, mujoco.mjtGeom.mjGEOM_PLANE}
     if sim.terrains and not sim.capabilities.stacks_on_terrain and kinds:
         note("on MuJoCo Warp, only balls and capsules stand reliably on terrain; others may slip")

@@ -86,19 +86,27 @@ def _set_options(spec: mujoco.MjSpec, sim: Sim) -> None:
 def _add_statics(spec: mujoco.MjSpec, sim: Sim, shapes: list[tuple[str, collision.Shape]]) -> None:
     """Adds ground planes and terrains, with squares of a metre to see motion by."""
     spec.add_texture(
-        name="squares", type=mujoco.mjtTexture.mjTEXTURE_2D,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER, width=64, height=64,
-        rgb1=[0.42, 0.44, 0.46], rgb2=[0.36, 0.38, 0.40],
-    )  # fmt: skip
+        name="squares",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        width=64,
+        height=64,
+        rgb1=[0.42, 0.44, 0.46],
+        rgb2=[0.36, 0.38, 0.40],
+    )
     look = spec.add_material(name="squares", texrepeat=[0.5, 0.5], texuniform=True)
     look.textures[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = "squares"
     for i, plane in enumerate(sim.grounds):
         name = f"ground_{i}"
         spec.worldbody.add_geom(
-            name=name, type=_GEOM.mjGEOM_PLANE, size=[0, 0, 1], pos=_foot(plane),
-            quat=_upright(plane.normal), friction=[plane.dynamic_friction, 0.005, 0.0001],
+            name=name,
+            type=_GEOM.mjGEOM_PLANE,
+            size=[0, 0, 1],
+            pos=_foot(plane),
+            quat=_upright(plane.normal),
+            friction=[plane.dynamic_friction, 0.005, 0.0001],
             material="squares",
-        )  # fmt: skip
+        )
         shapes.append((name, collision.Shape(collision.STATIC, -1, 0)))
     for i, terrain in enumerate(sim.terrains):
         name = f"terrain_{i}"
@@ -126,15 +134,20 @@ def _add_heights(spec: mujoco.MjSpec, name: str, terrain: Heights) -> None:
     rows, columns = heights.shape
     middle = Vec3((columns - 1) * terrain.row_step / 2, (rows - 1) * terrain.column_step / 2, low)
     spec.add_hfield(
-        name=name, nrow=rows, ncol=columns,
+        name=name,
+        nrow=rows,
+        ncol=columns,
         size=[middle.x, middle.y, rise, _BASE],
         userdata=((heights - low) / rise).astype(np.float32).flatten(),
-    )  # fmt: skip
+    )
     spec.worldbody.add_geom(
-        name=name, type=_GEOM.mjGEOM_HFIELD, hfieldname=name,
-        pos=list(terrain.pose.transform_point(middle)), quat=wxyz(terrain.pose.r),
+        name=name,
+        type=_GEOM.mjGEOM_HFIELD,
+        hfieldname=name,
+        pos=list(terrain.pose.transform_point(middle)),
+        quat=wxyz(terrain.pose.r),
         friction=[terrain.friction, 0.005, 0.0001],
-    )  # fmt: skip
+    )
 
 
 def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
@@ -268,10 +281,12 @@ def _add_attractors(spec: mujoco.MjSpec, env: Env, step: float) -> None:
         )
         turns = bool(attractor.axes & CONSTANTS["AXIS_ROTATION"])
         tie = spec.add_equality(
-            name=f"attractor_{i}", objtype=_OBJECT.mjOBJ_SITE, name1=ends[0].name,
+            name=f"attractor_{i}",
+            objtype=_OBJECT.mjOBJ_SITE,
+            name1=ends[0].name,
             type=mujoco.mjtEq.mjEQ_WELD if turns else mujoco.mjtEq.mjEQ_CONNECT,
             name2=ends[1].name,
-        )  # fmt: skip
+        )
         mass = max(float(spec.body(body).mass), 1e-3)
         fast = 1.0 / math.sqrt(max(attractor.stiffness, 1e-6) / mass)
         tie.solref = [max(2.0 * step, fast), 1.0]

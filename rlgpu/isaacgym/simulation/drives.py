@@ -124,10 +124,17 @@ def drive_fields(
     terms = drive_terms(properties, float(model.opt.timestep))
     wide = {
         name: np.repeat(getattr(model, name)[None], len(properties), axis=0)
-        for name in ("jnt_range", "dof_armature", "dof_frictionloss", "dof_damping",
-                     "jnt_stiffness", "actuator_biasprm", "actuator_gainprm",
-                     "actuator_forcerange")
-    }  # fmt: skip
+        for name in (
+            "jnt_range",
+            "dof_armature",
+            "dof_frictionloss",
+            "dof_damping",
+            "jnt_stiffness",
+            "actuator_biasprm",
+            "actuator_gainprm",
+            "actuator_forcerange",
+        )
+    }
     limited = properties["hasLimits"][0]
     for side, name in enumerate(("lower", "upper")):
         wide["jnt_range"][:, joints[limited], side] = properties[name][:, limited]

@@ -44,9 +44,12 @@ class Forces:
             self._wrench = torch.zeros(self._worlds.num_worlds, bodies, 6, device=device)
 
     def add(
-        self, force: Tensor | None, torque: Tensor | None, space: CoordinateSpace,
+        self,
+        force: Tensor | None,
+        torque: Tensor | None,
+        space: CoordinateSpace,
         at: Tensor | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Adds forces [N] and torques [N m] on all bodies, shape [N, B, 3].
 
         Args:

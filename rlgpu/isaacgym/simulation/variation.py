@@ -120,13 +120,20 @@ def of_bodies(
         base: Fields that differ already; changed properties go on top of them.
         where: The model's layout.
     """
-    names = ("body_mass", "body_inertia", "body_ipos", "body_iquat", "body_gravcomp",
-             "geom_friction")  # fmt: skip
+    names = (
+        "body_mass",
+        "body_inertia",
+        "body_ipos",
+        "body_iquat",
+        "body_gravcomp",
+        "geom_friction",
+    )
     wide = {
-        name: base[name].copy() if name in base
+        name: base[name].copy()
+        if name in base
         else np.repeat(getattr(model, name)[None], len(sim.envs), axis=0)
         for name in names
-    }  # fmt: skip
+    }
     for env in sim.envs:
         write_bodies(
             env, where.body_ids, {name: values[env.index] for name, values in wide.items()}

@@ -28,9 +28,14 @@ class Curiosity(Option):
     name = "curiosity"
 
     def __init__(
-        self, config: TrainConfig, num_observations: int, normalizer: RunningNormalizer,
-        kernels: Kernels, precision: Precision, device: torch.device,
-    ) -> None:  # fmt: skip
+        self,
+        config: TrainConfig,
+        num_observations: int,
+        normalizer: RunningNormalizer,
+        kernels: Kernels,
+        precision: Precision,
+        device: torch.device,
+    ) -> None:
         """Builds both networks.
 
         Args:

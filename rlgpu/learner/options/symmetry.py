@@ -49,8 +49,9 @@ class Symmetry(Option):
         """Returns the minibatch with its mirror image below."""
         rows, ids = minibatch.rows, minibatch.ids
         image = rows._replace(
-            normalized_observations=self._observations[ids], actions=self._actions[ids],
+            normalized_observations=self._observations[ids],
+            actions=self._actions[ids],
             parameters=self._parameters[ids],
-        )  # fmt: skip
+        )
         both = (torch.cat(pair) for pair in zip(rows, image, strict=True))
         return minibatch._replace(rows=type(rows)(*both), num_original=rows.values.shape[0])

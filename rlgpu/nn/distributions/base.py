@@ -117,9 +117,13 @@ class Distribution(nn.Module, ABC):
         with torch.no_grad():
             kl = self.kl(batch.parameters, outputs)
             terms = (
-                losses.surrogate, losses.value_error, entropy, bounds, kl,
+                losses.surrogate,
+                losses.value_error,
+                entropy,
+                bounds,
+                kl,
                 losses.clipped,
-            )  # fmt: skip
+            )
             metrics = torch.stack([term.mean() for term in terms])
         grad_log_std = rest[0] if rest else torch.zeros_like(self.log_std)
         return Gradients(grad_outputs, grad_values, grad_log_std, metrics)

@@ -99,9 +99,13 @@ class Gaussian(Normal):
     ) -> Gradients:
         """Returns the gradients and metrics; one fused op."""
         found = self._kernels.gaussian_ppo_loss(
-            outputs.detach(), self.log_std.detach(), values.detach(), batch, self._old_log_std,
+            outputs.detach(),
+            self.log_std.detach(),
+            values.detach(),
+            batch,
+            self._old_log_std,
             coefficients,
-        )  # fmt: skip
+        )
         return Gradients(found.mean, found.values, found.log_std, found.metrics)
 
 

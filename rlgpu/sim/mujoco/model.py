@@ -116,10 +116,12 @@ def _lay_terrain(spec: mujoco.MjSpec, terrain: HeightField, asset: Path) -> None
     low, high = float(heights.min()), float(heights.max())
     half = [(n - 1) / 2 * terrain.spacing for n in heights.shape]
     spec.add_hfield(
-        name="terrain", nrow=heights.shape[1], ncol=heights.shape[0],
+        name="terrain",
+        nrow=heights.shape[1],
+        ncol=heights.shape[0],
         size=[*half, max(high - low, 1e-3), 1.0],
         userdata=heights.T.astype(np.float32).flatten(),  # rows along y
-    )  # fmt: skip
+    )
     # Colours by height do not exist; the material's grid shows the shape.
     plane.type, plane.hfieldname = mujoco.mjtGeom.mjGEOM_HFIELD, "terrain"
     plane.size = [0.0, 0.0, 0.0]

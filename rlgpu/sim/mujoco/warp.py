@@ -39,14 +39,26 @@ _MAX_CONTACTS = 64
 """Default contact budget per world if the geometry allows more."""
 # Fields that MuJoCo derives from masses and inertias also need one row per world.
 _DERIVED = (
-    "body_subtreemass", "body_invweight0", "dof_invweight0", "tendon_invweight0", "tendon_length0",
+    "body_subtreemass",
+    "body_invweight0",
+    "dof_invweight0",
+    "tendon_invweight0",
+    "tendon_length0",
     "actuator_acc0",
-)  # fmt: skip
+)
 _ALL = slice(None)
 _STATE = (
-    "qpos", "qvel", "act", "ctrl", "qacc_warmstart", "qfrc_applied", "xfrc_applied", "mocap_pos",
-    "mocap_quat", "time",
-)  # fmt: skip
+    "qpos",
+    "qvel",
+    "act",
+    "ctrl",
+    "qacc_warmstart",
+    "qfrc_applied",
+    "xfrc_applied",
+    "mocap_pos",
+    "mocap_quat",
+    "time",
+)
 """All state that carries over from step to step."""
 
 
@@ -60,9 +72,14 @@ class WarpWorlds:
     def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> WarpWorlds:
         """Returns worlds of a model, at its own pose."""
         return cls(
-            model, request.num_worlds, device=request.device, fields=request.fields,
-            nconmax=request.nconmax, njmax=request.njmax, deterministic=request.deterministic,
-        )  # fmt: skip
+            model,
+            request.num_worlds,
+            device=request.device,
+            fields=request.fields,
+            nconmax=request.nconmax,
+            njmax=request.njmax,
+            deterministic=request.deterministic,
+        )
 
     def __init__(
         self,

@@ -40,11 +40,17 @@ class ContactSums:
             self._kernel,
             dim=d.naconmax,
             inputs=[
-                m.geom_bodyid, m.body_rootid, d.subtree_com, d.contact.pos, d.contact.geom,
-                d.contact.worldid, d.nacon, self._each,
+                m.geom_bodyid,
+                m.body_rootid,
+                d.subtree_com,
+                d.contact.pos,
+                d.contact.geom,
+                d.contact.worldid,
+                d.nacon,
+                self._each,
             ],
             outputs=[self._sums],
-        )  # fmt: skip
+        )
 
 
 @cache

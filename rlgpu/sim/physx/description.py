@@ -51,9 +51,15 @@ def gains_of(model: mujoco.MjModel, joint: int, drive: Drive | None) -> JointGai
 
 
 def describe(
-    model: mujoco.MjModel, scene: SceneSpec, timing: Timing, num_envs: int, settings: Any,
-    *, gpu: int, viewer: bool,
-) -> dict[str, Any]:  # fmt: skip
+    model: mujoco.MjModel,
+    scene: SceneSpec,
+    timing: Timing,
+    num_envs: int,
+    settings: Any,
+    *,
+    gpu: int,
+    viewer: bool,
+) -> dict[str, Any]:
     """Returns everything that the worker needs to create the simulation.
 
     Args:
@@ -173,13 +179,21 @@ def _bodies(
 
 
 def _body(
-    name: str, mass: float, com: list[float], inertia: list[float],
-    shapes: list[dict[str, Any]], color: list[float],
-) -> dict[str, Any]:  # fmt: skip
+    name: str,
+    mass: float,
+    com: list[float],
+    inertia: list[float],
+    shapes: list[dict[str, Any]],
+    color: list[float],
+) -> dict[str, Any]:
     return {
-        "name": name, "mass": mass, "com": com, "inertia": inertia, "shapes": shapes,
+        "name": name,
+        "mass": mass,
+        "com": com,
+        "inertia": inertia,
+        "shapes": shapes,
         "color": color,
-    }  # fmt: skip
+    }
 
 
 def _joint(model: mujoco.MjModel, joint: int, drive: Drive | None) -> dict[str, Any]:

@@ -19,9 +19,14 @@ class Drives:
     """
 
     def __init__(
-        self, scene: SceneSpec, names: Sequence[str], dofs: slice | Tensor,
-        slots: Mapping[str, Tensor], num_envs: int, device: torch.device,
-    ) -> None:  # fmt: skip
+        self,
+        scene: SceneSpec,
+        names: Sequence[str],
+        dofs: slice | Tensor,
+        slots: Mapping[str, Tensor],
+        num_envs: int,
+        device: torch.device,
+    ) -> None:
         """Sorts the joints by their drives.
 
         Args:

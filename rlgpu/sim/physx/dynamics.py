@@ -63,9 +63,11 @@ class Dynamics:
         self._mass = constant(model.body_mass[bodies]).clamp(min=1e-9)
         self._inertia = constant([mjcf.inertia_of(model, b) for b in bodies])
         self._later = [
-            (i, k) for i in range(len(joints)) for k in range(len(joints) - 1, i, -1)
+            (i, k)
+            for i in range(len(joints))
+            for k in range(len(joints) - 1, i, -1)
             if owners[k] == owners[i]
-        ]  # fmt: skip
+        ]
         """Joints with a later one of the same body, the last first."""
 
     def write(self, state: SimState) -> None:

@@ -57,13 +57,15 @@ class HostExchange:
         self._map = mmap.mmap(memory, size_of(where))
         self.tensors: Mapping[str, Tensor] = {
             name: torch.frombuffer(
-                self._map, dtype=_DTYPES[place.slot.kind], count=place.num_bytes // 4,
+                self._map,
+                dtype=_DTYPES[place.slot.kind],
+                count=place.num_bytes // 4,
                 offset=place.offset,
             ).view(place.slot.shape)
             if place.num_bytes
             else torch.zeros(place.slot.shape)
             for name, place in where.items()
-        }  # fmt: skip
+        }
 
     def begin(self) -> None:
         """Does nothing: the worker sees what was written."""
@@ -176,11 +178,18 @@ class _Array:
 
     def __init__(self, address: int, place: Place) -> None:
         self.__cuda_array_interface__ = {
-            "shape": place.slot.shape, "typestr": f"<{place.slot.kind}",
-            "data": (address, False), "version": 3, "strides": None,
-        }  # fmt: skip
+            "shape": place.slot.shape,
+            "typestr": f"<{place.slot.kind}",
+            "data": (address, False),
+            "version": 3,
+            "strides": None,
+        }
 
 
 __all__ = [
-    "ArenaExchange", "DriverError", "Exchange", "HostExchange", "StagedExchange",
-]  # fmt: skip
+    "ArenaExchange",
+    "DriverError",
+    "Exchange",
+    "HostExchange",
+    "StagedExchange",
+]

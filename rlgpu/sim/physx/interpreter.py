@@ -23,9 +23,14 @@ class NoInterpreter(ValueError):
 
 
 _DROPPED = (
-    "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONOPTIMIZE", "VIRTUAL_ENV", "CONDA_PREFIX",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYTHONOPTIMIZE",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
     "__PYVENV_LAUNCHER__",
-)  # fmt: skip
+)
 """Variables that lead another Python to this one's modules."""
 
 

@@ -83,9 +83,12 @@ def _body(
     if not is_root:
         element.set("quat", _text(model.body_quat[body]))
     _inertial(
-        element, model.body_ipos[body], model.body_iquat[body], mass_of(model, body),
+        element,
+        model.body_ipos[body],
+        model.body_iquat[body],
+        mass_of(model, body),
         _moments(model, body),
-    )  # fmt: skip
+    )
     for joint in range(model.body_jntadr[body], model.body_jntadr[body] + model.body_jntnum[body]):
         kind = mujoco.mjtJoint(model.jnt_type[joint])
         name = model.joint(joint).name
@@ -93,9 +96,11 @@ def _body(
             ET.SubElement(element, "freejoint", name=name or "root")
             continue
         wanted = {
-            "name": name, "type": _JOINTS[kind], "axis": _text(model.jnt_axis[joint]),
+            "name": name,
+            "type": _JOINTS[kind],
+            "axis": _text(model.jnt_axis[joint]),
             "pos": _text(model.jnt_pos[joint]),
-        }  # fmt: skip
+        }
         if model.jnt_limited[joint]:
             wanted |= {"limited": "true", "range": _text(model.jnt_range[joint])}
         ET.SubElement(element, "joint", wanted)
@@ -109,22 +114,29 @@ def _shapes(element: ET.Element, model: mujoco.MjModel, body: int, geoms: Sequen
         if model.geom_bodyid[geom] == body:
             kind, numbers = _SHAPES[mujoco.mjtGeom(model.geom_type[geom])]
             ET.SubElement(
-                element, "geom", name=f"shape_{geom}", type=kind,
+                element,
+                "geom",
+                name=f"shape_{geom}",
+                type=kind,
                 size=_text(model.geom_size[geom][:numbers]),
                 pos=_text(model.geom_pos[geom]),
                 quat=_text(model.geom_quat[geom]),
                 contype=str(model.geom_contype[geom]),
                 conaffinity=str(model.geom_conaffinity[geom]),
-            )  # fmt: skip
+            )
 
 
 def _inertial(
     element: ET.Element, pos: np.ndarray, quat: np.ndarray, mass: float, moments: np.ndarray
 ) -> None:
     ET.SubElement(
-        element, "inertial", pos=_text(pos), quat=_text(quat), mass=f"{mass:.9g}",
+        element,
+        "inertial",
+        pos=_text(pos),
+        quat=_text(quat),
+        mass=f"{mass:.9g}",
         diaginertia=_text(moments),
-    )  # fmt: skip
+    )
 
 
 def _text(values: np.ndarray) -> str:

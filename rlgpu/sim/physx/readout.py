@@ -34,9 +34,14 @@ class Readout:
     """Reads and writes the slots of one simulation."""
 
     def __init__(
-        self, model: mujoco.MjModel, scene: SceneSpec, where: Layout, answer: Mapping[str, Any],
-        slots: Mapping[str, Tensor], parameters: Mapping[str, Tensor],
-    ) -> None:  # fmt: skip
+        self,
+        model: mujoco.MjModel,
+        scene: SceneSpec,
+        where: Layout,
+        answer: Mapping[str, Any],
+        slots: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+    ) -> None:
         """Finds actors, joints and bodies by name.
 
         Args:

@@ -56,9 +56,15 @@ class IsaacGymSimulator:
     capturable = False
 
     def __init__(
-        self, scene: SceneSpec, timing: Timing, num_envs: int, *, device: torch.device,
-        settings: Any, viewer: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        scene: SceneSpec,
+        timing: Timing,
+        num_envs: int,
+        *,
+        device: torch.device,
+        settings: Any,
+        viewer: bool = False,
+    ) -> None:
         """Starts the worker and creates the simulation in it.
 
         Args:

@@ -32,9 +32,11 @@ def _built() -> Any:
     # torch looks for ninja on PATH, where an environment that is not activated has none.
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     return load(
-        "stand_in_gpu_native", [str(HERE / "stand_in.cpp")], build_directory=str(BUILD),
+        "stand_in_gpu_native",
+        [str(HERE / "stand_in.cpp")],
+        build_directory=str(BUILD),
         extra_cflags=["-O1", "-std=c++20"],
-    )  # fmt: skip
+    )
 
 
 native = _built()
@@ -160,9 +162,12 @@ def _without_pinning(empty: Callable[..., torch.Tensor]) -> Callable[..., torch.
 
 
 def _lstm_cell(
-    inputs: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor,
-    input_bias: torch.Tensor | None = None, hidden_bias: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    inputs: torch.Tensor,
+    hidden: torch.Tensor,
+    cell: torch.Tensor,
+    input_bias: torch.Tensor | None = None,
+    hidden_bias: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """A step of an LSTM, which torch fuses on GPUs only."""
     gates = inputs + hidden
     if input_bias is not None and hidden_bias is not None:
@@ -173,9 +178,12 @@ def _lstm_cell(
 
 
 def _gru_cell(
-    inputs: torch.Tensor, hidden: torch.Tensor, state: torch.Tensor,
-    input_bias: torch.Tensor | None = None, hidden_bias: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    inputs: torch.Tensor,
+    hidden: torch.Tensor,
+    state: torch.Tensor,
+    input_bias: torch.Tensor | None = None,
+    hidden_bias: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """A step of a GRU, likewise."""
     if input_bias is not None and hidden_bias is not None:
         inputs, hidden = inputs + input_bias, hidden + hidden_bias
@@ -192,20 +200,33 @@ def _install_cuda() -> None:
     """Puts the above in the place of torch.cuda's functions."""
     cuda = torch.cuda
     for name, value in {
-        "is_available": lambda: True, "device_count": lambda: 1, "current_device": lambda: 0,
-        "is_initialized": lambda: True, "_lazy_init": lambda: None, "init": lambda: None,
+        "is_available": lambda: True,
+        "device_count": lambda: 1,
+        "current_device": lambda: 0,
+        "is_initialized": lambda: True,
+        "_lazy_init": lambda: None,
+        "init": lambda: None,
         "get_device_name": lambda *_: "stand-in GPU",
         "get_device_capability": lambda *_: (9, 0),
         "get_arch_list": lambda: ["sm_90"],
-        "mem_get_info": lambda *_: (8 << 30, 8 << 30), "synchronize": lambda *_: None,
-        "manual_seed": lambda seed: None, "manual_seed_all": lambda seed: None,
-        "Stream": Stream, "Event": Event, "CUDAGraph": CUDAGraph, "graph": graph,
-        "current_stream": lambda *_: _streams[-1], "stream": _in_stream,
+        "mem_get_info": lambda *_: (8 << 30, 8 << 30),
+        "synchronize": lambda *_: None,
+        "manual_seed": lambda seed: None,
+        "manual_seed_all": lambda seed: None,
+        "Stream": Stream,
+        "Event": Event,
+        "CUDAGraph": CUDAGraph,
+        "graph": graph,
+        "current_stream": lambda *_: _streams[-1],
+        "stream": _in_stream,
         "set_device": lambda *_: None,
-        "MemPool": object, "use_mem_pool": _nothing, "device": _nothing,
+        "MemPool": object,
+        "use_mem_pool": _nothing,
+        "device": _nothing,
         "is_current_stream_capturing": native.is_capturing,
-        "set_sync_debug_mode": _set_sync_debug_mode, "empty_cache": lambda: None,
-    }.items():  # fmt: skip
+        "set_sync_debug_mode": _set_sync_debug_mode,
+        "empty_cache": lambda: None,
+    }.items():
         setattr(cuda, name, value)
     cuda.nvtx.range_push = cuda.nvtx.range_pop = lambda *_: None
     torch.Generator = Generator  # type: ignore[misc]

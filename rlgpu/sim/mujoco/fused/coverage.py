@@ -33,9 +33,11 @@ _SUPPORTED_POWERS = (1.0, 2.0)
 _SOLVERS = tuple(
     int(solver)
     for solver in (
-        mujoco.mjtSolver.mjSOL_PGS, mujoco.mjtSolver.mjSOL_CG, mujoco.mjtSolver.mjSOL_NEWTON,
+        mujoco.mjtSolver.mjSOL_PGS,
+        mujoco.mjtSolver.mjSOL_CG,
+        mujoco.mjtSolver.mjSOL_NEWTON,
     )
-)  # fmt: skip
+)
 """Solvers of MuJoCo's that all find the one minimum."""
 _BIASES = (int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtBias.mjBIAS_AFFINE))
 
@@ -46,8 +48,14 @@ def accept(model: mujoco.MjModel) -> list[str]:
     Args:
         model: A compiled model.
     """
-    return [*_elements(model), *_options(model), *_joints(model), *_actuators(model),
-            *_contacts(model), *_terrain(model)]  # fmt: skip
+    return [
+        *_elements(model),
+        *_options(model),
+        *_joints(model),
+        *_actuators(model),
+        *_contacts(model),
+        *_terrain(model),
+    ]
 
 
 def _elements(model: mujoco.MjModel) -> Iterator[str]:
@@ -179,8 +187,10 @@ def steps_of(model: mujoco.MjModel, geom: int) -> tuple[float, float]:
     """Returns the distances of a height field's samples along x and y [m]."""
     field = int(model.geom_dataid[geom])
     size, columns, rows = (
-        model.hfield_size[field], model.hfield_ncol[field], model.hfield_nrow[field],
-    )  # fmt: skip
+        model.hfield_size[field],
+        model.hfield_ncol[field],
+        model.hfield_nrow[field],
+    )
     return 2.0 * float(size[0]) / (int(columns) - 1), 2.0 * float(size[1]) / (int(rows) - 1)
 
 

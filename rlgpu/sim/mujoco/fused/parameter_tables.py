@@ -15,9 +15,18 @@ from rlgpu.sim.mujoco.pairs import Pair
 
 _MIN_FRICTION = 1e-5
 PARAMETER_FIELDS = (
-    "body_mass", "body_inertia", "body_ipos", "dof_armature", "dof_damping", "geom_friction",
-    "actuator_gainprm", "actuator_biasprm", "dof_invweight0", "body_invweight0", "opt.gravity",
-)  # fmt: skip
+    "body_mass",
+    "body_inertia",
+    "body_ipos",
+    "dof_armature",
+    "dof_damping",
+    "geom_friction",
+    "actuator_gainprm",
+    "actuator_biasprm",
+    "dof_invweight0",
+    "body_invweight0",
+    "opt.gravity",
+)
 """Fields of a model behind the physical parameters."""
 
 
@@ -53,10 +62,13 @@ class ParameterTables:
         acts = ~is_disabled(model)
         is_biased = acts & (model.actuator_biastype != int(mujoco.mjtBias.mjBIAS_NONE))
         self._on_cpu = _Combination(
-            turned.view(-1, 3, 3), bodies.view(-1, 2),
-            _ids(geoms[0] for geoms in decisive), _ids(geoms[-1] for geoms in decisive),
-            torch.from_numpy(acts).double(), torch.from_numpy(is_biased).double()[:, None],
-        )  # fmt: skip
+            turned.view(-1, 3, 3),
+            bodies.view(-1, 2),
+            _ids(geoms[0] for geoms in decisive),
+            _ids(geoms[-1] for geoms in decisive),
+            torch.from_numpy(acts).double(),
+            torch.from_numpy(is_biased).double()[:, None],
+        )
         self._on: dict[torch.device, _Combination] = {}
         self._order = physics_tables()["parameters"]
 

@@ -154,8 +154,12 @@ class Tables:
         slot_pair = [pair for pair, kind in enumerate(kinds) for _ in range(_SLOTS[kind])]
         counts = [len(columns[pair]) for pair in slot_pair]
         self.ints |= {
-            "m_adr": mass.adr, "m_depth": mass.depth, "m_col": mass.col,
-            "h_adr": solver.adr, "h_depth": solver.depth, "h_col": solver.col,
+            "m_adr": mass.adr,
+            "m_depth": mass.depth,
+            "m_col": mass.col,
+            "h_adr": solver.adr,
+            "h_depth": solver.depth,
+            "h_col": solver.col,
             "m_in_h": _positions(mass, solver),
             **_below(mass),
             "geom_body": model.geom_bodyid[geoms],
@@ -171,7 +175,7 @@ class Tables:
             "slot_columns": _offsets(counts)[:-1],
             "slot_num_columns": counts,
             "column_dof": [dof for pair in slot_pair for dof in columns[pair]],
-        }  # fmt: skip
+        }
         mixed = [mixed_solver_parameters(model, g1, g2) for g1, g2, _ in self._pairs]
         self.constants |= {
             "geom_pos": model.geom_pos[geoms],
@@ -214,15 +218,24 @@ class Tables:
         parameters = self.parameters.tables(fields)
         widths = [table.shape[1] for table in parameters]
         sizes = {
-            "nq": model.nq, "nv": model.nv, "nu": model.nu, "nbody": model.nbody,
-            "num_m": len(ints["m_col"]), "num_h": len(ints["h_col"]),
-            "num_limits": len(ints["limit_dof"]), "num_losses": len(ints["loss_dof"]),
-            "num_geoms": len(ints["geom_body"]), "num_pairs": len(ints["pair_kind"]),
-            "num_slots": len(ints["slot_pair"]), "num_columns": len(ints["column_dof"]),
-            "num_watched": len(ints["watched_body"]), "num_parameters": sum(widths),
+            "nq": model.nq,
+            "nv": model.nv,
+            "nu": model.nu,
+            "nbody": model.nbody,
+            "num_m": len(ints["m_col"]),
+            "num_h": len(ints["h_col"]),
+            "num_limits": len(ints["limit_dof"]),
+            "num_losses": len(ints["loss_dof"]),
+            "num_geoms": len(ints["geom_body"]),
+            "num_pairs": len(ints["pair_kind"]),
+            "num_slots": len(ints["slot_pair"]),
+            "num_columns": len(ints["column_dof"]),
+            "num_watched": len(ints["watched_body"]),
+            "num_parameters": sum(widths),
             "num_standalone": len(ints["standalone_dof"]),
-            "num_levels": len(ints["level_adr"]) - 1, **self._terrain.sizes,
-        }  # fmt: skip
+            "num_levels": len(ints["level_adr"]) - 1,
+            **self._terrain.sizes,
+        }
         header = [
             *(sizes[name] for name in names["sizes"]),
             *_offsets(map(len, ints.values()))[:-1],

@@ -39,15 +39,20 @@ class TerrainTables(NamedTuple):
         ridges, crests = _ridges(heights)
         return cls(
             sizes={
-                "terrain_rows": heights.shape[0], "terrain_columns": heights.shape[1],
-                "terrain_top_rows": tops.shape[0], "terrain_top_columns": tops.shape[1],
+                "terrain_rows": heights.shape[0],
+                "terrain_columns": heights.shape[1],
+                "terrain_top_rows": tops.shape[0],
+                "terrain_top_columns": tops.shape[1],
             },
             constants={
-                "terrain_heights": heights, "terrain_ridges": ridges, "terrain_crests": crests,
-                "terrain_tops": tops, "terrain_crest_tops": _tops(crests, cells),
+                "terrain_heights": heights,
+                "terrain_ridges": ridges,
+                "terrain_crests": crests,
+                "terrain_tops": tops,
+                "terrain_crest_tops": _tops(crests, cells),
                 "terrain_frame": frame,
             },
-        )  # fmt: skip
+        )
 
 
 def _heights(model: mujoco.MjModel, geom: int) -> tuple[np.ndarray, np.ndarray]:

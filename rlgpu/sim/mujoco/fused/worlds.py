@@ -42,18 +42,24 @@ class FusedWorlds:
     """
 
     capabilities = Capabilities(
-        moves_fixed_bodies=False, has_dynamics=False, has_contact_sensors=False,
+        moves_fixed_bodies=False,
+        has_dynamics=False,
+        has_contact_sensors=False,
         varying_fields=frozenset(PARAMETER_FIELDS),
-    )  # fmt: skip
+    )
     has_mass_matrix = False
 
     @classmethod
     def build(cls, model: mujoco.MjModel, request: WorldsRequest) -> FusedWorlds:
         """Returns worlds of a model, at its own pose."""
         return cls(
-            model, request.num_worlds, device=request.device, fields=request.fields,
-            num_threads=request.num_threads, lanes=request.lanes,
-        )  # fmt: skip
+            model,
+            request.num_worlds,
+            device=request.device,
+            fields=request.fields,
+            num_threads=request.num_threads,
+            lanes=request.lanes,
+        )
 
     def __init__(
         self,

@@ -16,9 +16,15 @@ _LENGTH = struct.Struct("<Q")
 
 Message = Dict[str, Any]
 INPUTS = (
-    "efforts", "positions", "forces", "reset_root", "reset_dof", "reset_root_ids",
-    "reset_dof_ids", "reset_count",
-)  # fmt: skip
+    "efforts",
+    "positions",
+    "forces",
+    "reset_root",
+    "reset_dof",
+    "reset_root_ids",
+    "reset_dof_ids",
+    "reset_count",
+)
 """Slots that the worker reads; it writes the others."""
 _BYTES = {"f4": 4, "i4": 4}
 """Bytes of an element by NumPy's short name of its type."""

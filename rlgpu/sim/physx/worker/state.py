@@ -29,9 +29,14 @@ class Stepper:
     """A prepared simulation with its tensors."""
 
     def __init__(
-        self, built: Built, scene: Dict[str, Any], slots: Dict[str, Place], transfer: Transfer,
-        driver: Optional[Driver], gpu: int,
-    ) -> None:  # fmt: skip
+        self,
+        built: Built,
+        scene: Dict[str, Any],
+        slots: Dict[str, Place],
+        transfer: Transfer,
+        driver: Optional[Driver],
+        gpu: int,
+    ) -> None:
         """Acquires the tensors that the client wants.
 
         Args:

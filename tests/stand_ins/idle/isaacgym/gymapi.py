@@ -27,10 +27,19 @@ SIM_PHYSX, UP_AXIS_Z, KEY_ESCAPE, KEY_V, MESH_VISUAL = range(5)
 DOF_MODE_NONE, DOF_MODE_POS, DOF_MODE_VEL, DOF_MODE_EFFORT = range(4)
 ENV_SPACE, DOMAIN_SIM, AXIS_TRANSLATION = range(3)
 _DOF = np.dtype(
-    [("hasLimits", "?"), ("lower", "f4"), ("upper", "f4"), ("driveMode", "i4"), ("velocity", "f4"),
-     ("effort", "f4"), ("stiffness", "f4"), ("damping", "f4"), ("friction", "f4"),
-     ("armature", "f4")]
-)  # fmt: skip
+    [
+        ("hasLimits", "?"),
+        ("lower", "f4"),
+        ("upper", "f4"),
+        ("driveMode", "i4"),
+        ("velocity", "f4"),
+        ("effort", "f4"),
+        ("stiffness", "f4"),
+        ("damping", "f4"),
+        ("friction", "f4"),
+        ("armature", "f4"),
+    ]
+)
 
 
 class ContactCollection(IntEnum):
@@ -125,8 +134,11 @@ class Gym:
         if FAULT == "no_sim":
             return None
         if FAULT == "unknown_gpu":
-            os.write(2, b"[Error] [carb.gym.plugin] Gym cuda error: no kernel image is available "
-                     b"for execution on the device: GymPhysXCuda.cu: 1010\n")  # fmt: skip
+            os.write(
+                2,
+                b"[Error] [carb.gym.plugin] Gym cuda error: no kernel image is available "
+                b"for execution on the device: GymPhysXCuda.cu: 1010\n",
+            )
         if FAULT == "crash_at_start":
             os.write(1, b"+++ Using GPU PhysX\n")
             ctypes.string_at(0)
@@ -210,11 +222,12 @@ class Gym:
         _is(env, Env)
         return [
             RigidBodyProperties(
-                p.mass, [p.com.x, p.com.y, p.com.z],
+                p.mass,
+                [p.com.x, p.com.y, p.com.z],
                 [[row.x, row.y, row.z] for row in (p.inertia.x, p.inertia.y, p.inertia.z)],
             )
             for p in env.actors[actor].body_properties
-        ]  # fmt: skip
+        ]
 
     def set_actor_rigid_body_properties(self, env, actor, properties, recompute):
         _is(env, Env)
