@@ -252,8 +252,9 @@ def test_worlds_with_their_own_parameters_step_like_their_own_models(tmp_path) -
 UNSUPPORTED = {
     "equality constraints": '<worldbody>{arm}</worldbody><equality><joint joint1="a"/></equality>',
     "is a ball joint": '<worldbody><body><joint type="ball"/><geom size=".1"/></body></worldbody>',
-    "mesh|box against box|sphere against box": """<worldbody>{arm}<body pos="0 0 1"><freejoint/>
-      <geom type="box" size=".1 .1 .1" contype="1" conaffinity="1"/></body></worldbody>""",
+    "hfield against cylinder": """<asset><hfield name="h" nrow="9" ncol="9" size="1 1 1 1"/></asset>
+      <worldbody><geom type="hfield" hfield="h"/>{arm}<body pos="0 0 1"><freejoint/>
+      <geom type="cylinder" size=".1 .1"/></body></worldbody>""",
     "its friction cones are elliptic": '<option cone="elliptic"/><worldbody>{arm}</worldbody>',
     "torsional or rolling friction": """<worldbody><geom type="plane" size="1 1 1" condim="4"/>
       {arm}</worldbody>""",

@@ -11,14 +11,14 @@
 // Number of: positions, dofs, actuators, bodies (the world included), entries of the mass matrix
 // and of the solver's matrix, joint limits, dofs with friction loss, geoms, pairs of geoms,
 // possible contacts (slots), all their Jacobian columns, bodies whose wrench is measured, physical
-// parameters, free bodies whose tree has no other joint, levels of the trees, and samples of the
-// height field and of its blocks, along x and y.
+// parameters, free bodies whose tree has no other joint, levels of the trees, samples of the
+// height field and of its blocks, along x and y, and convex pairs, which keep an axis.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses) X(num_geoms)      \
   X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels) \
-  X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows)
+  X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes)
 
-// Indices and flags.
+// Indices and flags. A hull's tables are in shapes.h and faces.h.
 #define RLGPU_PHYSICS_INTS(X)                                                                \
   X(body_parent) X(body_root) X(body_joint) X(body_num_joints) X(body_moves) X(body_turned)  \
   X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \
@@ -27,7 +27,10 @@
   X(pair_kind) X(pair_geom1) X(pair_geom2) X(pair_slot) X(pair_frictionless)                 \
   X(slot_pair) X(slot_columns) X(slot_num_columns) X(column_dof)                             \
   X(watched_body) X(standalone_dof) X(level_adr) X(level_body) X(child_adr) X(child_body)    \
-  X(below_adr) X(below_entry) X(below_dof)
+  X(below_adr) X(below_entry) X(below_dof)                                                   \
+  X(pair_near) X(pair_axis) X(geom_shape) X(geom_hull)                       \
+  X(hull_vertex_adr) X(hull_cell_adr) X(hull_face_adr) X(hull_around_adr)                    \
+  X(cell_adr) X(face_adr) X(face_vertex) X(around_adr) X(around_face)
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
 // 1 / width, midpoint, power), see rows.h; a terrain's frame its first sample's x and y, and the
@@ -42,7 +45,9 @@
   X(actuator_force_high) X(geom_pos) X(geom_mat) X(geom_size)                                \
   X(pair_margin) X(pair_impedance) X(column_sign) X(inverse_impratio)           \
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
-  X(terrain_crest_tops) X(terrain_frame)
+  X(terrain_crest_tops) X(terrain_frame)                                                     \
+  X(pair_reach) X(hull_x) X(hull_y) X(hull_z) X(face_normal)                \
+  X(cell_x) X(cell_y) X(cell_z) X(cell_vertex)
 
 // Numbers that may differ between worlds.
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
@@ -62,8 +67,19 @@ enum PairKind : int {
   kTerrainBox,
   kSphereSphere,
   kSphereCapsule,
-  kCapsuleCapsule
+  kCapsuleCapsule,
+  kPlaneCylinder,
+  kPlaneEllipsoid,
+  kPlaneHull,
+  kSphereCylinder,
+  kSphereBox,
+  kCapsuleBox,
+  kBoxBox,
+  kConvex
 };
+// How two geoms are found to be far from each other: not at all, by the height of the second one's
+// centre over the first one's plane, or by the distance of their centres.
+enum NearKind : int { kAlways, kOverPlane, kCentres };
 
 constexpr int kImpedance = 7;         // numbers of an impedance
 constexpr int kMostTerrainCells = 4;  // along a side, that a ball can touch

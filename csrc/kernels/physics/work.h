@@ -59,6 +59,8 @@ struct Work {
   Vec3<V>* columns;  // Jacobians: (normal, tangent, tangent) of each column
   int* live;         // slots that are active in any world of the group
   int num_live;
+  int* near;      // pairs whose geoms are near each other in any world of the group
+  Vec3<V>* axes;  // of convex pairs, which may separate them; kept between steps for speed only
   Applied<V>* applied;  // only if is_pushed
   bool is_pushed;
 
@@ -84,7 +86,7 @@ struct Work {
     take(limits, t.num_limits), take(losses, t.num_losses), take(active, t.num_slots);
     take(contacts, t.num_slots);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
-    take(live, t.num_slots);
+    take(live, t.num_slots), take(near, t.num_pairs), take(axes, t.num_axes);
     take(applied, t.nbody);
     num_live = 0, is_pushed = false;
     return used;

@@ -103,6 +103,7 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
   group.load(w.ctrl, call.ctrl, t.nu);
   w.is_pushed = call.xfrc_applied != nullptr;
   if (w.is_pushed) group.load(reinterpret_cast<V*>(w.applied), call.xfrc_applied, 6 * t.nbody);
+  for (int i = team.first(); i < t.num_axes; i += team.step()) w.axes[i] = Vec3<V>{};
   team.sync();
   for (int i = 0; i < call.num_steps; ++i) physics_step(team, t, p, w);
   store_bodies(call, t, w, group);

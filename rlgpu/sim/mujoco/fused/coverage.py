@@ -7,23 +7,12 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
+from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import mixed_solver_parameters
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 from rlgpu.sim.mujoco.specials import special_elements, special_options
 
 _GEOM = mujoco.mjtGeom
-KINDS = (
-    (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_SPHERE),
-    (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_CAPSULE),
-    (_GEOM.mjGEOM_PLANE, _GEOM.mjGEOM_BOX),
-    (_GEOM.mjGEOM_HFIELD, _GEOM.mjGEOM_SPHERE),
-    (_GEOM.mjGEOM_HFIELD, _GEOM.mjGEOM_CAPSULE),
-    (_GEOM.mjGEOM_HFIELD, _GEOM.mjGEOM_BOX),
-    (_GEOM.mjGEOM_SPHERE, _GEOM.mjGEOM_SPHERE),
-    (_GEOM.mjGEOM_SPHERE, _GEOM.mjGEOM_CAPSULE),
-    (_GEOM.mjGEOM_CAPSULE, _GEOM.mjGEOM_CAPSULE),
-)
-"""Pairs of geom types that can touch, in the order of ``PairKind`` in csrc."""
 MOST_CELLS = 4
 """Cells of a height field along a side that a ball can touch, ``kMostTerrainCells`` in csrc."""
 MOST_FRICTION_WEIGHT = 1e4
@@ -130,10 +119,14 @@ def _actuators(model: mujoco.MjModel) -> Iterator[str]:
 def _contacts(model: mujoco.MjModel) -> Iterator[str]:
     for pair in colliding_pairs(model):
         names = " and ".join(repr(_geom_name(model, g)) for g in (pair.geom1, pair.geom2))
-        if pair.kind not in KINDS:
+        kind = kind_of(pair)
+        if kind is None:
             first, second = (kind.name.removeprefix("mjGEOM_").lower() for kind in pair.kind)
             yield f"geoms {names} may collide: {first} against {second}"
         geoms = [pair.geom1, pair.geom2]
+        chosen = kind is PairKind.CONVEX and slots_of(model, pair) > 1
+        if chosen and model.geom_gap[geoms].sum() > 0:
+            yield f"geoms {names} have a gap, by which MuJoCo would choose among their contacts"
         if max(model.geom_condim[geoms]) > 3:
             yield f"geoms {names} may collide with torsional or rolling friction (condim above 3)"
         if model.geom_gap[geoms].sum() < 0:

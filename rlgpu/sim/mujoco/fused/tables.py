@@ -15,7 +15,9 @@ import numpy as np
 import torch
 
 from rlgpu.ops import PhysicsModel, physics_tables
-from rlgpu.sim.mujoco.fused.coverage import KINDS, SCALAR
+from rlgpu.sim.mujoco.fused.coverage import SCALAR
+from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
+from rlgpu.sim.mujoco.fused.pair_kinds import slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import (
     PARAMETER_FIELDS,
     ParameterTables,
@@ -28,8 +30,6 @@ from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_patter
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 
-_SLOTS = (1, 2, 8, 1, 4, 12, 1, 1, 2)
-"""Possible contacts of a pair, by its index in ``KINDS``."""
 _MIN_VALUE = 1e-15
 _IMPEDANCE_RANGE = (0.0001, 0.9999)
 
@@ -145,13 +145,13 @@ class Tables:
     def _contacts(self) -> None:
         """Lists the geoms, pairs and slots, the dofs that each slot moves, and the matrices."""
         model = self.model
-        geoms = sorted({g for pair in self._pairs for g in (pair.geom1, pair.geom2)})
-        index = {geom: i for i, geom in enumerate(geoms)}
-        kinds = [KINDS.index(pair.kind) for pair in self._pairs]
+        geometry = GeometryTables.of(model, self._pairs)
+        geoms = geometry.geoms
+        slots = [slots_of(model, pair) for pair in self._pairs]
         columns = [self._columns(pair.geom1, pair.geom2) for pair in self._pairs]
         mass = tree_pattern(model)
         solver = elimination_pattern(model, [list(signs) for signs in columns])
-        slot_pair = [pair for pair, kind in enumerate(kinds) for _ in range(_SLOTS[kind])]
+        slot_pair = [pair for pair, count in enumerate(slots) for _ in range(count)]
         counts = [len(columns[pair]) for pair in slot_pair]
         self.ints |= {
             "m_adr": mass.adr,
@@ -162,11 +162,9 @@ class Tables:
             "h_col": solver.col,
             "m_in_h": _positions(mass, solver),
             **_below(mass),
+            **geometry.ints,
             "geom_body": model.geom_bodyid[geoms],
-            "pair_kind": kinds,
-            "pair_geom1": [index[pair.geom1] for pair in self._pairs],
-            "pair_geom2": [index[pair.geom2] for pair in self._pairs],
-            "pair_slot": _offsets(_SLOTS[kind] for kind in kinds)[:-1],
+            "pair_slot": _offsets(slots),
             "pair_frictionless": [
                 model.geom_condim[decisive_geoms(model, g1, g2)].max() == 1
                 for g1, g2, _ in self._pairs
@@ -178,6 +176,7 @@ class Tables:
         }
         mixed = [mixed_solver_parameters(model, g1, g2) for g1, g2, _ in self._pairs]
         self.constants |= {
+            **geometry.constants,
             "geom_pos": model.geom_pos[geoms],
             "geom_mat": [matrix_of(model.geom_quat[g]) for g in geoms],
             "geom_size": model.geom_size[geoms],
@@ -234,6 +233,7 @@ class Tables:
             "num_parameters": sum(widths),
             "num_standalone": len(ints["standalone_dof"]),
             "num_levels": len(ints["level_adr"]) - 1,
+            "num_axes": int(ints["pair_axis"].max(initial=-1)) + 1,
             **self._terrain.sizes,
         }
         header = [

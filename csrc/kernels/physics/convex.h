@@ -1,0 +1,137 @@
+// Contacts of two convex geoms for which there is no formula: ellipsoids, cylinders, hulls, and
+// boxes, capsules and spheres against them.
+//
+// Most pairs that are near each other do not touch, and an axis that separated them a step ago
+// mostly still does: one support then settles the pair. That axis decides speed only; the search
+// for a contact always starts anew. Source: MuJoCo, mjc_Convex.
+#pragma once
+
+#include "contact.h"
+#include "faces.h"
+#include "polish.h"
+
+namespace rlgpu::physics {
+inline namespace RLGPU_PHYSICS_BUILD {
+
+// The deepest contact of a pair, or the nearest one within the margin, in some worlds.
+template <typename V>
+struct Deepest {
+  Mask<V> active;
+  Touch<V> touch;
+  Portal<V> portal;  // the points of the difference that it rests on
+};
+
+// apart: where the geoms are apart, it becomes an axis that separates them.
+template <typename V>
+RLGPU_RARE Deepest<V> deepest_of(const ConvexPair<V>& pair, V margin, Mask<V> live,
+                                 Vec3<V>& apart) {
+  using R = Real<V>;
+  const R radius_a = core_radius(pair.a), radius_b = core_radius(pair.b);
+  const V cutoff = margin + (radius_a + radius_b);
+  // Centres that coincide leave no direction to start in.
+  const Vec3<V> aside{splat<V>(R(1e-4)), V{}, V{}};
+  const Mask<V> same = dot(pair.offset, pair.offset) < R(1e-12);
+  const Distance<V> d = distance_of(pair, select(same, aside, -pair.offset), cutoff, live);
+  apart = select(d.apart, d.axis, apart);
+  live = live & !d.apart;
+  const Mask<V> deep = live & d.enclosed;
+  const Point<V>* const p = d.simplex.p;
+  const Point<V> second = select<V>(d.simplex.has[1], p[1], p[0]);
+  Deepest<V> out{
+      live, d.touch, {{p[0], second, select<V>(d.simplex.has[2], p[2], second)}, d.touch.normal}};
+  if (any(deep)) {
+    const Portal<V> portal = penetration(pair, d, deep);
+    out.touch = select<V>(deep, portal.touch(), out.touch);
+    out.portal = select<V>(deep, portal, out.portal);
+  }
+  if (is_curved(pair.a) || is_curved(pair.b)) polish(pair, out.portal, live, out.touch);
+  out.touch.distance = out.touch.distance - (radius_a + radius_b);
+  out.touch.point = out.touch.point + splat<V>(R(0.5) * (radius_a - radius_b)) * out.touch.normal;
+  out.active = live & (out.touch.distance < margin);
+  return out;
+}
+
+// Up to kMostContacts contacts of each world, in the axes of the pair's first geom.
+template <typename V>
+struct Manifolds {
+  Mask<V> active[kMostContacts];
+  Touch<V> touch[kMostContacts];
+};
+
+// One world's side of a contact, but for its pose.
+template <typename V>
+RLGPU_STAGE Side<Real<V>> side_of(const Tables<Real<V>>& t, int geom, const V (&vertices)[3],
+                                  int lane) {
+  Side<Real<V>> side{t.geom_shape[geom], t.geom_size + 3 * geom, polytope_of(t, geom)};
+  int v[3];
+  for (int k = 0; k < 3; ++k) v[k] = static_cast<int>(lane_of(vertices[k], lane));
+  side.feature = feature_of(v[0], v[1], v[2]);
+  return side;
+}
+
+// Replaces contacts by all those of faces and edges that meet, world by world.
+template <typename V>
+RLGPU_RARE void add_several(const Tables<Real<V>>& t, int geom_a, int geom_b,
+                            const ConvexPair<V>& pair, const Deepest<V>& d, V margin,
+                            Manifolds<V>& m) {
+  using R = Real<V>;
+  V counts = keep<V>(d.active, splat<V>(1));
+  const Touch<V>& touch = d.touch;
+  const Point<V>* const p = d.portal.p;
+  const V vertices_a[3] = {p[0].vertex_a, p[1].vertex_a, p[2].vertex_a};
+  const V vertices_b[3] = {p[0].vertex_b, p[1].vertex_b, p[2].vertex_b};
+  const V half = R(0.5) * touch.distance;
+  const Vec3<V> on_a = touch.point - half * touch.normal, on_b = touch.point + half * touch.normal;
+  for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
+    if (lane_of(counts, lane) == R(0)) continue;
+    Side<R> a = side_of(t, geom_a, vertices_a, lane), b = side_of(t, geom_b, vertices_b, lane);
+    a.turn = {{R(1), R(0), R(0)}, {R(0), R(1), R(0)}, {R(0), R(0), R(1)}}, a.offset = {};
+    b.turn = {lane_of(pair.turn.x, lane), lane_of(pair.turn.y, lane), lane_of(pair.turn.z, lane)};
+    b.offset = lane_of(pair.offset, lane);
+    a.outward = lane_of(touch.normal, lane), b.outward = -a.outward;
+    a.witness = lane_of(on_a, lane), b.witness = lane_of(on_b, lane);
+    Manifold<R> found;
+    if (!several(a, b, lane_of(margin, lane), found)) continue;
+    lane_of(counts, lane) = R(found.count);
+    for (int k = 0; k < found.count; ++k) {
+      lane_of(m.touch[k].distance, lane) = found.distance[k];
+      set_lane(m.touch[k].point, lane, found.point[k]);
+      set_lane(m.touch[k].normal, lane, found.normal);
+    }
+  }
+  for (int k = 0; k < kMostContacts; ++k) m.active[k] = counts > R(k);
+}
+
+template <typename V>
+RLGPU_RARE void convex_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, Mask<V> near) {
+  const int a = t.pair_geom1[pair], b = t.pair_geom2[pair], slot = t.pair_slot[pair];
+  const int slots = t.pair_slot[pair + 1] - slot;
+  const Mat3<V>&frame_a = w.geom_frame[a], &frame_b = w.geom_frame[b];
+  const Vec3<V> centre = w.geom_center[a];
+  ConvexPair<V> p{shape_of<V>(t, a), shape_of<V>(t, b), {}, {}};
+  const Vec3<V> columns[3] = {column(frame_a, 0), column(frame_a, 1), column(frame_a, 2)};
+  p.turn = {transposed_times(frame_b, columns[0]), transposed_times(frame_b, columns[1]),
+            transposed_times(frame_b, columns[2])};
+  p.offset = transposed_times(frame_a, w.geom_center[b] - centre);
+  const V margin = splat<V>(t.pair_margin[pair]);
+  const V cutoff = margin + (core_radius(p.a) + core_radius(p.b));
+  for (int k = 0; k < slots; ++k) w.active[slot + k] = Mask<V>{};
+  // At the start of a control step no axis is known; then the centres give one.
+  Vec3<V>& axis = w.axes[t.pair_axis[pair]];
+  axis = select(dot(axis, axis) > V{}, axis, -p.offset);
+  const Mask<V> live = near & !(dot(p.support(-axis).w, axis) > cutoff * length(axis));
+  if (!any(live)) return;
+  const Deepest<V> d = deepest_of(p, margin, live, axis);
+  if (!any(d.active)) return;
+  Manifolds<V> m{};
+  m.active[0] = d.active, m.touch[0] = d.touch;
+  if (slots > 1) add_several(t, a, b, p, d, margin, m);
+  for (int k = 0; k < slots; ++k) {
+    if (!begin_contact<V>(w, slot + k, m.active[k], m.touch[k].distance)) continue;
+    w.contacts[slot + k].point = centre + frame_a * m.touch[k].point;
+    w.contacts[slot + k].frame = frame_of(frame_a * m.touch[k].normal);
+  }
+}
+
+}  // namespace RLGPU_PHYSICS_BUILD
+}  // namespace rlgpu::physics
