@@ -85,10 +85,10 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
       plane_cylinder(w, slot, frame1, first, frame2, second, size2, margin);
       break;
     case kPlaneEllipsoid:
-      plane_ellipsoid(t, w, slot, b, frame1, first, margin);
+      plane_ellipsoid(t, w, slot, b, frame1, first, near, margin);
       break;
     case kPlaneHull:
-      plane_hull(t, w, slot, b, frame1, first, margin);
+      plane_hull(t, w, slot, b, frame1, first, near, margin);
       break;
     case kSphereCylinder:
       sphere_cylinder(w, slot, first, splat<V>(size1[0]), second, axis2, size2, margin);

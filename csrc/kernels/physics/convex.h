@@ -102,6 +102,44 @@ RLGPU_RARE void add_several(const Tables<Real<V>>& t, int geom_a, int geom_b,
   for (int k = 0; k < kMostContacts; ++k) m.active[k] = counts > R(k);
 }
 
+// Where boxes around two geoms are farther apart than the margin. Products of axes are not scaled
+// to length 1, which only makes the test more careful. Source: S. Gottschalk, M. Lin, D. Manocha,
+// OBBTree: a hierarchical structure for rapid interference detection, 1996.
+template <typename V>
+RLGPU_RARE Mask<V> boxes_apart(const Tables<Real<V>>& t, const ConvexPair<V>& p, int a, int b,
+                               V margin) {
+  using R = Real<V>;
+  const R *box_a = t.geom_box + 6 * a, *box_b = t.geom_box + 6 * b;
+  const Vec3<V> apart = p.offset + p.turn * splat3<V>(box_b) - splat3<V>(box_a);
+  const V r[3][3] = {{p.turn.x.x, p.turn.x.y, p.turn.x.z},
+                     {p.turn.y.x, p.turn.y.y, p.turn.y.z},
+                     {p.turn.z.x, p.turn.z.y, p.turn.z.z}};
+  const V d[3] = {apart.x, apart.y, apart.z};
+  const R *s = box_a + 3, *o = box_b + 3;
+  V size[3][3];
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j) size[i][j] = magnitude(r[i][j]) + R(1e-6);
+  Mask<V> found{};
+  for (int i = 0; i < 3; ++i) {
+    const V reach = size[i][0] * o[0] + size[i][1] * o[1] + size[i][2] * o[2] + s[i];
+    found = found | (magnitude(d[i]) > reach + margin);
+  }
+  for (int j = 0; j < 3; ++j) {
+    const V along = d[0] * r[0][j] + d[1] * r[1][j] + d[2] * r[2][j];
+    const V reach = size[0][j] * s[0] + size[1][j] * s[1] + size[2][j] * s[2] + o[j];
+    found = found | (magnitude(along) > reach + margin);
+  }
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j) {
+      const int i1 = (i + 1) % 3, i2 = (i + 2) % 3, j1 = (j + 1) % 3, j2 = (j + 2) % 3;
+      const V along = d[i2] * r[i1][j] - d[i1] * r[i2][j];
+      const V reach =
+          s[i1] * size[i2][j] + s[i2] * size[i1][j] + o[j1] * size[i][j2] + o[j2] * size[i][j1];
+      found = found | (magnitude(along) > reach + margin);
+    }
+  return found;
+}
+
 template <typename V>
 RLGPU_RARE void convex_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, Mask<V> near) {
   const int a = t.pair_geom1[pair], b = t.pair_geom2[pair], slot = t.pair_slot[pair];
@@ -116,10 +154,12 @@ RLGPU_RARE void convex_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
   const V margin = splat<V>(t.pair_margin[pair]);
   const V cutoff = margin + (core_radius(p.a) + core_radius(p.b));
   for (int k = 0; k < slots; ++k) w.active[slot + k] = Mask<V>{};
+  near = near & !boxes_apart(t, p, a, b, margin);
+  if (!any(near)) return;
   // At the start of a control step no axis is known; then the centres give one.
   Vec3<V>& axis = w.axes[t.pair_axis[pair]];
   axis = select(dot(axis, axis) > V{}, axis, -p.offset);
-  const Mask<V> live = near & !(dot(p.support(-axis).w, axis) > cutoff * length(axis));
+  const Mask<V> live = near & !(dot(p.support(-axis, near).w, axis) > cutoff * length(axis));
   if (!any(live)) return;
   const Deepest<V> d = deepest_of(p, margin, live, axis);
   if (!any(d.active)) return;

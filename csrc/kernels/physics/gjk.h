@@ -96,7 +96,7 @@ RLGPU_STAGE Distance<V> distance_of(const ConvexPair<V>& pair, Vec3<V> axis, V c
   Vec3<V> v = axis, on_a{};  // the nearest point so far; at first only a direction
   V vv = much;
   for (int k = 0; k < kMaxDistanceSteps && any(live); ++k) {
-    const Point<V> next = pair.support(-v);
+    const Point<V> next = pair.support(-v, live);
     const V size = length(v), along = dot(next.w, v);
     // Every support bounds the depth along its direction.
     const V depth = -along / size;

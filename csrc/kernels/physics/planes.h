@@ -85,13 +85,15 @@ RLGPU_RARE void plane_cylinder(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<
 
 template <typename V>
 RLGPU_RARE void plane_ellipsoid(const Tables<Real<V>>& t, Work<V>& w, int slot, int geom,
-                                const Mat3<V>& plane, Vec3<V> plane_center, V margin) {
+                                const Mat3<V>& plane, Vec3<V> plane_center, Mask<V> near,
+                                V margin) {
   const Vec3<V> normal = column(plane, 2), center = w.geom_center[geom];
   const Mat3<V>& frame = w.geom_frame[geom];
   const Shape<V> shape = shape_of<V>(t, geom);
-  const Vec3<V> lowest = center + frame * farthest(shape, transposed_times(frame, -normal)).at;
+  const Vec3<V> lowest =
+      center + frame * farthest(shape, transposed_times(frame, -normal), near).at;
   const V distance = dot(lowest - plane_center, normal);
-  if (!begin_contact<V>(w, slot, distance <= margin, distance)) return;
+  if (!begin_contact<V>(w, slot, near & (distance <= margin), distance)) return;
   w.contacts[slot].point = lowest - Real<V>(0.5) * distance * normal;
   w.contacts[slot].frame = frame_of(normal);
 }
@@ -100,14 +102,14 @@ RLGPU_RARE void plane_ellipsoid(const Tables<Real<V>>& t, Work<V>& w, int slot, 
 // parallel to the plane, unless they are above the hull's centre.
 template <typename V>
 RLGPU_RARE void plane_hull(const Tables<Real<V>>& t, Work<V>& w, int slot, int geom,
-                           const Mat3<V>& plane, Vec3<V> plane_center, V margin) {
+                           const Mat3<V>& plane, Vec3<V> plane_center, Mask<V> near, V margin) {
   using R = Real<V>;
   const Vec3<V> normal = column(plane, 2), center = w.geom_center[geom];
   const Mat3<V>& frame = w.geom_frame[geom];
   const Vec3<V> up = transposed_times(frame, normal);
   const V height = dot(center - plane_center, normal);
-  const Corner<V> lowest = farthest(shape_of<V>(t, geom), -up);
-  const Mask<V> touches = height + dot(lowest.at, up) < margin;
+  const Corner<V> lowest = farthest(shape_of<V>(t, geom), -up, near);
+  const Mask<V> touches = near & (height + dot(lowest.at, up) < margin);
   Vec3<V> at[4] = {lowest.at};
   Mask<V> active[4] = {touches};
   if (any(touches)) {

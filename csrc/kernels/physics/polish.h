@@ -76,7 +76,7 @@ RLGPU_RARE void polish(const ConvexPair<V>& pair, const Portal<V>& portal, Mask<
   n = select(straight.two, fixed, n);
   live = live & (dot(n, old) > R(0.999));
   n = select(live, n, old);
-  Point<V> at = pair.support(n);
+  Point<V> at = pair.support(n, live);
   V reach = dot(at.w, n);
   live = live & (reach + touch.distance < R(1e-5));
   Mask<V> moved = live, moving = live & !straight.two;
@@ -85,8 +85,8 @@ RLGPU_RARE void polish(const ConvexPair<V>& pair, const Portal<V>& portal, Mask<
     const Mask<V> is_x = magnitude(n.x) > R(0.7);
     const Vec3<V> other{keep<V>(!is_x, splat<V>(1)), keep<V>(is_x, splat<V>(1)), V{}};
     const Vec3<V> x = unit(cross(n, select(straight.one, straight.along, other))), y = cross(n, x);
-    const Vec3<V> along_x = pair.support(n + splat<V>(turn) * x).w - at.w;
-    const Vec3<V> along_y = pair.support(n + splat<V>(turn) * y).w - at.w;
+    const Vec3<V> along_x = pair.support(n + splat<V>(turn) * x, moving).w - at.w;
+    const Vec3<V> along_y = pair.support(n + splat<V>(turn) * y, moving).w - at.w;
     const V gx = dot(at.w, x), gy = dot(at.w, y), per = splat<V>(R(1) / turn);
     // The curvature of the reach over directions; the surface's own is the first part.
     const V xx = per * dot(along_x, x) - reach, yy = per * dot(along_y, y) - reach;
@@ -99,7 +99,7 @@ RLGPU_RARE void polish(const ConvexPair<V>& pair, const Portal<V>& portal, Mask<
     const V sy = select<V>(straight.one, V{}, -(xx * gy - xy * gx) * inverse);
     moving = moving & (sx * sx + sy * sy < R(0.01));
     const Vec3<V> next = select(moving, unit(n + sx * x + sy * y), n);
-    const Point<V> there = pair.support(next);
+    const Point<V> there = pair.support(next, moving);
     const V now = dot(there.w, next);
     moving = moving & (now < reach + noise);
     n = select(moving, next, n), at = select<V>(moving, there, at);

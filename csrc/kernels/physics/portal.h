@@ -56,12 +56,12 @@ RLGPU_STAGE Portal<V> discover(const ConvexPair<V>& pair, Vec3<V> start, Vec3<V>
                                Mask<V>& live) {
   using R = Real<V>;
   const V none{};
-  Point<V> a = pair.support(ray);
+  Point<V> a = pair.support(ray, live);
   live = live & (dot(a.w, ray) >= none);
   Vec3<V> n = cross(a.w - start, ray);
   // If the farthest point lies on the ray itself, any second direction will do.
   const Mask<V> straight = dot(n, n) < R(1e-12) * dot(a.w - start, a.w - start);
-  Point<V> b = pair.support(select(straight, Vec3<V>{ray.y, -ray.x, splat<V>(R(0.1))}, n));
+  Point<V> b = pair.support(select(straight, Vec3<V>{ray.y, -ray.x, splat<V>(R(0.1))}, n), live);
   n = cross(a.w - start, b.w - start);
   const Mask<V> flip = dot(n, ray) < none;
   const Point<V> kept = a;
@@ -69,7 +69,7 @@ RLGPU_STAGE Portal<V> discover(const ConvexPair<V>& pair, Vec3<V> start, Vec3<V>
   Point<V> c = a;
   Mask<V> seeking = live;
   for (int k = 0; k < kMaxSeeks && any(seeking); ++k) {
-    c = select<V>(seeking, pair.support(n), c);
+    c = select<V>(seeking, pair.support(n, seeking), c);
     const Mask<V> miss = seeking & (dot(c.w, n) < none);
     seeking = seeking & !miss, live = live & !miss;
     const Mask<V> ac = seeking & (dot(cross(a.w - start, c.w - start), ray) > none);
@@ -122,7 +122,7 @@ RLGPU_STAGE void push(const ConvexPair<V>& pair, Portal<V>& r, Vec3<V> start, Ve
     going = going & (mm > flat);
     m = reciprocal(square_root(maximum(mm, splat<V>(R(1e-30))))) * m;
     r.normal = select(going, m, r.normal);
-    const Point<V> next = pair.support(r.normal);
+    const Point<V> next = pair.support(r.normal, going);
     const V reach = dot(next.w, r.normal);
     going = going & (reach >= none) & (reach - dot(a.w, r.normal) > tolerance);
     // The part of the portal that the ray passes: (w, a, b), (w, b, c) or (w, c, a).
@@ -171,7 +171,7 @@ RLGPU_STAGE void try_axes(const ConvexPair<V>& pair, Distance<V>& r, Mask<V> liv
     const Vec3<V> own{k % 3 == 0 ? one : none, k % 3 == 1 ? one : none, k % 3 == 2 ? one : none};
     const Vec3<V> axis = k < 3 ? own : pair.turn * own;
     const Vec3<V> d = select(dot(axis, pair.offset) < none, -axis, axis);
-    const V overlap = dot(pair.support(d).w, d);
+    const V overlap = dot(pair.support(d, live).w, d);
     const Mask<V> less = live & (overlap < r.overlap);
     r.overlap = select<V>(less, overlap, r.overlap), r.shallow = select(less, d, r.shallow);
   }
@@ -198,7 +198,7 @@ RLGPU_STAGE Portal<V> penetration(const ConvexPair<V>& pair, Distance<V> r, Mask
   const Mask<V> still = wrong & !(other.depth() <= r.overlap + R(1e-5));
   if (any(still)) {
     const Vec3<V> n = unit(r.shallow);
-    const Point<V> deepest = pair.support(n);
+    const Point<V> deepest = pair.support(n, still);
     other = select<V>(still, Portal<V>{{deepest, deepest, deepest}, n}, other);
   }
   return select<V>(wrong, other, out);

@@ -14,7 +14,7 @@ namespace rlgpu::physics {
 
 enum ShapeKind : int { kPoint, kSegment, kEllipsoid, kCylinder, kBlock, kHull };
 
-constexpr int kCells = 8;  // cells of a hull's table along an edge of the cube
+constexpr int kCells = 16;  // cells of a hull's table along an edge of the cube
 
 inline namespace RLGPU_PHYSICS_BUILD {
 
@@ -52,14 +52,14 @@ RLGPU_HD V towards(V direction, Real<V> size) {
   return select<V>(direction < V{}, splat<V>(-size), splat<V>(size));
 }
 
-// Vertices are padded to multiples of eight with copies of the first. Corners of a box are numbered
+// Vertices are padded to multiples of four with copies of the first. Corners of a box are numbered
 // by their signs, +x 1, +y 2, +z 4, and lie in its tables in this order.
 template <typename R>
 struct Hull {
   const R *x, *y, *z;
   int count;
-  const int32_t* cells;  // first block of eight candidates of each cell; null if none is kept
-  const R *cell_x, *cell_y, *cell_z, *cell_vertex;
+  const int32_t* cells;  // first candidate of each cell; null if none is kept
+  const R* points;       // of candidates: x, y, z and the vertex
 };
 
 template <typename V>
@@ -80,10 +80,7 @@ RLGPU_STAGE Shape<V> shape_of(const Tables<Real<V>>& t, int geom) {
             t.hull_z + first,
             t.hull_vertex_adr[hull + 1] - first,
             cells < 0 ? nullptr : t.cell_adr + cells,
-            t.cell_x,
-            t.cell_y,
-            t.cell_z,
-            t.cell_vertex};
+            t.cell_point};
   return s;
 }
 
@@ -151,43 +148,33 @@ RLGPU_STAGE V cell_of(Vec3<V> d) {
   return (side * R(kCells) + iu) * R(kCells) + iv;
 }
 
-// One lane after the other: here the vector is over a cell's candidates. It may read some of the
-// next cell's, which are vertices of the hull as well.
+// Few candidates are left, but other ones in each lane: one lane after the other, of those wanted.
 template <typename V>
-RLGPU_STAGE V farthest_in_cells(const Hull<Real<V>>& h, Vec3<V> d) {
+RLGPU_STAGE Corner<V> farthest_in_cells(const Hull<Real<V>>& h, Vec3<V> d, Mask<V> wanted) {
   using R = Real<V>;
-  constexpr int kWidth = Lanes<V>::kWidth;
   const V cells = cell_of(d);
-  V found{};
-  for (int lane = 0; lane < kWidth; ++lane) {
+  const V is_wanted = keep<V>(wanted, splat<V>(1));
+  Corner<V> found{};
+  for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
+    if (lane_of(is_wanted, lane) == R(0)) continue;
     const int32_t* const cell = h.cells + static_cast<int>(lane_of(cells, lane));
-    const R dx = lane_of(d.x, lane), dy = lane_of(d.y, lane), dz = lane_of(d.z, lane);
-    V best = splat<V>(R(-1e30)), at{};
-    for (int k = 8 * cell[0]; k < 8 * cell[1]; k += kWidth) {
-      V x, y, z;
-      memcpy(&x, h.cell_x + k, sizeof(V));
-      memcpy(&y, h.cell_y + k, sizeof(V));
-      memcpy(&z, h.cell_z + k, sizeof(V));
-      const V along = x * dx + y * dy + z * dz;
-      const Mask<V> better = along > best;
-      best = select<V>(better, along, best), at = select<V>(better, splat<V>(R(k)), at);
+    const Vec3<R> way = lane_of(d, lane);
+    const R *best = h.points + 4 * cell[0], *const end = h.points + 4 * cell[1];
+    R most = way.x * best[0] + way.y * best[1] + way.z * best[2];
+    for (const R* p = best + 4; p < end; p += 4) {
+      const R along = way.x * p[0] + way.y * p[1] + way.z * p[2];
+      if (along > most) most = along, best = p;
     }
-    // Of equals the first one.
-    R most = lane_of(best, 0);
-    int first = static_cast<int>(lane_of(at, 0));
-    for (int i = 1; i < kWidth; ++i) {
-      const R other = lane_of(best, i);
-      const int place = static_cast<int>(lane_of(at, i)) + i;
-      if (other > most || (other == most && place < first)) most = other, first = place;
-    }
-    lane_of(found, lane) = h.cell_vertex[first];
+    set_lane(found.at, lane, Vec3<R>{best[0], best[1], best[2]});
+    lane_of(found.vertex, lane) = best[3];
   }
   return found;
 }
 
-// The farthest point of a shape along a direction, both in its own axes.
+// The farthest point of a shape along a direction, both in its own axes, in the worlds that want
+// it.
 template <typename V>
-RLGPU_STAGE Corner<V> farthest(const Shape<V>& s, Vec3<V> d) {
+RLGPU_STAGE Corner<V> farthest(const Shape<V>& s, Vec3<V> d, Mask<V> wanted) {
   using R = Real<V>;
   const V tiny = splat<V>(R(1e-20));
   const R* const size = s.size;
@@ -212,8 +199,8 @@ RLGPU_STAGE Corner<V> farthest(const Shape<V>& s, Vec3<V> d) {
       return {{towards(d.x, size[0]), towards(d.y, size[1]), towards(d.z, size[2])}, vertex};
     }
     case kHull:
-      return vertex_of<V>(s.hull, s.hull.cells == nullptr ? farthest_of_all<V>(s.hull, d)
-                                                          : farthest_in_cells<V>(s.hull, d));
+      return s.hull.cells == nullptr ? vertex_of<V>(s.hull, farthest_of_all<V>(s.hull, d))
+                                     : farthest_in_cells<V>(s.hull, d, wanted);
     default:
       return Corner<V>{};
   }
@@ -238,9 +225,10 @@ struct ConvexPair {
   Mat3<V> turn;    // from b's axes to a's
   Vec3<V> offset;  // b's centre
 
-  // The farthest point of the difference a - b.
-  RLGPU_STAGE Point<V> support(Vec3<V> d) const {
-    const Corner<V> on_a = farthest(a, d), on_b = farthest(b, transposed_times(turn, -d));
+  // The farthest point of the difference a - b, in the worlds that want it.
+  RLGPU_STAGE Point<V> support(Vec3<V> d, Mask<V> wanted) const {
+    const Corner<V> on_a = farthest(a, d, wanted),
+                    on_b = farthest(b, transposed_times(turn, -d), wanted);
     return {on_a.at - (offset + turn * on_b.at), on_a.at, on_a.vertex, on_b.vertex};
   }
 };

@@ -47,7 +47,7 @@
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
   X(terrain_crest_tops) X(terrain_frame)                                                     \
   X(pair_reach) X(hull_x) X(hull_y) X(hull_z) X(face_normal)                \
-  X(cell_x) X(cell_y) X(cell_z) X(cell_vertex)
+  X(cell_point) X(geom_box)
 
 // Numbers that may differ between worlds.
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \

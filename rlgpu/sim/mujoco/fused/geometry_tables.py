@@ -59,6 +59,7 @@ class GeometryTables(NamedTuple):
         }
         constants = {
             "pair_reach": [reach for _, reach in nearness],
+            "geom_box": model.geom_aabb[geoms],
             **hull_constants,
         }
         return cls(geoms, ints, constants)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
 
-BLOCK = 8
-"""Vertices and candidates come in multiples of this many."""
-CELLS = 8
-"""Cells along an edge of the cube of directions, ``kCells`` in csrc."""
-MOST_LOOKED_AT = 100
+BLOCK = 4
+"""Vertices come in multiples of this many."""
+CELLS = 16
+"""Cells along an edge of the cube of directions, a power of two, ``kCells`` in csrc."""
+MOST_LOOKED_AT = 12
 """Vertices of a hull that is searched whole; larger ones get cells."""
 _SAMPLES = 5
 """Directions along a cell's side whose farthest vertices are tried first."""
@@ -32,7 +33,7 @@ class Hull(NamedTuple):
 
 
 class HullTables:
-    """The tables of all hulls of a model, as csrc/kernels/physics reads them (shapes.h, faces.h)."""
+    """The tables of all hulls of a model, as shapes.h and faces.h in csrc read them."""
 
     def __init__(self, model: mujoco.MjModel, geoms: Iterable[int | None]) -> None:
         """Collects the hulls of geoms; those of other geoms than meshes and boxes are none.
@@ -68,8 +69,7 @@ class HullTables:
         ints |= {name: [] for name in ("face_vertex", "around_face", "cell_adr")}
         around_adr: list[int] = []
         vertices: list[np.ndarray] = []
-        candidates: list[tuple[np.ndarray, np.ndarray]] = []
-        blocks = 0
+        candidates: list[np.ndarray] = []
         for hull in self._hulls:
             count = len(hull.vertices)
             padded = _padded(np.arange(count))
@@ -86,26 +86,17 @@ class HullTables:
             around_adr.append(len(ints["around_face"]))
             ints["hull_cell_adr"].append(-1 if count <= MOST_LOOKED_AT else len(ints["cell_adr"]))
             if count > MOST_LOOKED_AT:
+                ints["cell_adr"].append(sum(map(len, candidates)))
                 for cell in cells_of(hull.vertices):
-                    ints["cell_adr"].append(blocks)
-                    chosen = _padded(cell)
-                    candidates.append((hull.vertices[chosen], chosen))
-                    blocks += len(chosen) // BLOCK
-                ints["cell_adr"].append(blocks)
-        if candidates:  # the widest vectors may read one block beyond the last
-            candidates.append(candidates[-1])
-        found = np.concatenate([v for v, _ in candidates]) if candidates else np.zeros((0, 3))
-        numbers = np.concatenate([n for _, n in candidates]) if candidates else np.zeros(0)
+                    candidates.append(np.column_stack((hull.vertices[cell], cell)))
+                    ints["cell_adr"].append(ints["cell_adr"][-1] + len(cell))
         points = np.concatenate(vertices) if vertices else np.zeros((0, 3))
         normals = [hull.normals for hull in self._hulls]
         return ints | {"around_adr": around_adr}, {
             "hull_x": points[:, 0],
             "hull_y": points[:, 1],
             "hull_z": points[:, 2],
-            "cell_x": found[:, 0],
-            "cell_y": found[:, 1],
-            "cell_z": found[:, 2],
-            "cell_vertex": numbers,
+            "cell_point": np.concatenate(candidates) if candidates else np.zeros((0, 4)),
             "face_normal": np.concatenate(normals) if normals else np.zeros((0, 3)),
         }
 
@@ -153,28 +144,51 @@ def cells_of(vertices: np.ndarray) -> list[np.ndarray]:
 
     Along a side of the cube, how far a vertex reaches is an affine function of the place on the
     side. So a vertex that another one exceeds at the four corners of a cell is never the farthest
-    within it; all others are kept.
+    within it; all others are kept. Each cell chooses among those of a cell of four times its size.
 
     Args:
         vertices: The vertices of a hull, shape [V, 3].
     """
-    cells = []
+    sides = []
     for side in range(6):
         axis, sign = side // 2, 1.0 - 2.0 * (side % 2)
         across = [k for k in range(3) if k != axis]
-        for u in range(CELLS):
-            for v in range(CELLS):
-                samples = np.linspace(0.0, 1.0, _SAMPLES)
-                grid = np.stack(np.meshgrid(u + samples, v + samples, indexing="ij"), axis=-1)
-                directions = np.full((_SAMPLES * _SAMPLES, 3), sign)
-                directions[:, across] = 2.0 * grid.reshape(-1, 2) / CELLS - 1.0
-                reach = directions @ vertices.T
-                corners = reach[[0, _SAMPLES - 1, -_SAMPLES, -1]]
-                chosen = np.unique(reach.argmax(axis=1))
-                slack = 1e-6 * np.abs(corners).max()
-                exceeded = (corners[:, :, None] + slack < corners[:, None, chosen]).all(axis=0)
-                cells.append(np.flatnonzero(~exceeded.any(axis=1)))
-    return cells
+        cells, width = {(0, 0): np.arange(len(vertices))}, 1
+        while width <= CELLS:
+            for (u, v), among in cells.items():
+                low = 2.0 * np.array([u, v]) / width - 1.0
+                kept = _farthest_within(vertices[among], axis, sign, across, low, 2.0 / width)
+                cells[u, v] = among[kept]
+            width *= 2
+            if width <= CELLS:
+                places = itertools.product(range(width), repeat=2)
+                cells = {(u, v): cells[u // 2, v // 2] for u, v in places}
+        sides += [cells[u, v] for u, v in itertools.product(range(CELLS), repeat=2)]
+    return sides
+
+
+def _farthest_within(
+    vertices: np.ndarray, axis: int, sign: float, across: list[int], low: np.ndarray, width: float
+) -> np.ndarray:
+    """Returns the numbers of vertices that may be the farthest within a square of directions.
+
+    Args:
+        vertices: Shape [V, 3].
+        axis: The axis on which the square's side of the cube lies.
+        sign: Its sign there.
+        across: The other axes.
+        low: The square's lower corner along them, shape [2].
+        width: Its width.
+    """
+    samples = np.linspace(0.0, width, _SAMPLES)
+    directions = np.full((_SAMPLES * _SAMPLES, 3), sign)
+    directions[:, across] = low + np.array(list(itertools.product(samples, repeat=2)))
+    reach = directions @ vertices.T
+    corners = reach[[0, _SAMPLES - 1, -_SAMPLES, -1]]
+    chosen = np.unique(reach.argmax(axis=1))
+    slack = 1e-6 * np.abs(corners).max()
+    exceeded = (corners[:, :, None] + slack < corners[:, None, chosen]).all(axis=0)
+    return np.flatnonzero(~exceeded.any(axis=1))
 
 
 def _padded(numbers: np.ndarray) -> np.ndarray:
