@@ -193,6 +193,7 @@ def test_any_type_is_simulated_or_refused(robot, states) -> None:
                 if name == "geom_type":  # sizes that MuJoCo's compiler would have computed
                     model.geom_size[element] = np.maximum(model.geom_size[element], 0.05)
                     model.geom_rbound[element] = 0.0 if kind == PLANE else 10.0
+                    model.geom_aabb[element] = [0, 0, 0, 10, 10, 10]
                     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_MIDPHASE
                     model.opt.ccd_tolerance, model.opt.ccd_iterations = 1e-10, 200
                 most = 1e-3 if name == "geom_type" and kind in SEARCHED else 1e-6
