@@ -255,11 +255,8 @@ UNSUPPORTED = {
     "hfield against cylinder": """<asset><hfield name="h" nrow="9" ncol="9" size="1 1 1 1"/></asset>
       <worldbody><geom type="hfield" hfield="h"/>{arm}<body pos="0 0 1"><freejoint/>
       <geom type="cylinder" size=".1 .1"/></body></worldbody>""",
-    "its friction cones are elliptic": '<option cone="elliptic"/><worldbody>{arm}</worldbody>',
-    "torsional or rolling friction": """<worldbody><geom type="plane" size="1 1 1" condim="4"/>
-      {arm}</worldbody>""",
     "fluid": '<option density="1.2"/><worldbody>{arm}</worldbody>',
-    "disables contact": '<option><flag contact="disable"/></option><worldbody>{arm}</worldbody>',
+    "disables damper": '<option><flag damper="disable"/></option><worldbody>{arm}</worldbody>',
     "actuators with internal state": """<worldbody>{arm}</worldbody>
       <actuator><intvelocity joint="a" kp="1" actrange="-1 1"/></actuator>""",
 }

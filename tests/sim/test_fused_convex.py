@@ -18,8 +18,8 @@ from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.hulls import CELLS, box_hull, cells_of, mesh_hull
 from rlgpu.sim.mujoco.fused.tables import Tables
+from tests.sim.fused_steps import DOUBLE, SINGLE, fused_step, mujoco_step
 
-DOUBLE, SINGLE = torch.float64, torch.float32
 STATES = 48
 WRONG = 1e-3
 """Error of a velocity [m/s] or [rad/s] that counts as another contact."""
@@ -95,34 +95,14 @@ def states(
     return np.array(found), rng.normal(size=(count, model.nv)) * 0.3
 
 
-def mujoco_step(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
-    """Returns MuJoCo's velocities after a step from each state."""
-    data, after, touching = mujoco.MjData(model), [], 0
-    for q, v in zip(qpos, qvel, strict=True):
-        mujoco.mj_resetData(model, data)
-        data.qpos[:], data.qvel[:] = q, v
-        mujoco.mj_step(model, data)
-        after.append(data.qvel.copy())
-        touching += data.ncon > 0
-    assert touching > len(qpos) // 4
-    return np.array(after)
-
-
-def fused_step(
-    model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray, dtype: torch.dtype, lanes: int = 0
-) -> np.ndarray:
-    """Returns the fused engine's."""
-    count = len(qpos)
-    state = PhysicsState(
-        torch.tensor(qpos, dtype=dtype),
-        torch.tensor(qvel, dtype=dtype),
-        torch.zeros(count, model.nv, dtype=dtype),
-        torch.zeros(count, dtype=torch.bool),
-    )
-    tables = Tables(model).pack(dtype=dtype)
-    ctrl = torch.zeros(count, model.nu, dtype=dtype)
-    physics_step(tables, ctrl, state, PhysicsOutputs(), num_steps=1, num_threads=1, lanes=lanes)
-    return state.qvel.double().numpy()
+def touching(model: mujoco.MjModel, qpos: np.ndarray) -> int:
+    """Returns in how many states there are contacts."""
+    data, count = mujoco.MjData(model), 0
+    for q in qpos:
+        data.qpos[:] = q
+        mujoco.mj_fwdPosition(model, data)
+        count += data.ncon > 0
+    return count
 
 
 def errors(
@@ -130,6 +110,7 @@ def errors(
 ) -> dict[torch.dtype, np.ndarray]:
     """Returns each state's largest difference from MuJoCo, in double and single precision."""
     expected = mujoco_step(model, qpos, qvel)
+    assert touching(model, qpos) > len(qpos) // 4
     return {
         dtype: np.abs(fused_step(model, qpos, qvel, dtype) - expected).max(axis=1)
         for dtype in (DOUBLE, SINGLE)

@@ -156,7 +156,7 @@ def test_any_element_of_a_model_is_simulated_or_refused(robot, states) -> None:
     assert different == []
     assert tried > 600
     # Some that are refused, so that the loop above is known to reach them.
-    assert {"body_gravcomp", "geom_adhesion", "jnt_stiffnesspoly"} <= noticed
+    assert {"geom_adhesion", "jnt_stiffnesspoly"} <= noticed
 
 
 TYPES = {
@@ -239,7 +239,7 @@ def test_any_option_is_simulated_or_refused(robot, states) -> None:
         elif difference(model, states) > 1e-6:
             different.append(f"{name} = {value}")
     assert different == []
-    assert {"cone", "density", "integrator", "noslip_iterations", "wind"} <= refused
+    assert {"density", "integrator", "noslip_iterations", "wind"} <= refused
     assert {("disableflags", 1 << 23), ("enableflags", 1 << 23)} <= refused
 
 

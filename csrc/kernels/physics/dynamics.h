@@ -87,6 +87,20 @@ RLGPU_STAGE void applied_forces(const Team& team, const Tables<Real<V>>& t, Work
   team.sync();
 }
 
+// Takes a share of their weight off bodies, at their own centres of mass.
+template <typename V, typename Team>
+RLGPU_RARE void lift(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                     Work<V>& w) {
+  for (int i = team.first(); i < t.num_lifted; i += team.step()) {
+    const int b = t.lifted_body[i];
+    if (!t.body_moves[b]) continue;
+    const V share = t.lifted_share[i] * p[t.body_mass + b];
+    const Vec3<V> weight = share * p.vec3(t.gravity);
+    w.cfrc[b] = {w.cfrc[b].ang + cross(w.xipos[b] - w.com[b], weight), w.cfrc[b].lin + weight};
+  }
+  team.sync();
+}
+
 // qfrc_smooth = actuators + springs + dampers + applied forces - (gravity, Coriolis and gyroscopic
 // forces).
 template <typename V, typename Team>
@@ -98,6 +112,7 @@ RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const
   team.sync();
   outwards(team, t, [&](int b) { acceleration(t, w, b); });
   if (w.is_pushed) applied_forces(team, t, w);
+  if (t.num_lifted > 0) lift(team, t, p, w);
   inwards(team, t, [&](int b) {
     for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c)
       w.cfrc[b] = w.cfrc[b] + w.cfrc[t.child_body[c]];

@@ -34,6 +34,12 @@ RLGPU_STAGE void begin_residuals(const Team& team, const Tables<Real<V>>& t, Wor
     w.losses[i].residual = w.qacc[t.loss_dof[i]] - w.losses[i].reference;
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
+    if (const int wide = wide_of(t, w.live[i]); wide >= 0) {
+      const Rows6<V> more = residual_of(t, w, w.live[i], wide, w.qacc);
+      c.residual = c.residual + more.lin;
+      w.wides[wide].residual = w.wides[wide].residual + more.ang;
+      continue;
+    }
     c.residual = c.residual + residual_of(t, w, w.live[i], w.qacc);
   }
 }
@@ -93,7 +99,11 @@ RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w
   }
   for (int i = 0; i < w.num_live; ++i) {
     team.sync();
-    add_contact(team, t, w, w.live[i]);
+    const int wide = wide_of(t, w.live[i]);
+    if (wide < 0)
+      add_contact(team, t, w, w.live[i]);
+    else
+      add_wide_contact(team, t, w, w.live[i], wide);
   }
   team.sync();
 }
@@ -117,6 +127,10 @@ RLGPU_STAGE void constraint_forces(const Team& team, const Tables<Real<V>>& t, W
   for (int i = 0; i < w.num_live; ++i) {
     const int slot = w.live[i], first = t.slot_columns[slot];
     team.sync();
+    if (const int wide = wide_of(t, slot); wide >= 0) {
+      add_wide_force(team, t, w, slot, wide);
+      continue;
+    }
     const Vec3<V> force = contact_force(w, slot);
     for (int k = first + team.first(); k < first + t.slot_num_columns[slot]; k += team.step())
       w.qfrc_constraint[t.column_dof[k]] += dot(w.columns[k], force);

@@ -7,6 +7,7 @@
 
 #include "cone.h"
 #include "factor.h"
+#include "wide.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
@@ -92,7 +93,13 @@ RLGPU_STAGE void contact_rows(const Team& team, const Tables<Real<V>>& t, const 
       const V mu2 = c.friction * c.friction;
       edge = (R(2) * t.inverse_impratio[0] * mu2) * (inverse_weight * (R(1) + mu2));
     }
-    set_weight(c, w.active[slot], V((R(1) - impedance) * edge / impedance), inverse_weight);
+    const int wide = wide_of(t, slot);
+    if (wide < 0) {
+      set_weight(c, w.active[slot], V((R(1) - impedance) * edge / impedance), inverse_weight);
+    } else {
+      const V r = t.is_elliptic ? inverse_weight : edge;
+      wide_rows(t, p, w, slot, wide, V((R(1) - impedance) * r / impedance), table[1]);
+    }
     const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
     for (int k = first; k < first + count; ++k) {
       const int dof = t.column_dof[k];

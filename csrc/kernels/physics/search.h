@@ -35,6 +35,15 @@ RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Wor
   }
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
+    if (const int number = wide_of(t, w.live[i]); number >= 0) {
+      Wide<V>& wide = w.wides[number];
+      const Rows6<V> change = residual_of(t, w, w.live[i], number, w.direction);
+      c.change = change.lin, wide.change = change.ang;
+      const WideCone<V> now(t, c, wide, number, residual_of(c, wide));
+      const WideCone<V> then(t, c, wide, number, residual_of(c, wide) + change);
+      altered = altered | (w.active[w.live[i]] & now.differs(then));
+      continue;
+    }
     c.change = residual_of(t, w, w.live[i], w.direction);
     const Cone<V> now(c, c.residual), then(c, c.residual + c.change);
     altered = altered | (w.active[w.live[i]] & now.differs(then));
@@ -65,6 +74,14 @@ RLGPU_STAGE void rows_along(const Team& team, const Tables<Real<V>>& t, const Wo
   }
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     const Contact<V>& c = w.contacts[w.live[i]];
+    if (const int number = wide_of(t, w.live[i]); number >= 0) {
+      const Wide<V>& wide = w.wides[number];
+      const Rows6<V> change = change_of(c, wide);
+      const WideCone<V> cone(t, c, wide, number, residual_of(c, wide) + step * change);
+      own_slope += dot(cone.gradient(), change);
+      own_curvature += dot(cone.times(change), change);
+      continue;
+    }
     const Cone<V> cone(c, c.residual + step * c.change);
     own_slope += dot(cone.gradient(), c.change);
     own_curvature += dot(cone.hessian() * c.change, c.change);
@@ -115,6 +132,10 @@ RLGPU_STAGE void advance(const Team& team, const Tables<Real<V>>& t, Work<V>& w,
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
     c.residual = select(moving, c.residual + step * c.change, c.residual);
+    if (const int number = wide_of(t, w.live[i]); number >= 0) {
+      Wide<V>& wide = w.wides[number];
+      wide.residual = select(moving, wide.residual + step * wide.change, wide.residual);
+    }
   }
 }
 

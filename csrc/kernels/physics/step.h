@@ -66,10 +66,20 @@ RLGPU_STAGE void contact_wrenches(const Team& team, const Tables<Real<V>>& t, Wo
     const Contact<V>& c = w.contacts[slot];
     const Mask<V> active = w.active[slot];
     const Vec3<V> none{};
-    const Vec3<V> force = select(active, transposed_times(c.frame, contact_force(w, slot)), none);
+    const int wide = wide_of(t, slot);
+    Rows6<V> in_frame{};
+    if (wide < 0)
+      in_frame.lin = contact_force(w, slot);
+    else
+      in_frame = wide_force(t, w, slot, wide);
+    const Vec3<V> force = select(active, transposed_times(c.frame, in_frame.lin), none);
     const int a = t.geom_body[t.pair_geom1[pair]], b = t.geom_body[t.pair_geom2[pair]];
-    const Vec3<V> torque_a = select(active, cross(c.point - w.com[a], force), none);
-    const Vec3<V> torque_b = select(active, cross(c.point - w.com[b], force), none);
+    Vec3<V> torque_a = select(active, cross(c.point - w.com[a], force), none);
+    Vec3<V> torque_b = select(active, cross(c.point - w.com[b], force), none);
+    if (wide >= 0) {
+      const Vec3<V> twist = select(active, transposed_times(c.frame, in_frame.ang), none);
+      torque_a = torque_a + twist, torque_b = torque_b + twist;
+    }
     w.cfrc[a] = {w.cfrc[a].ang - torque_a, w.cfrc[a].lin - force};
     w.cfrc[b] = {w.cfrc[b].ang + torque_b, w.cfrc[b].lin + force};
   }

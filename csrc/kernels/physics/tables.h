@@ -12,11 +12,13 @@
 // and of the solver's matrix, joint limits, dofs with friction loss, geoms, pairs of geoms,
 // possible contacts (slots), all their Jacobian columns, bodies whose wrench is measured, physical
 // parameters, free bodies whose tree has no other joint, levels of the trees, samples of the
-// height field and of its blocks, along x and y, and convex pairs, which keep an axis.
+// height field and of its blocks, along x and y, convex pairs, which keep an axis, and contacts with
+// elliptic cones or more than three dimensions; their Jacobian columns of turning, and bodies with gravity compensation.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses) X(num_geoms)      \
   X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels) \
-  X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes)
+  X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes) \
+  X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted)
 
 // Indices and flags. A hull's tables are in shapes.h and faces.h.
 #define RLGPU_PHYSICS_INTS(X)                                                                \
@@ -30,7 +32,8 @@
   X(below_adr) X(below_entry) X(below_dof)                                                   \
   X(pair_near) X(pair_axis) X(geom_shape) X(geom_hull)                       \
   X(hull_vertex_adr) X(hull_cell_adr) X(hull_face_adr) X(hull_around_adr)                    \
-  X(cell_adr) X(face_adr) X(face_vertex) X(around_adr) X(around_face)
+  X(cell_adr) X(face_adr) X(face_vertex) X(around_adr) X(around_face)                    \
+  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body)
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
 // 1 / width, midpoint, power), see rows.h; a terrain's frame its first sample's x and y, and the
@@ -47,12 +50,13 @@
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
   X(terrain_crest_tops) X(terrain_frame)                                                     \
   X(pair_reach) X(hull_x) X(hull_y) X(hull_z) X(face_normal)                \
-  X(cell_point) X(geom_box)
+  X(cell_point) X(geom_box) X(lifted_share)
 
 // Numbers that may differ between worlds.
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
   X(body_mass) X(body_inertia) X(body_ipos) X(dof_armature) X(dof_damping) X(dof_invweight)  \
-  X(pair_friction) X(pair_invweight) X(actuator_gain) X(actuator_bias) X(gravity)
+  X(pair_friction) X(pair_invweight) X(actuator_gain) X(actuator_bias) X(gravity) \
+  X(pair_turning)
 // clang-format on
 
 namespace rlgpu::physics {

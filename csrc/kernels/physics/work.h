@@ -21,6 +21,14 @@ struct Contact {
   Vec3<V> change;     // of the residual along the search direction
 };
 
+// What a contact has beside a pyramid of three dimensions, see wide.h.
+template <typename V>
+struct Wide {
+  Vec3<V> friction;  // of spin and both rolls
+  Vec3<V> residual, change;
+  V inverse_mu2;  // of an elliptic cone
+};
+
 // A joint limit: the side that is nearer.
 template <typename V>
 struct Limit {
@@ -57,7 +65,9 @@ struct Work {
   Mask<V>* active;  // worlds in which each slot's contact exists; its fields are only valid there
   Contact<V>* contacts;
   Vec3<V>* columns;  // Jacobians: (normal, tangent, tangent) of each column
-  int* live;         // slots that are active in any world of the group
+  Wide<V>* wides;
+  Vec3<V>* turning_columns;  // (spin, roll, roll)
+  int* live;                 // slots that are active in any world of the group
   int num_live;
   int* near;      // pairs whose geoms are near each other in any world of the group
   Vec3<V>* axes;  // of convex pairs, which may separate them; kept between steps for speed only
@@ -87,7 +97,7 @@ struct Work {
     take(contacts, t.num_slots);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
     take(live, t.num_slots), take(near, t.num_pairs), take(axes, t.num_axes);
-    take(applied, t.nbody);
+    take(applied, t.nbody), take(wides, t.num_wide), take(turning_columns, t.num_turning);
     num_live = 0, is_pushed = false;
     return used;
   }

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import mujoco
 
+from rlgpu.sim.mujoco.specials import is_disabled
+
 
 class Pair(NamedTuple):
     """Two geoms that may collide, in the order of MuJoCo's collision functions: by type."""
@@ -19,8 +21,12 @@ class Pair(NamedTuple):
 def colliding_pairs(model: mujoco.MjModel) -> list[Pair]:
     """Returns the pairs that pass MuJoCo's filters, explicit ``pair`` elements left out.
 
+    None if the model's flags disable contacts.
+
     Source: engine_collision_driver.c, filterBodyPair, filterBitmask.
     """
+    if is_disabled(model, "CONTACT", "CONSTRAINT"):
+        return []
     excluded = {int(signature) for signature in model.exclude_signature}
     found = []
     for a in range(model.ngeom):

@@ -29,6 +29,16 @@ _HARMLESS_DISABLED = (
     | _DISABLE.mjDSBL_ISLAND
     | _DISABLE.mjDSBL_MULTICCD
 )
+SIMPLY_DISABLED = (
+    _DISABLE.mjDSBL_CONSTRAINT
+    | _DISABLE.mjDSBL_FRICTIONLOSS
+    | _DISABLE.mjDSBL_LIMIT
+    | _DISABLE.mjDSBL_CONTACT
+    | _DISABLE.mjDSBL_SPRING
+    | _DISABLE.mjDSBL_GRAVITY
+    | _DISABLE.mjDSBL_CLAMPCTRL
+)
+"""Flags that leave out a part of a model, which an engine may leave out as well."""
 _HARMLESS_ENABLED = _ENABLE.mjENBL_ENERGY | _ENABLE.mjENBL_FWDINV
 
 
@@ -48,12 +58,23 @@ def special_elements(model: mujoco.MjModel, other_than: Collection[str] = ()) ->
         yield "it has geoms with adhesion or surface velocity"
 
 
-def special_options(model: mujoco.MjModel) -> Iterator[str]:
-    """Yields the options of a model that other engines lack."""
+def is_disabled(model: mujoco.MjModel, *parts: str) -> bool:
+    """Returns whether a model's flags disable one of some parts, such as "CONTACT"."""
+    bits = (int(getattr(_DISABLE, f"mjDSBL_{part}")) for part in parts)
+    return any(model.opt.disableflags & bit for bit in bits)
+
+
+def special_options(model: mujoco.MjModel, honoured: int = 0) -> Iterator[str]:
+    """Yields the options of a model that other engines lack.
+
+    Args:
+        model: The compiled model.
+        honoured: Flags that disable parts as the engine does.
+    """
     option = model.opt
     if option.density > 0 or option.viscosity > 0 or np.any(option.wind):
         yield "it has a fluid (density, viscosity or wind)"
-    disabled = option.disableflags & ~int(_HARMLESS_DISABLED)
+    disabled = option.disableflags & ~int(_HARMLESS_DISABLED) & ~int(honoured)
     enabled = option.enableflags & ~int(_HARMLESS_ENABLED)
     for flags, kinds in ((disabled, _DISABLE), (enabled, _ENABLE)):
         verb = "disables" if kinds is _DISABLE else "enables"

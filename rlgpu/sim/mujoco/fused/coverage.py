@@ -8,15 +8,18 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
-from rlgpu.sim.mujoco.fused.parameter_tables import mixed_solver_parameters
-from rlgpu.sim.mujoco.pairs import colliding_pairs
-from rlgpu.sim.mujoco.specials import special_elements, special_options
+from rlgpu.sim.mujoco.fused.parameter_tables import condim_of, mixed_solver_parameters
+from rlgpu.sim.mujoco.pairs import Pair, colliding_pairs
+from rlgpu.sim.mujoco.specials import SIMPLY_DISABLED, special_elements, special_options
 
 _GEOM = mujoco.mjtGeom
 MOST_CELLS = 4
 """Cells of a height field along a side that a ball can touch, ``kMostTerrainCells`` in csrc."""
 MOST_FRICTION_WEIGHT = 1e4
 """Largest weight of friction relative to inertia that the solver bears in single precision."""
+MOST_NORMAL_WEIGHT = 2e3
+"""Largest weight along a normal of contacts whose normals are not softened."""
+_ELLIPTIC = int(mujoco.mjtCone.mjCONE_ELLIPTIC)
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _SUPPORTED_POWERS = (1.0, 2.0)
 _SOLVERS = tuple(
@@ -48,7 +51,9 @@ def accept(model: mujoco.MjModel) -> list[str]:
 
 
 def _elements(model: mujoco.MjModel) -> Iterator[str]:
-    yield from special_elements(model)
+    yield from special_elements(model, other_than=("gravity compensation",))
+    if model.jnt_actgravcomp.any() and model.body_gravcomp.any():
+        yield "it has gravity compensation by actuators (actuatorgravcomp)"
     if model.nv == 0:
         yield "nothing in it can move"
 
@@ -57,13 +62,11 @@ def _options(model: mujoco.MjModel) -> Iterator[str]:
     option = model.opt
     if option.integrator != mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
         yield f"its integrator is not implicitfast but {_name(option.integrator, 'Integrator')}"
-    if option.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL:
-        yield "its friction cones are elliptic, not pyramidal"
     if option.solver not in _SOLVERS:
         yield f"its solver is {_name(option.solver, 'Solver')}"
     if option.noslip_iterations > 0:
         yield "it uses the noslip solver"
-    yield from special_options(model)
+    yield from special_options(model, honoured=int(SIMPLY_DISABLED))
 
 
 def _joints(model: mujoco.MjModel) -> Iterator[str]:
@@ -85,11 +88,6 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
             yield f"joint {joint.name!r} has a solimp power other than 1 or 2"
     if model.jnt_stiffnesspoly.any() or model.dof_dampingpoly.any():
         yield "it has joints with polynomial stiffness or damping"
-    free = np.isin(
-        model.dof_jntid, np.flatnonzero(~np.isin(model.jnt_type, list(map(int, SCALAR))))
-    )
-    if model.dof_frictionloss[free].any():
-        yield "it has friction loss in free joints"
     if (model.dof_frictionloss < 0).any():
         yield f"it has a negative friction loss, {model.dof_frictionloss.min():g}"
 
@@ -127,8 +125,6 @@ def _contacts(model: mujoco.MjModel) -> Iterator[str]:
         chosen = kind is PairKind.CONVEX and slots_of(model, pair) > 1
         if chosen and model.geom_gap[geoms].sum() > 0:
             yield f"geoms {names} have a gap, by which MuJoCo would choose among their contacts"
-        if max(model.geom_condim[geoms]) > 3:
-            yield f"geoms {names} may collide with torsional or rolling friction (condim above 3)"
         if model.geom_gap[geoms].sum() < 0:
             yield f"geoms {names} have a negative gap, {model.geom_gap[geoms].sum():g}"
         weight = _friction_weight(model, geoms)
@@ -137,6 +133,13 @@ def _contacts(model: mujoco.MjModel) -> Iterator[str]:
                 f"geoms {names} have an impratio of {model.opt.impratio:g} and a solimp with which "
                 f"friction weighs {weight:.0f} times as much as inertia; single precision bears "
                 f"{MOST_FRICTION_WEIGHT:.0f}"
+            )
+        stiffness = _normal_weight(model, pair)
+        if stiffness > MOST_NORMAL_WEIGHT:
+            yield (
+                f"geoms {names} have a solimp and friction with which their contacts weigh "
+                f"{stiffness:.0f} times as much as inertia; single precision bears "
+                f"{MOST_NORMAL_WEIGHT:.0f} with elliptic cones or a condim above 3"
             )
         powers = model.geom_solimp[geoms, 4]
         if powers[0] not in _SUPPORTED_POWERS or powers[0] != powers[1]:
@@ -153,6 +156,22 @@ def _friction_weight(model: mujoco.MjModel, geoms: list[int]) -> float:
     _, solimp = mixed_solver_parameters(model, *geoms)
     most = min(float(max(solimp[:2])), 0.9999)
     return float(model.opt.impratio) * most / (1.0 - most)
+
+
+def _normal_weight(model: mujoco.MjModel, pair: Pair) -> float:
+    """Returns the weight of contacts along their normal that csrc/.../wide.h does not soften."""
+    dims, is_elliptic = condim_of(model, pair), model.opt.cone == _ELLIPTIC
+    if not is_elliptic and dims <= 3:
+        return 0.0
+    _, solimp = mixed_solver_parameters(model, pair.geom1, pair.geom2)
+    most = min(float(max(solimp[:2])), 0.9999)
+    weight = most / (1.0 - most)
+    if is_elliptic:
+        return weight
+    # All edges together; an edge's R is 2 mu^2 (1 + mu^2) times that of an elliptic cone's normal.
+    friction = max(float(model.geom_friction[[pair.geom1, pair.geom2], 0].max()), 1e-5)
+    mu2 = friction * friction / float(model.opt.impratio)
+    return 0.1 * weight / (2.0 * mu2 * (1.0 + mu2))
 
 
 def _terrain(model: mujoco.MjModel) -> Iterator[str]:

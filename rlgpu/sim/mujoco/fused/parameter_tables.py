@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.ops import physics_tables
+from rlgpu.sim.mujoco import specials
 from rlgpu.sim.mujoco.pairs import Pair
 
 _MIN_FRICTION = 1e-5
@@ -40,10 +41,15 @@ class _Combination(NamedTuple):
     first: Tensor
     last: Tensor
     """Geoms whose friction decides over each pair's, shape [P], int64."""
+    first_turning: Tensor
+    last_turning: Tensor
+    """The same, but none if no pair has friction of spin and roll."""
     gain: Tensor
     """1 for actuators that act, 0 for those in a disabled group, shape [A], float64."""
     bias: Tensor
     """The same, but 0 also for actuators whose type has no bias, shape [A, 1], float64."""
+    gravity: Tensor
+    """1, or 0 if the model disables gravity, shape [], float64."""
 
 
 class ParameterTables:
@@ -59,6 +65,7 @@ class ParameterTables:
         turned = torch.from_numpy(np.array([matrix_of(quat) for quat in model.body_iquat]))
         bodies = _ids(model.geom_bodyid[g] for g1, g2, _ in pairs for g in (g1, g2))
         decisive = [decisive_geoms(model, g1, g2) for g1, g2, _ in pairs]
+        turning = decisive if any(condim_of(model, pair) > 3 for pair in pairs) else []
         acts = ~is_disabled(model)
         is_biased = acts & (model.actuator_biastype != int(mujoco.mjtBias.mjBIAS_NONE))
         self._on_cpu = _Combination(
@@ -66,8 +73,11 @@ class ParameterTables:
             bodies.view(-1, 2),
             _ids(geoms[0] for geoms in decisive),
             _ids(geoms[-1] for geoms in decisive),
+            _ids(geoms[0] for geoms in turning),
+            _ids(geoms[-1] for geoms in turning),
             torch.from_numpy(acts).double(),
             torch.from_numpy(is_biased).double()[:, None],
+            torch.tensor(0.0 if specials.is_disabled(model, "GRAVITY") else 1.0).double(),
         )
         self._on: dict[torch.device, _Combination] = {}
         self._order = physics_tables()["parameters"]
@@ -93,6 +103,8 @@ class ParameterTables:
         unique = torch.cat((inertia.diagonal(dim1=-2, dim2=-1), *off_diagonal), dim=-1)
         sliding = fields["geom_friction"][..., 0]
         friction = torch.maximum(sliding[:, by.first], sliding[:, by.last])
+        turn = fields["geom_friction"][..., 1:]
+        turning = torch.maximum(turn[:, by.first_turning], turn[:, by.last_turning])
         tables = {
             "body_mass": fields["body_mass"],
             "body_inertia": unique.flatten(1),
@@ -101,10 +113,11 @@ class ParameterTables:
             "dof_damping": fields["dof_damping"],
             "dof_invweight": fields["dof_invweight0"],
             "pair_friction": friction.clamp(min=_MIN_FRICTION),
+            "pair_turning": turning.clamp(min=_MIN_FRICTION).flatten(1),
             "pair_invweight": fields["body_invweight0"][..., 0][:, by.bodies].sum(-1),
             "actuator_gain": fields["actuator_gainprm"][..., 0] * by.gain,
             "actuator_bias": (fields["actuator_biasprm"][..., :3] * by.bias).flatten(1),
-            "gravity": fields["opt.gravity"],
+            "gravity": fields["opt.gravity"] * by.gravity,
         }
         return [tables[name] for name in self._order]
 
@@ -129,6 +142,11 @@ def decisive_geoms(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
     """Returns the geoms whose contact parameters count: both, or the one of higher priority."""
     first, second = model.geom_priority[[geom1, geom2]]
     return [geom1] if first > second else [geom2] if second > first else [geom1, geom2]
+
+
+def condim_of(model: mujoco.MjModel, pair: Pair) -> int:
+    """Returns the dimensions of a pair's contacts: 1, 3, 4 or 6."""
+    return int(model.geom_condim[decisive_geoms(model, pair.geom1, pair.geom2)].max())
 
 
 def mixed_solver_parameters(

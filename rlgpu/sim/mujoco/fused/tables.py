@@ -7,7 +7,7 @@ moves, which rows of the solver's matrix it couples, the curves of constraint im
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -21,7 +21,7 @@ from rlgpu.sim.mujoco.fused.pair_kinds import slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import (
     PARAMETER_FIELDS,
     ParameterTables,
-    decisive_geoms,
+    condim_of,
     matrix_of,
     mixed_solver_parameters,
     model_field,
@@ -29,6 +29,7 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.pairs import colliding_pairs
+from rlgpu.sim.mujoco.specials import is_disabled
 
 _MIN_VALUE = 1e-15
 _IMPEDANCE_RANGE = (0.0001, 0.9999)
@@ -88,7 +89,13 @@ class Tables:
         model = self.model
         scalar = [i for i in range(model.njnt) if mujoco.mjtJoint(model.jnt_type[i]) in SCALAR]
         limited = [i for i in scalar if model.jnt_limited[i]]
+        if is_disabled(model, "LIMIT", "CONSTRAINT"):
+            limited = []
         lossy = [int(i) for i in np.flatnonzero(model.dof_frictionloss > 0)]
+        if is_disabled(model, "FRICTIONLOSS", "CONSTRAINT"):
+            lossy = []
+        springs = [] if is_disabled(model, "SPRING") else scalar
+        stiff_dofs = [int(model.jnt_dofadr[i]) for i in springs]
         dofs = [int(model.jnt_dofadr[i]) for i in scalar]
         addresses = [int(model.jnt_qposadr[i]) for i in scalar]
         clamped = [i for i in scalar if model.jnt_actfrclimited[i]]
@@ -99,6 +106,7 @@ class Tables:
             "joint_dof": model.jnt_dofadr,
             "joint_offset": np.abs(model.jnt_pos).max(axis=1, initial=0) > 0,
             "dof_body": model.dof_bodyid,
+            "lifted_body": np.flatnonzero(model.body_gravcomp),
             "dof_qpos": _scattered(model.nv, dofs, addresses, 0),
             "limit_dof": [model.jnt_dofadr[i] for i in limited],
             "loss_dof": lossy,
@@ -106,8 +114,9 @@ class Tables:
         timestep = model.opt.timestep
         self.constants |= {
             "joint_pos": model.jnt_pos,
+            "lifted_share": model.body_gravcomp[np.flatnonzero(model.body_gravcomp)],
             "joint_axis": model.jnt_axis,
-            "dof_stiffness": _scattered(model.nv, dofs, model.jnt_stiffness[scalar], 0.0),
+            "dof_stiffness": _scattered(model.nv, stiff_dofs, model.jnt_stiffness[springs], 0.0),
             "dof_spring_ref": _scattered(model.nv, dofs, model.qpos_spring[addresses], 0.0),
             "dof_force_low": _scattered(
                 model.nv, clamped_dofs, model.jnt_actfrcrange[clamped, 0], -np.inf
@@ -132,7 +141,8 @@ class Tables:
         self.ints["actuator_dof"] = [
             model.jnt_dofadr[model.actuator_trnid[i, 0]] for i in range(model.nu)
         ]
-        ctrl = _range_or_infinite(model.actuator_ctrllimited, model.actuator_ctrlrange)
+        clamped = model.actuator_ctrllimited & (not is_disabled(model, "CLAMPCTRL"))
+        ctrl = _range_or_infinite(clamped, model.actuator_ctrlrange)
         force = _range_or_infinite(model.actuator_forcelimited, model.actuator_forcerange)
         self.constants |= {
             "actuator_gear": model.actuator_gear[:, 0],
@@ -153,6 +163,7 @@ class Tables:
         solver = elimination_pattern(model, [list(signs) for signs in columns])
         slot_pair = [pair for pair, count in enumerate(slots) for _ in range(count)]
         counts = [len(columns[pair]) for pair in slot_pair]
+        dimensions = [condim_of(model, pair) for pair in self._pairs]
         self.ints |= {
             "m_adr": mass.adr,
             "m_depth": mass.depth,
@@ -165,10 +176,8 @@ class Tables:
             **geometry.ints,
             "geom_body": model.geom_bodyid[geoms],
             "pair_slot": _offsets(slots),
-            "pair_frictionless": [
-                model.geom_condim[decisive_geoms(model, g1, g2)].max() == 1
-                for g1, g2, _ in self._pairs
-            ],
+            "pair_frictionless": [dims == 1 for dims in dimensions],
+            **_wide(model, [dimensions[pair] for pair in slot_pair], counts),
             "slot_pair": slot_pair,
             "slot_columns": _offsets(counts)[:-1],
             "slot_num_columns": counts,
@@ -191,6 +200,38 @@ class Tables:
         signs = {dof: -1.0 for dof in first if dof not in second}
         signs |= {dof: 1.0 for dof in second if dof not in first}
         return {dof: signs[dof] for dof in sorted(signs, reverse=True)}
+
+    def _sizes(self, ints: Mapping[str, np.ndarray]) -> dict[str, int]:
+        """Returns how many of everything there are, but for the parameters."""
+        model = self.model
+        turning = sum(
+            int(count)
+            for count, number in zip(ints["slot_num_columns"], ints["slot_wide"], strict=True)
+            if number >= 0 and ints["wide_columns"][number] >= 0
+        )
+        return {
+            "nq": model.nq,
+            "nv": model.nv,
+            "nu": model.nu,
+            "nbody": model.nbody,
+            "num_m": len(ints["m_col"]),
+            "num_h": len(ints["h_col"]),
+            "num_limits": len(ints["limit_dof"]),
+            "num_losses": len(ints["loss_dof"]),
+            "num_geoms": len(ints["geom_body"]),
+            "num_pairs": len(ints["pair_kind"]),
+            "num_slots": len(ints["slot_pair"]),
+            "num_columns": len(ints["column_dof"]),
+            "num_watched": len(ints["watched_body"]),
+            "num_standalone": len(ints["standalone_dof"]),
+            "num_levels": len(ints["level_adr"]) - 1,
+            "is_elliptic": int(model.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC)),
+            "num_wide": len(ints["wide_dims"]),
+            "num_turning": turning,
+            "num_lifted": len(ints["lifted_body"]),
+            "num_axes": int(ints["pair_axis"].max(initial=-1)) + 1,
+            **self._terrain.sizes,
+        }
 
     def pack(
         self,
@@ -216,26 +257,7 @@ class Tables:
         fields = {name: model_field(model, name) for name in PARAMETER_FIELDS}
         parameters = self.parameters.tables(fields)
         widths = [table.shape[1] for table in parameters]
-        sizes = {
-            "nq": model.nq,
-            "nv": model.nv,
-            "nu": model.nu,
-            "nbody": model.nbody,
-            "num_m": len(ints["m_col"]),
-            "num_h": len(ints["h_col"]),
-            "num_limits": len(ints["limit_dof"]),
-            "num_losses": len(ints["loss_dof"]),
-            "num_geoms": len(ints["geom_body"]),
-            "num_pairs": len(ints["pair_kind"]),
-            "num_slots": len(ints["slot_pair"]),
-            "num_columns": len(ints["column_dof"]),
-            "num_watched": len(ints["watched_body"]),
-            "num_parameters": sum(widths),
-            "num_standalone": len(ints["standalone_dof"]),
-            "num_levels": len(ints["level_adr"]) - 1,
-            "num_axes": int(ints["pair_axis"].max(initial=-1)) + 1,
-            **self._terrain.sizes,
-        }
+        sizes = self._sizes(ints) | {"num_parameters": sum(widths)}
         header = [
             *(sizes[name] for name in names["sizes"]),
             *_offsets(map(len, ints.values()))[:-1],
@@ -248,6 +270,26 @@ class Tables:
             constants=torch.from_numpy(np.concatenate(list(constants.values()))).to(device, dtype),
             parameters=torch.cat(parameters, dim=1).to(device, dtype),
         )
+
+
+def _wide(model: mujoco.MjModel, dimensions: list[int], counts: list[int]) -> dict[str, list[int]]:
+    """Returns the tables of contacts with elliptic cones or more than three dimensions.
+
+    Args:
+        model: The model.
+        dimensions: Of each slot.
+        counts: Jacobian columns of each slot.
+    """
+    is_elliptic = model.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC)
+    wide = [slot for slot, dims in enumerate(dimensions) if is_elliptic or dims > 3]
+    turns = [counts[slot] if dimensions[slot] > 3 else 0 for slot in wide]
+    starts = _offsets(turns)[:-1]
+    numbers = {slot: number for number, slot in enumerate(wide)}
+    return {
+        "slot_wide": [numbers.get(slot, -1) for slot in range(len(dimensions))],
+        "wide_dims": [dimensions[slot] for slot in wide],
+        "wide_columns": [start if n else -1 for start, n in zip(starts, turns, strict=True)],
+    }
 
 
 def _offsets(lengths: Iterable[int]) -> list[int]:

@@ -1,0 +1,53 @@
+"""One step of a model from many states, on the fused engine and on MuJoCo C."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import torch
+
+from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
+from rlgpu.sim.mujoco.fused.tables import Tables
+
+DOUBLE, SINGLE = torch.float64, torch.float32
+
+
+def mujoco_step(
+    model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns MuJoCo's velocities after a step from each state, of which some have contacts."""
+    data, after = mujoco.MjData(model), []
+    for i, (q, v) in enumerate(zip(qpos, qvel, strict=True)):
+        mujoco.mj_resetData(model, data)
+        data.qpos[:], data.qvel[:] = q, v
+        if ctrl is not None:
+            data.ctrl[:] = ctrl[i]
+        mujoco.mj_step(model, data)
+        after.append(data.qvel.copy())
+    return np.array(after)
+
+
+def fused_step(
+    model: mujoco.MjModel,
+    qpos: np.ndarray,
+    qvel: np.ndarray,
+    dtype: torch.dtype,
+    *,
+    ctrl: np.ndarray | None = None,
+    lanes: int = 0,
+) -> np.ndarray:
+    """Returns the fused engine's velocities after a step from each state."""
+    count = len(qpos)
+    state = PhysicsState(
+        torch.tensor(qpos, dtype=dtype),
+        torch.tensor(qvel, dtype=dtype),
+        torch.zeros(count, model.nv, dtype=dtype),
+        torch.zeros(count, dtype=torch.bool),
+    )
+    controls = torch.zeros(count, model.nu, dtype=dtype)
+    if ctrl is not None:
+        controls = torch.tensor(ctrl, dtype=dtype)
+    tables = Tables(model).pack(dtype=dtype)
+    outputs = PhysicsOutputs()
+    physics_step(tables, controls, state, outputs, num_steps=1, num_threads=1, lanes=lanes)
+    return state.qvel.double().numpy()
