@@ -134,8 +134,56 @@ class Misfit(UsageError):
     """A file, such as a checkpoint, that is not of the agent or the task it is given to."""
 
 
+class Unavailable(UsageError):
+    """A value that this machine cannot take until something is installed or set up."""
+
+    def __init__(
+        self, reason: str, remedy: str, *, key: str, value: object, allowed: Iterable[object] = ()
+    ) -> None:
+        """Makes the sentence of its parts.
+
+        Args:
+            reason: What is missing.
+            remedy: What to do.
+            key: What was refused, as in every ``UsageError``.
+            value: What was given for it.
+            allowed: What this machine takes as it is.
+        """
+        said = f"{key}={shown(value)}: {reason}; {remedy}"
+        super().__init__(said, key=key, value=value, allowed=allowed)
+        self.reason, self.remedy = reason, remedy
+
+
+Cause = Literal["diverged", "gradients", "engine", "task", "memory", "unsaved", ""]
+"""Why training stops: too many worlds diverge; no gradient is finite; the engine fails; the task's
+code fails or returns something that cannot be used; the memory does not suffice; the last
+checkpoint cannot be saved."""
+
+
 class TrainingFailed(Exception):
     """Training cannot continue; the message names the last good checkpoint."""
+
+    def __init__(
+        self,
+        message: str,
+        cause: Cause = "",
+        *,
+        iteration: int | None = None,
+        sources: Iterable[str] = (),
+        checkpoint: Path | None = None,
+    ) -> None:
+        """Keeps what is known of the failure; an error that led to it is its ``__cause__``.
+
+        Args:
+            message: The sentence.
+            cause: Why training stops.
+            iteration: The iteration in which it shows.
+            sources: The methods or reported values that are not finite, if they are known.
+            checkpoint: The last good checkpoint, if there is one.
+        """
+        super().__init__(message)
+        self.cause: Cause = cause
+        self.iteration, self.sources, self.checkpoint = iteration, tuple(sources), checkpoint
 
 
 Failure = Literal["memory", "timeout", "died", "ended", "error", "broken", ""]

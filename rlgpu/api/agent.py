@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.api.spaces import Spaces
-from rlgpu.config import Range, TrainConfig, convert
-from rlgpu.config.keys import closest_key
+from rlgpu.config import Range, TrainConfig, closest_key, convert
 from rlgpu.config.limits import hints_of
 from rlgpu.config.presets import read_preset
 from rlgpu.config.resolve import check_normalized_rows, check_relations, count_minibatches

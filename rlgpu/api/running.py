@@ -63,7 +63,8 @@ def train(task: str, *, quiet: bool = False, **settings: Any) -> Result:
     words = [f"task={task}", "headless=True", *_words(settings)]
     trained = run_session(words, Project.at(Path.cwd()), Console(quiet=True) if quiet else None)
     if trained is None:
-        raise UsageError("test=True plays; rlgpu.train trains")
+        said = "test=True plays; rlgpu.train trains"
+        raise UsageError(said, key="test", value=True, allowed=[False])
     folder, trainer = trained
     return Result(
         folder,

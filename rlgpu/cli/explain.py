@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from rlgpu.config import Config, Key, Project, compose, help_text, keys_of, leaves, nearest_key
-from rlgpu.errors import UsageError
+from rlgpu.config import Config, Key, Project, closest_key, compose, help_text, keys_of, leaves
+from rlgpu.errors import UnknownKey, UsageError, shown
 
 _INTRODUCTION = """\
 rlgpu train task=Ant headless=True                    train
@@ -30,7 +30,7 @@ def explain(words: Sequence[str], project: Project) -> None:
         project: Where tasks and YAML files are.
 
     Raises:
-        UsageError: No key has a word in its name or meaning.
+        UnknownKey: No key has a word in its name or meaning.
     """
     from rlgpu.sim import ENGINES  # noqa: PLC0415  (torch is slow to import)
     from rlgpu.training.tasks import Tasks  # noqa: PLC0415
@@ -72,4 +72,7 @@ def _matching(word: str, keys: Mapping[str, Key]) -> dict[str, Key]:
     said = word.lower()
     if found := {name: key for name, key in keys.items() if said in key.meaning().lower()}:
         return found
-    raise UsageError(f"--help {word}: no key has it in name or meaning{nearest_key(word, keys)}")
+    near = closest_key(word, keys)
+    hint = f"; did you mean {near}?" if near else ""
+    said = f"--help {shown(word)}: no key has it in name or meaning{hint}"
+    raise UnknownKey(said, key=word, instead=near)

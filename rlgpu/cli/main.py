@@ -63,8 +63,8 @@ def _overview(words: list[str]) -> int:
             print(f"rlgpu {name} {command.example}".ljust(40), command.does)
         return 0
     if "=" in words[0]:
-        raise UsageError(f"{shown(words[0])}: a command is wanted first: rlgpu train {words[0]}")
-    raise UsageError(
-        f"{shown(words[0])} is not a command; allowed: {', '.join(COMMANDS)}"
-        f"{nearest(words[0], COMMANDS)}"
-    )
+        said = f"{shown(words[0])}: a command is wanted first: rlgpu train {shown(words[0])}"
+    else:
+        allowed, hint = ", ".join(COMMANDS), nearest(words[0], COMMANDS)
+        said = f"{shown(words[0])} is not a command; allowed: {allowed}{hint}"
+    raise UsageError(said, key="command", value=words[0], allowed=COMMANDS)

@@ -27,10 +27,11 @@ from rlgpu.device import has_display, is_out_of_memory
 from rlgpu.device.stopping import Stopping
 from rlgpu.envs import Environments
 from rlgpu.errors import (
+    Cause,
+    Conflict,
     EngineFailed,
     TaskError,
     TrainingFailed,
-    UsageError,
     line_in,
     passed_through,
     usable_path,
@@ -56,16 +57,16 @@ from rlgpu.training import (
     check_resumable,
     create_run_folder,
     describe_changed_schedules,
-    describe_misfit,
     find_checkpoint,
-    last_good,
     load_checkpoint,
     make_agent,
+    misfit_of,
     origin_of,
     read_run_folder,
     remove_unused,
     seed_everything,
     task_folder,
+    training_failed,
 )
 
 
@@ -121,7 +122,8 @@ def run_session(
             raise
         raise TrainingFailed(
             f"the memory did not suffice ({error}); make num_envs, train.horizon_length or "
-            "train.minibatch_size smaller"
+            "train.minibatch_size smaller",
+            "memory",
         ) from error
 
 
@@ -130,9 +132,12 @@ def _find_start(given: Mapping[str, str], project: Project) -> _Start:
     if folder := given.get("run"):
         values, origin = read_run_folder(usable_path("run", folder))
         if values.get("weights_only"):
-            raise UsageError(
+            raise Conflict(
                 f"run={folder}: it started from the weights of {values.get('checkpoint')}; "
-                "repeat it with that checkpoint= and weights_only=True"
+                "repeat it with that checkpoint= and weights_only=True",
+                key="run",
+                value=folder,
+                other="weights_only",
             )
         return _Start(SavedRun.read(values, origin, playing=False, source=f"run={folder}"))
     playing = convert("test", given.get("test", "False"), bool)
@@ -238,11 +243,12 @@ def _farewell(trainer: Trainer, folder: Path, *, finished: bool) -> str:
 def _explained(error: Exception, env: Environments, folder: Path) -> TrainingFailed | None:
     """Returns an engine's failure, or the task's own error by its line; None for any other."""
     if isinstance(error, EngineFailed | TaskError):
-        return TrainingFailed(f"{error}; {last_good(folder)}")
+        cause: Cause = "engine" if isinstance(error, EngineFailed) else "task"
+        return training_failed(str(error), cause, folder)
     file = env.source_file
     if isinstance(error, TrainingFailed) or file is None or not passed_through(error, file):
         return None
-    return TrainingFailed(f"{line_in(error, file)}; {last_good(folder)}")
+    return training_failed(line_in(error, file), "task", folder)
 
 
 def _restore(
@@ -251,7 +257,7 @@ def _restore(
     """Restores a checkpoint into a new trainer, or only its policy into a new agent.
 
     Raises:
-        UsageError: The checkpoint does not fit this run.
+        Misfit: The checkpoint does not fit this run.
     """
     try:
         if isinstance(into, Trainer):
@@ -262,8 +268,7 @@ def _restore(
         raise
     except (KeyError, RuntimeError, ValueError) as error:
         sizes = {"observations": env.num_observations, "actions": env.num_actions}
-        reason = describe_misfit(content, config, sizes) or error
-        raise UsageError(f"checkpoint={path}: it does not fit this run: {reason}") from error
+        raise misfit_of(path, content, config, sizes, error) from error
 
 
 def _record(composed: Composed, agent: Agent, path: Path, stopping: Stopping | None = None) -> int:
@@ -289,7 +294,8 @@ def _play_into_video(composed: Composed, agent: Agent, path: Path, console: Cons
 def _check_drawable(task_word: str) -> None:
     """Refuses a video of environments that we do not draw."""
     if is_gym(task_word):
-        raise UsageError(f"capture_video=True: task={task_word} is not recorded; leave it out")
+        said = f"capture_video=True: task={task_word} is not recorded; leave it out"
+        raise Conflict(said, key="capture_video", value=True, allowed=[False], other="task")
 
 
 def _opens_viewer(config: Config) -> bool:

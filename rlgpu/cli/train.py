@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlgpu.config import Project, check_words, convert, read_words
-from rlgpu.errors import UsageError, usable_path
+from rlgpu.errors import Conflict, NoEffect, Unreadable, usable_path
 from rlgpu.tools.command_line import HELP, run_command
 
 _HELP = (*HELP, "help")
@@ -56,15 +56,20 @@ def check_choices(given: Mapping[str, str]) -> None:
         return bool(convert(key, given.get(key, "False"), bool))
 
     if is_true("weights_only") and not given.get("checkpoint"):
-        raise UsageError("weights_only needs the checkpoint that has them; add checkpoint=PATH")
+        said = "weights_only needs the checkpoint that has them; add checkpoint=PATH"
+        raise NoEffect(said, key="weights_only", value=True, needs="checkpoint")
     for key in ("checkpoint", "test"):
         asked = is_true("test") if key == "test" else bool(given.get(key))
         if given.get("run") and asked:
-            raise UsageError(
+            raise Conflict(
                 f"run= repeats a run from the start, so {key}= does not go with it; to continue or "
-                "play the run use checkpoint=FOLDER"
+                "play the run use checkpoint=FOLDER",
+                key=key,
+                value=given[key],
+                other="run",
             )
     for key in ("run", "checkpoint"):
         path = usable_path(key, given.get(key, ""))
         if given.get(key) and str(path) not in ("latest", "best") and not path.exists():
-            raise UsageError(f"{key}={path}: there is no such file or folder")
+            said = f"{key}={path}: there is no such file or folder"
+            raise Unreadable(said, "missing", key=key, value=given[key], path=path)

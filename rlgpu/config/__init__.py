@@ -3,7 +3,7 @@
 from rlgpu.config.algorithms import check_used, without_unused
 from rlgpu.config.compose import Composed, check_words, compose
 from rlgpu.config.idle import Needs
-from rlgpu.config.keys import Key, help_text, keys_of, leaves, nearest_key
+from rlgpu.config.keys import Key, closest_key, help_text, keys_of, leaves
 from rlgpu.config.limits import (
     Count,
     Fraction,
@@ -45,6 +45,7 @@ __all__ = [
     "TrainConfig",
     "check_used",
     "check_words",
+    "closest_key",
     "compose",
     "convert",
     "help_text",
@@ -53,7 +54,6 @@ __all__ = [
     "keys_of",
     "leaves",
     "minibatch_split",
-    "nearest_key",
     "plain",
     "read_file",
     "read_words",

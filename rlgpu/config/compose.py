@@ -192,7 +192,8 @@ def _compose(request: _Request, engine: str) -> Composed:
     try:
         config = cast(Config, OmegaConf.to_object(base))
     except OmegaConfBaseException as error:
-        raise UsageError(f"the configuration is incomplete: {error}") from error
+        key = str(getattr(error, "full_key", None) or "")
+        raise UsageError(f"the configuration is incomplete: {error}", key=key) from error
     except Exception as error:  # a task's own checks of its values
         name, file = task.task_class.__name__, Path(inspect.getfile(task.task_class))
         said = f"{name}.Config: {line_in(error, file)}"
@@ -281,8 +282,8 @@ def _writable(schema: type) -> DictConfig:
     try:
         tree: DictConfig = OmegaConf.structured(schema)
     except OmegaConfBaseException as error:
-        reason = first_line(error)
-        raise UsageError(f"{schema.__name__} is not a configuration: {reason}") from error
+        said = f"{schema.__name__} is not a configuration: {first_line(error)}"
+        raise UsageError(said, key=schema.__name__) from error
     _make_writable(tree)
     return tree
 

@@ -51,12 +51,6 @@ def keys_of(schema: type, prefix: str = "") -> dict[str, Key]:
     return found
 
 
-def nearest_key(word: str, names: Iterable[str]) -> str:
-    """Returns ``"; did you mean X?"`` for the key that a word resembles, or an empty string."""
-    found = closest_key(word, names)
-    return f"; did you mean {found}?" if found else ""
-
-
 def closest_key(word: str, names: Iterable[str]) -> str:
     """Returns the key that a word resembles most, or an empty string.
 

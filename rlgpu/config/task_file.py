@@ -9,8 +9,18 @@ from typing import Any, NamedTuple
 
 from rlgpu.config.files import load_module
 from rlgpu.config.keys import keys_of
+from rlgpu.config.limits import Range
 from rlgpu.config.project import Project, class_in, classes_in, find_values
-from rlgpu.errors import UsageError, first_line, line_in, list_some, nearest, usable_path
+from rlgpu.errors import (
+    Fault,
+    Unreadable,
+    UsageError,
+    first_line,
+    line_in,
+    list_some,
+    nearest,
+    usable_path,
+)
 
 FOREIGN = {
     "isaacgym": "IsaacGymPPO",
@@ -118,40 +128,58 @@ def check_name(word: str, names: Collection[str]) -> None:
         own = class_in(Path.cwd(), word) if word.isidentifier() else ""
         hint = f"; did you mean task={own}?" if own else nearest(word, names)
         raise UsageError(
-            f"task={word} is not a task; allowed: {known}, or path/to/file.py:Class{hint}"
+            f"task={word} is not a task; allowed: {known}, or path/to/file.py:Class{hint}",
+            key="task",
+            value=word,
+            allowed=[*names, *([own] if own else [])],
         )
 
 
 def _without_class(word: str, file: Path) -> UsageError:
     """Returns the refusal of a file of which no class is named."""
     if not file.is_file():
-        return UsageError(f"task={word}: there is no file {file}; wanted an existing file.py:Class")
+        said = f"task={word}: there is no file {file}; wanted an existing file.py:Class"
+        return Unreadable(said, "missing", key="task", value=word, path=file)
     classes = classes_in(file)
     example = f", e.g. task={word}:{classes[-1]}" if classes else ""
     has = f"it has {list_some(classes)}" if classes else "it has none that extends another"
-    return UsageError(f"task={word}: which of the file's classes? {has}; add :Class{example}")
+    return UsageError(
+        f"task={word}: which of the file's classes? {has}; add :Class{example}",
+        key="task",
+        value=word,
+        allowed=[f"{word}:{name}" for name in classes],
+        path=file,
+    )
 
 
 def _import_class(file: Path, class_name: str) -> Any:
-    given = f"task={file}:{class_name}" if class_name else f"task={file}"
+    given = f"{file}:{class_name}" if class_name else str(file)
     if file.suffix == ".py" and not class_name:
         raise _without_class(str(file), file)
     if not file.is_file() or not class_name.isidentifier():
-        raise UsageError(
-            f"{given}: wanted an existing file.py:ClassName; task= also finds a moved one"
-        )
+        fault: Fault = "form" if file.is_file() else "missing"
+        said = f"task={given}: wanted an existing file.py:ClassName; task= also finds a moved one"
+        raise Unreadable(said, fault, key="task", value=given, path=file)
     if file.suffix != ".py":
-        raise UsageError(f"{given}: wanted a Python file, with a name that ends in .py")
+        said = f"task={given}: wanted a Python file, with a name that ends in .py"
+        raise Unreadable(said, "form", key="task", value=given, path=file)
     try:
         module = load_module(file)
     except (Exception, SystemExit) as error:
-        raise UsageError(f"task={file}: {line_in(error, file)}") from error
+        said = f"task={file}: {line_in(error, file)}"
+        raise UsageError(said, key="task", value=given, path=file) from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         classes = [name for name, x in vars(module).items() if _is_task(x) and "Config" in dir(x)]
         has = f"it has {', '.join(classes)}" if classes else "it has no task"
-        raise UsageError(f"{given}: the file has no class {class_name}; {has}")
-    _check_class(given, found)
+        raise UsageError(
+            f"task={given}: the file has no class {class_name}; {has}",
+            key="task",
+            value=given,
+            allowed=[f"{file}:{name}" for name in classes],
+            path=file,
+        )
+    _check_class(file, found)
     return found
 
 
@@ -159,26 +187,28 @@ def _is_task(found: Any) -> bool:
     return isinstance(found, type) and any(base.__name__ == "Task" for base in found.__mro__[1:])
 
 
-def _check_class(given: str, found: type) -> None:
+def _check_class(file: Path, found: type) -> None:
     """Checks that a class is a complete task."""
+    given, name = f"task={file}:{found.__name__}", found.__name__
     if not _is_task(found):
-        raise UsageError(f"{given}: {found.__name__} does not derive from rlgpu.envs.Task")
+        said, task = f"{given}: {name} does not derive from rlgpu.envs.Task", "rlgpu.envs.Task"
+        raise UsageError(said, key=name, allowed=[task], path=file)
     if missing := sorted(getattr(found, "__abstractmethods__", ())):
-        raise UsageError(f"{given}: {found.__name__} lacks {', '.join(missing)}")
+        said = f"{given}: {name} lacks {', '.join(missing)}"
+        raise UsageError(said, key=f"{name}.{missing[0]}", path=file)
     config = getattr(found, "Config", None)
     bases = [base.__name__ for base in getattr(config, "__mro__", ())]
     if not (isinstance(config, type) and is_dataclass(config) and "TaskConfig" in bases):
-        raise UsageError(
-            f"{given}: {found.__name__}.Config must be rlgpu.envs.TaskConfig or extend it"
-        )
+        said = f"{given}: {name}.Config must be rlgpu.envs.TaskConfig or extend it"
+        wanted = "rlgpu.envs.TaskConfig"
+        raise UsageError(said, key=f"{name}.Config", value=config, allowed=[wanted], path=file)
     try:
         keys_of(config)
     except Exception as error:
-        reason = first_line(error)
-        raise UsageError(f"{given}: {found.__name__}.Config: {reason}") from error
-    for name in ("num_observations", "num_actions"):
-        value = getattr(found, name, None)
+        said = f"{given}: {name}.Config: {first_line(error)}"
+        raise UsageError(said, key=f"{name}.Config", value=config, path=file) from error
+    for number in ("num_observations", "num_actions"):
+        value, key = getattr(found, number, None), f"{name}.{number}"
         if not isinstance(value, int) or value < 1:
-            raise UsageError(
-                f"{given}: {found.__name__}.{name} must be a whole number from 1 on, got {value}"
-            )
+            said = f"{given}: {key} must be a whole number from 1 on, got {value}"
+            raise UsageError(said, key=key, value=value, allowed=[Range(1)], path=file)

@@ -5,9 +5,9 @@ from rlgpu.training.checkpoint import (
     carry_best_over,
     check_compatible,
     check_resumable,
-    describe_misfit,
     find_checkpoint,
     load_checkpoint,
+    misfit_of,
 )
 from rlgpu.training.console import Display
 from rlgpu.training.episodes import EpisodeStatistics
@@ -15,10 +15,10 @@ from rlgpu.training.origin import origin_of
 from rlgpu.training.resumed_schedules import describe_changed_schedules
 from rlgpu.training.run_folder import (
     create_run_folder,
-    last_good,
     read_run_folder,
     remove_unused,
     task_folder,
+    training_failed,
 )
 from rlgpu.training.tasks import Tasks
 from rlgpu.training.trainer import Trainer
@@ -34,15 +34,15 @@ __all__ = [
     "check_resumable",
     "create_run_folder",
     "describe_changed_schedules",
-    "describe_misfit",
     "find_checkpoint",
-    "last_good",
     "load_checkpoint",
     "load_trained",
     "make_agent",
+    "misfit_of",
     "origin_of",
     "read_run_folder",
     "remove_unused",
     "seed_everything",
     "task_folder",
+    "training_failed",
 ]

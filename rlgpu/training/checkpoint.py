@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -206,18 +206,45 @@ def _check_equal(path: Path, key: str, theirs: Any, ours: Any) -> None:
         raise Misfit(said, key=key, value=ours, allowed=[theirs], path=path)
 
 
-def describe_misfit(content: Mapping[str, Any], config: Config, sizes: Mapping[str, int]) -> str:
-    """Returns how a checkpoint's observations or actions differ from this run's.
+class _Difference(NamedTuple):
+    """Something in which a checkpoint and this run differ."""
+
+    key: str
+    theirs: Any
+    ours: Any
+    said: str
+
+
+def misfit_of(
+    path: Path,
+    content: Mapping[str, Any],
+    config: Config,
+    sizes: Mapping[str, int],
+    error: Exception,
+) -> Misfit:
+    """Returns the refusal of a checkpoint whose tensors cannot be loaded.
 
     Args:
-        content: What the checkpoint holds.
+        path: The checkpoint.
+        content: What it holds.
         config: This run's configuration.
         sizes: This run's numbers of ``observations`` and ``actions``.
-
-    Returns:
-        A phrase, empty if they do not differ.
+        error: Why they cannot; it counts where no difference is found.
     """
-    parts = []
+    found = _differences(content, config, sizes)
+    reason = "; ".join(difference.said for difference in found) or str(error)
+    said = f"checkpoint={path}: it does not fit this run: {reason}"
+    if not found:
+        return Misfit(said, path=path)
+    first = found[0]
+    return Misfit(said, key=first.key, value=first.ours, allowed=[first.theirs], path=path)
+
+
+def _differences(
+    content: Mapping[str, Any], config: Config, sizes: Mapping[str, int]
+) -> list[_Difference]:
+    """Returns how a checkpoint's observations or actions differ from this run's."""
+    found = []
     # Observations without noise, for a separate critic, double the width and are no misfit.
     has_two = config.train.has_separate_critic
     for name, size in sizes.items():
@@ -228,12 +255,14 @@ def describe_misfit(content: Mapping[str, Any], config: Config, sizes: Mapping[s
             and values.dim() == 2
             and values.shape[1] not in fitting
         ):
-            parts.append(f"it has {values.shape[1]} {name}, this run has {size}")
+            said = f"it has {values.shape[1]} {name}, this run has {size}"
+            found.append(_Difference(name, values.shape[1], size, said))
     for key in ("hidden", "hidden_from"):
         theirs, ours = content["config"]["task"].get(key), getattr(config.task, key, None)
         if theirs is not None and theirs != ours:
-            parts.append(f"it has task.{key}={theirs}, this run has task.{key}={ours}")
-    return "; ".join(parts)
+            said = f"it has task.{key}={theirs}, this run has task.{key}={ours}"
+            found.append(_Difference(f"task.{key}", theirs, ours, said))
+    return found
 
 
 def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> None:

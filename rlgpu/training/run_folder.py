@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rlgpu.config import Config, plain, read_file, yaml_text
-from rlgpu.errors import Unreadable, UsageError, usable_path
+from rlgpu.errors import Cause, TrainingFailed, Unreadable, UsageError, usable_path
 
 _HEADER = "# Repeat this run with: rlgpu train run={folder}\n"
 
@@ -78,10 +78,29 @@ def point_latest(folder: Path) -> None:
     temporary.replace(folder.with_name("latest"))
 
 
-def last_good(folder: Path) -> str:
-    """Returns a phrase that names a run's newest checkpoint, or says that there is none."""
-    last = folder / "nn" / "last.pth"
-    return f"the last good checkpoint is {last}" if last.exists() else "no checkpoint exists yet"
+def training_failed(
+    said: str,
+    cause: Cause,
+    folder: Path,
+    *,
+    iteration: int | None = None,
+    sources: Iterable[str] = (),
+) -> TrainingFailed:
+    """Returns the failure of a run, whose sentence ends with its newest checkpoint.
+
+    Args:
+        said: What happened.
+        cause: Why training stops.
+        folder: The run's folder.
+        iteration: The iteration in which it shows.
+        sources: The methods or reported values that are not finite, if they are known.
+    """
+    newest = folder / "nn" / "last.pth"
+    last = newest if newest.exists() else None
+    good = f"the last good checkpoint is {last}" if last else "no checkpoint exists yet"
+    return TrainingFailed(
+        f"{said}; {good}", cause, iteration=iteration, sources=sources, checkpoint=last
+    )
 
 
 def remove_unused(folder: Path) -> None:

@@ -14,7 +14,6 @@ from rlgpu.config import Config, plain
 from rlgpu.device import Phase, working_stream
 from rlgpu.device.stopping import Stopping
 from rlgpu.envs import Environments
-from rlgpu.errors import TrainingFailed
 from rlgpu.learner import Agent
 from rlgpu.training.collectors import make_collector
 from rlgpu.training.console import Display
@@ -24,7 +23,7 @@ from rlgpu.training.metrics import IterationRecord
 from rlgpu.training.numbers import IterationNumbers
 from rlgpu.training.report import Arrived, Report
 from rlgpu.training.run_files import RunFiles
-from rlgpu.training.run_folder import last_good
+from rlgpu.training.run_folder import training_failed
 from rlgpu.training.short_episodes import ShortEpisodes
 
 MAX_DIVERGED = 0.1
@@ -137,10 +136,8 @@ class Trainer:
                     path = folder / "videos" / f"{self.iteration * self.storage.horizon_length}.mp4"
                     files.record(record_video, path)
         if files.unsaved:
-            raise TrainingFailed(
-                f"the last checkpoint could not be saved in {folder}: {files.unsaved}; "
-                f"{last_good(folder)}"
-            )
+            said = f"the last checkpoint could not be saved in {folder}: {files.unsaved}"
+            raise training_failed(said, "unsaved", folder, iteration=self.iteration)
         return self.iteration == self.config.max_iterations
 
     def collect(self) -> None:
@@ -198,24 +195,34 @@ class Trainer:
                 if source
                 else "use a smaller task.physics_dt or softer drives"
             )
-            raise TrainingFailed(
-                f"iteration {record.iteration}: {diverged:.0f} of {batch} steps left the "
-                f"simulation non-finite; {cause}; {last_good(folder)}"
+            said = f"{diverged:.0f} of {batch} steps left the simulation non-finite; {cause}"
+            raise training_failed(
+                f"iteration {record.iteration}: {said}",
+                "diverged",
+                folder,
+                iteration=record.iteration,
+                sources=[source] if source else [],
             )
         if nonfinite > 0 and numbers.update.epochs == 0:
-            raise TrainingFailed(
-                f"iteration {record.iteration}: none of its {nonfinite:.0f} gradients was finite; "
-                f"{self._nan_cause(record)}; {last_good(folder)}"
+            why, sources = self._nan_cause(record)
+            said = f"none of its {nonfinite:.0f} gradients was finite; {why}"
+            raise training_failed(
+                f"iteration {record.iteration}: {said}",
+                "gradients",
+                folder,
+                iteration=record.iteration,
+                sources=sources,
             )
 
-    def _nan_cause(self, record: IterationRecord) -> str:
-        """Returns what was not finite in an iteration, as far as it can be found."""
+    def _nan_cause(self, record: IterationRecord) -> tuple[str, list[str]]:
+        """Returns a phrase for what was not finite in an iteration, and its names if known."""
         reported = [name for name, x in record.numbers.task.items() if not math.isfinite(x)]
         if reported:
-            return f"{self.config.task.name} reports NaN or infinity as {', '.join(reported)}"
+            said = f"{self.config.task.name} reports NaN or infinity as {', '.join(reported)}"
+            return said, reported
         if source := self.env.nan_source(rewards=True):
-            return f"{source} returns NaN or infinity"
-        return "check rewards and observations for NaN"
+            return f"{source} returns NaN or infinity", [source]
+        return "check rewards and observations for NaN", []
 
     def _keep_if_best(self, record: IterationRecord, files: RunFiles) -> None:
         """Keeps a copy of the training state whenever the mean return reaches a new maximum.

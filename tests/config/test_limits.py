@@ -278,13 +278,13 @@ def test_old_names_of_something_else_say_how_it_differs() -> None:
     rsl_rl's ``noise_std_type`` chooses a parameter's scale, and an update stops at 1.5 times ours.
     """
     for name in ("value_loss_scale", "agent.value_loss_scale", "value_loss_coef"):
-        assert "train.value_loss_coef, 2 times" in str(our_name(name, ALL_KEYS))
-    assert "state_dependent_std" not in str(
-        our_name("noise_std_type", ALL_KEYS) or "state_dependent_std"
-    )
-    assert "2/3" in str(our_name("kl_threshold", ALL_KEYS))
+        assert names(str(our_name(name, ALL_KEYS)), "train.value_loss_coef", 2)
+    other = our_name("noise_std_type", ALL_KEYS)
+    assert other
+    assert not names(str(other), "state_dependent_std")
+    assert names(str(our_name("kl_threshold", ALL_KEYS)), "2/3")
     # IsaacGymEnvs' Ant multiplies a gear of 15 by it.
-    assert "15 times" in str(our_name("task.env.powerScale", ALL_KEYS))
+    assert names(str(our_name("task.env.powerScale", ALL_KEYS)), 15)
 
 
 def test_a_value_of_another_name_is_refused_on_the_command_line_only() -> None:
