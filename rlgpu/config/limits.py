@@ -170,8 +170,9 @@ def _check(key: str, value: Any, limits: tuple[Any, ...]) -> None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         limit = next((x for x in limits if isinstance(x, Range)), None)
         default = _WHOLE if isinstance(value, int) else Range()
-        if value not in (limit or default):
-            raise _refusal(key, value, f"must be {limit or default}", limit or default)
+        wanted = limit or default
+        if value not in wanted:
+            raise _refusal(key, value, f"must be {_described(value, wanted)}", wanted)
     for limit in limits:
         if isinstance(limit, Length) and not limit.least <= len(value) <= limit.most:
             raise _refusal(key, value, f"must have {limit}", limit)
@@ -179,6 +180,14 @@ def _check(key: str, value: Any, limits: tuple[Any, ...]) -> None:
             raise _refusal(key, value, f"must be {limit}", limit)
         if isinstance(limit, Text) and not re.fullmatch(limit.pattern, value):
             raise _refusal(key, value, f"must be {limit}", limit)
+
+
+def _described(value: float, wanted: Range) -> str:
+    """Returns what is allowed; for NaN and infinity, also that they are not."""
+    text = str(wanted)
+    if math.isfinite(value) or text == str(Range()):
+        return text
+    return f"a {'number' if wanted.infinite else 'finite number'}, {text}"
 
 
 def check_fields(config: Any, prefix: str = "") -> None:
