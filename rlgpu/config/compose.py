@@ -163,8 +163,11 @@ def _refusals(composed: Composed, engine: EngineSettings) -> list[str]:
     try:
         scene = composed.task_class(config.task).scene()
         return engine.accept(scene, config.task.timing())
+    except UsageError as error:
+        error.add_place(f"{composed.task_class.__name__}: its scene cannot be built")
+        raise
     except (Exception, SystemExit) as error:  # whatever a user's code raises
-        asset = isinstance(error, ValueError | OSError | UsageError)
+        asset = isinstance(error, ValueError | OSError)
         file = Path(inspect.getfile(composed.task_class))
         reason = error if asset else line_in(error, file)
         raise UsageError(

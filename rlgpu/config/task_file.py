@@ -19,6 +19,7 @@ from rlgpu.errors import (
     line_in,
     list_some,
     nearest,
+    shown,
     usable_path,
 )
 
@@ -199,7 +200,7 @@ def _check_class(file: Path, found: type) -> None:
     config = getattr(found, "Config", None)
     bases = [base.__name__ for base in getattr(config, "__mro__", ())]
     if not (isinstance(config, type) and is_dataclass(config) and "TaskConfig" in bases):
-        said = f"{given}: {name}.Config must be rlgpu.envs.TaskConfig or extend it"
+        said = f"{given}: {name}.Config={shown(config)}: must be rlgpu.envs.TaskConfig or extend it"
         wanted = "rlgpu.envs.TaskConfig"
         raise UsageError(said, key=f"{name}.Config", value=config, allowed=[wanted], path=file)
     try:

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rlgpu.config import Range
+from rlgpu.envs.findings import Remark
 from rlgpu.envs.start import check_drives, check_start
 from rlgpu.envs.task import Outcome, Task
 from rlgpu.envs.varied_parameters import varied
-from rlgpu.errors import UnknownName, UsageError, line_in, list_some
+from rlgpu.errors import NoEffect, UnknownName, UsageError, line_in, list_some
 from rlgpu.sim import ResetState, SceneSpec, Simulator
 
 
@@ -38,8 +40,8 @@ def explained(task: type[Task], method: str) -> Iterator[None]:
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
-        file = Path(inspect.getfile(task))
-        raise UsageError(f"{task.__name__}.{method} failed: {line_in(error, file)}") from error
+        file, key = Path(inspect.getfile(task)), f"{task.__name__}.{method}"
+        raise UsageError(f"{key} failed: {line_in(error, file)}", key=key, path=file) from error
 
 
 def scene_of(task: Task) -> SceneSpec:
@@ -51,7 +53,7 @@ def scene_of(task: Task) -> SceneSpec:
     with explained(type(task), "scene"):
         scene = task.scene()
     if not isinstance(scene, SceneSpec):
-        raise _wrong(task, "scene", type(scene).__name__, "a rlgpu.sim.SceneSpec")
+        raise _other_type(task, "scene", scene, "rlgpu.sim.SceneSpec")
     check_drives(task, scene)
     if not task.config.randomize:
         return scene
@@ -70,13 +72,18 @@ def bind(task: Task, sim: Simulator) -> None:
             task.bind(sim)
         except UnknownName as error:
             joints, bodies = ", ".join(sim.joint_names), ", ".join(sim.body_names)
-            where = line_in(error, Path(inspect.getfile(type(task))))
+            file = Path(inspect.getfile(type(task)))
             raise UsageError(
-                f"{type(task).__name__}.bind: {error.name!r} is not there ({where}); the joints "
-                f"are {joints}; the bodies are {bodies}"
+                f"{type(task).__name__}.bind: {error.name!r} is not there ({line_in(error, file)})"
+                f"; the joints are {joints}; the bodies are {bodies}",
+                key=f"{type(task).__name__}.bind",
+                value=error.name,
+                allowed=[*sim.joint_names, *sim.body_names],
+                path=file,
             ) from error
     if not hasattr(task, "buffers"):
-        raise UsageError(f"{type(task).__name__}.bind must begin with super().bind(sim)")
+        key = f"{type(task).__name__}.bind"
+        raise UsageError(f"{key} must begin with super().bind(sim)", key=key)
 
 
 def reset_state(task: Task, sim: Simulator, generator: torch.Generator) -> ResetState:
@@ -88,15 +95,15 @@ def reset_state(task: Task, sim: Simulator, generator: torch.Generator) -> Reset
     with explained(type(task), "reset_state"):
         states = task.reset_state(generator)
     if not isinstance(states, ResetState):
-        raise _wrong(task, "reset_state", type(states).__name__, "a rlgpu.sim.ResetState")
+        raise _other_type(task, "reset_state", states, "rlgpu.sim.ResetState")
     for name, tensor in states._asdict().items():
         if tensor is not None or name.startswith("joint"):
             shape = getattr(sim.state, name).shape
-            _check(task, f"reset_state: {name}", tensor, tuple(shape), sim.device)
+            _check(task, f"reset_state.{name}", tensor, tuple(shape), sim.device)
     return states
 
 
-def start(task: Task, sim: Simulator, states: ResetState, actions: Tensor) -> list[str]:
+def start(task: Task, sim: Simulator, states: ResetState, actions: Tensor) -> list[Remark]:
     """Checks the scene and the start of the first episodes; returns warnings.
 
     Args:
@@ -121,8 +128,10 @@ def start(task: Task, sim: Simulator, states: ResetState, actions: Tensor) -> li
         raise _wrong(
             task,
             "targets",
-            f"shape {list(targets.shape)} by num_actions = {task.num_actions}",
-            f"{list(shape)}, a column for each joint: {list_some(sim.joint_names)}",
+            tuple(targets.shape),
+            shape,
+            f"; num_actions is {task.num_actions}, and there is a column for each joint: "
+            f"{list_some(sim.joint_names)}",
         )
     _check(task, "targets", targets, shape, sim.device)
     return check_start(task, sim, task.scene(), states, targets)
@@ -140,23 +149,25 @@ def _other_width(task: Task, sim: Simulator, actions: Tensor) -> UsageError | No
             return _wrong(
                 task,
                 "num_actions",
-                str(task.num_actions),
-                f"{width}: its method targets takes actions with {width} columns",
+                task.num_actions,
+                width,
+                f": its method targets takes actions with {width} columns",
             )
     return None
 
 
-def notes(task: Task, sim: Simulator) -> list[str]:
+def notes(task: Task, sim: Simulator) -> list[Remark]:
     """Returns what is right in a task but easily taken for something else."""
     drives = list(task.scene().drives)
     ordered = [name for name in sim.joint_names if name in drives]
     if drives == ordered:
         return []
-    return [
+    said = (
         f"{type(task).__name__}: its scene gives the drives in another order than the asset its "
         "joints; targets and joint_pos have a column for each joint in the asset's order, which "
         f"is {', '.join(sim.joint_names)}"
-    ]
+    )
+    return [Remark(said, key="scene.drives", value=tuple(drives), allowed=[tuple(ordered)])]
 
 
 def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
@@ -173,9 +184,10 @@ def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:
         raise _wrong(
             task,
             "observe",
-            f"shape {list(observations.shape)}",
-            f"{list(shape)} by num_observations = {task.num_observations}; if the columns are "
-            f"right, write num_observations = {observations.shape[1]}",
+            tuple(observations.shape),
+            shape,
+            f" by num_observations = {task.num_observations}; if the columns are right, write "
+            f"num_observations = {observations.shape[1]}",
         )
     _check(task, "observe", observations, shape, sim.device)
     return observations
@@ -186,7 +198,7 @@ class CheckedStep(NamedTuple):
 
     reported: list[str]
     """Names of the numbers that it reports."""
-    warnings: list[str]
+    warnings: list[Remark]
     """What looks like a mistake, a sentence each."""
 
 
@@ -204,7 +216,8 @@ def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor
         targets = task.targets(actions)
     has_forces = task.pushes_bodies
     if task.scene().force_bodies and not has_forces:
-        raise UsageError(f"{type(task).__name__}: its scene has force_bodies, but no method forces")
+        said = f"{type(task).__name__}: its scene has force_bodies, but no method forces"
+        raise NoEffect(said, key="scene.force_bodies", needs=f"{type(task).__name__}.forces")
     if has_forces:
         with explained(type(task), "forces"):
             forces = task.forces(sim.state, actions)
@@ -214,20 +227,22 @@ def check_step(task: Task, sim: Simulator, actions: Tensor, observations: Tensor
     with explained(type(task), "evaluate"):
         outcome = task.evaluate(sim.state, actions, observations)
     if not (isinstance(outcome, tuple) and len(outcome) in (2, 3)):
-        raise _wrong(task, "evaluate", type(outcome).__name__, "an rlgpu.envs.Outcome")
+        raise _other_type(task, "evaluate", outcome, "rlgpu.envs.Outcome")
     rewards, terminated, reported = Outcome(*outcome)
-    _check(task, "evaluate: rewards", rewards, (num_envs,), device, finite=False)
-    _check(task, "evaluate: terminated", terminated, (num_envs,), device, torch.bool)
+    _check(task, "evaluate.rewards", rewards, (num_envs,), device, finite=False)
+    _check(task, "evaluate.terminated", terminated, (num_envs,), device, torch.bool)
     for name, number in (reported or {}).items():
         shape = () if isinstance(number, Tensor) and number.dim() == 0 else (num_envs,)
-        _check(task, f"evaluate: reported {name}", number, shape, device, finite=False)
+        _check(task, f"evaluate.reported.{name}", number, shape, device, finite=False)
     for name, buffer in before.items():
         task.buffers[name].copy_(buffer)
     source = _nonfinite_source(task, Outcome(rewards, terminated, reported))
     count = int((~rewards.isfinite()).sum())
-    warning = (
+    warning = Remark(
         f"{source} returns a reward of NaN or infinity in {count} of {num_envs} environments, in "
-        "the states after a reset; if it does so after a step, training stops"
+        "the states after a reset; if it does so after a step, training stops",
+        key=source,
+        value=count,
     )
     return CheckedStep(list(reported or {}), [warning] if source else [])
 
@@ -276,17 +291,41 @@ def _check(
     finite: bool = True,
 ) -> None:
     if not isinstance(tensor, Tensor):
-        raise _wrong(task, what, type(tensor).__name__, f"a tensor of shape {list(shape)}")
+        raise _other_type(task, what, tensor, "torch.Tensor", f" of shape {list(shape)}")
     if tensor.shape != shape:
-        raise _wrong(task, what, f"shape {list(tensor.shape)}", f"{list(shape)}")
+        raise _wrong(task, what, tuple(tensor.shape), shape)
     if tensor.dtype != dtype:
-        raise _wrong(task, what, str(tensor.dtype), str(dtype))
+        raise _wrong(task, what, tensor.dtype, dtype)
     if tensor.device != device:
-        raise _wrong(task, what, f"a tensor on {tensor.device}", str(device))
+        raise _wrong(task, what, tensor.device, device)
     if finite and not bool(tensor.isfinite().all()):
         row = int((~tensor.isfinite()).flatten(1 if tensor.dim() > 1 else 0).nonzero()[0][0])
-        raise _wrong(task, what, f"NaN or infinity in row {row}", "finite numbers after a reset")
+        wrong = float(tensor[row][~tensor[row].isfinite()].flatten()[0])
+        key = f"{type(task).__name__}.{what}"
+        said = f"{key}: got {wrong} in row {row}, wanted finite numbers after a reset"
+        raise UsageError(said, key=f"{key}[{row}]", value=wrong, allowed=[Range()])
 
 
-def _wrong(task: Task, what: str, got: str, wanted: str) -> UsageError:
-    return UsageError(f"{type(task).__name__}.{what}: got {got}, wanted {wanted}")
+def _other_type(task: Task, what: str, found: Any, wanted: str, more: str = "") -> UsageError:
+    return _wrong(task, what, type(found).__name__, wanted, more)
+
+
+def _wrong(task: Task, what: str, found: Any, wanted: Any, more: str = "") -> UsageError:
+    """Returns the refusal of what a task returned or states.
+
+    Args:
+        task: The task.
+        what: The method or attribute, and the part of it.
+        found: The value, or its shape, dtype, device or type.
+        wanted: The one that is right.
+        more: Ends the sentence.
+    """
+    key = f"{type(task).__name__}.{what}"
+    said = f"{key}: got {_written(found)}, wanted {_written(wanted)}{more}"
+    return UsageError(said, key=key, value=found, allowed=[wanted])
+
+
+def _written(found: Any) -> str:
+    if isinstance(found, tuple):
+        return f"shape {list(found)}"
+    return f"a tensor on {found}" if isinstance(found, torch.device) else str(found)

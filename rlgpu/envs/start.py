@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from rlgpu.config import Range
+from rlgpu.envs.findings import Finding, Remark
 from rlgpu.envs.task import Task
-from rlgpu.errors import UsageError, list_some
+from rlgpu.errors import list_some
 from rlgpu.sim import ResetState, SceneSpec, Simulator
 
 _LOOKED_AT = 16
@@ -23,29 +25,20 @@ _DEEP, _SHALLOW = 0.05, 0.01
 """Overlaps, as shares of the robot's size: certainly wrong, and worth a word."""
 
 
-class Finding(NamedTuple):
-    """What was found in a task, its scene or its start."""
-
-    is_certain: bool
-    """Whether it is a mistake in any task."""
-    text: str
-    """What was found, what is right and what to do, in a sentence."""
-
-
 def check_drives(task: Task, scene: SceneSpec) -> None:
     """Checks the gains, before an engine is built with them.
 
     Raises:
         UsageError: Drives can do nothing, or push away from their targets.
     """
-    for is_certain, text in _check_gains(task, scene):
-        if is_certain:
-            raise UsageError(f"{type(task).__name__}: {text}")
+    for finding in _check_gains(task, scene):
+        if finding.is_certain:
+            raise finding.refusal(type(task).__name__)
 
 
 def check_start(
     task: Task, sim: Simulator, scene: SceneSpec, states: ResetState, targets: Tensor
-) -> list[str]:
+) -> list[Remark]:
     """Checks the scene and the first episodes' start.
 
     Args:
@@ -63,19 +56,19 @@ def check_start(
     """
     mirror = sim.mirror()
     name = type(task).__name__
-    warnings: list[str] = []
-    for is_certain, text in (
+    warnings: list[Remark] = []
+    for finding in (
         *_check_root(mirror.model, scene, states),
         *_check_quaternions(mirror.model, scene, states),
         *_check_gains(task, scene),
         *_check_file(mirror.model, scene),
-        *_check_pose(sim, states.joint_pos, "reset_state starts"),
+        *_check_pose(sim, states.joint_pos, "reset_state starts", "reset_state.joint_pos"),
         *_check_targets(sim, scene, targets),
         *_check_surroundings(task, sim, scene, mirror),
     ):
-        if is_certain:
-            raise UsageError(f"{name}: {text}")
-        warnings.append(f"{name}: {text}")
+        if finding.is_certain:
+            raise finding.refusal(name)
+        warnings.append(finding.warning(name))
     return warnings
 
 
@@ -90,13 +83,15 @@ def _check_root(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Fi
     given = [field for field in _ROOT_FIELDS if getattr(states, field) is not None]
     if root.is_free or not given:
         return
+    asset = scene.asset
     own = {"root_pos_w": root.pos_w, "root_quat_w": root.quat_w}
     others = [body for body in root.free_bodies if body not in scene.objects]
     advice = (
         f"name its root in the scene, root={others[0]!r}"
         if others
-        else f"add <freejoint/> to {root.body!r} in {scene.asset.name}"
+        else f"add <freejoint/> to {root.body!r} in {asset.name}"
     )
+    about = ("scene.root", root.body, tuple(others), asset)
     for field in given:
         value = getattr(states, field)
         stays = torch.as_tensor(own.get(field, 0.0), dtype=value.dtype, device=value.device)
@@ -108,12 +103,14 @@ def _check_root(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Fi
                 True,
                 f"reset_state gives {field}, but the root body {root.body!r} has no free joint and "
                 f"stays where it is; {advice}, or leave {field} out",
+                *about,
             )
             return
     yield Finding(
         False,
         f"reset_state gives {' and '.join(given)}, but the root body {root.body!r} has no free "
         f"joint and never moves; {advice} if it should, or leave them out",
+        *about,
     )
 
 
@@ -130,13 +127,20 @@ def _check_quaternions(model: Any, scene: SceneSpec, states: ResetState) -> Iter
                 True,
                 f"reset_state: {field} has a quaternion of length {worst:.3g}; they are of length "
                 "1, (x, y, z, w), upright (0, 0, 0, 1)",
+                f"reset_state.{field}",
+                worst,
+                (1.0,),
             )
         elif field == "root_quat_w" and _is_w_first(value):
-            row = ", ".join(f"{x:.3g}" for x in value[0].tolist())
+            row = tuple(value[0].tolist())
+            shown = ", ".join(f"{x:.3g}" for x in row)
             yield Finding(
                 False,
-                f"reset_state: root_quat_w ({row}) turns the robot over; if its w comes first, "
+                f"reset_state: root_quat_w ({shown}) turns the robot over; if its w comes first, "
                 "write (x, y, z, w), upright (0, 0, 0, 1)",
+                "reset_state.root_quat_w",
+                row,
+                ((*row[1:], row[0]),),
             )
 
 
@@ -158,7 +162,11 @@ def _check_gains(task: Task, scene: SceneSpec) -> Iterator[Finding]:
     for gain in ("stiffness", "damping", "effort_limit"):
         if wrong := [n for n, drive in drives.items() if getattr(drive, gain) < 0.0]:
             yield Finding(
-                True, f"the drives of {list_some(wrong)} have a negative {gain}; use 0 or more"
+                True,
+                f"the drives of {list_some(wrong)} have a negative {gain}; use 0 or more",
+                f"drives.{wrong[0]}.{gain}",
+                getattr(drives[wrong[0]], gain),
+                (Range(0.0),),
             )
             return
     varied = settings.randomize and bool(settings.randomization.stiffness.range)
@@ -172,32 +180,50 @@ def _check_gains(task: Task, scene: SceneSpec) -> Iterator[Finding]:
                 all_of_them,
                 f"the drives of {list_some(names)} have {what} 0, so they never follow their "
                 f"targets; give Drive({what}=...)",
+                f"drives.{names[0]}.{what}",
+                0.0,
+                (Range(0.0, above=True),),
             )
     if not drives and not task.pushes_bodies:
-        yield Finding(False, "its scene has no drives and no force_bodies: actions move nothing")
+        said = "its scene has no drives and no force_bodies: actions move nothing"
+        yield Finding(False, said, "scene.drives", ())
 
 
 def _check_file(model: Any, scene: SceneSpec) -> Iterator[Finding]:
     """Yields what the asset's file says that MuJoCo takes for something else, or switches off."""
     from rlgpu.sim.mujoco.start import drives_are_off, roomless_limits  # noqa: PLC0415
 
-    file = scene.asset.name
+    asset, file = scene.asset, scene.asset.name
     if scene.drives and drives_are_off(model):
         yield Finding(
             True,
             f'{file} switches its actuators off, the drives too; remove actuation="disable" from '
             "its <flag>",
+            "flag.actuation",
+            "disable",
+            ("enable",),
+            asset,
         )
     for joint, (low, high) in roomless_limits(model).items():
         yield Finding(
             False,
             f"joint {joint!r} in {file} has the limits {low:g} to {high:g}, with which MuJoCo does "
             "not limit it; give the smaller one first, or none",
+            f"{joint}.range",
+            (low, high),
+            path=asset,
         )
 
 
-def _check_pose(sim: Simulator, pos: Tensor, what: str) -> Iterator[Finding]:
-    """Yields joints that are beyond their limits, or so far around that they look like degrees."""
+def _check_pose(sim: Simulator, pos: Tensor, what: str, key: str) -> Iterator[Finding]:
+    """Yields joints that are beyond their limits, or so far around that they look like degrees.
+
+    Args:
+        sim: The engine.
+        pos: Joint positions, shape [N, J].
+        what: Begins the sentence.
+        key: The method or field that they are from.
+    """
     lower, upper = sim.joint_lower, sim.joint_upper
     reach = (upper - lower).clamp(max=1e6)
     excess = torch.maximum(lower - pos, pos - upper)  # [N, J], negative within
@@ -210,22 +236,31 @@ def _check_pose(sim: Simulator, pos: Tensor, what: str) -> Iterator[Finding]:
         if not ids:
             continue
         j = ids[0]
-        value = float(pos[int(excess[:, j].argmax()), j])
+        value, limits = (
+            float(pos[int(excess[:, j].argmax()), j]),
+            (float(lower[j]), float(upper[j])),
+        )
         names = list_some([sim.joint_names[i] for i in ids])
         degrees = "; positions are in radians, not degrees" if abs(value) > math.pi else ""
         yield Finding(
             is_certain,
             f"{what} {names} beyond their limits: {sim.joint_names[j]} at {value:.3g}, limits "
-            f"{float(lower[j]):.3g} to {float(upper[j]):.3g}{degrees}",
+            f"{limits[0]:.3g} to {limits[1]:.3g}{degrees}",
+            f"{key}.{sim.joint_names[j]}",
+            value,
+            (Range(*limits),),
         )
     far = (lower.isinf() & upper.isinf() & (pos.abs() > 2.0 * math.pi).all(0)).nonzero().flatten()
     if len(far):
-        j = int(far[0])
+        j, value = int(far[0]), float(pos[0, int(far[0])])
         names = list_some([sim.joint_names[i] for i in far.tolist()])
         yield Finding(
             False,
-            f"{what} {names} more than a turn away: {sim.joint_names[j]} at "
-            f"{float(pos[0, j]):.3g}; in radians, not degrees",
+            f"{what} {names} more than a turn away: {sim.joint_names[j]} at {value:.3g}; in "
+            "radians, not degrees",
+            f"{key}.{sim.joint_names[j]}",
+            value,
+            (Range(-2.0 * math.pi, 2.0 * math.pi),),
         )
 
 
@@ -240,8 +275,8 @@ def _check_targets(sim: Simulator, scene: SceneSpec, targets: Tensor) -> Iterato
     targets = targets.clone()
     for j in set(range(len(sim.joint_names))) - set(tracked):
         targets[:, j] = 0.5 * (inside[0][j] + inside[1][j])
-    for _, text in _check_pose(sim, targets, "an action of 0 drives"):
-        yield Finding(False, text)
+    for finding in _check_pose(sim, targets, "an action of 0 drives", "targets"):
+        yield finding._replace(is_certain=False)
 
 
 def _check_surroundings(
@@ -256,6 +291,8 @@ def _check_surroundings(
             False,
             f"no ground in {file} can hold the robot, which falls forever; add "
             '<geom type="plane" size="10 10 1"/> to it, or check contype, conaffinity and <flag>',
+            "ground",
+            path=scene.asset,
         )
     found = []
     for env_id in range(min(sim.num_envs, _LOOKED_AT)):
@@ -271,10 +308,16 @@ def _check_surroundings(
         yield Finding(
             is_robot and min(grounds).depth > _DEEP * size,
             f"{deepest.body!r} starts {deepest.depth:.2g} m deep in the ground; {advice}",
+            f"overlap.{deepest.body}.ground",
+            deepest.depth,
+            (Range(high=_DEEP * size),),
         )
     if (pair := max(others)).depth > _DEEP * size > 0.0:
         yield Finding(
             False,
             f"{pair.body!r} starts {pair.depth:.2g} m deep in {pair.other!r}; change the pose "
             f"or exclude their contact in {file}",
+            f"overlap.{pair.body}.{pair.other}",
+            pair.depth,
+            (Range(high=_DEEP * size),),
         )

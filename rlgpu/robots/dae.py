@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rlgpu.errors import UnknownName
+
 _SPACE = "{http://www.collada.org/2005/11/COLLADASchema}"
 _TURNS = {
     "X_UP": np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]]),
@@ -29,7 +31,8 @@ def read_dae(path: Path) -> tuple[np.ndarray, np.ndarray]:
     scale = float(unit.attrib.get("meter", 1.0)) if unit is not None else 1.0
     up = root.findtext(f".//{_SPACE}asset/{_SPACE}up_axis", "Y_UP").strip()
     if up not in _TURNS:
-        raise ValueError(f"{path.name}: its up_axis is {up!r}, not one of {', '.join(_TURNS)}")
+        said = f"{path.name}: its up_axis is {up!r}, not one of {', '.join(_TURNS)}"
+        raise UnknownName(up, tuple(_TURNS), said, kind="up_axis")
     geometries = {g.attrib["id"]: _geometry(g) for g in root.iter(f"{_SPACE}geometry")}
     parts = []
     for scene in root.iter(f"{_SPACE}visual_scene"):

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from rlgpu.errors import UnknownName
 from rlgpu.sim.terrain import HeightField
+
+_Mode = Literal["effort", "position"]
 
 PARAMETERS = (
     "body_mass",
@@ -35,7 +38,7 @@ class Drive:
     [rad] or displacement [m], tracked by ``stiffness * (target - q) - damping * qd``.
     """
 
-    mode: Literal["effort", "position"]
+    mode: _Mode
     stiffness: float = 0.0
     """Proportional gain [N m/rad or N/m]; ``position`` only."""
     damping: float = 0.0
@@ -44,8 +47,12 @@ class Drive:
     """Largest absolute torque or force [N m or N]."""
 
     def __post_init__(self) -> None:
-        if self.mode not in ("effort", "position"):
-            raise ValueError(f"Drive: mode={self.mode!r}: it is 'effort' or 'position'")
+        if self.mode not in get_args(_Mode):
+            said, modes = (
+                f"Drive: mode={self.mode!r}: it is 'effort' or 'position'",
+                get_args(_Mode),
+            )
+            raise UnknownName(self.mode, modes, said, kind="mode")
         for name in ("stiffness", "damping", "effort_limit"):
             value = getattr(self, name)
             most = math.inf if name == "effort_limit" else sys.float_info.max

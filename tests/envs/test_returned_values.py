@@ -13,6 +13,7 @@ from rlgpu.envs import Outcome, VecEnv
 from rlgpu.errors import UsageError
 from rlgpu.sim import ResetState, make_simulator
 from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
+from tests.refusals import names
 
 NO = torch.zeros(3, dtype=torch.bool)
 
@@ -61,13 +62,17 @@ def test_a_start_of_another_shape_or_type_is_refused(change) -> None:
     """Before it reaches the engine; the scene has two joints and no objects."""
     start = ResetState(torch.zeros(3, 2), torch.zeros(3, 2))._replace(**change)
     (name,) = change
-    with pytest.raises(UsageError, match=name):
+    with pytest.raises(UsageError) as refusal:
         build(reset_state=lambda *_: start)
+    assert refusal.value.key.startswith(f"Odd.reset_state.{name}")
+    assert names(refusal.value, f"Odd.reset_state.{name}")
 
 
 def test_the_environment_of_a_nan_is_named() -> None:
     """The third column of the second environment."""
     rows = torch.zeros(3, 4)
     rows[1, 2] = math.nan
-    with pytest.raises(UsageError, match="in row 1"):
+    with pytest.raises(UsageError) as refusal:
         build(observe=lambda *_: rows)
+    assert refusal.value.key == "Odd.observe[1]"
+    assert math.isnan(refusal.value.value)

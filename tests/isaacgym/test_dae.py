@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scenes import GYM, close, new_sim, urdf
 
+from rlgpu.errors import UnknownName
 from rlgpu.isaacgym.api import gymapi
 from rlgpu.robots.dae import read_dae
 
@@ -64,8 +65,10 @@ def test_axes_are_turned_such_that_z_is_up(read, axis, wanted):
 
 def test_an_axis_that_collada_does_not_have_is_refused(read):
     """With its name."""
-    with pytest.raises(ValueError, match="W_UP"):
+    with pytest.raises(UnknownName) as refusal:
         read(geometry("g"), asset="<up_axis>W_UP</up_axis>")
+    assert (refusal.value.kind, refusal.value.name) == ("up_axis", "W_UP")
+    assert refusal.value.known == ("X_UP", "Y_UP", "Z_UP")
 
 
 def test_lengths_become_metres(read):

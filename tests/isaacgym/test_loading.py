@@ -226,8 +226,10 @@ def test_a_joint_without_an_axis_turns_about_x(tmp_path):
     asset = load(new_sim("mujoco"), urdf(tmp_path, text + whole.format("".join(ends))))
     close(asset.model.jnt_axis, [[1, 0, 0]])
     for end in ends:
-        with pytest.raises(ValueError, match="odd"):
+        with pytest.raises(MalformedModel) as refusal:
             load(new_sim("mujoco"), urdf(tmp_path, text + whole.format(end)))
+        assert refusal.value.fault == "missing"
+        assert "odd" in refusal.value.named
 
 
 def test_origins_are_turned_as_mujocos_own_reader_turns_them(tmp_path):

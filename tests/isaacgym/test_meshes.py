@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scenes import GYM, close, new_sim
 
+from rlgpu.errors import MalformedModel
 from rlgpu.isaacgym.api import gymapi
 
 TETRAHEDRON = "v 0 0 0\nv 1 0 0\nv 0 2 0\nv 0 0 3\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
@@ -69,8 +70,10 @@ def test_a_mesh_is_found_by_its_whole_path_and_above_the_asset_root(tmp_path):
 
 def test_a_mesh_that_is_not_there_is_refused(tmp_path):
     """With its name."""
-    with pytest.raises(ValueError, match=r"nothing\.obj"):
+    with pytest.raises(MalformedModel) as refusal:
         load(tmp_path, "nothing.obj")
+    assert refusal.value.fault == "no_mesh"
+    assert "nothing.obj" in refusal.value.named
 
 
 def stl(*triangles):
