@@ -25,7 +25,10 @@ def effort_limit_of(limits: Mapping[str, float], joint: str) -> float:
     known = ", ".join(map(repr, limits)) or "empty"
     raise UsageError(
         f"effort_limits has none for the joint {joint!r}; its keys are parts of joints' names, now "
-        f"{known}; '' counts for all joints"
+        f"{known}; '' counts for all joints",
+        key="effort_limits",
+        value=joint,
+        allowed=limits,
     )
 
 
@@ -46,7 +49,12 @@ def check_joints(expected: Sequence[str], sim: Simulator) -> None:
         what = "; ".join(parts)
     else:
         what = "default_joint_pos has another order"
-    raise UsageError(f"the file's joints are {', '.join(found)}: {what}")
+    raise UsageError(
+        f"the file's joints are {', '.join(found)}: {what}",
+        key="default_joint_pos",
+        value=tuple(expected),
+        allowed=[found],
+    )
 
 
 def check_sizes(num_observations: int, num_actions: int, columns: Any, joints: int) -> None:
@@ -58,15 +66,23 @@ def check_sizes(num_observations: int, num_actions: int, columns: Any, joints: i
     if num_actions != joints:
         raise UsageError(
             f"num_actions is {num_actions}, but default_joint_pos has {joints} joints, each with "
-            f"an action; write num_actions = {joints}"
+            f"an action; write num_actions = {joints}",
+            key="num_actions",
+            value=num_actions,
+            allowed=[joints],
         )
     if not isinstance(columns, Columns):
-        raise UsageError("columns must be rlgpu.envs.Columns, the names of what is observed")
+        said, kind = "columns must be rlgpu.envs.Columns, the names of what is observed", Columns
+        raise UsageError(said, key="columns", value=type(columns), allowed=[kind])
     for name, width in columns.parts().items():
         if name in _PER_JOINT and width != joints:
-            raise UsageError(f"columns has {name}={width}, but there are {joints} joints")
+            said = f"columns has {name}={width}, but there are {joints} joints"
+            raise UsageError(said, key=f"columns.{name}", value=width, allowed=[joints])
     if num_observations != columns.width:
         raise UsageError(
             f"num_observations is {num_observations}, but its columns have {columns.width}; write "
-            f"num_observations = {columns.width}"
+            f"num_observations = {columns.width}",
+            key="num_observations",
+            value=num_observations,
+            allowed=[columns.width],
         )

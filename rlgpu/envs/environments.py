@@ -113,7 +113,7 @@ class Environments(Protocol):
         Raises:
             UsageError: The environments cannot.
         """
-        raise UsageError(f"{self.description} cannot be profiled in parts")
+        raise self._one_part()
 
     def evaluate_step(self, actions: Tensor) -> Step:
         """Does everything that ``step`` does except the physics, to measure the task's cost.
@@ -121,7 +121,11 @@ class Environments(Protocol):
         Raises:
             UsageError: The environments cannot.
         """
-        raise UsageError(f"{self.description} cannot be profiled in parts")
+        raise self._one_part()
+
+    def _one_part(self) -> UsageError:
+        said = f"{self.description} cannot be profiled in parts"
+        return UsageError(said, key="profile", value=self.description)
 
     def randomize_ages(self) -> None:
         """Spreads out the ends of the first episodes over the time limit."""
@@ -151,7 +155,8 @@ class Environments(Protocol):
         Raises:
             UsageError: The environments cannot be drawn.
         """
-        raise UsageError(f"{self.description}: not drawn by rlgpu; use headless=True")
+        said = f"headless=False: rlgpu does not draw {self.description}; use headless=True"
+        raise UsageError(said, key="headless", value=False, allowed=[True])
 
     def marks(self, env_id: int) -> list[Mark]:
         """Returns what is drawn into the picture of an environment."""

@@ -79,9 +79,13 @@ def observation_space_of(task: Task) -> ObservationSpace:
     """Returns what actor and critic see of a task's observations.
 
     Raises:
-        UsageError: A column that is to be hidden does not exist.
+        UsageError: A column that is to be hidden does not exist, or the task's columns are none.
     """
-    config, columns = task.config, task.columns
+    config = task.config
+    columns: Any = task.columns  # a user's class may have anything
+    if not isinstance(columns, Columns | None):
+        said = f"{type(task).__name__}.columns: got {type(columns).__name__}, wanted Columns"
+        raise UsageError(said, key="columns", value=type(columns), allowed=[Columns])
     names = columns.parts() if columns else {}
     if unknown := [name for name in (*config.hidden, *task.privileged) if name not in names]:
         known = f"the columns are {', '.join(names)}" if names else "the task names no columns"

@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from rlgpu.config import Range
 from rlgpu.envs import Environments, Step
 from rlgpu.errors import UsageError
 from rlgpu.spaces import Continuous, ObservationSpace
@@ -64,7 +65,8 @@ class Stepper:
             UsageError: It is negative.
         """
         if seed < 0:
-            raise UsageError(f"seed={seed}: must not be negative")
+            said = f"seed={seed}: must not be negative"
+            raise UsageError(said, key="seed", value=seed, allowed=[Range(0)])
         self.env.reset(int(seed))
         self._is_fresh = True
 

@@ -30,7 +30,9 @@ class RslRlEnv:
             UsageError: Their actions are choices, which rsl_rl does not have.
         """
         if not isinstance(env.action_space, Continuous):
-            raise UsageError("rsl_rl has continuous actions only")
+            kind, wanted = type(env.action_space).__name__, Continuous.__name__
+            said = f"its actions are {kind}; rsl_rl has continuous actions only"
+            raise UsageError(said, key="action_space", value=kind, allowed=[wanted])
         self._stepper, self._env = Stepper(env), env
         self.num_envs, self.num_actions, self.device = env.num_envs, env.num_actions, env.device
         self.max_episode_length = env.episode_length

@@ -8,7 +8,7 @@ from typing import Any
 
 from rlgpu.device.stopping import Stopping
 from rlgpu.envs import Environments
-from rlgpu.errors import UsageError
+from rlgpu.errors import Unavailable
 from rlgpu.learner import Agent
 from rlgpu.playing.camera import follow
 from rlgpu.playing.episodes import Player
@@ -21,14 +21,14 @@ def require_video() -> None:
     """Sets up and tests MuJoCo's offscreen rendering; call it before importing any engine.
 
     Raises:
-        UsageError: OpenGL or the video encoder is not available.
+        Unavailable: OpenGL or the video encoder is not available.
     """
     os.environ.setdefault("MUJOCO_GL", "egl")
     try:
         import imageio_ffmpeg  # noqa: F401, PLC0415
         import mujoco  # noqa: PLC0415
     except ImportError as error:
-        raise UsageError(f"capture_video=True: {error}; pip install imageio-ffmpeg") from error
+        raise _unavailable(str(error), "pip install imageio-ffmpeg") from error
     _renderer(
         mujoco.MjModel.from_xml_string(f"""<mujoco><visual><global
         offwidth="{VIDEO_WIDTH}" offheight="{VIDEO_HEIGHT}"/></visual></mujoco>""")
@@ -51,7 +51,7 @@ def record_video(
         The number of control steps recorded.
 
     Raises:
-        UsageError: OpenGL is not available.
+        Unavailable: OpenGL is not available.
     """
     import imageio_ffmpeg  # noqa: PLC0415
     import mujoco  # noqa: PLC0415
@@ -92,7 +92,7 @@ def _renderer(model: Any) -> Any:
     """Returns an offscreen renderer of the video's size.
 
     Raises:
-        UsageError: OpenGL is not available.
+        Unavailable: OpenGL is not available.
     """
     import mujoco  # noqa: PLC0415
 
@@ -103,8 +103,12 @@ def _renderer(model: Any) -> Any:
     try:
         return mujoco.Renderer(model, VIDEO_HEIGHT, VIDEO_WIDTH)
     except (mujoco.FatalError, RuntimeError) as error:
-        raise UsageError(
-            f"capture_video=True: no picture can be drawn here ({error}). It needs OpenGL: on "
-            "Debian or Ubuntu `apt install libegl1 libgl1-mesa-dri`, or set MUJOCO_GL=osmesa and "
-            "`apt install libosmesa6`"
+        raise _unavailable(
+            f"no picture can be drawn here ({error})",
+            "it needs OpenGL: on Debian or Ubuntu `apt install libegl1 libgl1-mesa-dri`, or set "
+            "MUJOCO_GL=osmesa and `apt install libosmesa6`",
         ) from error
+
+
+def _unavailable(reason: str, remedy: str) -> Unavailable:
+    return Unavailable(reason, remedy, key="capture_video", value=True, allowed=[False])

@@ -17,9 +17,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlgpu.config import Project, compose
+from rlgpu.config import Project, compose, read_words
 from rlgpu.device import is_gpu, working_stream
-from rlgpu.errors import UsageError
+from rlgpu.errors import UsageError, shown
 from rlgpu.ops import select_kernels
 from rlgpu.profile.kernels import KernelTime, time_kernels
 from rlgpu.profile.phases import PhaseTime, time_phases
@@ -54,10 +54,13 @@ def _profile(words: list[str], console: Console) -> None:
     given = [word for word in words if word != "--trace"]
     keys = {word.partition("=")[0] for word in given}
     defaults = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in keys]
-    composed = compose([*defaults, *given], Tasks(), ENGINES, Project.at(Path.cwd()))
+    project = Project.at(Path.cwd())
+    algorithm = {**project.defaults(), **read_words(given)}.get("algorithm", "PPO")
+    if algorithm != "PPO":
+        said = f"algorithm={shown(algorithm)}: the profiler knows the phases of PPO only"
+        raise UsageError(said, key="algorithm", value=algorithm, allowed=["PPO"])
+    composed = compose([*defaults, *given], Tasks(), ENGINES, project)
     config = composed.config
-    if config.algorithm != "PPO":
-        raise UsageError(f"algorithm={config.algorithm}: the profiler knows the phases of PPO only")
     seed_everything(config)
     env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
@@ -132,12 +135,13 @@ def _kernel_row(kernel: KernelTime, total: float, bandwidth: float) -> list[str]
 
 def _sweep(words: list[str], console: Console) -> None:
     if words:
-        raise UsageError(f"{words[0]!r}: `rlgpu profile kernels` takes no arguments")
+        said = f"{shown(words[0])}: `rlgpu profile kernels` takes no arguments"
+        raise UsageError(said, key="profile kernels", value=words[0])
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
         kernels = select_kernels("compiled", device)
     except RuntimeError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(str(error), key="kernels", value="compiled") from error
     with working_stream(device):
         bandwidth = copy_bandwidth(device)
         table = Table(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlgpu.errors import UsageError
+from rlgpu.errors import Unreadable, UsageError
 
 
 def run(words: list[str]) -> int:
@@ -27,17 +27,20 @@ def run(words: list[str]) -> int:
     from rlgpu.sim.reasons import group_reasons  # noqa: PLC0415
 
     if len(words) != 1:
-        raise UsageError(f"got {len(words)} files; usage: rlgpu accept FILE.xml")
+        said = f"got {len(words)} files; usage: rlgpu accept FILE.xml"
+        raise UsageError(said, key="accept", value=tuple(words))
     path = Path(words[0])
     if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+        said = f"there is no file {path}"
+        raise Unreadable(said, "missing", key="accept", value=words[0], path=path)
     mujoco.set_mju_user_warning(lambda _text: None)
     try:
         spec = mujoco.MjSpec.from_file(str(path))
         refused = list(task_refusals(spec, path))
         model = spec.compile()
     except Exception as error:
-        raise UsageError(f"MuJoCo cannot load {path}: {error}") from error
+        said = f"MuJoCo cannot load {path}: {error}"
+        raise Unreadable(said, "form", key="accept", value=words[0], path=path) from error
     model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     reasons = group_reasons(accept(model))
     if refused:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import rlgpu
-from rlgpu.errors import UsageError, first_line, one_line, shown
+from rlgpu.errors import Unavailable, UsageError, first_line, one_line, shown
 
 _OLDEST_DRIVER = 12040
 """CUDA version from which graphs have conditional nodes, as the driver counts."""
@@ -145,8 +145,9 @@ def _video() -> Finding:
 
     try:
         require_video()
-    except UsageError as error:
-        return Finding("video", False, one_line(error).removeprefix("capture_video=True: "))
+    except Unavailable as error:
+        reason = " ".join(error.reason.split())  # OpenGL's may have several lines
+        return Finding("video", False, f"{reason}; {error.remedy}")
     return Finding("video", True, f"drawn by {os.environ.get('MUJOCO_GL', 'OpenGL')}")
 
 
@@ -186,7 +187,8 @@ def run(words: list[str]) -> int:
         UsageError: There are arguments.
     """
     if words:
-        raise UsageError(f"{shown(words[0])}: rlgpu doctor takes no arguments")
+        said = f"{shown(words[0])}: rlgpu doctor takes no arguments"
+        raise UsageError(said, key="doctor", value=words[0])
     can_train = True
     for finding in findings():
         mark = "ok" if finding.works else "NO" if finding.is_needed else "--"

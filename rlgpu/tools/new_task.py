@@ -37,18 +37,22 @@ def run(words: list[str]) -> int:
     if len(words) != 1 or not words[0].isidentifier() or not words[0][0].isupper():
         given = shown(" ".join(words)) if words else "nothing"
         raise UsageError(
-            f"wanted the name of a class, such as Hopper, got {given}: rlgpu new-task Hopper"
+            f"wanted the name of a class, such as Hopper, got {given}: rlgpu new-task Hopper",
+            key="new-task",
+            value=tuple(words),
         )
     name = words[0]
     folder = Path(name.lower())
     if folder.exists():
-        raise UsageError(f"{folder} exists already; move it away, or choose another name")
+        said = f"{folder} exists already; move it away, or choose another name"
+        raise UsageError(said, key="new-task", value=name, path=folder)
     try:
         folder.mkdir()
         for file, text in task_files(name).items():
             (folder / file).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
+        said = f"{folder} cannot be written: {error.strerror}"
+        raise UsageError(said, key="new-task", value=name, path=folder) from error
     print(f"wrote {', '.join(str(folder / file) for file in task_files(name))}")
     task = folder / f"{folder.name}.py"
     print(f"train it with: {call_of('train')} task={task}:{name} headless=True")

@@ -24,7 +24,7 @@ from rlgpu.envs import (
     scene_of,
     shown_space_of,
 )
-from rlgpu.errors import Conflict, Misfit, UsageError, first_line
+from rlgpu.errors import Conflict, Misfit, Unavailable, UsageError, first_line
 from rlgpu.foreign.task import ForeignTask
 from rlgpu.learner import Agent, Dqn, Ppo
 from rlgpu.ops import Kernels, Precision, select_kernels
@@ -88,9 +88,8 @@ def build_env(
             viewer=viewer,
         )
     except ImportError as error:
-        install = ENGINES[config.sim.engine].install
-        said = f"sim={config.sim.engine}: {error}; {install}"
-        raise UsageError(said, key="sim", value=config.sim.engine) from error
+        engine, install = config.sim.engine, ENGINES[config.sim.engine].install
+        raise Unavailable(str(error), install, key="sim", value=engine) from error
     except (RuntimeError, ValueError) as error:
         said = f"sim={config.sim.engine}: {error}"
         raise UsageError(said, key="sim", value=config.sim.engine) from error

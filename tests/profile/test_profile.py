@@ -11,6 +11,7 @@ from rlgpu.cli import main
 from rlgpu.profile.kernels import least_bytes
 from rlgpu.profile.timing import copy_bandwidth
 from tests.device.test_graphs import trainer
+from tests.refusals import error_of, names
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,12 +30,18 @@ def test_phases_and_operations_are_listed_and_traced(tmp_path, monkeypatch, capf
     assert len(json.loads((tmp_path / "trace.json").read_text())["traceEvents"]) > 100
 
 
-def test_a_wrong_request_is_one_line_and_exit_code_2(capfd) -> None:
+def test_a_wrong_request_is_one_line_and_exit_code_2() -> None:
     """As on the command line of training."""
-    assert main(["profile", "task=Cartpool"]) == 2
-    assert "did you mean Cartpole" in capfd.readouterr().err
-    assert main(["profile", "kernels", "gae"]) == 2
-    assert "takes no arguments" in capfd.readouterr().err
+    error = error_of(["profile", "task=Cartpool"], main=main)
+    assert (error.key, error.value) == ("task", "Cartpool")
+    assert "Cartpole" in error.allowed
+    error = error_of(["profile", "kernels", "gae"], main=main)
+    assert (error.key, error.value) == ("profile kernels", "gae")
+    assert names(error, "gae", "rlgpu profile kernels")
+    error = error_of(
+        ["profile", "task=gym:CartPole-v1", "algorithm=DQN", "train=GymDQN"], main=main
+    )
+    assert (error.key, error.value, error.allowed) == ("algorithm", "DQN", ("PPO",))
 
 
 def test_the_least_bytes_match_numbers_worked_by_hand(tmp_path) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import train
 from rlgpu.config import compose
 from rlgpu.envs import Columns, VecEnv, scene_of
 from rlgpu.errors import UsageError
@@ -15,6 +14,7 @@ from rlgpu.tasks import TASKS
 from rlgpu.tasks.go2 import Go2
 from rlgpu.tasks.legged_config import LeggedConfig
 from tests.conftest import ROOT
+from tests.refusals import error_of, names
 
 POSE = Go2.default_joint_pos
 SHUFFLED = dict(sorted(POSE.items(), key=lambda item: item[0][::-1]))
@@ -23,29 +23,42 @@ NARROW = Columns(joint_pos=11, joint_vel=12, actions=12)
 
 
 @pytest.mark.parametrize(
-    ("changes", "parts"),
+    ("changes", "key", "value", "allowed"),
     [
-        ({"default_joint_pos": SHUFFLED}, ["the file's joints are FL_hip_joint, ", "order"]),
-        ({"default_joint_pos": FEWER}, ["FL_hip_joint is not in default_joint_pos"]),
-        ({"effort_limits": {"hip": 20.0, "calf": 30.0}}, ["'FL_thigh_joint'", "'hip', 'calf'"]),
-        ({"num_observations": 50}, ["num_observations is 50", "num_observations = 48"]),
-        ({"num_actions": 13}, ["num_actions is 13", "num_actions = 12"]),
-        ({"columns": NARROW, "num_observations": 35}, ["joint_pos=11", "12 joints"]),
+        ({"default_joint_pos": SHUFFLED}, "default_joint_pos", tuple(SHUFFLED), (tuple(POSE),)),
+        ({"default_joint_pos": FEWER}, "default_joint_pos", tuple(FEWER), (tuple(POSE),)),
+        (
+            {"effort_limits": {"hip": 20.0, "calf": 30.0}},
+            "effort_limits",
+            "FL_thigh_joint",
+            ("hip", "calf"),
+        ),
+        ({"num_observations": 50}, "num_observations", 50, (48,)),
+        ({"num_actions": 13}, "num_actions", 13, (12,)),
+        ({"columns": NARROW, "num_observations": 35}, "columns.joint_pos", 11, (12,)),
+        ({"columns": {"joint_pos": 12}}, "columns", dict, (Columns,)),
+        ({"columns": None}, "columns", type(None), (Columns,)),
     ],
-    ids=["order", "fewer", "effort", "observations", "actions", "columns"],
+    ids=["order", "fewer", "effort", "observations", "actions", "width", "mapping", "none"],
 )
-def test_a_mistake_names_what_is_right(changes: dict[str, Any], parts: list[str]) -> None:
+def test_a_mistake_names_what_is_right(
+    changes: dict[str, Any], key: str, value: object, allowed: tuple[object, ...]
+) -> None:
     """Not in the words of torch or of Python, nor by a line of ours."""
     config = compose(["task=Go2"], TASKS, ENGINES).config.task
     robot = type("MyRobot", (Go2,), changes)(config)
     with pytest.raises(UsageError) as caught:
         VecEnv(robot, make_simulator("mujoco", scene_of(robot), config.timing(), 2), seed=0)
-    for part in parts:
-        assert part in str(caught.value)
-    assert "legged" not in str(caught.value)
+    error = caught.value
+    assert (error.key, error.value, error.allowed) == (key, value, allowed)
+    assert names(error, *key.split("."))
+    for found in (value, *allowed):
+        if isinstance(found, int | str):
+            assert names(error, found)
+    assert "legged" not in str(error)
 
 
-def test_a_missing_effort_limit_is_refused_on_the_command_line_too(tmp_path, capsys) -> None:
+def test_a_missing_effort_limit_is_refused_on_the_command_line_too(tmp_path) -> None:
     """Where the scene is looked at to choose an engine; the message is the same."""
     (tmp_path / "dog.py").write_text(
         "from rlgpu.tasks.go2 import Go2\n\n\nclass Dog(Go2):\n    effort_limits = {'hip': 20.0}\n"
@@ -53,10 +66,10 @@ def test_a_missing_effort_limit_is_refused_on_the_command_line_too(tmp_path, cap
     text = (ROOT / "cfg" / "task" / "Go2.yaml").read_text().replace("name: Go2", "name: Dog")
     (tmp_path / "Dog.yaml").write_text(text)
     (tmp_path / "DogPPO.yaml").write_text("max_iterations: 1\n")
-    assert train.main([f"task={tmp_path / 'dog.py'}:Dog", "headless=True"]) == 2
-    error = capsys.readouterr().err
-    assert "effort_limits has none for the joint 'FL_thigh_joint'" in error
-    assert "line" not in error
+    error = error_of([f"task={tmp_path / 'dog.py'}:Dog", "headless=True"])
+    assert (error.key, error.value, error.allowed) == ("effort_limits", "FL_thigh_joint", ("hip",))
+    assert names(error, "Dog", "effort_limits", "FL_thigh_joint")
+    assert not names(error, "dog.py")  # by no line of the file
 
 
 def test_settings_that_a_robot_leaves_out_are_legged_gyms() -> None:

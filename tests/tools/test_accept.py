@@ -7,6 +7,7 @@ import pytest
 from rlgpu.cli import main
 from rlgpu.sim.reasons import group_reasons
 from tests.conftest import ROOT
+from tests.refusals import error_of, names
 
 
 @pytest.mark.parametrize("name", ["ant", "cartpole"])
@@ -88,15 +89,21 @@ def test_reasons_of_other_kinds_stay_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "there is no file"), ("<mujoco><nonsense/></mujoco>", "MuJoCo cannot load")],
+    ("content", "fault"), [(None, "missing"), ("<mujoco><nonsense/></mujoco>", "form")]
 )
-def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path, capsys, content, message) -> None:
-    """Exit code 2, and the reason; without a file name, the usage."""
+def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path, content, fault) -> None:
+    """Exit code 2, and the reason."""
     asset = tmp_path / "robot.xml"
     if content:
         asset.write_text(content)
-    assert main(["accept", str(asset)]) == 2
-    assert message in capsys.readouterr().err
-    assert main(["accept"]) == 2
-    assert "usage" in capsys.readouterr().err
+    error = error_of(["accept", str(asset)], main=main)
+    assert (error.fault, error.path) == (fault, asset)
+    assert names(error, asset)
+
+
+@pytest.mark.parametrize("files", [(), ("a.xml", "b.xml")])
+def test_a_single_file_is_wanted(files) -> None:
+    """With how the command is called."""
+    error = error_of(["accept", *files], main=main)
+    assert (error.key, error.value) == ("accept", files)
+    assert names(error, len(files), "rlgpu accept")

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from rlgpu import playing
+from rlgpu.errors import Unavailable
 from rlgpu.sim.physx.worker import driver
 from rlgpu.tools import doctor
 from tests.conftest import ROOT, interpreter
@@ -58,6 +60,18 @@ def test_what_is_missing_comes_with_advice(monkeypatch, tmp_path) -> None:
     if not os.path.exists("/usr/local/cuda/bin/nvcc"):
         assert "put it on PATH" in doctor._nvcc().text
     assert "headless=True" in doctor._display().text
+
+
+def test_without_pictures_the_line_has_the_reason_and_the_remedy(monkeypatch) -> None:
+    """Not the key of the command line, which nobody gave here."""
+    lacking = Unavailable("no OpenGL\nhere", "apt install it", key="capture_video", value=True)
+
+    def require_video() -> None:
+        raise lacking
+
+    monkeypatch.setattr(playing, "require_video", require_video)
+    found = doctor._video()
+    assert (found.works, found.text) == (False, "no OpenGL here; apt install it")
 
 
 def test_without_a_needed_package_nothing_else_is_tried(monkeypatch) -> None:

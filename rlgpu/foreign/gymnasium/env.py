@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rlgpu.device import environment_seeds, generator_seed, num_usable_cores
 from rlgpu.envs import Environments, Step, WorldCounts
-from rlgpu.errors import EngineFailed, UsageError, first_line
+from rlgpu.errors import Conflict, EngineFailed, Unavailable, UsageError, first_line
 from rlgpu.foreign.gymnasium.spaces import action_space
 from rlgpu.foreign.gymnasium.worker import Begin, Chunk, closing, maker, serve
 
@@ -178,9 +178,10 @@ class GymEnv(Environments):
         try:
             one = maker(word, config.kwargs)()
         except ImportError as error:
-            raise UsageError(
-                f"task=gym:{word}: {first_line(error)}; Gymnasium's extras bring what environments "
-                "need: pip install 'gymnasium[mujoco]', 'gymnasium[box2d]', ale-py, ...",
+            raise Unavailable(
+                first_line(error),
+                "Gymnasium's extras bring what environments need: pip install 'gymnasium[mujoco]', "
+                "'gymnasium[box2d]', ale-py, ...",
                 key="task",
                 value=f"gym:{word}",
             ) from error
@@ -268,13 +269,18 @@ class GymEnv(Environments):
 
     def randomize_ages(self) -> None:
         """Refuses: the environments count their own steps."""
-        raise UsageError("train.init_at_random_ep_len: Gymnasium's environments count their steps")
+        key = "train.init_at_random_ep_len"
+        said = f"{key}=True: Gymnasium's environments count their steps; use {key}=False"
+        raise Conflict(said, key=key, value=True, allowed=[False], other="task")
 
     def set_ages(self, values: Tensor) -> None:
         """Refuses: the environments count their own steps."""
         raise UsageError(
             "Gymnasium's environments count their own steps, so episode_length_buf can only be "
-            "read; with rsl_rl use init_at_random_ep_len=False"
+            "read; with rsl_rl use init_at_random_ep_len=False",
+            key="init_at_random_ep_len",
+            value=True,
+            allowed=[False],
         )
 
     def nan_source(self, *, rewards: bool = False) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from rlgpu.config import Count
 from rlgpu.envs import Environments, TaskConfig
-from rlgpu.errors import UsageError
+from rlgpu.errors import Unavailable
 from rlgpu.foreign.task import UNUSED, ForeignTask, foreign_task
 
 
@@ -34,12 +34,13 @@ def gym_task(word: str) -> type[ForeignTask]:
         word: ``gym:`` and a registered name or ``path/to/file.py:Class``.
 
     Raises:
-        UsageError: Gymnasium is not installed.
+        Unavailable: Gymnasium is not installed.
     """
     try:
         from rlgpu.foreign.gymnasium.env import GymEnv  # noqa: PLC0415
     except ImportError as error:
-        raise UsageError(f"task={word}: {error}; pip install gymnasium") from error
+        remedy = "pip install gymnasium"
+        raise Unavailable(str(error), remedy, key="task", value=word) from error
     name = word.partition(":")[2]
 
     def make(

@@ -89,7 +89,10 @@ class ScriptEnv(Environments):
         if first.observations.shape != self.observations.shape:
             raise UsageError(
                 f"{type(env).__name__} says num_obs {self.num_observations} and returns "
-                f"observations of shape {list(first.observations.shape)}"
+                f"observations of shape {list(first.observations.shape)}",
+                key=f"{type(env).__name__}.num_obs",
+                value=self.num_observations,
+                allowed=[first.observations.shape[-1]],
             )
         self.observations.copy_(self._next(first))
 
@@ -184,9 +187,11 @@ class ScriptEnv(Environments):
                 first = self.script.obs_buf
             self.observations.copy_(first[0] if isinstance(first, tuple) else first)
         else:
+            name = type(self.script).__name__
             raise UsageError(
-                f"{type(self.script).__name__} has neither progress_buf nor reset, so its episodes "
-                "cannot be begun from outside; make new environments"
+                f"{name} has neither progress_buf nor reset, so its episodes cannot be begun from "
+                "outside; make new environments",
+                key=f"{name}.reset",
             )
         return self.observations
 
@@ -218,7 +223,9 @@ class ScriptEnv(Environments):
         """
         ages = _first(self.script, "progress_buf", "episode_length_buf")
         if ages is None:
-            raise UsageError(f"{type(self.script).__name__} does not count its episodes' steps")
+            name = type(self.script).__name__
+            said = f"{name} does not count its episodes' steps"
+            raise UsageError(said, key=f"{name}.progress_buf")
         return ages
 
     def nan_source(self, *, rewards: bool = False) -> str:
@@ -279,7 +286,8 @@ class ScriptEnv(Environments):
 def _world_of(sim: Sim) -> World:
     world = running_world(sim)
     if world is None:
-        raise UsageError("the task did not prepare its simulation")
+        said = "the task did not prepare its simulation; call gym.prepare_sim in create_sim"
+        raise UsageError(said, key="prepare_sim")
     return world
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import mujoco
 
 from rlgpu.device.stopping import Stopping
-from rlgpu.errors import UsageError
+from rlgpu.errors import Unavailable
 
 _LONGEST_CLOSE = 10.0
 """Longest time to wait for the viewer's thread [s]."""
@@ -61,7 +61,7 @@ def check_display() -> None:
     """Checks that a window can be opened.
 
     Raises:
-        UsageError: There is no display, or it draws no OpenGL.
+        Unavailable: There is no display, or it draws no OpenGL.
     """
     import glfw  # noqa: PLC0415
 
@@ -78,6 +78,7 @@ def check_display() -> None:
         glfw.default_window_hints()
 
 
-def _no_window(reason: str) -> UsageError:
+def _no_window(reason: str) -> Unavailable:
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY", "")
-    return UsageError(f"{reason} on the display {display!r}; use headless=True")
+    where, remedy = f"{reason} on the display {display!r}", "use headless=True"
+    return Unavailable(where, remedy, key="headless", value=False, allowed=[True])
