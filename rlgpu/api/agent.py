@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.api.spaces import Spaces
-from rlgpu.config import Range, TrainConfig, closest_key, convert
+from rlgpu.config import Range, TrainConfig, check_actions, closest_key, convert
 from rlgpu.config.limits import hints_of
 from rlgpu.config.presets import read_preset
 from rlgpu.config.resolve import check_normalized_rows, check_relations, count_minibatches
@@ -85,6 +85,7 @@ class PPOAgent:
             raise UsageError(said, key="seed", value=seed, allowed=[allowed])
         self._spaces = Spaces(observation_space, action_space, action_bounds)
         self.num_envs, self.device = num_envs, torch.device(device)
+        check_actions(self._spaces.actions, settings, prefix="")
         config = _config({**read_preset(preset), **settings}, num_envs)
         rows = config.horizon_length * num_envs
         self.horizon_length = config.horizon_length

@@ -17,6 +17,7 @@ from rlgpu.config import (
     Config,
     Project,
     SavedRun,
+    check_actions,
     compose,
     convert,
     is_gym,
@@ -32,6 +33,7 @@ from rlgpu.errors import (
     EngineFailed,
     TaskError,
     TrainingFailed,
+    UsageError,
     line_in,
     passed_through,
     usable_path,
@@ -183,6 +185,7 @@ def _train(
     )
     with closing(env):
         _warn(env, console)
+        check_actions(env.action_space, composed.given)
         agent = make_agent(config, env)
         trainer = Trainer(config, env, agent, origin)
         if path and content:
@@ -215,7 +218,7 @@ def _train_in(
         console.print(f"{title}, writing to {folder}")
         console.print(env.description)
         finished = trainer.train(folder, display, recorder)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, UsageError):
         remove_unused(folder)
         raise
     except Exception as error:

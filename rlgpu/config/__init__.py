@@ -2,7 +2,7 @@
 
 from rlgpu.config.algorithms import check_used, without_unused
 from rlgpu.config.compose import Composed, check_words, compose
-from rlgpu.config.idle import Needs
+from rlgpu.config.idle import Needs, check_actions
 from rlgpu.config.keys import Key, closest_key, help_text, keys_of, leaves
 from rlgpu.config.limits import (
     Count,
@@ -43,6 +43,7 @@ __all__ = [
     "Span",
     "Text",
     "TrainConfig",
+    "check_actions",
     "check_used",
     "check_words",
     "closest_key",

@@ -61,6 +61,8 @@ class Composed:
     """The value of ``task=`` that finds the task again, from any folder."""
     notes: list[str] = field(default_factory=list)
     """Messages for the user about values that were adjusted."""
+    given: frozenset[str] = frozenset()
+    """Keys of the command line."""
 
 
 class _Request(NamedTuple):
@@ -215,7 +217,7 @@ def _compose(request: _Request, engine: str) -> Composed:
     notes += check_idle(config, given)
     if request.saved:
         notes += differences(request.saved, config)
-    return Composed(config, task.task_class, task.word, notes)
+    return Composed(config, task.task_class, task.word, notes, frozenset(given))
 
 
 def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]]]:

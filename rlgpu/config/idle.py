@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rlgpu.config.schema import Config
 from rlgpu.errors import NoEffect
+from rlgpu.spaces import ActionSpace, Discrete
 
 
 class Needs(NamedTuple):
@@ -37,6 +38,15 @@ _SHARED = (
     Needs("capture_video_len", "capture_video"),
 )
 _SPREAD = "task.randomization."
+_CONTINUOUS_ONLY = (
+    "action_distribution",
+    "bounds_loss_coef",
+    "initial_log_std",
+    "max_log_std",
+    "min_log_std",
+    "state_dependent_std",
+)
+"""Keys of ``train`` that only the distributions of continuous actions have."""
 
 
 class Idle(str):
@@ -80,6 +90,25 @@ def check_idle(config: Config, given: Collection[str]) -> list[Idle]:
             if _covers(needs.keys, key) and key != needs.other:
                 warnings.append(Idle(key, f"{needs.other}{wanted}"))
     return warnings
+
+
+def check_actions(actions: ActionSpace, given: Collection[str], prefix: str = "train.") -> None:
+    """Checks that no setting of continuous actions is given for discrete ones.
+
+    Args:
+        actions: The task's actions.
+        given: Names of the keys that were given; files and presets may have any.
+        prefix: Begins the name of a key of ``train``.
+
+    Raises:
+        NoEffect: One is.
+    """
+    if not isinstance(actions, Discrete):
+        return
+    names = [f"{prefix}{name}" for name in _CONTINUOUS_ONLY]
+    if key := next((name for name in names if name in given), None):
+        said = f"{key} does nothing here: the task's actions are discrete; leave it out"
+        raise NoEffect(said, key=key, needs="continuous actions")
 
 
 def _covers(keys: str, key: str) -> bool:

@@ -42,6 +42,14 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one() -> None:
     assert names(refusal.value, "learnin_rate", "learning_rate")
 
 
+def test_settings_of_continuous_actions_are_refused_for_choices() -> None:
+    """A preset may have them."""
+    with pytest.raises(NoEffect) as refusal:
+        agent(initial_log_std=-1.0)
+    assert refusal.value.key == "initial_log_std"
+    assert agent(preset="skrl")._ppo.config.min_log_std == -20.0
+
+
 def test_choices_have_no_bounds() -> None:
     """They would change nothing."""
     with pytest.raises(NoEffect) as refusal:

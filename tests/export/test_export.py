@@ -111,8 +111,9 @@ def test_a_seed_repeats_the_episodes(make, task) -> None:
     for seed, before in reversed(list(zip(seeds, played, strict=True))):
         assert np.array_equal(play(seed), before)
     for wrong in (-1, [3, -1, 3, 3]):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError) as refusal:
             env.reset(seed=wrong)
+        assert (refusal.value.key, refusal.value.value) == ("seed", -1)
 
 
 def test_seeds_that_are_all_none_go_on_with_the_generator(make) -> None:

@@ -188,10 +188,22 @@ def test_rsl_rl_reads_the_step_counts_of_gymnasiums_environments(make) -> None:
     env.step(torch.zeros(2, 1))
     env.step(torch.zeros(2, 1))
     assert env.episode_length_buf.tolist() == [2, 2]
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refusal:
         env.episode_length_buf = torch.tensor([5, 6])
+    assert refusal.value.key == "init_at_random_ep_len"
     env.reset()
     assert env.episode_length_buf.tolist() == [0, 0]
+
+
+def test_rsl_rl_has_no_choices(make) -> None:
+    """Environments with discrete actions are refused."""
+    pytest.importorskip("tensordict")
+    from rlgpu.export.rsl_rl import RslRlEnv
+
+    with pytest.raises(UsageError) as refusal:
+        RslRlEnv(make("gym:CartPole-v1", 2))
+    assert (refusal.value.key, refusal.value.value) == ("action_space", "Discrete")
+    assert refusal.value.allowed == ("Continuous",)
 
 
 def test_rl_games_trains(cartpoles, make, tmp_path, monkeypatch) -> None:

@@ -162,6 +162,26 @@ class Failing(Counter):
         return super().step(action)
 
 
+class Misshapen(Counter):
+    """Observes a number too many from its first reset, its first step or its ninth step on."""
+
+    def __init__(self, since="reset"):
+        self.since, self.steps = {"reset": 0, "step": 1, "later": 9}[since], 0
+
+    def step(self, action):
+        self.steps += 1
+        return super().step(action)
+
+    def _observed(self):
+        return np.zeros(2 if self.steps < self.since else 3, np.float32)
+
+
+class Table(Counter):
+    """Takes a table of choices."""
+
+    action_space = spaces.MultiDiscrete([[2, 3], [4, 2]])
+
+
 class Logged(Counter):
     """Writes to a file when it is opened and closed; may fail at several places."""
 

@@ -102,6 +102,43 @@ def test_choices_and_flags_become_zeros_and_ones(space, value, wanted) -> None:
     assert row(np.array(value) if np.ndim(value) else value).tolist() == wanted
 
 
+@pytest.mark.parametrize(
+    ("space", "value", "key", "found", "wanted"),
+    [
+        (spaces.Box(0, 1, (2,)), [0.0, 0.0, 0.0], "observations", (3,), (2,)),
+        (spaces.MultiDiscrete([3, 2]), [1], "observations", (1,), (2,)),
+        (spaces.MultiBinary(2), [[1, 0, 1]], "observations", (1, 3), (2,)),
+        (
+            spaces.Box(0, 255, (3, 20, 24), np.uint8),
+            np.zeros((20, 24, 3), np.uint8),
+            "observations",
+            (20, 24, 3),
+            (3, 20, 24),
+        ),
+        (spaces.Dict(a=spaces.Box(0, 1, (2,))), {"a": [0.0]}, "a", (1,), (2,)),
+        (spaces.Dict(a=spaces.Tuple([spaces.Box(0, 1, (2,))])), {"a": ()}, "a.0", None, None),
+        (spaces.Dict(a=spaces.Box(0, 1, (2,))), {"b": [0.0]}, "a", None, None),
+    ],
+    ids=str,
+)
+def test_an_observation_that_does_not_fit_its_space_is_refused(
+    space, value, key, found, wanted
+) -> None:
+    """By its part's name, with both shapes; a part that is missing has none."""
+    _, row = flattening(space)
+    with pytest.raises(UsageError) as refusal:
+        row(value)
+    error = refusal.value
+    assert (error.key, error.value, error.allowed) == (key, found, (wanted,) if wanted else ())
+    assert names(error, *([list(found), list(wanted)] if found else [key]))
+
+
+def test_numbers_may_have_another_shape_of_the_same_size() -> None:
+    """As environments often return a row, or a number alone."""
+    assert flattening(spaces.Box(0, 9, (2, 1)))[1]([3.0, 4.0]).tolist() == [3.0, 4.0]
+    assert flattening(spaces.Box(0, 9, (1,)))[1](3.0).tolist() == [3.0]
+
+
 @pytest.mark.parametrize(("name", "bounds"), [("Pixels", (0, 255)), ("Counter", (-np.inf, np.inf))])
 def test_rows_lie_in_the_space_of_a_wrapped_environment(name, bounds) -> None:
     """Bytes from 0 to 255, other numbers without bounds; Gymnasium's vectors allocate by it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import gymnasium
@@ -14,13 +15,13 @@ import torch
 import train
 from rlgpu.config import compose
 from rlgpu.device import environment_seeds
-from rlgpu.errors import EngineFailed, UsageError
+from rlgpu.errors import Conflict, EngineFailed, NoEffect, UsageError
 from rlgpu.foreign.gymnasium.env import GymEnv
 from rlgpu.foreign.gymnasium.task import GymTaskConfig
 from rlgpu.sim import ENGINES
 from rlgpu.spaces import Continuous, Discrete
-from rlgpu.training import Tasks, Trainer, make_agent
-from tests.refusals import names
+from rlgpu.training import Tasks, Trainer, load_checkpoint, make_agent
+from tests.refusals import error_of, names
 
 ROOT = Path(__file__).parents[2]
 OURS = Path(__file__).parent / "envs_of_ours.py"
@@ -115,8 +116,13 @@ def test_a_reset_begins_new_episodes_in_all_processes(make) -> None:
     assert torch.equal(seeded, make("CartPole-v1", 20, 2**40 + 3).observations)
     env.step(torch.zeros(20, 1))
     assert torch.equal(env.reset(seed=2**40 + 3), seeded)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refusal:
         env.set_ages(torch.zeros(20))
+    assert (refusal.value.key, refusal.value.allowed) == ("init_at_random_ep_len", (False,))
+    with pytest.raises(Conflict) as conflict:
+        env.randomize_ages()
+    assert conflict.value.key == "train.init_at_random_ep_len"
+    assert (conflict.value.other, conflict.value.allowed) == ("task", (False,))
 
 
 def test_a_dictionary_becomes_columns_with_their_names(make) -> None:
@@ -213,6 +219,7 @@ def test_several_choices_are_passed_on(make) -> None:
         ("Strange", "b", "Text", ("b", "Text", "Box")),
         ("Endless", "action_space", math.inf, ("gymnasium.wrappers.TransformAction",)),
         ("Texts", "action_space", "Text", ("Text", "Discrete")),
+        ("Table", "action_space", (2, 2), ("MultiDiscrete", [2, 2], [4])),
         ("Many", "task", f"gym:{OURS}:Many", ("rlgpu.PPOAgent",)),
         ("Absent", "task", f"gym:{OURS}:Absent", ("Absent",)),
     ],
@@ -225,12 +232,62 @@ def test_what_is_not_supported_is_refused_by_name(name, key, value, named) -> No
     assert names(refusal.value, f"task=gym:{OURS}:{name}", *named)
 
 
-def test_an_environment_that_is_not_registered_is_refused(capsys) -> None:
+def test_an_environment_that_is_not_registered_is_refused() -> None:
     """On the command line too, in one line."""
-    assert train.main(["task=gym:CartPoll-v1", "headless=True"]) == 2
-    said = capsys.readouterr().err
-    assert "task=gym:CartPoll-v1" in said
-    assert said.count("\n") == 1
+    error = error_of(["task=gym:CartPoll-v1", "headless=True"])
+    assert (error.key, error.value) == ("task", "gym:CartPoll-v1")
+    assert names(error, "task=gym:CartPoll-v1")
+
+
+@pytest.mark.parametrize("since", ["reset", "step"])
+def test_an_observation_of_another_shape_than_its_spaces_is_refused(tmp_path, since) -> None:
+    """At the first reset or in the first step: nothing is left of the run."""
+    word = f"gym:{OURS}:Misshapen"
+    words = [f"task={word}", f"env.since={since}", "num_envs=20", f"runs_dir={tmp_path}"]
+    error = error_of([*words, "headless=True", "max_iterations=2"])
+    assert isinstance(error, UsageError)
+    assert (error.key, error.value, error.allowed) == ("observations", (3,), ((2,),))
+    assert names(error, f"task={word}", [3], [2])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_observation_that_changes_its_shape_later_ends_training(tmp_path) -> None:
+    """In the second iteration, of eight steps: with the checkpoint after the first one."""
+    words = [f"task=gym:{OURS}:Misshapen", "env.since=later", f"runs_dir={tmp_path}"]
+    short = ["num_envs=4", "train.horizon_length=8", "max_iterations=2", "train.save_every=1"]
+    error = error_of([*words, *short, "headless=True"], 1)
+    assert (error.cause, type(error.__cause__)) == ("engine", EngineFailed)
+    assert error.__cause__.raised == "UsageError"
+    assert error.checkpoint.is_file()
+    assert names(error, [3], [2])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "action_distribution=tanh_gaussian",
+        "bounds_loss_coef=0.1",
+        "initial_log_std=-1",
+        "max_log_std=1",
+        "min_log_std=-4",
+        "state_dependent_std=True",
+    ],
+)
+def test_settings_of_continuous_actions_are_refused_for_discrete_ones(tmp_path, key) -> None:
+    """They would change nothing. Presets and files may have them."""
+    words = ["headless=True", "num_envs=4", f"runs_dir={tmp_path}", "max_iterations=1"]
+    error = error_of(["task=gym:CartPole-v1", *words, f"train.{key}"])
+    assert isinstance(error, NoEffect)
+    assert error.key == f"train.{key.partition('=')[0]}"
+    assert names(error, error.key)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_preset_with_settings_of_continuous_actions_trains_discrete_ones(tmp_path) -> None:
+    """And what is given does train continuous ones."""
+    words = ["headless=True", "num_envs=4", f"runs_dir={tmp_path}", "max_iterations=1"]
+    assert train.main(["task=gym:CartPole-v1", *words, "preset=skrl"]) == 0
+    assert train.main(["task=gym:Pendulum-v1", *words, "train.initial_log_std=-1"]) == 0
 
 
 def test_an_environment_that_fails_ends_training_in_a_sentence(make) -> None:
@@ -260,9 +317,9 @@ def test_the_keys_of_such_a_task_are_explained(capsys) -> None:
     """With its own defaults; videos are refused, not left out."""
     assert train.main(["--help", "task=gym:CartPole-v1", "task.num_envs"]) == 0
     assert "task.num_envs=64" in capsys.readouterr().out
-    words = ["task=gym:CartPole-v1", "capture_video=True", "headless=True"]
-    assert train.main(words) == 2
-    assert names(capsys.readouterr().err, "capture_video=True", "task=gym:CartPole-v1")
+    error = error_of(["task=gym:CartPole-v1", "capture_video=True", "headless=True"])
+    assert (error.key, error.value, error.other) == ("capture_video", True, "task")
+    assert names(error, "capture_video=True", "task=gym:CartPole-v1")
 
 
 def test_a_run_trains_resumes_and_plays(tmp_path, capsys) -> None:
@@ -272,9 +329,12 @@ def test_a_run_trains_resumes_and_plays(tmp_path, capsys) -> None:
     assert train.main([*short, "max_iterations=2", *words]) == 0
     latest = f"checkpoint={tmp_path}/gym_CartPole-v1/latest"
     assert train.main([latest, "max_iterations=4", *words]) == 0
-    assert "done after 4 iterations" in capsys.readouterr().out
+    newest = tmp_path / "gym_CartPole-v1" / "latest" / "nn" / "last.pth"
+    assert load_checkpoint(newest)["trainer"]["iteration"] == 4
+    capsys.readouterr()
     assert train.main([latest, "test=True", "games=4", "num_envs=2", *words]) == 0
-    assert "4 episodes, 2 per environment" in capsys.readouterr().out
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert re.findall(r"\d+", last)[:2] == ["4", "2"]  # episodes, and those of each environment
 
 
 @pytest.mark.slow

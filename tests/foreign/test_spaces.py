@@ -82,8 +82,10 @@ def test_whole_numbers_have_equal_shares(low, high, kind) -> None:
 )
 def test_bounds_without_a_usable_range_are_refused(low, high, kind) -> None:
     """Infinite ones, and the largest numbers of a type, which mean the same."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refusal:
         action_space(spaces.Box(low, high, (1,), kind))
+    assert refusal.value.key == "action_space"
+    assert refusal.value.value not in refusal.value.allowed[0]
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32])
@@ -102,8 +104,9 @@ def test_the_callers_bounds_take_their_place(kind) -> None:
 @pytest.mark.parametrize("bounds", [(1.0, -1.0), (-np.inf, np.inf), (0.0, np.nan), (-5, 300)])
 def test_bounds_that_a_box_cannot_have_are_refused(bounds) -> None:
     """In the wrong order, infinite, or beyond the type."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refusal:
         rlgpu.PPOAgent(numbers(3), spaces.Box(0, 9, (1,), np.uint8), 1, action_bounds=bounds)
+    assert (refusal.value.key, refusal.value.value) == ("action_bounds", bounds)
 
 
 def test_tensors_of_ours_stay_within_the_callers_bounds() -> None:

@@ -100,6 +100,7 @@ class Processes:
 
         Raises:
             EngineFailed: A process has failed.
+            UsageError: An environment returned an observation that does not fit its space.
         """
         received = []
         for pipe in self._pipes:
@@ -107,6 +108,8 @@ class Processes:
                 received.append(pipe.recv())
             except (EOFError, OSError) as error:
                 raise EngineFailed(_DIED, "died") from error
+            if isinstance(received[-1], UsageError):
+                raise received[-1]
             if isinstance(received[-1], str):
                 lines = received[-1].strip().splitlines()
                 said, kind = f"the environment failed: {lines[-1]}", lines[-1].partition(":")[0]
@@ -173,7 +176,8 @@ class GymEnv(Environments):
             seed: Seed that each environment's seed is derived from.
 
         Raises:
-            UsageError: There is no such environment, or its spaces are not supported.
+            UsageError: There is no such environment, its spaces are not supported, or its first
+                observation does not fit them.
         """
         try:
             one = maker(word, config.kwargs)()
@@ -206,6 +210,7 @@ class GymEnv(Environments):
         self.device = torch.device("cpu")
         self.step_dt = 1.0 / float(one.metadata.get("render_fps") or 30)
         seeds = environment_seeds(seed, num_envs)
+        self._word, self._has_stepped = word, False
         self.sim = processes = Processes(word, config.kwargs, seeds)
         self.description = processes.description
         self.generator = torch.Generator().manual_seed(generator_seed(seed))
@@ -213,13 +218,29 @@ class GymEnv(Environments):
         none = torch.zeros((), dtype=torch.int64)
         self.counts = WorldCounts(none, none.clone())
         try:
-            self.observations = self._flat(np.concatenate(processes.receive()))
+            self.observations = self._flat(np.concatenate(self._received()))
         except BaseException:
             processes.close()
             raise
 
     def _flat(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).reshape(self.num_envs, self.num_observations)
+
+    def _received(self) -> list[Any]:
+        """Waits for what every process sends.
+
+        Raises:
+            EngineFailed: A process has failed.
+            UsageError: An observation does not fit its space, before the first step is done.
+        """
+        try:
+            return self.sim.receive()
+        except UsageError as error:
+            if not self._has_stepped:
+                error.add_place(f"task=gym:{self._word}")
+                raise
+            said, kind = f"the environment failed: {error}", type(error).__name__
+            raise EngineFailed(said, "error", raised=kind) from error
 
     def step(self, actions: Tensor) -> Step:
         """Applies actions for one step; environments that ended are reset in it.
@@ -228,7 +249,8 @@ class GymEnv(Environments):
             actions: Choices, or numbers that are clamped to [-1, 1], shape [N, A].
         """
         self.sim.send(self._to_gym(actions))
-        parts = self.sim.receive()
+        parts = self._received()
+        self._has_stepped = True
         whole = Chunk(*(np.concatenate(each) for each in zip(*parts, strict=True)))
         terminated = torch.from_numpy(whole.terminated)
         truncated = torch.from_numpy(whole.truncated) & ~terminated
@@ -253,7 +275,7 @@ class GymEnv(Environments):
         if seed is not None:
             self.generator.manual_seed(generator_seed(seed))
         self.sim.begin(None if seed is None else environment_seeds(seed, self.num_envs))
-        self.observations.copy_(self._flat(np.concatenate(self.sim.receive())))
+        self.observations.copy_(self._flat(np.concatenate(self._received())))
         self.episode_step.zero_()
         return self.observations
 

@@ -192,7 +192,9 @@ def _pieces(name: str, space: spaces.Space[Any], read: Callable[[Any], Any]) -> 
         return [
             piece
             for key, child in children
-            for piece in _pieces(_path(name, key), child, partial(_entry, read, key))
+            for piece in _pieces(
+                _path(name, key), child, partial(_entry, _path(name, key), read, key)
+            )
         ]
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         return [_box(name, space, read)]
@@ -204,9 +206,10 @@ def _pieces(name: str, space: spaces.Space[Any], read: Callable[[Any], Any]) -> 
         eyes = [np.eye(int(n), dtype=np.float32) for n in np.ravel(space.nvec)]
 
         def one_hots(x: Any) -> np.ndarray:
-            values = np.ravel(read(x)) - starts
+            values = np.ravel(checked(x)) - starts
             return np.concatenate([eye[i] for eye, i in zip(eyes, values, strict=True)])
 
+        checked = _checked(name, tuple(space.nvec.shape), read)
         return [_Piece(Part(name, (num_choices(space),)), one_hots)]
     raise UsageError(
         f"its {name} are {type(space).__name__}; supported are Box, Discrete, MultiDiscrete, "
@@ -221,19 +224,53 @@ def _path(name: str, key: Any) -> str:
     return str(key) if name == _WHOLE else f"{name}.{key}"
 
 
-def _entry(read: Callable[[Any], Any], key: Any, observation: Any) -> Any:
-    return read(observation)[key]
+def _entry(name: str, read: Callable[[Any], Any], key: Any, observation: Any) -> Any:
+    try:
+        return read(observation)[key]
+    except (IndexError, KeyError, TypeError) as error:
+        said = f"its observation lacks {name}, which its observation_space has; change one of them"
+        raise UsageError(said, key=name) from error
+
+
+def _checked(
+    name: str, shape: tuple[int, ...], read: Callable[[Any], Any], *, exactly: bool = False
+) -> Callable[[Any], np.ndarray]:
+    """Returns what reads a part of an observation and refuses it if its shape is another one.
+
+    Args:
+        name: The part.
+        shape: Its shape in the space.
+        read: Returns it.
+        exactly: Whether another shape of the same size is refused, too.
+    """
+    size = int(np.prod(shape))
+
+    def checked(observation: Any) -> np.ndarray:
+        values = np.asarray(read(observation))
+        if values.size != size or (exactly and values.shape != shape):
+            raise UsageError(
+                f"the shape of its {name} is {list(values.shape)}, but in its observation_space "
+                f"{list(shape)}; change one of them",
+                key=name,
+                value=values.shape,
+                allowed=[shape],
+            )
+        return values
+
+    return checked
 
 
 def _box(name: str, space: spaces.Box | spaces.MultiBinary, read: Callable[[Any], Any]) -> _Piece:
     shape = tuple(space.shape)
+    checked = _checked(name, shape, read)
     if name.rpartition(".")[2] == MASK:
-        return _Piece(Part(name, (int(np.prod(shape)),), kind="mask"), read)
+        return _Piece(Part(name, (int(np.prod(shape)),), kind="mask"), checked)
     if not (space.dtype == np.uint8 and len(shape) in (2, 3, 4) and isinstance(space, spaces.Box)):
-        return _Piece(Part(name, (int(np.prod(shape)),)), lambda x: np.ravel(read(x)))
+        return _Piece(Part(name, (int(np.prod(shape)),)), lambda x: np.ravel(checked(x)))
 
     size = _upright(np.zeros(shape, np.uint8)).shape
-    return _Piece(Part(name, size, kind="image"), lambda x: _upright(read(x)))
+    image = _checked(name, shape, read, exactly=True)
+    return _Piece(Part(name, size, kind="image"), lambda x: _upright(image(x)))
 
 
 def _upright(pixels: Any) -> np.ndarray:

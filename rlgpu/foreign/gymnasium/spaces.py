@@ -37,7 +37,16 @@ def action_space(
     if isinstance(space, spaces.Discrete):
         first = int(space.start)
         return Discrete((int(space.n),)), lambda x: x[:, 0].long().numpy() + first
-    if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
+    if isinstance(space, spaces.MultiDiscrete):
+        if len(space.shape) != 1:
+            count = int(np.prod(space.shape))
+            raise UsageError(
+                f"its actions are MultiDiscrete of shape {list(space.shape)}; supported is one of "
+                f"shape [{count}]: give nvec.ravel(), and reshape the actions in step",
+                key="action_space",
+                value=tuple(space.shape),
+                allowed=[(count,)],
+            )
         starts = np.asarray(space.start)
         return Discrete(tuple(map(int, space.nvec))), lambda x: x.long().numpy() + starts
     if isinstance(space, spaces.Box):

@@ -23,6 +23,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
 from rlgpu.config.files import load_module
+from rlgpu.errors import UsageError
 from rlgpu.foreign.gymnasium.flat import Flat
 
 
@@ -143,6 +144,8 @@ def serve(
                 request = trainer.receive()
         except _TrainerGone:
             raise
+        except UsageError as error:
+            trainer.send(error)
         except BaseException:
             trainer.send(traceback.format_exc())
 
