@@ -26,9 +26,12 @@ def require_video() -> None:
     os.environ.setdefault("MUJOCO_GL", "egl")
     try:
         import imageio_ffmpeg  # noqa: F401, PLC0415
-        import mujoco  # noqa: PLC0415
     except ImportError as error:
         raise _unavailable(str(error), "pip install imageio-ffmpeg") from error
+    try:
+        import mujoco  # noqa: PLC0415
+    except (AttributeError, ImportError, RuntimeError) as error:  # PyOpenGL's, without a library
+        raise _without_opengl(error) from error
     _renderer(
         mujoco.MjModel.from_xml_string(f"""<mujoco><visual><global
         offwidth="{VIDEO_WIDTH}" offheight="{VIDEO_HEIGHT}"/></visual></mujoco>""")
@@ -103,11 +106,15 @@ def _renderer(model: Any) -> Any:
     try:
         return mujoco.Renderer(model, VIDEO_HEIGHT, VIDEO_WIDTH)
     except (mujoco.FatalError, RuntimeError) as error:
-        raise _unavailable(
-            f"no picture can be drawn here ({error})",
-            "it needs OpenGL: on Debian or Ubuntu `apt install libegl1 libgl1-mesa-dri`, or set "
-            "MUJOCO_GL=osmesa and `apt install libosmesa6`",
-        ) from error
+        raise _without_opengl(error) from error
+
+
+def _without_opengl(error: Exception) -> Unavailable:
+    return _unavailable(
+        f"no picture can be drawn here ({error})",
+        "it needs OpenGL: on Debian or Ubuntu `apt install libegl1 libgl1-mesa-dri`, or set "
+        "MUJOCO_GL=osmesa and `apt install libosmesa6`",
+    )
 
 
 def _unavailable(reason: str, remedy: str) -> Unavailable:

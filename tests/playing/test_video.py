@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import signal
 from pathlib import Path
@@ -14,7 +15,10 @@ import pytest
 
 import train
 from rlgpu.cli import session
+from rlgpu.errors import Unavailable
 from rlgpu.playing import video
+from tests.refusals import names
+from tests.runs import last_numbers
 
 
 class Renderer:
@@ -64,15 +68,47 @@ def frames(run, monkeypatch):
     return play
 
 
+@pytest.mark.parametrize("kind", [AttributeError, ImportError, RuntimeError])
+@pytest.mark.parametrize(
+    ("package", "remedy"), [("mujoco", "OpenGL"), ("imageio_ffmpeg", "pip install")]
+)
+def test_a_package_that_cannot_be_imported_is_named_with_a_remedy(
+    monkeypatch, kind, package, remedy
+) -> None:
+    """PyOpenGL fails in several ways without its library, which MuJoCo imports."""
+    if package == "imageio_ffmpeg" and kind is not ImportError:
+        pytest.skip("it imports no libraries")
+    usual = builtins.__import__
+
+    def failing(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == package:
+            raise kind("a library is missing")
+        return usual(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", failing)
+    with pytest.raises(Unavailable) as refusal:
+        video.require_video()
+    error = refusal.value
+    assert (error.key, error.value, error.allowed) == ("capture_video", True, (False,))
+    assert isinstance(error.__cause__, kind)
+    assert names(error.reason, "a library is missing")
+    assert names(error.remedy, remedy)
+    assert names(error, "capture_video=True", error.reason, error.remedy)
+
+
 def test_playing_ends_with_the_video_unless_episodes_are_asked_for(frames, capsys) -> None:
     """The 100 episodes of the default would take minutes."""
     assert frames() == 6
-    assert "mean return" not in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
     assert frames("games=1") == 6
-    assert "mean return" in capsys.readouterr().out
+    assert names(lines[-1], "games=100")
+    printed = capsys.readouterr().out
+    assert last_numbers(printed)[:2] == [2, 1]  # episodes: a game in each of two environments
 
 
 def test_ctrl_c_keeps_the_frames_so_far_in_a_whole_file(frames, capsys) -> None:
     """During the fourth of six; the episodes are not played then."""
+    capsys.readouterr()
     assert frames("games=1", interrupted_at=4) == 4
-    assert "mean return" not in capsys.readouterr().out
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert names(last, "last.mp4", 4)
