@@ -1,8 +1,9 @@
-"""What tests of whole runs share: stopping one at an iteration, and comparing what two left."""
+"""What tests of whole runs share: stopping them, what they printed, comparing what they left."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import pytest
@@ -22,6 +23,16 @@ def stop_after(iterations: int, monkeypatch: pytest.MonkeyPatch) -> None:
                 os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(session, "Trainer", Stopping)
+
+
+def numbers_of(line: str) -> list[float]:
+    """Returns the numbers in a line, without their signs."""
+    return [float(x) for x in re.findall(r"\d+(?:\.\d+)?", line)]
+
+
+def last_numbers(printed: str) -> list[float]:
+    """Returns the numbers of the last line, such as the results of playing."""
+    return numbers_of(printed.splitlines()[-1])
 
 
 def equal(a: object, b: object) -> bool:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import train
+from rlgpu.config import Range
+from rlgpu.errors import Misfit, UnknownKey, Unreadable, UsageError
 from rlgpu.training import Trainer
-from tests.runs import equal, stop_after
+from tests.refusals import error_of, names
+from tests.runs import equal, last_numbers, stop_after
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["task=Cartpole", "num_envs=64", "headless=True", "train.save_every=2"]
@@ -30,24 +35,26 @@ def latest(runs: Path, name: str = "last.pth") -> dict:
     return torch.load(runs / "Cartpole" / "latest" / "nn" / name, weights_only=True)
 
 
+def last_checkpoint(runs: Path) -> Path:
+    return (runs / "Cartpole" / "latest").resolve() / "nn" / "last.pth"
+
+
 def metrics(runs: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((runs / "Cartpole" / "latest" / "metrics.csv").open()))
 
 
-def refusal(capsys: pytest.CaptureFixture[str]) -> str:
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1, error
-    assert "Traceback" not in error
-    return error
+def refusal(runs: Path, *words: str, code: int = 2) -> Any:
+    """Returns the error that ends a run, which prints one message."""
+    return error_of(words, code, main=lambda given: run(runs, *given))
 
 
 def test_a_run_leaves_its_files_and_can_be_played(tmp_path, capsys) -> None:
     """Configuration, metrics, events, curve, checkpoints; then episodes without a viewer."""
     assert run(tmp_path, "max_iterations=5") == 0
     folder = (tmp_path / "Cartpole" / "latest").resolve()
-    names = {p.name for p in folder.iterdir()}
-    assert {"config.yaml", "metrics.csv", "learning_curve.png", "nn"} <= names
-    assert any(name.startswith("events.out.tfevents") for name in names)
+    files = {p.name for p in folder.iterdir()}
+    assert {"config.yaml", "metrics.csv", "learning_curve.png", "nn"} <= files
+    assert any(name.startswith("events.out.tfevents") for name in files)
     assert {p.name for p in (folder / "nn").iterdir()} == {
         "last.pth",
         "best.pth",
@@ -57,10 +64,10 @@ def test_a_run_leaves_its_files_and_can_be_played(tmp_path, capsys) -> None:
     assert len(rows) == 5
     assert int(rows[-1]["env_steps"]) == 5 * 16 * 64
     assert float(rows[-1]["wall_time"]) > float(rows[0]["wall_time"])
-    assert "iteration 5/5" in capsys.readouterr().out
+    assert names(capsys.readouterr().out, "5/5")
     for wanted in ("latest", "best", str(folder), str(folder / "nn" / "last.pth")):
         assert run(tmp_path, "test=True", f"checkpoint={wanted}", "games=3") == 0
-        assert "mean return" in capsys.readouterr().out
+        assert last_numbers(capsys.readouterr().out)[:2] == [64, 1]  # 3 games, one each
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path, monkeypatch) -> None:
@@ -91,26 +98,34 @@ def test_ctrl_c_finishes_the_iteration_then_saves_and_exits_with_0(tmp_path, war
     before = latest(tmp_path)["trainer"]["iteration"]
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 0
-    assert latest(tmp_path)["trainer"]["iteration"] >= before
-    assert "stopped after" in process.stdout.read()
+    done = latest(tmp_path)["trainer"]["iteration"]
+    assert done >= before
+    assert names(process.stdout.read().splitlines()[-1], done, 100000)
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("word", "kind", "key", "value", "allowed"),
     [
-        (["checkpoint=nowhere.pth"], "there is no such file"),
-        (["checkpoint=latest"], "there is no run in"),
-        (["test=True"], "there is no run in"),
-        (["num_envs=0"], "num_envs=0: must be from 1 to 2147483647"),
-        (["task=Cartpool"], "did you mean Cartpole"),
-        (["train.lr=1"], "not a key of the configuration"),
-        (["seed=first"], "seed=first: expected a whole number"),
+        ("checkpoint=nowhere.pth", Unreadable, "checkpoint", "nowhere.pth", None),
+        ("checkpoint=latest", UsageError, "checkpoint", "latest", None),
+        ("test=True", UsageError, "checkpoint", "latest", None),
+        ("num_envs=0", UsageError, "num_envs", 0, Range(1, 2**31 - 1)),
+        ("task=Cartpool", UsageError, "task", "Cartpool", "Cartpole"),
+        ("train.lr=1", UnknownKey, "train.lr", None, None),
+        ("seed=first", UsageError, "seed", "first", int),
+        ("train.learning_rate=nan", UsageError, "train.learning_rate", math.nan, Range(0.0)),
+        ("train.learning_rate=inf", UsageError, "train.learning_rate", math.inf, Range(0.0)),
     ],
 )
-def test_a_wrong_request_is_one_line_and_exit_code_2(tmp_path, capsys, words, message) -> None:
+def test_a_wrong_request_is_one_line_and_exit_code_2(
+    tmp_path, word, kind, key, value, allowed
+) -> None:
     """Nothing is written."""
-    assert run(tmp_path / "runs", *words) == 2
-    assert message in refusal(capsys)
+    error = refusal(tmp_path / "runs", word)
+    assert type(error) is kind
+    assert (error.key, repr(error.value)) == (key, repr(value))
+    assert allowed is None or allowed in error.allowed
+    assert names(error, key if value is None else f"{key}={value}")
     assert not list(tmp_path.iterdir())
 
 
@@ -129,24 +144,25 @@ def test_the_default_task_is_said_only_if_no_task_is_given(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     small = ["num_envs=16", "max_iterations=1", "headless=True"]
     assert train.main(small) == 0
-    assert capsys.readouterr().out.startswith("task=Cartpole by default")
+    assert names(capsys.readouterr().out.splitlines()[0], "task=Cartpole")
     folder = (tmp_path / "runs" / "Cartpole" / "latest").resolve()
     for words in (["task=Cartpole", *small], [f"checkpoint={folder}", "max_iterations=2"]):
         assert train.main(words) == 0
-        assert "by default" not in capsys.readouterr().out
+        assert not names(capsys.readouterr().out, "task=Cartpole")
 
 
-def test_a_truncated_checkpoint_is_refused(trained, tmp_path, capsys) -> None:
+def test_a_truncated_checkpoint_is_refused(trained, tmp_path) -> None:
     """As left behind by a full disk or an interrupted copy."""
     broken = tmp_path / "broken.pth"
     broken.write_bytes(trained.read_bytes()[:5000])
     for words in ([], ["test=True"]):
-        assert run(tmp_path / "runs", f"checkpoint={broken}", *words) == 2
-        assert "damaged or not a checkpoint" in refusal(capsys)
+        error = refusal(tmp_path / "runs", f"checkpoint={broken}", *words)
+        assert (error.fault, error.path) == ("damaged", broken)
+        assert names(error, broken)
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
+def test_a_checkpoint_cannot_run_code(tmp_path) -> None:
     """A pickle that would create a folder is refused without being run."""
     import pickle
 
@@ -158,48 +174,56 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys) -> None:
     stranger.write_bytes(pickle.dumps(Attack()))
     torch.save({"format": 1, "agent": Attack()}, tmp_path / "stranger2.pth")
     for path in (stranger, tmp_path / "stranger2.pth"):
-        assert run(tmp_path / "runs", f"checkpoint={path}") == 2
-        assert "damaged or not a checkpoint" in refusal(capsys)
+        error = refusal(tmp_path / "runs", f"checkpoint={path}")
+        assert (error.fault, error.path) == ("damaged", path)
     assert not (tmp_path / "owned").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "key", "ours", "theirs"),
     [
-        (["train.hidden_sizes=[8]"], r"made with train.hidden_sizes=[32, 32]"),
-        (["task=Ant"], "made with task=Cartpole, this run has task=Ant"),
-        (["task=Ant", "max_iterations=2"], "made with task=Cartpole, this run has task=Ant"),
-        (["max_iterations=2"], "so nothing is left to do; to train on, use e.g. max_iterations=4"),
-        (["num_envs=32"], "it holds 64 environments, this run has num_envs=32"),
-        (["train.separate=True"], "train.separate=False"),
-        (["train.normalize_values=False"], "train.normalize_values=True"),
-        (["train.normalize_observations=False"], "train.normalize_observations=True"),
-        (
-            ["sim=mujoco_warp", "sim_device=cpu"],
-            "it holds the state of sim=fused, this run has sim=mujoco_warp; use sim=fused",
-        ),
+        (["train.hidden_sizes=[8]"], "train.hidden_sizes", [8], [32, 32]),
+        (["task=Ant"], "task", "Ant", "Cartpole"),
+        (["task=Ant", "max_iterations=2"], "task", "Ant", "Cartpole"),
+        (["num_envs=32"], "num_envs", 32, 64),
+        (["train.separate=True"], "train.separate", True, False),
+        (["train.normalize_values=False"], "train.normalize_values", False, True),
+        (["train.normalize_observations=False"], "train.normalize_observations", False, True),
+        (["sim=mujoco_warp", "sim_device=cpu"], "sim", "mujoco_warp", "fused"),
     ],
 )
 def test_a_checkpoint_of_a_different_setup_is_refused(
-    trained, tmp_path, capsys, words, message
+    trained, tmp_path, words, key, ours, theirs
 ) -> None:
     """Another task, network or number of environments."""
     if not any(word.startswith("max_iterations") for word in words):
         words = [*words, "max_iterations=9"]
-    assert run(tmp_path / "runs", f"checkpoint={trained}", *words) == 2
-    assert message in refusal(capsys)
+    error = refusal(tmp_path / "runs", f"checkpoint={trained}", *words)
+    assert isinstance(error, Misfit)
+    assert (error.key, error.value, error.allowed) == (key, ours, (theirs,))
+    assert error.path == trained
+    assert names(error, trained, key, ours, theirs)
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_runs_folder_that_cannot_be_written_is_refused(tmp_path, capsys) -> None:
+def test_a_run_that_is_complete_is_not_resumed(trained, tmp_path) -> None:
+    """With a number of iterations that would train on."""
+    error = refusal(tmp_path / "runs", f"checkpoint={trained}", "max_iterations=2")
+    assert (error.key, error.value, error.allowed) == ("max_iterations", 2, (Range(3),))
+    assert names(error, trained, "max_iterations=2", "max_iterations=4")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_runs_folder_that_cannot_be_written_is_refused(tmp_path) -> None:
     """There is a file where the folder should be."""
     (tmp_path / "runs").write_text("")
-    assert run(tmp_path / "runs") == 2
-    assert "cannot be written" in refusal(capsys)
+    error = refusal(tmp_path / "runs")
+    assert (error.key, error.path) == ("runs_dir", tmp_path / "runs" / "Cartpole")
+    assert names(error, error.path, "runs_dir")
 
 
 def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(
-    tmp_path, capsys, monkeypatch
+    tmp_path, monkeypatch
 ) -> None:
     """Every reward is NaN from the third iteration on."""
     original = Trainer.collect
@@ -210,10 +234,10 @@ def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(
             self.storage.rewards.fill_(torch.nan)
 
     monkeypatch.setattr(Trainer, "collect", poisoned)
-    assert run(tmp_path, "max_iterations=9") == 1
-    error = refusal(capsys)
-    assert "iteration 3: none of its 8 gradients was finite" in error
-    assert "the last good checkpoint is" in error
+    error = refusal(tmp_path, "max_iterations=9", code=1)
+    assert (error.cause, error.iteration) == ("gradients", 3)
+    assert error.checkpoint == last_checkpoint(tmp_path)
+    assert names(error, 3, 8, error.checkpoint)  # the iteration, and its gradients
     assert latest(tmp_path)["trainer"]["iteration"] == 2
 
 
@@ -233,7 +257,7 @@ def test_training_continues_if_only_some_gradients_are_not_finite(tmp_path, monk
     assert [float(row["epochs"]) for row in rows] == [6.0, 6.0]
 
 
-def test_training_stops_if_too_many_steps_diverge(tmp_path, capsys, monkeypatch) -> None:
+def test_training_stops_if_too_many_steps_diverge(tmp_path, monkeypatch) -> None:
     """More than a tenth of an iteration's 1024 steps; fewer are counted and training continues."""
     original = Trainer.collect
     added = [100, 101, 103]
@@ -244,10 +268,10 @@ def test_training_stops_if_too_many_steps_diverge(tmp_path, capsys, monkeypatch)
         self.collector.counts.diverged.copy_(self.env.counts.diverged)
 
     monkeypatch.setattr(Trainer, "collect", exploding)
-    assert run(tmp_path, "max_iterations=9") == 1
-    error = refusal(capsys)
-    assert "iteration 3: 103 of 1024 steps left the simulation non-finite" in error
-    assert "the last good checkpoint is" in error
+    error = refusal(tmp_path, "max_iterations=9", code=1)
+    assert (error.cause, error.iteration, error.sources) == ("diverged", 3, ())
+    assert error.checkpoint == last_checkpoint(tmp_path)
+    assert names(error, 3, 103, 1024, error.checkpoint)
     assert [int(row["diverged"]) for row in metrics(tmp_path)] == [100, 201, 304]
 
 
@@ -285,9 +309,8 @@ def test_every_environment_plays_the_same_number_of_episodes(tmp_path, capsys) -
     assert run(tmp_path, "max_iterations=1") == 0
     capsys.readouterr()
     assert run(tmp_path, "test=True", "num_envs=4", "games=10", "task.episode_length=7") == 0
-    output = capsys.readouterr().out
-    assert "12 episodes, 3 per environment: mean return" in output
-    assert "mean length 7.0" in output
+    episodes, each, _, length = last_numbers(capsys.readouterr().out)
+    assert (episodes, each, length) == (12, 3, 7.0)
 
 
 def test_both_kernels_train_from_the_command_line(tmp_path) -> None:

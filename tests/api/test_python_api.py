@@ -15,6 +15,8 @@ from gymnasium import spaces
 import rlgpu
 from rlgpu.errors import Misfit, UnknownKey
 from rlgpu.spaces import Continuous, numbers
+from tests.refusals import names
+from tests.runs import last_numbers, numbers_of
 
 BOX = spaces.Box(-np.inf, np.inf, (3,))
 
@@ -141,7 +143,7 @@ def test_importing_the_package_is_quick() -> None:
     """Torch comes with the first use of the API."""
     code = "import sys, rlgpu; assert 'torch' not in sys.modules; rlgpu.nothing"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "module 'rlgpu' has no attribute 'nothing'" in done.stderr
+    assert names(done.stderr.splitlines()[-1], "AttributeError", "rlgpu", "nothing")
 
 
 @pytest.mark.slow
@@ -172,7 +174,9 @@ def test_examples_run(name, tmp_path, warm_python) -> None:
         [warm_python, str(short)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "mean return" in done.stdout
+    last = {"cartpole": 2, "lunar_lander": 1}[name]  # and a return and a KL
+    found = last_numbers(done.stdout)
+    assert (len(found), found[0]) == (3, last)
     assert (tmp_path / f"{name}.pth").is_file()
 
 
@@ -188,8 +192,8 @@ def test_the_database_example_measures_and_compares(tmp_path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for name in ("random search found Setting", "defaults", "random", "PPO"):
-        assert name in done.stdout
+    rows = done.stdout.splitlines()[-3:]
+    assert all(len(numbers_of(row)) == 4 for row in rows), done.stdout
 
 
 def test_a_trained_policy_acts_in_environments_of_its_task(tmp_path) -> None:
@@ -241,7 +245,8 @@ def test_a_high_level_policy_commands_a_walker(tmp_path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "high-level policy" in done.stdout
+    rows = done.stdout.splitlines()[-3:]  # three ways to choose headings
+    assert all(len(numbers_of(row)) == 1 for row in rows), done.stdout
 
 
 def test_a_command_changes_where_the_ant_is_to_run(tmp_path) -> None:

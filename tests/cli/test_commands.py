@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,10 @@ import rlgpu
 from rlgpu import cli
 from rlgpu.cli import main
 from rlgpu.cli.main import COMMANDS
+from rlgpu.errors import UsageError
 from rlgpu.tools.command_line import call_of
+from tests.refusals import error_of, is_one_message, names
+from tests.runs import last_numbers
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,31 +51,56 @@ def test_the_versions_are_printed(capsys, words) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "key", "value"),
     [
-        "task=Ant",
-        "trian",
-        "plot",
-        "plot nowhere",
-        "doctor all",
-        "new-task",
-        "new-task --name=X",
-        "profile kernels x",
-        "accept",
-        "accept a.xml b.xml",
-        "accept .",
-        "play checkpoint=nowhere",
-        "isaacgym",
-        "isaacgym nowhere.py",
+        ("task=Ant", "command", "task=Ant"),
+        ("trian", "command", "trian"),
+        ("doctor all", "doctor", "all"),
+        ("new-task", "new-task", ()),
+        ("new-task --name=X", "new-task", ("--name=X",)),
+        ("profile kernels x", "profile kernels", "x"),
+        ("accept", "accept", ()),
+        ("accept a.xml b.xml", "accept", ("a.xml", "b.xml")),
+        ("accept .", "accept", "."),
+        ("play checkpoint=nowhere", "checkpoint", "nowhere"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, words) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(
+    capsys, tmp_path, monkeypatch, words, key, value
+) -> None:
     """Nothing on standard output."""
     monkeypatch.chdir(tmp_path)
+    error = error_of(words.split(), main=main)
+    assert isinstance(error, UsageError)
+    assert (error.key, error.value) == (key, value)
+    if isinstance(value, str) and value.isalnum():
+        assert names(error, value)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_unknown_command_comes_with_the_known_ones() -> None:
+    """And how the one that was meant is called."""
+    for word, meant in (("trian", "train"), ("task=Ant", "rlgpu train task=Ant")):
+        error = error_of([word], main=main)
+        assert error.allowed == tuple(COMMANDS)
+        assert names(error, word, meant)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("isaacgym", ["rlgpu isaacgym"]),
+        ("isaacgym nowhere.py", ["rlgpu isaacgym", "nowhere.py"]),
+        ("plot", ["rlgpu plot"]),
+        ("plot nowhere", ["nowhere", "metrics.csv"]),
+    ],
+)
+def test_commands_that_print_their_refusals_themselves_do_so_alike(capsys, words, named) -> None:
+    """As a script for Isaac Gym does, and a process that only draws."""
     assert main(words.split()) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith(("error: ", "rlgpu.isaacgym: "))
-    assert (printed.err.count("\n"), printed.out) == (1, "")
+    assert (is_one_message(printed.err), printed.out) == (True, "")
+    assert names(printed.err, *named)
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "episodes,mean_return\nmany,1\n", "\0\xff"])
@@ -79,7 +108,9 @@ def test_a_file_that_is_no_runs_metrics_is_refused(capsys, tmp_path, content) ->
     """The learning curve of an empty or foreign file."""
     (tmp_path / "metrics.csv").write_bytes(content.encode("latin1"))
     code = main(["plot", str(tmp_path)])
-    assert (code, capsys.readouterr().err.count("\n")) == ((2, 1) if content else (0, 0))
+    error = capsys.readouterr().err
+    assert (code, is_one_message(error)) == ((2, True) if content else (0, False))
+    assert not content or names(error, tmp_path / "metrics.csv")
 
 
 def test_without_arguments_the_commands_are_listed(capsys) -> None:
@@ -138,11 +169,17 @@ def test_commands_that_are_printed_work_as_they_are(tmp_path, how) -> None:
         shell("python -m rlgpu new-task Hopper")
         command = f"python {ROOT / how} task=hopper/hopper.py:Hopper headless=True"
     else:
-        command = shell(f"{first} new-task Hopper").rpartition("train it with: ")[2].strip()
+        command = printed_command(shell(f"{first} new-task Hopper"), first)
     trained = shell(f"{command} num_envs=16 max_iterations=1")
     assert (tmp_path / "runs" / "Hopper").is_dir()
-    again = trained.rpartition("to watch the policy: ")[2].strip()
-    assert "mean return" in shell(f"{again} headless=True games=1")
+    again = printed_command(trained, first or "python")
+    assert last_numbers(shell(f"{again} headless=True games=1 num_envs=1"))[:2] == [1, 1]
+
+
+def printed_command(printed: str, first: str) -> str:
+    """Returns the command at the end of what was printed, which begins with some words."""
+    begin = Path(first).name if first.startswith("/") else first
+    return re.search(rf"\S*{re.escape(begin)} .*$", printed.splitlines()[-1])[0]
 
 
 def test_in_the_folder_of_train_py_the_command_is_short(monkeypatch) -> None:

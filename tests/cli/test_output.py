@@ -14,6 +14,7 @@ from rich.console import Console
 
 from rlgpu.errors import UsageError, one_line
 from rlgpu.tools.command_line import keep_output_quiet
+from tests.refusals import is_one_message, names
 from tests.training.test_console import shown
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,9 @@ def test_letters_that_the_terminal_lacks_are_escaped(tmp_path, locale) -> None:
     refused = [sys.executable, "train.py", "task=日本"]
     result = subprocess.run(refused, cwd=ROOT, env=env, capture_output=True, check=False)
     assert result.returncode == 2
-    assert result.stderr.startswith(b"error: task=")
+    said = result.stderr.decode("ascii" if locale == "C" else "utf-8")
+    assert is_one_message(said)
+    assert names(said, r"task=\u65e5\u672c" if locale == "C" else "task=日本", "Ant")
 
 
 def test_a_stream_that_breaks_drops_the_rest(monkeypatch) -> None:

@@ -11,9 +11,11 @@ import torch
 
 import train
 from rlgpu.cli import main
+from rlgpu.errors import Conflict, NoEffect, Unreadable, UsageError
 from rlgpu.training import Trainer, load_checkpoint
 from rlgpu.training.checkpoint import save_checkpoint
-from tests.runs import equal, stop_after
+from tests.refusals import error_of, names
+from tests.runs import equal, last_numbers, stop_after
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"wall_time", "steps_per_second", "collect_steps_per_second"}
@@ -122,19 +124,21 @@ def test_a_resumed_run_has_its_own_settings_and_says_what_differs(tmp_path, caps
     named = ["task=Cartpole", "sim=fused"]  # what the run has as well changes nothing
     assert train.main([f"checkpoint={numbered}", "train.clip_ratio=0.3", *named]) == 0
     output = capsys.readouterr().out
-    assert output.count("unlike in the run") == 1
-    assert "train.clip_ratio=0.3 (the run has 0.2)" in output
-    (line,) = [x for x in output.splitlines() if x.startswith("resuming ")]
-    assert str(numbered) in line
-    assert line.endswith(str((tmp_path / "mine" / "latest").resolve()))
+    lines = output.splitlines()
+    (note,) = [x for x in lines if names(x, "train.clip_ratio=0.3")]
+    assert names(note, 0.2)
+    assert note.count("=") == 1  # no other key differs
+    (line,) = [x for x in lines if names(x, numbered)]
+    assert names(line, (tmp_path / "mine" / "latest").resolve())
     resumed = load_checkpoint(tmp_path / "mine" / "latest" / "nn" / "last.pth")
     config = resumed["config"]
     assert (config["train"]["gamma"], config["seed"], config["max_iterations"]) == (0.9, 7, 50)
     assert (config["train"]["hidden_sizes"], config["task"]["reset_dist"]) == ([16], 2.5)
     assert resumed["trainer"]["iteration"] == 50
     play = [f"checkpoint={folder}", "test=True", "headless=True", "games=2", "num_envs=2"]
+    capsys.readouterr()
     assert train.main(play) == 0
-    assert "2 episodes" in capsys.readouterr().out
+    assert last_numbers(capsys.readouterr().out)[:2] == [2, 1]
 
 
 def test_the_command_printed_at_the_end_plays_the_run(tmp_path, capsys) -> None:
@@ -221,21 +225,23 @@ def test_numbered_checkpoints_are_kept_up_to_a_number(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "kind", "data"),
     [
-        (["weights_only=True"], "weights_only needs the checkpoint"),
-        (["run=nowhere"], "run=nowhere: there is no such file or folder"),
-        (["run=tests", "checkpoint=latest"], "checkpoint= does not go with it"),
-        (["run=tests", "test=True"], "test= does not go with it"),
-        (["run=tests"], "wanted the folder of a run, with a config.yaml"),
-        (["run=cfg/task/Ant.yaml"], "it is not the configuration of a run"),
+        (["weights_only=True"], NoEffect, {"key": "weights_only", "needs": "checkpoint"}),
+        (["run=nowhere"], Unreadable, {"key": "run", "value": "nowhere", "fault": "missing"}),
+        (["run=tests", "checkpoint=latest"], Conflict, {"key": "checkpoint", "other": "run"}),
+        (["run=tests", "test=True"], Conflict, {"key": "test", "other": "run"}),
+        (["run=tests"], Unreadable, {"fault": "missing", "path": Path("tests/config.yaml")}),
+        (["run=cfg/task/Ant.yaml"], UsageError, {"value": "cfg/task/Ant.yaml"}),
     ],
 )
-def test_a_start_that_makes_no_sense_is_refused(capsys, monkeypatch, words, message) -> None:
+def test_a_start_that_makes_no_sense_is_refused(monkeypatch, words, kind, data) -> None:
     """In one line, before anything is written."""
     monkeypatch.chdir(ROOT)
-    assert train.main(words) == 2
-    assert message in capsys.readouterr().err
+    error = error_of(words)
+    assert type(error) is kind
+    assert {name: getattr(error, name) for name in data} == data
+    assert names(error, words[0].partition("=")[0])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -251,10 +257,10 @@ def test_a_run_from_a_gpu_is_played_on_a_cpu(tmp_path, capsys) -> None:
     capsys.readouterr()
     assert train.main([f"checkpoint={path}", "test=True", "games=1", "num_envs=1"]) == 0
     output = capsys.readouterr().out
-    assert "sim.engine=fused (the run has mujoco_warp)" in output
-    assert "1 episodes" in output
-    assert train.main([f"checkpoint={path}", "max_iterations=3"]) == 2
-    assert "torch sees 0 CUDA devices" in capsys.readouterr().err
+    assert any(names(x, "sim.engine=fused", "mujoco_warp") for x in output.splitlines())
+    assert last_numbers(output)[:2] == [1, 1]
+    error = error_of([f"checkpoint={path}", "max_iterations=3"])
+    assert (error.key, error.value, error.allowed) == ("sim_device", "cuda:0", ("cpu",))
 
 
 def test_only_its_own_best_is_carried_over(tmp_path) -> None:
@@ -296,12 +302,15 @@ def test_a_run_from_weights_is_not_repeated_without_them(tmp_path, capsys) -> No
     first = (tmp_path / "Cartpole" / "latest").resolve()
     assert train.main([f"checkpoint={first}", "weights_only=True"]) == 0
     second = (tmp_path / "Cartpole" / "latest").resolve()
-    assert train.main([f"run={second}"]) == 2
-    assert "repeat it with that checkpoint= and weights_only=True" in capsys.readouterr().err
+    error = error_of([f"run={second}"])
+    assert isinstance(error, Conflict)
+    assert (error.key, error.value, error.other) == ("run", str(second), "weights_only")
+    assert names(error, first, "checkpoint", "weights_only=True")
     assert train.main([f"checkpoint={first}", "max_iterations=2"]) == 0
     third = (tmp_path / "Cartpole" / "latest").resolve()
+    capsys.readouterr()
     assert train.main([f"run={third}"]) == 0
-    assert "from the beginning (the run went on from" in capsys.readouterr().out
+    assert any(names(line, first) for line in capsys.readouterr().out.splitlines())
 
 
 def test_environment_steps_go_on_when_the_horizon_changes(tmp_path) -> None:

@@ -13,7 +13,10 @@ import mujoco.viewer
 import pytest
 
 import train
+from rlgpu.errors import Unavailable
 from rlgpu.sim.mujoco import window as window_module
+from tests.refusals import error_of, names
+from tests.runs import last_numbers
 
 
 class Window:
@@ -59,11 +62,14 @@ def test_the_window_closes_when_asked_or_on_ctrl_c(run, monkeypatch, frames, sho
     assert (window.closed, window.shown) == (True, shown)
 
 
-def test_a_display_that_cannot_be_opened_names_the_way_out(run, monkeypatch, capsys) -> None:
+def test_a_display_that_cannot_be_opened_names_the_way_out(run, monkeypatch) -> None:
     """As after an ssh connection that forwarded one."""
     monkeypatch.setattr(glfw, "init", lambda: False)
-    assert train.main(["test=True", f"checkpoint={run}"]) == 2
-    assert "on the display ':87'; use headless=True" in capsys.readouterr().err
+    error = error_of(["test=True", f"checkpoint={run}"])
+    assert isinstance(error, Unavailable)
+    assert (error.key, error.value, error.allowed) == ("headless", False, (True,))
+    assert names(error.reason, ":87")
+    assert names(error.remedy, "headless=True")
 
 
 def test_without_a_display_episodes_are_played(run, monkeypatch, capsys) -> None:
@@ -72,4 +78,4 @@ def test_without_a_display_episodes_are_played(run, monkeypatch, capsys) -> None
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(mujoco.viewer, "launch_passive", SimpleNamespace())
     assert train.main(["test=True", f"checkpoint={run}", "games=2", "num_envs=2"]) == 0
-    assert "2 episodes" in capsys.readouterr().out
+    assert last_numbers(capsys.readouterr().out)[:2] == [2, 1]
