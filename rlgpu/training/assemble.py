@@ -193,6 +193,7 @@ def _teacher_of(config: Config, env: Environments) -> Any:
         teacher = load_trained(path, env, _kernels(config), device, config.precision)
     except UsageError as error:
         error.add_place(f"train.distillation.teacher={word}")
+        error.key, error.value = "train.distillation.teacher", word  # not the teacher's own
         raise
     kind = ("action_distribution", "state_dependent_std")
     if not isinstance(teacher, Ppo) or teacher.network.memory_size:

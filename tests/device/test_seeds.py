@@ -55,8 +55,9 @@ def test_every_global_generator_takes_a_seed_of_63_bits(seed, tmp_path) -> None:
 @pytest.mark.parametrize("seed", [-1, 2**63])
 def test_a_seed_outside_the_range_is_refused(seed) -> None:
     """Before anything is built."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refusal:
         rlgpu.PPOAgent(numbers(3), Continuous(1), seed=seed)
+    assert (refusal.value.key, refusal.value.value) == ("seed", seed)
 
 
 def test_seeds_for_different_purposes_differ() -> None:
