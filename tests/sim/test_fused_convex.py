@@ -211,6 +211,19 @@ def test_bodies_rest_on_each_other_as_in_mujoco(below, above, tilt, margin) -> N
             assert np.quantile(error, 0.9) < 2e-5, error
 
 
+def test_a_capsule_through_a_box_touches_it_as_in_mujoco() -> None:
+    """Its ends are far outside and its middle is within, as a rail's in a cart."""
+    model = pair_model('type="capsule" size=".02 .8"', 'type="box" size=".1 .07 .05"')
+    rng, poses = np.random.default_rng(0), []
+    for _ in range(STATES):
+        quat, axis = np.zeros(4), rng.normal(size=3)
+        mujoco.mju_axisAngle2Quat(quat, axis / np.linalg.norm(axis), rng.uniform(0, 0.6))
+        poses.append([0, 0, 0, 1, 0, 0, 0, *rng.uniform(-0.02, 0.02, 3), *quat])
+    found = errors(model, np.array(poses), rng.normal(size=(STATES, 12)) * 0.1)
+    assert (found[DOUBLE] > 1e-8).mean() <= 0.05
+    assert np.quantile(found[SINGLE], 0.9) < 1e-4
+
+
 def test_square_boxes_keep_all_their_corners() -> None:
     """A stack of equal boxes whose edges coincide or are parallel: four contacts each."""
     model = pair_model('type="box" size=".1 .1 .1"', 'type="box" size=".1 .1 .1"')

@@ -190,8 +190,6 @@ RLGPU_RARE void capsule_box(Work<V>& w, int slot, Vec3<V> capsule, Vec3<V> axis,
                    margin + (size1[0] + size[k]));
   if (!any(near)) return;
   const NearestOnBox<V> best = nearest_on_box(center, half, size, size1[1]);
-  near = near & (best.square < (radius + margin) * (radius + margin));
-  if (!any(near)) return;
   sphere_box(w, slot, center + best.along * half, radius, frame, box, size, near, margin);
   V second = splat<V>(R(-4));
   const V is_near = keep<V>(near, splat<V>(1));
