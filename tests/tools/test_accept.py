@@ -67,9 +67,9 @@ def test_what_mujoco_does_is_said(tmp_path, capsys) -> None:
 
 def test_hundreds_of_reasons_of_one_kind_are_one_line(tmp_path, capsys) -> None:
     """Twenty free cylinders: 190 pairs of one kind."""
+    geom = 'type="cylinder" size=".1 .1" gap=".01"'
     bodies = "".join(
-        f'<body pos="{i} 0 0"><freejoint/><geom name="c{i}" type="cylinder" size=".1 .1" gap=".01"/></body>'
-        for i in range(20)
+        f'<body pos="{i} 0 0"><freejoint/><geom name="c{i}" {geom}/></body>' for i in range(20)
     )
     code, lines = run(tmp_path, capsys, f"<mujoco><worldbody>{bodies}</worldbody></mujoco>")
     assert code == 1

@@ -2,8 +2,8 @@
 // boxes, capsules and spheres against them.
 //
 // Most pairs that are near each other do not touch, and an axis that separated them a step ago
-// mostly still does: one support then settles the pair. That axis decides speed only; the search
-// for a contact always starts anew. Source: MuJoCo, mjc_Convex.
+// mostly still does: one support then settles the pair. That axis decides speed only: a search for
+// a contact does not begin with it. Source: MuJoCo, mjc_Convex.
 #pragma once
 
 #include "contact.h"
