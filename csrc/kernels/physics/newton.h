@@ -35,7 +35,7 @@ RLGPU_STAGE void begin_residuals(const Team& team, const Tables<Real<V>>& t, Wor
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
     if (const int wide = wide_of(t, w.live[i]); wide >= 0) {
-      const Rows6<V> more = residual_of(t, w, w.live[i], wide, w.qacc);
+      const Dimensions<V> more = residual_of(t, w, w.live[i], wide, w.qacc);
       c.residual = c.residual + more.lin;
       w.wides[wide].residual = w.wides[wide].residual + more.ang;
       continue;

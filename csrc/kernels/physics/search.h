@@ -37,7 +37,7 @@ RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Wor
     Contact<V>& c = w.contacts[w.live[i]];
     if (const int number = wide_of(t, w.live[i]); number >= 0) {
       Wide<V>& wide = w.wides[number];
-      const Rows6<V> change = residual_of(t, w, w.live[i], number, w.direction);
+      const Dimensions<V> change = residual_of(t, w, w.live[i], number, w.direction);
       c.change = change.lin, wide.change = change.ang;
       const WideCone<V> now(t, c, wide, number, residual_of(c, wide));
       const WideCone<V> then(t, c, wide, number, residual_of(c, wide) + change);
@@ -76,7 +76,7 @@ RLGPU_STAGE void rows_along(const Team& team, const Tables<Real<V>>& t, const Wo
     const Contact<V>& c = w.contacts[w.live[i]];
     if (const int number = wide_of(t, w.live[i]); number >= 0) {
       const Wide<V>& wide = w.wides[number];
-      const Rows6<V> change = change_of(c, wide);
+      const Dimensions<V> change = change_of(c, wide);
       const WideCone<V> cone(t, c, wide, number, residual_of(c, wide) + step * change);
       own_slope += dot(cone.gradient(), change);
       own_curvature += dot(cone.times(change), change);

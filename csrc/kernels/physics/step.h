@@ -67,7 +67,7 @@ RLGPU_STAGE void contact_wrenches(const Team& team, const Tables<Real<V>>& t, Wo
     const Mask<V> active = w.active[slot];
     const Vec3<V> none{};
     const int wide = wide_of(t, slot);
-    Rows6<V> in_frame{};
+    Dimensions<V> in_frame{};
     if (wide < 0)
       in_frame.lin = contact_force(w, slot);
     else

@@ -13,23 +13,9 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-// Numbers of a contact's dimensions: normal and tangents, then spin and roll.
+// Numbers of a contact's dimensions: normal and tangents as linear part, spin and roll as angular.
 template <typename V>
-struct Rows6 {
-  Vec3<V> lin, ang;
-};
-template <typename V>
-RLGPU_HD Rows6<V> operator+(Rows6<V> a, Rows6<V> b) {
-  return {a.lin + b.lin, a.ang + b.ang};
-}
-template <typename V>
-RLGPU_HD Rows6<V> operator*(V s, Rows6<V> a) {
-  return {s * a.lin, s * a.ang};
-}
-template <typename V>
-RLGPU_HD V dot(Rows6<V> a, Rows6<V> b) {
-  return dot(a.lin, b.lin) + dot(a.ang, b.ang);
-}
+using Dimensions = Spatial<V>;
 
 // The number of a slot among these contacts, or -1.
 template <typename R>
@@ -38,18 +24,18 @@ RLGPU_HD int wide_of(const Tables<R>& t, int slot) {
 }
 
 template <typename V>
-RLGPU_HD Rows6<V> scaled(const Contact<V>& c, const Wide<V>& wide, Rows6<V> v) {
+RLGPU_HD Dimensions<V> scaled(const Contact<V>& c, const Wide<V>& wide, Dimensions<V> v) {
   const Vec3<V>& f = wide.friction;
-  return {scaled(c, v.lin), {f.x * v.ang.x, f.y * v.ang.y, f.z * v.ang.z}};
+  return {{f.x * v.ang.x, f.y * v.ang.y, f.z * v.ang.z}, scaled(c, v.lin)};
 }
 
 // What a vector over the dofs adds to the residuals of a contact's scaled dimensions.
 template <typename V>
-RLGPU_RARE Rows6<V> residual_of(const Tables<Real<V>>& t, const Work<V>& w, int slot, int number,
-                                const V* x) {
+RLGPU_RARE Dimensions<V> residual_of(const Tables<Real<V>>& t, const Work<V>& w, int slot,
+                                     int number, const V* x) {
   const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
   const int turning = t.wide_columns[number];
-  Rows6<V> sum{};
+  Dimensions<V> sum{};
   for (int k = 0; k < count; ++k) {
     const V along = x[t.column_dof[first + k]];
     sum.lin = sum.lin + along * w.columns[first + k];
@@ -64,13 +50,13 @@ struct WideCone {
   V weight;
   // Elliptic: the zones, the unit vector across the axis, and the cost's slopes.
   Mask<V> beyond, inside;
-  Rows6<V> residual, unit;
+  Dimensions<V> residual, unit;
   V size, across, between;  // of what is across the axis; its weight inside; the weight between
   // Pyramid: edges n + u and n - u of each dimension.
   Mask<V> plus[5], minus[5];
 
   RLGPU_STAGE WideCone(const Tables<Real<V>>& t, const Contact<V>& c, const Wide<V>& wide,
-                       int number, Rows6<V> r)
+                       int number, Dimensions<V> r)
       : dims(t.is_elliptic ? 0 : t.wide_dims[number]), weight(c.weight), residual(r) {
     using R = Real<V>;
     if (dims > 0) {
@@ -80,7 +66,7 @@ struct WideCone {
       }
       return;
     }
-    const Rows6<V> u{{V{}, r.lin.y, r.lin.z}, r.ang};
+    const Dimensions<V> u{r.ang, {V{}, r.lin.y, r.lin.z}};
     size = square_root(dot(u, u));
     unit = reciprocal(maximum(size, splat<V>(R(1e-15)))) * u;
     beyond = r.lin.x >= size;
@@ -89,36 +75,19 @@ struct WideCone {
     between = weight * wide.inverse_mu2 / (R(1) + wide.inverse_mu2);
   }
 
-  RLGPU_HD static V entry(const Rows6<V>& r, int k) {
+  RLGPU_HD static V entry(const Dimensions<V>& r, int k) {
     return k == 0 ? r.lin.y : k == 1 ? r.lin.z : k == 2 ? r.ang.x : k == 3 ? r.ang.y : r.ang.z;
   }
-  RLGPU_HD static Rows6<V> from(V normal, const V (&u)[5]) {
-    return {{normal, u[0], u[1]}, {u[2], u[3], u[4]}};
+  RLGPU_HD static Dimensions<V> from(V normal, const V (&u)[5]) {
+    return {{u[2], u[3], u[4]}, {normal, u[0], u[1]}};
   }
 
-  // The cost's derivatives by the residual.
-  RLGPU_STAGE Rows6<V> gradient() const {
-    if (dims > 0) {
-      V normal{}, u[5]{};
-      for (int k = 0; k < dims - 1; ++k) {
-        const V up = keep<V>(plus[k], weight * (residual.lin.x + entry(residual, k)));
-        const V down = keep<V>(minus[k], weight * (residual.lin.x - entry(residual, k)));
-        normal += up + down, u[k] = up - down;
-      }
-      return from(normal, u);
-    }
-    const V slope = between * (residual.lin.x - size);
-    const Rows6<V> u{{V{}, residual.lin.y, residual.lin.z}, residual.ang};
-    Rows6<V> g = select<V>(inside, across, V{}) * u;
-    g.lin.x = keep<V>(inside, weight * residual.lin.x);
-    Rows6<V> h = -slope * unit;
-    h.lin.x = slope;
-    const Mask<V> middle = !beyond & !inside;
-    return {select(middle, h.lin, g.lin), select(middle, h.ang, g.ang)};
-  }
+  // The cost's derivatives by the residual. The cost grows with the square of a common factor of
+  // all dimensions, so they are its second derivatives times the residual.
+  RLGPU_STAGE Dimensions<V> gradient() const { return times(residual); }
 
   // The cost's second derivatives times a vector of residuals.
-  RLGPU_STAGE Rows6<V> times(Rows6<V> x) const {
+  RLGPU_STAGE Dimensions<V> times(Dimensions<V> x) const {
     using R = Real<V>;
     if (dims > 0) {
       V normal{}, u[5]{};
@@ -129,15 +98,16 @@ struct WideCone {
       }
       return from(normal, u);
     }
-    const Rows6<V> xu{{V{}, x.lin.y, x.lin.z}, x.ang};
-    Rows6<V> g = select<V>(inside, across, V{}) * xu;
+    const Dimensions<V> xu{x.ang, {V{}, x.lin.y, x.lin.z}};
+    Dimensions<V> g = select<V>(inside, across, V{}) * xu;
     g.lin.x = keep<V>(inside, weight * x.lin.x);
     const V along = dot(unit, xu);
     const V ratio = (size - residual.lin.x) / maximum(size, splat<V>(R(1e-15)));
-    Rows6<V> h = (between * ratio) * xu + (between * ((R(1) - ratio) * along - x.lin.x)) * unit;
+    Dimensions<V> h =
+        (between * ratio) * xu + (between * ((R(1) - ratio) * along - x.lin.x)) * unit;
     h.lin.x = between * (x.lin.x - along);
     const Mask<V> middle = !beyond & !inside;
-    return {select(middle, h.lin, g.lin), select(middle, h.ang, g.ang)};
+    return {select(middle, h.ang, g.ang), select(middle, h.lin, g.lin)};
   }
 
   // Whether the cost between the two is not one quadratic function.
@@ -182,17 +152,18 @@ RLGPU_RARE void wide_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work
 }
 
 template <typename V>
-RLGPU_HD Rows6<V> residual_of(const Contact<V>& c, const Wide<V>& wide) {
-  return {c.residual, wide.residual};
+RLGPU_HD Dimensions<V> residual_of(const Contact<V>& c, const Wide<V>& wide) {
+  return {wide.residual, c.residual};
 }
 template <typename V>
-RLGPU_HD Rows6<V> change_of(const Contact<V>& c, const Wide<V>& wide) {
-  return {c.change, wide.change};
+RLGPU_HD Dimensions<V> change_of(const Contact<V>& c, const Wide<V>& wide) {
+  return {wide.change, c.change};
 }
 
 // Force and torque of a contact on geom 2, in the frame's axes.
 template <typename V>
-RLGPU_RARE Rows6<V> wide_force(const Tables<Real<V>>& t, const Work<V>& w, int slot, int number) {
+RLGPU_RARE Dimensions<V> wide_force(const Tables<Real<V>>& t, const Work<V>& w, int slot,
+                                    int number) {
   const Contact<V>& c = w.contacts[slot];
   const Wide<V>& wide = w.wides[number];
   const WideCone<V> cone(t, c, wide, number, residual_of(c, wide));
@@ -202,7 +173,7 @@ RLGPU_RARE Rows6<V> wide_force(const Tables<Real<V>>& t, const Work<V>& w, int s
 template <typename V, typename Team>
 RLGPU_RARE void add_wide_force(const Team& team, const Tables<Real<V>>& t, Work<V>& w, int slot,
                                int number) {
-  const Rows6<V> force = wide_force(t, w, slot, number);
+  const Dimensions<V> force = wide_force(t, w, slot, number);
   const int first = t.slot_columns[slot], turning = t.wide_columns[number];
   for (int k = team.first(); k < t.slot_num_columns[slot]; k += team.step()) {
     V along = dot(w.columns[first + k], force.lin);
@@ -218,18 +189,18 @@ RLGPU_RARE void add_wide_contact(const Team& team, const Tables<Real<V>>& t, Wor
   const Contact<V>& c = w.contacts[slot];
   const Wide<V>& wide = w.wides[number];
   const WideCone<V> cone(t, c, wide, number, residual_of(c, wide));
-  const Rows6<V> gradient = scaled(c, wide, cone.gradient());
+  const Dimensions<V> gradient = scaled(c, wide, cone.gradient());
   const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
   const int turning = t.wide_columns[number];
   const auto column = [&](int k) {
-    return Rows6<V>{w.columns[first + k],
-                    turning >= 0 ? w.turning_columns[turning + k] : Vec3<V>{}};
+    return Dimensions<V>{turning >= 0 ? w.turning_columns[turning + k] : Vec3<V>{},
+                         w.columns[first + k]};
   };
   for (int k = team.first(); k < count; k += team.step()) {
     const int dof = t.column_dof[first + k];
-    const Rows6<V> j = column(k);
+    const Dimensions<V> j = column(k);
     w.gradient[dof] += dot(j, gradient);
-    const Rows6<V> aj = scaled(c, wide, cone.times(scaled(c, wide, j)));
+    const Dimensions<V> aj = scaled(c, wide, cone.times(scaled(c, wide, j)));
     V* const row = w.h + t.h_adr[dof] + t.h_depth[dof];
     w.h[t.h_adr[dof]] += dot(aj, j);
     for (int other = k + 1; other < count; ++other)
