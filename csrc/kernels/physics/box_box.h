@@ -40,10 +40,6 @@ RLGPU_HD V entry(Vec3<V> v, Mask<V> k1, Mask<V> k2, int shift) {
   return select<V>(k2, along_axis(v, (shift + 2) % 3),
                    select<V>(k1, along_axis(v, (shift + 1) % 3), along_axis(v, shift % 3)));
 }
-template <typename V>
-RLGPU_HD Vec3<V> unit_axis(int k) {
-  return {splat<V>(Real<V>(k == 0)), splat<V>(Real<V>(k == 1)), splat<V>(Real<V>(k == 2))};
-}
 
 template <typename V>
 RLGPU_STAGE void try_face_axes(BoxPair<V>& p, V slack, V& separation) {
@@ -247,9 +243,7 @@ RLGPU_RARE void box_box(Work<V>& w, int slot, const Mat3<V>& frame1, Vec3<V> cen
   p.size1 = splat3<V>(s1), p.size2 = splat3<V>(s2);
   const Vec3<V> apart = center2 - center1;
   p.pos21 = transposed_times(frame1, apart), p.pos12 = -transposed_times(frame2, apart);
-  p.rot = {transposed_times(frame2, column(frame1, 0)), transposed_times(frame2, column(frame1, 1)),
-           transposed_times(frame2, column(frame1, 2))};
-  p.back = {column(p.rot, 0), column(p.rot, 1), column(p.rot, 2)};
+  p.rot = relative_rotation(frame1, frame2), p.back = transposed(p.rot);
   for (int k = 0; k < kMostOfBoxes; ++k) w.active[slot + k] = Mask<V>{};
   // Boxes that overlap by less than rounding count as touching.
   const R rounding = sizeof(R) == 4 ? R(1e-6) : R(1e-13);

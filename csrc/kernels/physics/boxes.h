@@ -11,11 +11,6 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-template <typename V>
-RLGPU_HD V along_axis(Vec3<V> v, int k) {
-  return k == 0 ? v.x : k == 1 ? v.y : v.z;
-}
-
 // center: the sphere's, in the box's axes about its centre.
 template <typename V>
 RLGPU_RARE void sphere_box(Work<V>& w, int slot, Vec3<V> center, V radius, const Mat3<V>& frame,

@@ -85,7 +85,7 @@ RLGPU_RARE void add_several(const Tables<Real<V>>& t, int geom_a, int geom_b,
   for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
     if (lane_of(counts, lane) == R(0)) continue;
     Side<R> a = side_of(t, geom_a, vertices_a, lane), b = side_of(t, geom_b, vertices_b, lane);
-    a.turn = {{R(1), R(0), R(0)}, {R(0), R(1), R(0)}, {R(0), R(0), R(1)}}, a.offset = {};
+    a.turn = identity<R>(), a.offset = {};
     b.turn = {lane_of(pair.turn.x, lane), lane_of(pair.turn.y, lane), lane_of(pair.turn.z, lane)};
     b.offset = lane_of(pair.offset, lane);
     a.outward = lane_of(touch.normal, lane), b.outward = -a.outward;
@@ -147,9 +147,7 @@ RLGPU_RARE void convex_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
   const Mat3<V>&frame_a = w.geom_frame[a], &frame_b = w.geom_frame[b];
   const Vec3<V> centre = w.geom_center[a];
   ConvexPair<V> p{shape_of<V>(t, a), shape_of<V>(t, b), {}, {}};
-  const Vec3<V> columns[3] = {column(frame_a, 0), column(frame_a, 1), column(frame_a, 2)};
-  p.turn = {transposed_times(frame_b, columns[0]), transposed_times(frame_b, columns[1]),
-            transposed_times(frame_b, columns[2])};
+  p.turn = relative_rotation(frame_a, frame_b);
   p.offset = transposed_times(frame_a, w.geom_center[b] - centre);
   const V margin = splat<V>(t.pair_margin[pair]);
   const V cutoff = margin + (core_radius(p.a) + core_radius(p.b));

@@ -57,11 +57,6 @@ struct Side {
       if (!hull.has(face, feature.vertex[k])) return false;
     return true;
   }
-  RLGPU_HD bool has_faces() const {
-    for (int i = 0; i < num_faces(); ++i)
-      if (is_on(face(i))) return true;
-    return false;
-  }
   RLGPU_HD Vec3<R> normal(int face) const {
     return turn * (has_hull() ? hull.face_normal(face) : Vec3<R>{R(0), R(0), sign()});
   }
@@ -146,8 +141,7 @@ RLGPU_RARE bool fill(const Polygon<R>& face, Vec3<R> face_normal, R margin, Poly
   return true;
 }
 
-// Replaces the deepest contact by all those of the parts that meet;
-// false if it stays alone.
+// Replaces the deepest contact by all those of the parts that meet; false if it stays alone.
 template <typename R>
 RLGPU_RARE bool several(const Side<R>& a, const Side<R>& b, R margin, Manifold<R>& out) {
   Polygon<R> first, second;

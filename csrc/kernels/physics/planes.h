@@ -9,6 +9,15 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
+// A contact of a plane with a point above or below it, midway between the two.
+template <typename V>
+RLGPU_STAGE void plane_point(Work<V>& w, int slot, Vec3<V> normal, Mask<V> active, V distance,
+                             Vec3<V> at) {
+  if (!begin_contact<V>(w, slot, active, distance)) return;
+  w.contacts[slot].point = at - Real<V>(0.5) * distance * normal;
+  w.contacts[slot].frame = frame_of(normal);
+}
+
 template <typename V>
 RLGPU_STAGE void plane_sphere(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<V> plane_center,
                               Vec3<V> center, V radius, V margin, const Vec3<V>* hint) {
@@ -43,9 +52,7 @@ RLGPU_STAGE void plane_box(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<V> p
     const V drop = dot(normal, arm), distance = height + drop;
     const Mask<V> active = (distance < margin) & (drop <= V{}) & (found < Real<V>(3.5));
     found += keep<V>(active, splat<V>(1));
-    if (!begin_contact<V>(w, slot + corner, active, distance)) continue;
-    w.contacts[slot + corner].point = center + arm - Real<V>(0.5) * distance * normal;
-    w.contacts[slot + corner].frame = frame_of(normal);
+    plane_point(w, slot + corner, normal, active, distance, center + arm);
   }
 }
 
@@ -72,9 +79,7 @@ RLGPU_RARE void plane_cylinder(Work<V>& w, int slot, const Mat3<V>& plane, Vec3<
   const V distance = height + reach + drop, around = height + reach - R(0.5) * drop;
   const Mask<V> lowest = distance <= margin;
   const auto put = [&](int k, Mask<V> active, V how_far, Vec3<V> arm) {
-    if (!begin_contact<V>(w, slot + k, lowest & active, how_far)) return;
-    w.contacts[slot + k].point = center + arm - R(0.5) * how_far * normal;
-    w.contacts[slot + k].frame = frame_of(normal);
+    plane_point(w, slot + k, normal, lowest & active, how_far, center + arm);
   };
   put(0, lowest, distance, rim + end);
   put(1, height - reach + drop <= margin, V(height - reach + drop), rim - end);
@@ -93,9 +98,7 @@ RLGPU_RARE void plane_ellipsoid(const Tables<Real<V>>& t, Work<V>& w, int slot, 
   const Vec3<V> lowest =
       center + frame * farthest(shape, transposed_times(frame, -normal), near).at;
   const V distance = dot(lowest - plane_center, normal);
-  if (!begin_contact<V>(w, slot, near & (distance <= margin), distance)) return;
-  w.contacts[slot].point = lowest - Real<V>(0.5) * distance * normal;
-  w.contacts[slot].frame = frame_of(normal);
+  plane_point<V>(w, slot, normal, near & (distance <= margin), distance, lowest);
 }
 
 // A hull's lowest vertex, and up to three more corners of the face around it that is most nearly
@@ -142,9 +145,8 @@ RLGPU_RARE void plane_hull(const Tables<Real<V>>& t, Work<V>& w, int slot, int g
   }
   for (int k = 0; k < 4; ++k) {
     const V distance = height + dot(at[k], up);
-    if (!begin_contact<V>(w, slot + k, active[k] & (distance < margin), distance)) continue;
-    w.contacts[slot + k].point = center + frame * at[k] - R(0.5) * distance * normal;
-    w.contacts[slot + k].frame = frame_of(normal);
+    plane_point<V>(w, slot + k, normal, active[k] & (distance < margin), distance,
+                   center + frame * at[k]);
   }
 }
 

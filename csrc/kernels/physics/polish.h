@@ -56,10 +56,8 @@ RLGPU_STAGE Straight<V> straight_of(const ConvexPair<V>& pair, const Portal<V>& 
   const V vertices_b[3] = {p[0].vertex_b, p[1].vertex_b, p[2].vertex_b};
   const Vec3<V> on_a[3] = {p[0].a, p[1].a, p[2].a};
   const Vec3<V> on_b[3] = {p[0].a - p[0].w, p[1].a - p[1].w, p[2].a - p[2].w};
-  const V one = splat<V>(1), none{};
-  const Mat3<V> own{{one, none, none}, {none, one, none}, {none, none, one}};
   Straight<V> s{};
-  s.round_a = s.add_shape(pair.a, vertices_a, on_a, own, live);
+  s.round_a = s.add_shape(pair.a, vertices_a, on_a, identity<V>(), live);
   s.round_b = s.add_shape(pair.b, vertices_b, on_b, pair.turn, live);
   return s;
 }

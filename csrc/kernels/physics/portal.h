@@ -165,12 +165,11 @@ RLGPU_STAGE Portal<V> descend(const ConvexPair<V>& pair, const Simplex<V>& aroun
 template <typename V>
 RLGPU_STAGE void try_axes(const ConvexPair<V>& pair, Distance<V>& r, Mask<V> live) {
   const auto is_flat = [](const Shape<V>& s) { return s.kind >= kCylinder; };
-  const V none{}, one = splat<V>(1);
   for (int k = 0; k < 6; ++k) {
     if (!is_flat(k < 3 ? pair.a : pair.b)) continue;
-    const Vec3<V> own{k % 3 == 0 ? one : none, k % 3 == 1 ? one : none, k % 3 == 2 ? one : none};
+    const Vec3<V> own = unit_axis<V>(k % 3);
     const Vec3<V> axis = k < 3 ? own : pair.turn * own;
-    const Vec3<V> d = select(dot(axis, pair.offset) < none, -axis, axis);
+    const Vec3<V> d = select(dot(axis, pair.offset) < V{}, -axis, axis);
     const V overlap = dot(pair.support(d, live).w, d);
     const Mask<V> less = live & (overlap < r.overlap);
     r.overlap = select<V>(less, overlap, r.overlap), r.shallow = select(less, d, r.shallow);

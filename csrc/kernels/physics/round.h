@@ -8,14 +8,19 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
+// A direction to another centre; x where the two coincide.
+template <typename V>
+RLGPU_HD Vec3<V> direction_of(Vec3<V> apart, V length) {
+  return select(length > Real<V>(1e-15), reciprocal(length) * apart, unit_axis<V>(0));
+}
+
 template <typename V>
 RLGPU_STAGE void sphere_sphere(Work<V>& w, int slot, Vec3<V> first, V radius, Vec3<V> second,
                                V second_radius, V margin) {
   const Vec3<V> apart = second - first;
   const V length = square_root(dot(apart, apart)), distance = length - radius - second_radius;
   if (!begin_contact<V>(w, slot, distance < margin, distance)) return;
-  const Vec3<V> unit_x{splat<V>(1), V{}, V{}};
-  const Vec3<V> normal = select(length > Real<V>(1e-15), reciprocal(length) * apart, unit_x);
+  const Vec3<V> normal = direction_of(apart, length);
   w.contacts[slot].point = first + (radius + Real<V>(0.5) * distance) * normal;
   w.contacts[slot].frame = frame_of(normal);
 }
@@ -80,10 +85,8 @@ RLGPU_RARE void sphere_cylinder(Work<V>& w, int slot, Vec3<V> sphere, V radius, 
   // A sphere against a sphere around the axis, or against a point of the rim.
   const Vec3<V> nearest = select(side, cylinder + along * axis, rim), way = nearest - sphere;
   const V size2 = select<V>(side, wide, none), length = square_root(dot(way, way));
-  const Vec3<V> unit_x{splat<V>(1), none, none};
-  Vec3<V> normal = select(length > R(1e-15), reciprocal(length) * way, unit_x);
+  const Vec3<V> normal = select(disc, -(sign * axis), direction_of(way, length));
   V distance = length - radius - size2;
-  normal = select(disc, -(sign * axis), normal);
   distance = select<V>(disc, beyond - half - radius, distance);
   if (!begin_contact<V>(w, slot, distance < margin, distance)) return;
   w.contacts[slot].point = sphere + (radius + R(0.5) * distance) * normal;

@@ -37,15 +37,6 @@ RLGPU_HD void set_lane(Vec3<V>& v, int lane, Vec3<Real<V>> x) {
   lane_of(v.x, lane) = x.x, lane_of(v.y, lane) = x.y, lane_of(v.z, lane) = x.z;
 }
 
-template <typename V>
-RLGPU_HD V length(Vec3<V> v) {
-  return square_root(dot(v, v));
-}
-template <typename V>
-RLGPU_HD Vec3<V> unit(Vec3<V> v) {
-  return reciprocal(maximum(length(v), splat<V>(Real<V>(1e-20)))) * v;
-}
-
 // Size with the sign of a direction; plus where that is zero.
 template <typename V>
 RLGPU_HD V towards(V direction, Real<V> size) {

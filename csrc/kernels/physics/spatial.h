@@ -43,6 +43,25 @@ RLGPU_HD Vec3<V> select(Mask<V> mask, Vec3<V> a, Vec3<V> b) {
   return {select<V>(mask, a.x, b.x), select<V>(mask, a.y, b.y), select<V>(mask, a.z, b.z)};
 }
 
+template <typename V>
+RLGPU_HD V length(Vec3<V> v) {
+  return square_root(dot(v, v));
+}
+template <typename V>
+RLGPU_HD Vec3<V> unit(Vec3<V> v) {
+  return reciprocal(maximum(length(v), splat<V>(Real<V>(1e-20)))) * v;
+}
+
+template <typename V>
+RLGPU_HD V along_axis(Vec3<V> v, int k) {
+  return k == 0 ? v.x : k == 1 ? v.y : v.z;
+}
+
+template <typename V>
+RLGPU_HD Vec3<V> unit_axis(int k) {
+  return {splat<V>(Real<V>(k == 0)), splat<V>(Real<V>(k == 1)), splat<V>(Real<V>(k == 2))};
+}
+
 // The same vector in every lane, from three numbers of a table.
 template <typename V>
 RLGPU_HD Vec3<V> splat3(const Real<V>* v) {
@@ -69,6 +88,21 @@ RLGPU_HD Vec3<V> column(const Mat3<V>& m, int k) {
   return k == 0   ? Vec3<V>{m.x.x, m.y.x, m.z.x}
          : k == 1 ? Vec3<V>{m.x.y, m.y.y, m.z.y}
                   : Vec3<V>{m.x.z, m.y.z, m.z.z};
+}
+
+template <typename V>
+RLGPU_HD Mat3<V> identity() {
+  return {unit_axis<V>(0), unit_axis<V>(1), unit_axis<V>(2)};
+}
+template <typename V>
+RLGPU_HD Mat3<V> transposed(const Mat3<V>& m) {
+  return {column(m, 0), column(m, 1), column(m, 2)};
+}
+// A^T B: from the second axes to the first ones, for rotations to world axes.
+template <typename V>
+RLGPU_HD Mat3<V> relative_rotation(const Mat3<V>& a, const Mat3<V>& b) {
+  return {transposed_times(b, column(a, 0)), transposed_times(b, column(a, 1)),
+          transposed_times(b, column(a, 2))};
 }
 
 // (w, x, y, z), as in MuJoCo.
