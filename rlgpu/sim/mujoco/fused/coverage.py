@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
-from rlgpu.sim.mujoco.fused.parameter_tables import condim_of, mixed_solver_parameters
+from rlgpu.sim.mujoco.fused.parameter_tables import (
+    condim_of,
+    has_elliptic_cones,
+    mixed_solver_parameters,
+)
 from rlgpu.sim.mujoco.pairs import Pair, colliding_pairs
 from rlgpu.sim.mujoco.specials import SIMPLY_DISABLED, special_elements, special_options
 
@@ -19,7 +23,6 @@ MOST_FRICTION_WEIGHT = 1e4
 """Largest weight of friction relative to inertia that the solver bears in single precision."""
 MOST_NORMAL_WEIGHT = 2e3
 """Largest weight along a normal of contacts whose normals are not softened."""
-_ELLIPTIC = int(mujoco.mjtCone.mjCONE_ELLIPTIC)
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _SUPPORTED_POWERS = (1.0, 2.0)
 _SOLVERS = tuple(
@@ -40,13 +43,14 @@ def accept(model: mujoco.MjModel) -> list[str]:
     Args:
         model: A compiled model.
     """
+    pairs = colliding_pairs(model)
     return [
         *_elements(model),
         *_options(model),
         *_joints(model),
         *_actuators(model),
-        *_contacts(model),
-        *_terrain(model),
+        *_contacts(model, pairs),
+        *_terrain(model, pairs),
     ]
 
 
@@ -114,8 +118,8 @@ def _actuators(model: mujoco.MjModel) -> Iterator[str]:
         yield "it has actuators with polynomial damping"
 
 
-def _contacts(model: mujoco.MjModel) -> Iterator[str]:
-    for pair in colliding_pairs(model):
+def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
+    for pair in pairs:
         names = " and ".join(repr(_geom_name(model, g)) for g in (pair.geom1, pair.geom2))
         kind = kind_of(pair)
         if kind is None:
@@ -127,7 +131,7 @@ def _contacts(model: mujoco.MjModel) -> Iterator[str]:
             yield f"geoms {names} have a gap, by which MuJoCo would choose among their contacts"
         if model.geom_gap[geoms].sum() < 0:
             yield f"geoms {names} have a negative gap, {model.geom_gap[geoms].sum():g}"
-        weight = _friction_weight(model, geoms)
+        weight = _friction_weight(model, pair)
         if weight > MOST_FRICTION_WEIGHT:
             yield (
                 f"geoms {names} have an impratio of {model.opt.impratio:g} and a solimp with which "
@@ -146,36 +150,38 @@ def _contacts(model: mujoco.MjModel) -> Iterator[str]:
             yield f"geoms {names} have solimp powers other than 1 or 2"
 
 
-def _friction_weight(model: mujoco.MjModel, geoms: list[int]) -> float:
+def _friction_weight(model: mujoco.MjModel, pair: Pair) -> float:
     """Returns the weight of two geoms' friction in the solver, relative to their inertia.
 
-    Along the normal, the weight may be anything: see csrc/kernels/physics/cone.h.
+    Along the normal, the weight of a pyramid may be anything: see csrc/kernels/physics/cone.h.
     """
-    if max(model.geom_condim[geoms]) == 1:
+    if max(model.geom_condim[[pair.geom1, pair.geom2]]) == 1:
         return 0.0
-    _, solimp = mixed_solver_parameters(model, *geoms)
-    most = min(float(max(solimp[:2])), 0.9999)
-    return float(model.opt.impratio) * most / (1.0 - most)
+    return float(model.opt.impratio) * _odds(model, pair)
 
 
 def _normal_weight(model: mujoco.MjModel, pair: Pair) -> float:
     """Returns the weight of contacts along their normal that csrc/.../wide.h does not soften."""
-    dims, is_elliptic = condim_of(model, pair), model.opt.cone == _ELLIPTIC
-    if not is_elliptic and dims <= 3:
+    is_elliptic = has_elliptic_cones(model)
+    if not is_elliptic and condim_of(model, pair) <= 3:
         return 0.0
-    _, solimp = mixed_solver_parameters(model, pair.geom1, pair.geom2)
-    most = min(float(max(solimp[:2])), 0.9999)
-    weight = most / (1.0 - most)
     if is_elliptic:
-        return weight
+        return _odds(model, pair)
     # All edges together; an edge's R is 2 mu^2 (1 + mu^2) times that of an elliptic cone's normal.
     friction = max(float(model.geom_friction[[pair.geom1, pair.geom2], 0].max()), 1e-5)
     mu2 = friction * friction / float(model.opt.impratio)
-    return 0.1 * weight / (2.0 * mu2 * (1.0 + mu2))
+    return 0.1 * _odds(model, pair) / (2.0 * mu2 * (1.0 + mu2))
 
 
-def _terrain(model: mujoco.MjModel) -> Iterator[str]:
-    pairs = [p for p in colliding_pairs(model) if p.kind[0] == _GEOM.mjGEOM_HFIELD]
+def _odds(model: mujoco.MjModel, pair: Pair) -> float:
+    """Returns d / (1 - d) of the largest impedance d of a pair."""
+    _, solimp = mixed_solver_parameters(model, pair.geom1, pair.geom2)
+    most = min(float(max(solimp[:2])), 0.9999)
+    return most / (1.0 - most)
+
+
+def _terrain(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
+    pairs = [p for p in pairs if p.kind[0] == _GEOM.mjGEOM_HFIELD]
     grounds = {pair.geom1 for pair in pairs}
     if len(grounds) > 1:
         yield f"it has {len(grounds)} height fields to touch, not one"

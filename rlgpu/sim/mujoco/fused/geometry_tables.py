@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -44,15 +45,15 @@ class GeometryTables(NamedTuple):
         }
         hulls = HullTables(model, [geom if geom in has_hull else None for geom in geoms])
         hull_ints, hull_constants = hulls.tables()
-        axes = [kind is PairKind.CONVEX for kind in kinds]
+        convex = itertools.count()
         nearness = [_nearness(model, pair) for pair in pairs]
         shapes = [SHAPES.get(mujoco.mjtGeom(model.geom_type[geom])) for geom in geoms]
         ints = {
-            "pair_kind": [int(kind) for kind in kinds if kind is not None],
+            "pair_kind": kinds,
             "pair_geom1": [index[pair.geom1] for pair in pairs],
             "pair_geom2": [index[pair.geom2] for pair in pairs],
             "pair_near": [near for near, _ in nearness],
-            "pair_axis": [sum(axes[:i]) if is_convex else -1 for i, is_convex in enumerate(axes)],
+            "pair_axis": [next(convex) if kind is PairKind.CONVEX else -1 for kind in kinds],
             "geom_shape": [int(ShapeKind.POINT if shape is None else shape) for shape in shapes],
             "geom_hull": hulls.geom_hull,
             **hull_ints,

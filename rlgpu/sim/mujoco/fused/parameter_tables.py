@@ -144,6 +144,11 @@ def decisive_geoms(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
     return [geom1] if first > second else [geom2] if second > first else [geom1, geom2]
 
 
+def has_elliptic_cones(model: mujoco.MjModel) -> bool:
+    """Returns whether friction cones are elliptic, not pyramids."""
+    return bool(model.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
+
+
 def condim_of(model: mujoco.MjModel, pair: Pair) -> int:
     """Returns the dimensions of a pair's contacts: 1, 3, 4 or 6."""
     return int(model.geom_condim[decisive_geoms(model, pair.geom1, pair.geom2)].max())

@@ -22,6 +22,7 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
     PARAMETER_FIELDS,
     ParameterTables,
     condim_of,
+    has_elliptic_cones,
     matrix_of,
     mixed_solver_parameters,
     model_field,
@@ -204,11 +205,6 @@ class Tables:
     def _sizes(self, ints: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Returns how many of everything there are, but for the parameters."""
         model = self.model
-        turning = sum(
-            int(count)
-            for count, number in zip(ints["slot_num_columns"], ints["slot_wide"], strict=True)
-            if number >= 0 and ints["wide_columns"][number] >= 0
-        )
         return {
             "nq": model.nq,
             "nv": model.nv,
@@ -225,9 +221,9 @@ class Tables:
             "num_watched": len(ints["watched_body"]),
             "num_standalone": len(ints["standalone_dof"]),
             "num_levels": len(ints["level_adr"]) - 1,
-            "is_elliptic": int(model.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC)),
+            "is_elliptic": int(has_elliptic_cones(model)),
             "num_wide": len(ints["wide_dims"]),
-            "num_turning": turning,
+            "num_turning": int(ints["wide_columns"][-1]),
             "num_lifted": len(ints["lifted_body"]),
             "num_axes": int(ints["pair_axis"].max(initial=-1)) + 1,
             **self._terrain.sizes,
@@ -280,15 +276,18 @@ def _wide(model: mujoco.MjModel, dimensions: list[int], counts: list[int]) -> di
         dimensions: Of each slot.
         counts: Jacobian columns of each slot.
     """
-    is_elliptic = model.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC)
+    is_elliptic = has_elliptic_cones(model)
     wide = [slot for slot, dims in enumerate(dimensions) if is_elliptic or dims > 3]
     turns = [counts[slot] if dimensions[slot] > 3 else 0 for slot in wide]
-    starts = _offsets(turns)[:-1]
+    *starts, end = _offsets(turns)
     numbers = {slot: number for number, slot in enumerate(wide)}
     return {
         "slot_wide": [numbers.get(slot, -1) for slot in range(len(dimensions))],
         "wide_dims": [dimensions[slot] for slot in wide],
-        "wide_columns": [start if n else -1 for start, n in zip(starts, turns, strict=True)],
+        "wide_columns": [
+            *(start if n else -1 for start, n in zip(starts, turns, strict=True)),
+            end,
+        ],
     }
 
 
