@@ -100,7 +100,7 @@ def measure(model: mujoco.MjModel) -> Measured:
 def main(paths: list[Path]) -> None:
     """Prints a line for each file and the medians."""
     torch.set_num_threads(1)
-    refused, ratios = [], []
+    refused, ratios, unread = [], [], 0
     print(f"{'file':44} {'dofs':>4} {'contacts':>8} {'MuJoCo us':>9} {'fused us':>8} {'x':>5}"
           f"  {'|dv| p50':>8} {'p90':>7}")  # fmt: skip
     for path in paths:
@@ -108,7 +108,8 @@ def main(paths: list[Path]) -> None:
         try:
             model = load(path)
         except ValueError:
-            continue  # a part of a model, or one whose files are missing
+            unread += 1  # a part of a model, or one whose files are missing
+            continue
         if model.nv == 0:
             continue
         if reasons := accept(model):
@@ -121,11 +122,14 @@ def main(paths: list[Path]) -> None:
             f"{ratios[-1]:5.1f}  {np.median(m.errors):8.0e} {np.quantile(m.errors, 0.9):7.0e}",
             flush=True,
         )
-    print(*refused, sep="\n")
+    for line in refused:
+        print(line)
     taken = len(ratios)
-    print(f"{taken} of {taken + len(refused)} taken", end="")
-    print(f", median {statistics.median(ratios):.1f} times as fast" if ratios else "")
+    speed = f", median {statistics.median(ratios):.1f} times as fast" if ratios else ""
+    print(f"{taken} of {taken + len(refused)} taken{speed}; not loaded by MuJoCo: {unread}")
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        sys.exit("no files given; wanted: python benchmarks/robots.py FILE.xml ...")
     main([Path(word) for word in sys.argv[1:]])
