@@ -62,6 +62,25 @@ def test_a_robot_a_ball_and_a_block_slide_spin_and_roll(cone, condim, impratio, 
     assert (single > 1e-3).mean() <= 0.05, single  # another corner of a cylinder's side
 
 
+@pytest.mark.parametrize("solimp", [".9 .95 .001", ".99 .999 .001"])
+@pytest.mark.parametrize("slide", [0.1, 0.01, 0.001, 0.0001])
+@pytest.mark.parametrize("condim", [4, 6])
+def test_pyramids_of_little_friction_keep_single_precision(condim, slide, solimp) -> None:
+    """The weight of their edges grows as one over friction squared, as randomised friction may."""
+    friction = f"{slide} {0.1 * slide} {0.03 * slide}"
+    text = ROBOT.format(cone="pyramidal", condim=condim, impratio=1, friction=friction)
+    text = text.replace("<geom condim", f'<geom solimp="{solimp}" condim', 1)
+    model = mujoco.MjModel.from_xml_string(text)
+    model.opt.ccd_tolerance, model.opt.ccd_iterations = 1e-10, 100
+    assert accept(model) == []
+    qpos, qvel = run(model)
+    expected = mujoco_step(model, qpos, qvel)
+    found = np.abs(fused_step(model, qpos, qvel, SINGLE) - expected).max(axis=1)
+    assert np.quantile(found, 0.9) < 1e-4, found
+    assert (found > 1e-3).mean() <= 0.05, found  # another corner of a cylinder's side
+    assert found.max() < 0.3, found
+
+
 def test_spin_and_roll_decide_something() -> None:
     """A spinning ball stops only with torsional friction, a rolling one only with rolling."""
     after = {}

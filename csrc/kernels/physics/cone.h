@@ -114,21 +114,22 @@ struct Cone {
 };
 
 // Sets the weight of an active contact from the regularisation R of its edges, and its softness
-// from the inverse inertia: all four edges together may weigh at most kMostWeight.
+// from the inverse inertia: all its edges together may weigh at most kMostWeight.
 template <typename V>
-RLGPU_HD void set_weight(Contact<V>& c, Mask<V> active, V edge_r, V inverse_weight) {
+RLGPU_HD void set_weight(Contact<V>& c, Mask<V> active, V edge_r, V inverse_weight,
+                         int num_edges = 4) {
   using R = Real<V>;
   const V least = inverse_weight * (R(1) / kMostWeight<R>);
   c.weight = keep<V>(active, reciprocal(edge_r));
-  c.softness = keep<V>(active, maximum(least - R(0.25) * edge_r, V{}));
+  c.softness = keep<V>(active, maximum(least - (R(1) / static_cast<R>(num_edges)) * edge_r, V{}));
   c.shift = V{};
 }
 
 // Shifts the normal's residual by the force that it has, in some worlds; returns where this changed
-// it by more than rounding.
+// it by more than rounding. slope: of the cost, by the normal's residual.
 template <typename V>
-RLGPU_HD Mask<V> shift_residual(Contact<V>& c, Mask<V> worlds) {
-  const V wanted = c.softness * Cone<V>(c, c.residual).gradient().x;
+RLGPU_HD Mask<V> shift_residual(Contact<V>& c, Mask<V> worlds, V slope) {
+  const V wanted = c.softness * slope;
   const Real<V> tolerance = Real<V>(sizeof(Real<V>) == 4 ? 1e-4 : 1e-7);
   const Mask<V> changed = worlds & (magnitude(V(wanted - c.shift)) > tolerance * -wanted);
   c.shift = select<V>(worlds, wanted, c.shift);

@@ -152,11 +152,14 @@ RLGPU_STAGE bool is_softened(const Team& team, const Work<V>& w) {
 // Takes the softness out of some worlds' contacts, for the forces that they have; returns the
 // worlds in which this changed anything.
 template <typename V, typename Team>
-RLGPU_STAGE Mask<V> harden(const Team& team, Work<V>& w, Mask<V> worlds) {
+RLGPU_STAGE Mask<V> harden(const Team& team, const Tables<Real<V>>& t, Work<V>& w, Mask<V> worlds) {
   Mask<V> changed{};
   for (int i = team.first(); i < w.num_live; i += team.step()) {
-    const int slot = w.live[i];
-    changed = changed | shift_residual<V>(w.contacts[slot], worlds & w.active[slot]);
+    const int slot = w.live[i], wide = wide_of(t, slot);
+    Contact<V>& c = w.contacts[slot];
+    const V slope =
+        wide < 0 ? V(Cone<V>(c, c.residual).gradient().x) : wide_slope(t, w, slot, wide);
+    changed = changed | shift_residual<V>(c, worlds & w.active[slot], slope);
   }
   return team.either(changed);
 }
@@ -196,7 +199,7 @@ RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, W
     // may also have ended in balance, so that nothing moves now.
     const Mask<V> settled = ((iteration == 0 ? busy : moving) | searched) ^ searching;
     busy = searched = searching;
-    if (softened) busy = busy | harden(team, w, settled);
+    if (softened) busy = busy | harden(team, t, w, settled);
     if (!any(busy)) break;
   }
   team.sync();

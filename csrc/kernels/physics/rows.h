@@ -98,7 +98,8 @@ RLGPU_STAGE void contact_rows(const Team& team, const Tables<Real<V>>& t, const 
       set_weight(c, w.active[slot], V((R(1) - impedance) * edge / impedance), inverse_weight);
     } else {
       const V r = t.is_elliptic ? inverse_weight : edge;
-      wide_rows(t, p, w, slot, wide, V((R(1) - impedance) * r / impedance), table[1]);
+      wide_rows(t, p, w, slot, wide, V((R(1) - impedance) * r / impedance), inverse_weight,
+                table[1]);
     }
     const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
     for (int k = first; k < first + count; ++k) {

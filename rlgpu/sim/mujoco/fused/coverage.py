@@ -21,8 +21,10 @@ MOST_CELLS = 4
 """Cells of a height field along a side that a ball can touch, ``kMostTerrainCells`` in csrc."""
 MOST_FRICTION_WEIGHT = 1e4
 """Largest weight of friction relative to inertia that the solver bears in single precision."""
+MOST_TURNING_WEIGHT = 100
+"""Largest weight of a pyramid's spin and roll, of which single precision bears less."""
 MOST_NORMAL_WEIGHT = 2e3
-"""Largest weight along a normal of contacts whose normals are not softened."""
+"""Largest weight along the normal of an elliptic cone, which is not softened."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _SUPPORTED_POWERS = (1.0, 2.0)
 _SOLVERS = tuple(
@@ -138,12 +140,18 @@ def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
                 f"friction weighs {weight:.0f} times as much as inertia; single precision bears "
                 f"{MOST_FRICTION_WEIGHT:.0f}"
             )
+        turning = _turning_weight(model, pair)
+        if turning > MOST_TURNING_WEIGHT:
+            yield (
+                f"geoms {names} resist spin or roll {turning:.0f} times as much as inertia; "
+                f"single precision bears {MOST_TURNING_WEIGHT:.0f} with pyramidal cones"
+            )
         stiffness = _normal_weight(model, pair)
         if stiffness > MOST_NORMAL_WEIGHT:
             yield (
                 f"geoms {names} have a solimp and friction with which their contacts weigh "
                 f"{stiffness:.0f} times as much as inertia; single precision bears "
-                f"{MOST_NORMAL_WEIGHT:.0f} with elliptic cones or a condim above 3"
+                f"{MOST_NORMAL_WEIGHT:.0f} with elliptic cones"
             )
         powers = model.geom_solimp[geoms, 4]
         if powers[0] not in _SUPPORTED_POWERS or powers[0] != powers[1]:
@@ -160,17 +168,19 @@ def _friction_weight(model: mujoco.MjModel, pair: Pair) -> float:
     return float(model.opt.impratio) * _odds(model, pair)
 
 
-def _normal_weight(model: mujoco.MjModel, pair: Pair) -> float:
-    """Returns the weight of contacts along their normal that csrc/.../wide.h does not soften."""
-    is_elliptic = has_elliptic_cones(model)
-    if not is_elliptic and condim_of(model, pair) <= 3:
+def _turning_weight(model: mujoco.MjModel, pair: Pair) -> float:
+    """Returns the weight of a pyramid's spin and roll, relative to inertia."""
+    dims = condim_of(model, pair)
+    if has_elliptic_cones(model) or dims <= 3:
         return 0.0
-    if is_elliptic:
-        return _odds(model, pair)
-    # All edges together; an edge's R is 2 mu^2 (1 + mu^2) times that of an elliptic cone's normal.
-    friction = max(float(model.geom_friction[[pair.geom1, pair.geom2], 0].max()), 1e-5)
-    mu2 = friction * friction / float(model.opt.impratio)
-    return 0.1 * _odds(model, pair) / (2.0 * mu2 * (1.0 + mu2))
+    friction = model.geom_friction[[pair.geom1, pair.geom2]].max(axis=0)
+    ratio = float(friction[1 : dims // 2].max()) / max(float(friction[0]), 1e-5)
+    return float(model.opt.impratio) * _odds(model, pair) * ratio * ratio
+
+
+def _normal_weight(model: mujoco.MjModel, pair: Pair) -> float:
+    """Returns the weight along the normal of an elliptic cone, relative to inertia."""
+    return _odds(model, pair) if has_elliptic_cones(model) else 0.0
 
 
 def _odds(model: mujoco.MjModel, pair: Pair) -> float:
