@@ -6,8 +6,9 @@ import mujoco
 import numpy as np
 import pytest
 
+from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.coverage import accept
-from rlgpu.sim.mujoco.fused.parameter_tables import mixed_solver_parameters
+from rlgpu.sim.mujoco.pairs import colliding_pairs
 from tests.sim.test_fused_coverage import difference
 
 SOFT, HARD = 'solref="0.03 0.8" solimp="0.7 0.9 0.01"', 'solref="0.01 1.2" solimp="0.9 0.95 0.002"'
@@ -52,9 +53,10 @@ def test_mixed_parameters_are_those_of_mujocos_contact(ground, ball) -> None:
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     (contact,) = data.contact
-    solref, solimp = mixed_solver_parameters(model, *contact.geom)
-    np.testing.assert_allclose(solref, contact.solref)
-    np.testing.assert_allclose(solimp, contact.solimp)
+    (pair,) = colliding_pairs(model)
+    found = contact_parameters(model, pair)
+    np.testing.assert_allclose(found.solref, contact.solref)
+    np.testing.assert_allclose(found.solimp, contact.solimp)
 
 
 def test_a_model_in_which_nothing_moves_is_refused() -> None:

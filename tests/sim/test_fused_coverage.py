@@ -21,7 +21,8 @@ ROBOT = """<mujoco><compiler angle="radian"/>
 <option integrator="implicitfast" timestep="0.004" tolerance="1e-10"/>
 <default><geom density="400" friction="0.7 0.005 0.0001"/><joint armature="0.02"/></default>
 <worldbody>
-  <geom type="plane" size="9 9 1" euler="0.05 0.03 0" pos="0.1 0 0.02" conaffinity="0"/>
+  <geom name="floor" type="plane" size="9 9 1" euler="0.05 0.03 0" pos="0.1 0 0.02"
+    conaffinity="0"/>
   <body name="base" pos="0 0 0.15" quat="0.9 0.1 0.2 0.1"><freejoint/>
     <geom type="box" size="0.1 0.12 0.08" pos="0.01 0.02 0.01" quat="0.9 0.3 0.1 0.1"
       contype="0"/>
@@ -36,9 +37,11 @@ ROBOT = """<mujoco><compiler angle="radian"/>
         <geom type="sphere" size="0.05" pos="0.03 0.02 0.01" contype="2" conaffinity="3"/>
       </body></body></body>
   <body name="ball" pos="0.32 0.1 0.12" quat="0.9 0.1 0.2 0.1"><freejoint/>
-    <geom type="sphere" size="0.1" pos="0.01 0.01 0.01" quat="0.9 0.1 0.1 0.3" contype="2"
-      conaffinity="3" margin="0.01"/></body>
+    <geom name="ball" type="sphere" size="0.1" pos="0.01 0.01 0.01" quat="0.9 0.1 0.1 0.3"
+      contype="2" conaffinity="3" margin="0.01"/></body>
 </worldbody>
+<contact><pair geom1="floor" geom2="ball" friction="0.5 0.6 0.01 0.001 0.002" margin="0.01"
+  gap="0.002"/></contact>
 <actuator>
   <motor name="m" joint="a" gear="2" ctrlrange="-1 1" ctrllimited="true" forcerange="-1.5 1.5"
     forcelimited="true"/>
@@ -48,7 +51,7 @@ STATES = 6
 
 COMPILED = re.compile(
     r"(adr|(?<!flu)id|num|nnz|ind|child|depth|map|map[MD]2[MD]|D_diag|signature|sameframe|simple"
-    r"|simplenum|rbound|aabb|plugin|type)$"
+    r"|simplenum|rbound|aabb|plugin|type|pair_geom[12])$"
 )
 """Fields that the compiler derives and no file states: addresses, indices, bounds, flags of what
 may be skipped. Types are tried apart."""
@@ -57,7 +60,7 @@ WITHOUT_MOTION = (
     "site", "skin", "tex", "text", "tuple",
 )  # fmt: skip
 """Elements that do not move a model by themselves."""
-REFUSED = ("eq", "flex", "flexedge", "pair", "plugin", "tendon", "ten", "wrap", "efm0", "efmC")
+REFUSED = ("eq", "flex", "flexedge", "plugin", "tendon", "ten", "wrap", "efm0", "efmC")
 """Elements that come with a size which ``special_elements`` refuses."""
 UNIT = {"body_quat": 4, "body_iquat": 4, "geom_quat": 4, "jnt_axis": 3}
 """Fields whose rows the compiler scales to length 1, and their width."""
@@ -156,7 +159,7 @@ def test_any_element_of_a_model_is_simulated_or_refused(robot, states) -> None:
     assert different == []
     assert tried > 600
     # Some that are refused, so that the loop above is known to reach them.
-    assert {"geom_adhesion", "jnt_stiffnesspoly"} <= noticed
+    assert {"geom_adhesion", "jnt_stiffnesspoly", "pair_adhesion"} <= noticed
 
 
 TYPES = {

@@ -91,6 +91,9 @@ RLGPU_STAGE void contact_rows(const Team& team, const Tables<Real<V>>& t, const 
     if (!t.pair_frictionless[pair]) {
       c.friction = p[t.pair_friction + pair];
       const V mu2 = c.friction * c.friction;
+      // Both tangents are scaled by one coefficient, so the second one takes up its ratio to it.
+      if (t.pair_anisotropy[pair] != R(1))
+        c.frame.z = splat<V>(t.pair_anisotropy[pair]) * c.frame.z;
       edge = (R(2) * t.inverse_impratio[0] * mu2) * (inverse_weight * (R(1) + mu2));
     }
     const int wide = wide_of(t, slot);
@@ -98,8 +101,7 @@ RLGPU_STAGE void contact_rows(const Team& team, const Tables<Real<V>>& t, const 
       set_weight(c, w.active[slot], V((R(1) - impedance) * edge / impedance), inverse_weight);
     } else {
       const V r = t.is_elliptic ? inverse_weight : edge;
-      wide_rows(t, p, w, slot, wide, V((R(1) - impedance) * r / impedance), inverse_weight,
-                table[1]);
+      wide_rows(t, p, w, slot, wide, V((R(1) - impedance) * r / impedance), inverse_weight);
     }
     const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
     for (int k = first; k < first + count; ++k) {
@@ -109,7 +111,7 @@ RLGPU_STAGE void contact_rows(const Team& team, const Tables<Real<V>>& t, const 
       w.columns[k] = splat<V>(t.column_sign[k]) * (c.frame * (axis.lin + cross(axis.ang, arm)));
     }
     const Vec3<V> velocity = jacobian_times(t, w, slot, w.qvel);
-    const V scale = table[1] * c.friction;
+    const V scale = t.pair_friction_damping[pair] * c.friction;
     c.residual = {table[1] * velocity.x + table[0] * impedance * distance, scale * velocity.y,
                   scale * velocity.z};
   }

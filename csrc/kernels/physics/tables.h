@@ -46,7 +46,8 @@
   X(loss_force) X(loss_impedance)                                                            \
   X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high) X(actuator_force_low)          \
   X(actuator_force_high) X(geom_pos) X(geom_mat) X(geom_size)                                \
-  X(pair_margin) X(pair_impedance) X(column_sign) X(inverse_impratio)           \
+  X(pair_margin) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)              \
+  X(column_sign) X(inverse_impratio)                                                        \
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
   X(terrain_crest_tops) X(terrain_frame)                                                     \
   X(pair_reach) X(hull_x) X(hull_y) X(hull_z) X(face_normal)                \

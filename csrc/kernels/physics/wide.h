@@ -43,7 +43,7 @@ RLGPU_RARE Dimensions<V> residual_of(const Tables<Real<V>>& t, const Work<V>& w,
 // edge: R of a pyramid's edges, or of an elliptic cone's normal.
 template <typename V>
 RLGPU_RARE void wide_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w, int slot,
-                          int number, V edge, V inverse_weight, Real<V> damping) {
+                          int number, V edge, V inverse_weight) {
   using R = Real<V>;
   Contact<V>& c = w.contacts[slot];
   Wide<V>& wide = w.wides[number];
@@ -59,9 +59,9 @@ RLGPU_RARE void wide_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work
   const int turning = t.wide_columns[number], first = t.slot_columns[slot];
   Vec3<V> velocity{};
   if (turning >= 0) {
-    const int pair = t.pair_turning + 2 * t.slot_pair[slot];
-    const V roll = keep<V>(V{} < splat<V>(R(t.wide_dims[number] > 4)), p[pair + 1]);
-    wide.friction = Vec3<V>{p[pair], roll, roll};
+    const int pair = t.pair_turning + 3 * t.slot_pair[slot];
+    const Mask<V> rolls = V{} < splat<V>(R(t.wide_dims[number] > 4));
+    wide.friction = Vec3<V>{p[pair], keep<V>(rolls, p[pair + 1]), keep<V>(rolls, p[pair + 2])};
     for (int k = 0; k < t.slot_num_columns[slot]; ++k) {
       const int dof = t.column_dof[first + k];
       Vec3<V>& column = w.turning_columns[turning + k];
@@ -70,6 +70,7 @@ RLGPU_RARE void wide_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work
     }
   }
   const Vec3<V>& f = wide.friction;
+  const R damping = t.pair_friction_damping[t.slot_pair[slot]];
   wide.residual =
       Vec3<V>{damping * f.x * velocity.x, damping * f.y * velocity.y, damping * f.z * velocity.z};
 }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import mujoco
 
+from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 
 
@@ -28,7 +29,7 @@ def bounds(model: mujoco.MjModel) -> Bounds:
     pyramidal = model.opt.cone == mujoco.mjtCone.mjCONE_PYRAMIDAL
     for pair in colliding_pairs(model):
         count = _contacts_of(*pair.kind)
-        condim = max(model.geom_condim[pair.geom1], model.geom_condim[pair.geom2])
+        condim = contact_parameters(model, pair).condim
         contacts += count
         rows += count * (2 * (condim - 1) if pyramidal and condim > 1 else condim)
     limited = int(model.jnt_limited.sum() + 2 * model.tendon_limited.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import mujoco
@@ -16,37 +17,63 @@ class Pair(NamedTuple):
     geom2: int
     kind: tuple[mujoco.mjtGeom, mujoco.mjtGeom]
     """Types of the two."""
+    explicit: int = -1
+    """Number of the model's ``pair`` element that they are from; -1 if from none."""
 
 
 def colliding_pairs(model: mujoco.MjModel) -> list[Pair]:
-    """Returns the pairs that pass MuJoCo's filters, explicit ``pair`` elements left out.
+    """Returns the pairs that pass MuJoCo's filters, or are explicit ``pair`` elements.
 
     None if the model's flags disable contacts.
 
-    Source: engine_collision_driver.c, filterBodyPair, filterBitmask.
+    Source: engine_collision_driver.c, filterBodyPair, filterBitmask, filterCollisionPair.
     """
     if is_disabled(model, "CONTACT", "CONSTRAINT"):
         return []
+    explicit = list(_explicit_pairs(model))
+    replaced = {frozenset((pair.geom1, pair.geom2)) for pair in explicit}
     excluded = {int(signature) for signature in model.exclude_signature}
     found = []
     for a in range(model.ngeom):
         for b in range(a + 1, model.ngeom):
             first, second = sorted((int(model.geom_bodyid[a]), int(model.geom_bodyid[b])))
-            if (first << 16) + second not in excluded and _may_collide(model, a, b):
-                one, two = (a, b) if model.geom_type[a] <= model.geom_type[b] else (b, a)
-                kind = mujoco.mjtGeom(model.geom_type[one]), mujoco.mjtGeom(model.geom_type[two])
-                found.append(Pair(one, two, kind))
-    return found
+            if (first << 16) + second in excluded or not _may_collide(model, a, b):
+                continue
+            if frozenset((a, b)) not in replaced:
+                found.append(_ordered(model, a, b))
+    return found + explicit
+
+
+def _explicit_pairs(model: mujoco.MjModel) -> Iterator[Pair]:
+    """Yields the ``pair`` elements whose geoms can move relative to each other."""
+    for number in range(model.npair):
+        a, b = int(model.pair_geom1[number]), int(model.pair_geom2[number])
+        if not _are_fixed(model, a, b):
+            yield _ordered(model, a, b, number)
+
+
+def _ordered(model: mujoco.MjModel, a: int, b: int, explicit: int = -1) -> Pair:
+    one, two = (a, b) if model.geom_type[a] <= model.geom_type[b] else (b, a)
+    kind = mujoco.mjtGeom(model.geom_type[one]), mujoco.mjtGeom(model.geom_type[two])
+    return Pair(one, two, kind, explicit)
+
+
+def _are_fixed(model: mujoco.MjModel, a: int, b: int) -> bool:
+    """Returns whether no joint moves two geoms relative to each other."""
+    welds = model.body_weldid[model.geom_bodyid[[a, b]]]
+    return bool(welds[0] == welds[1] or not model.body_dofnum[welds].any())
 
 
 def _may_collide(model: mujoco.MjModel, a: int, b: int) -> bool:
     type_a, type_b = model.geom_contype[[a, b]]
     affinity_a, affinity_b = model.geom_conaffinity[[a, b]]
-    if not (type_a & affinity_b or type_b & affinity_a):
+    if not (type_a & affinity_b or type_b & affinity_a) or _are_fixed(model, a, b):
         return False
-    # Bodies welded together never collide; nor do parent and child, unless the parent is the world.
+    if is_disabled(model, "FILTERPARENT"):
+        return True
+    # Parent and child never collide, unless the parent is the world.
     weld_a, weld_b = model.body_weldid[model.geom_bodyid[[a, b]]]
     parent_a = model.body_weldid[model.body_parentid[weld_a]]
     parent_b = model.body_weldid[model.body_parentid[weld_b]]
     related = (weld_a == parent_b and weld_a != 0) or (weld_b == parent_a and weld_b != 0)
-    return bool(weld_a != weld_b and not related)
+    return not related

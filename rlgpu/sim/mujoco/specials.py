@@ -54,7 +54,7 @@ def special_elements(model: mujoco.MjModel, other_than: Collection[str] = ()) ->
             yield f"it has {name} ({getattr(model, count)})"
     if model.body_gravcomp.any() and "gravity compensation" not in other_than:
         yield "it has gravity compensation"
-    if model.geom_adhesion.any() or model.geom_surfacevel.any():
+    if model.geom_adhesion.any() or model.pair_adhesion.any() or model.geom_surfacevel.any():
         yield "it has geoms with adhesion or surface velocity"
 
 
@@ -64,19 +64,20 @@ def is_disabled(model: mujoco.MjModel, *parts: str) -> bool:
     return any(model.opt.disableflags & bit for bit in bits)
 
 
-def special_options(model: mujoco.MjModel, honoured: int = 0) -> Iterator[str]:
+def special_options(model: mujoco.MjModel, honoured: int = 0, enabled: int = 0) -> Iterator[str]:
     """Yields the options of a model that other engines lack.
 
     Args:
         model: The compiled model.
         honoured: Flags that disable parts as the engine does.
+        enabled: Flags that enable what the engine has.
     """
     option = model.opt
     if option.density > 0 or option.viscosity > 0 or np.any(option.wind):
         yield "it has a fluid (density, viscosity or wind)"
     disabled = option.disableflags & ~int(_HARMLESS_DISABLED) & ~int(honoured)
-    enabled = option.enableflags & ~int(_HARMLESS_ENABLED)
-    for flags, kinds in ((disabled, _DISABLE), (enabled, _ENABLE)):
+    others = option.enableflags & ~int(_HARMLESS_ENABLED) & ~int(enabled)
+    for flags, kinds in ((disabled, _DISABLE), (others, _ENABLE)):
         verb = "disables" if kinds is _DISABLE else "enables"
         # Besides the flags, MuJoCo's enumeration has their number, mjNDISABLE or mjNENABLE.
         names = {int(kind): name for name, kind in kinds.__members__.items() if "_" in name}

@@ -7,16 +7,14 @@ from collections.abc import Iterator, Sequence
 import mujoco
 import numpy as np
 
+from rlgpu.sim.mujoco.contact_parameters import ContactParameters, contact_parameters
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
-from rlgpu.sim.mujoco.fused.parameter_tables import (
-    condim_of,
-    has_elliptic_cones,
-    mixed_solver_parameters,
-)
+from rlgpu.sim.mujoco.fused.parameter_tables import anisotropy_of, has_elliptic_cones
 from rlgpu.sim.mujoco.pairs import Pair, colliding_pairs
 from rlgpu.sim.mujoco.specials import SIMPLY_DISABLED, special_elements, special_options
 
 _GEOM = mujoco.mjtGeom
+_ELEMENTS = ("gravity compensation", "explicit contact pairs")
 MOST_CELLS = 4
 """Cells of a height field along a side that a ball can touch, ``kMostTerrainCells`` in csrc."""
 MOST_FRICTION_WEIGHT = 1e4
@@ -27,6 +25,7 @@ MOST_NORMAL_WEIGHT = 2e3
 """Largest weight along the normal of an elliptic cone, which is not softened."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _SUPPORTED_POWERS = (1.0, 2.0)
+_ENABLED = mujoco.mjtEnableBit.mjENBL_OVERRIDE
 _SOLVERS = tuple(
     int(solver)
     for solver in (
@@ -57,7 +56,7 @@ def accept(model: mujoco.MjModel) -> list[str]:
 
 
 def _elements(model: mujoco.MjModel) -> Iterator[str]:
-    yield from special_elements(model, other_than=("gravity compensation",))
+    yield from special_elements(model, other_than=_ELEMENTS)
     if model.jnt_actgravcomp.any() and model.body_gravcomp.any():
         yield "it has gravity compensation by actuators (actuatorgravcomp)"
     if model.nv == 0:
@@ -72,7 +71,7 @@ def _options(model: mujoco.MjModel) -> Iterator[str]:
         yield f"its solver is {_name(option.solver, 'Solver')}"
     if option.noslip_iterations > 0:
         yield "it uses the noslip solver"
-    yield from special_options(model, honoured=int(SIMPLY_DISABLED))
+    yield from special_options(model, honoured=int(SIMPLY_DISABLED), enabled=int(_ENABLED))
 
 
 def _joints(model: mujoco.MjModel) -> Iterator[str]:
@@ -127,66 +126,62 @@ def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
         if kind is None:
             first, second = (kind.name.removeprefix("mjGEOM_").lower() for kind in pair.kind)
             yield f"geoms {names} may collide: {first} against {second}"
-        geoms = [pair.geom1, pair.geom2]
+        contact = contact_parameters(model, pair)
         chosen = kind is PairKind.CONVEX and slots_of(model, pair) > 1
-        if chosen and model.geom_gap[geoms].sum() > 0:
+        if chosen and contact.gap > 0:
             yield f"geoms {names} have a gap, by which MuJoCo would choose among their contacts"
-        if model.geom_gap[geoms].sum() < 0:
-            yield f"geoms {names} have a negative gap, {model.geom_gap[geoms].sum():g}"
-        weight = _friction_weight(model, pair)
+        if contact.gap < 0:
+            yield f"geoms {names} have a negative gap, {contact.gap:g}"
+        weight = _friction_weight(model, contact)
         if weight > MOST_FRICTION_WEIGHT:
             yield (
-                f"geoms {names} have an impratio of {model.opt.impratio:g} and a solimp with which "
-                f"friction weighs {weight:.0f} times as much as inertia; single precision bears "
-                f"{MOST_FRICTION_WEIGHT:.0f}"
+                f"geoms {names} have an impratio of {model.opt.impratio:g}, a solimp and friction "
+                f"with which friction weighs {weight:.0f} times as much as inertia; single "
+                f"precision bears {MOST_FRICTION_WEIGHT:.0f}"
             )
-        turning = _turning_weight(model, pair)
+        turning = _turning_weight(model, contact)
         if turning > MOST_TURNING_WEIGHT:
             yield (
                 f"geoms {names} resist spin or roll {turning:.0f} times as much as inertia; "
                 f"single precision bears {MOST_TURNING_WEIGHT:.0f} with pyramidal cones"
             )
-        stiffness = _normal_weight(model, pair)
+        stiffness = _normal_weight(model, contact)
         if stiffness > MOST_NORMAL_WEIGHT:
             yield (
                 f"geoms {names} have a solimp and friction with which their contacts weigh "
                 f"{stiffness:.0f} times as much as inertia; single precision bears "
                 f"{MOST_NORMAL_WEIGHT:.0f} with elliptic cones"
             )
-        powers = model.geom_solimp[geoms, 4]
-        if powers[0] not in _SUPPORTED_POWERS or powers[0] != powers[1]:
+        if max(1.0, contact.solimp[4]) not in _SUPPORTED_POWERS:
             yield f"geoms {names} have solimp powers other than 1 or 2"
 
 
-def _friction_weight(model: mujoco.MjModel, pair: Pair) -> float:
+def _friction_weight(model: mujoco.MjModel, contact: ContactParameters) -> float:
     """Returns the weight of two geoms' friction in the solver, relative to their inertia.
 
     Along the normal, the weight of a pyramid may be anything: see csrc/kernels/physics/cone.h.
     """
-    if max(model.geom_condim[[pair.geom1, pair.geom2]]) == 1:
+    if contact.condim == 1:
         return 0.0
-    return float(model.opt.impratio) * _odds(model, pair)
+    return float(model.opt.impratio) * _odds(contact) * max(1.0, anisotropy_of(contact) ** 2)
 
 
-def _turning_weight(model: mujoco.MjModel, pair: Pair) -> float:
+def _turning_weight(model: mujoco.MjModel, contact: ContactParameters) -> float:
     """Returns the weight of a pyramid's spin and roll, relative to inertia."""
-    dims = condim_of(model, pair)
-    if has_elliptic_cones(model) or dims <= 3:
+    if has_elliptic_cones(model) or contact.condim <= 3:
         return 0.0
-    friction = model.geom_friction[[pair.geom1, pair.geom2]].max(axis=0)
-    ratio = float(friction[1 : dims // 2].max()) / max(float(friction[0]), 1e-5)
-    return float(model.opt.impratio) * _odds(model, pair) * ratio * ratio
+    ratio = float(contact.friction[2 : contact.condim - 1].max() / contact.friction[0])
+    return float(model.opt.impratio) * _odds(contact) * ratio * ratio
 
 
-def _normal_weight(model: mujoco.MjModel, pair: Pair) -> float:
+def _normal_weight(model: mujoco.MjModel, contact: ContactParameters) -> float:
     """Returns the weight along the normal of an elliptic cone, relative to inertia."""
-    return _odds(model, pair) if has_elliptic_cones(model) else 0.0
+    return _odds(contact) if has_elliptic_cones(model) else 0.0
 
 
-def _odds(model: mujoco.MjModel, pair: Pair) -> float:
+def _odds(contact: ContactParameters) -> float:
     """Returns d / (1 - d) of the largest impedance d of a pair."""
-    _, solimp = mixed_solver_parameters(model, pair.geom1, pair.geom2)
-    most = min(float(max(solimp[:2])), 0.9999)
+    most = min(float(max(contact.solimp[:2])), 0.9999)
     return most / (1.0 - most)
 
 
@@ -199,7 +194,7 @@ def _terrain(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
         if model.geom_bodyid[ground] or not np.allclose(model.geom_quat[ground], [1, 0, 0, 0]):
             yield f"height field {_geom_name(model, ground)!r} is turned or a body's"
     for pair in pairs:
-        margin = float(model.geom_margin[[pair.geom1, pair.geom2]].sum())
+        margin = contact_parameters(model, pair).margin
         is_box = pair.kind[1] == _GEOM.mjGEOM_BOX
         reach = margin + (0.0 if is_box else float(model.geom_size[pair.geom2, 0]))
         step = min(steps_of(model, pair.geom1))

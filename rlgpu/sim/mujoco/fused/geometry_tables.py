@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import mujoco
 
+from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.hulls import HullTables
 from rlgpu.sim.mujoco.fused.pair_kinds import SHAPES, PairKind, ShapeKind, kind_of
 from rlgpu.sim.mujoco.pairs import Pair
@@ -69,7 +70,7 @@ class GeometryTables(NamedTuple):
 def _nearness(model: mujoco.MjModel, pair: Pair) -> tuple[int, float]:
     """Returns how a pair is found to be far apart, and the distance that says so [m]."""
     first, second = model.geom_rbound[[pair.geom1, pair.geom2]]
-    margin = float(model.geom_margin[[pair.geom1, pair.geom2]].sum())
+    margin = contact_parameters(model, pair).margin
     if pair.kind[0] == mujoco.mjtGeom.mjGEOM_HFIELD:
         return _ALWAYS, 0.0
     if pair.kind[0] == mujoco.mjtGeom.mjGEOM_PLANE:

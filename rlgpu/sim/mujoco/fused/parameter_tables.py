@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,9 +13,9 @@ from torch import Tensor
 
 from rlgpu.ops import physics_tables
 from rlgpu.sim.mujoco import specials
+from rlgpu.sim.mujoco.contact_parameters import MIN_FRICTION, ContactParameters
 from rlgpu.sim.mujoco.pairs import Pair
 
-_MIN_FRICTION = 1e-5
 PARAMETER_FIELDS = (
     "body_mass",
     "body_inertia",
@@ -38,6 +39,9 @@ class _Combination(NamedTuple):
     """Rotations from the bodies' inertial axes to their own, shape [B, 3, 3], float64."""
     bodies: Tensor
     """Bodies of each pair of geoms, shape [P, 2], int64."""
+    own_friction: Tensor
+    """Friction of pairs that do not take it from geoms: sliding, spin and both rolls, shape
+    [O, 4], float64. They count as further geoms."""
     first: Tensor
     last: Tensor
     """Geoms whose friction decides over each pair's, shape [P], int64."""
@@ -55,22 +59,28 @@ class _Combination(NamedTuple):
 class ParameterTables:
     """Combines fields of a model into rows of parameters."""
 
-    def __init__(self, model: mujoco.MjModel, pairs: Sequence[Pair]) -> None:
+    def __init__(
+        self, model: mujoco.MjModel, pairs: Sequence[Pair], contacts: Sequence[ContactParameters]
+    ) -> None:
         """Looks up what belongs together.
 
         Args:
             model: The model.
             pairs: Its pairs of geoms that may touch.
+            contacts: The parameters of each pair's contacts.
         """
         turned = torch.from_numpy(np.array([matrix_of(quat) for quat in model.body_iquat]))
-        bodies = _ids(model.geom_bodyid[g] for g1, g2, _ in pairs for g in (g1, g2))
-        decisive = [decisive_geoms(model, g1, g2) for g1, g2, _ in pairs]
-        turning = decisive if any(condim_of(model, pair) > 3 for pair in pairs) else []
+        bodies = _ids(model.geom_bodyid[g] for pair in pairs for g in (pair.geom1, pair.geom2))
+        own = [contact for contact in contacts if not contact.follows]
+        further = itertools.count(model.ngeom)
+        decisive = [contact.follows or (next(further),) for contact in contacts]
+        turning = decisive if any(contact.condim > 3 for contact in contacts) else []
         acts = ~is_disabled(model)
         is_biased = acts & (model.actuator_biastype != int(mujoco.mjtBias.mjBIAS_NONE))
         self._on_cpu = _Combination(
             turned.view(-1, 3, 3),
             bodies.view(-1, 2),
+            torch.from_numpy(np.array([_friction_of(contact) for contact in own]).reshape(-1, 4)),
             _ids(geoms[0] for geoms in decisive),
             _ids(geoms[-1] for geoms in decisive),
             _ids(geoms[0] for geoms in turning),
@@ -101,9 +111,11 @@ class ParameterTables:
         inertia = (by.turned * fields["body_inertia"][..., None, :]) @ by.turned.mT
         off_diagonal = (inertia[..., 0, 1:], inertia[..., 1, 2:])  # xy, xz, yz
         unique = torch.cat((inertia.diagonal(dim1=-2, dim2=-1), *off_diagonal), dim=-1)
-        sliding = fields["geom_friction"][..., 0]
-        friction = torch.maximum(sliding[:, by.first], sliding[:, by.last])
-        turn = fields["geom_friction"][..., 1:]
+        friction = fields["geom_friction"].clamp(min=MIN_FRICTION)
+        friction = torch.cat((friction, friction[..., 2:]), dim=-1)
+        own = by.own_friction.expand(len(friction), -1, -1)
+        friction = torch.cat((friction, own), dim=1)  # [N, G + O, 4]
+        sliding, turn = friction[..., 0], friction[..., 1:]
         turning = torch.maximum(turn[:, by.first_turning], turn[:, by.last_turning])
         tables = {
             "body_mass": fields["body_mass"],
@@ -112,8 +124,8 @@ class ParameterTables:
             "dof_armature": fields["dof_armature"],
             "dof_damping": fields["dof_damping"],
             "dof_invweight": fields["dof_invweight0"],
-            "pair_friction": friction.clamp(min=_MIN_FRICTION),
-            "pair_turning": turning.clamp(min=_MIN_FRICTION).flatten(1),
+            "pair_friction": torch.maximum(sliding[:, by.first], sliding[:, by.last]),
+            "pair_turning": turning.flatten(1),
             "pair_invweight": fields["body_invweight0"][..., 0][:, by.bodies].sum(-1),
             "actuator_gain": fields["actuator_gainprm"][..., 0] * by.gain,
             "actuator_bias": (fields["actuator_biasprm"][..., :3] * by.bias).flatten(1),
@@ -138,39 +150,20 @@ def is_disabled(model: mujoco.MjModel) -> np.ndarray:
     return (groups >= 0) & (groups <= 30) & (bits > 0)
 
 
-def decisive_geoms(model: mujoco.MjModel, geom1: int, geom2: int) -> list[int]:
-    """Returns the geoms whose contact parameters count: both, or the one of higher priority."""
-    first, second = model.geom_priority[[geom1, geom2]]
-    return [geom1] if first > second else [geom2] if second > first else [geom1, geom2]
-
-
 def has_elliptic_cones(model: mujoco.MjModel) -> bool:
     """Returns whether friction cones are elliptic, not pyramids."""
     return bool(model.opt.cone == int(mujoco.mjtCone.mjCONE_ELLIPTIC))
 
 
-def condim_of(model: mujoco.MjModel, pair: Pair) -> int:
-    """Returns the dimensions of a pair's contacts: 1, 3, 4 or 6."""
-    return int(model.geom_condim[decisive_geoms(model, pair.geom1, pair.geom2)].max())
+def anisotropy_of(contact: ContactParameters) -> float:
+    """Returns the friction along a contact's second tangent relative to the first one's."""
+    return float(contact.friction[1] / contact.friction[0])
 
 
-def mixed_solver_parameters(
-    model: mujoco.MjModel, geom1: int, geom2: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns solref and solimp of a pair. Source: MuJoCo, mj_contactParam."""
-    decisive = decisive_geoms(model, geom1, geom2)
-    if len(decisive) == 1:
-        return model.geom_solref[decisive[0]], model.geom_solimp[decisive[0]]
-    weights = model.geom_solmix[decisive]
-    small = weights < mujoco.mjMINVAL
-    if small.all():
-        weights = np.ones(2)
-    elif small.any():
-        weights = (~small).astype(float)
-    weights = weights / weights.sum()
-    solref = model.geom_solref[decisive]
-    mixed = weights @ solref if (solref[:, 0] > 0).all() else solref.min(axis=0)
-    return mixed, weights @ model.geom_solimp[decisive]
+def _friction_of(contact: ContactParameters) -> list[float]:
+    """Returns the friction of sliding, spin and both rolls, as the kernels scale them."""
+    sliding, _, spin, *rolls = (float(x) for x in contact.friction)
+    return [sliding, spin, rolls[0], rolls[1] / anisotropy_of(contact)]
 
 
 def matrix_of(quat: np.ndarray) -> np.ndarray:

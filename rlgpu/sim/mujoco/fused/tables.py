@@ -15,16 +15,17 @@ import numpy as np
 import torch
 
 from rlgpu.ops import PhysicsModel, physics_tables
+from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.coverage import SCALAR
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
+from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance
 from rlgpu.sim.mujoco.fused.pair_kinds import slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import (
     PARAMETER_FIELDS,
     ParameterTables,
-    condim_of,
+    anisotropy_of,
     has_elliptic_cones,
     matrix_of,
-    mixed_solver_parameters,
     model_field,
 )
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
@@ -33,7 +34,6 @@ from rlgpu.sim.mujoco.pairs import colliding_pairs
 from rlgpu.sim.mujoco.specials import is_disabled
 
 _MIN_VALUE = 1e-15
-_IMPEDANCE_RANGE = (0.0001, 0.9999)
 
 
 class Tables:
@@ -43,7 +43,8 @@ class Tables:
         """Computes all tables of a model that ``accept`` accepts."""
         self.model = model
         self._pairs = colliding_pairs(model)
-        self.parameters = ParameterTables(model, self._pairs)
+        self._parameters_of = [contact_parameters(model, pair) for pair in self._pairs]
+        self.parameters = ParameterTables(model, self._pairs, self._parameters_of)
         """The tables of numbers that may differ between worlds."""
         self.ints: dict[str, Any] = {}
         self.constants: dict[str, Any] = {}
@@ -155,7 +156,7 @@ class Tables:
 
     def _contacts(self) -> None:
         """Lists the geoms, pairs and slots, the dofs that each slot moves, and the matrices."""
-        model = self.model
+        model, timestep = self.model, self.model.opt.timestep
         geometry = GeometryTables.of(model, self._pairs)
         geoms = geometry.geoms
         slots = [slots_of(model, pair) for pair in self._pairs]
@@ -164,7 +165,8 @@ class Tables:
         solver = elimination_pattern(model, [list(signs) for signs in columns])
         slot_pair = [pair for pair, count in enumerate(slots) for _ in range(count)]
         counts = [len(columns[pair]) for pair in slot_pair]
-        dimensions = [condim_of(model, pair) for pair in self._pairs]
+        contacts = self._parameters_of
+        dimensions = [contact.condim for contact in contacts]
         self.ints |= {
             "m_adr": mass.adr,
             "m_depth": mass.depth,
@@ -184,14 +186,17 @@ class Tables:
             "slot_num_columns": counts,
             "column_dof": [dof for pair in slot_pair for dof in columns[pair]],
         }
-        mixed = [mixed_solver_parameters(model, g1, g2) for g1, g2, _ in self._pairs]
         self.constants |= {
             **geometry.constants,
             "geom_pos": model.geom_pos[geoms],
             "geom_mat": [matrix_of(model.geom_quat[g]) for g in geoms],
             "geom_size": model.geom_size[geoms],
-            "pair_margin": [model.geom_margin[[g1, g2]].sum() for g1, g2, _ in self._pairs],
-            "pair_impedance": [impedance(*mix, model.opt.timestep) for mix in mixed],
+            "pair_margin": [contact.margin for contact in contacts],
+            "pair_impedance": [
+                impedance(contact.solref, contact.solimp, timestep) for contact in contacts
+            ],
+            "pair_friction_damping": [friction_damping(model, contact) for contact in contacts],
+            "pair_anisotropy": [anisotropy_of(contact) for contact in contacts],
             "column_sign": [sign for pair in slot_pair for sign in columns[pair].values()],
         }
 
@@ -294,28 +299,6 @@ def _wide(model: mujoco.MjModel, dimensions: list[int], counts: list[int]) -> di
 def _offsets(lengths: Iterable[int]) -> list[int]:
     """Returns where each of several parts begins that lie one after the other, and the end."""
     return [0, *itertools.accumulate(lengths)]
-
-
-def impedance(solref: np.ndarray, solimp: np.ndarray, timestep: float) -> list[float]:
-    """Returns (stiffness, damping, least, most, 1 / width, midpoint, power) of a constraint.
-
-    Source: MuJoCo, getsolparam and mj_makeImpedance in engine_core_constraint.c.
-    """
-    least, most = (float(x) for x in np.clip(solimp[:2], *_IMPEDANCE_RANGE))
-    width, midpoint = max(0.0, float(solimp[2])), float(np.clip(solimp[3], *_IMPEDANCE_RANGE))
-    first, second = (float(x) for x in solref)
-    if (first > 0) != (second > 0):
-        first, second = 0.02, 1.0  # mixed formats: MuJoCo takes its default
-    if first > 0:
-        constant = max(first, 2 * timestep)
-        stiffness = 1.0 / max(_MIN_VALUE, (most * constant * second) ** 2)
-        damping = 2.0 / max(_MIN_VALUE, most * constant)
-    else:
-        stiffness, damping = -first / max(_MIN_VALUE, most * most), -second / max(_MIN_VALUE, most)
-    if least == most or width <= _MIN_VALUE:
-        least = most = 0.5 * (least + most)
-        width = 1.0
-    return [stiffness, damping, least, most, 1.0 / width, midpoint, max(1.0, float(solimp[4]))]
 
 
 def _is_standalone(model: mujoco.MjModel, joint: int) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import mujoco
 import numpy as np
 
+from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.coverage import MOST_CELLS, steps_of
 from rlgpu.sim.mujoco.pairs import Pair
 
@@ -69,7 +70,7 @@ def _heights(model: mujoco.MjModel, geom: int) -> tuple[np.ndarray, np.ndarray]:
 def _reach(model: mujoco.MjModel, pair: Pair) -> float:
     """Returns how far a geom on a height field reaches from its centre, with its margin [m]."""
     size = model.geom_size[pair.geom2]
-    margin = float(model.geom_margin[[pair.geom1, pair.geom2]].sum())
+    margin = contact_parameters(model, pair).margin
     is_box = pair.kind[1] == mujoco.mjtGeom.mjGEOM_BOX
     return margin + float(np.linalg.norm(size) if is_box else size[:2].sum())
 
