@@ -15,8 +15,8 @@ struct PhysicsTensors {
   const at::Tensor &header, &ints, &constants, &parameters, &ctrl;
   const std::optional<at::Tensor>& xfrc_applied;
   const at::Tensor &qpos, &qvel, &qacc, &diverged;
-  const std::optional<at::Tensor>&wrenches, &xpos, &xquat, &xmat, &subtree_com, &cvel, &cfrc_ext,
-      &qfrc_actuator;
+  const std::optional<at::Tensor>&act, &wrenches, &xpos, &xquat, &xmat, &subtree_com, &cvel,
+      &cfrc_ext, &qfrc_actuator;
 };
 
 inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
@@ -47,6 +47,9 @@ inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
   check("qvel", x.qvel, {n, t.nv}, real);
   check("qacc", x.qacc, {n, t.nv}, real);
   check("diverged", x.diverged, {n}, at::kBool);
+  TORCH_CHECK_VALUE(x.act.has_value() || t.na == 0, op, ": act is missing, wanted shape ",
+                    at::IntArrayRef{n, t.na});
+  if (x.act.has_value()) check("act", *x.act, {n, t.na}, real);
   const auto check_bodies = [&](const char* name, const std::optional<at::Tensor>& tensor,
                                 int64_t entries, int64_t width) {
     if (tensor.has_value()) check(name, *tensor, {n, entries, width}, real);
@@ -76,6 +79,7 @@ inline physics::Call physics_call(const PhysicsTensors& x, int64_t num_steps) {
   call.num_worlds = x.qpos.size(0);
   call.num_steps = static_cast<int>(num_steps);
   call.qpos = x.qpos.data_ptr(), call.qvel = x.qvel.data_ptr(), call.qacc = x.qacc.data_ptr();
+  call.act = pointer(x.act);
   call.ctrl = x.ctrl.const_data_ptr();
   call.xfrc_applied = pointer(x.xfrc_applied);
   call.diverged = x.diverged.data_ptr<bool>();

@@ -35,6 +35,8 @@ class PhysicsState(NamedTuple):
     """The solver's accelerations: in, its start; out, its result, shape [N, nv]."""
     diverged: Tensor
     """Whether the last step met a non-finite state and restarted that world, shape [N], bool."""
+    act: Tensor | None = None
+    """Activations of the actuators with internal state, shape [N, na]; needed if there are any."""
 
 
 class PhysicsOutputs(NamedTuple):

@@ -257,8 +257,6 @@ UNSUPPORTED = {
       <geom type="cylinder" size=".1 .1"/></body></worldbody>""",
     "fluid": '<option density="1.2"/><worldbody>{arm}</worldbody>',
     "disables damper": '<option><flag damper="disable"/></option><worldbody>{arm}</worldbody>',
-    "actuators with internal state": """<worldbody>{arm}</worldbody>
-      <actuator><intvelocity joint="a" kp="1" actrange="-1 1"/></actuator>""",
 }
 ARM = """<body name="arm"><joint name="a" axis="0 1 0"/>
   <geom name="arm" type="sphere" size=".1" pos=".3 0 0"/></body>"""

@@ -46,6 +46,9 @@ ROBOT = """<mujoco><compiler angle="radian"/>
   <motor name="m" joint="a" gear="2" ctrlrange="-1 1" ctrllimited="true" forcerange="-1.5 1.5"
     forcelimited="true"/>
   <position name="p" joint="b" kp="30" kv="1"/>
+  <general name="f" joint="a" dyntype="filterexact" dynprm="0.02" actrange="-0.6 0.6"
+    actlimited="true" gaintype="affine" gainprm="0.6 -0.2 -0.1" biastype="affine"
+    biasprm="0.1 -0.2 -0.1"/>
 </actuator></mujoco>"""
 STATES = 6
 
@@ -76,7 +79,7 @@ def robot() -> mujoco.MjModel:
 
 @pytest.fixture(scope="module")
 def states(robot) -> list[np.ndarray]:
-    """Returns qpos, qvel and ctrl along a run, with contacts, limits and saturated motors."""
+    """Returns qpos, qvel, act and ctrl along a run, with contacts, limits and saturated motors."""
     rng = np.random.default_rng(0)
     data = mujoco.MjData(robot)
     data.qvel[:] = 0.7 * rng.normal(size=robot.nv)
@@ -84,28 +87,28 @@ def states(robot) -> list[np.ndarray]:
     for _ in range(STATES):
         data.ctrl[:] = rng.uniform(-1.5, 1.5, robot.nu)
         mujoco.mj_step(robot, data, 16)
-        found.append((data.qpos.copy(), data.qvel.copy(), data.ctrl.copy()))
+        found.append((data.qpos.copy(), data.qvel.copy(), data.act.copy(), data.ctrl.copy()))
     return [np.array(column) for column in zip(*found, strict=True)]
 
 
 def difference(model: mujoco.MjModel, states: list[np.ndarray]) -> float:
     """Returns by how much a step of the fused engine differs from MuJoCo's; 0 if that diverges."""
     data, after = mujoco.MjData(model), []
-    for qpos, qvel, ctrl in zip(*states, strict=True):
-        data.qpos[:], data.qvel[:], data.ctrl[:] = qpos, qvel, ctrl
+    for qpos, qvel, act, ctrl in zip(*states, strict=True):
+        data.qpos[:], data.qvel[:], data.act[:], data.ctrl[:] = qpos, qvel, act, ctrl
         data.qacc_warmstart[:] = 0.0
         mujoco.mj_step(model, data)
-        after.append((data.qpos.copy(), data.qvel.copy(), data.qacc.copy()))
+        after.append((data.qpos.copy(), data.qvel.copy(), data.qacc.copy(), data.act.copy()))
     theirs = [torch.tensor(np.array(column)) for column in zip(*after, strict=True)]
     if not theirs[2].abs().max() < 1e6:
         return 0.0
-    qpos, qvel, ctrl = (torch.tensor(column) for column in states)
-    ours = (qpos, qvel, torch.zeros_like(qvel))
+    qpos, qvel, act, ctrl = (torch.tensor(column) for column in states)
+    ours = (qpos, qvel, torch.zeros_like(qvel), act)
     flags = torch.zeros(len(qpos), dtype=torch.bool)
     physics_step(
         Tables(model).pack(dtype=torch.float64),
         ctrl,
-        PhysicsState(*ours, flags),
+        PhysicsState(*ours[:3], flags, act),
         PhysicsOutputs(),
         num_steps=1,
         num_threads=1,
@@ -228,7 +231,7 @@ def test_any_option_is_simulated_or_refused(robot, states) -> None:
     """Every option gets other values: the step is MuJoCo's, or is refused."""
     different, refused = [], set()
     plain = copy.copy(robot)
-    plain.actuator_group[:] = [0, 3]
+    plain.actuator_group[:] = [0, 3, 4]
     for name, value in other_options(plain.opt):
         model = copy.copy(plain)
         if isinstance(value, np.ndarray):
@@ -256,7 +259,7 @@ def test_every_kind_of_element_is_known(robot) -> None:
 def test_an_actuator_in_a_disabled_group_does_not_act(robot, states) -> None:
     """Not even by its bias; groups that are not disabled, and those beyond 30, act."""
     model = copy.copy(robot)
-    model.actuator_group[:] = [0, 31]
+    model.actuator_group[:] = [0, 31, 0]
     model.opt.disableactuator = -1
     assert accept(model) == []
     assert difference(model, states) < 1e-6

@@ -4,6 +4,7 @@
 // derivatives by velocity are those of its implicitfast integrator (engine_derivative.c).
 #pragma once
 
+#include "actuators.h"
 #include "factor.h"
 #include "tree.h"
 
@@ -40,17 +41,12 @@ RLGPU_STAGE void actuation(const Team& team, const Tables<Real<V>>& t, const Par
   // Two actuators may act on one joint.
   for (int a = 0; a < t.nu; ++a) {
     if (t.actuator_dof[a] % team.step() != team.first()) continue;
-    const int dof = t.actuator_dof[a], adr = t.dof_qpos[dof], bias = t.actuator_bias + 3 * a;
+    const int dof = t.actuator_dof[a];
     const V gear = splat<V>(t.actuator_gear[a]);
-    const V ctrl =
-        clamp(w.ctrl[a], splat<V>(t.actuator_ctrl_low[a]), splat<V>(t.actuator_ctrl_high[a]));
-    const V wanted = p[t.actuator_gain + a] * ctrl + p[bias] + p[bias + 1] * (gear * w.qpos[adr]) +
-                     p[bias + 2] * (gear * w.qvel[dof]);
-    const V low = splat<V>(t.actuator_force_low[a]), high = splat<V>(t.actuator_force_high[a]);
-    // A saturated actuator does not react to velocity.
-    const Mask<V> reacts = (wanted > low) & (wanted < high);
-    w.qfrc_smooth[dof] += gear * clamp(wanted, low, high);
-    w.implicit_damping[dof] -= keep<V>(reacts, gear * gear * p[bias + 2]);
+    const Drive<V> drive =
+        drive_of(t, p, w, a, V(gear * w.qpos[t.dof_qpos[dof]]), V(gear * w.qvel[dof]));
+    w.qfrc_smooth[dof] += gear * drive.force;
+    w.implicit_damping[dof] -= gear * gear * drive.slope;
   }
   team.sync();
   for (int i = team.first(); i < t.nv; i += team.step()) {

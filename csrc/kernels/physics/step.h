@@ -45,6 +45,7 @@ RLGPU_STAGE Mask<V> restart_diverged(const Team& team, const Tables<Real<V>>& t,
   for (int i = team.first(); i < t.nq; i += team.step()) bad = bad | !(magnitude(w.qpos[i]) < most);
   for (int i = team.first(); i < t.nv; i += team.step())
     bad = bad | !((magnitude(w.qvel[i]) < most) & (magnitude(w.qacc[i]) < most));
+  for (int i = team.first(); i < t.na; i += team.step()) bad = bad | !(magnitude(w.act[i]) < most);
   bad = team.either(bad);
   for (int i = team.first(); i < t.nq; i += team.step())
     w.qpos[i] = select<V>(bad, splat<V>(t.qpos0[i]), w.qpos[i]);
@@ -52,6 +53,7 @@ RLGPU_STAGE Mask<V> restart_diverged(const Team& team, const Tables<Real<V>>& t,
     w.qvel[i] = select<V>(bad, V{}, w.qvel[i]);
     w.qacc[i] = select<V>(bad, V{}, w.qacc[i]);
   }
+  for (int i = team.first(); i < t.na; i += team.step()) w.act[i] = select<V>(bad, V{}, w.act[i]);
   return bad;
 }
 

@@ -8,24 +8,27 @@
 #include "spatial.h"
 
 // clang-format off
-// Number of: positions, dofs, actuators, bodies (the world included), entries of the mass matrix
-// and of the solver's matrix, joint limits, dofs with friction loss, geoms, pairs of geoms,
-// possible contacts (slots), all their Jacobian columns, bodies whose wrench is measured, physical
-// parameters, free bodies whose tree has no other joint, levels of the trees, samples of the
-// height field and of its blocks, along x and y, convex pairs, which keep an axis, and contacts with
-// elliptic cones or more than three dimensions; their Jacobian columns of turning, and bodies with gravity compensation.
+// Number of: positions, dofs, actuators, activations, bodies (the world included), entries of the
+// mass matrix and of the solver's matrix, joint limits, dofs with friction loss, geoms, pairs of
+// geoms, possible contacts (slots), all their Jacobian columns, bodies whose wrench is measured,
+// physical parameters, free bodies whose tree has no other joint, levels of the trees, samples of
+// the height field and of its blocks, along x and y, convex pairs, which keep an axis, and contacts
+// with elliptic cones or more than three dimensions; their Jacobian columns of turning, and bodies
+// with gravity compensation. Flags: whether gains depend on lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
-  X(nq) X(nv) X(nu) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses) X(num_geoms)      \
+  X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
+  X(num_geoms)                                                                               \
   X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels) \
   X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes) \
-  X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted)
+  X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)
 
 // Indices and flags. A hull's tables are in shapes.h and faces.h.
 #define RLGPU_PHYSICS_INTS(X)                                                                \
   X(body_parent) X(body_root) X(body_joint) X(body_num_joints) X(body_moves) X(body_turned)  \
   X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \
   X(dof_body) X(dof_qpos) X(m_adr) X(m_depth) X(m_col) X(m_in_h) X(h_adr) X(h_depth)         \
-  X(h_col) X(limit_dof) X(loss_dof) X(actuator_dof) X(geom_body)                             \
+  X(h_col) X(limit_dof) X(loss_dof) X(actuator_dof) X(actuator_act) X(actuator_early)        \
+  X(geom_body)                                                                               \
   X(pair_kind) X(pair_geom1) X(pair_geom2) X(pair_slot) X(pair_frictionless)                 \
   X(slot_pair) X(slot_columns) X(slot_num_columns) X(column_dof)                             \
   X(watched_body) X(standalone_dof) X(level_adr) X(level_body) X(child_adr) X(child_body)    \
@@ -45,9 +48,10 @@
   X(limit_low) X(limit_high) X(limit_margin) X(limit_impedance)                              \
   X(loss_force) X(loss_impedance)                                                            \
   X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high) X(actuator_force_low)          \
-  X(actuator_force_high) X(geom_pos) X(geom_mat) X(geom_size)                                \
-  X(pair_margin) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)              \
-  X(column_sign) X(inverse_impratio)                                                        \
+  X(actuator_force_high) X(act_leak) X(act_advance) X(act_low) X(act_high)                   \
+  X(geom_pos) X(geom_mat) X(geom_size)                                                       \
+  X(pair_margin) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)               \
+  X(column_sign) X(inverse_impratio)                                                         \
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
   X(terrain_crest_tops) X(terrain_frame)                                                     \
   X(pair_reach) X(hull_x) X(hull_y) X(hull_z) X(face_normal)                \
@@ -57,7 +61,7 @@
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
   X(body_mass) X(body_inertia) X(body_ipos) X(dof_armature) X(dof_damping) X(dof_invweight)  \
   X(pair_friction) X(pair_invweight) X(actuator_gain) X(actuator_bias) X(gravity) \
-  X(pair_turning)
+  X(pair_turning) X(actuator_gain_slope)
 // clang-format on
 
 namespace rlgpu::physics {

@@ -50,6 +50,7 @@ struct Applied {
 template <typename V>
 struct Work {
   V *qpos, *qvel, *ctrl;
+  V* act;   // activations of the actuators that have one
   V* qacc;  // in: warm start; out: the solver's acceleration
   Vec3<V>*xpos, *xipos, *anchor, *geom_center;
   Vec3<V>* com;  // of each body's whole tree
@@ -85,6 +86,7 @@ struct Work {
       used += (sizeof(T) * static_cast<size_t>(count) + kAlign - 1) / kAlign * kAlign;
     };
     take(qpos, t.nq), take(qvel, t.nv), take(ctrl, t.nu), take(qacc, t.nv);
+    take(act, t.na);
     take(xpos, t.nbody), take(xipos, t.nbody), take(com, t.nbody);
     take(anchor, t.nv);
     take(xquat, t.nbody), take(xmat, t.nbody), take(cinert, t.nbody), take(crb, t.nbody);

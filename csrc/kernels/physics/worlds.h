@@ -17,7 +17,7 @@ struct Call {
   bool own_parameters;  // blocks of worlds with their own instead of one row for all
   int64_t num_worlds;
   int num_steps;
-  void *qpos, *qvel, *qacc;
+  void *qpos, *qvel, *qacc, *act;
   const void* ctrl;
   const void* xfrc_applied;  // null where no body is pushed
   bool* diverged;
@@ -101,6 +101,7 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
   }
   group.load(w.qacc, call.qacc, t.nv);
   group.load(w.ctrl, call.ctrl, t.nu);
+  group.load(w.act, call.act, t.na);
   w.is_pushed = call.xfrc_applied != nullptr;
   if (w.is_pushed) group.load(reinterpret_cast<V*>(w.applied), call.xfrc_applied, 6 * t.nbody);
   for (int i = team.first(); i < t.num_axes; i += team.step()) w.axes[i] = Vec3<V>{};
@@ -118,6 +119,7 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
   group.store(w.qpos, call.qpos, t.nq);
   group.store(w.qvel, call.qvel, t.nv);
   group.store(w.qacc, call.qacc, t.nv);
+  group.store(w.act, call.act, t.na);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

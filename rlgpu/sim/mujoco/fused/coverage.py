@@ -8,13 +8,19 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.contact_parameters import ContactParameters, contact_parameters
+from rlgpu.sim.mujoco.fused.actuator_tables import STATEFUL
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import anisotropy_of, has_elliptic_cones
 from rlgpu.sim.mujoco.pairs import Pair, colliding_pairs
 from rlgpu.sim.mujoco.specials import SIMPLY_DISABLED, special_elements, special_options
 
 _GEOM = mujoco.mjtGeom
-_ELEMENTS = ("gravity compensation", "explicit contact pairs")
+_ELEMENTS = (
+    "gravity compensation",
+    "explicit contact pairs",
+    "actuators with internal state",
+)
+"""Special elements of models that this engine has."""
 MOST_CELLS = 4
 """Cells of a height field along a side that a ball can touch, ``kMostTerrainCells`` in csrc."""
 MOST_FRICTION_WEIGHT = 1e4
@@ -35,6 +41,7 @@ _SOLVERS = tuple(
     )
 )
 """Solvers of MuJoCo's that all find the one minimum."""
+_GAINS = (int(mujoco.mjtGain.mjGAIN_FIXED), int(mujoco.mjtGain.mjGAIN_AFFINE))
 _BIASES = (int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtBias.mjBIAS_AFFINE))
 
 
@@ -105,18 +112,29 @@ def _actuators(model: mujoco.MjModel) -> Iterator[str]:
             yield f"actuator {name!r} does not act on a joint"
         elif model.jnt_type[model.actuator_trnid[i, 0]] not in scalar:
             yield f"actuator {name!r} acts on a joint that is neither a hinge nor a slide"
-        if model.actuator_gaintype[i] != int(mujoco.mjtGain.mjGAIN_FIXED):
-            yield f"actuator {name!r} has a gain that is not fixed"
+        if model.actuator_gaintype[i] not in _GAINS:
+            yield f"actuator {name!r} has a gain that is neither fixed nor affine"
         if model.actuator_biastype[i] not in _BIASES:
             yield f"actuator {name!r} has a bias that is not affine"
-        if model.actuator_dyntype[i] != int(mujoco.mjtDyn.mjDYN_NONE):
-            yield f"actuator {name!r} has dynamics"
+        yield from _dynamics(model, i)
         if model.actuator_ctrlnum[i] != 1 or model.actuator_outnum[i] != 1:
             yield f"actuator {name!r} has more than one control or output"
     if model.actuator_armature.any() or model.actuator_damping.any():
         yield "it has actuators with armature or damping"
     if model.actuator_dampingpoly.any():
         yield "it has actuators with polynomial damping"
+
+
+def _dynamics(model: mujoco.MjModel, actuator: int) -> Iterator[str]:
+    kind, count = int(model.actuator_dyntype[actuator]), int(model.actuator_actnum[actuator])
+    name = model.actuator(actuator).name
+    if kind not in (int(mujoco.mjtDyn.mjDYN_NONE), *STATEFUL):
+        yield (
+            f"actuator {name!r} has dynamics of type {_name(kind, 'Dyn')}; use integrator, filter "
+            "or filterexact"
+        )
+    elif count != (1 if kind in STATEFUL else 0):
+        yield f"actuator {name!r} has {count} activations"
 
 
 def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:

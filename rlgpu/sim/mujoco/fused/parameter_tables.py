@@ -52,6 +52,10 @@ class _Combination(NamedTuple):
     """1 for actuators that act, 0 for those in a disabled group, shape [A], float64."""
     bias: Tensor
     """The same, but 0 also for actuators whose type has no bias, shape [A, 1], float64."""
+    sloped: Tensor
+    """Actuators with a gain that depends on the state: all or, if no gain does, none, int64."""
+    slope: Tensor
+    """Of these, 1 for those whose gain does and that act, else 0, shape [..., 1], float64."""
     gravity: Tensor
     """1, or 0 if the model disables gravity, shape [], float64."""
 
@@ -77,6 +81,8 @@ class ParameterTables:
         turning = decisive if any(contact.condim > 3 for contact in contacts) else []
         acts = ~is_disabled(model)
         is_biased = acts & (model.actuator_biastype != int(mujoco.mjtBias.mjBIAS_NONE))
+        is_sloped = acts & (model.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_AFFINE))
+        sloped = _ids(range(model.nu) if has_gain_slopes(model) else ())
         self._on_cpu = _Combination(
             turned.view(-1, 3, 3),
             bodies.view(-1, 2),
@@ -87,6 +93,8 @@ class ParameterTables:
             _ids(geoms[-1] for geoms in turning),
             torch.from_numpy(acts).double(),
             torch.from_numpy(is_biased).double()[:, None],
+            sloped,
+            torch.from_numpy(is_sloped).double()[sloped, None],
             torch.tensor(0.0 if specials.is_disabled(model, "GRAVITY") else 1.0).double(),
         )
         self._on: dict[torch.device, _Combination] = {}
@@ -117,6 +125,7 @@ class ParameterTables:
         friction = torch.cat((friction, own), dim=1)  # [N, G + O, 4]
         sliding, turn = friction[..., 0], friction[..., 1:]
         turning = torch.maximum(turn[:, by.first_turning], turn[:, by.last_turning])
+        slopes = fields["actuator_gainprm"]
         tables = {
             "body_mass": fields["body_mass"],
             "body_inertia": unique.flatten(1),
@@ -129,6 +138,7 @@ class ParameterTables:
             "pair_invweight": fields["body_invweight0"][..., 0][:, by.bodies].sum(-1),
             "actuator_gain": fields["actuator_gainprm"][..., 0] * by.gain,
             "actuator_bias": (fields["actuator_biasprm"][..., :3] * by.bias).flatten(1),
+            "actuator_gain_slope": (slopes[:, by.sloped, 1:3] * by.slope).flatten(1),
             "gravity": fields["opt.gravity"] * by.gravity,
         }
         return [tables[name] for name in self._order]
@@ -148,6 +158,11 @@ def is_disabled(model: mujoco.MjModel) -> np.ndarray:
     groups = model.actuator_group
     bits = model.opt.disableactuator >> groups.clip(0, 30) & 1
     return (groups >= 0) & (groups <= 30) & (bits > 0)
+
+
+def has_gain_slopes(model: mujoco.MjModel) -> bool:
+    """Returns whether the gain of any actuator depends on its length or velocity."""
+    return bool((model.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_AFFINE)).any())
 
 
 def has_elliptic_cones(model: mujoco.MjModel) -> bool:

@@ -16,6 +16,7 @@ import torch
 
 from rlgpu.ops import PhysicsModel, physics_tables
 from rlgpu.sim.mujoco.contact_parameters import contact_parameters
+from rlgpu.sim.mujoco.fused.actuator_tables import actuator_tables
 from rlgpu.sim.mujoco.fused.coverage import SCALAR
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
 from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance
@@ -25,6 +26,7 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
     ParameterTables,
     anisotropy_of,
     has_elliptic_cones,
+    has_gain_slopes,
     matrix_of,
     model_field,
 )
@@ -50,7 +52,9 @@ class Tables:
         self.constants: dict[str, Any] = {}
         self._tree()
         self._joints()
-        self._actuators()
+        ints, constants = actuator_tables(model)
+        self.ints |= ints
+        self.constants |= constants
         self._contacts()
         self._terrain = TerrainTables.of(model, self._pairs)
         self.constants |= self._terrain.constants
@@ -138,22 +142,6 @@ class Tables:
             ],
         }
 
-    def _actuators(self) -> None:
-        model = self.model
-        self.ints["actuator_dof"] = [
-            model.jnt_dofadr[model.actuator_trnid[i, 0]] for i in range(model.nu)
-        ]
-        clamped = model.actuator_ctrllimited & (not is_disabled(model, "CLAMPCTRL"))
-        ctrl = _range_or_infinite(clamped, model.actuator_ctrlrange)
-        force = _range_or_infinite(model.actuator_forcelimited, model.actuator_forcerange)
-        self.constants |= {
-            "actuator_gear": model.actuator_gear[:, 0],
-            "actuator_ctrl_low": ctrl[:, 0],
-            "actuator_ctrl_high": ctrl[:, 1],
-            "actuator_force_low": force[:, 0],
-            "actuator_force_high": force[:, 1],
-        }
-
     def _contacts(self) -> None:
         """Lists the geoms, pairs and slots, the dofs that each slot moves, and the matrices."""
         model, timestep = self.model, self.model.opt.timestep
@@ -214,6 +202,8 @@ class Tables:
             "nq": model.nq,
             "nv": model.nv,
             "nu": model.nu,
+            "na": model.na,
+            "has_gain_slopes": int(has_gain_slopes(model)),
             "nbody": model.nbody,
             "num_m": len(ints["m_col"]),
             "num_h": len(ints["h_col"]),
@@ -347,7 +337,3 @@ def _scattered(size: int, ids: list[int], values: Any, rest: float) -> np.ndarra
     table = np.full(size, rest, dtype=np.float64)
     table[ids] = values
     return table
-
-
-def _range_or_infinite(limited: np.ndarray, ranges: np.ndarray) -> np.ndarray:
-    return np.where(limited[:, None].astype(bool), ranges, [-np.inf, np.inf])

@@ -101,23 +101,14 @@ class FusedWorlds:
         self._packed: PhysicsModel = self._tables.pack(device=self.device)
         self._fields = {name: self._own_field(name) for name in fields}
         self._deriving = DERIVING_FIELDS & set(fields)
-
-        def zeros(*shape: int) -> Tensor:
-            return torch.zeros(num_worlds, *shape, device=self.device)
-
-        self.diverged = zeros().bool()
-        self.overflowed = zeros().bool()
-        self._state = PhysicsState(
-            qpos=model_field(model, "qpos0").float().repeat(num_worlds, 1).to(self.device),
-            qvel=zeros(model.nv),
-            qacc=zeros(model.nv),
-            diverged=self.diverged,
-        )
+        self.diverged, self.overflowed = torch.zeros(2, num_worlds, device=self.device).bool()
+        self._state, self._act = self._initial_state()
         self._arrays = {
             "qpos": self._state.qpos,
             "qvel": self._state.qvel,
             "qacc_warmstart": self._state.qacc,
-            "ctrl": zeros(model.nu),
+            "ctrl": self._zeros(model.nu),
+            "act": self._act,
         }
         self._outputs = PhysicsOutputs()
         self._derived = self._bind_derived()
@@ -126,6 +117,16 @@ class FusedWorlds:
         if fields:
             self.fields_written(fields)
         self.forward()  # refuses a number of lanes that this device lacks
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(self.num_worlds, *shape, device=self.device)
+
+    def _initial_state(self) -> tuple[PhysicsState, Tensor]:
+        """Returns the state at the model's own pose, and its activations, shape [N, na]."""
+        model, act = self.model, self._zeros(self.model.na)
+        qpos = model_field(model, "qpos0").float().repeat(self.num_worlds, 1).to(self.device)
+        qvel, qacc = self._zeros(model.nv), self._zeros(model.nv)
+        return PhysicsState(qpos, qvel, qacc, self.diverged, act), act
 
     def _own_field(self, name: str) -> Tensor:
         """Returns a row of a model field for each world, shape [N, ...], float64."""
@@ -150,7 +151,7 @@ class FusedWorlds:
         if name not in self._arrays:
             width = {"xquat": 4, "xmat": 9}.get(name, 6 if name in _SPATIAL else 3)
             shape = (self.model.nv,) if name == "qfrc_actuator" else (self.model.nbody, width)
-            tensor = torch.zeros(self.num_worlds, *shape, device=self.device)
+            tensor = self._zeros(*shape)
             self._arrays[name] = tensor
             if name != "xfrc_applied":
                 self._outputs = self._outputs._replace(**{name: tensor})
@@ -164,7 +165,7 @@ class FusedWorlds:
         """Returns a live tensor of contact wrenches on bodies, shape [N, S, 6]."""
         packed = self._tables.pack(bodies, device=self.device)
         self._packed = packed._replace(parameters=self._packed.parameters)
-        wrenches = torch.zeros(self.num_worlds, len(bodies), 6, device=self.device)
+        wrenches = self._zeros(len(bodies), 6)
         self._outputs = self._outputs._replace(wrenches=wrenches)
         return wrenches
 
@@ -204,10 +205,12 @@ class FusedWorlds:
         self._state.qpos.copy_(torch.where(chosen, qpos, self._state.qpos))
         self._state.qvel.copy_(torch.where(chosen, qvel, self._state.qvel))
         self._state.qacc.masked_fill_(chosen, 0.0)
+        self._act.masked_fill_(chosen, 0.0)
 
     def reset_rows(self, rows: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Gives worlds a state without history."""
         self._state.qpos[rows], self._state.qvel[rows], self._state.qacc[rows] = qpos, qvel, 0.0
+        self._act[rows] = 0.0
 
     def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
         """Packs the model fields into rows of parameters, with the constants derived from them."""
@@ -249,7 +252,7 @@ class FusedWorlds:
         return {name: tensor.clone() for name, tensor in self._saved().items()}
 
     def _saved(self) -> dict[str, Tensor]:
-        names = ("qpos", "qvel", "qacc_warmstart", "ctrl", "xfrc_applied")
+        names = ("qpos", "qvel", "qacc_warmstart", "act", "ctrl", "xfrc_applied")
         found = {name: self._arrays[name] for name in names if name in self._arrays}
         return {name: tensor for name, tensor in found.items() if tensor.shape[1] > 0}
 

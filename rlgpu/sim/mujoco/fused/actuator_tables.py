@@ -1,0 +1,61 @@
+"""The fused engine's tables of actuators: what they act on, their ranges and their dynamics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from rlgpu.sim.mujoco.fused.parameter_tables import is_disabled as is_in_disabled_group
+from rlgpu.sim.mujoco.specials import is_disabled
+
+_DYN = mujoco.mjtDyn
+STATEFUL = (int(_DYN.mjDYN_INTEGRATOR), int(_DYN.mjDYN_FILTER), int(_DYN.mjDYN_FILTEREXACT))
+"""Dynamics of one activation that the engine has."""
+
+
+def actuator_tables(model: mujoco.MjModel) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the tables of indices and those of constants, by their names."""
+    clamped = model.actuator_ctrllimited & (not is_disabled(model, "CLAMPCTRL"))
+    ctrl = _range_or_infinite(clamped, model.actuator_ctrlrange)
+    force = _range_or_infinite(model.actuator_forcelimited, model.actuator_forcerange)
+    act = _range_or_infinite(model.actuator_actlimited, model.actuator_actrange)
+    leak, advance = _dynamics(model)
+    ints = {
+        "actuator_dof": [model.jnt_dofadr[model.actuator_trnid[i, 0]] for i in range(model.nu)],
+        "actuator_act": model.actuator_actadr,
+        "actuator_early": model.actuator_actearly,
+    }
+    constants = {
+        "actuator_gear": model.actuator_gear[:, 0],
+        "actuator_ctrl_low": ctrl[:, 0],
+        "actuator_ctrl_high": ctrl[:, 1],
+        "actuator_force_low": force[:, 0],
+        "actuator_force_high": force[:, 1],
+        "act_leak": leak,
+        "act_advance": advance,
+        "act_low": act[:, 0],
+        "act_high": act[:, 1],
+    }
+    return ints, constants
+
+
+def _dynamics(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
+    """Returns leak and advance of each actuator: act += advance (ctrl - leak act) in a step.
+
+    Source: MuJoCo, mj_fwdActuation and mj_nextActivation.
+    """
+    kinds, step = model.actuator_dyntype, model.opt.timestep
+    constant = np.maximum(model.actuator_dynprm[:, 0], mujoco.mjMINVAL)
+    is_integrator = kinds == int(_DYN.mjDYN_INTEGRATOR)
+    is_exact = kinds == int(_DYN.mjDYN_FILTEREXACT)
+    share = np.where(is_exact, -np.expm1(-step / constant), step / constant)
+    advance = np.where(is_integrator, step, share)
+    # What is in a disabled group keeps its activation.
+    advance[is_in_disabled_group(model) | ~np.isin(kinds, STATEFUL)] = 0.0
+    return np.where(is_integrator, 0.0, 1.0), advance
+
+
+def _range_or_infinite(limited: np.ndarray, ranges: np.ndarray) -> np.ndarray:
+    return np.where(limited[:, None].astype(bool), ranges, [-np.inf, np.inf])
