@@ -6,6 +6,7 @@
 
 #include "actuators.h"
 #include "factor.h"
+#include "tendons.h"
 #include "tree.h"
 
 namespace rlgpu::physics {
@@ -38,17 +39,19 @@ RLGPU_STAGE void actuation(const Team& team, const Tables<Real<V>>& t, const Par
   for (int i = team.first(); i < t.nv; i += team.step())
     w.qfrc_smooth[i] = V{}, w.implicit_damping[i] = V{};
   team.sync();
-  // Two actuators may act on one joint.
+  // Two actuators may act on one joint or tendon.
   for (int a = 0; a < t.nu; ++a) {
-    if (t.actuator_dof[a] % team.step() != team.first()) continue;
-    const int dof = t.actuator_dof[a];
+    const int dof = t.actuator_dof[a], tendon = -1 - dof;
+    if ((dof < 0 ? tendon : dof) % team.step() != team.first()) continue;
+    const V length = dof < 0 ? w.tendons[tendon].length : w.qpos[t.dof_qpos[dof]];
+    const V velocity = dof < 0 ? w.tendons[tendon].velocity : w.qvel[dof];
     const V gear = splat<V>(t.actuator_gear[a]);
-    const Drive<V> drive =
-        drive_of(t, p, w, a, V(gear * w.qpos[t.dof_qpos[dof]]), V(gear * w.qvel[dof]));
-    w.qfrc_smooth[dof] += gear * drive.force;
-    w.implicit_damping[dof] -= gear * gear * drive.slope;
+    const Drive<V> drive = drive_of(t, p, w, a, V(gear * length), V(gear * velocity));
+    (dof < 0 ? w.tendons[tendon].force : w.qfrc_smooth[dof]) += gear * drive.force;
+    (dof < 0 ? w.tendons[tendon].damping : w.implicit_damping[dof]) -= gear * gear * drive.slope;
   }
   team.sync();
+  if (t.num_tendons > 0) pull_joints(team, t, w, w.qfrc_smooth);
   for (int i = team.first(); i < t.nv; i += team.step()) {
     const V low = splat<V>(t.dof_force_low[i]), high = splat<V>(t.dof_force_high[i]);
     const Mask<V> reacts = (w.qfrc_smooth[i] > low) & (w.qfrc_smooth[i] < high);
@@ -103,6 +106,7 @@ template <typename V, typename Team>
 RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
                                Work<V>& w) {
   actuation(team, t, p, w);
+  if (t.num_tendons > 0) tendon_springs(team, t, w);
   // Recursive Newton-Euler; gravity accelerates the world upwards.
   w.cacc[0] = {Vec3<V>{}, -p.vec3(t.gravity)};
   team.sync();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "factor.h"
+#include "tendons.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
@@ -86,6 +87,7 @@ RLGPU_STAGE void integrate(const Team& team, const Tables<Real<V>>& t, Work<V>& 
   for (int i = team.first(); i < t.nv; i += team.step())
     acceleration[i] = w.qfrc_smooth[i] + w.qfrc_constraint[i];
   team.sync();
+  if (t.num_tendons > 0) add_tendon_damping(team, t, w);
   for (int i = team.first(); i < t.num_standalone; i += team.step()) {
     V* const block = w.gradient + 6 * i;
     for (int k = 0; k < 6; ++k) block[k] = acceleration[t.standalone_dof[i] + k];

@@ -32,6 +32,8 @@ RLGPU_STAGE void begin_residuals(const Team& team, const Tables<Real<V>>& t, Wor
   }
   for (int i = team.first(); i < t.num_losses; i += team.step())
     w.losses[i].residual = w.qacc[t.loss_dof[i]] - w.losses[i].reference;
+  for (int i = team.first(); i < t.num_rows; i += team.step())
+    w.rows[i].residual += row_times(t, w, i, w.qacc);
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
     if (const int wide = wide_of(t, w.live[i]); wide >= 0) {
@@ -70,6 +72,25 @@ RLGPU_STAGE void add_contact(const Team& team, const Tables<Real<V>>& t, Work<V>
   }
 }
 
+// The same of a row over several joints.
+template <typename V, typename Team>
+RLGPU_RARE void add_row(const Team& team, const Tables<Real<V>>& t, Work<V>& w, int row) {
+  Mask<V> is_within;
+  const V slope = row_slope(t, w, row, w.rows[row].residual, is_within);
+  const V weight = keep<V>(is_within, w.rows[row].weight);
+  const int end = t.row_columns[row + 1];
+  for (int k = t.row_columns[row] + team.first(); k < end; k += team.step()) {
+    const int dof = t.row_dof[k];
+    const V j = w.row_columns[k], scaled = weight * j;
+    w.gradient[dof] += slope * j;
+    V* const diagonal = w.h + t.h_adr[dof];
+    V* const tail = diagonal + t.h_depth[dof];
+    diagonal[0] += scaled * j;
+    for (int other = k + 1; other < end; ++other)
+      *(tail - t.h_depth[t.row_dof[other]]) += scaled * w.row_columns[other];
+  }
+}
+
 // The gradient at qacc and the Hessian; the gradient's smooth part is kept for the search.
 template <typename V, typename Team>
 RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
@@ -97,6 +118,10 @@ RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w
     w.gradient[dof] += clamp(force, -most, most);
     w.h[t.h_adr[dof]] += keep<V>(magnitude(force) < most, row.weight);
   }
+  for (int i = 0; i < t.num_rows; ++i) {
+    team.sync();
+    add_row(team, t, w, i);
+  }
   for (int i = 0; i < w.num_live; ++i) {
     team.sync();
     const int wide = wide_of(t, w.live[i]);
@@ -123,6 +148,13 @@ RLGPU_STAGE void constraint_forces(const Team& team, const Tables<Real<V>>& t, W
     const V most = splat<V>(t.loss_force[i]);
     const V force = clamp(w.losses[i].weight * w.losses[i].residual, -most, most);
     w.qfrc_constraint[t.loss_dof[i]] -= force;
+  }
+  for (int i = 0; i < t.num_rows; ++i) {
+    team.sync();
+    Mask<V> is_within;
+    const V slope = row_slope(t, w, i, w.rows[i].residual, is_within);
+    for (int k = t.row_columns[i] + team.first(); k < t.row_columns[i + 1]; k += team.step())
+      w.qfrc_constraint[t.row_dof[k]] -= slope * w.row_columns[k];
   }
   for (int i = 0; i < w.num_live; ++i) {
     const int slot = w.live[i], first = t.slot_columns[slot];

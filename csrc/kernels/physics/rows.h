@@ -1,37 +1,18 @@
-// Constraint rows: joint limits, dry friction in joints, and contacts.
+// Constraint rows: joint limits, dry friction in joints, and contacts. Those of tendons and
+// equalities are in couplings.h.
 //
 // Each row has a residual J a - aref and a weight D; the solver lets residuals be positive and
 // charges D / 2 times the square of negative ones. Source: MuJoCo, engine_core_constraint.c:
-// getimpedance, mj_makeImpedance, mj_referenceConstraint.
+// mj_makeImpedance, mj_referenceConstraint.
 #pragma once
 
 #include "cone.h"
 #include "factor.h"
+#include "impedance.h"
 #include "wide.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
-
-// d(r): how much of a constraint's force is regularised away, from its penetration.
-template <typename V>
-RLGPU_HD V impedance_at(const Real<V>* table, V penetration) {
-  using R = Real<V>;
-  const R least = table[2], most = table[3], midpoint = table[5];
-  const V one = splat<V>(1), x = minimum(magnitude(penetration) * table[4], one);
-  V y = x;
-  if (table[6] == R(2)) {
-    const V rest = one - x;
-    y = select<V>(x <= midpoint, x * x * (R(1) / midpoint),
-                  one - rest * rest * (R(1) / (R(1) - midpoint)));
-  }
-  return least + y * (most - least);
-}
-
-// D of a row whose inverse inertia is approximately inverse_weight.
-template <typename V>
-RLGPU_HD V row_weight(V impedance, V inverse_weight) {
-  return impedance * reciprocal((Real<V>(1) - impedance) * inverse_weight);
-}
 
 template <typename V, typename Team>
 RLGPU_STAGE void limit_rows(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,

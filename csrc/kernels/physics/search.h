@@ -3,6 +3,7 @@
 // Source: MuJoCo, engine_solver.c.
 #pragma once
 
+#include "couplings.h"
 #include "rows.h"
 
 namespace rlgpu::physics {
@@ -32,6 +33,14 @@ RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Wor
     const V most = splat<V>(t.loss_force[i]);
     const V now = row.weight * row.residual, then = now + row.weight * row.change;
     altered = altered | ((now < -most) ^ (then < -most)) | ((now > most) ^ (then > most));
+  }
+  for (int i = team.first(); i < t.num_rows; i += team.step()) {
+    Row<V>& row = w.rows[i];
+    row.change = row_times(t, w, i, w.direction);
+    Mask<V> now, then;
+    const V before = row_slope(t, w, i, row.residual, now);
+    const V after = row_slope(t, w, i, V(row.residual + row.change), then);
+    altered = altered | (now ^ then) | (!now & (before != after));
   }
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
@@ -71,6 +80,12 @@ RLGPU_STAGE void rows_along(const Team& team, const Tables<Real<V>>& t, const Wo
     const V force = row.weight * (row.residual + step * row.change);
     own_slope += clamp(force, -most, most) * row.change;
     own_curvature += keep<V>(magnitude(force) < most, row.weight * row.change * row.change);
+  }
+  for (int i = team.first(); i < t.num_rows; i += team.step()) {
+    const Row<V>& row = w.rows[i];
+    Mask<V> is_within;
+    own_slope += row_slope(t, w, i, V(row.residual + step * row.change), is_within) * row.change;
+    own_curvature += keep<V>(is_within, row.weight * row.change * row.change);
   }
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     const Contact<V>& c = w.contacts[w.live[i]];
@@ -129,6 +144,8 @@ RLGPU_STAGE void advance(const Team& team, const Tables<Real<V>>& t, Work<V>& w,
     move(w.limits[i].residual, w.limits[i].change);
   for (int i = team.first(); i < t.num_losses; i += team.step())
     move(w.losses[i].residual, w.losses[i].change);
+  for (int i = team.first(); i < t.num_rows; i += team.step())
+    move(w.rows[i].residual, w.rows[i].change);
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     Contact<V>& c = w.contacts[w.live[i]];
     c.residual = select(moving, c.residual + step * c.change, c.residual);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "collide.h"
+#include "couplings.h"
 #include "dynamics.h"
 #include "integrate.h"
 #include "newton.h"
@@ -27,11 +28,13 @@ RLGPU_STAGE void physics_step(const Team& team, const Tables<Real<V>>& t, const 
                               Work<V>& w) {
   forward_kinematics(team, t, p, w);
   mass_matrix(team, t, p, w);
+  if (t.num_tendons > 0) follow_tendons(team, t, w);
   smooth_forces(team, t, p, w);
   collide(team, t, w);
   limit_rows(team, t, p, w);
   loss_rows(team, t, p, w);
   contact_rows(team, t, p, w);
+  coupled_rows(team, t, p, w);
   team.sync();
   solve_constraints(team, t, w);
   integrate(team, t, w);

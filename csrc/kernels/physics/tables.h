@@ -14,15 +14,20 @@
 // physical parameters, free bodies whose tree has no other joint, levels of the trees, samples of
 // the height field and of its blocks, along x and y, convex pairs, which keep an axis, and contacts
 // with elliptic cones or more than three dimensions; their Jacobian columns of turning, and bodies
-// with gravity compensation. Flags: whether gains depend on lengths and velocities.
+// with gravity compensation; tendons, their Jacobian columns, and bodies that they pull; rows of
+// couplings.h, their Jacobian columns, and what they come from. Flags: whether gains depend on
+// lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
   X(num_geoms)                                                                               \
   X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels) \
   X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes) \
-  X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)
+  X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)                 \
+  X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
+  X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors)
 
-// Indices and flags. A hull's tables are in shapes.h and faces.h.
+// Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it pulls tendon i.
+// Of lists that belong to others in turn, such as tendon_columns, the table holds where each one's begins, and the end.
 #define RLGPU_PHYSICS_INTS(X)                                                                \
   X(body_parent) X(body_root) X(body_joint) X(body_num_joints) X(body_moves) X(body_turned)  \
   X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \
@@ -36,7 +41,14 @@
   X(pair_near) X(pair_axis) X(geom_shape) X(geom_hull)                       \
   X(hull_vertex_adr) X(hull_cell_adr) X(hull_face_adr) X(hull_around_adr)                    \
   X(cell_adr) X(face_adr) X(face_vertex) X(around_adr) X(around_face)                    \
-  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body)
+  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body)                                   \
+  X(point_body) X(wrap_body) X(wrap_is_cylinder) X(tendon_segments) X(segment_points)        \
+  X(segment_wrap) X(segment_side) X(segment_pulls) X(tendon_pulls) X(pull_body)              \
+  X(tendon_columns) X(tendon_dof) X(tendon_touches) X(touch_pull)                            \
+  X(tendon_entries) X(entry_m) X(entry_first) X(entry_second)                                \
+  X(row_columns) X(row_dof) X(row_sides) X(tendon_loss) X(tendon_loss_row)                   \
+  X(tendon_limit) X(tendon_limit_row) X(coupling_sides) X(coupling_is_tendon)                \
+  X(coupling_row) X(anchor_body) X(anchor_is_weld) X(anchor_row)
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
 // 1 / width, midpoint, power), see rows.h; a terrain's frame its first sample's x and y, and the
@@ -55,13 +67,18 @@
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
   X(terrain_crest_tops) X(terrain_frame)                                                     \
   X(pair_reach) X(hull_x) X(hull_y) X(hull_z) X(face_normal)                \
-  X(cell_point) X(geom_box) X(lifted_share)
+  X(cell_point) X(geom_box) X(lifted_share)                                                  \
+  X(point_pos) X(wrap_pos) X(wrap_mat) X(wrap_radius) X(segment_scale) X(tendon_coef)        \
+  X(tendon_stiffness) X(tendon_damping) X(tendon_slack) X(row_low) X(row_high)               \
+  X(tendon_loss_impedance) X(tendon_limit_impedance) X(tendon_limit_range)                   \
+  X(tendon_limit_margin) X(coupling_reference) X(coupling_polynomial) X(coupling_impedance)  \
+  X(anchor_pos) X(anchor_quat) X(anchor_impedance) X(anchor_torquescale)
 
 // Numbers that may differ between worlds.
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
   X(body_mass) X(body_inertia) X(body_ipos) X(dof_armature) X(dof_damping) X(dof_invweight)  \
   X(pair_friction) X(pair_invweight) X(actuator_gain) X(actuator_bias) X(gravity) \
-  X(pair_turning) X(actuator_gain_slope)
+  X(pair_turning) X(actuator_gain_slope) X(row_invweight)
 // clang-format on
 
 namespace rlgpu::physics {

@@ -41,6 +41,18 @@ struct Loss {
   V weight, reference, residual, change;
 };
 
+// A tendon: its length and velocity, the force along it, and how that falls with velocity.
+template <typename V>
+struct Tendon {
+  V length, velocity, force, damping;
+};
+
+// A constraint over several joints, see couplings.h.
+template <typename V>
+struct Row {
+  V weight, residual, change;
+};
+
 // A force on a body at its own centre of mass, and a torque, in world axes.
 template <typename V>
 struct Applied {
@@ -68,7 +80,12 @@ struct Work {
   Vec3<V>* columns;  // Jacobians: (normal, tangent, tangent) of each column
   Wide<V>* wides;
   Vec3<V>* turning_columns;  // (spin, roll, roll)
-  int* live;                 // slots that are active in any world of the group
+  Tendon<V>* tendons;
+  V* tendon_columns;  // how dofs change the tendons' lengths
+  Spatial<V>* pulls;  // wrenches of a unit tension on bodies, about their trees' centres of mass
+  Row<V>* rows;
+  V* row_columns;
+  int* live;  // slots that are active in any world of the group
   int num_live;
   int* near;      // pairs whose geoms are near each other in any world of the group
   Vec3<V>* axes;  // of convex pairs, which may separate them; kept between steps for speed only
@@ -100,6 +117,8 @@ struct Work {
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
     take(live, t.num_slots), take(near, t.num_pairs), take(axes, t.num_axes);
     take(applied, t.nbody), take(wides, t.num_wide), take(turning_columns, t.num_turning);
+    take(tendons, t.num_tendons), take(tendon_columns, t.num_tendon_columns);
+    take(pulls, t.num_pulls), take(rows, t.num_rows), take(row_columns, t.num_row_columns);
     num_live = 0, is_pushed = false;
     return used;
   }

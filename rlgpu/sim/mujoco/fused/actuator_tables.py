@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
@@ -15,15 +16,22 @@ STATEFUL = (int(_DYN.mjDYN_INTEGRATOR), int(_DYN.mjDYN_FILTER), int(_DYN.mjDYN_F
 """Dynamics of one activation that the engine has."""
 
 
-def actuator_tables(model: mujoco.MjModel) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the tables of indices and those of constants, by their names."""
+def actuator_tables(
+    model: mujoco.MjModel, tendons: Mapping[int, int]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the tables of indices and those of constants, by their names.
+
+    Args:
+        model: A compiled model.
+        tendons: The place of each of the model's tendons in their tables.
+    """
     clamped = model.actuator_ctrllimited & (not is_disabled(model, "CLAMPCTRL"))
     ctrl = _range_or_infinite(clamped, model.actuator_ctrlrange)
     force = _range_or_infinite(model.actuator_forcelimited, model.actuator_forcerange)
     act = _range_or_infinite(model.actuator_actlimited, model.actuator_actrange)
     leak, advance = _dynamics(model)
     ints = {
-        "actuator_dof": [model.jnt_dofadr[model.actuator_trnid[i, 0]] for i in range(model.nu)],
+        "actuator_dof": [_moved(model, i, tendons) for i in range(model.nu)],
         "actuator_act": model.actuator_actadr,
         "actuator_early": model.actuator_actearly,
     }
@@ -39,6 +47,14 @@ def actuator_tables(model: mujoco.MjModel) -> tuple[dict[str, Any], dict[str, An
         "act_high": act[:, 1],
     }
     return ints, constants
+
+
+def _moved(model: mujoco.MjModel, actuator: int, tendons: Mapping[int, int]) -> int:
+    """Returns the dof on which an actuator acts, or -1 - i of tendon i."""
+    target = int(model.actuator_trnid[actuator, 0])
+    if model.actuator_trntype[actuator] == int(mujoco.mjtTrn.mjTRN_TENDON):
+        return -1 - tendons[target]
+    return int(model.jnt_dofadr[target])
 
 
 def _dynamics(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:

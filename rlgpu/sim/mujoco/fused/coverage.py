@@ -9,6 +9,7 @@ import numpy as np
 
 from rlgpu.sim.mujoco.contact_parameters import ContactParameters, contact_parameters
 from rlgpu.sim.mujoco.fused.actuator_tables import STATEFUL
+from rlgpu.sim.mujoco.fused.coupling_coverage import SUPPORTED_POWERS, couplings
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import anisotropy_of, has_elliptic_cones
 from rlgpu.sim.mujoco.pairs import Pair, colliding_pairs
@@ -19,6 +20,8 @@ _ELEMENTS = (
     "gravity compensation",
     "explicit contact pairs",
     "actuators with internal state",
+    "equality constraints",
+    "tendons",
 )
 """Special elements of models that this engine has."""
 MOST_CELLS = 4
@@ -30,7 +33,7 @@ MOST_TURNING_WEIGHT = 100
 MOST_NORMAL_WEIGHT = 2e3
 """Largest weight along the normal of an elliptic cone, which is not softened."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
-_SUPPORTED_POWERS = (1.0, 2.0)
+_TRANSMISSIONS = (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_TENDON))
 _ENABLED = mujoco.mjtEnableBit.mjENBL_OVERRIDE
 _SOLVERS = tuple(
     int(solver)
@@ -57,6 +60,7 @@ def accept(model: mujoco.MjModel) -> list[str]:
         *_options(model),
         *_joints(model),
         *_actuators(model),
+        *couplings(model),
         *_contacts(model, pairs),
         *_terrain(model, pairs),
     ]
@@ -96,7 +100,7 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
         low, high = model.jnt_range[i]
         if model.jnt_limited[i] and high - low <= 2 * model.jnt_margin[i]:
             yield f"the margin of joint {joint.name!r} reaches both of its limits at once"
-        if model.jnt_limited[i] and model.jnt_solimp[i, 4] not in _SUPPORTED_POWERS:
+        if model.jnt_limited[i] and model.jnt_solimp[i, 4] not in SUPPORTED_POWERS:
             yield f"joint {joint.name!r} has a solimp power other than 1 or 2"
     if model.jnt_stiffnesspoly.any() or model.dof_dampingpoly.any():
         yield "it has joints with polynomial stiffness or damping"
@@ -108,9 +112,12 @@ def _actuators(model: mujoco.MjModel) -> Iterator[str]:
     scalar = [int(kind) for kind in SCALAR]
     for i in range(model.nactuator):
         name = model.actuator(i).name
-        if model.actuator_trntype[i] != int(mujoco.mjtTrn.mjTRN_JOINT):
-            yield f"actuator {name!r} does not act on a joint"
-        elif model.jnt_type[model.actuator_trnid[i, 0]] not in scalar:
+        if model.actuator_trntype[i] not in _TRANSMISSIONS:
+            yield f"actuator {name!r} acts neither on a joint nor on a tendon"
+        elif (
+            model.actuator_trntype[i] == _TRANSMISSIONS[0]
+            and model.jnt_type[model.actuator_trnid[i, 0]] not in scalar
+        ):
             yield f"actuator {name!r} acts on a joint that is neither a hinge nor a slide"
         if model.actuator_gaintype[i] not in _GAINS:
             yield f"actuator {name!r} has a gain that is neither fixed nor affine"
@@ -170,7 +177,7 @@ def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
                 f"{stiffness:.0f} times as much as inertia; single precision bears "
                 f"{MOST_NORMAL_WEIGHT:.0f} with elliptic cones"
             )
-        if max(1.0, contact.solimp[4]) not in _SUPPORTED_POWERS:
+        if max(1.0, contact.solimp[4]) not in SUPPORTED_POWERS:
             yield f"geoms {names} have solimp powers other than 1 or 2"
 
 

@@ -27,9 +27,22 @@ PARAMETER_FIELDS = (
     "actuator_biasprm",
     "dof_invweight0",
     "body_invweight0",
+    "tendon_invweight0",
     "opt.gravity",
 )
 """Fields of a model behind the physical parameters."""
+
+
+_INVERSE_INERTIAS = ("body_invweight0", "dof_invweight0", "tendon_invweight0")
+
+
+class Inertia(NamedTuple):
+    """Where the inverse inertia of a constraint comes from."""
+
+    field: str
+    """A field of the model: of bodies, dofs or tendons."""
+    places: tuple[int, ...]
+    """Places in the field's flattened numbers, one for each side of the constraint."""
 
 
 class _Combination(NamedTuple):
@@ -56,6 +69,9 @@ class _Combination(NamedTuple):
     """Actuators with a gain that depends on the state: all or, if no gain does, none, int64."""
     slope: Tensor
     """Of these, 1 for those whose gain does and that act, else 0, shape [..., 1], float64."""
+    inertias: Tensor
+    """Places of the two inverse inertias of each row of csrc/.../couplings.h among those of bodies,
+    dofs and tendons, and a last 0, one after the other, shape [R, 2], int64."""
     gravity: Tensor
     """1, or 0 if the model disables gravity, shape [], float64."""
 
@@ -64,7 +80,11 @@ class ParameterTables:
     """Combines fields of a model into rows of parameters."""
 
     def __init__(
-        self, model: mujoco.MjModel, pairs: Sequence[Pair], contacts: Sequence[ContactParameters]
+        self,
+        model: mujoco.MjModel,
+        pairs: Sequence[Pair],
+        contacts: Sequence[ContactParameters],
+        inertias: Sequence[Inertia],
     ) -> None:
         """Looks up what belongs together.
 
@@ -72,6 +92,7 @@ class ParameterTables:
             model: The model.
             pairs: Its pairs of geoms that may touch.
             contacts: The parameters of each pair's contacts.
+            inertias: Where the inverse inertia of each row over several joints comes from.
         """
         turned = torch.from_numpy(np.array([matrix_of(quat) for quat in model.body_iquat]))
         bodies = _ids(model.geom_bodyid[g] for pair in pairs for g in (pair.geom1, pair.geom2))
@@ -95,6 +116,7 @@ class ParameterTables:
             torch.from_numpy(is_biased).double()[:, None],
             sloped,
             torch.from_numpy(is_sloped).double()[sloped, None],
+            _ids(places_of(model, inertias)).view(-1, 2),
             torch.tensor(0.0 if specials.is_disabled(model, "GRAVITY") else 1.0).double(),
         )
         self._on: dict[torch.device, _Combination] = {}
@@ -126,6 +148,10 @@ class ParameterTables:
         sliding, turn = friction[..., 0], friction[..., 1:]
         turning = torch.maximum(turn[:, by.first_turning], turn[:, by.last_turning])
         slopes = fields["actuator_gainprm"]
+        weights = [fields[name].flatten(1) for name in _INVERSE_INERTIAS]
+        rows = max(len(weight) for weight in weights)
+        weights = [weight.expand(rows, -1) for weight in weights]
+        inverse = torch.nn.functional.pad(torch.cat(weights, dim=1), (0, 1))
         tables = {
             "body_mass": fields["body_mass"],
             "body_inertia": unique.flatten(1),
@@ -139,9 +165,21 @@ class ParameterTables:
             "actuator_gain": fields["actuator_gainprm"][..., 0] * by.gain,
             "actuator_bias": (fields["actuator_biasprm"][..., :3] * by.bias).flatten(1),
             "actuator_gain_slope": (slopes[:, by.sloped, 1:3] * by.slope).flatten(1),
+            "row_invweight": inverse[:, by.inertias].sum(-1),
             "gravity": fields["opt.gravity"] * by.gravity,
         }
         return [tables[name] for name in self._order]
+
+
+def places_of(model: mujoco.MjModel, inertias: Iterable[Inertia]) -> list[int]:
+    """Returns two places for each of several inertias, among all fields and a last 0."""
+    sizes = [getattr(model, name).size for name in _INVERSE_INERTIAS]
+    starts = dict(zip(_INVERSE_INERTIAS, itertools.accumulate([0, *sizes]), strict=False))
+    found = []
+    for inertia in inertias:
+        places = [starts[inertia.field] + place for place in inertia.places]
+        found += [*places, sum(sizes)][:2]
+    return found
 
 
 def model_field(model: mujoco.MjModel, name: str) -> Tensor:

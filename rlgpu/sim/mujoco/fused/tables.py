@@ -17,6 +17,7 @@ import torch
 from rlgpu.ops import PhysicsModel, physics_tables
 from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.actuator_tables import actuator_tables
+from rlgpu.sim.mujoco.fused.coupling_tables import CouplingTables
 from rlgpu.sim.mujoco.fused.coverage import SCALAR
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
 from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance
@@ -31,6 +32,7 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
     model_field,
 )
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
+from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 from rlgpu.sim.mujoco.specials import is_disabled
@@ -46,13 +48,17 @@ class Tables:
         self.model = model
         self._pairs = colliding_pairs(model)
         self._parameters_of = [contact_parameters(model, pair) for pair in self._pairs]
-        self.parameters = ParameterTables(model, self._pairs, self._parameters_of)
+        tendons = TendonTables.of(model, tree_pattern(model))
+        self._couplings = CouplingTables(model, tendons)
+        self.parameters = ParameterTables(
+            model, self._pairs, self._parameters_of, self._couplings.inertias
+        )
         """The tables of numbers that may differ between worlds."""
-        self.ints: dict[str, Any] = {}
-        self.constants: dict[str, Any] = {}
+        self.ints: dict[str, Any] = tendons.ints | self._couplings.ints
+        self.constants: dict[str, Any] = tendons.constants | self._couplings.constants
         self._tree()
         self._joints()
-        ints, constants = actuator_tables(model)
+        ints, constants = actuator_tables(model, tendons.number)
         self.ints |= ints
         self.constants |= constants
         self._contacts()
@@ -150,7 +156,7 @@ class Tables:
         slots = [slots_of(model, pair) for pair in self._pairs]
         columns = [self._columns(pair.geom1, pair.geom2) for pair in self._pairs]
         mass = tree_pattern(model)
-        solver = elimination_pattern(model, [list(signs) for signs in columns])
+        solver = elimination_pattern(model, [*map(list, columns), *self._couplings.coupled])
         slot_pair = [pair for pair, count in enumerate(slots) for _ in range(count)]
         counts = [len(columns[pair]) for pair in slot_pair]
         contacts = self._parameters_of
@@ -220,6 +226,15 @@ class Tables:
             "num_wide": len(ints["wide_dims"]),
             "num_turning": int(ints["wide_columns"][-1]),
             "num_lifted": len(ints["lifted_body"]),
+            "num_tendons": len(ints["tendon_segments"]) - 1,
+            "num_tendon_columns": len(ints["tendon_dof"]),
+            "num_pulls": len(ints["pull_body"]),
+            "num_rows": len(ints["row_columns"]) - 1,
+            "num_row_columns": len(ints["row_dof"]),
+            "num_tendon_losses": len(ints["tendon_loss"]),
+            "num_tendon_limits": len(ints["tendon_limit"]),
+            "num_couplings": len(ints["coupling_row"]),
+            "num_anchors": len(ints["anchor_row"]),
             "num_axes": int(ints["pair_axis"].max(initial=-1)) + 1,
             **self._terrain.sizes,
         }

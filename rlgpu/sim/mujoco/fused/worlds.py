@@ -30,7 +30,7 @@ from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest
 
 _VERSION = mujoco.__version__
 _SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied")
-_DERIVED_FIELDS = ("body_invweight0", "dof_invweight0")
+_DERIVED_FIELDS = ("body_invweight0", "dof_invweight0", "tendon_invweight0")
 _ALL = slice(None)
 
 

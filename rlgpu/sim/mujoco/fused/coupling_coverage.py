@@ -1,0 +1,60 @@
+"""Which tendons and equality constraints the fused engine simulates: the reasons against others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+
+from rlgpu.sim.mujoco.fused.coupling_tables import active_equalities
+from rlgpu.sim.mujoco.fused.tendon_tables import acting_tendons
+
+MOST_EQUALITY_WEIGHT = 2e3
+"""Largest weight of an equality relative to inertia that the solver bears in single precision."""
+SUPPORTED_POWERS = (1.0, 2.0)
+"""Powers of a constraint's impedance (solimp) that the kernels have."""
+_EQ = mujoco.mjtEq
+_EQUALITIES = (_EQ.mjEQ_CONNECT, _EQ.mjEQ_WELD, _EQ.mjEQ_JOINT, _EQ.mjEQ_TENDON)
+
+
+def couplings(model: mujoco.MjModel) -> Iterator[str]:
+    """Yields why the fused engine cannot simulate a model's tendons and equality constraints."""
+    for tendon in acting_tendons(model):
+        yield from _tendon(model, tendon)
+    if not np.isin(model.eq_type, [int(kind) for kind in _EQUALITIES]).all():
+        yield "it has equality constraints of flexible bodies"
+    for equality in active_equalities(model, *_EQUALITIES):
+        yield from _equality(model, equality)
+
+
+def _tendon(model: mujoco.MjModel, tendon: int) -> Iterator[str]:
+    name = f"tendon {model.tendon(tendon).name!r}"
+    if model.tendon_armature[tendon] > 0:
+        yield f"{name} has armature"
+    if model.tendon_stiffnesspoly[tendon].any() or model.tendon_dampingpoly[tendon].any():
+        yield f"{name} has polynomial stiffness or damping"
+    if model.tendon_actfrclimited[tendon]:
+        yield f"{name} limits the force of its actuators (actuatorfrcrange)"
+    if model.tendon_frictionloss[tendon] < 0:
+        yield f"{name} has a negative friction loss, {model.tendon_frictionloss[tendon]:g}"
+    if model.tendon_limited[tendon]:
+        low, high = model.tendon_range[tendon]
+        if high - low <= 2 * model.tendon_margin[tendon]:
+            yield f"the margin of {name} reaches both of its limits at once"
+        if model.tendon_solimp_lim[tendon, 4] not in SUPPORTED_POWERS:
+            yield f"{name} has a solimp power other than 1 or 2"
+
+
+def _equality(model: mujoco.MjModel, equality: int) -> Iterator[str]:
+    name = f"equality constraint {(model.equality(equality).name or str(equality))!r}"
+    solimp = model.eq_solimp[equality]
+    if solimp[4] not in SUPPORTED_POWERS:
+        yield f"{name} has a solimp power other than 1 or 2"
+    most = min(float(max(solimp[:2])), 0.9999)
+    weight = most / (1.0 - most)
+    if weight > MOST_EQUALITY_WEIGHT:
+        yield (
+            f"{name} has a solimp with which it weighs {weight:.0f} times as much as inertia; "
+            f"single precision bears {MOST_EQUALITY_WEIGHT:.0f}"
+        )

@@ -1,0 +1,225 @@
+"""The fused engine's tables of tendons: their paths, the bodies that they pull, their Jacobians."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import mujoco
+
+from rlgpu.sim.mujoco.fused.parameter_tables import matrix_of
+from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of
+from rlgpu.sim.mujoco.specials import is_disabled
+
+_WRAP, _EQ = mujoco.mjtWrap, mujoco.mjtEq
+_AROUND = (int(_WRAP.mjWRAP_SPHERE), int(_WRAP.mjWRAP_CYLINDER))
+
+
+class Segment(NamedTuple):
+    """A part of a spatial tendon between two sites, or around a geom between them."""
+
+    sites: tuple[int, int]
+    geom: int
+    """The geom that it may go around, or -1."""
+    side: int
+    """The site on whose side of the geom it stays, or -1."""
+    scale: float
+    """One over the divisor of the pulley before it."""
+
+
+class TendonTables(NamedTuple):
+    """Tables of the tendons that change a model's motion."""
+
+    number: dict[int, int]
+    """The place of each such tendon of the model in the tables."""
+    columns: list[list[int]]
+    """The dofs that change each one's length, leaves first."""
+    ints: dict[str, Any]
+    constants: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: mujoco.MjModel, mass: Pattern) -> TendonTables:
+        """Lists the tendons of a model.
+
+        Args:
+            model: The compiled model.
+            mass: The entries of the mass matrix.
+        """
+        tendons = acting_tendons(model)
+        paths = [segments_of(model, tendon) for tendon in tendons]
+        weights = [_joint_weights(model, tendon) for tendon in tendons]
+        segments = [segment for path in paths for segment in path]
+        pulled = [_pulled_bodies(model, path) for path in paths]
+        columns = [_columns(model, *parts) for parts in zip(weights, pulled, strict=True)]
+        first_pull = _offsets([len(bodies) for bodies in pulled])
+        pulls = [
+            {body: first + i for i, body in enumerate(bodies)}
+            for first, bodies in zip(first_pull[:-1], pulled, strict=True)
+        ]
+        touches = [
+            [pulls[i][body] for body in pulled[i] if dof in chain_of(model, body)]
+            for i, dofs in enumerate(columns)
+            for dof in dofs
+        ]
+        ends = [_ends(model, segment) for segment in segments]
+        owner = [i for i, path in enumerate(paths) for _ in path]
+        points = _Points(model)
+        wraps = sorted({segment.geom for segment in segments if segment.geom >= 0})
+        ints = {
+            "segment_points": [points.add(site) for s in segments for site in s.sites],
+            "segment_side": [points.add(s.side) for s in segments],
+            "segment_wrap": [wraps.index(s.geom) if s.geom >= 0 else -1 for s in segments],
+            "segment_pulls": [
+                pulls[i].get(body, -1)
+                for i, bodies in zip(owner, ends, strict=True)
+                for body in bodies
+            ],
+            "point_body": model.site_bodyid[points.sites],
+            "wrap_body": model.geom_bodyid[wraps],
+            "wrap_is_cylinder": model.geom_type[wraps] == int(mujoco.mjtGeom.mjGEOM_CYLINDER),
+            "tendon_segments": _offsets([len(path) for path in paths]),
+            "tendon_pulls": first_pull,
+            "pull_body": [body for bodies in pulled for body in bodies],
+            "tendon_columns": _offsets([len(dofs) for dofs in columns]),
+            "tendon_dof": [dof for dofs in columns for dof in dofs],
+            "tendon_touches": _offsets([len(touch) for touch in touches]),
+            "touch_pull": [pull for touch in touches for pull in touch],
+            **_entries(columns, mass),
+        }
+        return cls(
+            {tendon: i for i, tendon in enumerate(tendons)},
+            columns,
+            ints,
+            {
+                "point_pos": model.site_pos[points.sites],
+                "wrap_pos": model.geom_pos[wraps],
+                "wrap_mat": [matrix_of(model.geom_quat[geom]) for geom in wraps],
+                "wrap_radius": model.geom_size[wraps, 0],
+                "segment_scale": [segment.scale for segment in segments],
+                "tendon_coef": [
+                    joints.get(dof, 0.0)
+                    for joints, dofs in zip(weights, columns, strict=True)
+                    for dof in dofs
+                ],
+                **_forces(model, tendons),
+            },
+        )
+
+
+class _Points:
+    """Sites in the order in which they are first asked for."""
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self.sites: list[int] = []
+
+    def add(self, site: int) -> int:
+        if site < 0:
+            return -1
+        if site not in self.sites:
+            self.sites.append(site)
+        return self.sites.index(site)
+
+
+def acting_tendons(model: mujoco.MjModel) -> list[int]:
+    """Returns the tendons that exert forces, or on which constraints or actuators act."""
+    is_tendon = model.actuator_trntype == int(mujoco.mjtTrn.mjTRN_TENDON)
+    pulled = set(model.actuator_trnid[is_tendon, 0].tolist())
+    tied = model.eq_type == int(_EQ.mjEQ_TENDON)
+    coupled = {*model.eq_obj1id[tied].tolist(), *model.eq_obj2id[tied].tolist()}
+    forces = (
+        (model.tendon_stiffness != 0)
+        | (model.tendon_damping != 0)
+        | (model.tendon_stiffnesspoly != 0).any(axis=1)
+        | (model.tendon_dampingpoly != 0).any(axis=1)
+        | (model.tendon_armature != 0)
+        | (model.tendon_frictionloss != 0)
+        | (model.tendon_limited != 0)
+    )
+    return [i for i in range(model.ntendon) if forces[i] or i in pulled or i in coupled]
+
+
+def segments_of(model: mujoco.MjModel, tendon: int) -> list[Segment]:
+    """Returns the parts of a spatial tendon in their order; none of a fixed one."""
+    first = int(model.tendon_adr[tendon])
+    objects = range(first, first + int(model.tendon_num[tendon]))
+    kinds = [int(model.wrap_type[i]) for i in objects]
+    if kinds[0] == int(_WRAP.mjWRAP_JOINT):
+        return []
+    found, i, scale = [], 0, 1.0
+    while i < len(objects) - 1:
+        here, after = objects[i], objects[i + 1]
+        if kinds[i] == int(_WRAP.mjWRAP_PULLEY):
+            scale, i = 1.0 / float(model.wrap_prm[here]), i + 1
+        elif kinds[i + 1] == int(_WRAP.mjWRAP_PULLEY):
+            i += 1
+        elif kinds[i + 1] in _AROUND:
+            sites = (int(model.wrap_objid[here]), int(model.wrap_objid[objects[i + 2]]))
+            side = round(float(model.wrap_prm[after]))
+            found.append(Segment(sites, int(model.wrap_objid[after]), side, scale))
+            i += 2
+        else:
+            sites = (int(model.wrap_objid[here]), int(model.wrap_objid[after]))
+            found.append(Segment(sites, -1, -1, scale))
+            i += 1
+    return found
+
+
+def _joint_weights(model: mujoco.MjModel, tendon: int) -> dict[int, float]:
+    """Returns by how much each dof's position counts in a fixed tendon's length."""
+    weights: dict[int, float] = {}
+    first = int(model.tendon_adr[tendon])
+    for i in range(first, first + int(model.tendon_num[tendon])):
+        if model.wrap_type[i] == int(_WRAP.mjWRAP_JOINT):
+            dof = int(model.jnt_dofadr[model.wrap_objid[i]])
+            weights[dof] = weights.get(dof, 0.0) + float(model.wrap_prm[i])
+    return weights
+
+
+def _ends(model: mujoco.MjModel, segment: Segment) -> tuple[int, int, int]:
+    """Returns the bodies of a segment's sites and of its geom, -1 without one."""
+    first, second = (int(model.site_bodyid[site]) for site in segment.sites)
+    return first, second, int(model.geom_bodyid[segment.geom]) if segment.geom >= 0 else -1
+
+
+def _pulled_bodies(model: mujoco.MjModel, path: list[Segment]) -> list[int]:
+    bodies = sorted({body for segment in path for body in _ends(model, segment)} - {-1})
+    return [body for body in bodies if chain_of(model, body)]
+
+
+def _columns(model: mujoco.MjModel, weights: dict[int, float], bodies: list[int]) -> list[int]:
+    chains = (chain_of(model, body) for body in bodies)
+    return sorted({*weights, *itertools.chain.from_iterable(chains)}, reverse=True)
+
+
+def _entries(columns: list[list[int]], mass: Pattern) -> dict[str, Any]:
+    """Returns which products of two columns of a tendon the mass matrix has an entry for."""
+    found: list[list[tuple[int, int, int]]] = []
+    start = 0
+    for dofs in columns:
+        place = {dof: start + i for i, dof in enumerate(dofs)}
+        found.append([])
+        for dof in dofs:
+            for entry in range(mass.adr[dof], mass.adr[dof] + mass.depth[dof]):
+                if mass.col[entry] in place:
+                    found[-1].append((entry, place[dof], place[mass.col[entry]]))
+        start += len(dofs)
+    entries = [entry for those in found for entry in those]
+    return {
+        "tendon_entries": _offsets([len(those) for those in found]),
+        "entry_m": [entry for entry, _, _ in entries],
+        "entry_first": [first for _, first, _ in entries],
+        "entry_second": [second for _, _, second in entries],
+    }
+
+
+def _forces(model: mujoco.MjModel, tendons: list[int]) -> dict[str, Any]:
+    has_springs, has_dampers = (not is_disabled(model, part) for part in ("SPRING", "DAMPER"))
+    return {
+        "tendon_stiffness": model.tendon_stiffness[tendons] * has_springs,
+        "tendon_damping": model.tendon_damping[tendons] * has_dampers,
+        "tendon_slack": model.tendon_lengthspring[tendons],
+    }
+
+
+def _offsets(lengths: list[int]) -> list[int]:
+    return [0, *itertools.accumulate(lengths)]
