@@ -255,7 +255,7 @@ UNSUPPORTED = {
       <worldbody><geom type="hfield" hfield="h"/>{arm}<body pos="0 0 1"><freejoint/>
       <geom type="cylinder" size=".1 .1"/></body></worldbody>""",
     "fluid": '<option density="1.2"/><worldbody>{arm}</worldbody>',
-    "disables damper": '<option><flag damper="disable"/></option><worldbody>{arm}</worldbody>',
+    "enables diagexact": '<option><flag diagexact="enable"/></option><worldbody>{arm}</worldbody>',
 }
 ARM = """<body name="arm"><joint name="a" axis="0 1 0"/>
   <geom name="arm" type="sphere" size=".1" pos=".3 0 0"/></body>"""

@@ -200,3 +200,13 @@ def test_muscles_and_the_users_own_kinds_are_refused(reason) -> None:
     """Each with its reason."""
     reasons = accept(mujoco.MjModel.from_xml_string(ARM.format(REFUSED[reason])))
     assert any(reason in line for line in reasons), reasons
+
+
+@pytest.mark.parametrize("kind", ["an integrator", "several, some without state"])
+def test_disabled_actuation_keeps_activations(kind) -> None:
+    """Even those beyond their ranges, and nothing acts."""
+    model = model_of(kind)
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ACTUATION
+    assert accept(model) == []
+    for found, expected in zip(ours(model, 4, torch.float64), mujocos(model, 4), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -149,15 +149,20 @@ def test_stiffness_beyond_single_precision_is_refused(cone) -> None:
     assert accept(mujoco.MjModel.from_xml_string(text.replace(solimp, ".9 .95 .001"))) == []
 
 
-FLAGS = ("constraint", "frictionloss", "limit", "contact", "spring", "gravity", "clampctrl")
+FLAGS = (
+    "constraint", "frictionloss", "limit", "contact", "spring", "gravity", "clampctrl", "damper",
+    "actuation", "filterparent", "refsafe",
+)  # fmt: skip
 ARM = """<mujoco>
   <option timestep="0.002" integrator="implicitfast"><flag {flag}="disable"/></option>
   <worldbody><geom type="plane" size="5 5 1"/><body pos="0 0 .3">
-    <joint name="a" axis="0 1 0" range="-20 20" stiffness="2" frictionloss="0.3" damping="0.1"/>
+    <joint name="a" axis="0 1 0" range="-20 20" solreflimit="{limit}" stiffness="2"
+      frictionloss="0.3" damping="0.1" actuatorfrcrange="0.3 5"/>
     <geom type="capsule" fromto="0 0 0 .3 0 0" size=".03"/>
     <body pos=".3 0 0" gravcomp="{share}"><joint name="b" axis="0 1 0" range="-20 20"/>
-      <geom type="capsule" fromto="0 0 0 .3 0 -.2" size=".03"/></body></body></worldbody>
-  <actuator><motor joint="a" ctrllimited="true" ctrlrange="-1 1"/></actuator></mujoco>"""
+      <geom type="capsule" fromto="-.1 .04 .04 .3 .03 -.2" size=".03"/></body></body></worldbody>
+  <actuator><motor joint="a" ctrllimited="true" ctrlrange="-1 1" forcelimited="true"
+    forcerange="0.2 2"/></actuator></mujoco>"""
 
 
 @pytest.mark.parametrize("flag", FLAGS)
@@ -167,7 +172,7 @@ def test_a_disabled_part_is_left_out(flag) -> None:
     qpos, qvel = rng.uniform(-1, 1, (32, 2)), rng.normal(size=(32, 2))
     ctrl = rng.uniform(-3, 3, (32, 1))
     for name in (flag, "island"):  # the second one changes no motion
-        model = mujoco.MjModel.from_xml_string(ARM.format(flag=name, share=0))
+        model = mujoco.MjModel.from_xml_string(ARM.format(flag=name, share=0, limit=".002 1"))
         assert accept(model) == []
         expected = mujoco_step(model, qpos, qvel, ctrl)
         found = fused_step(model, qpos, qvel, DOUBLE, ctrl=ctrl)
@@ -176,13 +181,25 @@ def test_a_disabled_part_is_left_out(flag) -> None:
     assert np.abs(after[0] - after[1]).max() > 1e-4
 
 
+def test_without_springs_and_dampers_nothing_is_free_of_its_weight() -> None:
+    """MuJoCo then leaves out gravity compensation too."""
+    text = ARM.format(flag="spring", share=1, limit=".02 1")
+    text = text.replace('spring="disable"', 'spring="disable" damper="disable"')
+    model = mujoco.MjModel.from_xml_string(text)
+    rng = np.random.default_rng(0)
+    qpos, qvel = rng.uniform(-1, 1, (32, 2)), rng.normal(size=(32, 2))
+    assert accept(model) == []
+    found = fused_step(model, qpos, qvel, DOUBLE)
+    np.testing.assert_allclose(found, mujoco_step(model, qpos, qvel), atol=1e-9)
+
+
 @pytest.mark.parametrize("share", [0.5, 1, 1.3])
 def test_bodies_may_be_free_of_their_weight(share) -> None:
     """Gravity compensation of one body, in part, whole and beyond."""
     rng, after = np.random.default_rng(0), []
     qpos, qvel = rng.uniform(-1, 1, (32, 2)), rng.normal(size=(32, 2))
     for part in (share, 0):
-        model = mujoco.MjModel.from_xml_string(ARM.format(flag="island", share=part))
+        model = mujoco.MjModel.from_xml_string(ARM.format(flag="island", share=part, limit=".02 1"))
         assert accept(model) == []
         expected = mujoco_step(model, qpos, qvel)
         for dtype, most in ((DOUBLE, 1e-9), (SINGLE, 1e-4)):

@@ -19,7 +19,8 @@ _ELEMENTS = {
     "nplastic": "plastic joints",
 }
 _DISABLE, _ENABLE = mujoco.mjtDisableBit, mujoco.mjtEnableBit
-# Flags that change speed or diagnostics, not the motion.
+# Flags that change speed or diagnostics, not the motion; AUTORESET is about motions that diverged,
+# which this package restarts itself.
 _HARMLESS_DISABLED = (
     _DISABLE.mjDSBL_WARMSTART
     | _DISABLE.mjDSBL_SENSOR
@@ -28,6 +29,7 @@ _HARMLESS_DISABLED = (
     | _DISABLE.mjDSBL_NATIVECCD
     | _DISABLE.mjDSBL_ISLAND
     | _DISABLE.mjDSBL_MULTICCD
+    | _DISABLE.mjDSBL_AUTORESET
 )
 SIMPLY_DISABLED = (
     _DISABLE.mjDSBL_CONSTRAINT
@@ -38,9 +40,14 @@ SIMPLY_DISABLED = (
     | _DISABLE.mjDSBL_SPRING
     | _DISABLE.mjDSBL_GRAVITY
     | _DISABLE.mjDSBL_CLAMPCTRL
+    | _DISABLE.mjDSBL_EQUALITY
+    | _DISABLE.mjDSBL_DAMPER
+    | _DISABLE.mjDSBL_ACTUATION
+    | _DISABLE.mjDSBL_FILTERPARENT
+    | _DISABLE.mjDSBL_REFSAFE
 )
 """Flags that leave out a part of a model, which an engine may leave out as well."""
-_HARMLESS_ENABLED = _ENABLE.mjENBL_ENERGY | _ENABLE.mjENBL_FWDINV
+_HARMLESS_ENABLED = _ENABLE.mjENBL_ENERGY | _ENABLE.mjENBL_FWDINV | _ENABLE.mjENBL_INVDISCRETE
 
 
 def special_elements(model: mujoco.MjModel, other_than: Collection[str] = ()) -> Iterator[str]:
@@ -63,6 +70,14 @@ def is_disabled(model: mujoco.MjModel, *parts: str) -> bool:
     """Returns whether a model's flags disable one of some parts, such as "CONTACT"."""
     bits = (int(getattr(_DISABLE, f"mjDSBL_{part}")) for part in parts)
     return any(model.opt.disableflags & bit for bit in bits)
+
+
+def has_passive_forces(model: mujoco.MjModel) -> bool:
+    """Returns whether gravity compensation and fluids act, beside springs and dampers.
+
+    Source: MuJoCo, mj_passive: without springs and dampers it leaves out everything.
+    """
+    return not (is_disabled(model, "SPRING") and is_disabled(model, "DAMPER"))
 
 
 def special_options(model: mujoco.MjModel, honoured: int = 0, enabled: int = 0) -> Iterator[str]:

@@ -27,8 +27,9 @@ def actuator_tables(
     """
     clamped = model.actuator_ctrllimited & (not is_disabled(model, "CLAMPCTRL"))
     ctrl = _range_or_infinite(clamped, model.actuator_ctrlrange)
-    force = _range_or_infinite(model.actuator_forcelimited, model.actuator_forcerange)
-    act = _range_or_infinite(model.actuator_actlimited, model.actuator_actrange)
+    acts = not is_disabled(model, "ACTUATION")
+    force = _range_or_infinite(model.actuator_forcelimited & acts, model.actuator_forcerange)
+    act = _range_or_infinite(model.actuator_actlimited & acts, model.actuator_actrange)
     leak, advance = _dynamics(model)
     ints = {
         "actuator_dof": [_moved(model, i, tendons) for i in range(model.nu)],
@@ -68,8 +69,9 @@ def _dynamics(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
     is_exact = kinds == int(_DYN.mjDYN_FILTEREXACT)
     share = np.where(is_exact, -np.expm1(-step / constant), step / constant)
     advance = np.where(is_integrator, step, share)
-    # What is in a disabled group keeps its activation.
-    advance[is_in_disabled_group(model) | ~np.isin(kinds, STATEFUL)] = 0.0
+    # What is disabled keeps its activation.
+    keeps = is_in_disabled_group(model) | is_disabled(model, "ACTUATION")
+    advance[keeps | ~np.isin(kinds, STATEFUL)] = 0.0
     return np.where(is_integrator, 0.0, 1.0), advance
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 
-from rlgpu.sim.mujoco.fused.impedances import impedance
+from rlgpu.sim.mujoco.fused.impedances import impedance, safe_timestep
 from rlgpu.sim.mujoco.fused.parameter_tables import Inertia
 from rlgpu.sim.mujoco.fused.pattern import chain_of
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
@@ -66,7 +66,7 @@ class CouplingTables:
         return [row.inertia for row in self._rows]
 
     def _impedance(self, solref: np.ndarray, solimp: np.ndarray) -> list[float]:
-        return impedance(solref, solimp, self._model.opt.timestep)
+        return impedance(solref, solimp, safe_timestep(self._model))
 
     def _add_tendon_row(self, tendon: int, bounds: tuple[float, float]) -> int:
         dofs = self._tendons.columns[self._tendons.number[tendon]]

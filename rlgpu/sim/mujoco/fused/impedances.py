@@ -7,13 +7,24 @@ import numpy as np
 
 from rlgpu.sim.mujoco.contact_parameters import ContactParameters
 from rlgpu.sim.mujoco.fused.parameter_tables import has_elliptic_cones
+from rlgpu.sim.mujoco.specials import is_disabled
 
 _MIN_VALUE = 1e-15
 _IMPEDANCE_RANGE = (0.0001, 0.9999)
 
 
+def safe_timestep(model: mujoco.MjModel) -> float:
+    """Returns the timestep that bounds time constants [s]; 0 if the model's flags forbid that."""
+    return 0.0 if is_disabled(model, "REFSAFE") else float(model.opt.timestep)
+
+
 def impedance(solref: np.ndarray, solimp: np.ndarray, timestep: float) -> list[float]:
     """Returns (stiffness, damping, least, most, 1 / width, midpoint, power) of a constraint.
+
+    Args:
+        solref: Time constant [s] and damping ratio, or negative stiffness and damping.
+        solimp: Impedance.
+        timestep: Half of the smallest time constant [s], ``safe_timestep``.
 
     Source: MuJoCo, getsolparam and mj_makeImpedance in engine_core_constraint.c.
     """
@@ -39,4 +50,4 @@ def friction_damping(model: mujoco.MjModel, contact: ContactParameters) -> float
     own = contact.solreffriction
     has_own = has_elliptic_cones(model) and own.any() and (own[0] > 0) == (own[1] > 0)
     solref = own if has_own else contact.solref
-    return impedance(solref, contact.solimp, model.opt.timestep)[1]
+    return impedance(solref, contact.solimp, safe_timestep(model))[1]

@@ -72,6 +72,8 @@ class _Combination(NamedTuple):
     inertias: Tensor
     """Places of the two inverse inertias of each row of csrc/.../couplings.h among those of bodies,
     dofs and tendons, and a last 0, one after the other, shape [R, 2], int64."""
+    damping: Tensor
+    """1, or 0 if the model disables dampers, shape [], float64."""
     gravity: Tensor
     """1, or 0 if the model disables gravity, shape [], float64."""
 
@@ -100,7 +102,7 @@ class ParameterTables:
         further = itertools.count(model.ngeom)
         decisive = [contact.follows or (next(further),) for contact in contacts]
         turning = decisive if any(contact.condim > 3 for contact in contacts) else []
-        acts = ~is_disabled(model)
+        acts = ~is_disabled(model) & (not specials.is_disabled(model, "ACTUATION"))
         is_biased = acts & (model.actuator_biastype != int(mujoco.mjtBias.mjBIAS_NONE))
         is_sloped = acts & (model.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_AFFINE))
         sloped = _ids(range(model.nu) if has_gain_slopes(model) else ())
@@ -117,7 +119,8 @@ class ParameterTables:
             sloped,
             torch.from_numpy(is_sloped).double()[sloped, None],
             _ids(places_of(model, inertias)).view(-1, 2),
-            torch.tensor(0.0 if specials.is_disabled(model, "GRAVITY") else 1.0).double(),
+            _one_unless_disabled(model, "DAMPER"),
+            _one_unless_disabled(model, "GRAVITY"),
         )
         self._on: dict[torch.device, _Combination] = {}
         self._order = physics_tables()["parameters"]
@@ -157,7 +160,7 @@ class ParameterTables:
             "body_inertia": unique.flatten(1),
             "body_ipos": fields["body_ipos"].flatten(1),
             "dof_armature": fields["dof_armature"],
-            "dof_damping": fields["dof_damping"],
+            "dof_damping": fields["dof_damping"] * by.damping,
             "dof_invweight": fields["dof_invweight0"],
             "pair_friction": torch.maximum(sliding[:, by.first], sliding[:, by.last]),
             "pair_turning": turning.flatten(1),
@@ -169,6 +172,10 @@ class ParameterTables:
             "gravity": fields["opt.gravity"] * by.gravity,
         }
         return [tables[name] for name in self._order]
+
+
+def _one_unless_disabled(model: mujoco.MjModel, part: str) -> Tensor:
+    return torch.tensor(0.0 if specials.is_disabled(model, part) else 1.0).double()
 
 
 def places_of(model: mujoco.MjModel, inertias: Iterable[Inertia]) -> list[int]:

@@ -20,7 +20,7 @@ from rlgpu.sim.mujoco.fused.actuator_tables import actuator_tables
 from rlgpu.sim.mujoco.fused.coupling_tables import CouplingTables
 from rlgpu.sim.mujoco.fused.coverage import SCALAR
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
-from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance
+from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance, safe_timestep
 from rlgpu.sim.mujoco.fused.pair_kinds import slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import (
     PARAMETER_FIELDS,
@@ -35,7 +35,7 @@ from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_patter
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.pairs import colliding_pairs
-from rlgpu.sim.mujoco.specials import is_disabled
+from rlgpu.sim.mujoco.specials import has_passive_forces, is_disabled
 
 _MIN_VALUE = 1e-15
 
@@ -58,6 +58,7 @@ class Tables:
         self.constants: dict[str, Any] = tendons.constants | self._couplings.constants
         self._tree()
         self._joints()
+        self._weights()
         ints, constants = actuator_tables(model, tendons.number)
         self.ints |= ints
         self.constants |= constants
@@ -111,6 +112,8 @@ class Tables:
         dofs = [int(model.jnt_dofadr[i]) for i in scalar]
         addresses = [int(model.jnt_qposadr[i]) for i in scalar]
         clamped = [i for i in scalar if model.jnt_actfrclimited[i]]
+        if is_disabled(model, "ACTUATION"):
+            clamped = []
         clamped_dofs = [int(model.jnt_dofadr[i]) for i in clamped]
         self.ints |= {
             "joint_type": model.jnt_type,
@@ -118,15 +121,13 @@ class Tables:
             "joint_dof": model.jnt_dofadr,
             "joint_offset": np.abs(model.jnt_pos).max(axis=1, initial=0) > 0,
             "dof_body": model.dof_bodyid,
-            "lifted_body": np.flatnonzero(model.body_gravcomp),
             "dof_qpos": _scattered(model.nv, dofs, addresses, 0),
             "limit_dof": [model.jnt_dofadr[i] for i in limited],
             "loss_dof": lossy,
         }
-        timestep = model.opt.timestep
+        timestep = safe_timestep(model)
         self.constants |= {
             "joint_pos": model.jnt_pos,
-            "lifted_share": model.body_gravcomp[np.flatnonzero(model.body_gravcomp)],
             "joint_axis": model.jnt_axis,
             "dof_stiffness": _scattered(model.nv, stiff_dofs, model.jnt_stiffness[springs], 0.0),
             "dof_spring_ref": _scattered(model.nv, dofs, model.qpos_spring[addresses], 0.0),
@@ -148,9 +149,15 @@ class Tables:
             ],
         }
 
+    def _weights(self) -> None:
+        """Lists the bodies with gravity compensation."""
+        shares = self.model.body_gravcomp * has_passive_forces(self.model)
+        self.ints["lifted_body"] = np.flatnonzero(shares)
+        self.constants["lifted_share"] = shares[shares != 0]
+
     def _contacts(self) -> None:
         """Lists the geoms, pairs and slots, the dofs that each slot moves, and the matrices."""
-        model, timestep = self.model, self.model.opt.timestep
+        model, timestep = self.model, safe_timestep(self.model)
         geometry = GeometryTables.of(model, self._pairs)
         geoms = geometry.geoms
         slots = [slots_of(model, pair) for pair in self._pairs]
