@@ -38,7 +38,8 @@ TORCH_LIBRARY(rlgpu, m) {
       "-> ()");
   m.def(
       "physics_step(Tensor header, Tensor ints, Tensor constants, Tensor parameters, Tensor ctrl, "
-      "Tensor? xfrc_applied, Tensor(a!) qpos, Tensor(b!) qvel, Tensor(c!) qacc, "
+      "Tensor? xfrc_applied, Tensor? mocap_pose, Tensor(a!) qpos, Tensor(b!) qvel, Tensor(c!) "
+      "qacc, "
       "Tensor(d!) diverged, Tensor(m!)? act, "
       "Tensor(e!)? wrenches, Tensor(f!)? xpos, Tensor(g!)? xquat, Tensor(h!)? xmat, "
       "Tensor(i!)? subtree_com, Tensor(j!)? cvel, Tensor(k!)? cfrc_ext, "

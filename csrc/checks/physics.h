@@ -13,7 +13,7 @@ namespace rlgpu {
 // Tensors of a call, as in rlgpu/ops/physics.py.
 struct PhysicsTensors {
   const at::Tensor &header, &ints, &constants, &parameters, &ctrl;
-  const std::optional<at::Tensor>& xfrc_applied;
+  const std::optional<at::Tensor>&xfrc_applied, &mocap_pose;
   const at::Tensor &qpos, &qvel, &qacc, &diverged;
   const std::optional<at::Tensor>&act, &wrenches, &xpos, &xquat, &xmat, &subtree_com, &cvel,
       &cfrc_ext, &qfrc_actuator;
@@ -55,6 +55,7 @@ inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
     if (tensor.has_value()) check(name, *tensor, {n, entries, width}, real);
   };
   check_bodies("xfrc_applied", x.xfrc_applied, t.nbody, 6);
+  check_bodies("mocap_pose", x.mocap_pose, t.nmocap, 7);
   check_bodies("wrenches", x.wrenches, t.num_watched, 6);
   check_bodies("xpos", x.xpos, t.nbody, 3);
   check_bodies("xquat", x.xquat, t.nbody, 4);
@@ -82,6 +83,7 @@ inline physics::Call physics_call(const PhysicsTensors& x, int64_t num_steps) {
   call.act = pointer(x.act);
   call.ctrl = x.ctrl.const_data_ptr();
   call.xfrc_applied = pointer(x.xfrc_applied);
+  call.mocap_pose = pointer(x.mocap_pose);
   call.diverged = x.diverged.data_ptr<bool>();
   call.wrenches = pointer(x.wrenches);
   call.xpos = pointer(x.xpos), call.xquat = pointer(x.xquat), call.xmat = pointer(x.xmat);

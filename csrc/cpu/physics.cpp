@@ -23,17 +23,17 @@ void run_lanes(const physics::Call& call, int num_threads, int64_t lanes) {
 void physics_step_cpu(
     const at::Tensor& header, const at::Tensor& ints, const at::Tensor& constants,
     const at::Tensor& parameters, const at::Tensor& ctrl,
-    const std::optional<at::Tensor>& xfrc_applied, const at::Tensor& qpos, const at::Tensor& qvel,
-    const at::Tensor& qacc, const at::Tensor& diverged, const std::optional<at::Tensor>& act,
+    const std::optional<at::Tensor>& xfrc_applied, const std::optional<at::Tensor>& mocap_pose,
+    const at::Tensor& qpos, const at::Tensor& qvel, const at::Tensor& qacc,
+    const at::Tensor& diverged, const std::optional<at::Tensor>& act,
     const std::optional<at::Tensor>& wrenches, const std::optional<at::Tensor>& xpos,
     const std::optional<at::Tensor>& xquat, const std::optional<at::Tensor>& xmat,
     const std::optional<at::Tensor>& subtree_com, const std::optional<at::Tensor>& cvel,
     const std::optional<at::Tensor>& cfrc_ext, const std::optional<at::Tensor>& qfrc_actuator,
     int64_t num_steps, int64_t num_threads, int64_t lanes) {
-  const PhysicsTensors x{header,       ints,     constants, parameters,   ctrl,
-                         xfrc_applied, qpos,     qvel,      qacc,         diverged,
-                         act,          wrenches, xpos,      xquat,        xmat,
-                         subtree_com,  cvel,     cfrc_ext,  qfrc_actuator};
+  const PhysicsTensors x{header, ints, constants,   parameters, ctrl,     xfrc_applied, mocap_pose,
+                         qpos,   qvel, qacc,        diverged,   act,      wrenches,     xpos,
+                         xquat,  xmat, subtree_com, cvel,       cfrc_ext, qfrc_actuator};
   check_physics(x, num_steps);
   TORCH_CHECK_VALUE(num_threads >= 1, "physics_step: got ", num_threads,
                     " threads, wanted at least 1");

@@ -107,6 +107,7 @@ def physics_step(
     num_threads: int,
     lanes: int = 0,
     xfrc_applied: Tensor | None = None,
+    mocap_pose: Tensor | None = None,
 ) -> None:
     """Advances every world by physics steps under held controls.
 
@@ -124,12 +125,14 @@ def physics_step(
             On a GPU, lanes of a warp that share a world: 1 (also for 0), 2, 4, 8, 16 or 32.
         xfrc_applied: Force [N] on each body at its centre of mass and torque [N m], in world axes,
             held over the steps, shape [N, nbody, 6]; none if None.
+        mocap_pose: Position [m] and orientation (w, x, y, z) of each mocap body, shape
+            [N, nmocap, 7]; as in the model if None.
 
     Raises:
         ValueError: A tensor has the wrong shape, dtype or device, or the CPU lacks such vectors.
     """
     torch.ops.rlgpu.physics_step(
-        *model, ctrl, xfrc_applied, *state, *outputs, num_steps, num_threads, lanes
+        *model, ctrl, xfrc_applied, mocap_pose, *state, *outputs, num_steps, num_threads, lanes
     )
 
 

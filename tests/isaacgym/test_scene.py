@@ -182,9 +182,10 @@ def test_environments_of_different_sizes_share_a_model():
     assert names(refusal.value, "environment 1", "environment 0", "thing")
 
 
-def test_a_fixed_base_moves_where_its_root_is_set(tmp_path):
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+def test_a_fixed_base_moves_where_its_root_is_set(engine, tmp_path):
     """Setting a fixed root moves the whole robot, one environment only."""
-    sim = new_sim("mujoco", gravity=(0, 0, 0))
+    sim = new_sim(engine, gravity=(0, 0, 0))
     options = gymapi.AssetOptions()
     options.fix_base_link = True
     asset = GYM.load_asset(sim, *urdf(tmp_path, PENDULUM), options)

@@ -74,9 +74,9 @@ def test_without_steps_only_the_bodies_are_updated(model) -> None:
 def test_the_op_passes_torchs_checks(model) -> None:
     """Schema, fake kernel and mutation marks."""
     pushes = torch.ones(3, 2, 6)
-    arguments = (*model, torch.zeros(3, 0), pushes, *state(3), *outputs(3), 1, 1, 0)
+    arguments = (*model, torch.zeros(3, 0), pushes, None, *state(3), *outputs(3), 1, 1, 0)
     torch.library.opcheck(torch.ops.rlgpu.physics_step.default, arguments)
-    without = (*model, torch.zeros(3, 0), None, *state(3), *PhysicsOutputs(), 1, 1, 0)
+    without = (*model, torch.zeros(3, 0), None, None, *state(3), *PhysicsOutputs(), 1, 1, 0)
     torch.library.opcheck(torch.ops.rlgpu.physics_step.default, without)
 
 

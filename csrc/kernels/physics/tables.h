@@ -15,8 +15,8 @@
 // the height field and of its blocks, along x and y, convex pairs, which keep an axis, and contacts
 // with elliptic cones or more than three dimensions; their Jacobian columns of turning, and bodies
 // with gravity compensation; tendons, their Jacobian columns, and bodies that they pull; rows of
-// couplings.h, their Jacobian columns, and what they come from. Flags: whether gains depend on
-// lengths and velocities.
+// couplings.h, their Jacobian columns, and what they come from; mocap bodies. Flags: whether gains
+// depend on lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
   X(num_geoms)                                                                               \
@@ -24,7 +24,7 @@
   X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes) \
   X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)                 \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
-  X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors)
+  X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)
 
 // Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it pulls tendon i.
 // Of lists that belong to others in turn, such as tendon_columns, the table holds where each one's begins, and the end.
@@ -41,7 +41,7 @@
   X(pair_near) X(pair_axis) X(geom_shape) X(geom_hull)                       \
   X(hull_vertex_adr) X(hull_cell_adr) X(hull_face_adr) X(hull_around_adr)                    \
   X(cell_adr) X(face_adr) X(face_vertex) X(around_adr) X(around_face)                    \
-  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body)                                   \
+  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body) X(body_mocap)                     \
   X(point_body) X(wrap_body) X(wrap_is_cylinder) X(tendon_segments) X(segment_points)        \
   X(segment_wrap) X(segment_side) X(segment_pulls) X(tendon_pulls) X(pull_body)              \
   X(tendon_columns) X(tendon_dof) X(tendon_touches) X(touch_pull)                            \

@@ -53,7 +53,8 @@ RLGPU_STAGE void apply_joint(const Tables<Real<V>>& t, Work<V>& w, int joint, Ve
   }
 }
 
-// Pose of one body, from its parent's and from qpos; normalises a free joint's quaternion in qpos.
+// Pose of one body, from its parent's and from qpos, or as the world has it; normalises a free
+// joint's quaternion in qpos.
 template <typename V>
 RLGPU_STAGE void pose(const Tables<Real<V>>& t, Work<V>& w, int b) {
   const int parent = t.body_parent[b], first = t.body_joint[b];
@@ -70,6 +71,11 @@ RLGPU_STAGE void pose(const Tables<Real<V>>& t, Work<V>& w, int b) {
     if (t.body_turned[b]) {
       const Real<V>* own = t.body_quat + 4 * b;
       quat = quat * Quat<V>{splat<V>(own[0]), splat<V>(own[1]), splat<V>(own[2]), splat<V>(own[3])};
+    }
+    if (w.is_posed && t.body_mocap[b] >= 0) {  // a child of the world
+      const V* own = w.mocap_pose + 7 * t.body_mocap[b];
+      pos = {own[0], own[1], own[2]};
+      quat = normalized(Quat<V>{own[3], own[4], own[5], own[6]});
     }
     for (int j = 0; j < t.body_num_joints[b]; ++j) apply_joint(t, w, first + j, pos, quat);
   }

@@ -90,7 +90,8 @@ struct Work {
   int* near;      // pairs whose geoms are near each other in any world of the group
   Vec3<V>* axes;  // of convex pairs, which may separate them; kept between steps for speed only
   Applied<V>* applied;  // only if is_pushed
-  bool is_pushed;
+  V* mocap_pose;        // position and orientation of each mocap body, only if is_posed
+  bool is_pushed, is_posed;
 
   // Returns the bytes that the arrays need, and places them at memory unless it is null.
   RLGPU_HD size_t place(const Tables<Real<V>>& t, void* memory) {
@@ -119,7 +120,8 @@ struct Work {
     take(applied, t.nbody), take(wides, t.num_wide), take(turning_columns, t.num_turning);
     take(tendons, t.num_tendons), take(tendon_columns, t.num_tendon_columns);
     take(pulls, t.num_pulls), take(rows, t.num_rows), take(row_columns, t.num_row_columns);
-    num_live = 0, is_pushed = false;
+    take(mocap_pose, 7 * t.nmocap);
+    num_live = 0, is_pushed = is_posed = false;
     return used;
   }
 };

@@ -20,6 +20,7 @@ struct Call {
   void *qpos, *qvel, *qacc, *act;
   const void* ctrl;
   const void* xfrc_applied;  // null where no body is pushed
+  const void* mocap_pose;    // null where mocap bodies are as in the model
   bool* diverged;
   void *wrenches, *xpos, *xquat, *xmat, *subtree_com, *cvel, *cfrc_ext, *qfrc_actuator;
 };
@@ -92,6 +93,8 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
   }
   group.load(w.qpos, call.qpos, t.nq);
   group.load(w.qvel, call.qvel, t.nv);
+  w.is_posed = call.mocap_pose != nullptr;
+  if (w.is_posed) group.load(w.mocap_pose, call.mocap_pose, 7 * t.nmocap);
   const Team& team = group.team;
   if (call.num_steps == 0) {
     team.sync();

@@ -57,16 +57,15 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
     if not sim.envs:
         raise RuntimeError("the simulation has no environments; create_env adds them")
     variation.check_alike(sim)
-    mocap = sim.capabilities.moves_fixed_bodies
     mujoco.set_mju_user_warning(lambda _text: None)
     free_centres = variation.may_move_centres(sim, also)
-    model = compiled(compose_model(sim, sim.envs[0], mocap=mocap), free_centres=free_centres)
+    model = compiled(compose_model(sim, sim.envs[0]), free_centres=free_centres)
     properties = dof_properties(sim)
     where = actor_layout(model, sim.envs[0], sim.device)
     for name, values in drive_fields(model, where.dof_joints, properties[:1]).items():
         getattr(model, name)[:] = values[0]
     _add_damping(model, sim.envs[0])
-    fields = variation.of_recipes(sim, model, mocap=mocap)
+    fields = variation.of_recipes(sim, model)
     fields |= variation.of_drives(model, properties, where)
     fields |= variation.of_bodies(sim, model, fields, where)
     fields |= _of_statics(sim, model)
@@ -89,7 +88,7 @@ def initial_poses(env: Env) -> list[Transform]:
     sim = env.sim
     key = tuple((*actor.recipe, *actor.pose.values()) for actor in env.actors)
     if key not in sim.initial_poses:
-        model = compose_model(sim, env, mocap=True).compile()
+        model = compose_model(sim, env).compile()
         data = mujoco.MjData(model)
         mujoco.mj_kinematics(model, data)
         found = [data.body(name) for actor in env.actors for name in body_names(actor)]

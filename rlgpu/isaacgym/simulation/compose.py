@@ -46,20 +46,19 @@ def wxyz(quat: Quat) -> list[float]:
     return [quat.w, quat.x, quat.y, quat.z]
 
 
-def compose_model(sim: Sim, env: Env, *, mocap: bool) -> mujoco.MjSpec:
+def compose_model(sim: Sim, env: Env) -> mujoco.MjSpec:
     """Returns the specification of an environment.
 
     Args:
         sim: Its simulation: parameters, ground and terrain.
         env: The environment; its actors' properties become the model's.
-        mocap: Whether fixed bases can be moved, one for each world.
     """
     spec = mujoco.MjSpec()
     _set_options(spec, sim)
     shapes: list[tuple[str, collision.Shape]] = []
     _add_statics(spec, sim, shapes)
     for actor in env.actors:
-        _add_actor(spec, actor, mocap)
+        _add_actor(spec, actor)
         shapes += _shapes_of(actor)
     _set_masks(spec, shapes)
     step = spec.option.timestep
@@ -150,7 +149,7 @@ def _add_heights(spec: mujoco.MjSpec, name: str, terrain: Heights) -> None:
     )
 
 
-def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
+def _add_actor(spec: mujoco.MjSpec, actor: Actor) -> None:
     asset, name = actor.asset, prefix(actor)
     child = asset.spec.copy()
     if actor.scale != 1.0:
@@ -164,7 +163,7 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor, mocap: bool) -> None:
     if not asset.fixed:
         add_free_joint(root, f"{name}:free")
     else:
-        root.mocap = mocap
+        root.mocap = True  # a base that scripts can move
         # MuJoCo lets a body fixed to the world touch its children, PhysX does not.
         for body in parts[1:]:
             if body.parent.name == root.name:

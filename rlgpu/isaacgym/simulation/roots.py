@@ -68,8 +68,6 @@ def write_roots(world: RootedWorld, mask: Tensor) -> None:
             (world.qvel, where.free_qvel, vel),
         ):
             array[:, at] = torch.where(chosen, values.to(array.dtype), array[:, at])
-    if world.mocap_pos is None:
-        _refuse_moved_bases(world, mask)
     if world.mocap_pos is not None and world.mocap_quat is not None and where.held.numel():
         chosen, own = mask[:, where.held, None], roots[:, where.held]
         turned = quat_multiply(quat[:, where.held], world.readings.mount.expand_as(own[..., 3:7]))
@@ -79,20 +77,6 @@ def write_roots(world: RootedWorld, mask: Tensor) -> None:
         ):
             held = array[:, where.held_mocap]
             array[:, where.held_mocap] = torch.where(chosen, values.to(array.dtype), held)
-
-
-def _refuse_moved_bases(world: RootedWorld, mask: Tensor) -> None:
-    """Refuses to move fixed roots on an engine that has them in its model."""
-    if world.sim.capabilities.moves_fixed_bodies:
-        return
-    for actor in world.sim.envs[0].actors:
-        if actor.asset.fixed:
-            given = world.roots[mask[:, actor.handle], actor.handle, :3]
-            if bool(((given - torch.tensor(list(actor.pose.p))).abs() > 1e-5).any()):
-                raise NotImplementedError(
-                    f"the {world.sim.engine} engine cannot move a fixed base, nor have it "
-                    "elsewhere in another environment; use --sim mujoco"
-                )
 
 
 def _unit(quat: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def may_move_centres(sim: Sim, fields: Collection[str]) -> bool:
     return is_set or len(per_env) > 1 or bool({"body_ipos", "body_iquat"} & set(fields))
 
 
-def of_recipes(sim: Sim, model: mujoco.MjModel, *, mocap: bool) -> dict[str, np.ndarray]:
+def of_recipes(sim: Sim, model: mujoco.MjModel) -> dict[str, np.ndarray]:
     """Returns fields, shape [N, ...], that differ because environments use other assets.
 
     Raises:
@@ -71,7 +71,7 @@ def of_recipes(sim: Sim, model: mujoco.MjModel, *, mocap: bool) -> dict[str, np.
     if len(distinct) == 1:
         return {}
     envs = [sim.envs[recipes.index(recipe)] for recipe in distinct]
-    models = [model, *(compose_model(sim, env, mocap=mocap).compile() for env in envs[1:])]
+    models = [model, *(compose_model(sim, env).compile() for env in envs[1:])]
     rows = np.array([distinct.index(recipe) for recipe in recipes])
     fields = {}
     for name in SIZES:

@@ -76,6 +76,8 @@ class BatchWorlds:
         self._warm_start = self.array("qacc_warmstart")
         self._has_history = bool(model.na or model.nhistory or model.nplastic or model.npluginstate)
         """Whether the state is more than positions, velocities and the solver's warm start."""
+        held = ("mocap_pos", "mocap_quat") if model.nmocap else ()
+        self._mocap_poses = [self.array(name) for name in held]
         self.diverged = torch.zeros(num_worlds, dtype=torch.bool)
         self.overflowed = torch.zeros(num_worlds, dtype=torch.bool)
 
@@ -119,6 +121,7 @@ class BatchWorlds:
     def step(self, num_steps: int) -> None:
         """Advances every world by physics steps under one held ``ctrl``."""
         failed: np.ndarray | None = None
+        poses = [pose.clone() for pose in self._mocap_poses]
         try:
             self._batch.step(nstep=num_steps, stage=_NOTHING)
         except SimulationError as error:
@@ -126,6 +129,8 @@ class BatchWorlds:
         self._read_warnings()
         if failed is not None:
             self.diverged[torch.from_numpy(failed)] = True
+        for pose, before in zip(self._mocap_poses, poses, strict=True):
+            pose[self.diverged] = before[self.diverged]  # MuJoCo restarts with those of the model
 
     def check(self) -> None:
         """Updates the contacts; ``step`` updates the flags, and MuJoCo restarts worlds itself."""
@@ -146,7 +151,10 @@ class BatchWorlds:
     def reset_rows(self, rows: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Gives worlds a state without history."""
         if self._has_history and rows.numel():
+            poses = [pose[rows] for pose in self._mocap_poses]
             self._batch.reset(rows.numpy(), stage=_NOTHING)
+            for pose, before in zip(self._mocap_poses, poses, strict=True):
+                pose[rows] = before
         self._qpos[rows], self._qvel[rows] = qpos, qvel
         self._warm_start[rows] = 0.0
 

@@ -28,8 +28,6 @@ _ALL = slice(None)
 class Capabilities(NamedTuple):
     """What an engine offers beside stepping; it is known before worlds are built."""
 
-    moves_fixed_bodies: bool = True
-    """Whether bodies without joints can be moved, and be elsewhere in other worlds (mocap)."""
     has_dynamics: bool = True
     """Whether bodies take forces, and joints report them, with Jacobians and mass matrices."""
     has_contact_sensors: bool = True
@@ -93,7 +91,8 @@ class Worlds(Protocol):
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, such as ``qpos``, shape [N, ...].
 
-        State fields (``qpos``, ``qvel``, ``ctrl``, ...) may be written. Derived fields (``xpos``,
+        State fields (``qpos``, ``qvel``, ``ctrl``, ``mocap_pos``, ...) may be written; resets and
+        restarts leave ``ctrl`` and the poses of mocap bodies as they are. Derived fields (``xpos``,
         ``cvel``, ...) hold values from the start of the last physics step, when contacts were
         solved, until ``forward`` brings poses and velocities up to date. Call this before the first
         step; every call returns the same tensor.

@@ -19,6 +19,7 @@ _GEOM = mujoco.mjtGeom
 _ELEMENTS = (
     "gravity compensation",
     "explicit contact pairs",
+    "mocap bodies",
     "actuators with internal state",
     "equality constraints",
     "tendons",

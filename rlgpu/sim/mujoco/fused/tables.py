@@ -76,6 +76,7 @@ class Tables:
         self.ints |= {
             "body_parent": model.body_parentid,
             "body_root": model.body_rootid,
+            "body_mocap": model.body_mocapid,
             "body_joint": np.maximum(model.body_jntadr, 0),
             "body_num_joints": model.body_jntnum,
             "body_moves": moves,
@@ -218,6 +219,7 @@ class Tables:
             "na": model.na,
             "has_gain_slopes": int(has_gain_slopes(model)),
             "nbody": model.nbody,
+            "nmocap": model.nmocap,
             "num_m": len(ints["m_col"]),
             "num_h": len(ints["h_col"]),
             "num_limits": len(ints["limit_dof"]),

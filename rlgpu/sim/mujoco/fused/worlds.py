@@ -31,6 +31,17 @@ from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest
 _VERSION = mujoco.__version__
 _SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied")
 _DERIVED_FIELDS = ("body_invweight0", "dof_invweight0", "tendon_invweight0")
+_STATE = (
+    "qpos",
+    "qvel",
+    "qacc_warmstart",
+    "act",
+    "ctrl",
+    "xfrc_applied",
+    "mocap_pos",
+    "mocap_quat",
+)
+"""All state that carries over from step to step."""
 _ALL = slice(None)
 
 
@@ -42,7 +53,6 @@ class FusedWorlds:
     """
 
     capabilities = Capabilities(
-        moves_fixed_bodies=False,
         has_dynamics=False,
         has_contact_sensors=False,
         varying_fields=frozenset(PARAMETER_FIELDS),
@@ -110,6 +120,10 @@ class FusedWorlds:
             "ctrl": self._zeros(model.nu),
             "act": self._act,
         }
+        self._mocap_pose = self._initial_mocap_pose()
+        if self._mocap_pose is not None:
+            self._arrays["mocap_pos"] = self._mocap_pose[..., :3]
+            self._arrays["mocap_quat"] = self._mocap_pose[..., 3:]
         self._outputs = PhysicsOutputs()
         self._derived = self._bind_derived()
         self._inverse_weights = InverseWeights(model, self.device) if self._deriving else None
@@ -127,6 +141,15 @@ class FusedWorlds:
         qpos = model_field(model, "qpos0").float().repeat(self.num_worlds, 1).to(self.device)
         qvel, qacc = self._zeros(model.nv), self._zeros(model.nv)
         return PhysicsState(qpos, qvel, qacc, self.diverged, act), act
+
+    def _initial_mocap_pose(self) -> Tensor | None:
+        """Returns the poses of mocap bodies as in the model, shape [N, nmocap, 7]; None if none."""
+        if not self.model.nmocap:
+            return None
+        bodies = self.model.body_mocapid.argsort(kind="stable")[-self.model.nmocap :].tolist()
+        fields = (model_field(self.model, name)[:, bodies] for name in ("body_pos", "body_quat"))
+        pose = torch.cat(list(fields), dim=-1).float().to(self.device)
+        return pose.repeat(self.num_worlds, 1, 1)
 
     def _own_field(self, name: str) -> Tensor:
         """Returns a row of a model field for each world, shape [N, ...], float64."""
@@ -190,6 +213,7 @@ class FusedWorlds:
             num_threads=self._threads,
             lanes=self._lanes,
             xfrc_applied=self._arrays.get("xfrc_applied"),
+            mocap_pose=self._mocap_pose,
         )
 
     def check(self) -> None:
@@ -252,8 +276,7 @@ class FusedWorlds:
         return {name: tensor.clone() for name, tensor in self._saved().items()}
 
     def _saved(self) -> dict[str, Tensor]:
-        names = ("qpos", "qvel", "qacc_warmstart", "act", "ctrl", "xfrc_applied")
-        found = {name: self._arrays[name] for name in names if name in self._arrays}
+        found = {name: self._arrays[name] for name in _STATE if name in self._arrays}
         return {name: tensor for name, tensor in found.items() if tensor.shape[1] > 0}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
