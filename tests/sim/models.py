@@ -23,7 +23,7 @@ def task_model(name: str) -> mujoco.MjModel:
 def random_robot(rng: random.Random) -> str:
     """Returns the MJCF of a random robot above a plane, perhaps with a free body beside it.
 
-    Joints of all supported kinds with offsets, springs, dampers, limits, margins and dry friction;
+    Joints of all kinds with offsets, springs, dampers, limits, margins and dry friction;
     spheres, capsules and boxes on the ground; limbs that touch each other; motors and position
     drives with clamped forces; tilted bodies, several joints per body, static bodies between.
     """
@@ -53,7 +53,9 @@ def _body(rng: random.Random, i: int, parents: list[int], joints: list[str], flo
     ]
     place = _vector(rng, 0.25) if i > 0 else f"0 0 {rng.uniform(0.3, 0.6)}"
     turn = f'quat="{_quat(rng)}"' if rng.random() < 0.5 else ""
-    inside = "<freejoint/>" if i == 0 and floating else _joints(rng, i, joints)
+    spring = f'stiffness="{rng.uniform(0.5, 5)}"' if rng.random() < 0.2 else ""
+    free = f'<joint type="free" {spring}/>'
+    inside = free if i == 0 and floating else _joints(rng, i, joints)
     geoms = "".join(_geom(rng, collide=rng.random() < 0.7) for _ in range(rng.randint(1, 2)))
     deeper = "".join(_body(rng, j, parents, joints, floating) for j in children if j > i)
     return f'<body name="b{i}" pos="{place}" {turn}>{inside}{geoms}{deeper}</body>'
@@ -85,7 +87,23 @@ def _joints(rng: random.Random, i: int, joints: list[str]) -> str:
         if rng.random() < 0.2:
             options.append('actuatorfrcrange="-1 1"')
         text += f'<joint name="{name}" type="{kind}" axis="{_vector(rng, 1)}" {" ".join(options)}/>'
-    return text
+    return text + (_ball(rng, i, joints) if rng.random() < 0.15 else "")
+
+
+def _ball(rng: random.Random, i: int, joints: list[str]) -> str:
+    joints.append(f"ball{i}")
+    options = [f'armature="{rng.uniform(0.005, 0.05)}"']
+    for chance, option in (
+        (0.5, f'pos="{_vector(rng, 0.05)}"'),
+        (0.5, f'damping="{rng.uniform(0.05, 0.5)}"'),
+        (0.4, f'stiffness="{rng.uniform(0.5, 5)}"'),
+        (0.6, f'range="0 {rng.uniform(10, 170)}"'),
+        (0.3, 'margin="0.01" solreflimit="0.03 0.8"'),
+        (0.3, f'frictionloss="{rng.uniform(0.02, 0.3)}"'),
+    ):
+        if rng.random() < chance:
+            options.append(option)
+    return f'<joint name="ball{i}" type="ball" {" ".join(options)}/>'
 
 
 def _geom(rng: random.Random, *, collide: bool) -> str:
@@ -116,11 +134,12 @@ def _geom(rng: random.Random, *, collide: bool) -> str:
 
 def _drive(rng: random.Random, joint: str) -> str:
     limit = 'forcerange="-2 2"' if rng.random() < 0.5 else ""
+    where = "jointinparent" if rng.random() < 0.2 else "joint"
     if rng.random() < 0.5:
-        gear = rng.uniform(-2, 2)
-        return f'<motor joint="{joint}" gear="{gear}" ctrlrange="-1 1" {limit}/>'
+        gear = _vector(rng, 2) if joint.startswith("ball") else f"{rng.uniform(-2, 2)}"
+        return f'<motor {where}="{joint}" gear="{gear}" ctrlrange="-1 1" {limit}/>'
     kp, kv = rng.uniform(1, 10), rng.uniform(0, 0.5)
-    return f'<position joint="{joint}" kp="{kp}" kv="{kv}" {limit}/>'
+    return f'<position {where}="{joint}" kp="{kp}" kv="{kv}" {limit}/>'
 
 
 def _vector(rng: random.Random, scale: float) -> str:

@@ -44,6 +44,10 @@ KINDS = {
 STATES = 24
 
 
+States = tuple[np.ndarray, ...]
+"""Of qpos, qvel, act and ctrl."""
+
+
 def model_of(kind: str) -> mujoco.MjModel:
     """Returns an arm with actuators of a kind."""
     model = mujoco.MjModel.from_xml_string(ARM.format(KINDS[kind]))
@@ -51,7 +55,7 @@ def model_of(kind: str) -> mujoco.MjModel:
     return model
 
 
-def states_of(model: mujoco.MjModel) -> tuple[np.ndarray, ...]:
+def states_of(model: mujoco.MjModel) -> States:
     """Returns qpos, qvel, act and ctrl."""
     rng = np.random.default_rng(0)
     return (
@@ -62,26 +66,30 @@ def states_of(model: mujoco.MjModel) -> tuple[np.ndarray, ...]:
     )
 
 
-def mujocos(model: mujoco.MjModel, num_steps: int) -> list[np.ndarray]:
+def mujocos(model: mujoco.MjModel, num_steps: int, states: States | None = None) -> States:
     """Returns MuJoCo's qpos, qvel and act after some steps from each state."""
     data, after = mujoco.MjData(model), []
-    for qpos, qvel, act, ctrl in zip(*states_of(model), strict=True):
+    for qpos, qvel, act, ctrl in zip(*states or states_of(model), strict=True):
         mujoco.mj_resetData(model, data)
         data.qpos[:], data.qvel[:], data.act[:], data.ctrl[:] = qpos, qvel, act, ctrl
         for _ in range(num_steps):
             mujoco.mj_step(model, data)
         after.append((data.qpos.copy(), data.qvel.copy(), data.act.copy()))
-    return [np.array(column) for column in zip(*after, strict=True)]
+    return tuple(np.array(column) for column in zip(*after, strict=True))
 
 
 def ours(
-    model: mujoco.MjModel, num_steps: int, dtype: torch.dtype, *, lanes: int = 0
-) -> list[np.ndarray]:
+    model: mujoco.MjModel,
+    num_steps: int,
+    dtype: torch.dtype,
+    states: States | None = None,
+    *,
+    lanes: int = 0,
+) -> States:
     """Returns the fused engine's."""
-    qpos, qvel, act, ctrl = (torch.tensor(x, dtype=dtype) for x in states_of(model))
-    state = PhysicsState(
-        qpos, qvel, torch.zeros_like(qvel), torch.zeros(STATES, dtype=torch.bool), act
-    )
+    qpos, qvel, act, ctrl = (torch.tensor(x, dtype=dtype) for x in states or states_of(model))
+    flags = torch.zeros(len(qpos), dtype=torch.bool)
+    state = PhysicsState(qpos, qvel, torch.zeros_like(qvel), flags, act)
     physics_step(
         Tables(model).pack(dtype=dtype),
         ctrl,
@@ -91,7 +99,7 @@ def ours(
         num_threads=1,
         lanes=lanes,
     )
-    return [x.double().numpy() for x in (qpos, qvel, act)]
+    return tuple(x.double().numpy() for x in (qpos, qvel, act))
 
 
 @pytest.mark.parametrize("num_steps", [1, 20])

@@ -39,8 +39,13 @@ ROBOT = """<mujoco><compiler angle="radian"/>
           limited="true" actuatorfrcrange="-3 3" actuatorfrclimited="true"/>
         <geom type="sphere" size="0.05" pos="0.03 0.02 0.01" contype="2" conaffinity="3"/>
         <site name="b" pos="0.05 0.01 0.02" quat="0.9 0.1 0.3 0.2"/>
-      </body></body></body>
-  <body name="ball" pos="0.32 0.1 0.12" quat="0.9 0.1 0.2 0.1"><freejoint/>
+        <body name="tail" pos="0.1 0 0.03">
+          <joint name="c" type="ball" pos="0.01 0 0" range="0 0.2" limited="true" stiffness="0.5"
+            damping="0.02" margin="0.01"/>
+          <geom type="capsule" size="0.02 0.05" pos="0.05 0.01 0" contype="0" conaffinity="0"/>
+        </body></body></body></body>
+  <body name="ball" pos="0.32 0.1 0.12" quat="0.9 0.1 0.2 0.1">
+    <joint name="free" type="free" stiffness="0.5"/>
     <geom name="ball" type="sphere" size="0.1" pos="0.01 0.01 0.01" quat="0.9 0.1 0.1 0.3"
       contype="2" conaffinity="3" margin="0.01"/>
     <site name="c" pos="0.02 0.01 0.05" quat="0.9 0.3 0.1 0.1"/></body>
@@ -68,6 +73,7 @@ ROBOT = """<mujoco><compiler angle="radian"/>
   <motor name="m" joint="a" gear="2" ctrlrange="-1 1" ctrllimited="true" forcerange="-1.5 1.5"
     forcelimited="true"/>
   <position name="p" joint="b" kp="30" kv="1"/>
+  <position name="t" joint="c" gear="0.3 1 0.2" kp="0.2" kv="0.1"/>
   <general name="f" joint="a" dyntype="filterexact" dynprm="0.02" actrange="-0.6 0.6"
     actlimited="true" gaintype="affine" gainprm="0.6 -0.2 -0.1" biastype="affine"
     biasprm="0.1 -0.2 -0.1"/>
@@ -135,7 +141,8 @@ def difference(model: mujoco.MjModel, states: list[np.ndarray]) -> float:
         num_steps=1,
         num_threads=1,
     )
-    return max(relative_error(a, b) for a, b in zip(ours, theirs, strict=True) if a.shape[1])
+    both = zip(ours, theirs, strict=True)
+    return max(relative_error(a, b) for a, b in both if a.shape[1] > 0)
 
 
 def fields(holder: object) -> Iterator[tuple[str, np.ndarray]]:
@@ -199,7 +206,14 @@ TYPES = {
 PLANE = int(mujoco.mjtGeom.mjGEOM_PLANE)
 SEARCHED = (int(mujoco.mjtGeom.mjGEOM_ELLIPSOID), int(mujoco.mjtGeom.mjGEOM_CYLINDER))
 """Geoms whose contacts MuJoCo finds by a search that ends at a tolerance."""
-WITH_MORE_DATA = {"mjGEOM_HFIELD", "mjGEOM_MESH", "mjGEOM_SDF", "mjJNT_FREE", "mjJNT_BALL"}
+WITH_MORE_DATA = {
+    "mjGEOM_HFIELD",
+    "mjGEOM_MESH",
+    "mjGEOM_SDF",
+    "mjJNT_FREE",
+    "mjJNT_BALL",
+    "mjTRN_TENDON",
+}
 
 
 def test_any_type_is_simulated_or_refused(robot, states) -> None:
@@ -221,6 +235,8 @@ def test_any_type_is_simulated_or_refused(robot, states) -> None:
                 if name == "geom_type":  # sizes that MuJoCo's compiler would have computed
                     model.geom_size[element] = np.maximum(model.geom_size[element], 0.05)
                     model.geom_rbound[element] = 0.0 if kind == PLANE else 10.0
+                    if robot.geom_type[element] == PLANE != kind:  # its top is where the plane was
+                        model.geom_pos[element, 2] -= model.geom_size[element, 2]
                     model.geom_aabb[element] = [0, 0, 0, 10, 10, 10]
                     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_MIDPHASE
                     model.opt.ccd_tolerance, model.opt.ccd_iterations = 1e-10, 200
@@ -264,7 +280,7 @@ def test_any_option_is_simulated_or_refused(robot, states) -> None:
     """Every option gets other values: the step is MuJoCo's, or is refused."""
     different, refused = [], set()
     plain = copy.copy(robot)
-    plain.actuator_group[:] = [0, 3, 4]
+    plain.actuator_group[:] = [0, 3, 5, 4]
     for name, value in other_options(plain.opt):
         model = copy.copy(plain)
         if isinstance(value, np.ndarray):
@@ -292,7 +308,7 @@ def test_every_kind_of_element_is_known(robot) -> None:
 def test_an_actuator_in_a_disabled_group_does_not_act(robot, states) -> None:
     """Not even by its bias; groups that are not disabled, and those beyond 30, act."""
     model = copy.copy(robot)
-    model.actuator_group[:] = [0, 31, 0]
+    model.actuator_group[:] = [0, 31, 0, 0]
     model.opt.disableactuator = -1
     assert accept(model) == []
     assert difference(model, states) < 1e-6

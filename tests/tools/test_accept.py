@@ -20,12 +20,13 @@ def test_the_tasks_assets_are_simulated(name, capsys) -> None:
 def test_all_reasons_are_listed(tmp_path, capsys) -> None:
     """One line each, and exit code 1."""
     asset = tmp_path / "robot.xml"
-    asset.write_text("""<mujoco><option density="1.2"/><worldbody><body><joint type="ball"/>
-      <geom size=".1"/></body></worldbody></mujoco>""")
+    asset.write_text("""<mujoco><option density="1.2"/><worldbody><body><joint name="j"/>
+      <geom size=".1"/></body></worldbody>
+      <actuator><muscle name="m" joint="j" lengthrange="0 1"/></actuator></mujoco>""")
     assert main(["accept", str(asset)]) == 1
     printed = capsys.readouterr().out
     assert "fluid" in printed
-    assert "is a ball joint" in printed
+    assert "dynamics of type muscle" in printed
 
 
 def run(tmp_path, capsys, text: str) -> tuple[int, list[str]]:

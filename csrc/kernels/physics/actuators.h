@@ -14,26 +14,42 @@ struct Drive {
   V force, slope;
 };
 
-// Advances the activation of an actuator and returns what its gain multiplies: the control, if it
-// has none. Every kind of dynamics is a leaky integral, act += advance (ctrl - leak act).
+// The setpoint that is nearest to a length among those that are whole periods away.
 template <typename V>
-RLGPU_RARE V activate(const Tables<Real<V>>& t, Work<V>& w, int a, V ctrl) {
+RLGPU_STAGE V nearest(V setpoint, V length, Real<V> period) {
+  using R = Real<V>;
+  const V periods =
+      clamp<V>((setpoint - length) * (R(1) / period), splat<V>(R(-1e6)), splat<V>(R(1e6)));
+  const V count = whole(V(magnitude(periods) + R(0.5)));
+  return setpoint - period * select<V>(periods < V{}, -count, count);
+}
+
+// Advances the activation of an actuator and returns what its gain multiplies: the control, if it
+// has none. Every kind of dynamics is a leaky integral, act += advance (ctrl - leak act). A servo
+// that turns has a period: its setpoint follows a control that is whole periods away.
+template <typename V>
+RLGPU_RARE V activate(const Tables<Real<V>>& t, Work<V>& w, int a, V ctrl, V length,
+                      Real<V> period) {
   const int adr = t.actuator_act[a];
   if (adr < 0) return ctrl;
   const V before = w.act[adr];
+  if (period > 0 && t.act_leak[a] != 0) ctrl = nearest(ctrl, before, period);
   const V moved = before + t.act_advance[a] * (ctrl - t.act_leak[a] * before);
-  w.act[adr] = clamp(moved, splat<V>(t.act_low[a]), splat<V>(t.act_high[a]));
-  return t.actuator_early[a] ? w.act[adr] : before;
+  const V after = clamp(moved, splat<V>(t.act_low[a]), splat<V>(t.act_high[a]));
+  w.act[adr] = period > 0 ? nearest(after, length, period) : after;
+  return t.actuator_early[a] ? after : before;
 }
 
+// The force at a length and a velocity. A period of 0 stands for none.
 template <typename V>
 RLGPU_STAGE Drive<V> drive_of(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w, int a,
-                              V length, V velocity) {
+                              V length, V velocity, Real<V> period = 0) {
   const int bias = t.actuator_bias + 3 * a;
   const V ctrl =
       clamp(w.ctrl[a], splat<V>(t.actuator_ctrl_low[a]), splat<V>(t.actuator_ctrl_high[a]));
   V input = ctrl, gain = p[t.actuator_gain + a], slope = p[bias + 2];
-  if (t.na > 0) input = activate(t, w, a, ctrl);
+  if (t.na > 0) input = activate(t, w, a, ctrl, length, period);
+  if (period > 0) input = nearest(input, length, period);
   if (t.has_gain_slopes) {
     const int by = t.actuator_gain_slope + 2 * a;
     gain += p[by] * length + p[by + 1] * velocity;
@@ -44,6 +60,28 @@ RLGPU_STAGE Drive<V> drive_of(const Tables<Real<V>>& t, const Parameters<V>& p, 
   // A saturated actuator does not react to velocity.
   const Mask<V> reacts = (wanted > low) & (wanted < high);
   return {clamp(wanted, low, high), keep<V>(reacts, slope)};
+}
+
+// Force of an actuator on a ball joint, about one axis of the joint's own or of its parent's. Its
+// length is the joint's rotation along that axis.
+template <typename V>
+RLGPU_RARE void turn_ball(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w, int a) {
+  const int dof = t.actuator_dof[a], number = t.actuator_ball[a];
+  const V* const q = w.qpos + t.dof_qpos[dof];
+  const V* const v = w.qvel + dof;
+  const Quat<V> quat{q[0], q[1], q[2], q[3]};
+  Vec3<V> gear = splat3<V>(t.ball_gear + 3 * number);
+  if (t.ball_in_parent[number]) gear = transposed_times(matrix_of(quat), gear);
+  const Turn<V> turn = turn_of(quat);
+  const Drive<V> drive = drive_of(t, p, w, a, V(turn.angle * dot(turn.axis, gear)),
+                                  dot(gear, Vec3<V>{v[0], v[1], v[2]}), t.ball_period[number]);
+  const V moments[3] = {gear.x, gear.y, gear.z};
+  for (int i = 0; i < 3; ++i) {
+    w.qfrc_smooth[dof + i] += moments[i] * drive.force;
+    w.implicit_damping[dof + i] -= moments[i] * moments[i] * drive.slope;
+    for (int k = 0; k < i; ++k)
+      w.coupling[t.m_adr[dof + i] + i - k] -= moments[i] * moments[k] * drive.slope;
+  }
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

@@ -38,11 +38,16 @@ RLGPU_STAGE void actuation(const Team& team, const Tables<Real<V>>& t, const Par
                            Work<V>& w) {
   for (int i = team.first(); i < t.nv; i += team.step())
     w.qfrc_smooth[i] = V{}, w.implicit_damping[i] = V{};
+  for (int i = team.first(); i < t.num_coupled; i += team.step()) w.coupling[i] = V{};
   team.sync();
   // Two actuators may act on one joint or tendon.
   for (int a = 0; a < t.nu; ++a) {
     const int dof = t.actuator_dof[a], tendon = -1 - dof;
     if ((dof < 0 ? tendon : dof) % team.step() != team.first()) continue;
+    if (t.num_ball_actuators > 0 && t.actuator_ball[a] >= 0) {
+      turn_ball(t, p, w, a);
+      continue;
+    }
     const V length = dof < 0 ? w.tendons[tendon].length : w.qpos[t.dof_qpos[dof]];
     const V velocity = dof < 0 ? w.tendons[tendon].velocity : w.qvel[dof];
     const V gear = splat<V>(t.actuator_gear[a]);
@@ -65,8 +70,8 @@ template <typename V>
 RLGPU_STAGE void acceleration(const Tables<Real<V>>& t, Work<V>& w, int b) {
   Spatial<V> acceleration = w.cacc[t.body_parent[b]];
   for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
-    const int dof = t.joint_dof[j], free = t.joint_type[j] == kFree;
-    for (int k = dof + 3 * free; k < dof + 1 + 5 * free; ++k)
+    const TurningDofs turning(t.joint_type[j], t.joint_dof[j]);
+    for (int k = turning.first; k < turning.last; ++k)
       acceleration = acceleration + w.qvel[k] * w.cdof_dot[k];
   }
   w.cacc[b] = acceleration;
@@ -100,6 +105,21 @@ RLGPU_RARE void lift(const Team& team, const Tables<Real<V>>& t, const Parameter
   team.sync();
 }
 
+// Springs of the rotations of ball and free joints, along the rotation from the spring's reference.
+template <typename V, typename Team>
+RLGPU_RARE void ball_springs(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  team.sync();
+  for (int i = team.first(); i < t.num_sprung_balls; i += team.step()) {
+    const V* const q = w.qpos + t.sprung_qpos[i];
+    const Real<V>* const r = t.sprung_ref + 4 * i;
+    const Quat<V> ref{splat<V>(r[0]), splat<V>(r[1]), splat<V>(r[2]), splat<V>(r[3])};
+    const Turn<V> turn = turn_of(conjugate(ref) * Quat<V>{q[0], q[1], q[2], q[3]});
+    const Vec3<V> torque = (t.sprung_stiffness[i] * turn.angle) * turn.axis;
+    V* const force = w.qfrc_smooth + t.sprung_dof[i];
+    force[0] -= torque.x, force[1] -= torque.y, force[2] -= torque.z;
+  }
+}
+
 // qfrc_smooth = actuators + springs + dampers + applied forces - (gravity, Coriolis and gyroscopic
 // forces).
 template <typename V, typename Team>
@@ -125,6 +145,7 @@ RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const
     w.qfrc_smooth[i] = force;
     w.implicit_damping[i] += damping;
   }
+  if (t.num_sprung_balls > 0) ball_springs(team, t, w);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

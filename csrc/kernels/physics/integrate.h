@@ -62,19 +62,22 @@ RLGPU_STAGE void move_joints(const Team& team, const Tables<Real<V>>& t, Work<V>
   const V h = splat<V>(t.timestep[0]);
   for (int b = 1 + team.first(); b < t.nbody; b += team.step()) {
     for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
-      V* const q = w.qpos + t.joint_qpos[j];
-      const V* const v = w.qvel + t.joint_dof[j];
-      if (t.joint_type[j] != kFree) {
+      V* q = w.qpos + t.joint_qpos[j];
+      const V* v = w.qvel + t.joint_dof[j];
+      if (t.joint_type[j] != kFree && t.joint_type[j] != kBall) {
         q[0] += h * v[0];
         continue;
       }
-      for (int k = 0; k < 3; ++k) q[k] += h * v[k];
-      const Vec3<V> omega{v[3], v[4], v[5]};
+      if (t.joint_type[j] == kFree) {
+        for (int k = 0; k < 3; ++k) q[k] += h * v[k];
+        q += 3, v += 3;
+      }
+      const Vec3<V> omega{v[0], v[1], v[2]};
       const V speed = square_root(dot(omega, omega));
       const Mask<V> turns = speed > Real<V>(1e-10);
       const Vec3<V> axis = reciprocal(select<V>(turns, speed, splat<V>(1))) * omega;
-      const Quat<V> turned = Quat<V>{q[3], q[4], q[5], q[6]} * rotation_about(axis, V(h * speed));
-      q[3] = turned.w, q[4] = turned.x, q[5] = turned.y, q[6] = turned.z;
+      const Quat<V> turned = Quat<V>{q[0], q[1], q[2], q[3]} * rotation_about(axis, V(h * speed));
+      q[0] = turned.w, q[1] = turned.x, q[2] = turned.y, q[3] = turned.z;
     }
   }
 }
@@ -96,6 +99,8 @@ RLGPU_STAGE void integrate(const Team& team, const Tables<Real<V>>& t, Work<V>& 
   team.sync();
   for (int i = team.first(); i < t.nv; i += team.step())
     w.m[t.m_adr[i]] += h * w.implicit_damping[i];
+  team.sync();
+  for (int i = team.first(); i < t.num_coupled; i += team.step()) w.m[i] += h * w.coupling[i];
   team.sync();
   factor(team, mass_rows(t), w.m, w.h_inv);
   solve(team, mass_rows(t), w.m, w.h_inv, acceleration);

@@ -178,25 +178,33 @@ RLGPU_HD void sine_cosine<double>(double x, double& sine, double& cosine) {
   cosine = cos(x);
 }
 
-// The angle of a vector (x, y) in the plane, from -pi to pi, correct to 3e-7. Source: the Cephes
-// polynomial of the arc tangent on [0, tan(pi/8)].
+// The angle in [0, pi / 2] of a point (x, y) with coordinates that are not negative, correct to 3
+// ulp. Source: the Cephes polynomial on [0, tan(pi / 8)], to which larger ratios are reduced.
 template <typename V>
-RLGPU_HD V angle_of(V x, V y) {
-  const V wide = magnitude(x), high = magnitude(y), one = splat<V>(1);
-  const V ratio = minimum(wide, high) / maximum(maximum(wide, high), splat<V>(1e-30f));
-  const Mask<V> beyond = ratio > 0.41421356237f;
-  const V z = select<V>(beyond, (ratio - one) / (ratio + one), ratio), z2 = z * z;
-  const V tail = -3.33329491539e-1f +
-                 z2 * (1.99777106478e-1f + z2 * (-1.38776856032e-1f + z2 * 8.05374449538e-2f));
-  V angle = z + z * z2 * tail + keep<V>(beyond, splat<V>(0.78539816340f));
-  angle = select<V>(high > wide, 1.57079632679f - angle, angle);
-  angle = select<V>(x < V{}, 3.14159265359f - angle, angle);
-  return select<V>(y < V{}, -angle, angle);
+RLGPU_HD V arc_tangent(V y, V x) {
+  const V one = splat<V>(1), most = maximum(maximum(x, y), splat<V>(Real<V>(1e-30)));
+  const V ratio = minimum(x, y) / most;
+  const Mask<V> is_large = ratio > 0.4142135623730950f;
+  const V r = select<V>(is_large, (ratio - one) / (ratio + one), ratio), r2 = r * r;
+  const V polynomial =
+      r + r * r2 *
+              (-3.33329491539e-1f +
+               r2 * (1.99777106478e-1f + r2 * (-1.38776856032e-1f + r2 * 8.05374449538e-2f)));
+  const V angle = select<V>(is_large, 0.7853981633974483f + polynomial, polynomial);
+  return select<V>(y > x, 1.5707963267948966f - angle, angle);
 }
 
 template <>
-RLGPU_HD double angle_of<double>(double x, double y) {
+RLGPU_HD double arc_tangent<double>(double y, double x) {
   return atan2(y, x);
+}
+
+// The angle of a vector (x, y), from -pi to pi.
+template <typename V>
+RLGPU_HD V angle_of(V x, V y) {
+  const V right = arc_tangent(magnitude(y), magnitude(x));
+  const V angle = select<V>(x < V{}, Real<V>(3.141592653589793) - right, right);
+  return select<V>(y < V{}, -angle, angle);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

@@ -28,7 +28,7 @@ template <typename V, typename Team>
 RLGPU_STAGE void begin_residuals(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   for (int i = team.first(); i < t.num_limits; i += team.step()) {
     Limit<V>& row = w.limits[i];
-    row.residual = row.sign * w.qacc[t.limit_dof[i]] - row.reference;
+    row.residual = limit_times(t, w, i, w.qacc) - row.reference;
   }
   for (int i = team.first(); i < t.num_losses; i += team.step())
     w.losses[i].residual = w.qacc[t.loss_dof[i]] - w.losses[i].reference;
@@ -44,6 +44,30 @@ RLGPU_STAGE void begin_residuals(const Team& team, const Tables<Real<V>>& t, Wor
     }
     c.residual = c.residual + residual_of(t, w, w.live[i], w.qacc);
   }
+}
+
+// Adds a ball joint's limit to the gradient and to the Hessian, whose rows of its dofs are
+// adjacent.
+template <typename V>
+RLGPU_RARE void add_ball_limit(const Tables<Real<V>>& t, Work<V>& w, int i) {
+  const Limit<V>& row = w.limits[i];
+  const int dof = t.limit_dof[i];
+  const Vec3<V>& j = w.limit_axes[i - first_ball_limit(t)];
+  const V columns[3] = {j.x, j.y, j.z}, weight = keep<V>(row.residual < V{}, row.weight);
+  for (int k = 0; k < 3; ++k) {
+    const V weighted = columns[k] * weight;
+    w.gradient[dof + k] += weighted * row.residual;
+    for (int n = 0; n <= k; ++n) w.h[t.h_adr[dof + k] + k - n] += weighted * columns[n];
+  }
+}
+
+template <typename V>
+RLGPU_RARE void add_ball_limit_force(const Tables<Real<V>>& t, Work<V>& w, int i) {
+  const Limit<V>& row = w.limits[i];
+  V* const force = w.qfrc_constraint + t.limit_dof[i];
+  const V size = keep<V>(row.residual < V{}, row.weight * row.residual);
+  const Vec3<V> added = size * w.limit_axes[i - first_ball_limit(t)];
+  force[0] -= added.x, force[1] -= added.y, force[2] -= added.z;
 }
 
 // Adds a contact's part to the gradient, and its J^T A J to the Hessian.
@@ -104,6 +128,10 @@ RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w
   for (int i = team.first(); i < t.num_m; i += team.step()) w.h[t.m_in_h[i]] = w.m[i];
   team.sync();
   for (int i = team.first(); i < t.num_limits; i += team.step()) {
+    if (i >= first_ball_limit(t)) {
+      add_ball_limit(t, w, i);
+      continue;
+    }
     const Limit<V>& row = w.limits[i];
     const int dof = t.limit_dof[i];
     const V weight = keep<V>(row.residual < V{}, row.weight);
@@ -139,6 +167,10 @@ RLGPU_STAGE void constraint_forces(const Team& team, const Tables<Real<V>>& t, W
   for (int i = team.first(); i < t.nv; i += team.step()) w.qfrc_constraint[i] = V{};
   team.sync();
   for (int i = team.first(); i < t.num_limits; i += team.step()) {
+    if (i >= first_ball_limit(t)) {
+      add_ball_limit_force(t, w, i);
+      continue;
+    }
     const Limit<V>& row = w.limits[i];
     w.qfrc_constraint[t.limit_dof[i]] -=
         row.sign * keep<V>(row.residual < V{}, row.weight * row.residual);

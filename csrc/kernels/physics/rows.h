@@ -14,10 +14,43 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
+template <typename R>
+RLGPU_HD int first_ball_limit(const Tables<R>& t) {
+  return t.num_limits - t.num_ball_limits;
+}
+
+// A limit's Jacobian times a vector over the dofs.
+template <typename V>
+RLGPU_STAGE V limit_times(const Tables<Real<V>>& t, const Work<V>& w, int i, const V* x) {
+  const int dof = t.limit_dof[i], ball = i - first_ball_limit(t);
+  if (ball < 0) return w.limits[i].sign * x[dof];
+  return dot(w.limit_axes[ball], Vec3<V>{x[dof], x[dof + 1], x[dof + 2]});
+}
+
+// Limit of a ball joint: of the angle by which it turns.
+template <typename V>
+RLGPU_RARE void ball_limit_row(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w,
+                               int i) {
+  const Real<V>* table = t.limit_impedance + kImpedance * i;
+  const int dof = t.limit_dof[i];
+  const V* const q = w.qpos + t.dof_qpos[dof];
+  const Turn<V> turn = turn_of(Quat<V>{q[0], q[1], q[2], q[3]});
+  const V distance = t.limit_high[i] - turn.angle - t.limit_margin[i];
+  const V impedance = impedance_at(table, distance);
+  w.limit_axes[i - first_ball_limit(t)] = -turn.axis;
+  Limit<V>& row = w.limits[i];
+  row.weight = keep<V>(distance < V{}, row_weight(impedance, p[t.dof_invweight + dof]));
+  row.reference = -table[1] * limit_times(t, w, i, w.qvel) - table[0] * impedance * distance;
+}
+
 template <typename V, typename Team>
 RLGPU_STAGE void limit_rows(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
                             Work<V>& w) {
   for (int i = team.first(); i < t.num_limits; i += team.step()) {
+    if (i >= first_ball_limit(t)) {
+      ball_limit_row(t, p, w, i);
+      continue;
+    }
     const Real<V>* table = t.limit_impedance + kImpedance * i;
     const int dof = t.limit_dof[i];
     const V q = w.qpos[t.dof_qpos[dof]], margin = splat<V>(t.limit_margin[i]);

@@ -23,7 +23,7 @@ RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Wor
   Mask<V> altered{};
   for (int i = team.first(); i < t.num_limits; i += team.step()) {
     Limit<V>& row = w.limits[i];
-    row.change = row.sign * w.direction[t.limit_dof[i]];
+    row.change = limit_times(t, w, i, w.direction);
     const Mask<V> now = row.residual < V{}, then = row.residual + row.change < V{};
     altered = altered | ((row.weight > V{}) & (now ^ then));
   }

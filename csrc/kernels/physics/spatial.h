@@ -132,6 +132,26 @@ RLGPU_HD Quat<V> rotation_about(Vec3<V> unit_axis, V angle) {
 }
 
 template <typename V>
+RLGPU_HD Quat<V> conjugate(Quat<V> q) {
+  return {q.w, -q.x, -q.y, -q.z};
+}
+
+// A rotation by an angle in [0, pi] about an axis of length 1.
+template <typename V>
+struct Turn {
+  Vec3<V> axis;
+  V angle;
+};
+
+// As exact near no rotation, where the angle keeps its relative error, as near half a turn.
+template <typename V>
+RLGPU_HD Turn<V> turn_of(Quat<V> q) {
+  const Vec3<V> v{q.x, q.y, q.z};
+  const Vec3<V> axis = unit(select(q.w < V{}, -v, v));
+  return {axis, Real<V>(2) * arc_tangent(length(v), magnitude(q.w))};
+}
+
+template <typename V>
 RLGPU_HD Mat3<V> matrix_of(Quat<V> q) {
   const V one = splat<V>(1), x2 = q.x + q.x, y2 = q.y + q.y, z2 = q.z + q.z;
   const V xx = q.x * x2, yy = q.y * y2, zz = q.z * z2, xy = q.x * y2, xz = q.x * z2, yz = q.y * z2;

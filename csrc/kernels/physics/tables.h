@@ -13,9 +13,11 @@
 // geoms, possible contacts (slots), all their Jacobian columns, bodies whose wrench is measured,
 // physical parameters, free bodies whose tree has no other joint, levels of the trees, samples of
 // the height field and of its blocks, along x and y, convex pairs, which keep an axis, and contacts
-// with elliptic cones or more than three dimensions; their Jacobian columns of turning, and bodies
-// with gravity compensation; tendons, their Jacobian columns, and bodies that they pull; rows of
-// couplings.h, their Jacobian columns, and what they come from; mocap bodies. Flags: whether gains
+// with elliptic cones or more than three dimensions; their Jacobian columns of turning, bodies with
+// gravity compensation, limits of ball joints, rotations with springs, actuators on ball joints, and
+// entries of the mass matrix in which forces react to velocities of other dofs; tendons, their
+// Jacobian columns, and bodies that they pull; rows of couplings.h, their Jacobian columns, and what
+// they come from; mocap bodies. Flags: whether gains
 // depend on lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
@@ -23,6 +25,7 @@
   X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels) \
   X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes) \
   X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)                 \
+  X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_coupled)                \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
   X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)
 
@@ -33,6 +36,7 @@
   X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \
   X(dof_body) X(dof_qpos) X(m_adr) X(m_depth) X(m_col) X(m_in_h) X(h_adr) X(h_depth)         \
   X(h_col) X(limit_dof) X(loss_dof) X(actuator_dof) X(actuator_act) X(actuator_early)        \
+  X(actuator_ball) X(ball_in_parent) X(sprung_dof) X(sprung_qpos)                            \
   X(geom_body)                                                                               \
   X(pair_kind) X(pair_geom1) X(pair_geom2) X(pair_slot) X(pair_frictionless)                 \
   X(slot_pair) X(slot_columns) X(slot_num_columns) X(column_dof)                             \
@@ -61,6 +65,7 @@
   X(loss_force) X(loss_impedance)                                                            \
   X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high) X(actuator_force_low)          \
   X(actuator_force_high) X(act_leak) X(act_advance) X(act_low) X(act_high)                   \
+  X(ball_gear) X(ball_period) X(sprung_stiffness) X(sprung_ref)                              \
   X(geom_pos) X(geom_mat) X(geom_size)                                                       \
   X(pair_margin) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)               \
   X(column_sign) X(inverse_impratio)                                                         \
@@ -83,7 +88,7 @@
 
 namespace rlgpu::physics {
 
-enum JointType : int { kFree = 0, kSlide = 2, kHinge = 3 };  // MuJoCo's mjtJoint
+enum JointType : int { kFree = 0, kBall = 1, kSlide = 2, kHinge = 3 };  // MuJoCo's mjtJoint
 enum PairKind : int {
   kPlaneSphere,
   kPlaneCapsule,
@@ -106,6 +111,17 @@ enum PairKind : int {
 // How two geoms are found to be far from each other: not at all, by the height of the second one's
 // centre over the first one's plane, or by the distance of their centres.
 enum NearKind : int { kAlways, kOverPlane, kCentres };
+
+// The dofs of a joint whose motion axes move with its body: all but a free joint's translations.
+struct TurningDofs {
+  int first, last;
+
+  RLGPU_HD TurningDofs(int type, int dof)
+      : first(type == kFree ? dof + 3 : dof),
+        last(dof + (type == kFree   ? 6
+                    : type == kBall ? 3
+                                    : 1)) {}
+};
 
 constexpr int kImpedance = 7;         // numbers of an impedance
 constexpr int kMostTerrainCells = 4;  // along a side, that a ball can touch

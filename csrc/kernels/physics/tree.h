@@ -30,6 +30,20 @@ RLGPU_HD void inwards(const Team& team, const Tables<R>& t, const Visit& visit) 
   for (int level = t.num_levels - 1; level >= 0; --level) visit_level(team, t, level, visit);
 }
 
+// Turns a body by a ball joint, notes the joint's anchor, and normalises its quaternion in qpos.
+template <typename V>
+RLGPU_RARE void apply_ball(const Tables<Real<V>>& t, Work<V>& w, int joint, Vec3<V>& pos,
+                           Quat<V>& quat) {
+  V* const q = w.qpos + t.joint_qpos[joint];
+  const Quat<V> own = normalized(Quat<V>{q[0], q[1], q[2], q[3]});
+  q[0] = own.w, q[1] = own.x, q[2] = own.y, q[3] = own.z;
+  const Vec3<V> offset = splat3<V>(t.joint_pos + 3 * joint);
+  const Vec3<V> anchor = pos + matrix_of(quat) * offset;
+  w.anchor[t.joint_dof[joint]] = anchor;
+  quat = quat * own;
+  pos = anchor - matrix_of(quat) * offset;
+}
+
 // Turns or moves a body by one joint, and notes the joint's axis (in cdof) and anchor.
 template <typename V>
 RLGPU_STAGE void apply_joint(const Tables<Real<V>>& t, Work<V>& w, int joint, Vec3<V>& pos,
@@ -77,7 +91,12 @@ RLGPU_STAGE void pose(const Tables<Real<V>>& t, Work<V>& w, int b) {
       pos = {own[0], own[1], own[2]};
       quat = normalized(Quat<V>{own[3], own[4], own[5], own[6]});
     }
-    for (int j = 0; j < t.body_num_joints[b]; ++j) apply_joint(t, w, first + j, pos, quat);
+    for (int j = first; j < first + t.body_num_joints[b]; ++j) {
+      if (t.joint_type[j] == kBall)
+        apply_ball(t, w, j, pos, quat);
+      else
+        apply_joint(t, w, j, pos, quat);
+    }
   }
   w.xpos[b] = pos, w.xquat[b] = quat, w.xmat[b] = matrix_of(quat);
 }
@@ -123,6 +142,15 @@ RLGPU_STAGE void inertias(const Team& team, const Tables<Real<V>>& t, const Para
   }
 }
 
+// Motion axes of a body's rotations about its own axes and a point.
+template <typename V>
+RLGPU_STAGE void turning_axes(const Work<V>& w, int b, Vec3<V> point, Spatial<V>* axes) {
+  for (int k = 0; k < 3; ++k) {
+    const Vec3<V> ang = column(w.xmat[b], k);
+    axes[k] = {ang, cross(ang, w.com[b] - point)};
+  }
+}
+
 // Motion axes of the dofs, from the joints' axes and anchors.
 template <typename V, typename Team>
 RLGPU_STAGE void motion_axes(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
@@ -135,10 +163,9 @@ RLGPU_STAGE void motion_axes(const Team& team, const Tables<Real<V>>& t, Work<V>
         axis[0] = {none, {one, zero, zero}};
         axis[1] = {none, {zero, one, zero}};
         axis[2] = {none, {zero, zero, one}};
-        for (int k = 0; k < 3; ++k) {
-          const Vec3<V> ang = column(w.xmat[b], k);
-          axis[3 + k] = {ang, cross(ang, w.com[b] - w.xpos[b])};
-        }
+        turning_axes(w, b, w.xpos[b], axis + 3);
+      } else if (t.joint_type[j] == kBall) {
+        turning_axes(w, b, w.anchor[t.joint_dof[j]], axis);
       } else if (t.joint_type[j] == kSlide) {
         *axis = {none, axis->ang};
       } else {
@@ -153,15 +180,16 @@ template <typename V>
 RLGPU_STAGE void velocity(const Tables<Real<V>>& t, Work<V>& w, int b) {
   Spatial<V> velocity = w.cvel[t.body_parent[b]];
   for (int j = t.body_joint[b]; j < t.body_joint[b] + t.body_num_joints[b]; ++j) {
-    int dof = t.joint_dof[j], last = dof + 1;
+    const int dof = t.joint_dof[j];
+    const TurningDofs turning(t.joint_type[j], dof);
     if (t.joint_type[j] == kFree) {
       // The axes of rotation move with the body's origin; those of translation stay.
       for (int k = 0; k < 3; ++k) w.cdof_dot[dof + k] = Spatial<V>{};
       velocity.lin = velocity.lin + Vec3<V>{w.qvel[dof], w.qvel[dof + 1], w.qvel[dof + 2]};
-      dof += 3, last += 5;
     }
-    for (int k = dof; k < last; ++k) w.cdof_dot[k] = cross_motion(velocity, w.cdof[k]);
-    for (int k = dof; k < last; ++k) velocity = velocity + w.qvel[k] * w.cdof[k];
+    for (int k = turning.first; k < turning.last; ++k)
+      w.cdof_dot[k] = cross_motion(velocity, w.cdof[k]);
+    for (int k = turning.first; k < turning.last; ++k) velocity = velocity + w.qvel[k] * w.cdof[k];
   }
   w.cvel[b] = velocity;
 }

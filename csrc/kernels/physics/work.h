@@ -29,7 +29,7 @@ struct Wide {
   V inverse_mu2;  // of an elliptic cone
 };
 
-// A joint limit: the side that is nearer.
+// A joint limit: the side that is nearer. Those of ball joints come last, and have no sign.
 template <typename V>
 struct Limit {
   V sign, weight, reference, residual, change;
@@ -72,8 +72,10 @@ struct Work {
   Spatial<V>*cdof, *cdof_dot, *cvel, *cacc, *cfrc;
   V *m, *h, *h_inv;  // rows of the mass matrix and of the solver's matrix, see factor.h
   V *qfrc_smooth, *qfrc_constraint, *qfrc_actuator, *implicit_damping;
+  V* coupling;  // num_coupled: what else forces react to velocities, as entries of m
   V *gradient, *smooth_gradient, *direction;
   Limit<V>* limits;
+  Vec3<V>* limit_axes;  // Jacobians of the ball joints' limits
   Loss<V>* losses;
   Mask<V>* active;  // worlds in which each slot's contact exists; its fields are only valid there
   Contact<V>* contacts;
@@ -111,9 +113,10 @@ struct Work {
     take(cdof, t.nv), take(cdof_dot, t.nv), take(cvel, t.nbody), take(cacc, t.nbody);
     take(cfrc, t.nbody), take(m, t.num_m), take(h, t.num_h), take(h_inv, t.nv);
     take(qfrc_smooth, t.nv), take(qfrc_constraint, t.nv), take(implicit_damping, t.nv);
-    take(qfrc_actuator, t.nv);
+    take(qfrc_actuator, t.nv), take(coupling, t.num_coupled);
     take(gradient, t.nv), take(smooth_gradient, t.nv), take(direction, t.nv);
-    take(limits, t.num_limits), take(losses, t.num_losses), take(active, t.num_slots);
+    take(limits, t.num_limits), take(limit_axes, t.num_ball_limits), take(losses, t.num_losses),
+        take(active, t.num_slots);
     take(contacts, t.num_slots);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
     take(live, t.num_slots), take(near, t.num_pairs), take(axes, t.num_axes);

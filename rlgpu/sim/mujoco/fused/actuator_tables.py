@@ -11,7 +11,7 @@ import numpy as np
 from rlgpu.sim.mujoco.fused.parameter_tables import is_disabled as is_in_disabled_group
 from rlgpu.sim.mujoco.specials import is_disabled
 
-_DYN = mujoco.mjtDyn
+_DYN, _JOINT, _TRN = mujoco.mjtDyn, mujoco.mjtJoint, mujoco.mjtTrn
 STATEFUL = (int(_DYN.mjDYN_INTEGRATOR), int(_DYN.mjDYN_FILTER), int(_DYN.mjDYN_FILTEREXACT))
 """Dynamics of one activation that the engine has."""
 
@@ -31,12 +31,13 @@ def actuator_tables(
     force = _range_or_infinite(model.actuator_forcelimited & acts, model.actuator_forcerange)
     act = _range_or_infinite(model.actuator_actlimited & acts, model.actuator_actrange)
     leak, advance = _dynamics(model)
-    ints = {
+    ints, constants = _on_balls(model)
+    ints |= {
         "actuator_dof": [_moved(model, i, tendons) for i in range(model.nu)],
         "actuator_act": model.actuator_actadr,
         "actuator_early": model.actuator_actearly,
     }
-    constants = {
+    constants |= {
         "actuator_gear": model.actuator_gear[:, 0],
         "actuator_ctrl_low": ctrl[:, 0],
         "actuator_ctrl_high": ctrl[:, 1],
@@ -53,9 +54,40 @@ def actuator_tables(
 def _moved(model: mujoco.MjModel, actuator: int, tendons: Mapping[int, int]) -> int:
     """Returns the dof on which an actuator acts, or -1 - i of tendon i."""
     target = int(model.actuator_trnid[actuator, 0])
-    if model.actuator_trntype[actuator] == int(mujoco.mjtTrn.mjTRN_TENDON):
+    if model.actuator_trntype[actuator] == int(_TRN.mjTRN_TENDON):
         return -1 - tendons[target]
     return int(model.jnt_dofadr[target])
+
+
+def _on_balls(model: mujoco.MjModel) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the tables of the actuators on ball joints."""
+    joints = model.actuator_trnid[:, 0]
+    on_ball = [
+        i
+        for i in np.flatnonzero(model.actuator_trntype != int(_TRN.mjTRN_TENDON)).tolist()
+        if model.jnt_type[joints[i]] == int(_JOINT.mjJNT_BALL)
+    ]
+    numbers = {actuator: number for number, actuator in enumerate(on_ball)}
+    gear = model.actuator_gear[on_ball, :3]
+    is_servo = [_is_servo(model, i) for i in on_ball]
+    ints = {
+        "actuator_ball": [numbers.get(i, -1) for i in range(model.nu)],
+        "ball_in_parent": model.actuator_trntype[on_ball] == int(_TRN.mjTRN_JOINTINPARENT),
+    }
+    period = 2.0 * np.pi * np.linalg.norm(gear, axis=1)
+    return ints, {"ball_gear": gear, "ball_period": np.where(is_servo, period, 0.0)}
+
+
+def _is_servo(model: mujoco.MjModel, actuator: int) -> bool:
+    """Returns whether an actuator follows a setpoint, which on a ball joint is an angle.
+
+    Source: MuJoCo, wrapPeriod in engine_forward.c; MuJoCo 4.0.0 also wraps filtered setpoints.
+    """
+    return bool(
+        model.actuator_gaintype[actuator] == int(mujoco.mjtGain.mjGAIN_FIXED)
+        and model.actuator_biastype[actuator] == int(mujoco.mjtBias.mjBIAS_AFFINE)
+        and model.actuator_gainprm[actuator, 0] == -model.actuator_biasprm[actuator, 1]
+    )
 
 
 def _dynamics(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:

@@ -34,7 +34,6 @@ MOST_TURNING_WEIGHT = 100
 MOST_NORMAL_WEIGHT = 2e3
 """Largest weight along the normal of an elliptic cone, which is not softened."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
-_TRANSMISSIONS = (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_TENDON))
 _ENABLED = mujoco.mjtEnableBit.mjENBL_OVERRIDE
 _SOLVERS = tuple(
     int(solver)
@@ -45,6 +44,11 @@ _SOLVERS = tuple(
     )
 )
 """Solvers of MuJoCo's that all find the one minimum."""
+_TRANSMISSIONS = (
+    int(mujoco.mjtTrn.mjTRN_JOINT),
+    int(mujoco.mjtTrn.mjTRN_JOINTINPARENT),
+    int(mujoco.mjtTrn.mjTRN_TENDON),
+)
 _GAINS = (int(mujoco.mjtGain.mjGAIN_FIXED), int(mujoco.mjtGain.mjGAIN_AFFINE))
 _BIASES = (int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtBias.mjBIAS_AFFINE))
 
@@ -90,19 +94,17 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
     for i in range(model.njnt):
         joint = model.joint(i)
         kind = mujoco.mjtJoint(joint.type[0])
-        if kind == mujoco.mjtJoint.mjJNT_BALL:
-            yield f"joint {joint.name!r} is a ball joint"
+        if model.jnt_limited[i] and model.jnt_solimp[i, 4] not in SUPPORTED_POWERS:
+            yield f"joint {joint.name!r} has a solimp power other than 1 or 2"
         if kind not in SCALAR:
-            if joint.stiffness.any():
-                yield f"free joint {joint.name!r} has a spring"
-            if model.body_jntnum[joint.bodyid[0]] > 1:
+            if model.jnt_actfrclimited[i]:
+                yield f"ball or free joint {joint.name!r} limits the forces of actuators"
+            if kind == mujoco.mjtJoint.mjJNT_FREE and model.body_jntnum[joint.bodyid[0]] > 1:
                 yield f"the body of free joint {joint.name!r} has further joints"
             continue
         low, high = model.jnt_range[i]
         if model.jnt_limited[i] and high - low <= 2 * model.jnt_margin[i]:
             yield f"the margin of joint {joint.name!r} reaches both of its limits at once"
-        if model.jnt_limited[i] and model.jnt_solimp[i, 4] not in SUPPORTED_POWERS:
-            yield f"joint {joint.name!r} has a solimp power other than 1 or 2"
     if model.jnt_stiffnesspoly.any() or model.dof_dampingpoly.any():
         yield "it has joints with polynomial stiffness or damping"
     if (model.dof_frictionloss < 0).any():
@@ -110,16 +112,16 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
 
 
 def _actuators(model: mujoco.MjModel) -> Iterator[str]:
-    scalar = [int(kind) for kind in SCALAR]
+    driven = [int(kind) for kind in (*SCALAR, mujoco.mjtJoint.mjJNT_BALL)]
     for i in range(model.nactuator):
         name = model.actuator(i).name
         if model.actuator_trntype[i] not in _TRANSMISSIONS:
             yield f"actuator {name!r} acts neither on a joint nor on a tendon"
         elif (
-            model.actuator_trntype[i] == _TRANSMISSIONS[0]
-            and model.jnt_type[model.actuator_trnid[i, 0]] not in scalar
+            model.actuator_trntype[i] != int(mujoco.mjtTrn.mjTRN_TENDON)
+            and model.jnt_type[model.actuator_trnid[i, 0]] not in driven
         ):
-            yield f"actuator {name!r} acts on a joint that is neither a hinge nor a slide"
+            yield f"actuator {name!r} acts on a free joint"
         if model.actuator_gaintype[i] not in _GAINS:
             yield f"actuator {name!r} has a gain that is neither fixed nor affine"
         if model.actuator_biastype[i] not in _BIASES:

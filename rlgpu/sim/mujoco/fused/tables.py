@@ -17,6 +17,7 @@ import torch
 from rlgpu.ops import PhysicsModel, physics_tables
 from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.actuator_tables import actuator_tables
+from rlgpu.sim.mujoco.fused.ball_tables import ball_spring_tables, joints_of, moving_dofs
 from rlgpu.sim.mujoco.fused.coupling_tables import CouplingTables
 from rlgpu.sim.mujoco.fused.coverage import SCALAR
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
@@ -58,10 +59,12 @@ class Tables:
         self.constants: dict[str, Any] = tendons.constants | self._couplings.constants
         self._tree()
         self._joints()
+        self._limits_and_losses()
         self._weights()
-        ints, constants = actuator_tables(model, tendons.number)
-        self.ints |= ints
-        self.constants |= constants
+        actuators = actuator_tables(model, tendons.number)
+        for ints, constants in (ball_spring_tables(model), actuators):
+            self.ints |= ints
+            self.constants |= constants
         self._contacts()
         self._terrain = TerrainTables.of(model, self._pairs)
         self.constants |= self._terrain.constants
@@ -101,17 +104,11 @@ class Tables:
 
     def _joints(self) -> None:
         model = self.model
-        scalar = [i for i in range(model.njnt) if mujoco.mjtJoint(model.jnt_type[i]) in SCALAR]
-        limited = [i for i in scalar if model.jnt_limited[i]]
-        if is_disabled(model, "LIMIT", "CONSTRAINT"):
-            limited = []
-        lossy = [int(i) for i in np.flatnonzero(model.dof_frictionloss > 0)]
-        if is_disabled(model, "FRICTIONLOSS", "CONSTRAINT"):
-            lossy = []
-        springs = [] if is_disabled(model, "SPRING") else scalar
-        stiff_dofs = [int(model.jnt_dofadr[i]) for i in springs]
-        dofs = [int(model.jnt_dofadr[i]) for i in scalar]
-        addresses = [int(model.jnt_qposadr[i]) for i in scalar]
+        scalar, balls = joints_of(model, *SCALAR), joints_of(model, mujoco.mjtJoint.mjJNT_BALL)
+        moved, dofs, addresses = moving_dofs(model)
+        stiffness = model.jnt_stiffness[moved] * (not is_disabled(model, "SPRING"))
+        ball_dofs = [int(model.jnt_dofadr[i]) for i in balls]
+        ball_addresses = [int(model.jnt_qposadr[i]) for i in balls]
         clamped = [i for i in scalar if model.jnt_actfrclimited[i]]
         if is_disabled(model, "ACTUATION"):
             clamped = []
@@ -122,15 +119,12 @@ class Tables:
             "joint_dof": model.jnt_dofadr,
             "joint_offset": np.abs(model.jnt_pos).max(axis=1, initial=0) > 0,
             "dof_body": model.dof_bodyid,
-            "dof_qpos": _scattered(model.nv, dofs, addresses, 0),
-            "limit_dof": [model.jnt_dofadr[i] for i in limited],
-            "loss_dof": lossy,
+            "dof_qpos": _scattered(model.nv, dofs + ball_dofs, addresses + ball_addresses, 0),
         }
-        timestep = safe_timestep(model)
         self.constants |= {
             "joint_pos": model.jnt_pos,
             "joint_axis": model.jnt_axis,
-            "dof_stiffness": _scattered(model.nv, stiff_dofs, model.jnt_stiffness[springs], 0.0),
+            "dof_stiffness": _scattered(model.nv, dofs, stiffness, 0.0),
             "dof_spring_ref": _scattered(model.nv, dofs, model.qpos_spring[addresses], 0.0),
             "dof_force_low": _scattered(
                 model.nv, clamped_dofs, model.jnt_actfrcrange[clamped, 0], -np.inf
@@ -138,8 +132,29 @@ class Tables:
             "dof_force_high": _scattered(
                 model.nv, clamped_dofs, model.jnt_actfrcrange[clamped, 1], np.inf
             ),
+        }
+
+    def _limits_and_losses(self) -> None:
+        """Lists the limits of joints, those of ball joints last, and the dofs with dry friction."""
+        model = self.model
+        balls = joints_of(model, mujoco.mjtJoint.mjJNT_BALL)
+        limited = [i for i in (*joints_of(model, *SCALAR), *balls) if model.jnt_limited[i]]
+        if is_disabled(model, "LIMIT", "CONSTRAINT"):
+            limited = []
+        self._num_ball_limits = sum(i in balls for i in limited)
+        lossy = [int(i) for i in np.flatnonzero(model.dof_frictionloss > 0)]
+        if is_disabled(model, "FRICTIONLOSS", "CONSTRAINT"):
+            lossy = []
+        self.ints |= {
+            "limit_dof": [model.jnt_dofadr[i] for i in limited],
+            "loss_dof": lossy,
+        }
+        timestep = safe_timestep(model)
+        self.constants |= {
             "limit_low": model.jnt_range[limited, 0],
-            "limit_high": model.jnt_range[limited, 1],
+            "limit_high": [
+                max(model.jnt_range[i]) if i in balls else model.jnt_range[i, 1] for i in limited
+            ],
             "limit_margin": model.jnt_margin[limited],
             "limit_impedance": [
                 impedance(model.jnt_solref[i], model.jnt_solimp[i], timestep) for i in limited
@@ -223,6 +238,10 @@ class Tables:
             "num_m": len(ints["m_col"]),
             "num_h": len(ints["h_col"]),
             "num_limits": len(ints["limit_dof"]),
+            "num_ball_limits": self._num_ball_limits,
+            "num_sprung_balls": len(ints["sprung_dof"]),
+            "num_ball_actuators": len(ints["ball_in_parent"]),
+            "num_coupled": len(ints["m_col"]) if len(ints["ball_in_parent"]) else 0,
             "num_losses": len(ints["loss_dof"]),
             "num_geoms": len(ints["geom_body"]),
             "num_pairs": len(ints["pair_kind"]),
