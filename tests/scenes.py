@@ -13,7 +13,7 @@ GYM = gymapi.acquire_gym()
 
 def new_sim(engine: str, *, dt=0.01, substeps=1, gravity=(0.0, 0.0, -9.81), ground=False):
     """Returns a simulation on an engine, on the CPU."""
-    Settings(engine=engine).use()
+    GYM.settings = Settings(engine=engine)
     params = gymapi.SimParams()
     params.dt, params.substeps, params.up_axis = dt, substeps, gymapi.UP_AXIS_Z
     params.gravity = gymapi.Vec3(*gravity)

@@ -12,6 +12,7 @@ from scenes import close
 
 from rlgpu.isaacgym.api import gymutil, terrain_utils, torch_utils
 from rlgpu.isaacgym.runner import coverage
+from rlgpu.isaacgym.runner.notes import Notes
 from rlgpu.isaacgym.simulation.terrains import heights_of_mesh
 
 
@@ -85,7 +86,7 @@ def test_a_mesh_of_a_height_field_is_recognised(threshold):
     """Its heights come back exactly, with and without vertical walls."""
     raw = np.random.default_rng(1).integers(-50, 50, (12, 9)).astype(np.int16)
     points, faces = terrain_utils.convert_heightfield_to_trimesh(raw, 0.25, 0.01, threshold)
-    heights, steps, corner = heights_of_mesh(points.astype(float), faces.astype(int))
+    heights, steps, corner = heights_of_mesh(points.astype(float), faces.astype(int), Notes())
     assert heights.shape == (12, 9)
     close(heights, raw * 0.01, atol=1e-6)
     close(steps, [0.25, 0.25], atol=1e-6)
@@ -96,7 +97,7 @@ def test_any_other_mesh_is_sampled_from_above():
     """A pyramid of three triangles: its tip, its foot and the middle of a face."""
     points = np.array([[0, 0, 0], [4, 0, 0], [0, 4, 0], [1, 1, 2.0]])
     faces = np.array([[0, 1, 3], [1, 2, 3], [2, 0, 3]])
-    heights, (step, _), _ = heights_of_mesh(points, faces)
+    heights, (step, _), _ = heights_of_mesh(points, faces, Notes())
     i, half = round(1 / step), round(0.5 / step)
     close(heights[i, i], 2.0, atol=0.1)
     close(heights[half, half], 1.0, atol=0.1)

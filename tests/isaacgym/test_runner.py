@@ -155,3 +155,24 @@ def test_bad_command_lines_are_refused(tmp_path):
         cwd=ROOT,
     )
     assert "313 calls:" in table.stdout
+
+
+def test_all_scripts_of_a_process_share_one_gym(tmp_path):
+    """Its remarks are made once, and another ``install`` changes the engine of the same gym."""
+    text = """
+import rlgpu.isaacgym
+from isaacgym import gymapi
+from isaacgym.gymapi import acquire_gym
+import isaacgym
+gym, params = gymapi.acquire_gym(), gymapi.SimParams()
+print(gym is acquire_gym() is isaacgym.gymapi.acquire_gym(0), end=" ")
+print(gym.create_sim(0, 0, gymapi.SIM_PHYSX, params).engine, end=" ")
+print(rlgpu.isaacgym.install(engine="mujoco") is gym, end=" ")
+sim = gymapi.acquire_gym().create_sim(0, 0, gymapi.SIM_PHYSX, params)
+print(sim.engine, sim.num_threads)
+for one in (gym, acquire_gym()):
+    one.create_texture_from_file(sim, "no.png")
+"""
+    done = run_script(tmp_path, text, runner=("--sim", "fused", "--threads", "3"))
+    assert done.stdout.split() == ["True", "fused", "True", "mujoco", "0"], done.stderr
+    assert done.stderr.count("textures") == 1

@@ -58,10 +58,10 @@ def script_task(word: str) -> type[ForeignTask]:
     def make(
         config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
     ) -> Environments:
-        install(engine=engine)
+        gym = install(engine=engine)
         seed = generator_seed(seed)
         seed_scripts(seed)
-        with _explained(word), placeholders():
+        with _explained(word), placeholders(gym.notes):
             return ScriptEnv(build(config, num_envs, str(device), seed), config)
 
     return foreign_task(ScriptTaskConfig, make)

@@ -10,6 +10,8 @@ from rlgpu.isaacgym.calls.simulation import SimulationCalls
 from rlgpu.isaacgym.calls.states import StateCalls
 from rlgpu.isaacgym.calls.tensors import TensorCalls
 from rlgpu.isaacgym.calls.unsupported import UnsupportedCalls
+from rlgpu.isaacgym.runner.notes import Notes
+from rlgpu.isaacgym.runner.settings import Settings
 
 
 class Gym(
@@ -22,4 +24,12 @@ class Gym(
     GraphicsCalls,
     UnsupportedCalls,
 ):
-    """All calls; without state of its own, so one is as good as another."""
+    """All calls, with the settings of new simulations and the remarks made so far."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Starts without remarks.
+
+        Args:
+            settings: Engine and threads of simulations; the defaults if None.
+        """
+        self.settings, self.notes = settings or Settings(), Notes()

@@ -34,7 +34,7 @@ for _enum in enums.ENUMS:
 
 
 def acquire_gym(*args: Any, **kwargs: Any) -> Gym:
-    """Returns the object with all calls."""
+    """Returns a new object with all calls; ``install`` gives scripts one that they share."""
     return Gym()
 
 

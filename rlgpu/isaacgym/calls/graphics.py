@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rlgpu.device import has_display
+from rlgpu.isaacgym.calls.base import Calls
 from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.simulation import world_of
@@ -25,19 +26,20 @@ from rlgpu.isaacgym.records.geometry import Int2, Transform, Vec2, Vec3
 from rlgpu.isaacgym.records.properties import ActionEvent
 from rlgpu.isaacgym.records.scene import Env, Sim
 from rlgpu.isaacgym.records.structs import CameraProperties
-from rlgpu.isaacgym.runner.notes import note
 
 
 @strict
-class GraphicsCalls:
+class GraphicsCalls(Calls):
     """Viewer, cameras, colours and debug lines."""
 
     def create_viewer(self, sim: Sim, props: CameraProperties) -> Viewer | None:
         """Returns a viewer; None, with a remark, where no window can be opened."""
         if not has_display():
-            note("no viewer: there is no display; run headless")
+            self.notes.add("no viewer: there is no display; run headless")
             return None
-        return Viewer(world_of(sim).worlds)
+        viewer = Viewer(world_of(sim).worlds)
+        self.notes.add("the viewer shows one environment at a time; [ and ] switch")
+        return viewer
 
     def destroy_viewer(self, viewer: Viewer) -> None:
         """Closes the viewer."""
@@ -76,7 +78,7 @@ class GraphicsCalls:
     @idle
     def subscribe_viewer_mouse_event(self, viewer: Viewer, button: MouseInput, action: str) -> None:
         """Does nothing: MuJoCo's viewer keeps the mouse for itself."""
-        note("mouse events of the viewer are not reported")
+        self.notes.add("mouse events of the viewer are not reported")
 
     def viewer_camera_look_at(
         self, viewer: Viewer | None, env: Env | None, position: Vec3, target: Vec3
@@ -150,7 +152,7 @@ class GraphicsCalls:
     @idle
     def create_texture_from_file(self, sim: Sim, path: str) -> int:
         """Does nothing: textures are not drawn."""
-        note("textures are not drawn; bodies keep their colours")
+        self.notes.add("textures are not drawn; bodies keep their colours")
         return 0
 
     @idle
@@ -158,7 +160,7 @@ class GraphicsCalls:
         self, sim: Sim, width: int, height: int, buffer: np.ndarray
     ) -> int:
         """Does nothing: textures are not drawn."""
-        note("textures are not drawn; bodies keep their colours")
+        self.notes.add("textures are not drawn; bodies keep their colours")
         return 0
 
     @idle
@@ -306,6 +308,9 @@ def camera_of(env: Env, handle: int) -> Camera:
 
 def _renderers(sim: Sim) -> Renderers:
     if not isinstance(sim.renderers, Renderers):
+        sim.notes.add(
+            "camera images are rendered one by one on the host: slow with many environments"
+        )
         sim.renderers = Renderers(world_of(sim).worlds)
     return sim.renderers
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rlgpu.isaacgym.calls.base import Calls
 from rlgpu.isaacgym.calls.checks import strict
 from rlgpu.isaacgym.records.asset import Asset, Sensor, read_options
 from rlgpu.isaacgym.records.enums import DofType, JointType
@@ -20,7 +21,6 @@ from rlgpu.isaacgym.records.properties import (
 )
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.records.structs import AssetOptions
-from rlgpu.isaacgym.runner.notes import note, note_reports
 from rlgpu.isaacgym.simulation import primitives
 from rlgpu.robots import read_mjcf, read_urdf
 
@@ -43,7 +43,7 @@ IGNORED_OPTIONS = (
 
 
 @strict
-class LoadingCalls:
+class LoadingCalls(Calls):
     """Loading assets and describing them."""
 
     def load_asset(
@@ -65,18 +65,17 @@ class LoadingCalls:
         path = Path(rootpath, filename)
         if not path.is_file():
             raise FileNotFoundError(f"load_asset: there is no file {path}")
-        note_reports()
         chosen = options.__copy__() if options else AssetOptions()
         plain = AssetOptions()
         idle = [n for n in IGNORED_OPTIONS if getattr(chosen, n) != getattr(plain, n)]
         if idle:
-            note(f"{path.name}: options without effect here: {', '.join(idle)}")
+            self.notes.add(f"{path.name}: options without effect here: {', '.join(idle)}")
         kind = path.suffix.lower()
-        if kind == ".urdf":
-            robot = read_urdf(path, [Path(rootpath)], read_options(chosen))
-            return Asset(robot, chosen)
-        if kind in (".xml", ".mjcf"):
-            return Asset(read_mjcf(path, read_options(chosen)), chosen)
+        with self.notes.of_robots():
+            if kind == ".urdf":
+                return Asset(read_urdf(path, [Path(rootpath)], read_options(chosen)), chosen)
+            if kind in (".xml", ".mjcf"):
+                return Asset(read_mjcf(path, read_options(chosen)), chosen)
         if kind.startswith(".usd"):
             raise NotImplementedError("load_asset: USD files are not read; use URDF or MJCF")
         raise ValueError(f"load_asset: {path.name} is neither URDF (.urdf) nor MJCF (.xml)")
@@ -102,19 +101,22 @@ class LoadingCalls:
         options: AssetOptions | None = None,
     ) -> Asset:
         """Returns a box of side lengths along x, y and z [m]."""
-        return primitives.box(
-            width, height, depth, options.__copy__() if options else AssetOptions()
-        )
+        copied = options.__copy__() if options else AssetOptions()
+        with self.notes.of_robots():
+            return primitives.box(width, height, depth, copied)
 
     def create_sphere(self, sim: Sim, radius: float, options: AssetOptions | None = None) -> Asset:
         """Returns a ball of a radius [m]."""
-        return primitives.sphere(radius, options.__copy__() if options else AssetOptions())
+        with self.notes.of_robots():
+            return primitives.sphere(radius, options.__copy__() if options else AssetOptions())
 
     def create_capsule(
         self, sim: Sim, radius: float, width: float, options: AssetOptions | None = None
     ) -> Asset:
         """Returns a capsule along x; ``width`` is the length of its cylinder [m]."""
-        return primitives.capsule(radius, width, options.__copy__() if options else AssetOptions())
+        copied = options.__copy__() if options else AssetOptions()
+        with self.notes.of_robots():
+            return primitives.capsule(radius, width, copied)
 
     def debug_print_asset(self, asset: Asset, outpath: str = "") -> None:
         """Prints an asset's bodies and degrees of freedom, or writes them to a file."""

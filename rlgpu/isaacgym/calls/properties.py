@@ -103,7 +103,7 @@ class PropertyCalls:
             len(actor.asset.shapes),
             RigidShapeProperties,
         )
-        note_restitution(*values)
+        note_restitution(env.sim.notes, *values)
         filters = [p.filter for p in actor.shape_properties]
         if env.sim.world is not None and [p.filter for p in values] != filters:
             refuse_late(env.sim, "set_actor_rigid_shape_properties with another filter")

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from rlgpu.isaacgym.calls.base import Calls
 from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.records.enums import SimType
 from rlgpu.isaacgym.records.scene import Env, Heights, Sim
@@ -18,14 +19,14 @@ from rlgpu.isaacgym.records.structs import (
     TriangleMeshParams,
     Version,
 )
-from rlgpu.isaacgym.runner.notes import note
-from rlgpu.isaacgym.runner.settings import Settings, choose_engine
+from rlgpu.isaacgym.runner.notes import Notes
+from rlgpu.isaacgym.runner.settings import choose_engine
 from rlgpu.isaacgym.simulation.terrains import heights_of_mesh
 from rlgpu.isaacgym.simulation.world import World
 
 
 @strict
-class SimulationCalls:
+class SimulationCalls(Calls):
     """Creating, stepping and destroying simulations, their ground and terrain."""
 
     def create_sim(
@@ -49,12 +50,12 @@ class SimulationCalls:
         """
         if type == SimType.SIM_FLEX:
             raise NotImplementedError("create_sim: SIM_FLEX is not simulated; use SIM_PHYSX")
-        settings = params.__copy__() if params else SimParams()
+        copied = params.__copy__() if params else SimParams()
         device = torch.device("cpu")
-        if settings.use_gpu_pipeline:
+        if copied.use_gpu_pipeline:
             device = torch.device("cuda", max(compute_device, 0))
-        engine = choose_engine(Settings.current(), device)
-        return Sim(settings, device, engine, Settings.current().num_threads)
+        engine = choose_engine(self.settings, device)
+        return Sim(copied, device, engine, self.settings.num_threads, self.notes)
 
     def prepare_sim(self, sim: Sim) -> bool:
         """Builds the worlds; tensors can be acquired from now on."""
@@ -128,7 +129,7 @@ class SimulationCalls:
     def add_ground(self, sim: Sim, params: PlaneParams) -> None:
         """Adds a ground plane to all environments; before ``prepare_sim``."""
         refuse_late(sim, "add_ground")
-        note_restitution(params)
+        note_restitution(self.notes, params)
         sim.grounds.append(params.__copy__())
 
     def add_heightfield(self, sim: Sim, samples: np.ndarray, params: HeightFieldParams) -> None:
@@ -144,7 +145,7 @@ class SimulationCalls:
             ValueError: There are not as many samples as rows times columns.
         """
         refuse_late(sim, "add_heightfield")
-        note_restitution(params)
+        note_restitution(self.notes, params)
         count = params.nbRows * params.nbColumns
         if samples.size != count or count == 0:
             raise ValueError(
@@ -176,10 +177,10 @@ class SimulationCalls:
             params: Counts and material.
         """
         refuse_late(sim, "add_triangle_mesh")
-        note_restitution(params)
+        note_restitution(self.notes, params)
         points = np.asarray(vertices, dtype=float).reshape(-1, 3)
         faces = np.asarray(triangles, dtype=np.int64).reshape(-1, 3)
-        values, steps, corner = heights_of_mesh(points, faces)
+        values, steps, corner = heights_of_mesh(points, faces, self.notes)
         pose = params.transform.__copy__()
         pose.p = pose.transform_point(corner)
         sim.terrains.append(Heights(values, *steps, pose, params.dynamic_friction))
@@ -237,7 +238,7 @@ def refuse_late(sim: Sim, call: str) -> None:
         raise RuntimeError(f"{call}: the simulation is prepared; call it before prepare_sim")
 
 
-def note_restitution(*materials: Any) -> None:
+def note_restitution(notes: Notes, *materials: Any) -> None:
     """Says that restitution is ignored if a material has any."""
     if any(material.restitution > 0 for material in materials):
-        note("restitution is ignored: MuJoCo's contacts do not bounce by a coefficient")
+        notes.add("restitution is ignored: MuJoCo's contacts do not bounce by a coefficient")

@@ -12,7 +12,6 @@ from rlgpu.isaacgym.records.enums import CameraFollowMode, ImageType
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.scene import Env
 from rlgpu.isaacgym.records.structs import CameraProperties
-from rlgpu.isaacgym.runner.notes import note
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.worlds import Worlds
 
@@ -58,7 +57,6 @@ class Renderers:
 
     def __init__(self, worlds: Worlds) -> None:
         """Prepares to draw worlds of one model."""
-        note("camera images are rendered one by one on the host: slow with many environments")
         self._mirror = Mirror(worlds)
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
         self._camera = mujoco.MjvCamera()

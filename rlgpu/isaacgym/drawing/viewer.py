@@ -11,7 +11,6 @@ from rlgpu.isaacgym.records.enums import KeyboardInput
 from rlgpu.isaacgym.records.geometry import Transform, Vec3
 from rlgpu.isaacgym.records.properties import ActionEvent
 from rlgpu.isaacgym.records.scene import Env
-from rlgpu.isaacgym.runner.notes import note
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.window import Window
 from rlgpu.sim.mujoco.worlds import Worlds
@@ -51,7 +50,6 @@ class Viewer:
         self._due = time.perf_counter()
         self._opened = Window(self._mirror.model, self._mirror.data, self._on_key)
         self._window = self._opened.handle
-        note("the viewer shows one environment at a time; [ and ] switch")
 
     def _on_key(self, code: int) -> None:
         if code in self._actions:

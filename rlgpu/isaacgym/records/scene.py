@@ -18,6 +18,7 @@ from rlgpu.isaacgym.records.properties import (
     TendonProperties,
 )
 from rlgpu.isaacgym.records.structs import PlaneParams, SimParams
+from rlgpu.isaacgym.runner.notes import Notes
 from rlgpu.sim.mujoco.worlds import Capabilities, Worlds, worlds_class
 
 
@@ -144,6 +145,8 @@ class Sim:
     engine: str
     """``mujoco``, ``mujoco_warp`` or ``fused``."""
     num_threads: int
+    notes: Notes
+    """Remarks of the gym that created it."""
     envs: list[Env] = field(default_factory=list)
     grounds: list[PlaneParams] = field(default_factory=list)
     terrains: list[Heights] = field(default_factory=list)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlgpu.isaacgym.runner.notes import note
+from rlgpu.isaacgym.runner.notes import Notes
 
 _NUMPY = {
     "float": float, "int": int, "object": object, "complex": complex, "str": str, "bool8": np.bool_,
@@ -88,15 +88,19 @@ class _GymByGymnasium(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Does nothing: the module has run."""
 
 
-def use_placeholders() -> None:
-    """Puts stand-ins in place of modules that scripts import and that are not installed."""
-    sys.meta_path.append(_Placeholders())
+def use_placeholders(notes: Notes) -> None:
+    """Puts stand-ins in place of modules that scripts import and that are not installed.
+
+    Args:
+        notes: Gets a remark for each of them.
+    """
+    sys.meta_path.append(_Placeholders(notes))
 
 
 @contextmanager
-def placeholders() -> Iterator[None]:
-    """Does so for a while."""
-    finder = _Placeholders()
+def placeholders(notes: Notes) -> Iterator[None]:
+    """Does so for the length of a block."""
+    finder = _Placeholders(notes)
     sys.meta_path.append(finder)
     try:
         yield
@@ -107,6 +111,9 @@ def placeholders() -> Iterator[None]:
 class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds what nothing else finds, for code that is not in a library."""
 
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
@@ -116,7 +123,7 @@ class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if not inside and (parent is not None or _in_library(_importer())):
             return None
         if not inside:
-            note(f"{fullname} is not installed; a placeholder raises when it is used")
+            self._notes.add(f"{fullname} is not installed; a placeholder raises when it is used")
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:

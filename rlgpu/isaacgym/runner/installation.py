@@ -5,18 +5,24 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from rlgpu.isaacgym.runner.compatibility import bring_back, use_placeholders
 from rlgpu.isaacgym.runner.settings import Settings
 
+if TYPE_CHECKING:
+    from rlgpu.isaacgym.api.gym import Gym
+
 _MODULES = ("gymapi", "gymtorch", "gymutil", "torch_utils", "terrain_utils")
 
 
-def install(*, engine: str = "auto", num_threads: int = 0, missing: str = "error") -> None:
-    """Makes ``import isaacgym`` find this package in this process.
+def install(*, engine: str = "auto", num_threads: int = 0, missing: str = "error") -> Gym:
+    """Makes ``import isaacgym`` find this package in this process; returns the gym of its scripts.
 
     Also brings back what old scripts expect and new libraries dropped: NumPy's aliases such as
     ``np.float``, ``gym`` by gymnasium where gym is not installed, and renamed functions of torch.
+    A second call only changes the settings of the gym that is installed.
 
     Args:
         engine: ``mujoco``, ``mujoco_warp``, or ``auto``: by the device of the script's tensors.
@@ -30,19 +36,39 @@ def install(*, engine: str = "auto", num_threads: int = 0, missing: str = "error
     """
     if missing not in ("error", "placeholder"):
         raise ValueError(f"missing={missing!r} is not one of error, placeholder")
-    package = importlib.import_module("rlgpu.isaacgym.api")
     present = sys.modules.get("isaacgym")
-    if present not in (None, package):
+    if not isinstance(present, _Package | None):
         raise ImportError(
             f"isaacgym has been imported from {getattr(present, '__file__', 'elsewhere')}; call "
             "rlgpu.isaacgym.install() before"
         )
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported, below
-    Settings(engine, num_threads).use()
+    package = present or _Package()
+    gym = package.shared_gym
+    gym.settings = Settings(engine, num_threads)
     sys.modules["isaacgym"] = package
     for name in _MODULES:
-        sys.modules[f"isaacgym.{name}"] = importlib.import_module(f"rlgpu.isaacgym.api.{name}")
+        sys.modules[f"isaacgym.{name}"] = getattr(package, name)
     bring_back()
     if missing == "placeholder":
-        use_placeholders()
+        use_placeholders(gym.notes)
+    return gym
+
+
+class _Package(ModuleType):
+    """``isaacgym`` as scripts import it: the API's modules, and one gym for all scripts."""
+
+    def __init__(self) -> None:
+        package = importlib.import_module("rlgpu.isaacgym.api")
+        super().__init__(package.__name__)
+        for name in _MODULES:
+            importlib.import_module(f"{package.__name__}.{name}")
+        vars(self).update(vars(package))
+        gymapi = ModuleType(package.gymapi.__name__)
+        vars(gymapi).update(vars(package.gymapi), acquire_gym=self._acquire_gym)
+        self.gymapi, self.shared_gym = gymapi, gymapi.Gym()
+
+    def _acquire_gym(self, *_args: Any, **_kwargs: Any) -> Gym:
+        """Returns the object with all calls."""
+        return self.shared_gym

@@ -1,30 +1,44 @@
-"""Remarks to the user, each printed once in a process, on one line."""
+"""Remarks to the user, each printed once on one line."""
 
 from __future__ import annotations
 
 import logging
 import sys
-
-_said: set[str] = set()
-
-
-def note(text: str) -> None:
-    """Prints a remark on stderr, unless it has been printed before."""
-    if text not in _said:
-        _said.add(text)
-        print(f"isaacgym: {text}", file=sys.stderr)
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
-class _Noted(logging.Handler):
-    """Makes remarks of what is logged."""
+class Notes:
+    """Prints remarks on stderr and remembers them: each is printed once."""
+
+    def __init__(self) -> None:
+        self._printed: set[str] = set()
+
+    def add(self, text: str) -> None:
+        """Prints a remark, unless it has been printed before."""
+        if text not in self._printed:
+            self._printed.add(text)
+            print(f"isaacgym: {text}", file=sys.stderr)
+
+    @contextmanager
+    def of_robots(self) -> Iterator[None]:
+        """Prints reports of the robot file readers as remarks, for the length of a block."""
+        logger, handler = logging.getLogger("rlgpu.robots"), _Handler(self.add)
+        propagate, logger.propagate = logger.propagate, False
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.propagate = propagate
+
+
+class _Handler(logging.Handler):
+    """Passes logged messages on."""
+
+    def __init__(self, add: Callable[[str], None]) -> None:
+        super().__init__()
+        self._add = add
 
     def emit(self, record: logging.LogRecord) -> None:
-        note(record.getMessage())
-
-
-def note_reports() -> None:
-    """Makes remarks of what the readers of robots' files report, in this process."""
-    logger = logging.getLogger("rlgpu.robots")
-    if not any(isinstance(handler, _Noted) for handler in logger.handlers):
-        logger.addHandler(_Noted())
-        logger.propagate = False
+        self._add(record.getMessage())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
 
 import torch
 
@@ -22,18 +21,6 @@ class Settings:
     """``mujoco``, ``mujoco_warp``, ``fused``; ``auto`` is by the device of the script's tensors."""
     num_threads: int = 0
     """Threads of ``mujoco``; 0 is one a core."""
-
-    _current: ClassVar[list[Settings]] = []
-
-    @classmethod
-    def current(cls) -> Settings:
-        """Returns the settings of this process."""
-        return cls._current[-1] if cls._current else cls()
-
-    def use(self) -> Self:
-        """Makes these the settings of this process."""
-        self._current[:] = [self]
-        return self
 
 
 def choose_engine(settings: Settings, device: torch.device) -> str:

@@ -10,7 +10,6 @@ import torch
 
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.scene import Env, Sim
-from rlgpu.isaacgym.runner.notes import note
 from rlgpu.isaacgym.simulation import variation
 from rlgpu.isaacgym.simulation.compose import body_names, compose_model, prefix
 from rlgpu.isaacgym.simulation.drives import drive_fields
@@ -76,7 +75,7 @@ def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
         worlds.field(name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
     if DERIVING_FIELDS & set(fields):
         worlds.fields_written(sorted(fields))
-    note(f"{len(sim.envs)} environments on {worlds.description}")
+    sim.notes.add(f"{len(sim.envs)} environments on {worlds.description}")
     return Built(worlds, where, names)
 
 
@@ -118,7 +117,9 @@ def _note_terrain(sim: Sim, model: mujoco.MjModel) -> None:
     }
     kinds -= {*sure, mujoco.mjtGeom.mjGEOM_HFIELD, mujoco.mjtGeom.mjGEOM_PLANE}
     if sim.terrains and not sim.capabilities.stacks_on_terrain and kinds:
-        note("on MuJoCo Warp, only balls and capsules stand reliably on terrain; others may slip")
+        sim.notes.add(
+            "on MuJoCo Warp, only balls and capsules stand reliably on terrain; others may slip"
+        )
 
 
 def _of_statics(sim: Sim, model: mujoco.MjModel) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rlgpu.isaacgym.records.geometry import Vec3
-from rlgpu.isaacgym.runner.notes import note
+from rlgpu.isaacgym.runner.notes import Notes
 
 _MOST_SAMPLES = 4_000_000
 _FINEST, _COARSEST = 0.02, 0.1
@@ -13,7 +13,7 @@ _FINEST, _COARSEST = 0.02, 0.1
 
 
 def heights_of_mesh(
-    vertices: np.ndarray, triangles: np.ndarray
+    vertices: np.ndarray, triangles: np.ndarray, notes: Notes
 ) -> tuple[np.ndarray, tuple[float, float], Vec3]:
     """Returns heights [rows, columns], their distances along x and y, and the first one's place.
 
@@ -24,6 +24,7 @@ def heights_of_mesh(
     Args:
         vertices: Points [m], shape [V, 3].
         triangles: Indices of vertices, shape [T, 3].
+        notes: Gets a remark if the mesh is sampled.
 
     Raises:
         ValueError: The mesh is empty.
@@ -42,7 +43,7 @@ def heights_of_mesh(
         off_y = np.abs(grid[:, :, 1] - y0 - step_y * np.arange(columns)[None, :]).max()
         if min(step_x, step_y) > 0 and off_x <= 1.01 * step_x and off_y <= 1.01 * step_y:
             return grid[:, :, 2].copy(), (step_x, step_y), Vec3(float(x0), float(y0), 0.0)
-    return _sampled(vertices, triangles)
+    return _sampled(vertices, triangles, notes)
 
 
 def _columns(triangles: np.ndarray) -> int:
@@ -54,7 +55,7 @@ def _columns(triangles: np.ndarray) -> int:
 
 
 def _sampled(
-    vertices: np.ndarray, triangles: np.ndarray
+    vertices: np.ndarray, triangles: np.ndarray, notes: Notes
 ) -> tuple[np.ndarray, tuple[float, float], Vec3]:
     """Returns the highest surface over a grid as fine as the mesh's triangles."""
     low, high = vertices.min(axis=0), vertices.max(axis=0)
@@ -67,7 +68,7 @@ def _sampled(
     heights = np.full((max(rows, 2), max(columns, 2)), low[2])
     for corner in corners:
         _raise(heights, (corner - [low[0], low[1], 0.0]) / [step, step, 1.0])
-    note(
+    notes.add(
         f"a triangle mesh is sampled from above every {step:.3g} m: overhangs and the sides of "
         "walls within a sample are lost"
     )

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from rlgpu.device import host_may_read
 from rlgpu.isaacgym.records.scene import Actor, Sim
-from rlgpu.isaacgym.runner.notes import note
 from rlgpu.isaacgym.simulation.build import build, dof_properties
 from rlgpu.isaacgym.simulation.drives import actuators_of, drive_fields, drive_terms
 from rlgpu.isaacgym.simulation.forces import Forces
@@ -151,7 +150,9 @@ class World:
             self.limits.apply()
         self.worlds.check()
         if host_may_read(self.worlds.device) and bool(self.worlds.diverged.any()):
-            note("an environment reached a non-finite state and restarted in its first pose")
+            self.sim.notes.add(
+                "an environment reached a non-finite state and restarted in its first pose"
+            )
         self.efforts.zero_()
         self.forces.clear()
         self.read_roots()
