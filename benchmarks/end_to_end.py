@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.adapters import Curve, CurvePoint, train_rl_games, train_rsl_rl  # noqa: E402
 from benchmarks.own_process import last_line  # noqa: E402
+from benchmarks.peer_settings import ANT_RL_GAMES, ANT_RSL_RL  # noqa: E402
 from rlgpu.config import Composed, compose  # noqa: E402
 from rlgpu.device import working_stream  # noqa: E402
 from rlgpu.sim import ENGINES  # noqa: E402
@@ -44,7 +46,8 @@ from rlgpu.training.console import Display  # noqa: E402
 
 MAX_STEPS = 100_000_000
 """Environment steps after which a library is stopped."""
-RSL_RL_HORIZON, RL_GAMES_HORIZON = 32, 16
+MINIBATCH_SIZE = 32768
+"""Of rl_games, or the whole rollout if that is smaller."""
 
 
 def rlgpu(composed: Composed, target: float) -> Curve:
@@ -67,26 +70,23 @@ def rsl_rl(composed: Composed, target: float) -> Curve:
     """Returns rsl_rl's learning curve."""
     config = composed.config
     env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
-    iterations = MAX_STEPS // (RSL_RL_HORIZON * env.num_envs)
+    iterations = MAX_STEPS // (ANT_RSL_RL.horizon_length * env.num_envs)
     with working_stream(env.device):
-        return train_rsl_rl(
-            env, iterations, target=target, horizon_length=RSL_RL_HORIZON, seed=config.seed
-        )
+        return train_rsl_rl(env, iterations, ANT_RSL_RL, target=target, seed=config.seed)
 
 
 def rl_games(composed: Composed, target: float) -> Curve:
     """Returns rl_games' learning curve."""
     config = composed.config
     env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
-    rows = RL_GAMES_HORIZON * env.num_envs
-    with working_stream(env.device):
-        return train_rl_games(
-            env,
-            MAX_STEPS // rows,
-            target=target,
-            seed=config.seed,
-            minibatch_size=min(32768, rows),
+    rows = ANT_RL_GAMES.horizon_length * env.num_envs
+    if rows > MINIBATCH_SIZE and rows % MINIBATCH_SIZE:
+        raise ValueError(
+            f"minibatches of {MINIBATCH_SIZE} must divide the {rows} rows of a rollout"
         )
+    spec = replace(ANT_RL_GAMES, num_envs=env.num_envs, num_minibatches=-(-rows // MINIBATCH_SIZE))
+    with working_stream(env.device):
+        return train_rl_games(env, MAX_STEPS // rows, spec, target=target, seed=config.seed)
 
 
 LIBRARIES: dict[str, Callable[[Composed, float], Curve]] = {

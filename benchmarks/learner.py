@@ -25,9 +25,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.own_process import last_line  # noqa: E402
+from benchmarks.peer_settings import GPU_SPEC, Spec  # noqa: E402
 from benchmarks.peers import (  # noqa: E402
-    GPU_SPEC,
-    Spec,
     rl_games,
     rsl_rl,
     seconds_of_each,

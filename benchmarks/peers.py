@@ -14,15 +14,21 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 from torch.distributions import Distribution
 
+from benchmarks.peer_settings import (
+    Spec,
+    rl_games_params,
+    rsl_rl_config,
+    skrl_config,
+    stable_baselines3_settings,
+)
 from rlgpu.profile.timing import seconds_once
 
 if TYPE_CHECKING:
@@ -31,93 +37,16 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
 
 __all__ = [
-    "GPU_SPEC",
-    "Spec",
     "library_settings",
     "rl_games",
     "rl_games_agent",
     "rsl_rl",
-    "rsl_rl_config",
     "seconds_of_each",
     "skrl",
     "stable_baselines3",
 ]
 
 _NUM_THREADS = 2
-
-# All other settings are rsl_rl's own defaults.
-_RSL_RL = """
-obs_groups: {actor: [policy], critic: [policy]}
-actor: {class_name: MLPModel, activation: elu, obs_normalization: true,
-  distribution_cfg: {class_name: GaussianDistribution, std_type: log}}
-critic: {class_name: MLPModel, activation: elu, obs_normalization: true}
-algorithm: {class_name: PPO, clip_param: 0.2, gamma: 0.99, lam: 0.95, learning_rate: 0.0003,
-  schedule: adaptive}
-"""
-
-# Source: isaac-sim/IsaacGymEnvs, isaacgymenvs/cfg/train/AntPPO.yaml; mixed precision, which it
-# turns on, is set by device. `torch_threads: 0` keeps the current number of threads.
-_RL_GAMES_ANT = """
-torch_threads: 0
-algo: {name: a2c_continuous}
-model: {name: continuous_a2c_logstd}
-network:
-  name: actor_critic
-  separate: false
-  space: {continuous: {mu_activation: None, sigma_activation: None, mu_init: {name: default},
-    sigma_init: {name: const_initializer, val: 0}, fixed_sigma: true}}
-  mlp: {activation: elu, d2rl: false, initializer: {name: default}, regularizer: {name: None}}
-config: {name: peer, env_name: peer, ppo: true, normalize_input: true, normalize_value: true,
-  normalize_advantage: true, value_bootstrap: true, reward_shaper: {scale_value: 0.01},
-  lr_schedule: adaptive, schedule_type: legacy, kl_threshold: 0.008, grad_norm: 1.0,
-  truncate_grads: false, entropy_coef: 0.0, critic_coef: 2, clip_value: true, e_clip: 0.2,
-  bounds_loss_coef: 0.0001, gamma: 0.99, tau: 0.95, learning_rate: 0.0003}
-"""
-
-# Source: Toni-SM/skrl, docs/source/examples/isaacgym/torch_ant_ppo.py, with skrl 2's key names.
-# Without the intervals of 0 it would write files.
-_SKRL_ANT = """
-seed: 1
-models:
-  separate: false
-  policy: {class: GaussianMixin, output: ACTIONS, initial_log_std: 0.0}
-  value: {class: DeterministicMixin, output: ONE}
-memory: {class: RandomMemory, memory_size: -1}
-agent: {class: PPO, discount_factor: 0.99, gae_lambda: 0.95, learning_rate: 0.0003,
-  learning_rate_scheduler: KLAdaptiveLR, learning_rate_scheduler_kwargs: {kl_threshold: 0.008},
-  grad_norm_clip: 0, ratio_clip: 0.2, value_clip: 0.2, entropy_loss_scale: 0.0,
-  value_loss_scale: 1.0, kl_threshold: 0, time_limit_bootstrap: false, rewards_shaper_scale: 0.01,
-  observation_preprocessor: RunningStandardScaler, value_preprocessor: RunningStandardScaler,
-  experiment: {write_interval: 0, checkpoint_interval: 0}}
-trainer: {class: SequentialTrainer, headless: true, disable_progressbar: true,
-  close_environment_at_exit: false}
-"""
-
-
-@dataclass(frozen=True)
-class Spec:
-    """Sizes of the problem, the same for every library."""
-
-    num_envs: int = 256
-    horizon_length: int = 16
-    num_observations: int = 60
-    num_actions: int = 8
-    hidden_sizes: tuple[int, ...] = (256, 128, 64)
-    num_epochs: int = 4
-    num_minibatches: int = 2
-
-    def __post_init__(self) -> None:
-        """Raises ``ValueError`` if the rollout does not split into equal minibatches."""
-        if self.num_envs * self.horizon_length % self.num_minibatches:
-            raise ValueError(f"{self}: num_minibatches must divide num_envs * horizon_length")
-
-    @property
-    def minibatch_size(self) -> int:
-        """Rows of one minibatch."""
-        return self.num_envs * self.horizon_length // self.num_minibatches
-
-
-GPU_SPEC = Spec(num_envs=4096)
 
 
 @contextmanager
@@ -215,14 +144,7 @@ def stable_baselines3(spec: Spec, iterations: int, device: torch.device) -> list
         model = PPO(
             "MlpPolicy",
             _stable_baselines3_env(spec),
-            learning_rate=3e-4,
-            n_steps=spec.horizon_length,
-            batch_size=spec.minibatch_size,
-            n_epochs=spec.num_epochs,
-            gamma=0.99,
-            gae_lambda=0.95,
-            clip_range=0.2,
-            policy_kwargs={"net_arch": list(spec.hidden_sizes), "activation_fn": torch.nn.ELU},
+            **stable_baselines3_settings(spec),
             device="cpu",
         )
         model.set_logger(Logger(None, []))  # The default one creates a folder on every call.
@@ -250,17 +172,6 @@ class _RslRlEnv(_ZeroCostEnv):
         return self._observations, self.rewards, self.dones, {}
 
 
-def rsl_rl_config(spec: Spec) -> dict[str, Any]:
-    """Returns rsl_rl's runner settings: the common ones, and its defaults otherwise."""
-    config: dict[str, Any] = yaml.safe_load(_RSL_RL)
-    config["num_steps_per_env"] = spec.horizon_length
-    for network in (config["actor"], config["critic"]):
-        network["hidden_dims"] = list(spec.hidden_sizes)
-    config["algorithm"]["num_learning_epochs"] = spec.num_epochs
-    config["algorithm"]["num_mini_batches"] = spec.num_minibatches
-    return config
-
-
 def rsl_rl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of rsl_rl.
 
@@ -271,7 +182,8 @@ def rsl_rl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
         from rsl_rl.runners import OnPolicyRunner
 
         env = _RslRlEnv(spec, device)
-        runner = OnPolicyRunner(env, rsl_rl_config(spec), log_dir=None, device=str(device))
+        config = rsl_rl_config(replace(spec, entropy_coef=0.01))  # its default
+        runner = OnPolicyRunner(env, config, log_dir=None, device=str(device))
         return seconds_of_each(lambda: runner.learn(1), iterations, device)
 
 
@@ -291,13 +203,13 @@ class _RlGamesEnv(_ZeroCostEnv):
 def rl_games_agent(
     spec: Spec, env: object, device: torch.device, folder: str, *, seed: int = 1
 ) -> Any:
-    """Returns an agent of rl_games before its first ``train_epoch``, with the Ant's settings.
+    """Returns an agent of rl_games before its first ``train_epoch``.
 
     It is set up as in ``Runner.run``, which cannot be stopped between iterations; the model is
     compiled on a GPU.
 
     Args:
-        spec: Sizes of the problem.
+        spec: The settings.
         env: The environment, with rl_games' tensor interface.
         device: The device to compute on; mixed precision is used on a GPU.
         folder: Folder for the files that rl_games always writes.
@@ -309,19 +221,10 @@ def rl_games_agent(
     runner = Runner(IsaacAlgoObserver())
     if device.type == "cpu":
         torch.set_float32_matmul_precision("highest")  # The runner has just lowered it.
-    params: dict[str, Any] = yaml.safe_load(_RL_GAMES_ANT) | {"seed": seed}
-    params["network"]["mlp"]["units"] = list(spec.hidden_sizes)
-    params["config"] |= {
-        "vec_env": env,
-        "env_info": dict(zip(("observation_space", "action_space"), _spaces(spec), strict=True)),
-        "device": str(device),
-        "mixed_precision": device.type == "cuda",
-        "train_dir": folder,
-        "num_actors": spec.num_envs,
-        "horizon_length": spec.horizon_length,
-        "minibatch_size": spec.minibatch_size,
-        "mini_epochs": spec.num_epochs,
-    }
+    spaces = dict(zip(("observation_space", "action_space"), _spaces(spec), strict=True))
+    config = {"vec_env": env, "env_info": spaces, "train_dir": folder}
+    params = rl_games_params(spec, device, seed=seed, config=config)
+    params["torch_threads"] = 0  # keeps the current number
     runner.load_config(params)  # `load` would copy the environment.
     agent = runner.algo_factory.create(runner.algo_name, base_name="run", params=params)
     if device.type != "cpu":
@@ -360,21 +263,6 @@ class _SkrlEnv(_ZeroCostEnv):
         return None
 
 
-def _skrl_config(spec: Spec) -> dict[str, Any]:
-    """Settings of skrl's Isaac Gym Ant with the common ones; otherwise its defaults."""
-    config: dict[str, Any] = yaml.safe_load(_SKRL_ANT)
-    layers = {"layers": list(spec.hidden_sizes), "activations": "elu"}
-    for role in ("policy", "value"):
-        config["models"][role]["network"] = [{"name": "net", "input": "OBSERVATIONS", **layers}]
-    config["agent"] |= {
-        "rollouts": spec.horizon_length,
-        "learning_epochs": spec.num_epochs,
-        "mini_batches": spec.num_minibatches,
-    }
-    config["trainer"]["timesteps"] = spec.horizon_length
-    return config
-
-
 def skrl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
     """Seconds of each PPO iteration of skrl.
 
@@ -386,6 +274,6 @@ def skrl(spec: Spec, iterations: int, device: torch.device) -> list[float]:
 
         # skrl does this for the whole process, but only when it is first imported.
         Distribution.set_default_validate_args(False)
-        runner = Runner(_SkrlEnv(spec, device), _skrl_config(spec))
+        runner = Runner(_SkrlEnv(spec, device), skrl_config(spec))
         # The trainer takes the steps of one rollout; the last of them also updates.
         return seconds_of_each(runner.trainer.train, iterations, device)
