@@ -1,9 +1,9 @@
 """Wall time and environment steps to reach a mean return, ours and the peers', on one environment.
 
     pip install -c requirements.txt -r benchmarks/requirements.txt      the peers
-    python benchmarks/end_to_end.py [--seeds 1 2 3] [--targets 3000 5000] [key=value ...]
+    python benchmarks/end_to_end.py [seeds=1,2,3] [targets=3000,5000] [key=value ...]
 
-The keys are those of train.py, e.g. num_envs=4096 or sim=mujoco. rsl_rl and rl_games drive the
+Other keys are those of train.py, e.g. num_envs=4096 or sim=mujoco. rsl_rl and rl_games drive the
 same environment object (our task on our engine) through the thin adapters of adapters.py, each with
 the settings commonly used with it for the Ant. The return is unscaled, the mean over each
 environment's last finished episode. Wall time starts with the first iteration and includes
@@ -13,7 +13,6 @@ A peer that is not installed is reported and left out.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import statistics
@@ -30,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.adapters import Curve, CurvePoint, train_rl_games, train_rsl_rl  # noqa: E402
+from benchmarks.command_line import read_command_line  # noqa: E402
 from benchmarks.own_process import last_line  # noqa: E402
 from benchmarks.peer_settings import ANT_RL_GAMES, ANT_RSL_RL  # noqa: E402
 from rlgpu.config import Composed, compose  # noqa: E402
@@ -96,31 +96,28 @@ LIBRARIES: dict[str, Callable[[Composed, float], Curve]] = {
 }
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Prints one row per library and seed, then the medians and ratios of steps per second."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--targets", type=float, nargs="+", default=[3000.0, 5000.0])
-    parser.add_argument("--only", choices=LIBRARIES, help=argparse.SUPPRESS)
-    words = [word for word in sys.argv[1:] if "=" in word]
-    arguments = parser.parse_args([word for word in sys.argv[1:] if "=" not in word])
-    if arguments.only:
+    defaults = {"seeds": [1, 2, 3], "targets": [3000.0, 5000.0], "only": ""}
+    options, words = read_command_line(arguments, defaults, __doc__, others="all")
+    targets = options["targets"]
+    if options["only"]:
         composed = compose(["headless=True", *words], TASKS, ENGINES)
         seed_everything(composed.config)
-        print(json.dumps(LIBRARIES[arguments.only](composed, max(arguments.targets))))
+        print(json.dumps(LIBRARIES[options["only"]](composed, max(targets))))
         return
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     print(f"{' '.join(words) or 'default settings'}, {where}")
     rates: dict[str, list[float]] = {}
-    for seed in arguments.seeds:
+    for seed in options["seeds"]:
         for name in LIBRARIES:
-            more = ["--targets", str(max(arguments.targets)), *words, f"seed={seed}"]
+            more = [f"targets={max(targets)}", *words, f"seed={seed}"]
             line = last_line(__file__, name, more)
             if line is None:
                 continue
             curve = json.loads(line)
             rates.setdefault(name, []).append(steps_a_second(curve))
-            print(f"{name:10s} seed {seed}  {describe(curve, arguments.targets)}", flush=True)
+            print(f"{name:10s} seed {seed}  {describe(curve, targets)}", flush=True)
     ours = statistics.median(rates.get("rlgpu", [0.0]))
     for name, each in rates.items():
         rate = statistics.median(each)
@@ -148,4 +145,4 @@ def steps_a_second(curve: list[list[float]]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

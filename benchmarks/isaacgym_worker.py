@@ -20,6 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.command_line import read_command_line
 from rlgpu.config import compose
 from rlgpu.sim import ENGINES, IsaacGymSettings, make_simulator
 from rlgpu.tasks import TASKS
@@ -72,5 +73,4 @@ def main(num_envs: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)  # as the collector steps engines on the CPU
-    words = dict(word.split("=") for word in sys.argv[1:])
-    main(int(words.get("num_envs", 512)))
+    main(read_command_line(sys.argv[1:], {"num_envs": 512}, __doc__).options["num_envs"])

@@ -1,7 +1,7 @@
 """Seconds per iteration of PPO alone, ours and the peers', on a zero-cost environment.
 
     pip install -c requirements.txt -r benchmarks/requirements.txt      the peers
-    python benchmarks/learner.py [--device cuda:0] [--iterations 30] [--rounds 5]
+    python benchmarks/learner.py [device=cuda:0] [iterations=30] [rounds=5]
 
 60 observations, 8 actions, 256-128-64 ELU, 4 epochs x 2 minibatches, 16 steps; 4096 environments on
 a GPU, 256 on the CPU (float32, two threads). No epoch is skipped. The libraries take turns, so
@@ -12,7 +12,6 @@ A peer that is not installed is reported and left out.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.command_line import read_command_line  # noqa: E402
 from benchmarks.own_process import last_line  # noqa: E402
 from benchmarks.peer_settings import GPU_SPEC, Spec  # noqa: E402
 from benchmarks.peers import (  # noqa: E402
@@ -109,18 +109,15 @@ PEERS: dict[str, Callable[[Spec, int, torch.device], list[float]]] = {
 }
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Prints one row per library with its ratios to the best peer and to rsl_rl."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--iterations", type=int, default=30)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=OURS | PEERS, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
+    usual = "cuda:0" if torch.cuda.is_available() else "cpu"
+    defaults = {"device": usual, "iterations": 30, "rounds": 5, "only": ""}
+    options, _ = read_command_line(arguments, defaults, __doc__)
+    device, iterations = torch.device(options["device"]), options["iterations"]
     spec = GPU_SPEC if device.type == "cuda" else Spec()
-    if arguments.only:
-        seconds = (OURS | PEERS)[arguments.only](spec, arguments.iterations, device)
+    if options["only"]:
+        seconds = (OURS | PEERS)[options["only"]](spec, iterations, device)
         print(statistics.median(seconds[WARM_UP:]))
         return
     names = [*OURS, *PEERS]
@@ -129,16 +126,16 @@ def main() -> None:
     else:
         names = [*ON_CPU, *PEERS]
     medians: dict[str, list[float]] = {}
-    for _ in range(arguments.rounds):
+    for _ in range(options["rounds"]):
         for name in names:
-            words = ["--device", str(device), "--iterations", str(arguments.iterations)]
+            words = [f"device={device}", f"iterations={iterations}"]
             median = last_line(__file__, name, words)
             if median is not None:
                 medians.setdefault(name, []).append(float(median))
     times = {name: statistics.median(each) for name, each in medians.items()}
     best = min((time for name, time in times.items() if name in PEERS), default=0.0)
     rows = spec.num_envs * spec.horizon_length
-    print(f"{spec}\n{arguments.rounds} rounds of {arguments.iterations} iterations, medians")
+    print(f"{spec}\n{options['rounds']} rounds of {iterations} iterations, medians")
     if device.type == "cuda":
         print(torch.cuda.get_device_name(device))
     for name, time in sorted(times.items(), key=lambda item: item[1]):
@@ -149,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

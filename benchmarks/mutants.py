@@ -34,6 +34,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.command_line import read_command_line  # noqa: E402
 from benchmarks.mutations import Mutant, draw, find, mutate, statement  # noqa: E402
 from benchmarks.reach import Picked, Reach  # noqa: E402
 
@@ -137,12 +138,13 @@ def copy_tree(folder: Path) -> None:
         shutil.copy(path, target, follow_symlinks=False)  # tasks and cfg are links
 
 
-def main(words: dict[str, str]) -> None:
+def main(arguments: list[str]) -> None:
     """Tries the mutants of each room and prints a row of the table for each."""
-    seed, results = int(words.get("seed", 1)), ROOT / "build/mutants"
-    seconds = [
-        float(words.get(name, usual)) for name, usual in (("expected", EXPECTED), ("limit", LIMIT))
-    ]
+    defaults = {"rooms": list(ROOMS), "seed": 1, "count": 67, "again": 0}
+    limits = {"expected": EXPECTED, "limit": LIMIT}
+    options, _ = read_command_line(arguments, defaults | limits, __doc__)
+    seed, results = options["seed"], ROOT / "build/mutants"
+    seconds = options["expected"], options["limit"]
     results.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="mutants"))
     copy_tree(folder)
@@ -151,10 +153,10 @@ def main(words: dict[str, str]) -> None:
     import hypothesis, matplotlib.figure, mujoco_warp, omegaconf, torch  # noqa
 
     print("| room | mutants | killed | timed out | survived | score |\n|---|---|---|---|---|---|")
-    for room in words.get("rooms", ",".join(ROOMS)).split(","):
+    for room in options["rooms"]:
         code, tests = ROOMS[room]
-        mutants, file = draw(code, seed, int(words.get("count", 67))), f"{room}-{seed}.jsonl"
-        if "again" in words:
+        mutants, file = draw(code, seed, options["count"]), f"{room}-{seed}.jsonl"
+        if options["again"]:
             records = map(json.loads, (results / file).read_text().splitlines())
             tried = [find(record) for record in records if record["outcome"] != "killed"]
             mutants, file = [m for m in tried if m], f"{room}-{seed}-again.jsonl"
@@ -172,4 +174,4 @@ def main(words: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(dict(word.split("=", 1) for word in sys.argv[1:]))
+    main(sys.argv[1:])

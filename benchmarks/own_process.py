@@ -11,17 +11,17 @@ import sys
 
 
 def last_line(script: str, name: str, arguments: list[str]) -> str | None:
-    """Returns the last line that ``script --only name`` prints; None if it is not installed.
+    """Returns the last line that ``script only=name`` prints; None if it is not installed.
 
     Args:
         script: The benchmark's own file.
-        name: The library, as ``--only`` takes it.
+        name: The library, as ``only=`` takes it.
         arguments: Further command-line arguments.
 
     Raises:
         RuntimeError: The measurement failed.
     """
-    command = [sys.executable, script, "--only", name, *arguments]
+    command = [sys.executable, script, f"only={name}", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if "ModuleNotFoundError" in result.stderr:
         print(f"{name} is left out: {result.stderr.splitlines()[-1]}")

@@ -22,6 +22,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.command_line import read_command_line  # noqa: E402
 from rlgpu.config import compose  # noqa: E402
 from rlgpu.profile.timing import seconds_once  # noqa: E402
 from rlgpu.sim import (  # noqa: E402
@@ -43,11 +44,10 @@ SETTLE = 40
 
 def main(arguments: list[str]) -> None:
     """Prints a table for each number of environments."""
-    options = dict(word.split("=") for word in arguments if "=" in word)
-    engines = [word for word in arguments if "=" not in word] or ["fused", "mujoco"]
-    device = torch.device(options.get("device", "cpu"))
-    for num_envs in options.get("num_envs", "512").split(","):
-        compare(engines, int(num_envs), device)
+    defaults = {"device": "cpu", "num_envs": [512]}
+    options, engines = read_command_line(arguments, defaults, __doc__, others="words")
+    for num_envs in options["num_envs"]:
+        compare(engines or ["fused", "mujoco"], num_envs, torch.device(options["device"]))
 
 
 def compare(engines: list[str], num_envs: int, device: torch.device) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.command_line import read_command_line  # noqa: E402
 from benchmarks.physics import robots, stepper  # noqa: E402
 from rlgpu.ops import PhysicsModel, PhysicsState  # noqa: E402
 from rlgpu.sim import make_simulator  # noqa: E402
@@ -67,4 +68,4 @@ def write_worlds(
 
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
-    main(Path(*sys.argv[1:]))
+    main(Path(*read_command_line(sys.argv[1:], {}, __doc__, others="words").others))

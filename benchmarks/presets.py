@@ -1,7 +1,7 @@
 """Learning curves of rl_games and rsl_rl beside ours with their presets, on one task and seeds.
 
     pip install -c requirements.txt -r benchmarks/requirements.txt      the peers
-    python benchmarks/presets.py [--seeds 3] [--iterations 120]
+    python benchmarks/presets.py [seeds=3] [iterations=120]
 
 All train on our Cartpole, 512 environments on the fused engine; returns are counted by one piece of
 code, in the environment. Prints the mean return of the episodes that ended in each tenth of a run:
@@ -10,7 +10,6 @@ the mean over seeds, and the lowest and highest seed.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -25,6 +24,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import rlgpu
+from benchmarks.command_line import read_command_line
 from benchmarks.peer_settings import (
     CARTPOLE_RL_GAMES,
     CARTPOLE_RSL_RL,
@@ -101,12 +101,9 @@ def rsl_rl(seed: int, iterations: int) -> tuple[ReturnsByTime, int]:
     return returns, iterations * CARTPOLE_RSL_RL.horizon_length
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Trains all, and prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--iterations", type=int, default=120)
-    given = parser.parse_args()
+    options, _ = read_command_line(arguments, {"seeds": 3, "iterations": 120}, __doc__)
     learners = {
         "rl_games": rl_games,
         "ours, preset=rl_games": ours("rl_games", RL_GAMES),
@@ -115,7 +112,7 @@ def main() -> None:
     }
     for name, learner in learners.items():
         rows = []
-        for seed in range(1, given.seeds + 1):
+        for seed in range(1, options["seeds"] + 1):
             quiet = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
             with (
                 tempfile.TemporaryDirectory() as folder,
@@ -123,7 +120,7 @@ def main() -> None:
                 quiet,
                 contextlib.redirect_stdout(quiet),
             ):
-                returns, num_steps = learner(seed, given.iterations)
+                returns, num_steps = learner(seed, options["iterations"])
             rows.append(returns.tenths(num_steps))
         table = np.array(rows)
         for what, row in (
@@ -135,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,6 +1,6 @@
 """What domain randomisation costs: a step with ten randomised quantities beside one without.
 
-    python benchmarks/randomization.py [--num-envs 4096] [--task Go2] [--engine fused]
+    python benchmarks/randomization.py [num_envs=4096] [task=Go2] [engine=fused]
 
 Steps both environments in turns, so that whatever else runs slows both; prints medians. Actions are
 small, so that episodes end at their time limit and a few environments are reset in every step.
@@ -8,7 +8,6 @@ small, so that episodes end at their time limit and a few environments are reset
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.command_line import read_command_line
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
 from rlgpu.envs.randomization_config import Noise, Randomization, Varied
@@ -50,29 +50,24 @@ def make(name: str, num_envs: int, engine: str, *, randomize: bool) -> VecEnv:
     return env
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Prints milliseconds a step, and the ratio."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--num-envs", type=int, default=4096)
-    parser.add_argument("--task", default="Go2")
-    parser.add_argument("--engine", default="fused")
-    parser.add_argument("--rounds", type=int, default=20)
-    options = parser.parse_args()
-    envs = {
-        x: make(options.task, options.num_envs, options.engine, randomize=x) for x in (False, True)
-    }
-    actions = torch.zeros(options.num_envs, envs[True].num_actions)
+    defaults = {"num_envs": 4096, "task": "Go2", "engine": "fused", "rounds": 20}
+    options, _ = read_command_line(arguments, defaults, __doc__)
+    task, num_envs = options["task"], options["num_envs"]
+    envs = {x: make(task, num_envs, options["engine"], randomize=x) for x in (False, True)}
+    actions = torch.zeros(num_envs, envs[True].num_actions)
     times: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(options.rounds):
+    for _ in range(options["rounds"]):
         for randomize, env in envs.items():
             start = time.perf_counter()
             for _ in range(5):
                 env.step(actions)
             times[randomize].append((time.perf_counter() - start) / 5 * 1e3)
     plain, randomized = (statistics.median(times[x][2:]) for x in (False, True))
-    print(f"{options.task}, {options.num_envs} environments, {envs[True].sim.description}")
+    print(f"{task}, {num_envs} environments, {envs[True].sim.description}")
     print(f"plain {plain:.2f} ms a step, randomised {randomized:.2f} ms: {randomized / plain:.3f}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -21,6 +21,9 @@ import mujoco
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.command_line import read_command_line, refuse
 from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.tables import Tables
@@ -130,6 +133,7 @@ def main(paths: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        sys.exit("no files given; wanted: python benchmarks/robots.py FILE.xml ...")
-    main([Path(word) for word in sys.argv[1:]])
+    files = read_command_line(sys.argv[1:], {}, __doc__, others="words").others
+    if not files:
+        refuse("no files given; wanted: python benchmarks/robots.py FILE.xml ...")
+    main([Path(word) for word in files])

@@ -1,13 +1,12 @@
 """Makes the pictures of docs/tasks.md: a frame of playback beside the run's learning curve.
 
-    python benchmarks/task_pictures.py runs/Go2/latest [--environments 4] [--second 3]
+    python benchmarks/task_pictures.py runs/Go2/latest [environments=4] [second=3]
 
 Records a video of the run's policy, takes one frame, and writes docs/tasks/<task>.png.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import subprocess
 import sys
@@ -19,6 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.command_line import read_command_line, refuse  # noqa: E402
 
 
 def frame_of(run: Path, environments: int, second: float) -> Path:
@@ -33,19 +35,18 @@ def frame_of(run: Path, environments: int, second: float) -> Path:
     return frame
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Writes the picture."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--environments", type=int, default=1)
-    parser.add_argument("--second", type=float, default=3.0)
-    options = parser.parse_args()
-    run = options.run.resolve()
+    defaults = {"environments": 1, "second": 3.0}
+    options, folders = read_command_line(arguments, defaults, __doc__, others="words")
+    if len(folders) != 1:
+        refuse(f"{len(folders)} folders of runs are given, wanted one, such as runs/Go2/latest")
+    run = Path(folders[0]).resolve()
     with (run / "metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if float(row["episodes"] or 0) > 0]
     figure = Figure(figsize=(10, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.75, 1])
-    left.imshow(imread(frame_of(run, options.environments, options.second)))
+    left.imshow(imread(frame_of(run, options["environments"], options["second"])))
     left.axis("off")
     minutes = [float(row["wall_time"]) / 60 for row in rows]
     right.plot(minutes, [float(row["mean_return"]) for row in rows], color="#d9722e")
@@ -59,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,6 +1,6 @@
 """How fast every task collects steps, as a share of its bare engine.
 
-    python benchmarks/tasks.py [--engines fused,mujoco] [--num-envs 512] [Task ...]
+    python benchmarks/tasks.py [engines=fused,mujoco] [num_envs=512] [Task ...]
 
 The bare engine steps under held targets; collecting is everything but the policy: targets, physics,
 observations, rewards, resets. Both in turns, medians.
@@ -8,7 +8,6 @@ observations, rewards, resets. Both in turns, medians.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.command_line import read_command_line
 from rlgpu.config import compose
 from rlgpu.envs import VecEnv, scene_of
 from rlgpu.sim import ENGINES, make_simulator
@@ -59,19 +59,16 @@ def measure(name: str, engine: str, num_envs: int) -> str:
     )
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("tasks", nargs="*", default=list(TASKS))
-    parser.add_argument("--engines", default="fused,mujoco")
-    parser.add_argument("--num-envs", type=int, default=512)
-    options = parser.parse_args()
+    defaults = {"engines": "fused,mujoco", "num_envs": 512}
+    options, tasks = read_command_line(arguments, defaults, __doc__, others="words")
     print("| task | engine | bare, thousand steps/s | collecting | share |")
     print("|---|---|---|---|---|")
-    for name in options.tasks:
-        for engine in options.engines.split(","):
-            print(measure(name, engine, options.num_envs), flush=True)
+    for name in tasks or TASKS:
+        for engine in options["engines"].split(","):
+            print(measure(name, engine, options["num_envs"]), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -21,6 +21,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.command_line import read_command_line  # noqa: E402
 from rlgpu.config import compose  # noqa: E402
 from rlgpu.device import Phase, working_stream  # noqa: E402
 from rlgpu.envs import VecEnv  # noqa: E402
@@ -41,7 +42,8 @@ ITERATIONS = {"cpu": 4, "cuda": 20}
 
 def main(arguments: list[str]) -> None:
     """Prints medians and ratios."""
-    composed = compose(arguments, TASKS, ENGINES)
+    words = read_command_line(arguments, {}, __doc__, others="all").others
+    composed = compose(words, TASKS, ENGINES)
     config = composed.config
     env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
     agent = make_agent(config, env)
