@@ -23,7 +23,7 @@ from rlgpu.config.keys import Key, closest_key, keys_of, leaves, misplaced
 from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import RENAMED_VALUES, our_name
 from rlgpu.config.presets import NOT_FOR_GYM, read_preset
-from rlgpu.config.project import INCLUDED, Project, read_values
+from rlgpu.config.project import INCLUDED, Project
 from rlgpu.config.reading import read_value, read_words
 from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
@@ -222,26 +222,27 @@ def _compose(request: _Request, engine: str) -> Composed:
 
 def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Returns the groups of values below the command line, lowest first."""
-    task, engines = request.task, request.engines
+    task = request.task
     saved = layers_of(request.saved, request.chosen, task.name, engine)
 
     def values_of(group: str) -> Mapping[str, Any]:
         if group in saved.instead:
             return saved.instead[group]
         if group == "sim":
-            return read_values([folder / "sim" for folder in request.project.cfg], engine)
+            folders = [folder / "sim" for folder in request.project.cfg]
+            return request.project.read_values(folders, engine)
         if group == "train":
             name = request.train or _train_file(request)
-            return _for_engine(task.train_folders, name, "train", engine, engines)
+            return _for_engine(request, task.train_folders, name, "train", engine)
         if group == "task":
             if not task.task_folders:
                 return {"name": task.name}
-            return _for_engine(task.task_folders, task.name, "", engine, engines)
+            return _for_engine(request, task.task_folders, task.name, "", engine)
         return request.tree
 
     layers = [(group, values_of(group)) for group in ("", "task", "train")]
     layers += [("train", saved.network), ("sim", values_of("sim"))]
-    preset = read_preset(_preset(request))
+    preset = _preset_values(request)
     if is_gym(task.word):
         preset = {key: value for key, value in preset.items() if key not in NOT_FOR_GYM}
     return [*layers, ("train", preset)]
@@ -253,6 +254,10 @@ def _preset(request: _Request) -> str:
     return str(request.given.get("preset", files.get("preset", "none")) or "none")
 
 
+def _preset_values(request: _Request) -> dict[str, Any]:
+    return read_preset(_preset(request), request.project.read)
+
+
 def _left_out(request: _Request) -> list[str]:
     """Returns a note for each value of the preset that the task cannot take."""
     if not is_gym(request.task.word):
@@ -260,7 +265,7 @@ def _left_out(request: _Request) -> list[str]:
     return [
         f"preset={_preset(request)}: train.{key} is left out, since {reason}"
         for key, reason in NOT_FOR_GYM.items()
-        if read_preset(_preset(request)).get(key) and f"train.{key}" not in request.given
+        if _preset_values(request).get(key) and f"train.{key}" not in request.given
     ]
 
 
@@ -328,17 +333,17 @@ def _check_engine(word: str, names: Collection[str], where: str = "sim=") -> Non
 
 
 def _for_engine(
-    folders: list[Path], name: str, given: str, engine: str, engines: Mapping[str, EngineSettings]
+    request: _Request, folders: list[Path], name: str, given: str, engine: str
 ) -> dict[str, Any]:
     """Returns a file's values, with those of its section for an engine in their place."""
-    values, path = read_values(folders, name, given), f"{name}.yaml"
+    values, path = request.project.read_values(folders, name, given), f"{name}.yaml"
     special = values.pop("per_engine", None) or {}
     parts = special.values() if isinstance(special, Mapping) else [special]
     if not all(part is None or isinstance(part, Mapping) for part in parts):
         said = f"{path}: per_engine must map engines to keys and values"
         raise UsageError(said, key="per_engine", value=special)
     for other in special:
-        _check_engine(other, engines, f"{path}: per_engine: ")
+        _check_engine(other, request.engines, f"{path}: per_engine: ")
     return {**values, **(special.get(engine) or {})}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rlgpu.config.reading import read_file
+from rlgpu.config.reading import read_each_once, read_file
 from rlgpu.errors import UsageError, nearest
 
 _PACKAGE = Path(__file__).parents[1]
@@ -25,10 +25,15 @@ class Project:
     cfg: tuple[Path, ...] = (_PACKAGE.resolve() / "cfg",)
     tasks: tuple[Path, ...] = ()
     """Only the user's; those that come with rlgpu are a package."""
+    read: Callable[[Path], dict[str, Any]] = field(default=read_file, repr=False, compare=False)
+    """Returns the values of a file."""
 
     @classmethod
     def at(cls, folder: Path) -> Project:
-        """Returns the project of a folder: ``folder/cfg`` and ``folder/tasks``, then rlgpu's."""
+        """Returns the project of a folder: ``folder/cfg`` and ``folder/tasks``, then rlgpu's.
+
+        It reads each file once: later changes of a file are for the next project.
+        """
         cfg, tasks = folder / "cfg", folder / "tasks"
         included = INCLUDED.cfg[0]
         has_cfg = cfg.is_dir() and not (included.is_dir() and cfg.samefile(included))
@@ -36,6 +41,7 @@ class Project:
         return cls(
             (cfg.resolve(), included) if has_cfg else (included,),
             (tasks.resolve(),) if has_tasks else (),
+            read_each_once(),
         )
 
     def defaults(self) -> dict[str, Any]:
@@ -47,8 +53,32 @@ class Project:
         values: dict[str, Any] = {}
         for folder in reversed(self.cfg):
             if (folder / "config.yaml").is_file():
-                values |= read_file(folder / "config.yaml")
+                values |= self.read(folder / "config.yaml")
         return values
+
+    def read_values(self, folders: list[Path], name: str, given: str = "") -> dict[str, Any]:
+        """Returns the values of the first file ``name.yaml`` in some folders.
+
+        Args:
+            folders: Where to look.
+            name: The file's name without its ending.
+            given: Key for which the name was given, for the refusal.
+
+        Raises:
+            UsageError: There is no such file, or it cannot be read.
+        """
+        if path := find_values(folders, name):
+            return self.read(path)
+        known = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
+        where, wanted = " and ".join(map(str, folders)), folders[0] / f"{name}.yaml"
+        chosen, hint = (f"{given}={name}: ", nearest(name, known)) if given else ("", "")
+        raise UsageError(
+            f"{chosen}there is no file {wanted}; {where} has {', '.join(known) or 'none'}{hint}",
+            key=given,
+            value=name,
+            allowed=known,
+            path=wanted,
+        )
 
     def names(self, group: str) -> list[str]:
         """Returns the names of the files of a group: ``task``, ``train`` or ``sim``."""
@@ -80,31 +110,6 @@ INCLUDED = Project()
 def find_values(folders: list[Path], name: str) -> Path | None:
     """Returns the first file ``name.yaml`` in some folders, None if there is none."""
     return next((p for folder in folders if (p := folder / f"{name}.yaml").is_file()), None)
-
-
-def read_values(folders: list[Path], name: str, given: str = "") -> dict[str, Any]:
-    """Returns the values of the first file ``name.yaml`` in some folders.
-
-    Args:
-        folders: Where to look.
-        name: The file's name without its ending.
-        given: Key for which the name was given, for the refusal.
-
-    Raises:
-        UsageError: There is no such file, or it cannot be read.
-    """
-    if path := find_values(folders, name):
-        return read_file(path)
-    known = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
-    where, wanted = " and ".join(map(str, folders)), folders[0] / f"{name}.yaml"
-    chosen, hint = (f"{given}={name}: ", nearest(name, known)) if given else ("", "")
-    raise UsageError(
-        f"{chosen}there is no file {wanted}; {where} has {', '.join(known) or 'none'}{hint}",
-        key=given,
-        value=name,
-        allowed=known,
-        path=wanted,
-    )
 
 
 def class_in(folder: Path, name: str) -> str:

@@ -7,7 +7,8 @@ text. Here numbers are decimal, only ``true`` and ``false`` are truth values, an
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,18 @@ def read_file(path: Path) -> dict[str, Any]:
         said = f"{path} must be a mapping of keys to values, such as `name: Ant`"
         raise Unreadable(said, "mapping", path=path)
     return content or {}
+
+
+def read_each_once() -> Callable[[Path], dict[str, Any]]:
+    """Returns a ``read_file`` that opens each file once; every call returns another copy."""
+    contents: dict[Path, dict[str, Any]] = {}
+
+    def read(path: Path) -> dict[str, Any]:
+        if path not in contents:
+            contents[path] = read_file(path)
+        return deepcopy(contents[path])
+
+    return read
 
 
 class _Dumper(yaml.SafeDumper):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,8 +15,12 @@ NOT_FOR_GYM = {"init_at_random_ep_len": "Gymnasium's environments count their ow
 _FOLDER = Path(__file__).parent
 
 
-def read_preset(name: str) -> dict[str, Any]:
+def read_preset(name: str, read: Callable[[Path], dict[str, Any]] = read_file) -> dict[str, Any]:
     """Returns the values of a preset above those of its ``base``; none of ``none``.
+
+    Args:
+        name: The preset.
+        read: Returns the values of a file.
 
     Raises:
         UsageError: There is no such preset.
@@ -31,6 +36,6 @@ def read_preset(name: str) -> dict[str, Any]:
         )
     if name == "none":
         return {}
-    values = read_file(_FOLDER / f"{name}.yaml")
+    values = read(_FOLDER / f"{name}.yaml")
     base = values.pop("base", "none")
-    return {**read_preset(base), **values}
+    return {**read_preset(base, read), **values}
