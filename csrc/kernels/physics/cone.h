@@ -21,6 +21,12 @@ inline namespace RLGPU_PHYSICS_BUILD {
 // The largest weight along a normal that the solver's matrix bears, relative to the inertia.
 template <typename R>
 constexpr R kMostWeight = sizeof(R) == 4 ? R(400) : R(1e9);
+// The same of friction with an elliptic cone.
+template <typename R>
+constexpr R kMostFrictionWeight = sizeof(R) == 4 ? R(2000) : R(1e9);
+// By how much forces may change when a contact is hardened and count as settled.
+template <typename R>
+constexpr R kSettled = sizeof(R) == 4 ? R(1e-4) : R(1e-7);
 
 // (normal, tangents) with the tangents scaled by the friction coefficient.
 template <typename V>
@@ -130,8 +136,7 @@ RLGPU_HD void set_weight(Contact<V>& c, Mask<V> active, V edge_r, V inverse_weig
 template <typename V>
 RLGPU_HD Mask<V> shift_residual(Contact<V>& c, Mask<V> worlds, V slope) {
   const V wanted = c.softness * slope;
-  const Real<V> tolerance = Real<V>(sizeof(Real<V>) == 4 ? 1e-4 : 1e-7);
-  const Mask<V> changed = worlds & (magnitude(V(wanted - c.shift)) > tolerance * -wanted);
+  const Mask<V> changed = worlds & (magnitude(V(wanted - c.shift)) > kSettled<Real<V>> * -wanted);
   c.shift = select<V>(worlds, wanted, c.shift);
   return changed;
 }

@@ -204,11 +204,13 @@ RLGPU_STAGE void constraint_forces(const Team& team, const Tables<Real<V>>& t, W
 
 // Whether the contacts' weights are softened in any world of the group.
 template <typename V, typename Team>
-RLGPU_STAGE bool is_softened(const Team& team, const Work<V>& w) {
+RLGPU_STAGE bool is_softened(const Team& team, const Tables<Real<V>>& t, const Work<V>& w) {
   Mask<V> found{};
   for (int i = team.first(); i < w.num_live; i += team.step()) {
-    const Contact<V>& c = w.contacts[w.live[i]];
-    found = found | (w.active[w.live[i]] & (c.softness > V{}));
+    const int slot = w.live[i], wide = wide_of(t, slot);
+    Mask<V> soft = w.contacts[slot].softness > V{};
+    if (wide >= 0 && t.is_elliptic) soft = soft | (w.wides[wide].softness > V{});
+    found = found | (w.active[slot] & soft);
   }
   return any(team.either(found));
 }
@@ -221,9 +223,11 @@ RLGPU_STAGE Mask<V> harden(const Team& team, const Tables<Real<V>>& t, Work<V>& 
   for (int i = team.first(); i < w.num_live; i += team.step()) {
     const int slot = w.live[i], wide = wide_of(t, slot);
     Contact<V>& c = w.contacts[slot];
-    const V slope =
-        wide < 0 ? V(Cone<V>(c, c.residual).gradient().x) : wide_slope(t, w, slot, wide);
-    changed = changed | shift_residual<V>(c, worlds & w.active[slot], slope);
+    const Mask<V> here = worlds & w.active[slot];
+    if (wide >= 0)
+      changed = changed | shift_wide_residual(t, w, slot, wide, here);
+    else
+      changed = changed | shift_residual<V>(c, here, Cone<V>(c, c.residual).gradient().x);
   }
   return team.either(changed);
 }
@@ -245,7 +249,7 @@ template <typename V, typename Team>
 RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   begin_residuals(team, t, w);
   team.sync();
-  const bool softened = is_softened(team, w);
+  const bool softened = is_softened(team, t, w);
   Mask<V> busy = V{} < splat<V>(1), searched{};
   for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
     team.sync();

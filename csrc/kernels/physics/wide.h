@@ -39,6 +39,27 @@ RLGPU_RARE Dimensions<V> residual_of(const Tables<Real<V>>& t, const Work<V>& w,
   return scaled(w.contacts[slot], w.wides[number], sum);
 }
 
+// Sets the weights of a contact with an elliptic cone from its normal's R, and its softness from
+// the inverse inertia.
+template <typename V>
+RLGPU_STAGE void set_elliptic_weights(const Tables<Real<V>>& t, Contact<V>& c, Wide<V>& wide,
+                                      Mask<V> active, V normal, V inverse_weight) {
+  using R = Real<V>;
+  const V friction2 = c.friction * c.friction;
+  const V mu2 = maximum(V(t.inverse_impratio[0] * friction2), splat<V>(R(1e-12)));
+  const V across = normal * mu2, zero{};
+  const V least = inverse_weight * (R(1) / kMostWeight<R>);
+  const V least_across = friction2 * inverse_weight * (R(1) / kMostFrictionWeight<R>);
+  c.softness = keep<V>(active, maximum(least - normal, zero));
+  wide.softness = keep<V>(active, maximum(least_across - across, zero));
+  c.shift = zero;
+  wide.shift = Spatial<V>{};
+  c.weight = keep<V>(active, reciprocal(normal + c.softness));
+  wide.inverse_mu2 = reciprocal(mu2);
+  if (any((c.softness > zero) | (wide.softness > zero)))
+    wide.inverse_mu2 = (normal + c.softness) / (across + wide.softness);
+}
+
 // Sets the weight and friction of a contact, and its residuals but for the acceleration's part.
 // edge: R of a pyramid's edges, or of an elliptic cone's normal.
 template <typename V>
@@ -47,14 +68,10 @@ RLGPU_RARE void wide_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work
   using R = Real<V>;
   Contact<V>& c = w.contacts[slot];
   Wide<V>& wide = w.wides[number];
-  if (t.is_elliptic) {
-    c.weight = keep<V>(w.active[slot], reciprocal(edge));
-    c.softness = c.shift = V{};
-  } else {
+  if (t.is_elliptic)
+    set_elliptic_weights(t, c, wide, w.active[slot], edge, inverse_weight);
+  else
     set_weight(c, w.active[slot], edge, inverse_weight, 2 * (t.wide_dims[number] - 1));
-  }
-  const V mu2 = t.inverse_impratio[0] * c.friction * c.friction;
-  wide.inverse_mu2 = reciprocal(maximum(mu2, splat<V>(R(1e-12))));
   wide.friction = Vec3<V>{};
   const int turning = t.wide_columns[number], first = t.slot_columns[slot];
   Vec3<V> velocity{};
@@ -84,12 +101,24 @@ RLGPU_HD Dimensions<V> change_of(const Contact<V>& c, const Wide<V>& wide) {
   return {wide.change, c.change};
 }
 
-// The cost's slope by the normal's residual.
+// Takes the softness out of a contact, as shift_residual() does.
 template <typename V>
-RLGPU_RARE V wide_slope(const Tables<Real<V>>& t, const Work<V>& w, int slot, int number) {
-  const Contact<V>& c = w.contacts[slot];
-  const Wide<V>& wide = w.wides[number];
-  return WideCone<V>(t, c, wide, number, residual_of(c, wide)).gradient().lin.x;
+RLGPU_RARE Mask<V> shift_wide_residual(const Tables<Real<V>>& t, Work<V>& w, int slot, int number,
+                                       Mask<V> worlds) {
+  Contact<V>& c = w.contacts[slot];
+  Wide<V>& wide = w.wides[number];
+  const Dimensions<V> slope = WideCone<V>(t, c, wide, number, residual_of(c, wide)).gradient();
+  Mask<V> changed = shift_residual<V>(c, worlds, slope.lin.x);
+  if (!t.is_elliptic) return changed;
+  Dimensions<V> wanted = wide.softness * slope;
+  wanted.lin.x = c.shift;
+  const V most = kSettled<Real<V>> * wide.softness * -slope.lin.x;
+  const Dimensions<V> apart = wanted + splat<V>(Real<V>(-1)) * wide.shift;
+  const V tangents[] = {apart.lin.y, apart.lin.z, apart.ang.x, apart.ang.y, apart.ang.z};
+  for (const V& tangent : tangents) changed = changed | (worlds & (magnitude(tangent) > most));
+  wide.shift = {select(worlds, wanted.ang, wide.shift.ang),
+                select(worlds, wanted.lin, wide.shift.lin)};
+  return changed;
 }
 
 // Force and torque of a contact on geom 2, in the frame's axes.

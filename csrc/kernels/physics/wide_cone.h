@@ -2,8 +2,10 @@
 //
 // The pyramid of cone.h gets more edges, n + u and n - u of each scaled dimension u, and is
 // softened alike. The elliptic cone has three zones: beyond it the cost is 0; near its axis it is
-// quadratic in all dimensions; between them it is the square of the distance from the cone. Source:
-// MuJoCo, engine_solver.c; its documentation, "Computation", on contacts.
+// quadratic in all dimensions; between them it is the square of the distance from the cone. It is
+// softened in all dimensions: each R becomes R + s, and the residuals are shifted by s times the
+// slopes until these stay. Source: MuJoCo, engine_solver.c; its documentation, "Computation", on
+// contacts.
 #pragma once
 
 #include "cone.h"
@@ -40,11 +42,12 @@ struct WideCone {
       begin_pyramid(c);
       return;
     }
-    const Dimensions<V> u{r.ang, {V{}, r.lin.y, r.lin.z}};
+    residual = residual + wide.shift;
+    const Dimensions<V> u{residual.ang, {V{}, residual.lin.y, residual.lin.z}};
     size = square_root(dot(u, u));
     unit = reciprocal(maximum(size, splat<V>(R(1e-15)))) * u;
-    beyond = r.lin.x >= size;
-    inside = !beyond & (r.lin.x + size * wide.inverse_mu2 <= V{});
+    beyond = residual.lin.x >= size;
+    inside = !beyond & (residual.lin.x + size * wide.inverse_mu2 <= V{});
     across = weight * wide.inverse_mu2;
     between = weight * wide.inverse_mu2 / (R(1) + wide.inverse_mu2);
   }

@@ -26,7 +26,9 @@ template <typename V>
 struct Wide {
   Vec3<V> friction;  // of spin and both rolls
   Vec3<V> residual, change;
-  V inverse_mu2;  // of an elliptic cone
+  // Of an elliptic cone: the ratio of its weights, the softness across its axis, and the shift.
+  V inverse_mu2, softness;
+  Spatial<V> shift;
 };
 
 // A joint limit: the side that is nearer. Those of ball joints come last, and have no sign.

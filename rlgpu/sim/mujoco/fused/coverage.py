@@ -31,8 +31,8 @@ MOST_FRICTION_WEIGHT = 1e4
 """Largest weight of friction relative to inertia that the solver bears in single precision."""
 MOST_TURNING_WEIGHT = 100
 """Largest weight of a pyramid's spin and roll, of which single precision bears less."""
-MOST_NORMAL_WEIGHT = 2e3
-"""Largest weight along the normal of an elliptic cone, which is not softened."""
+SOFTENED_FRICTION_WEIGHT = 2e3
+"""What friction of elliptic cones weighs at most in csrc, ``kMostFrictionWeight``."""
 SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _ENABLED = mujoco.mjtEnableBit.mjENBL_OVERRIDE
 _SOLVERS = tuple(
@@ -173,13 +173,6 @@ def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
                 f"geoms {names} resist spin or roll {turning:.0f} times as much as inertia; "
                 f"single precision bears {MOST_TURNING_WEIGHT:.0f} with pyramidal cones"
             )
-        stiffness = _normal_weight(model, contact)
-        if stiffness > MOST_NORMAL_WEIGHT:
-            yield (
-                f"geoms {names} have a solimp and friction with which their contacts weigh "
-                f"{stiffness:.0f} times as much as inertia; single precision bears "
-                f"{MOST_NORMAL_WEIGHT:.0f} with elliptic cones"
-            )
         if max(1.0, contact.solimp[4]) not in SUPPORTED_POWERS:
             yield f"geoms {names} have solimp powers other than 1 or 2"
 
@@ -187,11 +180,15 @@ def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
 def _friction_weight(model: mujoco.MjModel, contact: ContactParameters) -> float:
     """Returns the weight of two geoms' friction in the solver, relative to their inertia.
 
-    Along the normal, the weight of a pyramid may be anything: see csrc/kernels/physics/cone.h.
+    Softened weights may be anything: along normals, see csrc/kernels/physics/cone.h, and along the
+    first tangent of elliptic cones, see wide_cone.h.
     """
     if contact.condim == 1:
         return 0.0
-    return float(model.opt.impratio) * _odds(contact) * max(1.0, anisotropy_of(contact) ** 2)
+    weight = float(model.opt.impratio) * _odds(contact)
+    if has_elliptic_cones(model):
+        weight = min(weight, SOFTENED_FRICTION_WEIGHT)
+    return weight * max(1.0, anisotropy_of(contact) ** 2)
 
 
 def _turning_weight(model: mujoco.MjModel, contact: ContactParameters) -> float:
@@ -200,11 +197,6 @@ def _turning_weight(model: mujoco.MjModel, contact: ContactParameters) -> float:
         return 0.0
     ratio = float(contact.friction[2 : contact.condim - 1].max() / contact.friction[0])
     return float(model.opt.impratio) * _odds(contact) * ratio * ratio
-
-
-def _normal_weight(model: mujoco.MjModel, contact: ContactParameters) -> float:
-    """Returns the weight along the normal of an elliptic cone, relative to inertia."""
-    return _odds(contact) if has_elliptic_cones(model) else 0.0
 
 
 def _odds(contact: ContactParameters) -> float:
