@@ -43,7 +43,8 @@ TORCH_LIBRARY(rlgpu, m) {
       "Tensor(d!) diverged, Tensor(m!)? act, "
       "Tensor(e!)? wrenches, Tensor(f!)? xpos, Tensor(g!)? xquat, Tensor(h!)? xmat, "
       "Tensor(i!)? subtree_com, Tensor(j!)? cvel, Tensor(k!)? cfrc_ext, "
-      "Tensor(l!)? qfrc_actuator, int num_steps, int num_threads, int lanes) -> ()");
+      "Tensor(l!)? qfrc_actuator, Tensor(n!)? xipos, Tensor(o!)? cdof, "
+      "int num_steps, int num_threads, int lanes) -> ()");
   m.def("shuffle(Tensor(a!) rng_state, int count) -> Tensor ids");
   m.def(
       "gaussian_ppo_loss(Tensor mean, Tensor log_std, Tensor values, Tensor actions, Tensor "

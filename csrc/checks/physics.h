@@ -16,7 +16,7 @@ struct PhysicsTensors {
   const std::optional<at::Tensor>&xfrc_applied, &mocap_pose;
   const at::Tensor &qpos, &qvel, &qacc, &diverged;
   const std::optional<at::Tensor>&act, &wrenches, &xpos, &xquat, &xmat, &subtree_com, &cvel,
-      &cfrc_ext, &qfrc_actuator;
+      &cfrc_ext, &qfrc_actuator, &xipos, &cdof;
 };
 
 inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
@@ -63,6 +63,8 @@ inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
   check_bodies("subtree_com", x.subtree_com, t.nbody, 3);
   check_bodies("cvel", x.cvel, t.nbody, 6);
   check_bodies("cfrc_ext", x.cfrc_ext, t.nbody, 6);
+  check_bodies("xipos", x.xipos, t.nbody, 3);
+  check_bodies("cdof", x.cdof, t.nv, 6);
   if (x.qfrc_actuator.has_value()) check("qfrc_actuator", *x.qfrc_actuator, {n, t.nv}, real);
 }
 
@@ -89,6 +91,7 @@ inline physics::Call physics_call(const PhysicsTensors& x, int64_t num_steps) {
   call.xpos = pointer(x.xpos), call.xquat = pointer(x.xquat), call.xmat = pointer(x.xmat);
   call.subtree_com = pointer(x.subtree_com), call.cvel = pointer(x.cvel);
   call.cfrc_ext = pointer(x.cfrc_ext), call.qfrc_actuator = pointer(x.qfrc_actuator);
+  call.xipos = pointer(x.xipos), call.cdof = pointer(x.cdof);
   return call;
 }
 

@@ -30,10 +30,12 @@ void physics_step_cpu(
     const std::optional<at::Tensor>& xquat, const std::optional<at::Tensor>& xmat,
     const std::optional<at::Tensor>& subtree_com, const std::optional<at::Tensor>& cvel,
     const std::optional<at::Tensor>& cfrc_ext, const std::optional<at::Tensor>& qfrc_actuator,
+    const std::optional<at::Tensor>& xipos, const std::optional<at::Tensor>& cdof,
     int64_t num_steps, int64_t num_threads, int64_t lanes) {
-  const PhysicsTensors x{header, ints, constants,   parameters, ctrl,     xfrc_applied, mocap_pose,
-                         qpos,   qvel, qacc,        diverged,   act,      wrenches,     xpos,
-                         xquat,  xmat, subtree_com, cvel,       cfrc_ext, qfrc_actuator};
+  const PhysicsTensors x{header, ints, constants,   parameters, ctrl,     xfrc_applied,  mocap_pose,
+                         qpos,   qvel, qacc,        diverged,   act,      wrenches,      xpos,
+                         xquat,  xmat, subtree_com, cvel,       cfrc_ext, qfrc_actuator, xipos,
+                         cdof};
   check_physics(x, num_steps);
   TORCH_CHECK_VALUE(num_threads >= 1, "physics_step: got ", num_threads,
                     " threads, wanted at least 1");

@@ -19,10 +19,12 @@ void physics_step_cuda(
     const std::optional<at::Tensor>& xquat, const std::optional<at::Tensor>& xmat,
     const std::optional<at::Tensor>& subtree_com, const std::optional<at::Tensor>& cvel,
     const std::optional<at::Tensor>& cfrc_ext, const std::optional<at::Tensor>& qfrc_actuator,
+    const std::optional<at::Tensor>& xipos, const std::optional<at::Tensor>& cdof,
     int64_t num_steps, int64_t num_threads, int64_t lanes) {
-  const PhysicsTensors x{header, ints, constants,   parameters, ctrl,     xfrc_applied, mocap_pose,
-                         qpos,   qvel, qacc,        diverged,   act,      wrenches,     xpos,
-                         xquat,  xmat, subtree_com, cvel,       cfrc_ext, qfrc_actuator};
+  const PhysicsTensors x{header, ints, constants,   parameters, ctrl,     xfrc_applied,  mocap_pose,
+                         qpos,   qvel, qacc,        diverged,   act,      wrenches,      xpos,
+                         xquat,  xmat, subtree_com, cvel,       cfrc_ext, qfrc_actuator, xipos,
+                         cdof};
   check_physics(x, num_steps);
   TORCH_CHECK_VALUE(constants.scalar_type() == at::kFloat,
                     "physics_step: constants is Double, wanted Float on a GPU");

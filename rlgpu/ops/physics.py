@@ -59,6 +59,10 @@ class PhysicsOutputs(NamedTuple):
     """Contact wrenches (torque, force) about those centres, shape [N, nbody, 6]."""
     qfrc_actuator: Tensor | None = None
     """Forces of the actuators on the dofs, after all clamps, shape [N, nv]."""
+    xipos: Tensor | None = None
+    """Centres of mass of the bodies, shape [N, nbody, 3]."""
+    cdof: Tensor | None = None
+    """Axes (angular, linear) of the dofs about the centre of mass of their tree, [N, nv, 6]."""
 
 
 PARAMETER_BLOCK = 16

@@ -1,4 +1,4 @@
-"""Each observable of the API against a case worked by hand, on both MuJoCo engines."""
+"""Each observable of the API against a case worked by hand, on all engines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from scenes import (
 from rlgpu.isaacgym.api import gymapi
 
 
-@pytest.fixture(params=["mujoco", "mujoco_warp"])
+@pytest.fixture(params=["mujoco", "fused", "mujoco_warp"])
 def engine(request):
     if request.param == "mujoco_warp":
         pytest.importorskip("mujoco_warp")

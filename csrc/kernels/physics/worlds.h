@@ -23,6 +23,7 @@ struct Call {
   const void* mocap_pose;    // null where mocap bodies are as in the model
   bool* diverged;
   void *wrenches, *xpos, *xquat, *xmat, *subtree_com, *cvel, *cfrc_ext, *qfrc_actuator;
+  void *xipos, *cdof;
 };
 
 inline namespace RLGPU_PHYSICS_BUILD {
@@ -64,6 +65,8 @@ RLGPU_STAGE void store_bodies(const Call& call, const Tables<Real<V>>& t, const 
   group.store(w.xmat, call.xmat, 9 * t.nbody);
   group.store(w.com, call.subtree_com, 3 * t.nbody);
   group.store(w.cvel, call.cvel, 6 * t.nbody);
+  group.store(w.xipos, call.xipos, 3 * t.nbody);
+  group.store(w.cdof, call.cdof, 6 * t.nv);
 }
 
 template <typename V, typename Team>

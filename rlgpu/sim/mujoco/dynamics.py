@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import mujoco
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,12 +86,15 @@ def joint_mass_matrix(
     own_armature = torch.tensor(model.dof_armature[list(dofs)], device=worlds.device).float()[None]
     body_ids = index_of(ids, worlds.device)
     columns = index_of([body - 1 for body in ids], worlds.device)
-    frames = worlds.array("ximat")
+    own_axes = torch.tensor(np.array([_matrix_of(quat) for quat in model.body_iquat[ids]]))
+    own_axes = own_axes.float().to(worlds.device)  # [B, 3, 3]: from inertial to the bodies' axes
+    frames = worlds.array("xmat")
 
     def read(rows: Rows = _ALL) -> Tensor:
         jac = read_jacobian(rows)
         move, turn = jac[:, :, :3], jac[:, :, 3:]
-        axes = frames[rows][:, body_ids].float().reshape(len(jac), len(ids), 3, 3)
+        frame = frames[rows][:, body_ids].float().reshape(len(jac), len(ids), 3, 3)
+        axes = frame @ own_axes
         mass, armature = own_mass, own_armature
         if "body_mass" in parameters:
             mass = parameters["body_mass"][rows][:, columns]
@@ -138,6 +143,12 @@ def _gathered_mass_matrix(worlds: Worlds, dofs: Sequence[int]) -> Reader:
         return own[rows][:, flat].float().view(-1, *index.shape) * is_there
 
     return read
+
+
+def _matrix_of(quat: np.ndarray) -> np.ndarray:
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, quat)
+    return matrix.reshape(3, 3)
 
 
 def is_above(parents: object, ancestor: int, body: int) -> bool:

@@ -29,7 +29,8 @@ from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest, check_saved
 
 _VERSION = mujoco.__version__
-_SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied")
+_SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied", "cdof")
+_OF_DOFS = ("cdof", "qfrc_actuator")
 _DERIVED_FIELDS = ("body_invweight0", "dof_invweight0", "tendon_invweight0")
 _STATE = (
     "qpos",
@@ -53,7 +54,6 @@ class FusedWorlds:
     """
 
     capabilities = Capabilities(
-        has_dynamics=False,
         has_contact_sensors=False,
         varying_fields=frozenset(PARAMETER_FIELDS),
     )
@@ -173,8 +173,8 @@ class FusedWorlds:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float32."""
         if name not in self._arrays:
             width = {"xquat": 4, "xmat": 9}.get(name, 6 if name in _SPATIAL else 3)
-            shape = (self.model.nv,) if name == "qfrc_actuator" else (self.model.nbody, width)
-            tensor = self._zeros(*shape)
+            rows = self.model.nv if name in _OF_DOFS else self.model.nbody
+            tensor = self._zeros(*((rows,) if name == "qfrc_actuator" else (rows, width)))
             self._arrays[name] = tensor
             if name != "xfrc_applied":
                 self._outputs = self._outputs._replace(**{name: tensor})
