@@ -31,10 +31,6 @@ class Forces:
 
     def bind(self) -> None:
         """Prepares for forces; poses of bodies are needed for some of them."""
-        if not self._sim.capabilities.has_dynamics:
-            raise NotImplementedError(
-                f"forces on bodies: the {self._sim.engine} engine has none; use --sim mujoco"
-            )
         if self._wrench is None:
             array = self._worlds.array
             self._applied = array("xfrc_applied")

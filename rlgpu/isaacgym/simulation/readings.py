@@ -123,19 +123,8 @@ class Readings:
 
         return forces.view(-1, 3), update
 
-    def refuse_without_dynamics(self, what: str) -> None:
-        """Refuses a quantity that an engine without dynamics does not report.
-
-        Raises:
-            NotImplementedError: The simulation runs on it.
-        """
-        if not self._sim.capabilities.has_dynamics:
-            engine = self._sim.engine
-            raise NotImplementedError(f"{what}: the {engine} engine has none; use --sim mujoco")
-
     def dof_force(self) -> tuple[Tensor, Update]:
         """Returns the forces of drives and efforts [N m or N], shape [N * D], and its update."""
-        self.refuse_without_dynamics("DOF forces")
         applied, velocity = self._worlds.array("qfrc_actuator"), self._worlds.array("qvel")
         forces = torch.zeros(len(applied), self._first.num_dofs, device=applied.device)
         self._measures_dofs = True
@@ -242,7 +231,6 @@ class Readings:
         Rows are the velocity of the centre of mass and the angular velocity. A fixed base drops
         the root's rows; a free one has six columns first, for its own velocity.
         """
-        self.refuse_without_dynamics("Jacobians")
         read = jacobian(self._worlds, actor)
         first = int(actor.asset.fixed)
         tensor = torch.zeros_like(read()[:, first:]).contiguous()
@@ -254,7 +242,6 @@ class Readings:
 
     def mass_matrix(self, actor: Actor) -> tuple[Tensor, Update]:
         """Returns an actor's mass matrices, shape [N, dofs, dofs], and its update."""
-        self.refuse_without_dynamics("mass matrices")
         read = mass_matrix(self._worlds, actor)
         tensor = torch.zeros_like(read())
 

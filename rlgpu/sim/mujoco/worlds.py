@@ -28,8 +28,6 @@ _ALL = slice(None)
 class Capabilities(NamedTuple):
     """What an engine offers beside stepping; it is known before worlds are built."""
 
-    has_dynamics: bool = True
-    """Whether bodies take forces, and joints report them, with Jacobians and mass matrices."""
     has_contact_sensors: bool = True
     """Whether MuJoCo's contact sensors work; otherwise only ``wrenches`` measures contacts."""
     wrenches_need_sensors: bool = False
