@@ -1,9 +1,13 @@
-"""Writes rows of tensors, as what happens to some environments only."""
+"""Rows of tensors: what happens to some environments only."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+Rows = slice | Tensor
+"""Indices of rows, or a range."""
+ALL_ROWS = slice(None)
 
 
 def per_row(mask: Tensor, values: Tensor) -> Tensor:
@@ -16,7 +20,7 @@ def put_rows(into: Tensor, mask: Tensor, values: Tensor) -> None:
     into.copy_(torch.where(per_row(mask, into), values, into))
 
 
-def write_rows(into: Tensor, rows: slice | Tensor, values: Tensor) -> None:
+def write_rows(into: Tensor, rows: Rows, values: Tensor) -> None:
     """Writes rows by their numbers, or all of them, converted to the dtype of ``into``."""
     if isinstance(rows, slice):
         into[rows].copy_(values)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
-from rlgpu.device.rows import per_row
+from rlgpu.device.rows import ALL_ROWS, Rows, per_row
 from rlgpu.envs.randomization_config import Noise, Randomization, Spread
 from rlgpu.envs.varied_parameters import VariedParameters, share_of
 from rlgpu.sim import Simulator
@@ -136,7 +136,7 @@ class Randomizer:
         """
         buffers = self.buffers
         buffers["late"].masked_fill_(mask[None, :, None], 0.0)
-        rows: slice | Tensor = slice(None)
+        rows: Rows = ALL_ROWS
         new = self._new
         if self._host_may_read:  # only these rows are drawn and written
             rows = mask.nonzero()[:, 0]

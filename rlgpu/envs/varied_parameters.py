@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import Range, Span
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.envs.randomization_config import Noise, Randomization, Spread, Varied
 from rlgpu.errors import UsageError
 from rlgpu.sim import SIGNED_PARAMETERS, Simulator
@@ -87,7 +88,7 @@ class VariedParameters:
         """The simulator's parameters that vary."""
         self._shapes = {name: sim.parameters[name].shape[1:] for name in self._varied}
         self._widths = [math.prod(shape) for shape in self._shapes.values()]
-        self._original = self._read(slice(None)).clone()
+        self._original = self._read(ALL_ROWS).clone()
         spreads = list(self._varied.values())
         self._is_chosen = self._row([x for name in self._varied for x in self._chosen(name)])
         self._scales = self._columns([spread.operation == "scaling" for spread in spreads])
@@ -182,7 +183,7 @@ class VariedParameters:
             value=spread.range,
         )
 
-    def _read(self, rows: slice | Tensor) -> Tensor:
+    def _read(self, rows: Rows) -> Tensor:
         """Returns the current values of some environments, shape [R, W]."""
         values = [self._sim.parameters[name][rows].flatten(1) for name in self._varied]
         return torch.cat(values, dim=1) if values else torch.zeros(0, 0)
@@ -192,9 +193,7 @@ class VariedParameters:
         numbers = self._draws(num_rows, generator)
         return numbers if self._number is None else numbers[:, self._number]
 
-    def write(
-        self, rows: slice | Tensor, numbers: Tensor, steps: Tensor, first: Tensor, due: Tensor
-    ) -> None:
+    def write(self, rows: Rows, numbers: Tensor, steps: Tensor, first: Tensor, due: Tensor) -> None:
         """Gives environments that are due their new parameters.
 
         Args:

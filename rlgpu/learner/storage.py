@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import TrainConfig
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.nn import Sequences
 from rlgpu.ops import ActionSlot, PpoBatch
 
@@ -22,7 +23,7 @@ class Minibatch(NamedTuple):
     rows: PpoBatch
     sequences: Sequences | None = None
     """How the rows follow each other, for a recurrent network; None for any other."""
-    ids: Tensor | slice = slice(None)
+    ids: Rows = ALL_ROWS
     """Which rows of the flattened rollout they are, shape [B], int64."""
     num_original: int | None = None
     """Number of rows from the rollout, if copies of rows follow them; None if there are none."""

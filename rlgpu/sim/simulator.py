@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
+from rlgpu.device.rows import Rows
 from rlgpu.errors import WrongShape
 from rlgpu.sim.scene import SIGNED_PARAMETERS, Timing
 
@@ -115,7 +116,7 @@ class ResetState(NamedTuple):
     object_ang_vel_w: Tensor | None = None
     """Angular velocities of the objects [rad/s], shape [N, K, 3]; None is zero."""
 
-    def to(self, dtype: torch.dtype, rows: slice | Tensor) -> ResetState:
+    def to(self, dtype: torch.dtype, rows: Rows) -> ResetState:
         """Returns the states of some environments in another dtype."""
         return ResetState(*(None if value is None else value[rows].to(dtype) for value in self))  # type: ignore[arg-type]
 
@@ -220,7 +221,7 @@ class Simulator(Protocol):
             ValueError: ``values`` has the wrong shape, or is negative (on a CPU only).
         """
 
-    def set_parameters(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
+    def set_parameters(self, values: Mapping[str, Tensor], rows: Rows) -> None:
         """Gives some environments new values of parameters, quickly enough for every reset.
 
         Args:

@@ -29,8 +29,8 @@ from rlgpu.sim.mujoco.actuators import add_joint_actuator
 
 HOLD = ":hold"
 """Ends the name of the actuator that holds a joint."""
-_UNLIMITED = 1e20
-"""Effort limits from here on are none [N m or N]."""
+UNLIMITED = 1e20
+"""Limits of efforts and velocities from here on are none [N m, N, rad/s or m/s]."""
 
 
 class DriveTerms(NamedTuple):
@@ -87,7 +87,7 @@ def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str) -> None:
         if joint.limited:
             joint.range = [float(row["lower"]), float(row["upper"])]
         joint.armature, joint.frictionloss = float(row["armature"]), float(row["friction"])
-        limited = limit < _UNLIMITED
+        limited = limit < UNLIMITED
         held = bool(limited and stops[i])
         actuator = add_joint_actuator(spec, prefix + name, prefix + name)
         actuator.biastype = mujoco.mjtBias.mjBIAS_AFFINE

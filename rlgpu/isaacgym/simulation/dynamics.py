@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.isaacgym.records.scene import Actor
 from rlgpu.isaacgym.simulation.compose import body_names, prefix
-from rlgpu.sim.mujoco.dynamics import Reader, Rows, joint_jacobian, joint_mass_matrix
+from rlgpu.sim.mujoco.dynamics import Reader, joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.worlds import Worlds
 
 
@@ -21,7 +22,7 @@ def jacobian(worlds: Worlds, actor: Actor) -> Reader:
     bodies, dofs = _ids(worlds, actor)
     of_joints, com = joint_jacobian(worlds, bodies, dofs), worlds.array("xipos")
 
-    def read(rows: Rows = slice(None)) -> Tensor:
+    def read(rows: Rows = ALL_ROWS) -> Tensor:
         columns = of_joints(rows)
         if actor.asset.fixed:
             return columns

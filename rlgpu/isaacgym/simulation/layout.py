@@ -11,9 +11,7 @@ from torch import Tensor
 
 from rlgpu.isaacgym.records.scene import Env
 from rlgpu.isaacgym.simulation.compose import body_names, prefix, shape_names
-from rlgpu.sim.mujoco.layout import index_of
-
-Index = slice | Tensor
+from rlgpu.sim.mujoco.layout import Index, index_of
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.records.scene import Sim
+from rlgpu.isaacgym.simulation.drives import UNLIMITED
 from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.sim.mujoco.worlds import Worlds
-
-_UNLIMITED = 1e20
 
 
 class SpeedLimits:
@@ -29,7 +28,7 @@ class SpeedLimits:
         self._qpos, self._qvel, self._where = worlds.array("qpos"), worlds.array("qvel"), where
         self._step = float(worlds.model.opt.timestep)
         speed = properties["velocity"].astype(float)
-        speed = np.where((speed > 0) & (speed < _UNLIMITED), speed, np.inf)
+        speed = np.where((speed > 0) & (speed < UNLIMITED), speed, np.inf)
         alike = len(speed) == 0 or (speed == speed[:1]).all()
         self._joint = torch.tensor(speed[:1] if alike else speed).to(self._qvel)
         options = [sim.envs[0].actors[i].asset.options for i in where.free]

@@ -18,6 +18,7 @@ from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
 from rlgpu.device import num_usable_cores
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.sim.mujoco.contact_sensors import ContactSensors
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest, check_saved
 
@@ -30,7 +31,6 @@ _BAD_STATE = [
 _FULL = [int(mujoco.mjtWarning.mjWARN_CONTACTFULL), int(mujoco.mjtWarning.mjWARN_CNSTRFULL)]
 _POSES = mujoco.mjtStage.mjSTAGE_VEL
 _NOTHING = mujoco.mjtStage.mjSTAGE_NONE
-_ALL = slice(None)
 
 
 class BatchWorlds:
@@ -158,7 +158,7 @@ class BatchWorlds:
         self._qpos[rows], self._qvel[rows] = qpos, qvel
         self._warm_start[rows] = 0.0
 
-    def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
+    def fields_written(self, names: Collection[str], rows: Rows = ALL_ROWS) -> None:
         """Recomputes the constants that MuJoCo derives from model fields."""
         if DERIVING_FIELDS & set(names):
             self._batch.set_const(None if isinstance(rows, slice) else rows.numpy())

@@ -10,19 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.sim.mujoco.layout import index_of
 from rlgpu.sim.mujoco.worlds import Worlds
 
-Rows = slice | Tensor
-"""Worlds to compute something for."""
-_ALL = slice(None)
 _NONE: Mapping[str, Tensor] = {}
 
 
 class Reader(Protocol):
     """Computes a quantity of some worlds from their poses."""
 
-    def __call__(self, rows: Rows = _ALL) -> Tensor:
+    def __call__(self, rows: Rows = ALL_ROWS) -> Tensor:
         """Returns it, a row for each of these worlds."""
 
 
@@ -47,7 +45,7 @@ def joint_jacobian(
     cdof, points, tree = (worlds.array(name) for name in ("cdof", at, "subtree_com"))
     body_ids, dof_ids = (index_of(list(ids), worlds.device) for ids in (bodies, dofs))
 
-    def read(rows: Rows = _ALL) -> Tensor:
+    def read(rows: Rows = ALL_ROWS) -> Tensor:
         axes = cdof[rows][:, dof_ids].float()  # [N, D, 6]: turn, move
         arm = (points[rows][:, body_ids] - tree[rows, root, None]).float()[:, :, None]
         turn = axes[:, None, :, :3].expand(-1, len(bodies), -1, -1)
@@ -90,7 +88,7 @@ def joint_mass_matrix(
     own_axes = own_axes.float().to(worlds.device)  # [B, 3, 3]: from inertial to the bodies' axes
     frames = worlds.array("xmat")
 
-    def read(rows: Rows = _ALL) -> Tensor:
+    def read(rows: Rows = ALL_ROWS) -> Tensor:
         jac = read_jacobian(rows)
         move, turn = jac[:, :, :3], jac[:, :, 3:]
         frame = frames[rows][:, body_ids].float().reshape(len(jac), len(ids), 3, 3)
@@ -139,7 +137,7 @@ def _gathered_mass_matrix(worlds: Worlds, dofs: Sequence[int]) -> Reader:
     index = torch.tensor(entries, device=worlds.device)
     is_there, flat = index >= 0, index.clamp(min=0).flatten()
 
-    def read(rows: Rows = _ALL) -> Tensor:
+    def read(rows: Rows = ALL_ROWS) -> Tensor:
         return own[rows][:, flat].float().view(-1, *index.shape) * is_there
 
     return read

@@ -13,6 +13,8 @@ from torch import Tensor
 from rlgpu.sim.names import Names
 from rlgpu.sim.scene import SceneSpec
 
+Index = slice | Tensor
+"""Indices, as a range if they are consecutive."""
 SCALAR_JOINTS = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _NO_BIAS = int(mujoco.mjtBias.mjBIAS_NONE)
 
@@ -32,21 +34,21 @@ class Layout(NamedTuple):
     """Position and orientation of a floating root in ``qpos``."""
     root_dofs: slice
     """Its velocity in ``qvel``."""
-    qpos: slice | Tensor
+    qpos: Index
     """Places of the joints in ``qpos``; a slice, which reads without gathering, if possible."""
-    dofs: slice | Tensor
+    dofs: Index
     """Places of the joints in ``qvel``; likewise."""
-    object_qpos: slice | Tensor
+    object_qpos: Index
     """Places of the objects' positions and orientations in ``qpos``, 7 each."""
-    object_dofs: slice | Tensor
+    object_dofs: Index
     """Places of their velocities in ``qvel``, 6 each."""
-    force_bodies: slice | Tensor
+    force_bodies: Index
     """Ids of the bodies that the task pushes."""
     driven: Tensor
     """Joint of each actuator, shape [U], int64."""
     position_drives: Tensor
     """Actuators whose target is a position, shape [P], int64."""
-    roots: slice | Tensor
+    roots: Index
     """Root of each body's tree, the world's left out: a slice of one where there is one tree, which
     reads without gathering, else shape [nbody - 1], int64."""
     qpos0: Tensor
@@ -88,7 +90,7 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
     )
 
 
-def index_of(ids: Sequence[int], device: torch.device) -> slice | Tensor:
+def index_of(ids: Sequence[int], device: torch.device) -> Index:
     """Returns an index of these entries; a slice, which reads without gathering, if possible."""
     if not ids:
         return slice(0, 0)
@@ -98,9 +100,7 @@ def index_of(ids: Sequence[int], device: torch.device) -> slice | Tensor:
     return torch.tensor(ids, dtype=torch.int64, device=device)
 
 
-def root_index(
-    model: mujoco.MjModel, bodies: Sequence[int], device: torch.device
-) -> slice | Tensor:
+def root_index(model: mujoco.MjModel, bodies: Sequence[int], device: torch.device) -> Index:
     """Returns an index of the root of each body's tree; a single one, to broadcast, if shared."""
     roots = [int(model.body_rootid[body]) for body in bodies]
     return index_of(roots[:1] if len(set(roots)) == 1 else roots, device)
@@ -123,6 +123,6 @@ def free_joint(model: mujoco.MjModel, body: int) -> int:
     return joint if is_free else -1
 
 
-def _ranges(starts: Sequence[int], width: int, device: torch.device) -> slice | Tensor:
+def _ranges(starts: Sequence[int], width: int, device: torch.device) -> Index:
     """Returns an index of ``width`` entries from each start on."""
     return index_of([int(start) + i for start in starts for i in range(width)], device)

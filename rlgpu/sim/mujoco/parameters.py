@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.sim.mujoco.layout import Layout
 from rlgpu.sim.mujoco.worlds import Worlds
 from rlgpu.sim.simulator import checked_parameter
@@ -64,11 +65,11 @@ class Parameters:
         Raises:
             WrongShape: ``values`` does not have the parameter's shape.
         """
-        self._write(name, checked_parameter(name, values, self.values).copy_(values), slice(None))
+        self._write(name, checked_parameter(name, values, self.values).copy_(values), ALL_ROWS)
         self.values[name].copy_(self._read(name))  # as precisely as the engine has them
         self._worlds.fields_written(_FIELDS[name])
 
-    def write_rows(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
+    def write_rows(self, values: Mapping[str, Tensor], rows: Rows) -> None:
         """Gives some worlds new values.
 
         Args:
@@ -80,7 +81,7 @@ class Parameters:
             self._write(name, new, rows)
         self._worlds.fields_written(fields_of(values), rows)
 
-    def _write(self, name: str, values: Tensor, rows: slice | Tensor) -> None:
+    def _write(self, name: str, values: Tensor, rows: Rows) -> None:
         """Writes values into rows of the model's fields."""
         fields, where = self._fields, self._where
         if name == "body_mass":
@@ -99,7 +100,7 @@ class Parameters:
         else:
             self._write_gain(name, values, rows)
 
-    def _write_mass(self, values: Tensor, rows: slice | Tensor) -> None:
+    def _write_mass(self, values: Tensor, rows: Rows) -> None:
         """Sets masses; a body keeps its shape, so its inertia is scaled from the asset's."""
         original = self._originals["body_mass"][rows, 1:]
         mass = values.to(original.dtype)
@@ -109,7 +110,7 @@ class Parameters:
         self._fields["body_inertia"][rows, 1:] = inertia
         self._fields["body_mass"][rows, 1:] = mass
 
-    def _write_gain(self, name: str, values: Tensor, rows: slice | Tensor) -> None:
+    def _write_gain(self, name: str, values: Tensor, rows: Rows) -> None:
         """Sets a gain of the position drives; effort drives have none and are unchanged."""
         ids = self._where.position_drives
         gains = values[:, self._position_joints]

@@ -13,7 +13,7 @@ import mujoco
 import torch
 from torch import Tensor
 
-from rlgpu.device.rows import write_rows
+from rlgpu.device.rows import Rows, write_rows
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wxyz_of, xyzw_of
 from rlgpu.sim.frames import Frames, frames_of
 from rlgpu.sim.mujoco.layout import Layout, root_body, scalar_joints
@@ -64,7 +64,7 @@ def empty_state(
     return state
 
 
-def read_free(frames: Frames, qpos: Tensor, qvel: Tensor, rows: slice | Tensor) -> None:
+def read_free(frames: Frames, qpos: Tensor, qvel: Tensor, rows: Rows) -> None:
     """Writes frames of bodies with free joints.
 
     Args:
@@ -82,7 +82,7 @@ def read_free(frames: Frames, qpos: Tensor, qvel: Tensor, rows: slice | Tensor) 
 
 
 def read_bodies(
-    state: SimState, derived: Mapping[str, Tensor], roots: slice | Tensor, rows: slice | Tensor
+    state: SimState, derived: Mapping[str, Tensor], roots: slice | Tensor, rows: Rows
 ) -> None:
     """Writes poses and velocities of all bodies.
 

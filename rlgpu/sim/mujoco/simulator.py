@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
-from rlgpu.device.rows import per_row, write_rows
+from rlgpu.device.rows import ALL_ROWS, Rows, per_row, write_rows
 from rlgpu.sim.frames import frames_of
 from rlgpu.sim.mujoco import readout
-from rlgpu.sim.mujoco.dynamics import Reader, Rows, joint_jacobian, joint_mass_matrix
+from rlgpu.sim.mujoco.dynamics import Reader, joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.layout import layout
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.parameters import Parameters
@@ -21,7 +21,6 @@ from rlgpu.sim.mujoco.worlds import Worlds, check_saved
 from rlgpu.sim.scene import SceneSpec, Timing
 from rlgpu.sim.simulator import ResetState, SimState
 
-_ALL = slice(None)
 _BODY_ARRAYS = ("subtree_com", "xpos", "xquat", "cvel")
 
 
@@ -93,7 +92,7 @@ class MujocoSimulator:
         bodies = [b for b in range(1, model.nbody) if model.body_rootid[b] == root]
         of_body = joint_jacobian(worlds, [body], dofs, at="xpos")
 
-        def jacobian(rows: Rows = _ALL) -> Tensor:
+        def jacobian(rows: Rows = ALL_ROWS) -> Tensor:
             return of_body(rows)[:, 0]
 
         self._dynamics = {
@@ -135,7 +134,7 @@ class MujocoSimulator:
             self.state.drive_force.copy_(forces.masked_fill(diverged[:, 0], 0.0))
         self._refresh_bodies()
 
-    def _read_joints_and_root(self, rows: Rows = _ALL) -> None:
+    def _read_joints_and_root(self, rows: Rows = ALL_ROWS) -> None:
         where, state = self._where, self.state
         qpos, qvel = self._qpos[rows], self._qvel[rows]
         if self._copies_joints:
@@ -149,7 +148,7 @@ class MujocoSimulator:
             velocities = qvel[:, where.object_dofs].view(-1, objects, 6)
             readout.read_free(frames_of(state, "object"), poses, velocities, rows)
 
-    def _refresh_bodies(self, mask: Tensor | None = None, rows: Rows = _ALL) -> None:
+    def _refresh_bodies(self, mask: Tensor | None = None, rows: Rows = ALL_ROWS) -> None:
         if self._body_states:
             self.worlds.forward(mask)
             readout.read_bodies(self.state, self._derived, self._where.roots, rows)
@@ -158,7 +157,7 @@ class MujocoSimulator:
 
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into the given state, without contacts or history."""
-        rows: Rows = _ALL
+        rows: Rows = ALL_ROWS
         # Only these are computed, unless shapes must not depend on values.
         if self._host_may_read and not torch.compiler.is_compiling():
             rows = mask.nonzero()[:, 0]

@@ -24,6 +24,7 @@ import warp as wp
 from torch import Tensor
 
 from rlgpu.device import is_gpu
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.sim.mujoco.contacts import bounds
 from rlgpu.sim.mujoco.fused.inverse_weights import DERIVED_FROM, InverseWeights
 from rlgpu.sim.mujoco.fused.parameter_tables import model_field
@@ -46,7 +47,6 @@ _DERIVED = (
     "tendon_length0",
     "actuator_acc0",
 )
-_ALL = slice(None)
 _STATE = (
     "qpos",
     "qvel",
@@ -249,7 +249,7 @@ class WarpWorlds:
         with self._on_torch_stream(), wp.ScopedDevice(self._wp_device):
             self._kinematics()
 
-    def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
+    def fields_written(self, names: Collection[str], rows: Rows = ALL_ROWS) -> None:
         """Recomputes the constants that MuJoCo derives from model fields."""
         if not DERIVING_FIELDS & set(names):
             return
@@ -262,7 +262,7 @@ class WarpWorlds:
                 # set_const frees its temporaries without waiting for torch's streams.
                 wp.synchronize_device()
 
-    def _derive(self, weights: InverseWeights, rows: slice | Tensor) -> None:
+    def _derive(self, weights: InverseWeights, rows: Rows) -> None:
         """Brings constants up to date at every reset: MuJoCo Warp's own way takes far longer."""
         own = {name: self.field(name)[rows].double() for name in DERIVED_FROM & self._field_names}
         for name, values in weights.of(self._shared | own).items():

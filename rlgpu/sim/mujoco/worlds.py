@@ -16,13 +16,11 @@ import mujoco
 import torch
 from torch import Tensor
 
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.errors import WrongShape
 
 DERIVING_FIELDS = frozenset(mujoco.MjModel._setconst_inputs)
 """Model fields from which MuJoCo derives constants of the model, such as the masses of subtrees."""
-
-
-_ALL = slice(None)
 
 
 class Capabilities(NamedTuple):
@@ -162,7 +160,7 @@ class Worlds(Protocol):
             qvel: Their velocities, shape [R, nv].
         """
 
-    def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
+    def fields_written(self, names: Collection[str], rows: Rows = ALL_ROWS) -> None:
         """Takes up what was written to model fields, with all that MuJoCo derives from them.
 
         Args:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read, is_gpu
-from rlgpu.device.rows import per_row
+from rlgpu.device.rows import Rows, per_row
 from rlgpu.errors import UnsupportedModel
 from rlgpu.sim.drive_forces import DriveForces
 from rlgpu.sim.mujoco.layout import layout
@@ -228,7 +228,7 @@ class IsaacGymSimulator:
         """Gives every environment its own value of a physical parameter."""
         self._parameters.write(name, values)
 
-    def set_parameters(self, values: Mapping[str, Tensor], rows: slice | Tensor) -> None:
+    def set_parameters(self, values: Mapping[str, Tensor], rows: Rows) -> None:
         """Gives some environments new values of parameters."""
         for name, new in values.items():
             changed = self.parameters[name].clone()

@@ -12,6 +12,7 @@ from rlgpu.sim.mujoco.fused.actuator_tables import STATEFUL
 from rlgpu.sim.mujoco.fused.coupling_coverage import SUPPORTED_POWERS, couplings
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import anisotropy_of, has_elliptic_cones
+from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.mujoco.pairs import Pair, colliding_pairs
 from rlgpu.sim.mujoco.specials import SIMPLY_DISABLED, special_elements, special_options
 
@@ -33,7 +34,6 @@ MOST_TURNING_WEIGHT = 100
 """Largest weight of a pyramid's spin and roll, of which single precision bears less."""
 SOFTENED_FRICTION_WEIGHT = 2e3
 """What friction of elliptic cones weighs at most in csrc, ``kMostFrictionWeight``."""
-SCALAR = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
 _ENABLED = mujoco.mjtEnableBit.mjENBL_OVERRIDE
 _SOLVERS = tuple(
     int(solver)
@@ -96,7 +96,7 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
         kind = mujoco.mjtJoint(joint.type[0])
         if model.jnt_limited[i] and model.jnt_solimp[i, 4] not in SUPPORTED_POWERS:
             yield f"joint {joint.name!r} has a solimp power other than 1 or 2"
-        if kind not in SCALAR:
+        if kind not in SCALAR_JOINTS:
             if model.jnt_actfrclimited[i]:
                 yield f"ball or free joint {joint.name!r} limits the forces of actuators"
             if kind == mujoco.mjtJoint.mjJNT_FREE and model.body_jntnum[joint.bodyid[0]] > 1:
@@ -112,7 +112,7 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
 
 
 def _actuators(model: mujoco.MjModel) -> Iterator[str]:
-    driven = [int(kind) for kind in (*SCALAR, mujoco.mjtJoint.mjJNT_BALL)]
+    driven = [int(kind) for kind in (*SCALAR_JOINTS, mujoco.mjtJoint.mjJNT_BALL)]
     for i in range(model.nactuator):
         name = model.actuator(i).name
         if model.actuator_trntype[i] not in _TRANSMISSIONS:

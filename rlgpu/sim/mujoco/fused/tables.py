@@ -19,7 +19,6 @@ from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.actuator_tables import actuator_tables
 from rlgpu.sim.mujoco.fused.ball_tables import ball_spring_tables, joints_of, moving_dofs
 from rlgpu.sim.mujoco.fused.coupling_tables import CouplingTables
-from rlgpu.sim.mujoco.fused.coverage import SCALAR
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
 from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance, safe_timestep
 from rlgpu.sim.mujoco.fused.pair_kinds import slots_of
@@ -35,6 +34,7 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
+from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.mujoco.pairs import colliding_pairs
 from rlgpu.sim.mujoco.specials import has_passive_forces, is_disabled
 
@@ -104,7 +104,10 @@ class Tables:
 
     def _joints(self) -> None:
         model = self.model
-        scalar, balls = joints_of(model, *SCALAR), joints_of(model, mujoco.mjtJoint.mjJNT_BALL)
+        scalar, balls = (
+            joints_of(model, *SCALAR_JOINTS),
+            joints_of(model, mujoco.mjtJoint.mjJNT_BALL),
+        )
         moved, dofs, addresses = moving_dofs(model)
         stiffness = model.jnt_stiffness[moved] * (not is_disabled(model, "SPRING"))
         ball_dofs = [int(model.jnt_dofadr[i]) for i in balls]
@@ -138,7 +141,7 @@ class Tables:
         """Lists the limits of joints, those of ball joints last, and the dofs with dry friction."""
         model = self.model
         balls = joints_of(model, mujoco.mjtJoint.mjJNT_BALL)
-        limited = [i for i in (*joints_of(model, *SCALAR), *balls) if model.jnt_limited[i]]
+        limited = [i for i in (*joints_of(model, *SCALAR_JOINTS), *balls) if model.jnt_limited[i]]
         if is_disabled(model, "LIMIT", "CONSTRAINT"):
             limited = []
         self._num_ball_limits = sum(i in balls for i in limited)

@@ -12,6 +12,7 @@ from mujoco.batch import Batch
 from torch import Tensor
 
 from rlgpu.device import host_may_read, is_gpu, num_usable_cores
+from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.errors import UnsupportedModel
 from rlgpu.ops import (
     PhysicsModel,
@@ -43,7 +44,6 @@ _STATE = (
     "mocap_quat",
 )
 """All state that carries over from step to step."""
-_ALL = slice(None)
 
 
 class FusedWorlds:
@@ -236,20 +236,20 @@ class FusedWorlds:
         self._state.qpos[rows], self._state.qvel[rows], self._state.qacc[rows] = qpos, qvel, 0.0
         self._act[rows] = 0.0
 
-    def fields_written(self, names: Collection[str], rows: slice | Tensor = _ALL) -> None:
+    def fields_written(self, names: Collection[str], rows: Rows = ALL_ROWS) -> None:
         """Packs the model fields into rows of parameters, with the constants derived from them."""
         if self._deriving & set(names):
             self._derive(rows)
         parameters = self._packed.parameters
         if parameters.dim() == 2:
-            self._packed = self._packed._replace(parameters=in_blocks(self._rows(_ALL)))
+            self._packed = self._packed._replace(parameters=in_blocks(self._rows(ALL_ROWS)))
         # In place: a CUDA graph reads them at this address.
         elif isinstance(rows, Tensor):
             write_blocks(parameters, rows, self._rows(rows))
         else:
             parameters.copy_(in_blocks(self._rows(rows)))
 
-    def _rows(self, rows: slice | Tensor) -> Tensor:
+    def _rows(self, rows: Rows) -> Tensor:
         """Returns rows of parameters for some worlds, float32."""
         own = self._fields | self._derived
         fields = {name: self._shared[name] for name in PARAMETER_FIELDS if name not in own}
@@ -257,7 +257,7 @@ class FusedWorlds:
         found = self._tables.parameters.rows(fields).float()
         return found.expand(self.num_worlds, -1) if isinstance(rows, slice) else found
 
-    def _derive(self, rows: slice | Tensor) -> None:
+    def _derive(self, rows: Rows) -> None:
         """Brings the constants that MuJoCo derives from masses and armatures up to date."""
         if host_may_read(self.device) and not torch.compiler.is_compiling():
             self._batch.set_const(None if isinstance(rows, slice) else rows.numpy())
