@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -50,6 +50,7 @@ from rlgpu.playing import (
 from rlgpu.sim import ENGINES
 from rlgpu.tools.command_line import call_of
 from rlgpu.training import (
+    Checkpoint,
     Display,
     Tasks,
     Trainer,
@@ -76,9 +77,12 @@ class _Start(NamedTuple):
     """The earlier run that a session starts from."""
 
     saved: SavedRun | None = None
-    path: Path | None = None
-    """Its checkpoint, if one is used."""
-    content: Mapping[str, Any] | None = None
+    checkpoint: Checkpoint | None = None
+    """The one that is used, if any."""
+
+    def resumed(self, config: Config) -> Checkpoint | None:
+        """Returns the checkpoint that training goes on from with all its state, if any."""
+        return None if config.weights_only else self.checkpoint
 
 
 def run_session(
@@ -153,7 +157,7 @@ def _find_start(given: Mapping[str, str], project: Project) -> _Start:
     saved = SavedRun.read(
         content["config"], content["origin"], playing=playing, source=f"checkpoint={path}"
     )
-    return _Start(saved, path, content)
+    return _Start(saved, Checkpoint(path, content))
 
 
 def _wants_video(given: Mapping[str, str], start: _Start, project: Project) -> bool:
@@ -169,11 +173,10 @@ def _train(
     composed: Composed, start: _Start, console: Console, origin: Mapping[str, str]
 ) -> tuple[Path, Trainer]:
     """Trains, from scratch, from a checkpoint or from its weights, into a new run folder."""
-    config, path, content = composed.config, start.path, start.content
+    config, resumed = composed.config, start.resumed(composed.config)
     seed_everything(config)
-    resuming = content is not None and not config.weights_only
-    if path and content and resuming:
-        check_resumable(path, content, config)
+    if resumed:
+        check_resumable(resumed, config)
     _announce(composed, console)
     env = build_env(
         config,
@@ -188,9 +191,9 @@ def _train(
         check_actions(env.action_space, composed.given)
         agent = make_agent(config, env)
         trainer = Trainer(config, env, agent, origin)
-        if path and content:
-            check_compatible(path, content, config, env.joint_names)
-            _restore(path, content, trainer if resuming else agent, env, config)
+        if checkpoint := start.checkpoint:
+            check_compatible(checkpoint, config, env.joint_names)
+            _restore(checkpoint, trainer if resumed else agent, env, config)
         return _train_in(composed, start, console, origin, trainer), trainer
 
 
@@ -198,23 +201,22 @@ def _train_in(
     composed: Composed, start: _Start, console: Console, origin: Mapping[str, str], trainer: Trainer
 ) -> Path:
     """Trains in environments that have been checked; returns the new run folder."""
-    config, path, content = composed.config, start.path, start.content
+    config, resumed = composed.config, start.resumed(composed.config)
     env, agent = trainer.env, trainer.agent
-    resuming = content is not None and not config.weights_only
     folder = create_run_folder(config, origin)
     where = "" if is_gym(composed.task_word) else f" on {config.sim.engine}"
     title = f"{config.task.name}{where}, {config.num_envs} environments"
     display = Display(console, title, config.max_iterations, folder)
     recorder = partial(_record, composed, agent) if config.capture_video else None
     try:
-        if path and content and resuming:
-            trainer.best_return = carry_best_over(path, content, folder)
+        if resumed:
+            trainer.best_return = carry_best_over(resumed, folder)
             after = f"after iteration {trainer.iteration}"
-            console.print(f"resuming {path} {after}, in the new folder {folder}")
-            for line in describe_changed_schedules(content, config):
+            console.print(f"resuming {resumed.path} {after}, in the new folder {folder}")
+            for line in describe_changed_schedules(resumed.content, config):
                 console.print(line)
-        elif path:
-            console.print(f"starting from the weights of {path}")
+        elif start.checkpoint:
+            console.print(f"starting from the weights of {start.checkpoint.path}")
         console.print(f"{title}, writing to {folder}")
         console.print(env.description)
         finished = trainer.train(folder, display, recorder)
@@ -255,7 +257,7 @@ def _explained(error: Exception, env: Environments, folder: Path) -> TrainingFai
 
 
 def _restore(
-    path: Path, content: Mapping[str, Any], into: Trainer | Agent, env: Environments, config: Config
+    checkpoint: Checkpoint, into: Trainer | Agent, env: Environments, config: Config
 ) -> None:
     """Restores a checkpoint into a new trainer, or only its policy into a new agent.
 
@@ -264,14 +266,14 @@ def _restore(
     """
     try:
         if isinstance(into, Trainer):
-            into.load(content)
+            into.load(checkpoint.content)
         else:
-            into.load_policy(content["agent"])
+            into.load_policy(checkpoint.content["agent"])
     except EngineFailed:
         raise
     except (KeyError, RuntimeError, ValueError) as error:
         sizes = {"observations": env.num_observations, "actions": env.num_actions}
-        raise misfit_of(path, content, config, sizes, error) from error
+        raise misfit_of(checkpoint, config, sizes, error) from error
 
 
 def _record(composed: Composed, agent: Agent, path: Path, stopping: Stopping | None = None) -> int:
@@ -329,8 +331,9 @@ def _play(composed: Composed, start: _Start, console: Console, *, wants_games: b
         console: Where to print.
         wants_games: Whether a number of episodes is given, which are then played after a video.
     """
-    config, path, content = composed.config, start.path, start.content
-    assert path is not None and content is not None
+    config, checkpoint = composed.config, start.checkpoint
+    assert checkpoint is not None
+    path = checkpoint.path
     seed_everything(config)
     _announce(composed, console)
     viewer = _opens_viewer(config) and not config.capture_video
@@ -338,8 +341,8 @@ def _play(composed: Composed, start: _Start, console: Console, *, wants_games: b
     with closing(env):
         _warn(env, console)
         agent = make_agent(config, env)
-        check_compatible(path, content, config, env.joint_names)
-        _restore(path, content, agent, env, config)
+        check_compatible(checkpoint, config, env.joint_names)
+        _restore(checkpoint, agent, env, config)
         console.print(f"playing {path}")
         if config.capture_video:
             video = path.parent.parent / "videos" / f"{path.stem}.mp4"

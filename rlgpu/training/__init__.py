@@ -2,6 +2,7 @@
 
 from rlgpu.training.assemble import build_env, load_trained, make_agent, seed_everything
 from rlgpu.training.checkpoint import (
+    Checkpoint,
     carry_best_over,
     check_compatible,
     check_resumable,
@@ -24,6 +25,7 @@ from rlgpu.training.tasks import Tasks
 from rlgpu.training.trainer import Trainer
 
 __all__ = [
+    "Checkpoint",
     "Display",
     "EpisodeStatistics",
     "Tasks",

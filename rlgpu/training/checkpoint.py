@@ -21,6 +21,13 @@ _SECTIONS = ("format", "digest", "config", "origin", "agent", "env", "trainer", 
 NUMBERED = "iteration_{:06d}.pth"
 
 
+class Checkpoint(NamedTuple):
+    """A checkpoint that has been read."""
+
+    path: Path
+    content: Mapping[str, Any]
+
+
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a checkpoint to a temporary file, syncs it and renames it.
 
@@ -168,20 +175,18 @@ def find_checkpoint(wanted: str, task_folder: Path) -> Path:
     return newest.resolve() / "nn" / ("last.pth" if wanted == "latest" else "best.pth")
 
 
-def check_compatible(
-    path: Path, content: Mapping[str, Any], config: Config, joint_names: tuple[str, ...]
-) -> None:
+def check_compatible(checkpoint: Checkpoint, config: Config, joint_names: tuple[str, ...]) -> None:
     """Checks that a checkpoint is from the same task, robot and network.
 
     Args:
-        path: The checkpoint.
-        content: What it holds.
+        checkpoint: The checkpoint.
         config: This run's configuration.
         joint_names: This run's joints.
 
     Raises:
         UsageError: A setting that the weights depend on differs.
     """
+    path, content = checkpoint
     saved = content["config"]
     rows: list[tuple[str, Any, Any]] = [("joints", list(content["joint_names"]), list(joint_names))]
     if not config.weights_only:
@@ -216,22 +221,18 @@ class _Difference(NamedTuple):
 
 
 def misfit_of(
-    path: Path,
-    content: Mapping[str, Any],
-    config: Config,
-    sizes: Mapping[str, int],
-    error: Exception,
+    checkpoint: Checkpoint, config: Config, sizes: Mapping[str, int], error: Exception
 ) -> Misfit:
     """Returns the refusal of a checkpoint whose tensors cannot be loaded.
 
     Args:
-        path: The checkpoint.
-        content: What it holds.
+        checkpoint: The checkpoint.
         config: This run's configuration.
         sizes: This run's numbers of ``observations`` and ``actions``.
         error: Why they cannot; it counts where no difference is found.
     """
-    found = _differences(content, config, sizes)
+    path = checkpoint.path
+    found = _differences(checkpoint.content, config, sizes)
     reason = "; ".join(difference.said for difference in found) or str(error)
     said = f"checkpoint={path}: it does not fit this run: {reason}"
     if not found:
@@ -265,13 +266,14 @@ def _differences(
     return found
 
 
-def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> None:
+def check_resumable(checkpoint: Checkpoint, config: Config) -> None:
     """Checks that a run is unfinished and used the same task, engine and number of environments.
 
     Raises:
         UsageError: The task, engine or ``num_envs`` differs, or ``max_iterations`` is already
             reached.
     """
+    path, content = checkpoint
     _check_equal(path, "task", content["config"]["task"]["name"], config.task.name)
     done, wanted = content["trainer"]["iteration"], config.max_iterations
     if done >= wanted:
@@ -306,18 +308,17 @@ def check_resumable(path: Path, content: Mapping[str, Any], config: Config) -> N
         )
 
 
-def carry_best_over(resumed: Path, content: Mapping[str, Any], folder: Path) -> float:
+def carry_best_over(resumed: Checkpoint, folder: Path) -> float:
     """Copies the best checkpoint of a resumed run to the new run's folder, if it is beside it.
 
     Args:
         resumed: The checkpoint that training continues from.
-        content: What it holds.
         folder: The new run's folder.
 
     Returns:
         Its mean return, or minus infinity if there is none: the next one is then the best.
     """
-    best = resumed.with_name("best.pth")
+    content, best = resumed.content, resumed.path.with_name("best.pth")
     try:
         found = load_checkpoint(best)
         ours, theirs = content["trainer"], found["trainer"]
