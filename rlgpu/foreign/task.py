@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
 from rlgpu.envs import Environments, TaskConfig
 
 
-class MakeEnv(Protocol):
-    """Builds the environments of such a task."""
+class EnvRequest(NamedTuple):
+    """The environments that a task is to build."""
 
-    def __call__(
-        self, config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
-    ) -> Environments:
-        """Returns the environments.
+    config: Any
+    """An instance of the task's ``Config``."""
+    num_envs: int
+    seed: int
+    """Seed of all random generators that they use."""
+    device: torch.device
+    """Device of the simulation."""
+    engine: str
+    """Name of the engine."""
 
-        Args:
-            config: An instance of the task's ``Config``.
-            num_envs: Number of environments.
-            seed: Seed of all random generators that they use.
-            device: Device of the simulation.
-            engine: Name of the engine.
 
-        Raises:
-            UsageError: They cannot be built; the message says why.
-        """
-
+MakeEnv = Callable[[EnvRequest], Environments]
+"""Builds the environments of such a task; raises ``UsageError``, which says why, if it cannot."""
 
 UNUSED = (
     "task.physics_dt",

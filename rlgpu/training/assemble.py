@@ -25,7 +25,7 @@ from rlgpu.envs import (
     shown_space_of,
 )
 from rlgpu.errors import Conflict, Misfit, Unavailable, UsageError, first_line
-from rlgpu.foreign.task import ForeignTask
+from rlgpu.foreign.task import EnvRequest, ForeignTask
 from rlgpu.learner import Agent, Dqn, Ppo
 from rlgpu.ops import Kernels, Precision, select_kernels
 from rlgpu.sim import ENGINES, make_simulator
@@ -62,13 +62,8 @@ def build_env(
             task makes a mistake; or the memory does not suffice.
     """
     if issubclass(task_class, ForeignTask):
-        return task_class.make(
-            config.task,
-            num_envs=num_envs,
-            seed=seed,
-            device=torch.device(config.sim_device),
-            engine=config.sim.engine,
-        )
+        where = torch.device(config.sim_device), config.sim.engine
+        return task_class.make(EnvRequest(config.task, num_envs, seed, *where))
     separate = config.algorithm == "PPO" and config.train.has_separate_critic
     with explained(task_class, "__init__"):
         task = task_class(config.task)

@@ -12,6 +12,7 @@ from scenes import close
 
 from rlgpu.errors import Unreadable, UsageError
 from rlgpu.foreign.isaacgym import script_task
+from rlgpu.foreign.task import EnvRequest
 from rlgpu.training import load_checkpoint
 from tests.refusals import names
 
@@ -103,9 +104,7 @@ def write(folder, body, count):
 def make(word, num_envs=2):
     """Returns the environments of a word."""
     task = script_task(word)
-    return task.make(
-        task.Config(), num_envs=num_envs, seed=0, device=torch.device("cpu"), engine="mujoco"
-    )
+    return task.make(EnvRequest(task.Config(), num_envs, 0, torch.device("cpu"), "mujoco"))
 
 
 def test_deferred_resets_lose_no_observation_and_leave_no_filler(tmp_path):

@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[2]
 STEPS = """
 import sys, torch
 from rlgpu.foreign.isaacgym import script_task
+from rlgpu.foreign.task import EnvRequest
 task = script_task(sys.argv[1])
-env = task.make(task.Config(), num_envs=16, seed=0, device=torch.device("cpu"), engine="mujoco")
+env = task.make(EnvRequest(task.Config(), 16, 0, torch.device("cpu"), "mujoco"))
 for _ in range(500):
     step = env.step(2 * torch.rand(16, env.num_actions) - 1)
     assert torch.isfinite(step.observations).all() and torch.isfinite(step.rewards).all()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import torch
+from typing import ClassVar
 
 from rlgpu.config import Count
 from rlgpu.envs import Environments, TaskConfig
 from rlgpu.errors import Unavailable
-from rlgpu.foreign.task import UNUSED, ForeignTask, foreign_task
+from rlgpu.foreign.task import UNUSED, EnvRequest, ForeignTask, foreign_task
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,7 @@ def gym_task(word: str) -> type[ForeignTask]:
         raise Unavailable(str(error), remedy, key="task", value=word) from error
     name = word.partition(":")[2]
 
-    def make(
-        config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
-    ) -> Environments:
-        return GymEnv(name, config, num_envs, seed)
+    def make(request: EnvRequest) -> Environments:
+        return GymEnv(name, request.config, request.num_envs, request.seed)
 
     return foreign_task(GymTaskConfig, make)

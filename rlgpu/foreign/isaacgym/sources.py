@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from omegaconf import OmegaConf
 
 from rlgpu.config.files import load_module
@@ -24,7 +23,7 @@ from rlgpu.device import generator_seed
 from rlgpu.envs import Environments, TaskConfig
 from rlgpu.errors import NoEffect, Unreadable, UsageError, first_line, line_in, usable_path
 from rlgpu.foreign.isaacgym.env import ScriptEnv, seed_scripts
-from rlgpu.foreign.task import UNUSED, ForeignTask, foreign_task
+from rlgpu.foreign.task import UNUSED, EnvRequest, ForeignTask, foreign_task
 from rlgpu.isaacgym.runner.compatibility import placeholders
 from rlgpu.isaacgym.runner.installation import install
 
@@ -40,8 +39,8 @@ class ScriptTaskConfig(TaskConfig):
     """Used where the task itself does not say."""
 
 
-Builder = Callable[[ScriptTaskConfig, int, str, int], Any]
-"""Builds from configuration, number of environments, device and seed."""
+Builder = Callable[[EnvRequest], Any]
+"""Builds the object of the script's class."""
 
 
 def script_task(word: str) -> type[ForeignTask]:
@@ -55,14 +54,12 @@ def script_task(word: str) -> type[ForeignTask]:
         rest
     )
 
-    def make(
-        config: Any, *, num_envs: int, seed: int, device: torch.device, engine: str
-    ) -> Environments:
-        gym = install(engine=engine)
-        seed = generator_seed(seed)
-        seed_scripts(seed)
+    def make(request: EnvRequest) -> Environments:
+        gym = install(engine=request.engine)
+        request = request._replace(seed=generator_seed(request.seed))
+        seed_scripts(request.seed)
         with _explained(word), placeholders(gym.notes):
-            return ScriptEnv(build(config, num_envs, str(device), seed), config)
+            return ScriptEnv(build(request), request.config)
 
     return foreign_task(ScriptTaskConfig, make)
 
@@ -94,14 +91,14 @@ def _override(tree: Any, config: ScriptTaskConfig) -> None:
 
 
 def _isaacgymenvs(name: str) -> Builder:
-    def build(config: ScriptTaskConfig, num_envs: int, device: str, seed: int) -> Any:
+    def build(request: EnvRequest) -> Any:
         package = _package("isaacgymenvs")
         tasks = importlib.import_module("isaacgymenvs.tasks").isaacgym_task_map
         if name not in tasks:
             raise _unknown_task(f"isaacgymenvs:{name}", tasks)
         folder = Path(str(package.__file__)).parent / "cfg" / "task"
         file = folder / f"{name}.yaml"
-        return _from_yaml(tasks[name], file, config, num_envs, device, seed)
+        return _from_yaml(tasks[name], file, request)
 
     return build
 
@@ -119,9 +116,7 @@ def _package(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def _from_yaml(
-    task: Any, file: Path, config: ScriptTaskConfig, num_envs: int, device: str, seed: int
-) -> Any:
+def _from_yaml(task: Any, file: Path, request: EnvRequest) -> Any:
     """Builds a task of IsaacGymEnvs' kind from its YAML file."""
     if not file.is_file():
         said = f"{task.__name__} needs its configuration in {file}"
@@ -134,12 +129,13 @@ def _from_yaml(
     }
     for name, function in resolvers.items():
         OmegaConf.register_resolver(name, function, replace=True)
+    device = str(request.device)
     on_gpu = device.startswith("cuda")
     tree = OmegaConf.create(
         {
             "task_name": task.__name__,
-            "num_envs": num_envs,
-            "seed": seed,
+            "num_envs": request.num_envs,
+            "seed": request.seed,
             "physics_engine": "physx",
             "pipeline": "gpu" if on_gpu else "cpu",
             "sim_device": device,
@@ -155,7 +151,7 @@ def _from_yaml(
             "task": OmegaConf.load(file),
         }
     )
-    _override(tree.task, config)
+    _override(tree.task, request.config)
     settings = OmegaConf.to_container(tree.task, resolve=True)
     # IsaacGymEnvs hands out one simulation for ever, as Isaac Gym allows only one.
     if base := sys.modules.get("isaacgymenvs.tasks.base.vec_task"):
@@ -172,12 +168,14 @@ def _from_yaml(
 
 
 def _legged_gym(name: str) -> Builder:
-    def build(config: ScriptTaskConfig, num_envs: int, device: str, seed: int) -> Any:
-        if config.overrides:
+    def build(request: EnvRequest) -> Any:
+        overrides, device = request.config.overrides, str(request.device)
+        if overrides:
             said = "task.overrides: legged_gym's tasks are configured by their classes"
-            raise NoEffect(said, key="task.overrides", value=config.overrides, needs="task")
-        words = ["legged_gym", "--task", name, "--headless", "--num_envs", str(num_envs),
-                 "--sim_device", device, "--rl_device", device, "--seed", str(seed)]  # fmt: skip
+            raise NoEffect(said, key="task.overrides", value=overrides, needs="task")
+        words = ["legged_gym", "--task", name, "--headless", "--num_envs", str(request.num_envs),
+                 "--sim_device", device, "--rl_device", device,
+                 "--seed", str(request.seed)]  # fmt: skip
         _package("legged_gym")
         importlib.import_module("legged_gym.envs")
         utils = importlib.import_module("legged_gym.utils")
@@ -200,7 +198,7 @@ def _file(rest: str) -> Builder:
         said = f"task=isaacgym:{rest}: wanted isaacgym:path/to/file.py:Class"
         raise Unreadable(said, "missing", key="task", value=f"isaacgym:{rest}", path=file)
 
-    def build(config: ScriptTaskConfig, num_envs: int, device: str, seed: int) -> Any:
+    def build(request: EnvRequest) -> Any:
         task = getattr(_imported(file), class_name, None)
         if not isinstance(task, type):
             said = f"task=isaacgym:{rest}: the file has no class {class_name}"
@@ -211,7 +209,7 @@ def _file(rest: str) -> Builder:
             folder.parent / "cfg" / "task" / f"{class_name}.yaml",
         ]
         found = next((option for option in beside if option.is_file()), beside[0])
-        return _from_yaml(task, found, config, num_envs, device, seed)
+        return _from_yaml(task, found, request)
 
     return build
 
