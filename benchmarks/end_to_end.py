@@ -53,7 +53,7 @@ MINIBATCH_SIZE = 32768
 def rlgpu(composed: Composed, target: float) -> Curve:
     """Returns our learning curve from metrics.csv; the run does not stop at the target."""
     config = composed.config
-    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, training=True)
     agent = make_agent(config, env)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "nn").mkdir()
@@ -69,7 +69,7 @@ def rlgpu(composed: Composed, target: float) -> Curve:
 def rsl_rl(composed: Composed, target: float) -> Curve:
     """Returns rsl_rl's learning curve."""
     config = composed.config
-    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, training=True)
     iterations = MAX_STEPS // (ANT_RSL_RL.horizon_length * env.num_envs)
     with working_stream(env.device):
         return train_rsl_rl(env, iterations, ANT_RSL_RL, target=target, seed=config.seed)
@@ -78,7 +78,7 @@ def rsl_rl(composed: Composed, target: float) -> Curve:
 def rl_games(composed: Composed, target: float) -> Curve:
     """Returns rl_games' learning curve."""
     config = composed.config
-    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, training=True)
     rows = ANT_RL_GAMES.horizon_length * env.num_envs
     if rows > MINIBATCH_SIZE and rows % MINIBATCH_SIZE:
         raise ValueError(

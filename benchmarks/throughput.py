@@ -45,9 +45,9 @@ def main(arguments: list[str]) -> None:
     words = read_command_line(arguments, {}, __doc__, others="all").others
     composed = compose(words, TASKS, ENGINES)
     config = composed.config
-    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, training=True)
     agent = make_agent(config, env)
-    bare = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    bare = build_env(config, composed.task_class, training=True)
     with working_stream(env.device):
         trainer = Trainer(config, env, agent)
         horizon = config.train.horizon_length

@@ -95,7 +95,7 @@ def make_env(
     words = [f"task={task}", f"seed={seed}", *_words(given)]
     composed = compose(words, Tasks(), ENGINES, Project.at(Path.cwd()))
     config = composed.config
-    env = build_env(config, composed.task_class, config.num_envs, config.seed)
+    env = build_env(config, composed.task_class)
     notes = [note.said for note in composed.notes if isinstance(note, Idle)]
     for text in (*notes, *env.warnings):
         warnings.warn(text, stacklevel=2)

@@ -178,14 +178,8 @@ def _train(
     if resumed:
         check_resumable(resumed, config)
     _announce(composed, console)
-    env = build_env(
-        config,
-        composed.task_class,
-        config.num_envs,
-        config.seed,
-        training=True,
-        viewer=_opens_viewer(config),
-    )
+    viewer = _opens_viewer(config)
+    env = build_env(config, composed.task_class, training=True, viewer=viewer)
     with closing(env):
         _warn(env, console)
         check_actions(env.action_space, composed.given)
@@ -279,7 +273,7 @@ def _restore(
 def _record(composed: Composed, agent: Agent, path: Path, stopping: Stopping | None = None) -> int:
     """Records a video of the policy in separate environments; returns its steps."""
     config = composed.config
-    env = build_env(config, composed.task_class, num_shown(config.num_envs), config.seed)
+    env = build_env(config, composed.task_class, num_shown(config.num_envs))
     try:
         return record_video(env, agent, path, config.capture_video_len, stopping)
     finally:
@@ -337,7 +331,7 @@ def _play(composed: Composed, start: _Start, console: Console, *, wants_games: b
     seed_everything(config)
     _announce(composed, console)
     viewer = _opens_viewer(config) and not config.capture_video
-    env = build_env(config, composed.task_class, config.num_envs, config.seed, viewer=viewer)
+    env = build_env(config, composed.task_class, viewer=viewer)
     with closing(env):
         _warn(env, console)
         agent = make_agent(config, env)

@@ -41,8 +41,8 @@ _COARSE = 2.0**20
 def build_env(
     config: Config,
     task_class: type[Task] | type[ForeignTask],
-    num_envs: int,
-    seed: int,
+    num_envs: int | None = None,
+    seed: int | None = None,
     *,
     training: bool = False,
     viewer: bool = False,
@@ -52,8 +52,8 @@ def build_env(
     Args:
         config: The run's configuration.
         task_class: The task.
-        num_envs: Number of environments.
-        seed: Seed of the resets.
+        num_envs: Number of environments; the configuration's if None.
+        seed: Seed of the resets; the configuration's if None.
         training: Whether they are used for training, so that compiling their code pays off.
         viewer: Whether to open the engine's own viewer, if it has one.
 
@@ -61,6 +61,8 @@ def build_env(
         UsageError: The engine is not installed, or cannot use the device or simulate the task; the
             task makes a mistake; or the memory does not suffice.
     """
+    num_envs = config.num_envs if num_envs is None else num_envs
+    seed = config.seed if seed is None else seed
     if issubclass(task_class, ForeignTask):
         where = torch.device(config.sim_device), config.sim.engine
         return task_class.make(EnvRequest(config.task, num_envs, seed, *where))

@@ -73,7 +73,7 @@ def trainer(tmp_path: Path, *words: str) -> Trainer:
         words += ("num_envs=64", "train.minibatch_size=256")
     composed = compose(words, TASKS, ENGINES)
     config = composed.config
-    env = build_env(config, composed.task_class, config.num_envs, config.seed, training=True)
+    env = build_env(config, composed.task_class, training=True)
     return Trainer(config, env, make_agent(config, env))
 
 
