@@ -48,76 +48,83 @@ class TendonTables(NamedTuple):
         tendons = acting_tendons(model)
         paths = [segments_of(model, tendon) for tendon in tendons]
         weights = [_joint_weights(model, tendon) for tendon in tendons]
-        segments = [segment for path in paths for segment in path]
         pulled = [_pulled_bodies(model, path) for path in paths]
         columns = [_columns(model, *parts) for parts in zip(weights, pulled, strict=True)]
+        coefs = [
+            joints.get(dof, 0.0)
+            for joints, dofs in zip(weights, columns, strict=True)
+            for dof in dofs
+        ]
         first_pull = _offsets([len(bodies) for bodies in pulled])
         pulls = [
             {body: first + i for i, body in enumerate(bodies)}
             for first, bodies in zip(first_pull[:-1], pulled, strict=True)
         ]
-        touches = [
-            [pulls[i][body] for body in pulled[i] if dof in chain_of(model, body)]
-            for i, dofs in enumerate(columns)
-            for dof in dofs
-        ]
-        ends = [_ends(model, segment) for segment in segments]
-        owner = [i for i, path in enumerate(paths) for _ in path]
-        points = _Points(model)
-        wraps = sorted({segment.geom for segment in segments if segment.geom >= 0})
-        ints = {
-            "segment_points": [points.add(site) for s in segments for site in s.sites],
-            "segment_side": [points.add(s.side) for s in segments],
-            "segment_wrap": [wraps.index(s.geom) if s.geom >= 0 else -1 for s in segments],
-            "segment_pulls": [
-                pulls[i].get(body, -1)
-                for i, bodies in zip(owner, ends, strict=True)
-                for body in bodies
-            ],
-            "point_body": model.site_bodyid[points.sites],
-            "wrap_body": model.geom_bodyid[wraps],
-            "wrap_is_cylinder": model.geom_type[wraps] == int(mujoco.mjtGeom.mjGEOM_CYLINDER),
-            "tendon_segments": _offsets([len(path) for path in paths]),
+        path_ints, path_constants = _paths(model, paths, pulls)
+        ints = path_ints | {
             "tendon_pulls": first_pull,
             "pull_body": [body for bodies in pulled for body in bodies],
             "tendon_columns": _offsets([len(dofs) for dofs in columns]),
             "tendon_dof": [dof for dofs in columns for dof in dofs],
-            "tendon_touches": _offsets([len(touch) for touch in touches]),
-            "touch_pull": [pull for touch in touches for pull in touch],
+            **_touches(model, columns, pulls),
             **_entries(columns, mass),
         }
-        return cls(
-            {tendon: i for i, tendon in enumerate(tendons)},
-            columns,
-            ints,
-            {
-                "point_pos": model.site_pos[points.sites],
-                "wrap_pos": model.geom_pos[wraps],
-                "wrap_mat": [matrix_of(model.geom_quat[geom]) for geom in wraps],
-                "wrap_radius": model.geom_size[wraps, 0],
-                "segment_scale": [segment.scale for segment in segments],
-                "tendon_coef": [
-                    joints.get(dof, 0.0)
-                    for joints, dofs in zip(weights, columns, strict=True)
-                    for dof in dofs
-                ],
-                **_forces(model, tendons),
-            },
-        )
+        constants = path_constants | {"tendon_coef": coefs} | _forces(model, tendons)
+        return cls({tendon: i for i, tendon in enumerate(tendons)}, columns, ints, constants)
 
 
-class _Points:
-    """Sites in the order in which they are first asked for."""
+def _paths(
+    model: mujoco.MjModel, paths: list[list[Segment]], pulls: list[dict[int, int]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the tables of the segments, of their points and of the geoms that they go around.
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        self.sites: list[int] = []
+    Args:
+        model: The compiled model.
+        paths: The segments of each tendon.
+        pulls: The place of each body that a tendon pulls among those of all tendons.
+    """
+    segments = [segment for path in paths for segment in path]
+    owner = [i for i, path in enumerate(paths) for _ in path]
+    sites = sorted({site for s in segments for site in (*s.sites, s.side) if site >= 0})
+    wraps = sorted({segment.geom for segment in segments if segment.geom >= 0})
+    point = {site: i for i, site in enumerate(sites)}
+    ints = {
+        "segment_points": [point[site] for s in segments for site in s.sites],
+        "segment_side": [point.get(s.side, -1) for s in segments],
+        "segment_wrap": [wraps.index(s.geom) if s.geom >= 0 else -1 for s in segments],
+        "segment_pulls": [
+            pulls[i].get(body, -1)
+            for i, segment in zip(owner, segments, strict=True)
+            for body in _ends(model, segment)
+        ],
+        "point_body": model.site_bodyid[sites],
+        "wrap_body": model.geom_bodyid[wraps],
+        "wrap_is_cylinder": model.geom_type[wraps] == int(mujoco.mjtGeom.mjGEOM_CYLINDER),
+        "tendon_segments": _offsets([len(path) for path in paths]),
+    }
+    constants = {
+        "point_pos": model.site_pos[sites],
+        "wrap_pos": model.geom_pos[wraps],
+        "wrap_mat": [matrix_of(model.geom_quat[geom]) for geom in wraps],
+        "wrap_radius": model.geom_size[wraps, 0],
+        "segment_scale": [segment.scale for segment in segments],
+    }
+    return ints, constants
 
-    def add(self, site: int) -> int:
-        if site < 0:
-            return -1
-        if site not in self.sites:
-            self.sites.append(site)
-        return self.sites.index(site)
+
+def _touches(
+    model: mujoco.MjModel, columns: list[list[int]], pulls: list[dict[int, int]]
+) -> dict[str, Any]:
+    """Returns the pulled bodies that each column's dof moves."""
+    found = [
+        [pull for body, pull in bodies.items() if dof in chain_of(model, body)]
+        for dofs, bodies in zip(columns, pulls, strict=True)
+        for dof in dofs
+    ]
+    return {
+        "tendon_touches": _offsets([len(those) for those in found]),
+        "touch_pull": [pull for those in found for pull in those],
+    }
 
 
 def acting_tendons(model: mujoco.MjModel) -> list[int]:
