@@ -275,15 +275,15 @@ def test_free_bodies_lose_velocity_by_their_damping():
     close([roots[0, 7], roots[0, 12] / 2], np.exp([-1.0, -1.5]), rtol=3e-3)
 
 
-def test_an_attractor_pulls_a_body_to_its_target():
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+def test_an_attractor_pulls_a_body_to_its_target(engine):
     """A ball tied to a point hangs there, and follows when the point moves."""
-    sim = new_sim("mujoco", dt=0.005)
+    sim = new_sim(engine, dt=0.005)
     env, ball = new_env(sim), GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
     GYM.create_actor(env, ball, at(z=1.0), "ball", 0, 0)
     properties = gymapi.AttractorProperties()
-    properties.stiffness, properties.damping = 5e7, 5e3
-    properties.axes, properties.rigid_handle = gymapi.AXIS_TRANSLATION, 0
-    properties.target.p = gymapi.Vec3(0.2, 0, 1.0)
+    properties.stiffness, properties.damping, properties.axes = 5e7, 5e3, gymapi.AXIS_TRANSLATION
+    properties.rigid_handle, properties.target.p = 0, gymapi.Vec3(0.2, 0, 1.0)
     handle = GYM.create_rigid_body_attractor(env, properties)
     GYM.prepare_sim(sim)
     roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
