@@ -294,7 +294,7 @@ def test_any_option_is_simulated_or_refused(robot, states) -> None:
         elif difference(model, states) > 1e-6:
             different.append(f"{name} = {value}")
     assert different == []
-    assert {"density", "integrator", "noslip_iterations", "wind"} <= refused
+    assert {"density", "integrator", "wind"} <= refused
     assert {("disableflags", 1 << 23), ("enableflags", 1 << 23)} <= refused
 
 

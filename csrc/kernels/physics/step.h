@@ -8,6 +8,7 @@
 #include "dynamics.h"
 #include "integrate.h"
 #include "newton.h"
+#include "noslip.h"
 #include "tree.h"
 
 namespace rlgpu::physics {
@@ -37,6 +38,7 @@ RLGPU_STAGE void physics_step(const Team& team, const Tables<Real<V>>& t, const 
   coupled_rows(team, t, p, w);
   team.sync();
   solve_constraints(team, t, w);
+  if (t.noslip_iterations > 0) remove_slip(team, t, w);
   integrate(team, t, w);
 }
 
@@ -77,6 +79,7 @@ RLGPU_STAGE void contact_wrenches(const Team& team, const Tables<Real<V>>& t, Wo
       in_frame.lin = contact_force(w, slot);
     else
       in_frame = wide_force(t, w, slot, wide);
+    if (t.noslip_iterations > 0) in_frame = in_frame + slip_force(t, w, slot, wide);
     const Vec3<V> force = select(active, transposed_times(c.frame, in_frame.lin), none);
     const int a = t.geom_body[t.pair_geom1[pair]], b = t.geom_body[t.pair_geom2[pair]];
     Vec3<V> torque_a = select(active, cross(c.point - w.com[a], force), none);

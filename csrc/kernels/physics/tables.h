@@ -17,7 +17,7 @@
 // gravity compensation, limits of ball joints, rotations with springs, actuators on ball joints, and
 // entries of the mass matrix in which forces react to velocities of other dofs; tendons, their
 // Jacobian columns, and bodies that they pull; rows of couplings.h, their Jacobian columns, and what
-// they come from; mocap bodies. Flags: whether gains
+// they come from; mocap bodies; sweeps of noslip.h. Flags: whether gains
 // depend on lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
@@ -27,7 +27,8 @@
   X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)                 \
   X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_coupled)                \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
-  X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)
+  X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)       \
+  X(noslip_iterations)
 
 // Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it pulls tendon i.
 // Of lists that belong to others in turn, such as tendon_columns, the table holds where each one's begins, and the end.
@@ -55,7 +56,7 @@
   X(coupling_row) X(anchor_body) X(anchor_is_weld) X(anchor_row)
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
-// 1 / width, midpoint, power), see rows.h; a terrain's frame its first sample's x and y, and the
+// 1 / width, midpoint, power), see impedance.h; noslip_gain is the least of a sweep; a terrain's frame its first sample's x and y, and the
 // distances of samples; its ridges mark the convex edges from each sample, 1 along x, 2 along y, 4
 // along both, and its crests are their heights; tops are the largest of them around blocks.
 #define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
@@ -68,7 +69,7 @@
   X(ball_gear) X(ball_period) X(sprung_stiffness) X(sprung_ref)                              \
   X(geom_pos) X(geom_mat) X(geom_size)                                                       \
   X(pair_margin) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)               \
-  X(column_sign) X(inverse_impratio)                                                         \
+  X(column_sign) X(inverse_impratio) X(noslip_gain)                                     \
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
   X(terrain_crest_tops) X(terrain_frame)                                                     \
   X(pair_reach) X(hull_x) X(hull_y) X(hull_z) X(face_normal)                \

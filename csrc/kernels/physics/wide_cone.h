@@ -72,6 +72,13 @@ struct WideCone {
     return from(normal, u);
   }
 
+  // Of a pyramid, the sum of the slopes of a dimension's two edges.
+  RLGPU_STAGE V slope_sum(int k) const {
+    const V tangent = entry(residual, k), n = residual.lin.x;
+    if (is_soft) return soft_slope(plus[k], tangent) + soft_slope(minus[k], -tangent);
+    return weight * (keep<V>(plus[k], n + tangent) + keep<V>(minus[k], n - tangent));
+  }
+
   // The cost's second derivatives times a vector of residuals.
   RLGPU_STAGE Dimensions<V> times(Dimensions<V> x) const {
     using R = Real<V>;

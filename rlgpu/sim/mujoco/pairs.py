@@ -44,6 +44,21 @@ def colliding_pairs(model: mujoco.MjModel) -> list[Pair]:
     return found + explicit
 
 
+def solved_order(model: mujoco.MjModel, pairs: list[Pair]) -> list[Pair]:
+    """Returns pairs in the order in which MuJoCo's noslip solver treats their contacts.
+
+    By their bodies, explicit ones first. Without that solver, the order does not matter.
+    """
+    if model.opt.noslip_iterations <= 0:
+        return pairs
+
+    def key(pair: Pair) -> tuple[object, ...]:
+        bodies = sorted(int(model.geom_bodyid[geom]) for geom in (pair.geom1, pair.geom2))
+        return (*bodies, pair.explicit < 0, pair.explicit, pair.geom1, pair.geom2)
+
+    return sorted(pairs, key=key)
+
+
 def _explicit_pairs(model: mujoco.MjModel) -> Iterator[Pair]:
     """Yields the ``pair`` elements whose geoms can move relative to each other."""
     for number in range(model.npair):

@@ -85,8 +85,6 @@ def _options(model: mujoco.MjModel) -> Iterator[str]:
         yield f"its integrator is not implicitfast but {_name(option.integrator, 'Integrator')}"
     if option.solver not in _SOLVERS:
         yield f"its solver is {_name(option.solver, 'Solver')}"
-    if option.noslip_iterations > 0:
-        yield "it uses the noslip solver"
     yield from special_options(model, honoured=int(SIMPLY_DISABLED), enabled=int(_ENABLED))
 
 

@@ -35,7 +35,7 @@ from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_patter
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
-from rlgpu.sim.mujoco.pairs import colliding_pairs
+from rlgpu.sim.mujoco.pairs import colliding_pairs, solved_order
 from rlgpu.sim.mujoco.specials import has_passive_forces, is_disabled
 
 _MIN_VALUE = 1e-15
@@ -47,7 +47,7 @@ class Tables:
     def __init__(self, model: mujoco.MjModel) -> None:
         """Computes all tables of a model that ``accept`` accepts."""
         self.model = model
-        self._pairs = colliding_pairs(model)
+        self._pairs = solved_order(model, colliding_pairs(model))
         self._parameters_of = [contact_parameters(model, pair) for pair in self._pairs]
         tendons = TendonTables.of(model, tree_pattern(model))
         self._couplings = CouplingTables(model, tendons)
@@ -71,6 +71,8 @@ class Tables:
         standalone = [j for j in range(model.njnt) if _is_standalone(model, j)]
         self.ints["standalone_dof"] = [model.jnt_dofadr[j] for j in standalone]
         self.constants["timestep"] = [model.opt.timestep]
+        scale = model.stat.meaninertia * max(1, model.nv)
+        self.constants["noslip_gain"] = [model.opt.noslip_tolerance * scale]
         self.constants["inverse_impratio"] = [1.0 / max(model.opt.impratio, _MIN_VALUE)]
 
     def _tree(self) -> None:
@@ -238,6 +240,7 @@ class Tables:
             "has_gain_slopes": int(has_gain_slopes(model)),
             "nbody": model.nbody,
             "nmocap": model.nmocap,
+            "noslip_iterations": model.opt.noslip_iterations,
             "num_m": len(ints["m_col"]),
             "num_h": len(ints["h_col"]),
             "num_limits": len(ints["limit_dof"]),
