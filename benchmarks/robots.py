@@ -58,10 +58,10 @@ def controls(model: mujoco.MjModel, rng: np.random.Generator) -> np.ndarray:
 
 def state_of(datas: list[mujoco.MjData]) -> PhysicsState:
     """Returns MuJoCo's states as the fused engine's."""
-    fields = ("qpos", "qvel", "qacc_warmstart")
+    fields = ("qpos", "qvel", "qacc_warmstart", "act")
     columns = (np.array([getattr(data, name) for data in datas]) for name in fields)
-    tensors = (torch.tensor(column, dtype=torch.float32) for column in columns)
-    return PhysicsState(*tensors, torch.zeros(len(datas), dtype=torch.bool))
+    *state, act = (torch.tensor(column, dtype=torch.float32) for column in columns)
+    return PhysicsState(*state, torch.zeros(len(datas), dtype=torch.bool), act)
 
 
 def measure(model: mujoco.MjModel) -> Measured:
