@@ -16,13 +16,6 @@ RLGPU_STAGE Dimensions<V> unit_of(int k) {
   return WideCone<V>::from(V{}, u);
 }
 
-template <typename V>
-RLGPU_STAGE Dimensions<V> felt(const Tables<Real<V>>& t, const Work<V>& w, int slot, int wide,
-                               const V* x) {
-  if (wide >= 0) return residual_of(t, w, slot, wide, x);
-  return {Vec3<V>{}, residual_of(t, w, slot, x)};
-}
-
 // Forces on the dofs of a force along a contact's scaled dimensions, added to x.
 template <typename V, typename Team>
 RLGPU_STAGE void push(const Team& team, const Tables<Real<V>>& t, const Work<V>& w, int slot,
@@ -38,11 +31,11 @@ RLGPU_STAGE void push(const Team& team, const Tables<Real<V>>& t, const Work<V>&
   }
 }
 
-// What the solver leaves of a contact: its forces along the scaled dimensions and, for each
-// dimension of a pyramid, the sum of its two edges', which is not exceeded.
+// What the solver leaves of a contact: its forces and residuals along the scaled dimensions, their
+// scales and, for each dimension of a pyramid, the sum of its two edges', which is not exceeded.
 template <typename V>
 struct Grip {
-  Dimensions<V> force;
+  Dimensions<V> force, residual, scale;
   V most[5];
 
   RLGPU_STAGE Grip(const Tables<Real<V>>& t, const Work<V>& w, int slot, int wide) : most{} {
@@ -50,13 +43,14 @@ struct Grip {
     const Contact<V>& c = w.contacts[slot];
     if (wide < 0) {
       const Cone<V> cone(c, c.residual);
-      force = {Vec3<V>{}, -cone.gradient()};
+      force = {Vec3<V>{}, -cone.gradient()}, residual = {Vec3<V>{}, c.residual};
       most[0] = -(cone.slope[0] + cone.slope[1]), most[1] = -(cone.slope[2] + cone.slope[3]);
       return;
     }
     const Wide<V>& more = w.wides[wide];
     const WideCone<V> cone(t, c, more, wide, residual_of(c, more));
-    force = minus * cone.gradient();
+    force = minus * cone.gradient(), residual = residual_of(c, more);
+    scale = {more.friction, {V{}, c.friction, c.friction}};
     for (int k = 0; k < cone.dims - 1; ++k) most[k] = -cone.slope_sum(k);
   }
 };

@@ -46,7 +46,7 @@
   X(pair_near) X(pair_axis) X(geom_shape) X(geom_hull)                       \
   X(hull_vertex_adr) X(hull_cell_adr) X(hull_face_adr) X(hull_around_adr)                    \
   X(cell_adr) X(face_adr) X(face_vertex) X(around_adr) X(around_face)                    \
-  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body) X(body_mocap)                     \
+  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body) X(body_mocap) X(path_adr) X(path_dof)                     \
   X(point_body) X(wrap_body) X(wrap_is_cylinder) X(tendon_segments) X(segment_points)        \
   X(segment_wrap) X(segment_side) X(segment_pulls) X(tendon_pulls) X(pull_body)              \
   X(tendon_columns) X(tendon_dof) X(tendon_touches) X(touch_pull)                            \

@@ -76,6 +76,7 @@ struct Work {
   V *qfrc_smooth, *qfrc_constraint, *qfrc_actuator, *implicit_damping;
   V* coupling;  // num_coupled: what else forces react to velocities, as entries of m
   V *gradient, *smooth_gradient, *direction;
+  V* spread;  // of noslip.h
   Limit<V>* limits;
   Vec3<V>* limit_axes;  // Jacobians of the ball joints' limits
   Loss<V>* losses;
@@ -125,7 +126,7 @@ struct Work {
     take(applied, t.nbody), take(wides, t.num_wide), take(turning_columns, t.num_turning);
     take(tendons, t.num_tendons), take(tendon_columns, t.num_tendon_columns);
     take(pulls, t.num_pulls), take(rows, t.num_rows), take(row_columns, t.num_row_columns);
-    take(mocap_pose, 7 * t.nmocap);
+    take(mocap_pose, 7 * t.nmocap), take(spread, t.noslip_iterations > 0 ? 5 * t.nv : 0);
     num_live = 0, is_pushed = is_posed = false;
     return used;
   }

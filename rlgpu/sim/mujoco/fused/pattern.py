@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -62,6 +63,26 @@ def elimination_pattern(model: mujoco.MjModel, couplings: Iterable[list[int]]) -
             smaller[parent] |= smaller[dof] - {parent}
         parents.append(parent)
     return _chains(parents[::-1])
+
+
+def positions(of: Pattern, within: Pattern) -> list[int]:
+    """Returns where each entry of a matrix is in one whose rows contain it."""
+    return [
+        within.adr[i] + within.depth[i] - within.depth[j]
+        for i in range(len(of.adr))
+        for j in of.col[of.adr[i] : of.adr[i] + of.depth[i]]
+    ]
+
+
+def path_tables(pattern: Pattern, groups: Iterable[Iterable[int]]) -> dict[str, list[int]]:
+    """Returns the dofs of each of several groups with all of their ancestors, leaves first."""
+    parts = zip(pattern.adr, pattern.depth, strict=True)
+    rows = [pattern.col[adr : adr + depth] for adr, depth in parts]
+    paths = [sorted({k for dof in dofs for k in rows[dof]}, reverse=True) for dofs in groups]
+    return {
+        "path_adr": [0, *itertools.accumulate(map(len, paths))],
+        "path_dof": [dof for path in paths for dof in path],
+    }
 
 
 def _chains(parents: list[int]) -> Pattern:

@@ -31,7 +31,14 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
     matrix_of,
     model_field,
 )
-from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of, elimination_pattern, tree_pattern
+from rlgpu.sim.mujoco.fused.pattern import (
+    Pattern,
+    chain_of,
+    elimination_pattern,
+    path_tables,
+    positions,
+    tree_pattern,
+)
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
@@ -196,7 +203,8 @@ class Tables:
             "h_adr": solver.adr,
             "h_depth": solver.depth,
             "h_col": solver.col,
-            "m_in_h": _positions(mass, solver),
+            "m_in_h": positions(mass, solver),
+            **path_tables(mass, self._swept(columns)),
             **_below(mass),
             **geometry.ints,
             "geom_body": model.geom_bodyid[geoms],
@@ -221,6 +229,12 @@ class Tables:
             "pair_anisotropy": [anisotropy_of(contact) for contact in contacts],
             "column_sign": [sign for pair in slot_pair for sign in columns[pair].values()],
         }
+
+    def _swept(self, columns: Iterable[Iterable[int]]) -> list[Iterable[int]]:
+        """Returns the dofs that noslip.h moves for each pair and each tendon with friction."""
+        if self.model.opt.noslip_iterations == 0:
+            return []
+        return [*columns, *(self._couplings.coupled[row] for row in self.ints["tendon_loss_row"])]
 
     def _columns(self, geom1: int, geom2: int) -> dict[int, float]:
         """Returns the sign with which each dof moves geom 2 relative to geom 1, leaves first."""
@@ -371,15 +385,6 @@ def _below(pattern: Pattern) -> dict[str, list[int]]:
         "below_entry": [entry for column in entries for entry, _ in column],
         "below_dof": [dof for column in entries for _, dof in column],
     }
-
-
-def _positions(of: Pattern, within: Pattern) -> list[int]:
-    """Returns where each entry of a matrix is in one whose rows contain it."""
-    return [
-        within.adr[i] + within.depth[i] - within.depth[j]
-        for i in range(len(of.adr))
-        for j in of.col[of.adr[i] : of.adr[i] + of.depth[i]]
-    ]
 
 
 def _scattered(size: int, ids: list[int], values: Any, rest: float) -> np.ndarray:
