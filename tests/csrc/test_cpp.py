@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -113,3 +114,41 @@ def test_the_physics_kernels_agree_with_the_cpus_vectors(built, tmp_path, lanes)
     if lanes == 1:
         assert torch.equal(returned, wanted)
     torch.testing.assert_close(returned, wanted, rtol=1e-3, atol=2e-3)
+
+
+NOSLIP = """<mujoco><option timestep="0.002" integrator="implicitfast" cone="{cone}"
+  noslip_iterations="3"/><worldbody><geom type="plane" size="9 9 1" condim="{condim}"/>
+  <body pos="0 0 .15"><freejoint/><geom type="box" size=".1 .1 .05" mass="1" condim="{condim}"/>
+    <body pos=".1 0 0"><joint name="a" axis="0 1 0" frictionloss=".05"/>
+      <geom type="capsule" fromto="0 0 0 .2 0 -.1" size=".03" mass=".2" condim="{condim}"/>
+      <body pos=".2 0 -.1"><joint name="b" axis="1 0 0"/><geom size=".04" mass=".1"/></body>
+    </body></body></worldbody><tendon><fixed frictionloss=".02"><joint joint="a" coef="1"/>
+  <joint joint="b" coef="2"/></fixed></tendon></mujoco>"""
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 32])
+@pytest.mark.parametrize(("cone", "condim"), [("pyramidal", 3), ("pyramidal", 6), ("elliptic", 6)])
+def test_friction_without_slip_agrees_with_the_cpus_vectors(
+    built, tmp_path, cone, condim, lanes
+) -> None:
+    """24 robots that slide and roll after a fall, two steps, under the sanitizers."""
+    model = mujoco.MjModel.from_xml_string(NOSLIP.format(cone=cone, condim=condim))
+    rng, data, states = np.random.default_rng(0), mujoco.MjData(model), []
+    for _ in range(24):
+        mujoco.mj_resetData(model, data)
+        data.qvel[:] = rng.normal(size=model.nv)
+        mujoco.mj_step(model, data, 80)
+        states.append((data.qpos.copy(), data.qvel.copy()))
+    qpos, qvel = (torch.tensor(np.array(x)).float() for x in zip(*states, strict=True))
+    qacc, wrenches, ctrl = torch.zeros(24, 8), torch.zeros(24, 1, 6), torch.zeros(24, 0)
+    state = PhysicsState(qpos, qvel, qacc, torch.zeros(24, dtype=torch.bool))
+    packed = Tables(model).pack([1])
+    write_worlds(tmp_path / "in", packed, ctrl, state, num_steps=2, num_watched=1)
+    run([str(built / "run_physics"), str(tmp_path / "in"), str(tmp_path / "out"), str(lanes)])
+    physics_step(packed, ctrl, state, PhysicsOutputs(wrenches), num_steps=2, num_threads=1, lanes=4)
+    assert wrenches.abs().max() > 5.0
+    wanted = torch.cat([x.flatten() for x in (qpos, qvel, qacc, wrenches)])
+    returned = torch.from_numpy(np.fromfile(tmp_path / "out", np.float32))
+    if lanes == 1:
+        assert torch.equal(returned, wanted)
+    torch.testing.assert_close(returned, wanted, rtol=1e-3, atol=1e-2)
