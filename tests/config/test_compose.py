@@ -298,12 +298,12 @@ def test_a_task_outside_the_tree_brings_its_own_files(tmp_path) -> None:
 
 
 def test_auto_takes_mujoco_for_what_fused_does_not_simulate_and_says_why(tmp_path) -> None:
-    """A task whose asset has a fluid; its CPU values are those of the engine it gets."""
+    """An asset enables what fused lacks; its CPU values are those of the engine it gets."""
     for file in ("tasks/cartpole.py", "cfg/task/Cartpole.yaml", "cfg/train/CartpolePPO.yaml"):
         shutil.copy(CFG.parent / file, tmp_path)
     asset = (CFG.parent / "tasks" / "assets" / "cartpole.xml").read_text()
     (tmp_path / "assets").mkdir()
-    changed = asset.replace("<compiler", '<option density="1.2"/><compiler')
+    changed = asset.replace("<compiler", '<option><flag diagexact="enable"/></option><compiler')
     (tmp_path / "assets" / "cartpole.xml").write_text(changed)
     word = f"task={tmp_path / 'cartpole.py'}:Cartpole"
     result = composed(word, "sim_device=cpu")
@@ -315,7 +315,7 @@ def test_auto_takes_mujoco_for_what_fused_does_not_simulate_and_says_why(tmp_pat
     assert (unfit.value.key, unfit.value.value) == ("sim", "fused")
     assert isinstance(unfit.value.__cause__, UnsupportedModel)
     (reason,) = unfit.value.__cause__.reasons
-    assert names(reason, "fluid")
+    assert names(reason, "diagexact")
     assert reason in note
     (tmp_path / "assets" / "cartpole.xml").unlink()
     with pytest.raises(UsageError) as refusal:

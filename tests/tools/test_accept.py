@@ -20,12 +20,12 @@ def test_the_tasks_assets_are_simulated(name, capsys) -> None:
 def test_all_reasons_are_listed(tmp_path, capsys) -> None:
     """One line each, and exit code 1."""
     asset = tmp_path / "robot.xml"
-    asset.write_text("""<mujoco><option density="1.2"/><worldbody><body><joint name="j"/>
-      <geom size=".1"/></body></worldbody>
+    asset.write_text("""<mujoco><option><flag diagexact="enable"/></option>
+      <worldbody><body><joint name="j"/><geom size=".1"/></body></worldbody>
       <actuator><muscle name="m" joint="j" lengthrange="0 1"/></actuator></mujoco>""")
     assert main(["accept", str(asset)]) == 1
     printed = capsys.readouterr().out
-    assert "fluid" in printed
+    assert "diagexact" in printed
     assert "dynamics of type muscle" in printed
 
 
@@ -55,11 +55,11 @@ def test_what_every_task_refuses_is_not_said_to_work_elsewhere(tmp_path, capsys,
 
 
 def test_what_mujoco_does_is_said(tmp_path, capsys) -> None:
-    """A fluid is simulated by sim=mujoco only."""
+    """What a flag enables is simulated by sim=mujoco only."""
     code, lines = run(
         tmp_path,
         capsys,
-        """<mujoco><option density="1.2"/><worldbody><body>
+        """<mujoco><option><flag diagexact="enable"/></option><worldbody><body>
       <joint/><geom size=".1"/></body></worldbody></mujoco>""",
     )
     assert code == 1

@@ -6,6 +6,7 @@
 
 #include "actuators.h"
 #include "factor.h"
+#include "fluid.h"
 #include "tendons.h"
 #include "tree.h"
 
@@ -120,8 +121,8 @@ RLGPU_RARE void ball_springs(const Team& team, const Tables<Real<V>>& t, Work<V>
   }
 }
 
-// qfrc_smooth = actuators + springs + dampers + applied forces - (gravity, Coriolis and gyroscopic
-// forces).
+// qfrc_smooth = actuators + springs + dampers + fluid + applied forces - (gravity, Coriolis and
+// gyroscopic forces).
 template <typename V, typename Team>
 RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
                                Work<V>& w) {
@@ -133,6 +134,7 @@ RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const
   outwards(team, t, [&](int b) { acceleration(t, w, b); });
   if (w.is_pushed) applied_forces(team, t, w);
   if (t.num_lifted > 0) lift(team, t, p, w);
+  if (t.num_wet > 0) fluid_forces(team, t, p, w);
   inwards(team, t, [&](int b) {
     for (int c = t.child_adr[b]; c < t.child_adr[b + 1]; ++c)
       w.cfrc[b] = w.cfrc[b] + w.cfrc[t.child_body[c]];

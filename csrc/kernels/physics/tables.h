@@ -14,11 +14,11 @@
 // physical parameters, free bodies whose tree has no other joint, levels of the trees, samples of
 // the height field and of its blocks, along x and y, convex pairs, which keep an axis, and contacts
 // with elliptic cones or more than three dimensions; their Jacobian columns of turning, bodies with
-// gravity compensation, limits of ball joints, rotations with springs, actuators on ball joints, and
-// entries of the mass matrix in which forces react to velocities of other dofs; tendons, their
-// Jacobian columns, and bodies that they pull; rows of couplings.h, their Jacobian columns, and what
-// they come from; mocap bodies; sweeps of noslip.h. Flags: whether gains
-// depend on lengths and velocities.
+// gravity compensation, limits of ball joints, rotations with springs, actuators on ball joints,
+// entries of the mass matrix in which forces react to velocities of other dofs, bodies in a fluid;
+// tendons, their Jacobian columns, and bodies that they pull; rows of couplings.h, their Jacobian
+// columns, and what they come from; mocap bodies; sweeps of noslip.h. Flags: whether gains depend on
+// lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
   X(num_geoms)                                                                               \
@@ -27,8 +27,8 @@
   X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)                 \
   X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_coupled)                \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
-  X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)       \
-  X(noslip_iterations)
+  X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)        \
+  X(noslip_iterations) X(num_wet)
 
 // Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it pulls tendon i.
 // Of lists that belong to others in turn, such as tendon_columns, the table holds where each one's begins, and the end.
@@ -37,7 +37,7 @@
   X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \
   X(dof_body) X(dof_qpos) X(m_adr) X(m_depth) X(m_col) X(m_in_h) X(h_adr) X(h_depth)         \
   X(h_col) X(limit_dof) X(loss_dof) X(actuator_dof) X(actuator_act) X(actuator_early)        \
-  X(actuator_ball) X(ball_in_parent) X(sprung_dof) X(sprung_qpos)                            \
+  X(actuator_ball) X(ball_in_parent) X(sprung_dof) X(sprung_qpos) X(wet_body)                \
   X(geom_body)                                                                               \
   X(pair_kind) X(pair_geom1) X(pair_geom2) X(pair_slot) X(pair_frictionless)                 \
   X(slot_pair) X(slot_columns) X(slot_num_columns) X(column_dof)                             \
@@ -66,7 +66,7 @@
   X(loss_force) X(loss_impedance)                                                            \
   X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high) X(actuator_force_low)          \
   X(actuator_force_high) X(act_leak) X(act_advance) X(act_low) X(act_high)                   \
-  X(ball_gear) X(ball_period) X(sprung_stiffness) X(sprung_ref)                              \
+  X(ball_gear) X(ball_period) X(sprung_stiffness) X(sprung_ref) X(wet_mat) X(wind)           \
   X(geom_pos) X(geom_mat) X(geom_size)                                                       \
   X(pair_margin) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)               \
   X(column_sign) X(inverse_impratio) X(noslip_gain)                                     \
@@ -84,7 +84,7 @@
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
   X(body_mass) X(body_inertia) X(body_ipos) X(dof_armature) X(dof_damping) X(dof_invweight)  \
   X(pair_friction) X(pair_invweight) X(actuator_gain) X(actuator_bias) X(gravity) \
-  X(pair_turning) X(actuator_gain_slope) X(row_invweight)
+  X(pair_turning) X(actuator_gain_slope) X(wet_drag) X(row_invweight)
 // clang-format on
 
 namespace rlgpu::physics {

@@ -61,6 +61,14 @@ struct Applied {
   Vec3<V> force, torque;
 };
 
+// How the force of a fluid on a body reacts to its velocity: a symmetric matrix in three blocks.
+template <typename V>
+struct Drag {
+  Sym3<V> turning;
+  Mat3<V> mixed;  // torques by linear velocities
+  Sym3<V> moving;
+};
+
 template <typename V>
 struct Work {
   V *qpos, *qvel, *ctrl;
@@ -74,7 +82,8 @@ struct Work {
   Spatial<V>*cdof, *cdof_dot, *cvel, *cacc, *cfrc;
   V *m, *h, *h_inv;  // rows of the mass matrix and of the solver's matrix, see factor.h
   V *qfrc_smooth, *qfrc_constraint, *qfrc_actuator, *implicit_damping;
-  V* coupling;  // num_coupled: what else forces react to velocities, as entries of m
+  Drag<V>* drags;  // of all beyond a body, if there is a fluid
+  V* coupling;     // num_coupled: what else forces react to velocities, as entries of m
   V *gradient, *smooth_gradient, *direction;
   V* spread;  // of noslip.h
   Limit<V>* limits;
@@ -117,6 +126,7 @@ struct Work {
     take(cfrc, t.nbody), take(m, t.num_m), take(h, t.num_h), take(h_inv, t.nv);
     take(qfrc_smooth, t.nv), take(qfrc_constraint, t.nv), take(implicit_damping, t.nv);
     take(qfrc_actuator, t.nv), take(coupling, t.num_coupled);
+    take(drags, t.num_wet > 0 ? t.nbody : 0);
     take(gradient, t.nv), take(smooth_gradient, t.nv), take(direction, t.nv);
     take(limits, t.num_limits), take(limit_axes, t.num_ball_limits), take(losses, t.num_losses),
         take(active, t.num_slots);

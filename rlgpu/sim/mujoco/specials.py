@@ -80,16 +80,19 @@ def has_passive_forces(model: mujoco.MjModel) -> bool:
     return not (is_disabled(model, "SPRING") and is_disabled(model, "DAMPER"))
 
 
-def special_options(model: mujoco.MjModel, honoured: int = 0, enabled: int = 0) -> Iterator[str]:
+def special_options(
+    model: mujoco.MjModel, honoured: int = 0, enabled: int = 0, *, fluids: bool = False
+) -> Iterator[str]:
     """Yields the options of a model that other engines lack.
 
     Args:
         model: The compiled model.
         honoured: Flags that disable parts as the engine does.
         enabled: Flags that enable what the engine has.
+        fluids: Whether the engine has fluids.
     """
     option = model.opt
-    if option.density > 0 or option.viscosity > 0 or np.any(option.wind):
+    if not fluids and (option.density > 0 or option.viscosity > 0 or np.any(option.wind)):
         yield "it has a fluid (density, viscosity or wind)"
     disabled = option.disableflags & ~int(_HARMLESS_DISABLED) & ~int(honoured)
     others = option.enableflags & ~int(_HARMLESS_ENABLED) & ~int(enabled)

@@ -10,6 +10,7 @@ import numpy as np
 from rlgpu.sim.mujoco.contact_parameters import ContactParameters, contact_parameters
 from rlgpu.sim.mujoco.fused.actuator_tables import STATEFUL
 from rlgpu.sim.mujoco.fused.coupling_coverage import SUPPORTED_POWERS, couplings
+from rlgpu.sim.mujoco.fused.fluid_tables import has_fluid
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import anisotropy_of, has_elliptic_cones
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
@@ -85,7 +86,19 @@ def _options(model: mujoco.MjModel) -> Iterator[str]:
         yield f"its integrator is not implicitfast but {_name(option.integrator, 'Integrator')}"
     if option.solver not in _SOLVERS:
         yield f"its solver is {_name(option.solver, 'Solver')}"
-    yield from special_options(model, honoured=int(SIMPLY_DISABLED), enabled=int(_ENABLED))
+    yield from special_options(
+        model, honoured=int(SIMPLY_DISABLED), enabled=int(_ENABLED), fluids=True
+    )
+    if has_fluid(model):
+        yield from _ellipsoids(model)
+
+
+def _ellipsoids(model: mujoco.MjModel) -> Iterator[str]:
+    for geom in np.flatnonzero(model.geom_fluid[:, 0] > 0).tolist():
+        yield (
+            f"geom {_geom_name(model, geom)!r} has the ellipsoid model of a fluid; use "
+            'fluidshape="none"'
+        )
 
 
 def _joints(model: mujoco.MjModel) -> Iterator[str]:

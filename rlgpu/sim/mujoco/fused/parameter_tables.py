@@ -14,6 +14,7 @@ from torch import Tensor
 from rlgpu.ops import physics_tables
 from rlgpu.sim.mujoco import specials
 from rlgpu.sim.mujoco.contact_parameters import MIN_FRICTION, ContactParameters
+from rlgpu.sim.mujoco.fused.fluid_tables import drag_of, wet_bodies
 from rlgpu.sim.mujoco.pairs import Pair
 
 PARAMETER_FIELDS = (
@@ -72,6 +73,10 @@ class _Combination(NamedTuple):
     inertias: Tensor
     """Places of the two inverse inertias of each row of csrc/.../couplings.h among those of bodies,
     dofs and tendons, and a last 0, one after the other, shape [R, 2], int64."""
+    wet: Tensor
+    """Bodies that move in a fluid, int64."""
+    fluid: Tensor
+    """The fluid's density and viscosity, shape [2], float64."""
     damping: Tensor
     """1, or 0 if the model disables dampers, shape [], float64."""
     gravity: Tensor
@@ -119,6 +124,8 @@ class ParameterTables:
             sloped,
             torch.from_numpy(is_sloped).double()[sloped, None],
             _ids(places_of(model, inertias)).view(-1, 2),
+            _ids(wet_bodies(model)),
+            torch.tensor([model.opt.density, model.opt.viscosity], dtype=torch.float64),
             _one_unless_disabled(model, "DAMPER"),
             _one_unless_disabled(model, "GRAVITY"),
         )
@@ -151,6 +158,7 @@ class ParameterTables:
         sliding, turn = friction[..., 0], friction[..., 1:]
         turning = torch.maximum(turn[:, by.first_turning], turn[:, by.last_turning])
         slopes = fields["actuator_gainprm"]
+        mass, moments = fields["body_mass"], fields["body_inertia"]
         weights = [fields[name].flatten(1) for name in _INVERSE_INERTIAS]
         rows = max(len(weight) for weight in weights)
         weights = [weight.expand(rows, -1) for weight in weights]
@@ -169,6 +177,7 @@ class ParameterTables:
             "actuator_bias": (fields["actuator_biasprm"][..., :3] * by.bias).flatten(1),
             "actuator_gain_slope": (slopes[:, by.sloped, 1:3] * by.slope).flatten(1),
             "row_invweight": inverse[:, by.inertias].sum(-1),
+            "wet_drag": drag_of(mass[:, by.wet], moments[:, by.wet], *by.fluid).flatten(1),
             "gravity": fields["opt.gravity"] * by.gravity,
         }
         return [tables[name] for name in self._order]

@@ -19,6 +19,7 @@ from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.actuator_tables import actuator_tables
 from rlgpu.sim.mujoco.fused.ball_tables import ball_spring_tables, joints_of, moving_dofs
 from rlgpu.sim.mujoco.fused.coupling_tables import CouplingTables
+from rlgpu.sim.mujoco.fused.fluid_tables import fluid_tables
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
 from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance, safe_timestep
 from rlgpu.sim.mujoco.fused.pair_kinds import slots_of
@@ -68,8 +69,11 @@ class Tables:
         self._joints()
         self._limits_and_losses()
         self._weights()
-        actuators = actuator_tables(model, tendons.number)
-        for ints, constants in (ball_spring_tables(model), actuators):
+        for ints, constants in (
+            ball_spring_tables(model),
+            actuator_tables(model, tendons.number),
+            fluid_tables(model),
+        ):
             self.ints |= ints
             self.constants |= constants
         self._contacts()
@@ -246,6 +250,7 @@ class Tables:
     def _sizes(self, ints: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Returns how many of everything there are, but for the parameters."""
         model = self.model
+        is_coupled = len(ints["ball_in_parent"]) > 0 or len(ints["wet_body"]) > 0
         return {
             "nq": model.nq,
             "nv": model.nv,
@@ -261,7 +266,8 @@ class Tables:
             "num_ball_limits": self._num_ball_limits,
             "num_sprung_balls": len(ints["sprung_dof"]),
             "num_ball_actuators": len(ints["ball_in_parent"]),
-            "num_coupled": len(ints["m_col"]) if len(ints["ball_in_parent"]) else 0,
+            "num_coupled": len(ints["m_col"]) if is_coupled else 0,
+            "num_wet": len(ints["wet_body"]),
             "num_losses": len(ints["loss_dof"]),
             "num_geoms": len(ints["geom_body"]),
             "num_pairs": len(ints["pair_kind"]),
