@@ -138,15 +138,17 @@ def test_a_step_in_single_precision_is_close(part, lanes) -> None:
     assert found.max() < 1e-4
 
 
+@pytest.mark.parametrize("disabled", [0, int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)])
 @pytest.mark.parametrize("early", ["false", "true"])
 @pytest.mark.parametrize("kind", ["integrator", "filter", "filterexact"])
-def test_setpoints_turn_by_whole_turns_as_mujocos_do(kind, early) -> None:
+def test_setpoints_turn_by_whole_turns_as_mujocos_do(kind, early, disabled) -> None:
     """Activations and controls of several turns, of which MuJoCo takes the nearest."""
     general = f"""<general joint="a" gear="1 .2 0" dyntype="{kind}" dynprm=".05" actearly="{early}"
       gainprm="{{}}" biastype="affine" biasprm="0 -5 -.1" actrange="-18 18" actlimited="true"/>"""
     drives = general.format(5) + general.format(4)  # the second is no servo
     none = dict.fromkeys(("flags", "world", "a", "b", "more"), "") | {"touch": "0"}
     model = mujoco.MjModel.from_xml_string(ROBOT.format(**none, drives=drives))
+    model.opt.disableflags = disabled
     states = states_of(model)
     for found, wanted in zip(
         ours(model, 3, torch.float64, states), mujocos(model, 3, states), strict=True

@@ -69,7 +69,8 @@ def _on_balls(model: mujoco.MjModel) -> tuple[dict[str, Any], dict[str, Any]]:
     ]
     numbers = {actuator: number for number, actuator in enumerate(on_ball)}
     gear = model.actuator_gear[on_ball, :3]
-    is_servo = [_is_servo(model, i) for i in on_ball]
+    acts = not is_disabled(model, "ACTUATION")
+    is_servo = [acts and _is_servo(model, i) for i in on_ball]
     ints = {
         "actuator_ball": [numbers.get(i, -1) for i in range(model.nu)],
         "ball_in_parent": model.actuator_trntype[on_ball] == int(_TRN.mjTRN_JOINTINPARENT),
