@@ -15,9 +15,10 @@ import torch
 
 from benchmarks.physics_file import write_worlds
 from rlgpu.device import num_usable_cores
-from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
+from rlgpu.ops import PhysicsModel, PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.tables import Tables
 from tests.compiled import cache, digest
+from tests.sim import test_fused_balls, test_fused_couplings, test_fused_fluid
 from tests.sim.models import task_model
 
 pytestmark = pytest.mark.slow
@@ -95,6 +96,28 @@ def falling_ants(num_worlds: int, num_watched: int) -> list[torch.Tensor]:
     return [15 * normal(8), qpos, 2 * normal(14), torch.zeros(num_worlds, 14), wrenches]
 
 
+def both_steps(
+    built: Path, folder: Path, packed: PhysicsModel, states: list[torch.Tensor], lanes: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the kernels' and the CPU's qpos, qvel, qacc and wrenches, one after the other.
+
+    Args:
+        built: Where the programs are.
+        folder: Where their files go.
+        packed: A model.
+        states: As ``falling_ants`` returns them, updated in place.
+        lanes: Threads per world.
+    """
+    ctrl, *ours, wrenches = states
+    state = PhysicsState(*ours, torch.zeros(len(ctrl), dtype=torch.bool))
+    num_watched = wrenches.shape[1]
+    write_worlds(folder / "in", packed, ctrl, state, num_steps=2, num_watched=num_watched)
+    run([str(built / "run_physics"), str(folder / "in"), str(folder / "out"), str(lanes)])
+    physics_step(packed, ctrl, state, PhysicsOutputs(wrenches), num_steps=2, num_threads=1, lanes=4)
+    wanted = torch.cat([x.flatten() for x in (*ours, wrenches)])
+    return torch.from_numpy(np.fromfile(folder / "out", np.float32)), wanted
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 8, 32])
 def test_the_physics_kernels_agree_with_the_cpus_vectors(built, tmp_path, lanes) -> None:
     """40 ants, two physics steps, with wrenches, under the sanitizers.
@@ -103,14 +126,9 @@ def test_the_physics_kernels_agree_with_the_cpus_vectors(built, tmp_path, lanes)
     """
     model = task_model("Ant")
     packed = Tables(model).pack([model.body("front_left_foot").id, model.body("torso").id])
-    ctrl, qpos, qvel, qacc, wrenches = falling_ants(40, 2)
-    state = PhysicsState(qpos, qvel, qacc, torch.zeros(40, dtype=torch.bool))
-    write_worlds(tmp_path / "in", packed, ctrl, state, num_steps=2, num_watched=2)
-    run([str(built / "run_physics"), str(tmp_path / "in"), str(tmp_path / "out"), str(lanes)])
-    physics_step(packed, ctrl, state, PhysicsOutputs(wrenches), num_steps=2, num_threads=1, lanes=4)
-    assert wrenches.abs().max() > 10.0
-    wanted = torch.cat([x.flatten() for x in (qpos, qvel, qacc, wrenches)])
-    returned = torch.from_numpy(np.fromfile(tmp_path / "out", np.float32))
+    states = falling_ants(40, 2)
+    returned, wanted = both_steps(built, tmp_path, packed, states, lanes)
+    assert states[-1].abs().max() > 10.0
     if lanes == 1:
         assert torch.equal(returned, wanted)
     torch.testing.assert_close(returned, wanted, rtol=1e-3, atol=2e-3)
@@ -140,15 +158,47 @@ def test_friction_without_slip_agrees_with_the_cpus_vectors(
         mujoco.mj_step(model, data, 80)
         states.append((data.qpos.copy(), data.qvel.copy()))
     qpos, qvel = (torch.tensor(np.array(x)).float() for x in zip(*states, strict=True))
-    qacc, wrenches, ctrl = torch.zeros(24, 8), torch.zeros(24, 1, 6), torch.zeros(24, 0)
-    state = PhysicsState(qpos, qvel, qacc, torch.zeros(24, dtype=torch.bool))
-    packed = Tables(model).pack([1])
-    write_worlds(tmp_path / "in", packed, ctrl, state, num_steps=2, num_watched=1)
-    run([str(built / "run_physics"), str(tmp_path / "in"), str(tmp_path / "out"), str(lanes)])
-    physics_step(packed, ctrl, state, PhysicsOutputs(wrenches), num_steps=2, num_threads=1, lanes=4)
-    assert wrenches.abs().max() > 5.0
-    wanted = torch.cat([x.flatten() for x in (qpos, qvel, qacc, wrenches)])
-    returned = torch.from_numpy(np.fromfile(tmp_path / "out", np.float32))
+    tensors = [torch.zeros(24, 0), qpos, qvel, torch.zeros(24, 8), torch.zeros(24, 1, 6)]
+    returned, wanted = both_steps(built, tmp_path, Tables(model).pack([1]), tensors, lanes)
+    assert tensors[-1].abs().max() > 5.0
     if lanes == 1:
         assert torch.equal(returned, wanted)
     torch.testing.assert_close(returned, wanted, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 32])
+def test_tendons_and_equalities_agree_with_the_cpus_vectors(built, tmp_path, lanes) -> None:
+    """24 arms with a tendon around geoms, its limits and a drive, a weld and a coupled joint."""
+    tendon = test_fused_couplings.CYLINDER.format('limited="true" range=".25 .3" damping="1"')
+    equalities = test_fused_couplings.EQUALITIES
+    model = mujoco.MjModel.from_xml_string(
+        test_fused_couplings.ARM.format(
+            extra=f"<tendon>{tendon}</tendon><equality>{equalities['weld of sites']}"
+            f"{equalities['joint']}</equality><actuator><motor tendon='t'/></actuator>"
+        )
+    )
+    states = test_fused_couplings.random_states(model, 24)
+    qpos, qvel = (torch.tensor(x).float() for x in states)
+    tensors = [torch.ones(24, 1), qpos, qvel, torch.zeros_like(qvel), torch.zeros(24, 1, 6)]
+    returned, wanted = both_steps(built, tmp_path, Tables(model).pack([1]), tensors, lanes)
+    if lanes == 1:
+        assert torch.equal(returned, wanted)
+    moved = slice(qpos.numel() + qvel.numel())
+    torch.testing.assert_close(returned[moved], wanted[moved], rtol=1e-3, atol=5e-3)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 8])
+@pytest.mark.parametrize("kind", ["contacts and limits", "servos of the parent's axes", "water"])
+def test_the_kernels_of_ball_joints_and_fluids_agree_with_the_cpus(
+    built, tmp_path, kind, lanes
+) -> None:
+    """Likewise, in states with accelerations of thousands, of which rounding takes a share."""
+    module = test_fused_fluid if kind == "water" else test_fused_balls
+    model = module.model_of(kind)
+    qpos, qvel, _, ctrl = (torch.tensor(x).float() for x in module.states_of(model, 40))
+    states = [ctrl, qpos, qvel, torch.zeros_like(qvel), torch.zeros(40, 1, 6)]
+    returned, wanted = both_steps(built, tmp_path, Tables(model).pack([1]), states, lanes)
+    if lanes == 1:
+        assert torch.equal(returned, wanted)
+    moved = slice(qpos.numel() + qvel.numel())
+    torch.testing.assert_close(returned[moved], wanted[moved], rtol=1e-3, atol=5e-3)
