@@ -70,13 +70,13 @@ RLGPU_RARE void add_ball_limit_force(const Tables<Real<V>>& t, Work<V>& w, int i
   force[0] -= added.x, force[1] -= added.y, force[2] -= added.z;
 }
 
-// Adds a contact's part to the gradient, and its J^T A J to the Hessian.
+// Adds a contact's part to the gradient, and its J^T A J to the Hessian; both are given for the
+// normal and the scaled tangents.
 template <typename V, typename Team>
-RLGPU_STAGE void add_contact(const Team& team, const Tables<Real<V>>& t, Work<V>& w, int slot) {
+RLGPU_STAGE void add_contact(const Team& team, const Tables<Real<V>>& t, Work<V>& w, int slot,
+                             Vec3<V> slopes, const Sym3<V>& hessian) {
   const Contact<V>& c = w.contacts[slot];
-  const Cone<V> cone(c, c.residual);
-  const Vec3<V> gradient = scaled(c, cone.gradient());
-  const Sym3<V> hessian = cone.hessian();
+  const Vec3<V> gradient = scaled(c, slopes);
   const Vec3<V>* const columns = w.columns + t.slot_columns[slot];
   const Vec3<V>* const end = columns + t.slot_num_columns[slot];
   const int32_t* const dofs = t.column_dof + t.slot_columns[slot];
@@ -152,11 +152,18 @@ RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w
   }
   for (int i = 0; i < w.num_live; ++i) {
     team.sync();
-    const int wide = wide_of(t, w.live[i]);
-    if (wide < 0)
-      add_contact(team, t, w, w.live[i]);
-    else
-      add_wide_contact(team, t, w, w.live[i], wide);
+    const int slot = w.live[i], wide = wide_of(t, slot);
+    const Contact<V>& c = w.contacts[slot];
+    if (wide < 0) {
+      const Cone<V> cone(c, c.residual);
+      add_contact(team, t, w, slot, cone.gradient(), cone.hessian());
+    } else if (t.wide_columns[wide] < 0) {
+      const Wide<V>& more = w.wides[wide];
+      const WideCone<V> cone(t, c, more, wide, residual_of(c, more));
+      add_contact(team, t, w, slot, cone.gradient().lin, cone.hessian_of_three());
+    } else {
+      add_wide_contact(team, t, w, slot, wide);
+    }
   }
   team.sync();
 }
@@ -244,6 +251,18 @@ RLGPU_STAGE Mask<V> is_unbalanced(const Team& team, const Tables<Real<V>>& t, co
   return team.either(found);
 }
 
+// Where the step changes a velocity by more than single precision is worth. A search that ends in a
+// smaller one is done: Newton's method would square what is left.
+template <typename V, typename Team>
+RLGPU_STAGE Mask<V> is_long(const Team& team, const Tables<Real<V>>& t, const Work<V>& w, V step) {
+  using R = Real<V>;
+  const R most = sizeof(R) == 4 ? R(1e-5) / t.timestep[0] : R(0);
+  Mask<V> found{};
+  for (int i = team.first(); i < t.nv; i += team.step())
+    found = found | (magnitude(V(step * w.direction[i])) > most);
+  return team.either(found);
+}
+
 // Solves for qacc, starting from the qacc of the last step.
 template <typename V, typename Team>
 RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
@@ -259,9 +278,12 @@ RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, W
     team.sync();
     solve(team, solver_rows(t), w.h, w.h_inv, w.direction);
     const Mask<V> moving = busy & is_unbalanced(team, t, w);
-    const Mask<V> searching = moving & begin_search(team, t, w);
+    Mask<V> searching = moving & begin_search(team, t, w);
     V step = splat<V>(1);
-    if (any(searching)) step = select<V>(searching, line_search(team, t, w, searching), step);
+    if (any(searching)) {
+      step = select<V>(searching, line_search(team, t, w, searching), step);
+      searching = searching & is_long(team, t, w, step);
+    }
     advance(team, t, w, moving, step);
     // Once hardening leaves the balance as it was, it only moves forces between contacts. A search
     // may also have ended in balance, so that nothing moves now.

@@ -124,7 +124,7 @@ RLGPU_STAGE V line_search(const Team& team, const Tables<Real<V>>& t, const Work
     V slope = smooth_slope + step * smooth_curvature, curvature = smooth_curvature;
     rows_along(team, t, w, step, slope, curvature);
     low = select<V>(slope < V{}, step, low), high = select<V>(slope < V{}, high, step);
-    open = open & (magnitude(slope) > R(1e-4) * decrement);
+    open = open & (magnitude(slope) > R(1e-2) * decrement);
     if (!any(open)) break;
     const V newton = step - slope / curvature;
     const V bisection = R(0.5) * (low + minimum(high, R(2) * low + R(1)));

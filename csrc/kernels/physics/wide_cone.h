@@ -110,6 +110,13 @@ struct WideCone {
     return {select(middle, h.ang, g.ang), select(middle, h.lin, g.lin)};
   }
 
+  // The cost's second derivatives by the normal and the tangents.
+  RLGPU_STAGE Sym3<V> hessian_of_three() const {
+    const Vec3<V> none{}, x = times({none, unit_axis<V>(0)}).lin;
+    const Vec3<V> y = times({none, unit_axis<V>(1)}).lin, z = times({none, unit_axis<V>(2)}).lin;
+    return {x.x, y.y, z.z, x.y, x.z, y.z};
+  }
+
   // Whether the cost between the two is not one quadratic function.
   RLGPU_STAGE Mask<V> differs(const WideCone& other) const {
     if (dims == 0) return !((beyond & other.beyond) | (inside & other.inside));

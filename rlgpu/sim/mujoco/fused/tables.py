@@ -341,7 +341,8 @@ def _wide(model: mujoco.MjModel, dimensions: list[int], counts: list[int]) -> di
         counts: Jacobian columns of each slot.
     """
     is_elliptic = has_elliptic_cones(model)
-    wide = [slot for slot, dims in enumerate(dimensions) if is_elliptic or dims > 3]
+    least = 1 if is_elliptic else 3  # without friction there is no cone
+    wide = [slot for slot, dims in enumerate(dimensions) if dims > least]
     turns = [counts[slot] if dimensions[slot] > 3 else 0 for slot in wide]
     *starts, end = _offsets(turns)
     numbers = {slot: number for number, slot in enumerate(wide)}
