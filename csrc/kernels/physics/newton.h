@@ -150,9 +150,9 @@ RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w
     team.sync();
     add_row(team, t, w, i);
   }
-  for (int i = 0; i < w.num_live; ++i) {
+  for (int i = 0; i < w.num_open; ++i) {
     team.sync();
-    const int slot = w.live[i], wide = wide_of(t, slot);
+    const int slot = w.open[i], wide = wide_of(t, slot);
     const Contact<V>& c = w.contacts[slot];
     if (wide < 0) {
       const Cone<V> cone(c, c.residual);
@@ -239,6 +239,17 @@ RLGPU_STAGE Mask<V> harden(const Team& team, const Tables<Real<V>>& t, Work<V>& 
   return team.either(changed);
 }
 
+// Lists the contacts that are active in a busy world: for the others, nothing is left to solve.
+template <typename V, typename Team>
+RLGPU_STAGE void list_open(const Team& team, Work<V>& w, Mask<V> busy) {
+  team.sync();
+  int count = 0;
+  for (int i = 0; i < w.num_live; ++i)
+    if (any(w.active[w.live[i]] & busy)) w.open[count++] = w.live[i];
+  w.num_open = count;
+  team.sync();
+}
+
 // Where the forces are out of balance by more than rounding, in any dof by the measure of its own
 // inertia: what is light counts as much as what is heavy.
 template <typename V, typename Team>
@@ -271,7 +282,7 @@ RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, W
   const bool softened = is_softened(team, t, w);
   Mask<V> busy = V{} < splat<V>(1), searched{};
   for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
-    team.sync();
+    list_open(team, w, busy);
     assemble(team, t, w);
     factor(team, solver_rows(t), w.h, w.h_inv);
     for (int i = team.first(); i < t.nv; i += team.step()) w.direction[i] = -w.gradient[i];

@@ -42,20 +42,20 @@ RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Wor
     const V after = row_slope(t, w, i, V(row.residual + row.change), then);
     altered = altered | (now ^ then) | (!now & (before != after));
   }
-  for (int i = team.first(); i < w.num_live; i += team.step()) {
-    Contact<V>& c = w.contacts[w.live[i]];
-    if (const int number = wide_of(t, w.live[i]); number >= 0) {
+  for (int i = team.first(); i < w.num_open; i += team.step()) {
+    Contact<V>& c = w.contacts[w.open[i]];
+    if (const int number = wide_of(t, w.open[i]); number >= 0) {
       Wide<V>& wide = w.wides[number];
-      const Dimensions<V> change = residual_of(t, w, w.live[i], number, w.direction);
+      const Dimensions<V> change = residual_of(t, w, w.open[i], number, w.direction);
       c.change = change.lin, wide.change = change.ang;
       const WideCone<V> now(t, c, wide, number, residual_of(c, wide));
       const WideCone<V> then(t, c, wide, number, residual_of(c, wide) + change);
-      altered = altered | (w.active[w.live[i]] & now.differs(then));
+      altered = altered | (w.active[w.open[i]] & now.differs(then));
       continue;
     }
-    c.change = residual_of(t, w, w.live[i], w.direction);
+    c.change = residual_of(t, w, w.open[i], w.direction);
     const Cone<V> now(c, c.residual), then(c, c.residual + c.change);
-    altered = altered | (w.active[w.live[i]] & now.differs(then));
+    altered = altered | (w.active[w.open[i]] & now.differs(then));
   }
   return team.either(altered);
 }
@@ -87,9 +87,9 @@ RLGPU_STAGE void rows_along(const Team& team, const Tables<Real<V>>& t, const Wo
     own_slope += row_slope(t, w, i, V(row.residual + step * row.change), is_within) * row.change;
     own_curvature += keep<V>(is_within, row.weight * row.change * row.change);
   }
-  for (int i = team.first(); i < w.num_live; i += team.step()) {
-    const Contact<V>& c = w.contacts[w.live[i]];
-    if (const int number = wide_of(t, w.live[i]); number >= 0) {
+  for (int i = team.first(); i < w.num_open; i += team.step()) {
+    const Contact<V>& c = w.contacts[w.open[i]];
+    if (const int number = wide_of(t, w.open[i]); number >= 0) {
       const Wide<V>& wide = w.wides[number];
       const Dimensions<V> change = change_of(c, wide);
       const WideCone<V> cone(t, c, wide, number, residual_of(c, wide) + step * change);
@@ -146,10 +146,10 @@ RLGPU_STAGE void advance(const Team& team, const Tables<Real<V>>& t, Work<V>& w,
     move(w.losses[i].residual, w.losses[i].change);
   for (int i = team.first(); i < t.num_rows; i += team.step())
     move(w.rows[i].residual, w.rows[i].change);
-  for (int i = team.first(); i < w.num_live; i += team.step()) {
-    Contact<V>& c = w.contacts[w.live[i]];
+  for (int i = team.first(); i < w.num_open; i += team.step()) {
+    Contact<V>& c = w.contacts[w.open[i]];
     c.residual = select(moving, c.residual + step * c.change, c.residual);
-    if (const int number = wide_of(t, w.live[i]); number >= 0) {
+    if (const int number = wide_of(t, w.open[i]); number >= 0) {
       Wide<V>& wide = w.wides[number];
       wide.residual = select(moving, wide.residual + step * wide.change, wide.residual);
     }

@@ -101,6 +101,8 @@ struct Work {
   V* row_columns;
   int* live;  // slots that are active in any world of the group
   int num_live;
+  int* open;  // those of them that are active in a world that the solver has not finished
+  int num_open;
   int* near;      // pairs whose geoms are near each other in any world of the group
   Vec3<V>* axes;  // of convex pairs, which may separate them; kept between steps for speed only
   Applied<V>* applied;  // only if is_pushed
@@ -132,12 +134,13 @@ struct Work {
         take(active, t.num_slots);
     take(contacts, t.num_slots);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
-    take(live, t.num_slots), take(near, t.num_pairs), take(axes, t.num_axes);
+    take(live, t.num_slots), take(open, t.num_slots), take(near, t.num_pairs),
+        take(axes, t.num_axes);
     take(applied, t.nbody), take(wides, t.num_wide), take(turning_columns, t.num_turning);
     take(tendons, t.num_tendons), take(tendon_columns, t.num_tendon_columns);
     take(pulls, t.num_pulls), take(rows, t.num_rows), take(row_columns, t.num_row_columns);
     take(mocap_pose, 7 * t.nmocap), take(spread, t.noslip_iterations > 0 ? 5 * t.nv : 0);
-    num_live = 0, is_pushed = is_posed = false;
+    num_live = num_open = 0, is_pushed = is_posed = false;
     return used;
   }
 };
