@@ -24,7 +24,7 @@
 #define RLGPU_RARE __host__ __device__ __noinline__
 #else
 #define RLGPU_STAGE inline
-#define RLGPU_RARE inline
+#define RLGPU_RARE __attribute__((noinline))
 #endif
 
 namespace rlgpu::physics {

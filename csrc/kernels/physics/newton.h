@@ -241,11 +241,11 @@ RLGPU_STAGE Mask<V> harden(const Team& team, const Tables<Real<V>>& t, Work<V>& 
 
 // Lists the contacts that are active in a busy world: for the others, nothing is left to solve.
 template <typename V, typename Team>
-RLGPU_STAGE void list_open(const Team& team, Work<V>& w, Mask<V> busy) {
+RLGPU_STAGE void list_open(const Team& team, Work<V>& w, Mask<V> busy, bool all) {
   team.sync();
   int count = 0;
   for (int i = 0; i < w.num_live; ++i)
-    if (any(w.active[w.live[i]] & busy)) w.open[count++] = w.live[i];
+    if (all || any(w.active[w.live[i]] & busy)) w.open[count++] = w.live[i];
   w.num_open = count;
   team.sync();
 }
@@ -282,7 +282,7 @@ RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, W
   const bool softened = is_softened(team, t, w);
   Mask<V> busy = V{} < splat<V>(1), searched{};
   for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
-    list_open(team, w, busy);
+    list_open(team, w, busy, iteration == 0);
     assemble(team, t, w);
     factor(team, solver_rows(t), w.h, w.h_inv);
     for (int i = team.first(); i < t.nv; i += team.step()) w.direction[i] = -w.gradient[i];
