@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.fused.impedances import impedance, safe_timestep
+from rlgpu.sim.mujoco.fused.least_inertias import least_of_points, least_of_turns
 from rlgpu.sim.mujoco.fused.parameter_tables import Inertia
 from rlgpu.sim.mujoco.fused.pattern import chain_of
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
@@ -159,11 +160,13 @@ class CouplingTables:
             if not dofs:
                 continue
             sides = [(dof in first) + 2 * (dof in second) for dof in dofs]
+            least = least_of_points(model, zip(bodies, _arms(model, i), strict=True))
+            leasts = least, least_of_turns(model, bodies)
             chosen.append(i)
             rows.append(len(self._rows))
             for k in range(6 if model.eq_type[i] == int(_EQ.mjEQ_WELD) else 3):
                 places = tuple(2 * body + (k >= 3) for body in bodies)
-                inertia = Inertia("body_invweight0", places)
+                inertia = Inertia("body_invweight0", places, leasts[k >= 3])
                 self._rows.append(_Row(dofs, sides, _UNBOUNDED, inertia))
         frames = [_frames(model, i) for i in chosen]
         self.ints |= {
@@ -197,6 +200,15 @@ def anchored_bodies(model: mujoco.MjModel, equality: int) -> tuple[int, int]:
     if model.eq_objtype[equality] == int(mujoco.mjtObj.mjOBJ_BODY):
         return ids
     return int(model.site_bodyid[ids[0]]), int(model.site_bodyid[ids[1]])
+
+
+def _arms(model: mujoco.MjModel, equality: int) -> np.ndarray:
+    """Returns how far from both bodies' centres of mass a connect or a weld acts, shape [2]."""
+    pos, _ = _frames(model, equality)
+    arms: np.ndarray = np.linalg.norm(
+        pos - model.body_ipos[list(anchored_bodies(model, equality))], axis=1
+    )
+    return arms
 
 
 def _frames(model: mujoco.MjModel, equality: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from rlgpu.ops import physics_tables
 from rlgpu.sim.mujoco import specials
 from rlgpu.sim.mujoco.contact_parameters import MIN_FRICTION, ContactParameters
 from rlgpu.sim.mujoco.fused.fluid_tables import drag_of, wet_bodies
+from rlgpu.sim.mujoco.fused.least_inertias import least_of_geoms
 from rlgpu.sim.mujoco.pairs import Pair
 
 PARAMETER_FIELDS = (
@@ -44,6 +45,8 @@ class Inertia(NamedTuple):
     """A field of the model: of bodies, dofs or tendons."""
     places: tuple[int, ...]
     """Places in the field's flattened numbers, one for each side of the constraint."""
+    least: float = 0.0
+    """What it is at least."""
 
 
 class _Combination(NamedTuple):
@@ -73,6 +76,10 @@ class _Combination(NamedTuple):
     inertias: Tensor
     """Places of the two inverse inertias of each row of csrc/.../couplings.h among those of bodies,
     dofs and tendons, and a last 0, one after the other, shape [R, 2], int64."""
+    least_of_rows: Tensor
+    """What these are at least, shape [R], float64."""
+    least_of_pairs: Tensor
+    """The same of contacts, shape [P], float64."""
     wet: Tensor
     """Bodies that move in a fluid, int64."""
     fluid: Tensor
@@ -124,6 +131,8 @@ class ParameterTables:
             sloped,
             torch.from_numpy(is_sloped).double()[sloped, None],
             _ids(places_of(model, inertias)).view(-1, 2),
+            _numbers(inertia.least for inertia in inertias),
+            _numbers(least_of_geoms(model, pair.geom1, pair.geom2) for pair in pairs),
             _ids(wet_bodies(model)),
             torch.tensor([model.opt.density, model.opt.viscosity], dtype=torch.float64),
             _one_unless_disabled(model, "DAMPER"),
@@ -162,6 +171,7 @@ class ParameterTables:
         weights = [fields[name].flatten(1) for name in _INVERSE_INERTIAS]
         rows = max(len(weight) for weight in weights)
         weights = [weight.expand(rows, -1) for weight in weights]
+        met = fields["body_invweight0"][..., 0][:, by.bodies].sum(-1)
         inverse = torch.nn.functional.pad(torch.cat(weights, dim=1), (0, 1))
         tables = {
             "body_mass": fields["body_mass"],
@@ -172,11 +182,11 @@ class ParameterTables:
             "dof_invweight": fields["dof_invweight0"],
             "pair_friction": torch.maximum(sliding[:, by.first], sliding[:, by.last]),
             "pair_turning": turning.flatten(1),
-            "pair_invweight": fields["body_invweight0"][..., 0][:, by.bodies].sum(-1),
+            "pair_invweight": torch.maximum(met, by.least_of_pairs),
             "actuator_gain": fields["actuator_gainprm"][..., 0] * by.gain,
             "actuator_bias": (fields["actuator_biasprm"][..., :3] * by.bias).flatten(1),
             "actuator_gain_slope": (slopes[:, by.sloped, 1:3] * by.slope).flatten(1),
-            "row_invweight": inverse[:, by.inertias].sum(-1),
+            "row_invweight": torch.maximum(inverse[:, by.inertias].sum(-1), by.least_of_rows),
             "wet_drag": drag_of(mass[:, by.wet], moments[:, by.wet], *by.fluid).flatten(1),
             "gravity": fields["opt.gravity"] * by.gravity,
         }
@@ -240,6 +250,11 @@ def matrix_of(quat: np.ndarray) -> np.ndarray:
     matrix = np.zeros(9)
     mujoco.mju_quat2Mat(matrix, quat)
     return matrix
+
+
+def _numbers(values: Iterable[float]) -> Tensor:
+    """Returns numbers as a tensor on the CPU, whatever torch's default device is."""
+    return torch.from_numpy(np.array([*values], np.float64))
 
 
 def _ids(values: Iterable[Any]) -> Tensor:
