@@ -164,8 +164,7 @@ def _accept_fused(scene: SceneSpec, timing: Timing) -> list[str]:
         from rlgpu.sim.mujoco.model import build_model  # noqa: PLC0415
     except ImportError:
         return []  # building it reports what is missing, and how to install it
-    lacking = ["its task needs a Jacobian"] if scene.jacobian_body else []
-    return [*lacking, *group_reasons(accept(build_model(scene, timing)))]
+    return group_reasons(accept(build_model(scene, timing)))
 
 
 def _accept_all(scene: SceneSpec, timing: Timing) -> list[str]:

@@ -258,6 +258,14 @@ def test_the_engine_follows_the_device(
     assert (config.rl_device, config.num_envs) == (rl_device, num_envs)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_runs_on_the_fused_engine_of_a_cpu(task) -> None:
+    """With as many environments as on MuJoCo, not the thousands that are meant for a GPU."""
+    config = composed(f"task={task}", "sim_device=cpu").config
+    assert config.sim.engine == "fused"
+    assert config.num_envs == composed(f"task={task}", "sim=mujoco").config.num_envs
+
+
 def test_an_engine_on_a_device_it_cannot_use_is_refused(with_gpu) -> None:
     """The CPU engine on a GPU, and a GPU that does not exist."""
     with pytest.raises(Conflict) as conflict:

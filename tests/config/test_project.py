@@ -45,9 +45,10 @@ def test_a_run_opens_each_file_of_values_once(tmp_path, monkeypatch, opened) -> 
 
 
 def test_engines_that_are_tried_share_a_reading(tmp_path, opened) -> None:
-    """The cube stack needs a Jacobian, so that ``auto`` tries two engines on a CPU."""
+    """Where ``fused`` refuses a model, ``auto`` tries two engines on a CPU."""
     words = ["task=FrankaCubeStack", "sim_device=cpu"]
-    composed = compose(words, TASKS, ENGINES, Project.at(tmp_path))
+    refusing = ENGINES["fused"]._replace(accept=lambda scene, timing: ["it has muscles"])
+    composed = compose(words, TASKS, {**ENGINES, "fused": refusing}, Project.at(tmp_path))
     assert composed.config.sim.engine == "mujoco"
     assert opened["sim/fused.yaml"] == opened["sim/mujoco.yaml"] == 1
     assert set(opened.values()) == {1}

@@ -32,11 +32,3 @@ def make(request, tmp_path: Path):
 
     with torch.device(device):  # where the tests' own tensors go
         yield build
-
-
-@pytest.fixture
-def make_more(make, request):
-    """Returns ``make`` for what the fused engine does not simulate, and says so when asked."""
-    if "fused" in request.node.callspec.id:
-        pytest.skip("the fused engine has no boxes on boxes, constraints and Jacobians; it says so")
-    return make

@@ -20,10 +20,22 @@ from rlgpu.tasks import TASKS
 from tests.examples import examples
 from tests.sim.models import random_robot, task_model
 
-UNCOVERED = {"AnymalTerrain", "BallBalance", "FrankaCubeStack"}
-"""They need constraints, and boxes on boxes, which the fused engine lacks, or height fields, on
-which its contacts are its own."""
-COVERED = [name for name in TASKS if name not in UNCOVERED]
+COVERED = [name for name in TASKS if name != "AnymalTerrain"]
+"""But for those on a height field, on which the fused engine's contacts are its own."""
+
+
+def covered_model(name: str) -> mujoco.MjModel:
+    """Returns a task's model, without faces of boxes that coincide exactly.
+
+    There, rounding decides whether they touch. Cubes start 1 mm above their table, and fingers pass
+    through each other, which random torques press far into each other.
+    """
+    model = task_model(name)
+    fingers = ["finger" in model.body(body).name for body in model.geom_bodyid]
+    model.geom_contype[fingers] = 0
+    cubes = ["cube" in model.body(body).name for body in model.jnt_bodyid]
+    model.qpos0[model.jnt_qposadr[cubes] + 2] += 1e-3
+    return model
 
 
 def exact(model: mujoco.MjModel) -> mujoco.MjModel:
@@ -91,7 +103,7 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
 @pytest.mark.parametrize("name", COVERED)
 def test_a_step_in_double_precision_is_mujocos(name) -> None:
     """Positions, velocities, accelerations and drive forces of the tasks' models, to 1e-9."""
-    model = exact(task_model(name))
+    model = exact(covered_model(name))
     recorded = Recorded(model, 300)
     for ours, theirs in zip(recorded.step(model, torch.float64), recorded.after, strict=True):
         assert relative_error(ours, theirs) < 1e-9
@@ -122,7 +134,7 @@ def test_a_control_step_in_single_precision_is_close(name, lanes) -> None:
 
     Rounding grows with the joints that share a tree: to twice that in robots of more than twenty.
     """
-    model = task_model(name)
+    model = covered_model(name)
     grown = 2.0 if model.nv > 20 else 1.0
     runs = [Recorded(model, 200, substeps=2, seed=seed) for seed in range(8)]
     velocity_errors = []

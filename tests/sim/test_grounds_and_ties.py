@@ -1,4 +1,4 @@
-"""Required of every engine: terrain and springs; but of ``fused``: furniture, ties, Jacobians.
+"""Required of every engine: terrain, springs, furniture, ties, Jacobians.
 
 Numbers are worked by hand; see each test.
 """
@@ -51,9 +51,9 @@ ROOM = """<mujoco><worldbody>
   </worldbody></mujoco>"""
 
 
-def test_furniture_holds_objects_up(make_more) -> None:
+def test_furniture_holds_objects_up(make) -> None:
     """A cube on the table at 0.5 m, on the block at 0.2 m, and on the floor."""
-    sim = make_more(ROOM, timing=Timing(0.002, 5), root="cart", objects=("cube",))
+    sim = make(ROOM, timing=Timing(0.002, 5), root="cart", objects=("cube",))
     assert sim.joint_names == ("push",)
     places = torch.tensor([[0.2, 0.1, 0.6], [2.0, 0.0, 0.3], [1.0, 1.0, 0.1]])
     sim.reset(everyone(sim), at_rest(sim, object_pos_w=places[:, None]))
@@ -71,10 +71,10 @@ HUNG = """<mujoco><default><geom contype="0" conaffinity="0"/></default><worldbo
   </worldbody><equality><connect body1="rod" anchor="0 0 0"/></equality></mujoco>"""
 
 
-def test_a_connected_point_stays_where_it_is(make_more) -> None:
+def test_a_connected_point_stays_where_it_is(make) -> None:
     """The rod swings like a pendulum: its end stays, and a quarter of its period is 0.41 s."""
     # Hung by its end, w^2 = 3 g / (2 l) = 14.7, for small angles; a quarter: pi / (2 w) = 0.41 s.
-    sim = make_more(HUNG, timing=Timing(0.001, 10))
+    sim = make(HUNG, timing=Timing(0.001, 10))
     tilt = 0.1
     quat = rows(sim, math.sin(tilt / 2), 0, 0, math.cos(tilt / 2))
     sim.reset(everyone(sim), at_rest(sim, root_pos_w=rows(sim, 0, 0, 1), root_quat_w=quat))
@@ -100,9 +100,9 @@ HAND = """<mujoco><option gravity="0 0 0"/><default><geom contype="0" conaffinit
 
 
 @pytest.mark.parametrize("steps", [0, 1])
-def test_the_jacobian_and_the_mass_matrix_are_those_of_the_pose(make_more, steps) -> None:
+def test_the_jacobian_and_the_mass_matrix_are_those_of_the_pose(make, steps) -> None:
     """Right after a reset and after a step: arm turned by 90 degrees about z, tilted by 90."""
-    sim = make_more(HAND, jacobian_body="tip", body_states=True)
+    sim = make(HAND, jacobian_body="tip", body_states=True)
     quarter = math.pi / 2
     # Tilt about x by 90 degrees, then turn about the tilted z, which is -y: x becomes z.
     pose = ResetState(rows(sim, quarter, quarter, 0.5), rows(sim, 0, 0, 0))

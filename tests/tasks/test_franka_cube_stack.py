@@ -15,6 +15,8 @@ from tests.tasks.placing import env_of
 
 POSE = (0.0, 0.1963, 0.0, -2.618, 0.0, 2.9416, 0.7854, 0.035, 0.035)
 
+on_each = pytest.mark.parametrize("engine", ["fused", "mujoco"])
+
 
 def put(
     env, cube_a=(0.1, 0.2, 1.05), cube_b=(0.1, -0.2, 1.06), joint_pos=POSE, quat=None
@@ -58,9 +60,10 @@ def test_every_column_is_where_isaac_gyms_is() -> None:
     assert torques.num_actions == 8
 
 
-def test_the_jacobian_is_that_of_finite_differences() -> None:
+@on_each
+def test_the_jacobian_is_that_of_finite_differences(engine) -> None:
     """Of the hand's position by each joint; of its orientation, the joints' axes by hand."""
-    env = env_of(FrankaCubeStack, n=10)
+    env = env_of(FrankaCubeStack, n=10, engine=engine)
     joint_pos = torch.tensor(POSE).repeat(10, 1)
     step = 1e-3
     for joint in range(9):
@@ -90,9 +93,11 @@ def test_the_jacobian_is_that_of_finite_differences() -> None:
         assert axes[joint].tolist() == pytest.approx(axis, abs=1e-5)
 
 
-def test_the_mass_matrix_gives_mujocos_accelerations() -> None:
+@on_each
+def test_the_mass_matrix_gives_mujocos_accelerations(engine) -> None:
     """Torques on an arm at rest without gravity: M^-1 (torque) against one tiny step."""
-    env = env_of(FrankaCubeStack, physics_dt=1e-4, decimation=1, control="joint_tor")
+    changes = {"physics_dt": 1e-4, "decimation": 1, "control": "joint_tor"}
+    env = env_of(FrankaCubeStack, engine=engine, **changes)
     put(env)
     mass = env.sim.state.mass_matrix[0].clone()
     torch.testing.assert_close(mass, mass.mT)
@@ -136,6 +141,20 @@ def test_without_actions_the_arm_stays_and_the_fingers_open_or_close() -> None:
     fingers = env.sim.state.joint_pos[:, 7:]
     assert fingers[0].tolist() == pytest.approx([0.04, 0.04], abs=2e-3)
     assert fingers[1].tolist() == pytest.approx([0.0, 0.0], abs=2e-3)
+
+
+@on_each
+def test_open_fingers_start_to_close_at_their_drives_speed(engine) -> None:
+    """By 5000 N/m * 0.04 m, which no limit cuts off; the drive's damping acts within the step."""
+    env = env_of(FrankaCubeStack, engine=engine, physics_dt=1 / 120, decimation=1)
+    put(env, joint_pos=(*POSE[:7], 0.04, 0.04))
+    closed = torch.zeros(2, 7)
+    closed[:, 6] = -1.0
+    env.step(closed)
+    # (m + dt d) v = dt f, with a finger of 15 g, its armature of 0.1 kg, dampings of 100 and 10.
+    wanted = -200.0 / 120 / (0.115 + 110.0 / 120)
+    found = env.sim.state.joint_vel[:, 7:]
+    torch.testing.assert_close(found, torch.full_like(found, wanted), rtol=1e-3, atol=0.0)
 
 
 def evaluated(env, cube_a, cube_b=(0.1, -0.2, TABLE + CUBE_B / 2)):
@@ -232,13 +251,14 @@ def test_cubes_start_apart_on_the_table() -> None:
     assert (to.joint_pos[:, :7] >= task._lower[:7]).all()
 
 
-def test_a_scripted_hand_stacks_the_cubes() -> None:
+@on_each
+def test_a_scripted_hand_stacks_the_cubes(engine) -> None:
     """Above the cube, down, close, up, over the other cube, down, open: the task can be solved.
 
     So plain a script does not turn the hand and misses some: half are lifted, a quarter stacked.
     """
     n = 16
-    env = env_of(FrankaCubeStack, n, physics_dt=1 / 120)
+    env = env_of(FrankaCubeStack, n, physics_dt=1 / 120, engine=engine)
     task, state = env.task, env.sim.state
     to = task.reset_state(torch.Generator().manual_seed(0))
     straight = torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(n, 2, 4)
