@@ -80,7 +80,7 @@ RLGPU_RARE void turn_ball(const Tables<Real<V>>& t, const Parameters<V>& p, Work
     w.qfrc_smooth[dof + i] += moments[i] * drive.force;
     w.implicit_damping[dof + i] -= moments[i] * moments[i] * drive.slope;
     for (int k = 0; k < i; ++k)
-      w.coupling[t.m_adr[dof + i] + i - k] -= moments[i] * moments[k] * drive.slope;
+      w.implicit_entries[t.m_adr[dof + i] + i - k] -= moments[i] * moments[k] * drive.slope;
   }
 }
 

@@ -39,7 +39,7 @@ RLGPU_STAGE void actuation(const Team& team, const Tables<Real<V>>& t, const Par
                            Work<V>& w) {
   for (int i = team.first(); i < t.nv; i += team.step())
     w.qfrc_smooth[i] = V{}, w.implicit_damping[i] = V{};
-  for (int i = team.first(); i < t.num_coupled; i += team.step()) w.coupling[i] = V{};
+  for (int i = team.first(); i < t.num_implicit; i += team.step()) w.implicit_entries[i] = V{};
   team.sync();
   // Two actuators may act on one joint or tendon.
   for (int a = 0; a < t.nu; ++a) {

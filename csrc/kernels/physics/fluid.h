@@ -102,7 +102,7 @@ RLGPU_RARE void fluid_forces(const Team& team, const Tables<Real<V>>& t, const P
   for (int i = team.first(); i < t.nv; i += team.step()) {
     const Spatial<V> force = w.drags[t.dof_body[i]] * w.cdof[i];
     for (int k = t.m_adr[i]; k < t.m_adr[i] + t.m_depth[i]; ++k)
-      w.coupling[k] += dot(w.cdof[t.m_col[k]], force);
+      w.implicit_entries[k] += dot(w.cdof[t.m_col[k]], force);
   }
   team.sync();
 }

@@ -84,9 +84,9 @@ RLGPU_STAGE void move_joints(const Team& team, const Tables<Real<V>>& t, Work<V>
 
 // Adds what forces do in a step that react to the velocities of several dofs.
 template <typename V, typename Team>
-RLGPU_RARE void add_coupling(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
-  for (int i = team.first(); i < t.num_coupled; i += team.step())
-    w.m[i] += t.timestep[0] * w.coupling[i];
+RLGPU_RARE void add_implicit_entries(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  for (int i = team.first(); i < t.num_implicit; i += team.step())
+    w.m[i] += t.timestep[0] * w.implicit_entries[i];
   team.sync();
 }
 
@@ -99,7 +99,7 @@ RLGPU_STAGE void integrate(const Team& team, const Tables<Real<V>>& t, Work<V>& 
     acceleration[i] = w.qfrc_smooth[i] + w.qfrc_constraint[i];
   team.sync();
   if (t.num_tendons > 0) add_tendon_damping(team, t, w);
-  if (t.num_coupled > 0) add_coupling(team, t, w);
+  if (t.num_implicit > 0) add_implicit_entries(team, t, w);
   for (int i = team.first(); i < t.num_standalone; i += team.step()) {
     V* const block = w.gradient + 6 * i;
     for (int k = 0; k < 6; ++k) block[k] = acceleration[t.standalone_dof[i] + k];

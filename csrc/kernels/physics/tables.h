@@ -25,7 +25,7 @@
   X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels) \
   X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes) \
   X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)                 \
-  X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_coupled)                \
+  X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_implicit)                \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
   X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)        \
   X(noslip_iterations) X(num_wet)

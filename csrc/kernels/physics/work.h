@@ -82,8 +82,8 @@ struct Work {
   Spatial<V>*cdof, *cdof_dot, *cvel, *cacc, *cfrc;
   V *m, *h, *h_inv;  // rows of the mass matrix and of the solver's matrix, see factor.h
   V *qfrc_smooth, *qfrc_constraint, *qfrc_actuator, *implicit_damping;
-  Drag<V>* drags;  // of all beyond a body, if there is a fluid
-  V* coupling;     // num_coupled: what else forces react to velocities, as entries of m
+  Drag<V>* drags;       // of all beyond a body, if there is a fluid
+  V* implicit_entries;  // num_implicit: what else forces react to velocities, as entries of m
   V *gradient, *smooth_gradient, *direction;
   V* spread;  // of noslip.h
   Limit<V>* limits;
@@ -127,7 +127,7 @@ struct Work {
     take(cdof, t.nv), take(cdof_dot, t.nv), take(cvel, t.nbody), take(cacc, t.nbody);
     take(cfrc, t.nbody), take(m, t.num_m), take(h, t.num_h), take(h_inv, t.nv);
     take(qfrc_smooth, t.nv), take(qfrc_constraint, t.nv), take(implicit_damping, t.nv);
-    take(qfrc_actuator, t.nv), take(coupling, t.num_coupled);
+    take(qfrc_actuator, t.nv), take(implicit_entries, t.num_implicit);
     take(drags, t.num_wet > 0 ? t.nbody : 0);
     take(gradient, t.nv), take(smooth_gradient, t.nv), take(direction, t.nv);
     take(limits, t.num_limits), take(limit_axes, t.num_ball_limits), take(losses, t.num_losses),

@@ -266,7 +266,7 @@ class Tables:
             "num_ball_limits": self._num_ball_limits,
             "num_sprung_balls": len(ints["sprung_dof"]),
             "num_ball_actuators": len(ints["ball_in_parent"]),
-            "num_coupled": len(ints["m_col"]) if is_coupled else 0,
+            "num_implicit": len(ints["m_col"]) if is_coupled else 0,
             "num_wet": len(ints["wet_body"]),
             "num_losses": len(ints["loss_dof"]),
             "num_geoms": len(ints["geom_body"]),
