@@ -90,8 +90,11 @@ RLGPU_RARE void add_several(const Tables<Real<V>>& t, int geom_a, int geom_b,
     b.offset = lane_of(pair.offset, lane);
     a.outward = lane_of(touch.normal, lane), b.outward = -a.outward;
     a.witness = lane_of(on_a, lane), b.witness = lane_of(on_b, lane);
+    const R reach = lane_of(margin, lane);
+    a.lift = a.kind == kSegment ? R(0.5) * reach : R(0);
+    b.lift = b.kind == kSegment ? R(0.5) * reach : R(0);
     Manifold<R> found;
-    if (!several(a, b, lane_of(margin, lane), found)) continue;
+    if (!several(a, b, reach, found)) continue;
     lane_of(counts, lane) = R(found.count);
     for (int k = 0; k < found.count; ++k) {
       lane_of(m.touch[k].distance, lane) = found.distance[k];

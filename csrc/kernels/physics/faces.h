@@ -38,6 +38,7 @@ struct Side {
   Feature feature;
   Vec3<R> outward;  // the contact's normal, away from this geom
   Vec3<R> witness;  // the point of the surface that is deepest
+  R lift;           // how far beyond it the edge of a capsule is taken, half the pair's margin
 
   RLGPU_HD bool has_hull() const { return kind == kBlock || kind == kHull; }
   RLGPU_HD Vec3<R> place(Vec3<R> own) const { return offset + turn * own; }
@@ -95,10 +96,10 @@ RLGPU_RARE bool flat_edge(const Side<R>& side, Vec3<R> normal, Polygon<R>& out) 
     const Vec3<R> beside = side.offset + side.size[0] * unit(radial), end = side.size[1] * axis;
     return try_edge(beside + side.sign() * end, beside - side.sign() * end);
   }
-  if (side.kind == kSegment) {  // at the surface, along the axis
-    const R along = dot(side.witness - side.offset, axis);
-    return try_edge(side.witness - (along + side.size[1]) * axis,
-                    side.witness + (side.size[1] - along) * axis);
+  if (side.kind == kSegment) {  // along the axis
+    const Vec3<R> beyond = side.witness + side.lift * side.outward;
+    const R along = dot(beyond - side.offset, axis);
+    return try_edge(beyond - (along + side.size[1]) * axis, beyond + (side.size[1] - along) * axis);
   }
   const Polytope<R>& hull = side.hull;
   const int v = side.feature.vertex[0];
@@ -123,11 +124,13 @@ struct Manifold {
   Vec3<R> point[kMostContacts], normal;
 };
 
-// Contacts where a polygon lies below a face, midway to the face as seen along way.
+// Contacts where a polygon lies below a face, midway to the face as seen along way. lift: how much
+// nearer the polygon is than the surface.
 template <typename R>
-RLGPU_RARE bool fill(const Polygon<R>& face, Vec3<R> face_normal, R margin, Polygon<R>& polygon,
-                     bool is_edge, Vec3<R> way, Vec3<R> normal, Manifold<R>& out) {
-  clip(face, face_normal, margin, polygon);
+RLGPU_RARE bool fill(const Polygon<R>& face, Vec3<R> face_normal, R margin, R lift,
+                     Polygon<R>& polygon, bool is_edge, Vec3<R> way, Vec3<R> normal,
+                     Manifold<R>& out) {
+  clip(face, face_normal, margin - lift, polygon);
   if (polygon.count == 0) return false;
   if (is_edge && polygon.count > 2) keep_ends(polygon);
   if (polygon.count > 4) keep_four(polygon);
@@ -135,7 +138,7 @@ RLGPU_RARE bool fill(const Polygon<R>& face, Vec3<R> face_normal, R margin, Poly
   for (int k = 0; k < polygon.count; ++k) {
     const Vec3<R> p = polygon.at[k];
     const Vec3<R> on_face = p - dot(p - face.at[0], face_normal) * face_normal;
-    out.distance[k] = dot(on_face - p, way);
+    out.distance[k] = dot(on_face - p, way) + lift;
     out.point[k] = on_face - R(0.5) * out.distance[k] * way;
   }
   return true;
@@ -158,7 +161,7 @@ RLGPU_RARE bool several(const Side<R>& a, const Side<R>& b, R margin, Manifold<R
   if (best_a >= 0) {
     const Vec3<R> on_b = b.normal(best_b);
     corners_of(a, best_a, first), corners_of(b, best_b, second);
-    return fill(first, a.normal(best_a), margin, second, false, on_b, -on_b, out);
+    return fill(first, a.normal(best_a), margin, R(0), second, false, on_b, -on_b, out);
   }
   // No faces meet. An edge of either geom on a face of the other one.
   for (int k = 0; k < 2; ++k) {
@@ -171,8 +174,8 @@ RLGPU_RARE bool several(const Side<R>& a, const Side<R>& b, R margin, Manifold<R
       if (!other.is_on(face) || !(dot(on_face, other.outward) > R(0))) continue;
       if (!flat_edge(edge, on_face, second)) continue;
       corners_of(other, face, first);
-      return fill(first, on_face, margin, second, true, -on_face, edge_of_a ? -on_face : on_face,
-                  out);
+      return fill(first, on_face, margin, edge.lift, second, true, -on_face,
+                  edge_of_a ? -on_face : on_face, out);
     }
   }
   return false;
