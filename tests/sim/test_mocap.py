@@ -148,3 +148,17 @@ def test_the_kernels_refuse_poses_of_other_shapes() -> None:
             mocap_pose=torch.zeros(count, 1, 7),
         )
     assert names(refusal.value, "mocap_pose", [3, 1, 7], [3, 2, 7])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_saved_state_has_the_pushes(engine) -> None:
+    """Also for worlds of which nobody has asked for them yet."""
+    model = model_of()
+    worlds, other = worlds_of(engine, model), ENGINES[engine](model, N)
+    worlds.array("xfrc_applied")[:, 4, 0] = torch.linspace(-2, 2, N)
+    worlds.step(2)
+    other.load_state_dict(worlds.state_dict())
+    for each in (worlds, other):
+        each.step(5)
+    assert torch.equal(worlds.array("qpos"), other.array("qpos"))
+    assert worlds.array("qvel")[:, 1].abs().max() > 0.01

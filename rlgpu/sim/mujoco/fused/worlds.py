@@ -281,6 +281,8 @@ class FusedWorlds:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what ``state_dict`` returned."""
+        if "xfrc_applied" in state:
+            self.array("xfrc_applied")  # it carries over, whether or not it was asked for here
         current = self._saved()
         check_saved(state, current)
         for name, tensor in current.items():
