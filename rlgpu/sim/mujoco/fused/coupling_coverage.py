@@ -36,19 +36,23 @@ def couplings(model: mujoco.MjModel) -> Iterator[str]:
 def _tendon(model: mujoco.MjModel, tendon: int) -> Iterator[str]:
     name = f"tendon {model.tendon(tendon).name!r}"
     if model.tendon_armature[tendon] > 0:
-        yield f"{name} has armature"
+        yield f"{name} has armature; give it to the joints"
     if model.tendon_stiffnesspoly[tendon].any() or model.tendon_dampingpoly[tendon].any():
         yield f"{name} has polynomial stiffness or damping"
     if model.tendon_actfrclimited[tendon]:
         yield f"{name} limits the force of its actuators (actuatorfrcrange)"
     if model.tendon_frictionloss[tendon] < 0:
-        yield f"{name} has a negative friction loss, {model.tendon_frictionloss[tendon]:g}"
+        loss = model.tendon_frictionloss[tendon]
+        yield f"{name} has a negative friction loss, {loss:g}; use 0 or more"
     if model.tendon_limited[tendon]:
         low, high = model.tendon_range[tendon]
         if high - low <= 2 * model.tendon_margin[tendon]:
-            yield f"the margin of {name} reaches both of its limits at once"
+            yield (
+                f"the margin of {name} reaches both of its limits at once; use one below "
+                f"{0.5 * (high - low):g}"
+            )
         if model.tendon_solimp_lim[tendon, 4] not in SUPPORTED_POWERS:
-            yield f"{name} has a solimp power other than 1 or 2"
+            yield f"{name} has another solimp power (its fifth number) than 1 or 2"
 
 
 def _constrained_tendons(model: mujoco.MjModel) -> list[int]:
@@ -69,7 +73,8 @@ def _arms(model: mujoco.MjModel, tendon: int) -> Iterator[str]:
     if model.tendon_invweight0[tendon] <= LEAST_ARM**2 * inverse:
         yield (
             f"tendon {model.tendon(tendon).name!r} moves nothing in the model's own pose, so its "
-            "limit, friction loss or equality would be infinitely hard"
+            "limit, friction loss or equality would be infinitely hard; use a ref of its joints at "
+            "which it has an arm"
         )
 
 
@@ -77,7 +82,7 @@ def _equality(model: mujoco.MjModel, equality: int) -> Iterator[str]:
     name = f"equality constraint {(model.equality(equality).name or str(equality))!r}"
     solimp = model.eq_solimp[equality]
     if solimp[4] not in SUPPORTED_POWERS:
-        yield f"{name} has a solimp power other than 1 or 2"
+        yield f"{name} has another solimp power (its fifth number) than 1 or 2"
     if model.eq_type[equality] in (int(_EQ.mjEQ_CONNECT), int(_EQ.mjEQ_WELD)):
         for body in anchored_bodies(model, equality):
             if _slides_on_ball(model, body):
@@ -87,7 +92,8 @@ def _equality(model: mujoco.MjModel, equality: int) -> Iterator[str]:
     if weight > MOST_EQUALITY_WEIGHT:
         yield (
             f"{name} has a solimp with which it weighs {weight:.0f} times as much as inertia; "
-            f"single precision bears {MOST_EQUALITY_WEIGHT:.0f}"
+            f"single precision bears {MOST_EQUALITY_WEIGHT:.0f}, with a second number of "
+            f"{MOST_EQUALITY_WEIGHT / (1.0 + MOST_EQUALITY_WEIGHT):.4f}"
         )
 
 

@@ -83,9 +83,9 @@ def _elements(model: mujoco.MjModel) -> Iterator[str]:
 def _options(model: mujoco.MjModel) -> Iterator[str]:
     option = model.opt
     if option.integrator != mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
-        yield f"its integrator is not implicitfast but {_name(option.integrator, 'Integrator')}"
+        yield f"its integrator is {_name(option.integrator, 'Integrator')}; use implicitfast"
     if option.solver not in _SOLVERS:
-        yield f"its solver is {_name(option.solver, 'Solver')}"
+        yield f"its solver is {_name(option.solver, 'Solver')}; use Newton"
     yield from special_options(
         model, honoured=int(SIMPLY_DISABLED), enabled=int(_ENABLED), fluids=True
     )
@@ -106,7 +106,7 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
         joint = model.joint(i)
         kind = mujoco.mjtJoint(joint.type[0])
         if model.jnt_limited[i] and model.jnt_solimp[i, 4] not in SUPPORTED_POWERS:
-            yield f"joint {joint.name!r} has a solimp power other than 1 or 2"
+            yield f"joint {joint.name!r} has another solimp power (its fifth number) than 1 or 2"
         if kind not in SCALAR_JOINTS:
             if model.jnt_actfrclimited[i]:
                 yield f"ball or free joint {joint.name!r} limits the forces of actuators"
@@ -115,11 +115,14 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
             continue
         low, high = model.jnt_range[i]
         if model.jnt_limited[i] and high - low <= 2 * model.jnt_margin[i]:
-            yield f"the margin of joint {joint.name!r} reaches both of its limits at once"
+            yield (
+                f"the margin of joint {joint.name!r} reaches both of its limits at once; use one "
+                f"below {0.5 * (high - low):g}"
+            )
     if model.jnt_stiffnesspoly.any() or model.dof_dampingpoly.any():
         yield "it has joints with polynomial stiffness or damping"
     if (model.dof_frictionloss < 0).any():
-        yield f"it has a negative friction loss, {model.dof_frictionloss.min():g}"
+        yield f"it has a negative friction loss, {model.dof_frictionloss.min():g}; use 0 or more"
 
 
 def _actuators(model: mujoco.MjModel) -> Iterator[str]:
@@ -164,28 +167,36 @@ def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
         kind = kind_of(pair)
         if kind is None:
             first, second = (kind.name.removeprefix("mjGEOM_").lower() for kind in pair.kind)
-            yield f"geoms {names} may collide: {first} against {second}"
+            yield (
+                f"geoms {names} may collide: {first} against {second}; use a sphere, capsule or "
+                "box, or exclude them"
+            )
         contact = contact_parameters(model, pair)
         chosen = kind is PairKind.CONVEX and slots_of(model, pair) > 1
         if chosen and contact.gap > 0:
-            yield f"geoms {names} have a gap, by which MuJoCo would choose among their contacts"
+            yield (
+                f"geoms {names} have a gap, by which MuJoCo would choose among their contacts; "
+                "use a margin alone"
+            )
         if contact.gap < 0:
-            yield f"geoms {names} have a negative gap, {contact.gap:g}"
+            yield f"geoms {names} have a negative gap, {contact.gap:g}; use 0 or more"
         weight = _friction_weight(model, contact)
         if weight > MOST_FRICTION_WEIGHT:
             yield (
                 f"geoms {names} have an impratio of {model.opt.impratio:g}, a solimp and friction "
                 f"with which friction weighs {weight:.0f} times as much as inertia; single "
-                f"precision bears {MOST_FRICTION_WEIGHT:.0f}"
+                f"precision bears {MOST_FRICTION_WEIGHT:.0f}, with an impratio of "
+                f"{model.opt.impratio * MOST_FRICTION_WEIGHT / weight:.3g}"
             )
         turning = _turning_weight(model, contact)
         if turning > MOST_TURNING_WEIGHT:
             yield (
                 f"geoms {names} resist spin or roll {turning:.0f} times as much as inertia; "
-                f"single precision bears {MOST_TURNING_WEIGHT:.0f} with pyramidal cones"
+                f"single precision bears {MOST_TURNING_WEIGHT:.0f} with pyramidal cones; use "
+                "elliptic ones"
             )
         if max(1.0, contact.solimp[4]) not in SUPPORTED_POWERS:
-            yield f"geoms {names} have solimp powers other than 1 or 2"
+            yield f"geoms {names} have another solimp power (its fifth number) than 1 or 2"
 
 
 def _friction_weight(model: mujoco.MjModel, contact: ContactParameters) -> float:
@@ -223,7 +234,10 @@ def _terrain(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
         yield f"it has {len(grounds)} height fields to touch, not one"
     for ground in grounds:
         if model.geom_bodyid[ground] or not np.allclose(model.geom_quat[ground], [1, 0, 0, 0]):
-            yield f"height field {_geom_name(model, ground)!r} is turned or a body's"
+            yield (
+                f"height field {_geom_name(model, ground)!r} is turned or a body's; use one of the "
+                "world's with its axes"
+            )
     for pair in pairs:
         margin = contact_parameters(model, pair).margin
         is_box = pair.kind[1] == _GEOM.mjGEOM_BOX
