@@ -9,7 +9,7 @@
 // engine_solver.c and mju_QCQP in engine_util_solve.c.
 #pragma once
 
-#include "ball.h"
+#include "friction_ball.h"
 #include "grip.h"
 #include "newton.h"
 
@@ -174,7 +174,7 @@ RLGPU_STAGE void sweep_ellipse(const Team& team, const Tables<Real<V>>& t, Work<
   const int count = t.wide_dims[wide] - 1;
   const Grip<V> grip(t, w, slot, wide);
   const Dimensions<V> before = grip.force + noted_change(w, slot, wide);
-  Ball<V> ball{};
+  FrictionBall<V> ball{};
   for (int k = 0; k < count; ++k) {
     V* const x = s.spread + k * t.nv;
     clear(team, path, x);

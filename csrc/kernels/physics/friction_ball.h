@@ -12,7 +12,7 @@ namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
 template <typename V>
-struct Ball {
+struct FrictionBall {
   V a[5][5];  // the matrix
   V start[5], slope[5];
   V change[5];  // of the variables, from the start
