@@ -5,8 +5,6 @@ Differences in rlgpu:
 
 * Both cubes start on the table; in the source the green one starts 1 cm in it.
 * Joints have the reflected inertia and damping of MuJoCo Menagerie's model.
-* The fingers' drives reach 220 N instead of 200 N, which is what opening or closing them fully asks
-  for: at the limit, rounding decides whether their damping acts within a step.
 * Torques of the operational-space controller are held for a control step of two physics steps.
 * An episode that ends is reset within the step.
 """
@@ -88,7 +86,7 @@ class FrankaCubeStack(Task):
     def scene(self) -> SceneSpec:
         """Returns the robot, torque-driven but for its fingers, the table and the cubes."""
         limits = zip(ARM, EFFORT_LIMITS, strict=True)
-        finger = Drive("position", stiffness=5000.0, damping=100.0, effort_limit=220.0)
+        finger = Drive("position", stiffness=5000.0, damping=100.0, effort_limit=200.0)
         return SceneSpec(
             asset=Path(__file__).parent / "assets" / "franka_cube_stack.xml",
             drives={name: Drive("effort", effort_limit=limit) for name, limit in limits}
