@@ -75,8 +75,8 @@ def test_hundreds_of_reasons_of_one_kind_are_one_line(tmp_path, capsys) -> None:
     code, lines = run(tmp_path, capsys, f"<mujoco><worldbody>{bodies}</worldbody></mujoco>")
     assert code == 1
     assert [line for line in lines if line.startswith("- ")] == [
-        "- geoms 'c0' and 'c1' have a gap, by which MuJoCo would choose among their contacts; use a "
-        "margin alone (189 more of this kind, such as 'c0' and 'c2', 'c0' and 'c3')"
+        "- geoms 'c0' and 'c1' have a gap, by which MuJoCo would choose among their contacts; "
+        "use a margin alone (189 more of this kind, such as 'c0' and 'c2', 'c0' and 'c3')"
     ]
 
 
