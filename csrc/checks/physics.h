@@ -19,6 +19,27 @@ struct PhysicsTensors {
       &cfrc_ext, &qfrc_actuator, &xipos, &cdof;
 };
 
+// The op's signature: gathers the tensors of a call and runs it.
+template <void (*run)(const PhysicsTensors&, int64_t num_steps, int64_t num_threads, int64_t lanes)>
+void physics_step(const at::Tensor& header, const at::Tensor& ints, const at::Tensor& constants,
+                  const at::Tensor& parameters, const at::Tensor& ctrl,
+                  const std::optional<at::Tensor>& xfrc_applied,
+                  const std::optional<at::Tensor>& mocap_pose, const at::Tensor& qpos,
+                  const at::Tensor& qvel, const at::Tensor& qacc, const at::Tensor& diverged,
+                  const std::optional<at::Tensor>& act, const std::optional<at::Tensor>& wrenches,
+                  const std::optional<at::Tensor>& xpos, const std::optional<at::Tensor>& xquat,
+                  const std::optional<at::Tensor>& xmat,
+                  const std::optional<at::Tensor>& subtree_com,
+                  const std::optional<at::Tensor>& cvel, const std::optional<at::Tensor>& cfrc_ext,
+                  const std::optional<at::Tensor>& qfrc_actuator,
+                  const std::optional<at::Tensor>& xipos, const std::optional<at::Tensor>& cdof,
+                  int64_t num_steps, int64_t num_threads, int64_t lanes) {
+  run({header,      ints, constants, parameters,    ctrl,     xfrc_applied, mocap_pose, qpos,
+       qvel,        qacc, diverged,  act,           wrenches, xpos,         xquat,      xmat,
+       subtree_com, cvel, cfrc_ext,  qfrc_actuator, xipos,    cdof},
+      num_steps, num_threads, lanes);
+}
+
 inline void check_physics(const PhysicsTensors& x, int64_t num_steps) {
   const char* op = "physics_step";
   const at::Device device = x.qpos.device();

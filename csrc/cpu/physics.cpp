@@ -20,35 +20,23 @@ void run_lanes(const physics::Call& call, int num_threads, int64_t lanes) {
   physics::run_baseline(call, num_threads);
 }
 
-void physics_step_cpu(
-    const at::Tensor& header, const at::Tensor& ints, const at::Tensor& constants,
-    const at::Tensor& parameters, const at::Tensor& ctrl,
-    const std::optional<at::Tensor>& xfrc_applied, const std::optional<at::Tensor>& mocap_pose,
-    const at::Tensor& qpos, const at::Tensor& qvel, const at::Tensor& qacc,
-    const at::Tensor& diverged, const std::optional<at::Tensor>& act,
-    const std::optional<at::Tensor>& wrenches, const std::optional<at::Tensor>& xpos,
-    const std::optional<at::Tensor>& xquat, const std::optional<at::Tensor>& xmat,
-    const std::optional<at::Tensor>& subtree_com, const std::optional<at::Tensor>& cvel,
-    const std::optional<at::Tensor>& cfrc_ext, const std::optional<at::Tensor>& qfrc_actuator,
-    const std::optional<at::Tensor>& xipos, const std::optional<at::Tensor>& cdof,
-    int64_t num_steps, int64_t num_threads, int64_t lanes) {
-  const PhysicsTensors x{header, ints, constants,   parameters, ctrl,     xfrc_applied,  mocap_pose,
-                         qpos,   qvel, qacc,        diverged,   act,      wrenches,      xpos,
-                         xquat,  xmat, subtree_com, cvel,       cfrc_ext, qfrc_actuator, xipos,
-                         cdof};
+void physics_step_cpu(const PhysicsTensors& x, int64_t num_steps, int64_t num_threads,
+                      int64_t lanes) {
   check_physics(x, num_steps);
   TORCH_CHECK_VALUE(num_threads >= 1, "physics_step: got ", num_threads,
                     " threads, wanted at least 1");
   TORCH_CHECK_VALUE(lanes == 0 || lanes == 4 || lanes == 8 || lanes == 16, "physics_step: got ",
                     lanes, " lanes, wanted 0 (the widest), 4, 8 or 16");
-  if (qpos.size(0) == 0) return;
+  if (x.qpos.size(0) == 0) return;
   const physics::Call call = physics_call(x, num_steps);
   const int threads = static_cast<int>(num_threads);
-  if (constants.scalar_type() == at::kDouble) return physics::run_double(call, threads);
+  if (x.constants.scalar_type() == at::kDouble) return physics::run_double(call, threads);
   run_lanes(call, threads, lanes);
 }
 
 }  // namespace
 }  // namespace rlgpu
 
-TORCH_LIBRARY_IMPL(rlgpu, CPU, m) { m.impl("physics_step", &rlgpu::physics_step_cpu); }
+TORCH_LIBRARY_IMPL(rlgpu, CPU, m) {
+  m.impl("physics_step", &rlgpu::physics_step<rlgpu::physics_step_cpu>);
+}

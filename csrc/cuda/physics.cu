@@ -9,26 +9,12 @@ namespace rlgpu {
 namespace {
 
 // The number of threads is the CPU's; here, lanes are those of a warp that share a world.
-void physics_step_cuda(
-    const at::Tensor& header, const at::Tensor& ints, const at::Tensor& constants,
-    const at::Tensor& parameters, const at::Tensor& ctrl,
-    const std::optional<at::Tensor>& xfrc_applied, const std::optional<at::Tensor>& mocap_pose,
-    const at::Tensor& qpos, const at::Tensor& qvel, const at::Tensor& qacc,
-    const at::Tensor& diverged, const std::optional<at::Tensor>& act,
-    const std::optional<at::Tensor>& wrenches, const std::optional<at::Tensor>& xpos,
-    const std::optional<at::Tensor>& xquat, const std::optional<at::Tensor>& xmat,
-    const std::optional<at::Tensor>& subtree_com, const std::optional<at::Tensor>& cvel,
-    const std::optional<at::Tensor>& cfrc_ext, const std::optional<at::Tensor>& qfrc_actuator,
-    const std::optional<at::Tensor>& xipos, const std::optional<at::Tensor>& cdof,
-    int64_t num_steps, int64_t num_threads, int64_t lanes) {
-  const PhysicsTensors x{header, ints, constants,   parameters, ctrl,     xfrc_applied,  mocap_pose,
-                         qpos,   qvel, qacc,        diverged,   act,      wrenches,      xpos,
-                         xquat,  xmat, subtree_com, cvel,       cfrc_ext, qfrc_actuator, xipos,
-                         cdof};
+void physics_step_cuda(const PhysicsTensors& x, int64_t num_steps, int64_t /*num_threads*/,
+                       int64_t lanes) {
   check_physics(x, num_steps);
-  TORCH_CHECK_VALUE(constants.scalar_type() == at::kFloat,
+  TORCH_CHECK_VALUE(x.constants.scalar_type() == at::kFloat,
                     "physics_step: constants is Double, wanted Float on a GPU");
-  const c10::cuda::CUDAGuard guard(qpos.device());
+  const c10::cuda::CUDAGuard guard(x.qpos.device());
   TORCH_CHECK_VALUE(lanes >= 0 && lanes <= 32 && (lanes & (lanes - 1)) == 0, "physics_step: got ",
                     lanes, " lanes, wanted 0 (the default), 1, 2, 4, 8, 16 or 32 on a GPU");
   const int threads = lanes == 0 ? 1 : static_cast<int>(lanes);
@@ -41,4 +27,6 @@ void physics_step_cuda(
 }  // namespace
 }  // namespace rlgpu
 
-TORCH_LIBRARY_IMPL(rlgpu, CUDA, m) { m.impl("physics_step", &rlgpu::physics_step_cuda); }
+TORCH_LIBRARY_IMPL(rlgpu, CUDA, m) {
+  m.impl("physics_step", &rlgpu::physics_step<rlgpu::physics_step_cuda>);
+}

@@ -19,12 +19,8 @@ template <typename V, typename Team>
 RLGPU_STAGE void geom_poses(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   for (int g = team.first(); g < t.num_geoms; g += team.step()) {
     const int b = t.geom_body[g];
-    const Real<V>* m = t.geom_mat + 9 * g;
-    w.geom_center[g] = w.xpos[b] + w.xmat[b] * splat3<V>(t.geom_pos + 3 * g);
-    const Mat3<V> own{splat3<V>(m), splat3<V>(m + 3), splat3<V>(m + 6)};
-    const Mat3<V>& body = w.xmat[b];
-    w.geom_frame[g] = {transposed_times(own, body.x), transposed_times(own, body.y),
-                       transposed_times(own, body.z)};
+    w.geom_center[g] = point_on(w, b, splat3<V>(t.geom_pos + 3 * g));
+    w.geom_frame[g] = w.xmat[b] * splat9<V>(t.geom_mat + 9 * g);
   }
 }
 

@@ -127,10 +127,9 @@ struct Anchor {
 template <typename V>
 RLGPU_STAGE Anchor<V> anchor_at(const Tables<Real<V>>& t, const Work<V>& w, int number) {
   const int body = t.anchor_body[number];
-  const Real<V>* const q = t.anchor_quat + 4 * number;
   Anchor<V> a;
-  a.point = w.xpos[body] + w.xmat[body] * splat3<V>(t.anchor_pos + 3 * number);
-  a.quat = w.xquat[body] * Quat<V>{splat<V>(q[0]), splat<V>(q[1]), splat<V>(q[2]), splat<V>(q[3])};
+  a.point = point_on(w, body, splat3<V>(t.anchor_pos + 3 * number));
+  a.quat = w.xquat[body] * splat4<V>(t.anchor_quat + 4 * number);
   const Spatial<V>&velocity = w.cvel[body], &acceleration = w.cacc[body];
   const Vec3<V> arm = a.point - w.com[body];
   a.turning = velocity.ang, a.turning_bias = acceleration.ang;
@@ -176,7 +175,7 @@ RLGPU_RARE void anchor_rows(const Team& team, const Tables<Real<V>>& t, const Pa
     const int row = t.anchor_row[i];
     const Anchor<V> a = anchor_at(t, w, 2 * i), b = anchor_at(t, w, 2 * i + 1);
     const Mat3<V> axes = matrix_of(b.quat);
-    const Quat<V> error = Quat<V>{b.quat.w, -b.quat.x, -b.quat.y, -b.quat.z} * a.quat;
+    const Quat<V> error = conjugate(b.quat) * a.quat;
     const Vec3<V> ev{error.x, error.y, error.z};
     anchor_columns(t, w, row, is_weld, a, b, axes, error, R(0.5) * scale);
     const Vec3<V> apart = a.point - b.point, bias = a.bias - b.bias;

@@ -112,8 +112,7 @@ RLGPU_RARE void ball_springs(const Team& team, const Tables<Real<V>>& t, Work<V>
   team.sync();
   for (int i = team.first(); i < t.num_sprung_balls; i += team.step()) {
     const V* const q = w.qpos + t.sprung_qpos[i];
-    const Real<V>* const r = t.sprung_ref + 4 * i;
-    const Quat<V> ref{splat<V>(r[0]), splat<V>(r[1]), splat<V>(r[2]), splat<V>(r[3])};
+    const Quat<V> ref = splat4<V>(t.sprung_ref + 4 * i);
     const Turn<V> turn = turn_of(conjugate(ref) * Quat<V>{q[0], q[1], q[2], q[3]});
     const Vec3<V> torque = (t.sprung_stiffness[i] * turn.angle) * turn.axis;
     V* const force = w.qfrc_smooth + t.sprung_dof[i];

@@ -90,6 +90,16 @@ RLGPU_HD Vec3<V> column(const Mat3<V>& m, int k) {
                   : Vec3<V>{m.x.z, m.y.z, m.z.z};
 }
 
+// The same matrix in every lane, from nine numbers of a table, row by row.
+template <typename V>
+RLGPU_HD Mat3<V> splat9(const Real<V>* m) {
+  return {splat3<V>(m), splat3<V>(m + 3), splat3<V>(m + 6)};
+}
+template <typename V>
+RLGPU_HD Mat3<V> operator*(const Mat3<V>& a, const Mat3<V>& b) {
+  return {transposed_times(b, a.x), transposed_times(b, a.y), transposed_times(b, a.z)};
+}
+
 template <typename V>
 RLGPU_HD Mat3<V> identity() {
   return {unit_axis<V>(0), unit_axis<V>(1), unit_axis<V>(2)};
@@ -129,6 +139,12 @@ RLGPU_HD Quat<V> rotation_about(Vec3<V> unit_axis, V angle) {
   V sine, cosine;
   sine_cosine(V(Real<V>(0.5) * angle), sine, cosine);
   return {cosine, sine * unit_axis.x, sine * unit_axis.y, sine * unit_axis.z};
+}
+
+// The same rotation in every lane, from four numbers of a table.
+template <typename V>
+RLGPU_HD Quat<V> splat4(const Real<V>* q) {
+  return {splat<V>(q[0]), splat<V>(q[1]), splat<V>(q[2]), splat<V>(q[3])};
 }
 
 template <typename V>

@@ -15,8 +15,7 @@ inline namespace RLGPU_PHYSICS_BUILD {
 
 template <typename V>
 RLGPU_STAGE Vec3<V> point_at(const Tables<Real<V>>& t, const Work<V>& w, int point) {
-  const int body = t.point_body[point];
-  return w.xpos[body] + w.xmat[body] * splat3<V>(t.point_pos + 3 * point);
+  return point_on(w, t.point_body[point], splat3<V>(t.point_pos + 3 * point));
 }
 
 // A tendon pulls on a body, unless it is static.
@@ -43,14 +42,10 @@ RLGPU_STAGE V follow_segment(const Tables<Real<V>>& t, Work<V>& w, int segment) 
     return scale * length(b - a);
   }
   const int body = t.wrap_body[geom];
-  const Vec3<V> centre = w.xpos[body] + w.xmat[body] * splat3<V>(t.wrap_pos + 3 * geom);
-  const Real<V>* const m = t.wrap_mat + 9 * geom;
-  const Mat3<V> own{splat3<V>(m), splat3<V>(m + 3), splat3<V>(m + 6)};
-  const Mat3<V> by_column{w.xmat[body] * column(own, 0), w.xmat[body] * column(own, 1),
-                          w.xmat[body] * column(own, 2)};
-  const Wrap<V> way =
-      wrap(t.wrap_is_cylinder[geom], centre, transposed(by_column), splat<V>(t.wrap_radius[geom]),
-           a, b, side >= 0, side >= 0 ? point_at(t, w, side) : a);
+  const Vec3<V> centre = point_on(w, body, splat3<V>(t.wrap_pos + 3 * geom));
+  const Mat3<V> frame = w.xmat[body] * splat9<V>(t.wrap_mat + 9 * geom);
+  const Wrap<V> way = wrap(t.wrap_is_cylinder[geom], centre, frame, splat<V>(t.wrap_radius[geom]),
+                           a, b, side >= 0, side >= 0 ? point_at(t, w, side) : a);
   const Vec3<V> first = select(way.wraps, way.first, b), last = select(way.wraps, way.last, a);
   const Vec3<V> begin = scale * unit(first - a), end = scale * unit(b - last), none{};
   pull_at(t, w, pulls[0], a, -begin);

@@ -80,11 +80,10 @@ RLGPU_STAGE void pose(const Tables<Real<V>>& t, Work<V>& w, int b) {
     quat = normalized(Quat<V>{q[3], q[4], q[5], q[6]});
     q[3] = quat.w, q[4] = quat.x, q[5] = quat.y, q[6] = quat.z;
   } else {
-    pos = w.xpos[parent] + w.xmat[parent] * splat3<V>(t.body_pos + 3 * b);
+    pos = point_on(w, parent, splat3<V>(t.body_pos + 3 * b));
     quat = w.xquat[parent];
     if (t.body_turned[b]) {
-      const Real<V>* own = t.body_quat + 4 * b;
-      quat = quat * Quat<V>{splat<V>(own[0]), splat<V>(own[1]), splat<V>(own[2]), splat<V>(own[3])};
+      quat = quat * splat4<V>(t.body_quat + 4 * b);
     }
     if (w.is_posed && t.body_mocap[b] >= 0) {  // a child of the world
       const V* own = w.mocap_pose + 7 * t.body_mocap[b];
@@ -116,7 +115,7 @@ template <typename V, typename Team>
 RLGPU_STAGE void inertias(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
                           Work<V>& w) {
   for (int b = 1 + team.first(); b < t.nbody; b += team.step())
-    w.xipos[b] = w.xpos[b] + w.xmat[b] * p.vec3(t.body_ipos + 3 * b);
+    w.xipos[b] = point_on(w, b, p.vec3(t.body_ipos + 3 * b));
   team.sync();
   // A tree's bodies follow its root without gaps.
   for (int root = 1 + team.first(); root < t.nbody; root += team.step()) {

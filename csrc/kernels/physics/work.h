@@ -145,5 +145,11 @@ struct Work {
   }
 };
 
+// Where a point of a body is in the world.
+template <typename V>
+RLGPU_HD Vec3<V> point_on(const Work<V>& w, int body, Vec3<V> place) {
+  return w.xpos[body] + w.xmat[body] * place;
+}
+
 }  // namespace RLGPU_PHYSICS_BUILD
 }  // namespace rlgpu::physics
