@@ -27,6 +27,18 @@ def mujoco_step(
     return np.array(after)
 
 
+def step_errors(
+    model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the largest error of each state's velocities, in double and single precision."""
+    expected = mujoco_step(model, qpos, qvel, ctrl)
+    double, single = (
+        np.abs(fused_step(model, qpos, qvel, dtype, ctrl=ctrl) - expected).max(axis=1)
+        for dtype in (DOUBLE, SINGLE)
+    )
+    return double, single
+
+
 def fused_step(
     model: mujoco.MjModel,
     qpos: np.ndarray,

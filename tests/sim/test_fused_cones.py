@@ -11,7 +11,7 @@ from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim import SceneSpec, Timing, make_simulator
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.tables import Tables
-from tests.sim.fused_steps import DOUBLE, SINGLE, fused_step, mujoco_step
+from tests.sim.fused_steps import DOUBLE, SINGLE, fused_step, mujoco_step, step_errors
 
 ROBOT = """<mujoco>
   <option timestep="0.002" integrator="implicitfast" cone="{cone}" impratio="{impratio}"
@@ -43,6 +43,21 @@ def run(model: mujoco.MjModel, count: int = 40, seed: int = 0) -> tuple[np.ndarr
     return np.array(qpos), np.array(qvel)
 
 
+def stiff_robot(cone: str, condim: int, impratio: float, slide: float, solimp: str) -> str:
+    """Returns the robot with geoms of a given impedance, and friction in proportion to sliding."""
+    friction = f"{slide} {0.1 * slide} {0.03 * slide}"
+    text = ROBOT.format(cone=cone, condim=condim, impratio=impratio, friction=friction)
+    return text.replace("<geom condim", f'<geom solimp="{solimp}" condim', 1)
+
+
+def errors_along_a_run(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the errors of a step in double and single precision, from states along a run."""
+    model = mujoco.MjModel.from_xml_string(text)
+    model.opt.ccd_tolerance, model.opt.ccd_iterations = 1e-10, 100
+    assert accept(model) == []
+    return step_errors(model, *run(model))
+
+
 @pytest.mark.parametrize("friction", ["1 .05 .01", ".3 .02 .02"])
 @pytest.mark.parametrize("impratio", [1, 10])
 @pytest.mark.parametrize("condim", [1, 3, 4, 6])
@@ -50,13 +65,7 @@ def run(model: mujoco.MjModel, count: int = 40, seed: int = 0) -> tuple[np.ndarr
 def test_a_robot_a_ball_and_a_block_slide_spin_and_roll(cone, condim, impratio, friction) -> None:
     """One step from states along a run, in both precisions."""
     text = ROBOT.format(cone=cone, condim=condim, impratio=impratio, friction=friction)
-    model = mujoco.MjModel.from_xml_string(text)
-    model.opt.ccd_tolerance, model.opt.ccd_iterations = 1e-10, 100
-    assert accept(model) == []
-    qpos, qvel = run(model)
-    expected = mujoco_step(model, qpos, qvel)
-    double = np.abs(fused_step(model, qpos, qvel, DOUBLE) - expected).max(axis=1)
-    single = np.abs(fused_step(model, qpos, qvel, SINGLE) - expected).max(axis=1)
+    double, single = errors_along_a_run(text)
     assert np.quantile(double, 0.9) < 1e-6, double
     assert np.quantile(single, 0.9) < 1e-4, single
     assert (single > 1e-3).mean() <= 0.05, single  # another corner of a cylinder's side
@@ -67,15 +76,7 @@ def test_a_robot_a_ball_and_a_block_slide_spin_and_roll(cone, condim, impratio, 
 @pytest.mark.parametrize("condim", [4, 6])
 def test_pyramids_of_little_friction_keep_single_precision(condim, slide, solimp) -> None:
     """The weight of their edges grows as one over friction squared, as randomised friction may."""
-    friction = f"{slide} {0.1 * slide} {0.03 * slide}"
-    text = ROBOT.format(cone="pyramidal", condim=condim, impratio=1, friction=friction)
-    text = text.replace("<geom condim", f'<geom solimp="{solimp}" condim', 1)
-    model = mujoco.MjModel.from_xml_string(text)
-    model.opt.ccd_tolerance, model.opt.ccd_iterations = 1e-10, 100
-    assert accept(model) == []
-    qpos, qvel = run(model)
-    expected = mujoco_step(model, qpos, qvel)
-    found = np.abs(fused_step(model, qpos, qvel, SINGLE) - expected).max(axis=1)
+    _, found = errors_along_a_run(stiff_robot("pyramidal", condim, 1, slide, solimp))
     assert np.quantile(found, 0.9) < 1e-4, found
     assert (found > 1e-3).mean() <= 0.05, found  # another corner of a cylinder's side
     assert found.max() < 0.3, found
@@ -149,15 +150,7 @@ def test_stiffness_beyond_single_precision_is_refused() -> None:
 @pytest.mark.parametrize("condim", [3, 6])
 def test_stiff_elliptic_cones_keep_single_precision(condim, slide, solimp) -> None:
     """With the impratio and the solimp of public quadrupeds, 1e6 times as heavy as inertia."""
-    friction = f"{slide} {0.1 * slide} {0.03 * slide}"
-    text = ROBOT.format(cone="elliptic", condim=condim, impratio=100, friction=friction)
-    text = text.replace("<geom condim", f'<geom solimp="{solimp}" condim', 1)
-    model = mujoco.MjModel.from_xml_string(text)
-    model.opt.ccd_tolerance, model.opt.ccd_iterations = 1e-10, 100
-    assert accept(model) == []
-    qpos, qvel = run(model)
-    expected = mujoco_step(model, qpos, qvel)
-    found = np.abs(fused_step(model, qpos, qvel, SINGLE) - expected).max(axis=1)
+    _, found = errors_along_a_run(stiff_robot("elliptic", condim, 100, slide, solimp))
     assert np.quantile(found, 0.9) < 2e-4, found
     assert found.max() < 3e-3, found
 

@@ -10,7 +10,7 @@ import torch
 from rlgpu.sim import SceneSpec, Timing, make_simulator
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.tendon_tables import acting_tendons
-from tests.sim.fused_steps import DOUBLE, SINGLE, fused_step, mujoco_step
+from tests.sim.fused_steps import SINGLE, fused_step, step_errors
 
 ARM = """<mujoco>
   <option timestep="0.002" integrator="implicitfast" iterations="200" tolerance="1e-14"/>
@@ -97,12 +97,7 @@ def errors(model: mujoco.MjModel, count: int = 32) -> tuple[np.ndarray, np.ndarr
     assert accept(model) == []
     qpos, qvel = random_states(model, count)
     ctrl = np.random.default_rng(1).uniform(-2, 2, (count, model.nu))
-    expected = mujoco_step(model, qpos, qvel, ctrl)
-    double, single = (
-        np.abs(fused_step(model, qpos, qvel, dtype, ctrl=ctrl) - expected).max(axis=1)
-        for dtype in (DOUBLE, SINGLE)
-    )
-    return double, single
+    return step_errors(model, qpos, qvel, ctrl)
 
 
 @pytest.mark.parametrize("effect", EFFECTS)

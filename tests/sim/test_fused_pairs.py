@@ -12,7 +12,7 @@ from rlgpu.sim.mujoco.contacts import bounds
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
 from rlgpu.sim.mujoco.pairs import colliding_pairs
-from tests.sim.fused_steps import DOUBLE, SINGLE, fused_step, mujoco_step
+from tests.sim.fused_steps import DOUBLE, SINGLE, fused_step, mujoco_step, step_errors
 from tests.sim.test_fused_cones import run
 
 SCENE = """<mujoco>
@@ -58,9 +58,7 @@ def test_pairs_have_their_own_contacts(cone, condim, friction, more) -> None:
     model = mujoco.MjModel.from_xml_string(text)
     assert accept(model) == []
     qpos, qvel = run(model)
-    expected = mujoco_step(model, qpos, qvel)
-    double = np.abs(fused_step(model, qpos, qvel, DOUBLE) - expected).max(axis=1)
-    single = np.abs(fused_step(model, qpos, qvel, SINGLE) - expected).max(axis=1)
+    double, single = step_errors(model, qpos, qvel)
     assert np.quantile(double, 0.9) < 1e-6, double
     assert np.quantile(single, 0.9) < 2e-4, single
 
@@ -156,12 +154,12 @@ def test_overridden_contacts_are_all_alike(cone) -> None:
     model = mujoco.MjModel.from_xml_string(changed)
     assert accept(model) == []
     qpos, qvel = run(model)
-    expected = mujoco_step(model, qpos, qvel)
-    double = np.abs(fused_step(model, qpos, qvel, DOUBLE) - expected).max(axis=1)
-    single = np.abs(fused_step(model, qpos, qvel, SINGLE) - expected).max(axis=1)
+    double, single = step_errors(model, qpos, qvel)
     assert np.quantile(double, 0.9) < 1e-6, double
     assert np.quantile(single, 0.9) < 2e-4, single
-    plain = mujoco_step(mujoco.MjModel.from_xml_string(text), qpos, qvel)
+    plain, expected = (
+        mujoco_step(mujoco.MjModel.from_xml_string(kind), qpos, qvel) for kind in (text, changed)
+    )
     assert np.abs(plain - expected).max() > 0.01
 
 

@@ -30,8 +30,9 @@
   X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)        \
   X(noslip_iterations) X(num_wet)
 
-// Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it pulls tendon i.
-// Of lists that belong to others in turn, such as tendon_columns, the table holds where each one's begins, and the end.
+// Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it
+// pulls tendon i. Of lists that belong to others in turn, such as tendon_columns, the table holds
+// where each one's begins, and the end.
 #define RLGPU_PHYSICS_INTS(X)                                                                \
   X(body_parent) X(body_root) X(body_joint) X(body_num_joints) X(body_moves) X(body_turned)  \
   X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import mujoco
-import numpy as np
 import torch
 from torch import Tensor
 
 from rlgpu.device.rows import ALL_ROWS, Rows
+from rlgpu.rotations import matrix_of, xyzw_of
 from rlgpu.sim.mujoco.layout import index_of
 from rlgpu.sim.mujoco.worlds import Worlds
 
@@ -84,8 +83,8 @@ def joint_mass_matrix(
     own_armature = torch.tensor(model.dof_armature[list(dofs)], device=worlds.device).float()[None]
     body_ids = index_of(ids, worlds.device)
     columns = index_of([body - 1 for body in ids], worlds.device)
-    own_axes = torch.tensor(np.array([_matrix_of(quat) for quat in model.body_iquat[ids]]))
-    own_axes = own_axes.float().to(worlds.device)  # [B, 3, 3]: from inertial to the bodies' axes
+    inertial = torch.tensor(model.body_iquat[ids], device=worlds.device)
+    own_axes = matrix_of(xyzw_of(inertial)).float()  # [B, 3, 3]: from inertial to the bodies' axes
     frames = worlds.array("xmat")
 
     def read(rows: Rows = ALL_ROWS) -> Tensor:
@@ -141,12 +140,6 @@ def _gathered_mass_matrix(worlds: Worlds, dofs: Sequence[int]) -> Reader:
         return own[rows][:, flat].float().view(-1, *index.shape) * is_there
 
     return read
-
-
-def _matrix_of(quat: np.ndarray) -> np.ndarray:
-    matrix = np.zeros(9)
-    mujoco.mju_quat2Mat(matrix, quat)
-    return matrix.reshape(3, 3)
 
 
 def is_above(parents: object, ancestor: int, body: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from rlgpu.sim.mujoco.fused.parameter_tables import is_disabled as is_in_disabled_group
+from rlgpu.sim.mujoco.fused.parameter_tables import is_in_disabled_group
 from rlgpu.sim.mujoco.specials import is_disabled
 
 _DYN, _JOINT, _TRN = mujoco.mjtDyn, mujoco.mjtJoint, mujoco.mjtTrn

@@ -9,6 +9,7 @@ import numpy as np
 
 from rlgpu.sim.mujoco.fused.impedances import impedance, safe_timestep
 from rlgpu.sim.mujoco.fused.least_inertias import least_of_points, least_of_turns
+from rlgpu.sim.mujoco.fused.packing import offsets
 from rlgpu.sim.mujoco.fused.parameter_tables import Inertia
 from rlgpu.sim.mujoco.fused.pattern import chain_of
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
@@ -47,7 +48,7 @@ class CouplingTables:
         self._anchors()
         counts = [len(row.dofs) for row in self._rows]
         self.ints |= {
-            "row_columns": np.concatenate(([0], np.cumsum(counts))),
+            "row_columns": offsets(counts),
             "row_dof": [dof for row in self._rows for dof in row.dofs],
             "row_sides": [side for row in self._rows for side in row.sides],
         }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import mujoco
-import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.sim.mujoco.fused.packing import matrix_of
 from rlgpu.sim.mujoco.fused.pattern import chain_of
 from rlgpu.sim.mujoco.specials import has_passive_forces
 
@@ -27,9 +27,7 @@ def wet_bodies(model: mujoco.MjModel) -> list[int]:
 def fluid_tables(model: mujoco.MjModel) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the tables of indices and those of constants."""
     wet = wet_bodies(model)
-    matrices = np.zeros((len(wet), 9))
-    for matrix, body in zip(matrices, wet, strict=True):
-        mujoco.mju_quat2Mat(matrix, model.body_iquat[body])
+    matrices = [matrix_of(model.body_iquat[body]) for body in wet]
     return {"wet_body": wet}, {"wet_mat": matrices, "wind": model.opt.wind}
 
 

@@ -16,6 +16,7 @@ from rlgpu.sim.mujoco import specials
 from rlgpu.sim.mujoco.contact_parameters import MIN_FRICTION, ContactParameters
 from rlgpu.sim.mujoco.fused.fluid_tables import drag_of, wet_bodies
 from rlgpu.sim.mujoco.fused.least_inertias import least_of_geoms
+from rlgpu.sim.mujoco.fused.packing import matrix_of
 from rlgpu.sim.mujoco.pairs import Pair
 
 PARAMETER_FIELDS = (
@@ -114,7 +115,7 @@ class ParameterTables:
         further = itertools.count(model.ngeom)
         decisive = [contact.follows or (next(further),) for contact in contacts]
         turning = decisive if any(contact.condim > 3 for contact in contacts) else []
-        acts = ~is_disabled(model) & (not specials.is_disabled(model, "ACTUATION"))
+        acts = ~is_in_disabled_group(model) & (not specials.is_disabled(model, "ACTUATION"))
         is_biased = acts & (model.actuator_biastype != int(mujoco.mjtBias.mjBIAS_NONE))
         is_sloped = acts & (model.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_AFFINE))
         sloped = _ids(range(model.nu) if has_gain_slopes(model) else ())
@@ -214,7 +215,7 @@ def model_field(model: mujoco.MjModel, name: str) -> Tensor:
     return torch.from_numpy(np.array(getattr(holder, name.removeprefix("opt."))))[None].double()
 
 
-def is_disabled(model: mujoco.MjModel) -> np.ndarray:
+def is_in_disabled_group(model: mujoco.MjModel) -> np.ndarray:
     """Returns whether each actuator is in a group that the options disable, shape [A], bool.
 
     Source: MuJoCo, mj_actuatorDisabled: groups 0 to 30 can be.
@@ -243,13 +244,6 @@ def _friction_of(contact: ContactParameters) -> list[float]:
     """Returns the friction of sliding, spin and both rolls, as the kernels scale them."""
     sliding, _, spin, *rolls = (float(x) for x in contact.friction)
     return [sliding, spin, rolls[0], rolls[1] / anisotropy_of(contact)]
-
-
-def matrix_of(quat: np.ndarray) -> np.ndarray:
-    """Returns the rotation matrix of a quaternion (w, x, y, z), shape [9]."""
-    matrix = np.zeros(9)
-    mujoco.mju_quat2Mat(matrix, quat)
-    return matrix
 
 
 def _numbers(values: Iterable[float]) -> Tensor:

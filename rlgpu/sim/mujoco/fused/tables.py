@@ -6,7 +6,6 @@ moves, which rows of the solver's matrix it couples, the curves of constraint im
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from rlgpu.sim.mujoco.fused.coupling_tables import CouplingTables
 from rlgpu.sim.mujoco.fused.fluid_tables import fluid_tables
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
 from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance, safe_timestep
+from rlgpu.sim.mujoco.fused.packing import matrix_of, offsets
 from rlgpu.sim.mujoco.fused.pair_kinds import slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import (
     PARAMETER_FIELDS,
@@ -29,7 +29,6 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
     anisotropy_of,
     has_elliptic_cones,
     has_gain_slopes,
-    matrix_of,
     model_field,
 )
 from rlgpu.sim.mujoco.fused.pattern import (
@@ -104,9 +103,9 @@ class Tables:
             if moves[body]:
                 children[int(model.body_parentid[body])].append(body)
         self.ints |= {
-            "level_adr": _offsets(map(len, levels)),
+            "level_adr": offsets(map(len, levels)),
             "level_body": [body for level in levels for body in level],
-            "child_adr": _offsets(map(len, children)),
+            "child_adr": offsets(map(len, children)),
             "child_body": [body for those in children for body in those],
         }
         self.constants |= {
@@ -212,11 +211,11 @@ class Tables:
             **_below(mass),
             **geometry.ints,
             "geom_body": model.geom_bodyid[geoms],
-            "pair_slot": _offsets(slots),
+            "pair_slot": offsets(slots),
             "pair_frictionless": [dims == 1 for dims in dimensions],
             **_wide(model, [dimensions[pair] for pair in slot_pair], counts),
             "slot_pair": slot_pair,
-            "slot_columns": _offsets(counts)[:-1],
+            "slot_columns": offsets(counts)[:-1],
             "slot_num_columns": counts,
             "column_dof": [dof for pair in slot_pair for dof in columns[pair]],
         }
@@ -320,9 +319,9 @@ class Tables:
         sizes = self._sizes(ints) | {"num_parameters": sum(widths)}
         header = [
             *(sizes[name] for name in names["sizes"]),
-            *_offsets(map(len, ints.values()))[:-1],
-            *_offsets(map(len, constants.values()))[:-1],
-            *_offsets(widths)[:-1],
+            *offsets(map(len, ints.values()))[:-1],
+            *offsets(map(len, constants.values()))[:-1],
+            *offsets(widths)[:-1],
         ]
         return PhysicsModel(
             header=torch.tensor(header, dtype=torch.int32, device="cpu"),
@@ -344,7 +343,7 @@ def _wide(model: mujoco.MjModel, dimensions: list[int], counts: list[int]) -> di
     least = 1 if is_elliptic else 3  # without friction there is no cone
     wide = [slot for slot, dims in enumerate(dimensions) if dims > least]
     turns = [counts[slot] if dimensions[slot] > 3 else 0 for slot in wide]
-    *starts, end = _offsets(turns)
+    *starts, end = offsets(turns)
     numbers = {slot: number for number, slot in enumerate(wide)}
     return {
         "slot_wide": [numbers.get(slot, -1) for slot in range(len(dimensions))],
@@ -354,11 +353,6 @@ def _wide(model: mujoco.MjModel, dimensions: list[int], counts: list[int]) -> di
             end,
         ],
     }
-
-
-def _offsets(lengths: Iterable[int]) -> list[int]:
-    """Returns where each of several parts begins that lie one after the other, and the end."""
-    return [0, *itertools.accumulate(lengths)]
 
 
 def _is_standalone(model: mujoco.MjModel, joint: int) -> bool:
@@ -388,7 +382,7 @@ def _below(pattern: Pattern) -> dict[str, list[int]]:
         for entry in range(adr + 1, adr + depth):
             entries[pattern.col[entry]].append((entry, dof))
     return {
-        "below_adr": _offsets(map(len, entries)),
+        "below_adr": offsets(map(len, entries)),
         "below_entry": [entry for column in entries for entry, _ in column],
         "below_dof": [dof for column in entries for _, dof in column],
     }

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import mujoco
 
-from rlgpu.sim.mujoco.fused.parameter_tables import matrix_of
+from rlgpu.sim.mujoco.fused.packing import matrix_of, offsets
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of
 from rlgpu.sim.mujoco.specials import is_disabled
 
@@ -55,7 +55,7 @@ class TendonTables(NamedTuple):
             for joints, dofs in zip(weights, columns, strict=True)
             for dof in dofs
         ]
-        first_pull = _offsets([len(bodies) for bodies in pulled])
+        first_pull = offsets([len(bodies) for bodies in pulled])
         pulls = [
             {body: first + i for i, body in enumerate(bodies)}
             for first, bodies in zip(first_pull[:-1], pulled, strict=True)
@@ -64,7 +64,7 @@ class TendonTables(NamedTuple):
         ints = path_ints | {
             "tendon_pulls": first_pull,
             "pull_body": [body for bodies in pulled for body in bodies],
-            "tendon_columns": _offsets([len(dofs) for dofs in columns]),
+            "tendon_columns": offsets([len(dofs) for dofs in columns]),
             "tendon_dof": [dof for dofs in columns for dof in dofs],
             **_touches(model, columns, pulls),
             **_entries(columns, mass),
@@ -100,7 +100,7 @@ def _paths(
         "point_body": model.site_bodyid[sites],
         "wrap_body": model.geom_bodyid[wraps],
         "wrap_is_cylinder": model.geom_type[wraps] == int(mujoco.mjtGeom.mjGEOM_CYLINDER),
-        "tendon_segments": _offsets([len(path) for path in paths]),
+        "tendon_segments": offsets([len(path) for path in paths]),
     }
     constants = {
         "point_pos": model.site_pos[sites],
@@ -116,13 +116,14 @@ def _touches(
     model: mujoco.MjModel, columns: list[list[int]], pulls: list[dict[int, int]]
 ) -> dict[str, Any]:
     """Returns the pulled bodies that each column's dof moves."""
+    moving = {body: set(chain_of(model, body)) for bodies in pulls for body in bodies}
     found = [
-        [pull for body, pull in bodies.items() if dof in chain_of(model, body)]
+        [pull for body, pull in bodies.items() if dof in moving[body]]
         for dofs, bodies in zip(columns, pulls, strict=True)
         for dof in dofs
     ]
     return {
-        "tendon_touches": _offsets([len(those) for those in found]),
+        "tendon_touches": offsets([len(those) for those in found]),
         "touch_pull": [pull for those in found for pull in those],
     }
 
@@ -212,7 +213,7 @@ def _entries(columns: list[list[int]], mass: Pattern) -> dict[str, Any]:
         start += len(dofs)
     entries = [entry for those in found for entry in those]
     return {
-        "tendon_entries": _offsets([len(those) for those in found]),
+        "tendon_entries": offsets([len(those) for those in found]),
         "entry_m": [entry for entry, _, _ in entries],
         "entry_first": [first for _, first, _ in entries],
         "entry_second": [second for _, _, second in entries],
@@ -226,7 +227,3 @@ def _forces(model: mujoco.MjModel, tendons: list[int]) -> dict[str, Any]:
         "tendon_damping": model.tendon_damping[tendons] * has_dampers,
         "tendon_slack": model.tendon_lengthspring[tendons],
     }
-
-
-def _offsets(lengths: list[int]) -> list[int]:
-    return [0, *itertools.accumulate(lengths)]
