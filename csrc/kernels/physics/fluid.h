@@ -12,8 +12,8 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-constexpr int kDrag =
-    8;  // of a body: linear about and along any axis, quadratic about and along each
+// Numbers of a body's drag: linear about and along any axis, quadratic about and along each.
+constexpr int kDrag = 8;
 
 // Drag along one axis: what multiplies the velocity, and the derivative of their product.
 template <typename V>
@@ -62,11 +62,7 @@ RLGPU_HD Drag<V> drag_at(const Sym3<V>& about, const Sym3<V>& along, Vec3<V> off
 template <typename V>
 RLGPU_RARE void drag_on(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w, int wet) {
   const int b = t.wet_body[wet], first = t.wet_drag + kDrag * wet;
-  const Real<V>* const own = t.wet_mat + 9 * wet;
-  const Mat3<V> inertial{splat3<V>(own), splat3<V>(own + 3), splat3<V>(own + 6)};
-  const Mat3<V>& body = w.xmat[b];
-  const Mat3<V> r{transposed_times(inertial, body.x), transposed_times(inertial, body.y),
-                  transposed_times(inertial, body.z)};
+  const Mat3<V> r = w.xmat[b] * splat9<V>(t.wet_mat + 9 * wet);
   const Vec3<V> offset = w.xipos[b] - w.com[b];
   const Spatial<V>& velocity = w.cvel[b];
   const Vec3<V> through = velocity.lin + cross(velocity.ang, offset) - splat3<V>(t.wind);

@@ -16,21 +16,6 @@ RLGPU_STAGE Dimensions<V> unit_of(int k) {
   return WideCone<V>::from(V{}, u);
 }
 
-// Forces on the dofs of a force along a contact's scaled dimensions, added to x.
-template <typename V, typename Team>
-RLGPU_STAGE void push(const Team& team, const Tables<Real<V>>& t, const Work<V>& w, int slot,
-                      int wide, Dimensions<V> force, V* x) {
-  const Contact<V>& c = w.contacts[slot];
-  const int first = t.slot_columns[slot], turning = wide >= 0 ? t.wide_columns[wide] : -1;
-  const Dimensions<V> along =
-      wide >= 0 ? scaled(c, w.wides[wide], force) : Dimensions<V>{Vec3<V>{}, scaled(c, force.lin)};
-  for (int k = team.first(); k < t.slot_num_columns[slot]; k += team.step()) {
-    V sum = dot(w.columns[first + k], along.lin);
-    if (turning >= 0) sum += dot(w.turning_columns[turning + k], along.ang);
-    x[t.column_dof[first + k]] += sum;
-  }
-}
-
 // What the solver leaves of a contact: its forces and residuals along the scaled dimensions, their
 // scales and, for each dimension of a pyramid, the sum of its two edges', which is not exceeded.
 template <typename V>

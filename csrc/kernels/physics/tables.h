@@ -47,7 +47,8 @@
   X(pair_near) X(pair_axis) X(geom_shape) X(geom_hull)                       \
   X(hull_vertex_adr) X(hull_cell_adr) X(hull_face_adr) X(hull_around_adr)                    \
   X(cell_adr) X(face_adr) X(face_vertex) X(around_adr) X(around_face)                    \
-  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body) X(body_mocap) X(path_adr) X(path_dof)                     \
+  X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body) X(body_mocap)                     \
+  X(path_adr) X(path_dof)                                                                    \
   X(point_body) X(wrap_body) X(wrap_is_cylinder) X(tendon_segments) X(segment_points)        \
   X(segment_wrap) X(segment_side) X(segment_pulls) X(tendon_pulls) X(pull_body)              \
   X(tendon_columns) X(tendon_dof) X(tendon_touches) X(touch_pull)                            \
@@ -57,8 +58,8 @@
   X(coupling_row) X(anchor_body) X(anchor_is_weld) X(anchor_row)
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
-// 1 / width, midpoint, power), see impedance.h; noslip_gain is the least of a sweep; a terrain's frame its first sample's x and y, and the
-// distances of samples; its ridges mark the convex edges from each sample, 1 along x, 2 along y, 4
+// 1 / width, midpoint, power), see impedance.h; noslip_gain is the least of a sweep; a
+// terrain's frame its first sample's x and y, and the distances of samples; its ridges mark the convex edges from each sample, 1 along x, 2 along y, 4
 // along both, and its crests are their heights; tops are the largest of them around blocks.
 #define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
   X(timestep) X(qpos0) X(body_pos) X(body_quat) X(joint_pos) X(joint_axis)                   \

@@ -131,16 +131,28 @@ RLGPU_RARE Dimensions<V> wide_force(const Tables<Real<V>>& t, const Work<V>& w, 
   return splat<V>(Real<V>(-1)) * scaled(c, wide, cone.gradient());
 }
 
+// Forces on the dofs of a force along a contact's scaled dimensions, added to x.
+template <typename V, typename Team>
+RLGPU_STAGE void push(const Team& team, const Tables<Real<V>>& t, const Work<V>& w, int slot,
+                      int wide, Dimensions<V> force, V* x) {
+  const Contact<V>& c = w.contacts[slot];
+  const int first = t.slot_columns[slot], turning = wide >= 0 ? t.wide_columns[wide] : -1;
+  const Dimensions<V> along =
+      wide >= 0 ? scaled(c, w.wides[wide], force) : Dimensions<V>{Vec3<V>{}, scaled(c, force.lin)};
+  for (int k = team.first(); k < t.slot_num_columns[slot]; k += team.step()) {
+    V sum = dot(w.columns[first + k], along.lin);
+    if (turning >= 0) sum += dot(w.turning_columns[turning + k], along.ang);
+    x[t.column_dof[first + k]] += sum;
+  }
+}
+
 template <typename V, typename Team>
 RLGPU_RARE void add_wide_force(const Team& team, const Tables<Real<V>>& t, Work<V>& w, int slot,
                                int number) {
-  const Dimensions<V> force = wide_force(t, w, slot, number);
-  const int first = t.slot_columns[slot], turning = t.wide_columns[number];
-  for (int k = team.first(); k < t.slot_num_columns[slot]; k += team.step()) {
-    V along = dot(w.columns[first + k], force.lin);
-    if (turning >= 0) along += dot(w.turning_columns[turning + k], force.ang);
-    w.qfrc_constraint[t.column_dof[first + k]] += along;
-  }
+  const Contact<V>& c = w.contacts[slot];
+  const Wide<V>& wide = w.wides[number];
+  const WideCone<V> cone(t, c, wide, number, residual_of(c, wide));
+  push(team, t, w, slot, number, splat<V>(Real<V>(-1)) * cone.gradient(), w.qfrc_constraint);
 }
 
 // Adds a contact's part to the gradient, and its J^T A J to the Hessian.
