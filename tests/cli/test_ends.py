@@ -106,7 +106,7 @@ def test_a_closed_output_pipe_does_not_end_training(tmp_path, warm_python) -> No
 @pytest.mark.slow
 def test_an_insisting_ctrl_c_ends_at_once_and_leaves_nothing(tmp_path) -> None:
     """Two of them while the first, long iteration runs: no traceback, no folder, code 130."""
-    process = start(tmp_path, "train.num_epochs=20000")
+    process = start(tmp_path, "train.num_epochs=1000000", "train.target_kl=0")
     output = process.stdout
     while str(tmp_path) not in output.readline():  # the run's folder
         pass
