@@ -27,7 +27,6 @@ constexpr R kMostFrictionWeight = sizeof(R) == 4 ? R(2000) : R(1e9);
 // By how much forces may change when a contact is hardened and count as settled.
 template <typename R>
 constexpr R kSettled = sizeof(R) == 4 ? R(1e-4) : R(1e-7);
-
 // (normal, tangents) with the tangents scaled by the friction coefficient.
 template <typename V>
 RLGPU_HD Vec3<V> scaled(const Contact<V>& c, Vec3<V> v) {

@@ -1,32 +1,14 @@
 // Symmetric matrices over the dofs, stored as the chains of a tree: factor, solve, multiply.
 //
-// Row i holds the diagonal, then the entries with i's ancestors, nearest first. The mass matrix
-// follows the kinematic tree. The solver's matrix also couples limbs that may touch each other; it
-// follows the elimination tree of that pattern, so its factor has no fill outside the rows either.
-// An ancestor's row lines up with the tail of its descendant's. Source: MuJoCo, mj_factorI
-// (M = L^T D L, from the leaves); J. Liu, The role of elimination trees, 1990.
+// Row i holds the diagonal, then the entries with i's ancestors, nearest first. An ancestor's row
+// lines up with the tail of its descendant's. The mass matrix follows the kinematic tree; for the
+// solver's, see pattern.h. Source: MuJoCo, mj_factorI (M = L^T D L, from the leaves).
 #pragma once
 
-#include "work.h"
+#include "pattern.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
-
-// Where the rows of a matrix are: address, length, and the dof of each entry.
-struct Rows {
-  const int32_t *adr, *depth, *col;
-  int count;
-};
-
-template <typename R>
-RLGPU_HD Rows mass_rows(const Tables<R>& t) {
-  return {t.m_adr, t.m_depth, t.m_col, t.nv};
-}
-
-template <typename R>
-RLGPU_HD Rows solver_rows(const Tables<R>& t) {
-  return {t.h_adr, t.h_depth, t.h_col, t.nv};
-}
 
 // Replaces a matrix by its factor; inverse_diagonal receives 1 / D.
 template <typename V, typename Team>

@@ -31,6 +31,7 @@ namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
 // Real: the type of one lane. Mask: the type of a comparison. kWidth: worlds per value.
+// kOwnPattern: whether the solver's matrix leaves out what no contact couples; see pattern.h.
 template <typename V>
 struct Lanes;
 
@@ -38,6 +39,7 @@ template <>
 struct Lanes<float> {
   using Real = float;
   using Mask = bool;
+  static constexpr bool kOwnPattern = false;
   static constexpr int kWidth = 1;
 };
 
@@ -45,6 +47,7 @@ template <>
 struct Lanes<double> {
   using Real = double;
   using Mask = bool;
+  static constexpr bool kOwnPattern = true;
   static constexpr int kWidth = 1;
 };
 
@@ -65,6 +68,7 @@ template <>
 struct Lanes<Floats> {
   using Real = float;
   using Mask = FloatsMask;
+  static constexpr bool kOwnPattern = true;
   static constexpr int kWidth = RLGPU_PHYSICS_LANES;
 };
 

@@ -15,7 +15,7 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-constexpr int kMaxIterations = 30;
+constexpr int kMaxIterations = 30, kSlowIterations = 7;
 
 // Force of a contact on geom 2, in the frame's axes.
 template <typename V>
@@ -53,12 +53,13 @@ template <typename V>
 RLGPU_RARE void add_ball_limit(const Tables<Real<V>>& t, Work<V>& w, int i) {
   const Limit<V>& row = w.limits[i];
   const int dof = t.limit_dof[i];
+  const Rows rows = solver_rows(t, w);
   const Vec3<V>& j = w.limit_axes[i - first_ball_limit(t)];
   const V columns[3] = {j.x, j.y, j.z}, weight = keep<V>(row.residual < V{}, row.weight);
   for (int k = 0; k < 3; ++k) {
     const V weighted = columns[k] * weight;
     w.gradient[dof + k] += weighted * row.residual;
-    for (int n = 0; n <= k; ++n) w.h[t.h_adr[dof + k] + k - n] += weighted * columns[n];
+    for (int n = 0; n <= k; ++n) w.h[rows.adr[dof + k] + k - n] += weighted * columns[n];
   }
 }
 
@@ -128,14 +129,15 @@ RLGPU_STAGE bool is_softened(const Team& team, const Tables<Real<V>>& t, const W
 // Takes the softness out of some worlds' contacts, for the forces that they have; returns the
 // worlds in which this changed anything.
 template <typename V, typename Team>
-RLGPU_STAGE Mask<V> harden(const Team& team, const Tables<Real<V>>& t, Work<V>& w, Mask<V> worlds) {
+RLGPU_STAGE Mask<V> harden(const Team& team, const Tables<Real<V>>& t, Work<V>& w, Mask<V> worlds,
+                           Mask<V> slow) {
   Mask<V> changed{};
-  for (int i = team.first(); i < w.num_live; i += team.step()) {
-    const int slot = w.live[i], wide = wide_of(t, slot);
+  for (int i = team.first(); i < w.num_open; i += team.step()) {
+    const int slot = w.open[i], wide = wide_of(t, slot);
     Contact<V>& c = w.contacts[slot];
     const Mask<V> here = worlds & w.active[slot];
     if (wide >= 0)
-      changed = changed | shift_wide_residual(t, w, slot, wide, here);
+      changed = changed | shift_wide_residual(t, w, slot, wide, here, slow);
     else
       changed = changed | shift_residual<V>(c, here, Cone<V>(c, c.residual).gradient().x);
   }
@@ -144,11 +146,11 @@ RLGPU_STAGE Mask<V> harden(const Team& team, const Tables<Real<V>>& t, Work<V>& 
 
 // Lists the contacts that are active in a busy world: for the others, nothing is left to solve.
 template <typename V, typename Team>
-RLGPU_STAGE void list_open(const Team& team, Work<V>& w, Mask<V> busy, bool all) {
+RLGPU_STAGE void list_open(const Team& team, Work<V>& w, Mask<V> busy) {
   team.sync();
   int count = 0;
   for (int i = 0; i < w.num_live; ++i)
-    if (all || any(w.active[w.live[i]] & busy)) w.open[count++] = w.live[i];
+    if (any(w.active[w.live[i]] & busy)) w.open[count++] = w.live[i];
   w.num_open = count;
   team.sync();
 }
@@ -177,37 +179,56 @@ RLGPU_STAGE Mask<V> is_long(const Team& team, const Tables<Real<V>>& t, const Wo
   return team.either(found);
 }
 
+// How far the solver is with the worlds of a group.
+template <typename V>
+struct Progress {
+  Mask<V> busy, searched;  // not finished; moved by a search in the last iteration
+  V iterations;
+  bool is_softened;  // contacts of any world
+};
+
+template <typename V, typename Team>
+RLGPU_STAGE Progress<V> begin_solving(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  begin_residuals(team, t, w);
+  find_pattern(t, w);
+  team.sync();
+  return {V{} < splat<V>(1), Mask<V>{}, V{}, is_softened(team, t, w)};
+}
+
+// One of Newton's iterations of the busy worlds.
+template <typename V, typename Team>
+RLGPU_STAGE void iterate(const Team& team, const Tables<Real<V>>& t, Work<V>& w, Progress<V>& p) {
+  list_open(team, w, p.busy);
+  assemble(team, t, w);
+  factor(team, solver_rows(t, w), w.h, w.h_inv);
+  for (int i = team.first(); i < t.nv; i += team.step()) w.direction[i] = -w.gradient[i];
+  team.sync();
+  solve(team, solver_rows(t, w), w.h, w.h_inv, w.direction);
+  const Mask<V> moving = p.busy & is_unbalanced(team, t, w);
+  Mask<V> searching = moving & begin_search(team, t, w);
+  V step = splat<V>(1);
+  if (any(searching)) {
+    step = select<V>(searching, line_search(team, t, w, searching), step);
+    searching = searching & is_long(team, t, w, step);
+  }
+  advance(team, t, w, moving, step);
+  // Once hardening leaves the balance as it was, it only moves forces between contacts. A search
+  // may also have ended in balance, so that nothing moves now.
+  const Mask<V> first = p.busy & (p.iterations < splat<V>(1));
+  const Mask<V> settled = (first | moving | p.searched) ^ searching;
+  p.busy = p.searched = searching;
+  const Mask<V> slow = settled & (p.iterations > splat<V>(kSlowIterations));
+  if (p.is_softened) p.busy = p.busy | harden(team, t, w, settled, slow);
+  p.iterations += splat<V>(1);
+  p.busy = p.busy & (p.iterations < splat<V>(kMaxIterations));
+}
+
 // Solves for qacc, starting from the qacc of the last step.
 template <typename V, typename Team>
 RLGPU_STAGE void solve_constraints(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
-  begin_residuals(team, t, w);
-  team.sync();
-  const bool softened = is_softened(team, t, w);
-  Mask<V> busy = V{} < splat<V>(1), searched{};
-  for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
-    list_open(team, w, busy, iteration == 0);
-    assemble(team, t, w);
-    factor(team, solver_rows(t), w.h, w.h_inv);
-    for (int i = team.first(); i < t.nv; i += team.step()) w.direction[i] = -w.gradient[i];
-    team.sync();
-    solve(team, solver_rows(t), w.h, w.h_inv, w.direction);
-    const Mask<V> moving = busy & is_unbalanced(team, t, w);
-    Mask<V> searching = moving & begin_search(team, t, w);
-    V step = splat<V>(1);
-    if (any(searching)) {
-      step = select<V>(searching, line_search(team, t, w, searching), step);
-      searching = searching & is_long(team, t, w, step);
-    }
-    advance(team, t, w, moving, step);
-    // Once hardening leaves the balance as it was, it only moves forces between contacts. A search
-    // may also have ended in balance, so that nothing moves now.
-    const Mask<V> settled = ((iteration == 0 ? busy : moving) | searched) ^ searching;
-    busy = searched = searching;
-    if (softened) busy = busy | harden(team, t, w, settled);
-    if (!any(busy)) break;
-  }
-  team.sync();
-  constraint_forces(team, t, w);
+  Progress<V> progress = begin_solving(team, t, w);
+  do iterate(team, t, w, progress);
+  while (any(progress.busy));
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

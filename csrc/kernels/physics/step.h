@@ -24,9 +24,10 @@ RLGPU_STAGE void forward_kinematics(const Team& team, const Tables<Real<V>>& t,
   velocities(team, t, w);
 }
 
+// A step up to what its solver needs.
 template <typename V, typename Team>
-RLGPU_STAGE void physics_step(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
-                              Work<V>& w) {
+RLGPU_STAGE void begin_step(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                            Work<V>& w) {
   forward_kinematics(team, t, p, w);
   mass_matrix(team, t, p, w);
   if (t.num_tendons > 0) follow_tendons(team, t, w);
@@ -37,9 +38,23 @@ RLGPU_STAGE void physics_step(const Team& team, const Tables<Real<V>>& t, const 
   contact_rows(team, t, p, w);
   coupled_rows(team, t, p, w);
   team.sync();
-  solve_constraints(team, t, w);
+}
+
+// The rest of a step, from the solver's acceleration.
+template <typename V, typename Team>
+RLGPU_STAGE void end_step(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+  team.sync();
+  constraint_forces(team, t, w);
   if (t.noslip_iterations > 0) remove_slip(team, t, w);
   integrate(team, t, w);
+}
+
+template <typename V, typename Team>
+RLGPU_STAGE void physics_step(const Team& team, const Tables<Real<V>>& t, const Parameters<V>& p,
+                              Work<V>& w) {
+  begin_step(team, t, p, w);
+  solve_constraints(team, t, w);
+  end_step(team, t, w);
 }
 
 // Where the state is not finite, or beyond 1e10 as in MuJoCo. Such worlds start over.

@@ -17,7 +17,8 @@
 // gravity compensation, limits of ball joints, rotations with springs, actuators on ball joints,
 // entries of the mass matrix in which forces react to velocities of other dofs, bodies in a fluid;
 // tendons, their Jacobian columns, and bodies that they pull; rows of couplings.h, their Jacobian
-// columns, and what they come from; mocap bodies; sweeps of noslip.h. Flags: whether gains depend on
+// columns, and what they come from; mocap bodies; sweeps of noslip.h; pairs whose contacts couple
+// dofs, see pattern.h. Flags: whether gains depend on
 // lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
@@ -28,7 +29,7 @@
   X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_implicit)                \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
   X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)        \
-  X(noslip_iterations) X(num_wet)
+  X(noslip_iterations) X(num_wet) X(num_bridges)
 
 // Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it
 // pulls tendon i. Of lists that belong to others in turn, such as tendon_columns, the table holds
@@ -36,8 +37,8 @@
 #define RLGPU_PHYSICS_INTS(X)                                                                \
   X(body_parent) X(body_root) X(body_joint) X(body_num_joints) X(body_moves) X(body_turned)  \
   X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \
-  X(dof_body) X(dof_qpos) X(m_adr) X(m_depth) X(m_col) X(m_in_h) X(h_adr) X(h_depth)         \
-  X(h_col) X(limit_dof) X(loss_dof) X(actuator_dof) X(actuator_act) X(actuator_early)        \
+  X(dof_body) X(dof_qpos) X(m_adr) X(m_depth) X(m_col) X(h_adr) X(h_depth)         \
+  X(h_col) X(h_parent) X(pair_bridge) X(limit_dof) X(loss_dof) X(actuator_dof) X(actuator_act) X(actuator_early)        \
   X(actuator_ball) X(ball_in_parent) X(sprung_dof) X(sprung_qpos) X(wet_body)                \
   X(geom_body)                                                                               \
   X(pair_kind) X(pair_geom1) X(pair_geom2) X(pair_slot) X(pair_frictionless)                 \

@@ -7,6 +7,7 @@
 // documentation, "Computation", on contacts.
 #pragma once
 
+#include "pattern.h"
 #include "wide_cone.h"
 
 namespace rlgpu::physics {
@@ -101,10 +102,29 @@ RLGPU_HD Dimensions<V> change_of(const Contact<V>& c, const Wide<V>& wide) {
   return {wide.change, c.change};
 }
 
-// Takes the softness out of a contact, as shift_residual() does.
+// What becomes of the softness of an elliptic cone in worlds that take long to harden.
+template <typename R>
+constexpr R kSofter = R(0.125);
+
+// Takes most of the softness out of an elliptic cone's weights, in some worlds. The forces approach
+// their ends in steps of softness / compliance, so what gives way little takes long; it adds little
+// to the solver's matrix with larger weights, too.
+template <typename V>
+RLGPU_RARE void soften_less(Contact<V>& c, Wide<V>& wide, Mask<V> worlds) {
+  using R = Real<V>;
+  const V factor = select<V>(worlds & (c.weight > V{}), splat<V>(kSofter<R>), splat<V>(1));
+  const V along = c.softness * (R(1) - factor), across = wide.softness * (R(1) - factor);
+  const V rigid = R(1) - c.weight * along;
+  wide.inverse_mu2 = wide.inverse_mu2 * rigid / (R(1) - c.weight * wide.inverse_mu2 * across);
+  c.weight = c.weight / rigid;
+  c.softness = c.softness - along, wide.softness = wide.softness - across;
+}
+
+// Takes the softness out of a contact, as shift_residual() does; less of it comes back in worlds
+// that are slow.
 template <typename V>
 RLGPU_RARE Mask<V> shift_wide_residual(const Tables<Real<V>>& t, Work<V>& w, int slot, int number,
-                                       Mask<V> worlds) {
+                                       Mask<V> worlds, Mask<V> slow) {
   Contact<V>& c = w.contacts[slot];
   Wide<V>& wide = w.wides[number];
   const Dimensions<V> slope = WideCone<V>(t, c, wide, number, residual_of(c, wide)).gradient();
@@ -116,6 +136,12 @@ RLGPU_RARE Mask<V> shift_wide_residual(const Tables<Real<V>>& t, Work<V>& w, int
   const Dimensions<V> apart = wanted + splat<V>(Real<V>(-1)) * wide.shift;
   const V tangents[] = {apart.lin.y, apart.lin.z, apart.ang.x, apart.ang.y, apart.ang.z};
   for (const V& tangent : tangents) changed = changed | (worlds & (magnitude(tangent) > most));
+  slow = slow & changed;
+  if (any(slow)) {
+    soften_less(c, wide, slow);
+    wanted = select<V>(slow, splat<V>(kSofter<Real<V>>), splat<V>(1)) * wanted;
+    c.shift = wanted.lin.x;
+  }
   wide.shift = {select(worlds, wanted.ang, wide.shift.ang),
                 select(worlds, wanted.lin, wide.shift.lin)};
   return changed;
@@ -165,6 +191,7 @@ RLGPU_RARE void add_wide_contact(const Team& team, const Tables<Real<V>>& t, Wor
   const Dimensions<V> gradient = scaled(c, wide, cone.gradient());
   const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
   const int turning = t.wide_columns[number];
+  const Rows rows = solver_rows(t, w);
   const auto column = [&](int k) {
     return Dimensions<V>{turning >= 0 ? w.turning_columns[turning + k] : Vec3<V>{},
                          w.columns[first + k]};
@@ -174,10 +201,10 @@ RLGPU_RARE void add_wide_contact(const Team& team, const Tables<Real<V>>& t, Wor
     const Dimensions<V> j = column(k);
     w.gradient[dof] += dot(j, gradient);
     const Dimensions<V> aj = scaled(c, wide, cone.times(scaled(c, wide, j)));
-    V* const row = w.h + t.h_adr[dof] + t.h_depth[dof];
-    w.h[t.h_adr[dof]] += dot(aj, j);
+    V* const row = w.h + rows.adr[dof] + rows.depth[dof];
+    w.h[rows.adr[dof]] += dot(aj, j);
     for (int other = k + 1; other < count; ++other)
-      *(row - t.h_depth[t.column_dof[first + other]]) += dot(aj, column(other));
+      *(row - rows.depth[t.column_dof[first + other]]) += dot(aj, column(other));
   }
 }
 

@@ -81,6 +81,7 @@ struct Work {
   Inertia<V>*cinert, *crb;
   Spatial<V>*cdof, *cdof_dot, *cvel, *cacc, *cfrc;
   V *m, *h, *h_inv;  // rows of the mass matrix and of the solver's matrix, see factor.h
+  int32_t *h_parent, *h_adr, *h_depth, *h_col;  // of the latter, see pattern.h
   V *qfrc_smooth, *qfrc_constraint, *qfrc_actuator, *implicit_damping;
   Drag<V>* drags;       // of all beyond a body, if there is a fluid
   V* implicit_entries;  // num_implicit: what else forces react to velocities, as entries of m
@@ -139,6 +140,10 @@ struct Work {
     take(applied, t.nbody), take(wides, t.num_wide), take(turning_columns, t.num_turning);
     take(tendons, t.num_tendons), take(tendon_columns, t.num_tendon_columns);
     take(pulls, t.num_pulls), take(rows, t.num_rows), take(row_columns, t.num_row_columns);
+    const bool has_pattern = Lanes<V>::kOwnPattern && t.num_bridges > 0;
+    const int num_rows_of_h = has_pattern ? t.nv : 0;
+    take(h_parent, num_rows_of_h), take(h_adr, num_rows_of_h), take(h_depth, num_rows_of_h);
+    take(h_col, has_pattern ? t.num_h : 0);
     take(mocap_pose, 7 * t.nmocap), take(spread, t.noslip_iterations > 0 ? 5 * t.nv : 0);
     num_live = num_open = 0, is_pushed = is_posed = false;
     return used;

@@ -85,39 +85,41 @@ RLGPU_STAGE void store_wrenches(const Call& call, const Tables<Real<V>>& t, Work
   group.store(w.cacc, call.wrenches, 6 * t.num_watched);
 }
 
-// Steps one group; with num_steps 0 it only computes the poses and velocities of the bodies.
+// Reads the state of a group's worlds and what acts on them.
 template <typename V, typename Team>
-RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& w,
-                           const Group<V, Team>& group) {
+RLGPU_STAGE Parameters<V> load_group(const Call& call, const Tables<Real<V>>& t, Work<V>& w,
+                                     const Group<V, Team>& group) {
+  group.load(w.qpos, call.qpos, t.nq);
+  group.load(w.qvel, call.qvel, t.nv);
+  w.is_posed = call.mocap_pose != nullptr;
+  if (w.is_posed) group.load(w.mocap_pose, call.mocap_pose, 7 * t.nmocap);
+  w.is_pushed = call.xfrc_applied != nullptr;
+  const Team& team = group.team;
+  if (call.num_steps > 0) {
+    group.load(w.qacc, call.qacc, t.nv);
+    group.load(w.ctrl, call.ctrl, t.nu);
+    group.load(w.act, call.act, t.na);
+    if (w.is_pushed) group.load(reinterpret_cast<V*>(w.applied), call.xfrc_applied, 6 * t.nbody);
+    for (int i = team.first(); i < t.num_axes; i += team.step()) w.axes[i] = Vec3<V>{};
+  }
+  team.sync();
   Parameters<V> p{static_cast<const Real<V>*>(call.parameters), nullptr};
   if (call.own_parameters) {
     const int64_t block = group.first / kParameterBlock, lane = group.first % kParameterBlock;
     p.own = p.shared + block * t.num_parameters * kParameterBlock + lane;
   }
-  group.load(w.qpos, call.qpos, t.nq);
-  group.load(w.qvel, call.qvel, t.nv);
-  w.is_posed = call.mocap_pose != nullptr;
-  if (w.is_posed) group.load(w.mocap_pose, call.mocap_pose, 7 * t.nmocap);
-  const Team& team = group.team;
-  if (call.num_steps == 0) {
-    team.sync();
-    forward_kinematics(team, t, p, w);
-    store_bodies(call, t, w, group);
-    return;
-  }
-  group.load(w.qacc, call.qacc, t.nv);
-  group.load(w.ctrl, call.ctrl, t.nu);
-  group.load(w.act, call.act, t.na);
-  w.is_pushed = call.xfrc_applied != nullptr;
-  if (w.is_pushed) group.load(reinterpret_cast<V*>(w.applied), call.xfrc_applied, 6 * t.nbody);
-  for (int i = team.first(); i < t.num_axes; i += team.step()) w.axes[i] = Vec3<V>{};
-  team.sync();
-  for (int i = 0; i < call.num_steps; ++i) physics_step(team, t, p, w);
+  return p;
+}
+
+// Writes what the steps of a group lead to.
+template <typename V, typename Team>
+RLGPU_STAGE void store_group(const Call& call, const Tables<Real<V>>& t, Work<V>& w,
+                             const Group<V, Team>& group) {
   store_bodies(call, t, w, group);
   store_wrenches(call, t, w, group);
   group.store(w.qfrc_actuator, call.qfrc_actuator, t.nv);
-  const V flags = keep<V>(restart_diverged(team, t, w), splat<V>(1));
-  team.sync();
+  const V flags = keep<V>(restart_diverged(group.team, t, w), splat<V>(1));
+  group.team.sync();
   Real<V> flag[Lanes<V>::kWidth];
   memcpy(flag, &flags, sizeof(flag));
   for (int lane = 0; lane < group.count; ++lane)
@@ -126,6 +128,20 @@ RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& 
   group.store(w.qvel, call.qvel, t.nv);
   group.store(w.qacc, call.qacc, t.nv);
   group.store(w.act, call.act, t.na);
+}
+
+// Steps one group; with num_steps 0 it only computes the poses and velocities of the bodies.
+template <typename V, typename Team>
+RLGPU_STAGE void run_group(const Call& call, const Tables<Real<V>>& t, Work<V>& w,
+                           const Group<V, Team>& group) {
+  const Parameters<V> p = load_group(call, t, w, group);
+  if (call.num_steps == 0) {
+    forward_kinematics(group.team, t, p, w);
+    store_bodies(call, t, w, group);
+    return;
+  }
+  for (int i = 0; i < call.num_steps; ++i) physics_step(group.team, t, p, w);
+  store_group(call, t, w, group);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import mujoco
@@ -65,13 +65,23 @@ def elimination_pattern(model: mujoco.MjModel, couplings: Iterable[list[int]]) -
     return _chains(parents[::-1])
 
 
-def positions(of: Pattern, within: Pattern) -> list[int]:
-    """Returns where each entry of a matrix is in one whose rows contain it."""
-    return [
-        within.adr[i] + within.depth[i] - within.depth[j]
-        for i in range(len(of.adr))
-        for j in of.col[of.adr[i] : of.adr[i] + of.depth[i]]
-    ]
+def parents_of(pattern: Pattern) -> list[int]:
+    """Returns each dof's parent in a pattern's tree, or -1."""
+    rows = zip(pattern.adr, pattern.depth, strict=True)
+    return [pattern.col[adr + 1] if depth > 1 else -1 for adr, depth in rows]
+
+
+def bridge_of(pattern: Pattern, signs: Mapping[int, float]) -> tuple[int, int]:
+    """Returns the dofs whose chains a contact joins, or (-1, -1) if they are one in the pattern.
+
+    Args:
+        pattern: The pattern of a matrix without contacts.
+        signs: How each dof moves the contact, leaves first; the chains have opposite signs.
+    """
+    ends = [next((dof for dof in signs if signs[dof] == sign), -1) for sign in (-1.0, 1.0)]
+    high, low = max(ends), min(ends)
+    row = pattern.col[pattern.adr[high] : pattern.adr[high] + pattern.depth[high]]
+    return (-1, -1) if low < 0 or low in row else (high, low)
 
 
 def path_tables(pattern: Pattern, groups: Iterable[Iterable[int]]) -> dict[str, list[int]]:

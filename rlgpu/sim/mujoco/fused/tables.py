@@ -33,10 +33,11 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
 )
 from rlgpu.sim.mujoco.fused.pattern import (
     Pattern,
+    bridge_of,
     chain_of,
     elimination_pattern,
     path_tables,
-    positions,
+    parents_of,
     tree_pattern,
 )
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
@@ -195,6 +196,8 @@ class Tables:
         columns = [self._columns(pair.geom1, pair.geom2) for pair in self._pairs]
         mass = tree_pattern(model)
         solver = elimination_pattern(model, [*map(list, columns), *self._couplings.coupled])
+        alone = elimination_pattern(model, self._couplings.coupled)
+        bridges = [bridge_of(alone, signs) for signs in columns]
         slot_pair = [pair for pair, count in enumerate(slots) for _ in range(count)]
         counts = [len(columns[pair]) for pair in slot_pair]
         contacts = self._parameters_of
@@ -206,7 +209,8 @@ class Tables:
             "h_adr": solver.adr,
             "h_depth": solver.depth,
             "h_col": solver.col,
-            "m_in_h": positions(mass, solver),
+            "h_parent": parents_of(alone),
+            "pair_bridge": bridges,
             **path_tables(mass, self._swept(columns)),
             **_below(mass),
             **geometry.ints,
@@ -270,6 +274,7 @@ class Tables:
             "num_losses": len(ints["loss_dof"]),
             "num_geoms": len(ints["geom_body"]),
             "num_pairs": len(ints["pair_kind"]),
+            "num_bridges": int((ints["pair_bridge"] >= 0).sum()) // 2,
             "num_slots": len(ints["slot_pair"]),
             "num_columns": len(ints["column_dof"]),
             "num_watched": len(ints["watched_body"]),
