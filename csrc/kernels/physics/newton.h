@@ -15,7 +15,7 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-constexpr int kMaxIterations = 30, kSlowIterations = 7;
+constexpr int kMaxIterations = 30, kSlowIterations = 11;
 
 // Force of a contact on geom 2, in the frame's axes.
 template <typename V>

@@ -102,9 +102,12 @@ RLGPU_HD Dimensions<V> change_of(const Contact<V>& c, const Wide<V>& wide) {
   return {wide.change, c.change};
 }
 
-// What becomes of the softness of an elliptic cone in worlds that take long to harden.
+// What becomes of an elliptic cone's softness in worlds that take long to harden, if its forces
+// still change by more than a share.
 template <typename R>
 constexpr R kSofter = R(0.125);
+template <typename R>
+constexpr R kFar = R(0.01);
 
 // Takes most of the softness out of an elliptic cone's weights, in some worlds. The forces approach
 // their ends in steps of softness / compliance, so what gives way little takes long; it adds little
@@ -128,15 +131,20 @@ RLGPU_RARE Mask<V> shift_wide_residual(const Tables<Real<V>>& t, Work<V>& w, int
   Contact<V>& c = w.contacts[slot];
   Wide<V>& wide = w.wides[number];
   const Dimensions<V> slope = WideCone<V>(t, c, wide, number, residual_of(c, wide)).gradient();
+  const V before = c.shift;
   Mask<V> changed = shift_residual<V>(c, worlds, slope.lin.x);
   if (!t.is_elliptic) return changed;
   Dimensions<V> wanted = wide.softness * slope;
   wanted.lin.x = c.shift;
-  const V most = kSettled<Real<V>> * wide.softness * -slope.lin.x;
+  const V size = wide.softness * -slope.lin.x;
   const Dimensions<V> apart = wanted + splat<V>(Real<V>(-1)) * wide.shift;
   const V tangents[] = {apart.lin.y, apart.lin.z, apart.ang.x, apart.ang.y, apart.ang.z};
-  for (const V& tangent : tangents) changed = changed | (worlds & (magnitude(tangent) > most));
-  slow = slow & changed;
+  Mask<V> far = magnitude(V(c.shift - before)) > kFar<Real<V>> * -c.shift;
+  for (const V& tangent : tangents) {
+    changed = changed | (worlds & (magnitude(tangent) > kSettled<Real<V>> * size));
+    far = far | (magnitude(tangent) > kFar<Real<V>> * size);
+  }
+  slow = slow & worlds & far;
   if (any(slow)) {
     soften_less(c, wide, slow);
     wanted = select<V>(slow, splat<V>(kSofter<Real<V>>), splat<V>(1)) * wanted;
