@@ -78,6 +78,8 @@ ROBOT = """<mujoco><compiler angle="radian"/>
   <general name="f" joint="a" dyntype="filterexact" dynprm="0.02" actrange="-0.6 0.6"
     actlimited="true" gaintype="affine" gainprm="0.6 -0.2 -0.1" biastype="affine"
     biasprm="0.1 -0.2 -0.1"/>
+  <general name="w" site="b" refsite="c" gear="0.3 0.2 0.1 0.02 0.1 0.05" gainprm="0.4"
+    biastype="affine" biasprm="0.1 -0.5 -0.05"/>
 </actuator></mujoco>"""
 STATES = 6
 
@@ -281,7 +283,7 @@ def test_any_option_is_simulated_or_refused(robot, states) -> None:
     """Every option gets other values: the step is MuJoCo's, or is refused."""
     different, refused = [], set()
     plain = copy.copy(robot)
-    plain.actuator_group[:] = [0, 3, 5, 4]
+    plain.actuator_group[:] = [0, 3, 5, 4, 3]
     for name, value in other_options(plain.opt):
         model = copy.copy(plain)
         if isinstance(value, np.ndarray):
@@ -309,7 +311,7 @@ def test_every_kind_of_element_is_known(robot) -> None:
 def test_an_actuator_in_a_disabled_group_does_not_act(robot, states) -> None:
     """Not even by its bias; groups that are not disabled, and those beyond 30, act."""
     model = copy.copy(robot)
-    model.actuator_group[:] = [0, 31, 0, 0]
+    model.actuator_group[:] = [0, 31, 0, 0, 0]
     model.opt.disableactuator = -1
     assert accept(model) == []
     assert difference(model, states) < 1e-6

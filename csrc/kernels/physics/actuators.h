@@ -86,5 +86,15 @@ RLGPU_RARE void turn_ball(const Tables<Real<V>>& t, const Parameters<V>& p, Work
   }
 }
 
+// Force of an actuator at a site, along the tendon that stands for it.
+template <typename V>
+RLGPU_RARE void push_site(const Tables<Real<V>>& t, const Parameters<V>& p, Work<V>& w, int a,
+                          int sites) {
+  Tendon<V>& tendon = w.tendons[-1 - t.actuator_dof[a]];
+  const Drive<V> drive =
+      drive_of(t, p, w, a, tendon.length, tendon.velocity, t.sites_period[sites]);
+  tendon.force += drive.force, tendon.damping -= drive.slope;
+}
+
 }  // namespace RLGPU_PHYSICS_BUILD
 }  // namespace rlgpu::physics

@@ -49,6 +49,10 @@ RLGPU_STAGE void actuation(const Team& team, const Tables<Real<V>>& t, const Par
       turn_ball(t, p, w, a);
       continue;
     }
+    if (t.num_site_actuators > 0 && dof < 0 && t.tendon_sites[tendon] >= 0) {
+      push_site(t, p, w, a, t.tendon_sites[tendon]);
+      continue;
+    }
     const V length = dof < 0 ? w.tendons[tendon].length : w.qpos[t.dof_qpos[dof]];
     const V velocity = dof < 0 ? w.tendons[tendon].velocity : w.qvel[dof];
     const V gear = splat<V>(t.actuator_gear[a]);

@@ -16,9 +16,9 @@
 // with elliptic cones or more than three dimensions; their Jacobian columns of turning, bodies with
 // gravity compensation, limits of ball joints, rotations with springs, actuators on ball joints,
 // entries of the mass matrix in which forces react to velocities of other dofs, bodies in a fluid;
-// tendons, their Jacobian columns, and bodies that they pull; rows of couplings.h, their Jacobian
-// columns, and what they come from; mocap bodies; sweeps of noslip.h; pairs whose contacts couple
-// dofs, see pattern.h. Flags: whether gains depend on
+// tendons, their Jacobian columns, and bodies that they pull; those of them that are actuators at
+// sites; rows of couplings.h, their Jacobian columns, and what they come from; mocap bodies; sweeps
+// of noslip.h; pairs whose contacts couple dofs, see pattern.h. Flags: whether gains depend on
 // lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
@@ -29,11 +29,12 @@
   X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_implicit)                \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
   X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)        \
-  X(noslip_iterations) X(num_wet) X(num_bridges)
+  X(noslip_iterations) X(num_wet) X(num_bridges) X(num_site_actuators)
 
 // Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it
 // pulls tendon i. Of lists that belong to others in turn, such as tendon_columns, the table holds
-// where each one's begins, and the end.
+// where each one's begins, and the end. An actuator at a site is a further tendon; sites_points are
+// the site and the one that it refers to, or -1.
 #define RLGPU_PHYSICS_INTS(X)                                                                \
   X(body_parent) X(body_root) X(body_joint) X(body_num_joints) X(body_moves) X(body_turned)  \
   X(joint_type) X(joint_qpos) X(joint_dof) X(joint_offset)                                   \
@@ -54,6 +55,7 @@
   X(segment_wrap) X(segment_side) X(segment_pulls) X(tendon_pulls) X(pull_body)              \
   X(tendon_columns) X(tendon_dof) X(tendon_touches) X(touch_pull)                            \
   X(tendon_entries) X(entry_m) X(entry_first) X(entry_second)                                \
+  X(tendon_sites) X(sites_points) X(sites_pulls)                                             \
   X(row_columns) X(row_dof) X(row_sides) X(tendon_loss) X(tendon_loss_row)                   \
   X(tendon_limit) X(tendon_limit_row) X(coupling_sides) X(coupling_is_tendon)                \
   X(coupling_row) X(anchor_body) X(anchor_is_weld) X(anchor_row)
@@ -79,6 +81,7 @@
   X(cell_point) X(geom_box) X(lifted_share)                                                  \
   X(point_pos) X(wrap_pos) X(wrap_mat) X(wrap_radius) X(segment_scale) X(tendon_coef)        \
   X(tendon_stiffness) X(tendon_damping) X(tendon_slack) X(row_low) X(row_high)               \
+  X(sites_gear) X(sites_quat) X(sites_period)                                                \
   X(tendon_loss_impedance) X(tendon_limit_impedance) X(tendon_limit_range)                   \
   X(tendon_limit_margin) X(coupling_reference) X(coupling_polynomial) X(coupling_impedance)  \
   X(anchor_pos) X(anchor_quat) X(anchor_impedance) X(anchor_torquescale)

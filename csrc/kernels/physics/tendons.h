@@ -3,7 +3,9 @@
 // A fixed tendon is a weighted sum of joint positions. A spatial one is a string through points of
 // bodies, which may go around spheres and cylinders. Its pull is a unit force at each point where
 // it bends; summed up for each body, that wrench along a dof's motion axis is the tendon's
-// Jacobian. Source: MuJoCo, mj_tendon (engine_core_smooth.c), mj_passive, mjd_passive_vel.
+// Jacobian. An actuator at a site is a tendon too, whose wrench on the site's body is constant in
+// the axes of the site or of another one. Source: MuJoCo, mj_tendon and mj_transmission
+// (engine_core_smooth.c), mj_passive, mjd_passive_vel.
 #pragma once
 
 #include "team.h"
@@ -25,6 +27,33 @@ RLGPU_STAGE void pull_at(const Tables<Real<V>>& t, Work<V>& w, int pull, Vec3<V>
   if (pull < 0) return;
   const Vec3<V> arm = point - w.com[t.pull_body[pull]];
   w.pulls[pull] = w.pulls[pull] + Spatial<V>{cross(arm, force), force};
+}
+
+// The wrench of an actuator at a site, in the axes of that site or of the one that it refers to,
+// which gets the opposite. Returns the length: the site's pose in those axes, or 0 without.
+template <typename V>
+RLGPU_RARE V follow_sites(const Tables<Real<V>>& t, Work<V>& w, int sites) {
+  const int *points = t.sites_points + 2 * sites, *pulls = t.sites_pulls + 2 * sites;
+  const Real<V>*gear = t.sites_gear + 6 * sites, *quats = t.sites_quat + 8 * sites;
+  const bool refers = points[1] >= 0;
+  const auto quat_at = [&](int k) {
+    return w.xquat[t.point_body[points[k]]] * splat4<V>(quats + 4 * k);
+  };
+  const Vec3<V> moving = splat3<V>(gear), turning = splat3<V>(gear + 3);
+  const Vec3<V> point = point_at(t, w, points[0]);
+  const Quat<V> quat = quat_at(0), base = refers ? quat_at(1) : quat;
+  const Mat3<V> axes = matrix_of(base);
+  const Spatial<V> wrench{axes * turning, axes * moving};
+  const auto push = [&](int pull, Vec3<V> at, Spatial<V> by) {
+    pull_at(t, w, pull, at, by.lin);
+    if (pull >= 0) w.pulls[pull].ang = w.pulls[pull].ang + by.ang;
+  };
+  push(pulls[0], point, wrench);
+  if (!refers) return V{};
+  const Vec3<V> origin = point_at(t, w, points[1]);
+  push(pulls[1], origin, {-wrench.ang, -wrench.lin});
+  const Turn<V> turn = turn_of(conjugate(base) * quat);
+  return dot(transposed_times(axes, point - origin), moving) + turn.angle * dot(turn.axis, turning);
 }
 
 // One part of a spatial tendon: straight, or around a geom.
@@ -64,6 +93,8 @@ RLGPU_RARE void follow_tendons(const Team& team, const Tables<Real<V>>& t, Work<
     V length{}, velocity{};
     for (int k = t.tendon_segments[i]; k < t.tendon_segments[i + 1]; ++k)
       length += follow_segment(t, w, k);
+    if (t.num_site_actuators > 0 && t.tendon_sites[i] >= 0)
+      length += follow_sites(t, w, t.tendon_sites[i]);
     for (int k = t.tendon_columns[i]; k < t.tendon_columns[i + 1]; ++k) {
       const int dof = t.tendon_dof[k];
       V change = splat<V>(t.tendon_coef[k]);

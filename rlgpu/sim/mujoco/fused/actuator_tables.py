@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.fused.parameter_tables import is_in_disabled_group
+from rlgpu.sim.mujoco.fused.servos import is_servo
+from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
 from rlgpu.sim.mujoco.specials import is_disabled
 
 _DYN, _JOINT, _TRN = mujoco.mjtDyn, mujoco.mjtJoint, mujoco.mjtTrn
+ON_JOINTS = (int(_TRN.mjTRN_JOINT), int(_TRN.mjTRN_JOINTINPARENT))
+"""Transmissions whose target is a joint."""
 STATEFUL = (int(_DYN.mjDYN_INTEGRATOR), int(_DYN.mjDYN_FILTER), int(_DYN.mjDYN_FILTEREXACT))
 """Dynamics of one activation that the engine has."""
 
 
 def actuator_tables(
-    model: mujoco.MjModel, tendons: Mapping[int, int]
+    model: mujoco.MjModel, tendons: TendonTables
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the tables of indices and those of constants, by their names.
 
     Args:
         model: A compiled model.
-        tendons: The place of each of the model's tendons in their tables.
+        tendons: The model's tendons, actuators at sites included.
     """
     clamped = model.actuator_ctrllimited & (not is_disabled(model, "CLAMPCTRL"))
     ctrl = _range_or_infinite(clamped, model.actuator_ctrlrange)
@@ -51,11 +54,13 @@ def actuator_tables(
     return ints, constants
 
 
-def _moved(model: mujoco.MjModel, actuator: int, tendons: Mapping[int, int]) -> int:
+def _moved(model: mujoco.MjModel, actuator: int, tendons: TendonTables) -> int:
     """Returns the dof on which an actuator acts, or -1 - i of tendon i."""
     target = int(model.actuator_trnid[actuator, 0])
     if model.actuator_trntype[actuator] == int(_TRN.mjTRN_TENDON):
-        return -1 - tendons[target]
+        return -1 - tendons.number[target]
+    if actuator in tendons.of_actuator:
+        return -1 - tendons.of_actuator[actuator]
     return int(model.jnt_dofadr[target])
 
 
@@ -64,31 +69,18 @@ def _on_balls(model: mujoco.MjModel) -> tuple[dict[str, Any], dict[str, Any]]:
     joints = model.actuator_trnid[:, 0]
     on_ball = [
         i
-        for i in np.flatnonzero(model.actuator_trntype != int(_TRN.mjTRN_TENDON)).tolist()
+        for i in np.flatnonzero(np.isin(model.actuator_trntype, ON_JOINTS)).tolist()
         if model.jnt_type[joints[i]] == int(_JOINT.mjJNT_BALL)
     ]
     numbers = {actuator: number for number, actuator in enumerate(on_ball)}
     gear = model.actuator_gear[on_ball, :3]
-    acts = not is_disabled(model, "ACTUATION")
-    is_servo = [acts and _is_servo(model, i) for i in on_ball]
     ints = {
         "actuator_ball": [numbers.get(i, -1) for i in range(model.nu)],
         "ball_in_parent": model.actuator_trntype[on_ball] == int(_TRN.mjTRN_JOINTINPARENT),
     }
+    turns = [is_servo(model, i) for i in on_ball]
     period = 2.0 * np.pi * np.linalg.norm(gear, axis=1)
-    return ints, {"ball_gear": gear, "ball_period": np.where(is_servo, period, 0.0)}
-
-
-def _is_servo(model: mujoco.MjModel, actuator: int) -> bool:
-    """Returns whether an actuator follows a setpoint, which on a ball joint is an angle.
-
-    Source: MuJoCo, wrapPeriod in engine_forward.c; MuJoCo 4.0.0 also wraps filtered setpoints.
-    """
-    return bool(
-        model.actuator_gaintype[actuator] == int(mujoco.mjtGain.mjGAIN_FIXED)
-        and model.actuator_biastype[actuator] == int(mujoco.mjtBias.mjBIAS_AFFINE)
-        and model.actuator_gainprm[actuator, 0] == -model.actuator_biasprm[actuator, 1]
-    )
+    return ints, {"ball_gear": gear, "ball_period": np.where(turns, period, 0.0)}
 
 
 def _dynamics(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:

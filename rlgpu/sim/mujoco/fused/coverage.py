@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.contact_parameters import ContactParameters, contact_parameters
-from rlgpu.sim.mujoco.fused.actuator_tables import STATEFUL
+from rlgpu.sim.mujoco.fused.actuator_tables import ON_JOINTS, STATEFUL
 from rlgpu.sim.mujoco.fused.coupling_coverage import SUPPORTED_POWERS, couplings
 from rlgpu.sim.mujoco.fused.fluid_tables import has_fluid
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
@@ -49,6 +49,7 @@ _TRANSMISSIONS = (
     int(mujoco.mjtTrn.mjTRN_JOINT),
     int(mujoco.mjtTrn.mjTRN_JOINTINPARENT),
     int(mujoco.mjtTrn.mjTRN_TENDON),
+    int(mujoco.mjtTrn.mjTRN_SITE),
 )
 _GAINS = (int(mujoco.mjtGain.mjGAIN_FIXED), int(mujoco.mjtGain.mjGAIN_AFFINE))
 _BIASES = (int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtBias.mjBIAS_AFFINE))
@@ -130,9 +131,9 @@ def _actuators(model: mujoco.MjModel) -> Iterator[str]:
     for i in range(model.nactuator):
         name = model.actuator(i).name
         if model.actuator_trntype[i] not in _TRANSMISSIONS:
-            yield f"actuator {name!r} acts neither on a joint nor on a tendon"
+            yield f"actuator {name!r} acts neither on a joint nor on a tendon nor at a site"
         elif (
-            model.actuator_trntype[i] != int(mujoco.mjtTrn.mjTRN_TENDON)
+            model.actuator_trntype[i] in ON_JOINTS
             and model.jnt_type[model.actuator_trnid[i, 0]] not in driven
         ):
             yield f"actuator {name!r} acts on a free joint"

@@ -71,7 +71,7 @@ class Tables:
         self._weights()
         for ints, constants in (
             ball_spring_tables(model),
-            actuator_tables(model, tendons.number),
+            actuator_tables(model, tendons),
             fluid_tables(model),
         ):
             self.ints |= ints
@@ -287,6 +287,7 @@ class Tables:
             "num_tendons": len(ints["tendon_segments"]) - 1,
             "num_tendon_columns": len(ints["tendon_dof"]),
             "num_pulls": len(ints["pull_body"]),
+            "num_site_actuators": len(ints["sites_points"]) // 2,
             "num_rows": len(ints["row_columns"]) - 1,
             "num_row_columns": len(ints["row_dof"]),
             "num_tendon_losses": len(ints["tendon_loss"]),

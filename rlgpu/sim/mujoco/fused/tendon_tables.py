@@ -6,9 +6,16 @@ import itertools
 from typing import Any, NamedTuple
 
 import mujoco
+import numpy as np
 
 from rlgpu.sim.mujoco.fused.packing import matrix_of, offsets
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of
+from rlgpu.sim.mujoco.fused.site_tables import (
+    pushed_bodies,
+    relative_dofs,
+    site_actuators,
+    site_tables,
+)
 from rlgpu.sim.mujoco.specials import is_disabled
 
 _WRAP, _EQ = mujoco.mjtWrap, mujoco.mjtEq
@@ -28,10 +35,12 @@ class Segment(NamedTuple):
 
 
 class TendonTables(NamedTuple):
-    """Tables of the tendons that change a model's motion."""
+    """Tables of the tendons that change a model's motion, and of actuators that count as such."""
 
     number: dict[int, int]
     """The place of each such tendon of the model in the tables."""
+    of_actuator: dict[int, int]
+    """The place of each actuator that is a further tendon."""
     columns: list[list[int]]
     """The dofs that change each one's length, leaves first."""
     ints: dict[str, Any]
@@ -46,10 +55,16 @@ class TendonTables(NamedTuple):
             mass: The entries of the mass matrix.
         """
         tendons = acting_tendons(model)
+        at_sites = site_actuators(model)
         paths = [segments_of(model, tendon) for tendon in tendons]
         weights = [_joint_weights(model, tendon) for tendon in tendons]
         pulled = [_pulled_bodies(model, path) for path in paths]
         columns = [_columns(model, *parts) for parts in zip(weights, pulled, strict=True)]
+        for _, sites in at_sites:
+            paths.append([])
+            weights.append({})
+            pulled.append(pushed_bodies(model, sites))
+            columns.append(relative_dofs(model, sites))
         coefs = [
             joints.get(dof, 0.0)
             for joints, dofs in zip(weights, columns, strict=True)
@@ -60,8 +75,17 @@ class TendonTables(NamedTuple):
             {body: first + i for i, body in enumerate(bodies)}
             for first, bodies in zip(first_pull[:-1], pulled, strict=True)
         ]
-        path_ints, path_constants = _paths(model, paths, pulls)
-        ints = path_ints | {
+        reached = {site for path in paths for s in path for site in (*s.sites, s.side) if site >= 0}
+        points = {
+            site: i for i, site in enumerate(sorted(reached.union(*(a.sites for a in at_sites))))
+        }
+        path_ints, path_constants = _paths(model, paths, pulls, points)
+        site_ints, site_constants = site_tables(model, at_sites, points, pulls[len(tendons) :])
+        further = {a.actuator: len(tendons) + i for i, a in enumerate(at_sites)}
+        ints = {
+            **path_ints,
+            **site_ints,
+            "tendon_sites": [-1] * len(tendons) + [*range(len(at_sites))],
             "tendon_pulls": first_pull,
             "pull_body": [body for bodies in pulled for body in bodies],
             "tendon_columns": offsets([len(dofs) for dofs in columns]),
@@ -69,12 +93,17 @@ class TendonTables(NamedTuple):
             **_touches(model, columns, pulls),
             **_entries(columns, mass),
         }
-        constants = path_constants | {"tendon_coef": coefs} | _forces(model, tendons)
-        return cls({tendon: i for i, tendon in enumerate(tendons)}, columns, ints, constants)
+        constants = path_constants | site_constants | _forces(model, tendons, len(further))
+        constants["tendon_coef"] = coefs
+        number = {tendon: i for i, tendon in enumerate(tendons)}
+        return cls(number, further, columns, ints, constants)
 
 
 def _paths(
-    model: mujoco.MjModel, paths: list[list[Segment]], pulls: list[dict[int, int]]
+    model: mujoco.MjModel,
+    paths: list[list[Segment]],
+    pulls: list[dict[int, int]],
+    points: dict[int, int],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the tables of the segments, of their points and of the geoms that they go around.
 
@@ -82,15 +111,15 @@ def _paths(
         model: The compiled model.
         paths: The segments of each tendon.
         pulls: The place of each body that a tendon pulls among those of all tendons.
+        points: The place of each site that a tendon or an actuator needs.
     """
     segments = [segment for path in paths for segment in path]
     owner = [i for i, path in enumerate(paths) for _ in path]
-    sites = sorted({site for s in segments for site in (*s.sites, s.side) if site >= 0})
     wraps = sorted({segment.geom for segment in segments if segment.geom >= 0})
-    point = {site: i for i, site in enumerate(sites)}
+    sites = list(points)
     ints = {
-        "segment_points": [point[site] for s in segments for site in s.sites],
-        "segment_side": [point.get(s.side, -1) for s in segments],
+        "segment_points": [points[site] for s in segments for site in s.sites],
+        "segment_side": [points.get(s.side, -1) for s in segments],
         "segment_wrap": [wraps.index(s.geom) if s.geom >= 0 else -1 for s in segments],
         "segment_pulls": [
             pulls[i].get(body, -1)
@@ -220,10 +249,14 @@ def _entries(columns: list[list[int]], mass: Pattern) -> dict[str, Any]:
     }
 
 
-def _forces(model: mujoco.MjModel, tendons: list[int]) -> dict[str, Any]:
+def _forces(model: mujoco.MjModel, tendons: list[int], further: int) -> dict[str, Any]:
+    """Returns the tables of springs and dampers; the further tendons have none."""
     has_springs, has_dampers = (not is_disabled(model, part) for part in ("SPRING", "DAMPER"))
-    return {
+    tables = {
         "tendon_stiffness": model.tendon_stiffness[tendons] * has_springs,
         "tendon_damping": model.tendon_damping[tendons] * has_dampers,
         "tendon_slack": model.tendon_lengthspring[tendons],
+    }
+    return {
+        name: np.pad(table, [(0, further), (0, 0)][: table.ndim]) for name, table in tables.items()
     }
