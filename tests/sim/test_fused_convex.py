@@ -179,17 +179,26 @@ RESTING = {
     "ellipsoid": ('type="ellipsoid" size=".05 .07 .06"', 0.06, STANDING),
     "sphere": ('type="sphere" size=".05"', 0.05, STANDING),
 }
+TILTS = [
+    (1e-6, 0.0, 0.0),
+    (1e-3, 0.0, 0.0),
+    (0.03, 0.0, 0.0),
+    (1e-3, 4e-3, 0.0),
+    (1e-3, 0.0, 4e-3),
+    (0.03, 2e-3, 4e-3),
+]
+"""Largest tilt [rad], margin and gap [m]."""
 AMBIGUOUS = {("disc", "lying cylinder"), ("disc", "block"), ("block", "block")}
 """Where MuJoCo holds a rim or corner that lies on the border by one contact, and by two else."""
 
 
 @pytest.mark.parametrize("above", RESTING)
 @pytest.mark.parametrize("below", SUPPORTS)
-@pytest.mark.parametrize(("tilt", "margin"), [(1e-6, 0.0), (1e-3, 0.0), (0.03, 0.0), (1e-3, 4e-3)])
-def test_bodies_rest_on_each_other_as_in_mujoco(below, above, tilt, margin) -> None:
+@pytest.mark.parametrize(("tilt", "margin", "gap"), TILTS)
+def test_bodies_rest_on_each_other_as_in_mujoco(below, above, tilt, margin, gap) -> None:
     """Flat poses, where random ones are blind: every yaw, offsets, depths of 10 um to 1 mm."""
     geom, height, upright = RESTING[above]
-    model = pair_model(SUPPORTS[below], geom, f'margin="{margin / 2}"')
+    model = pair_model(SUPPORTS[below], geom, f'margin="{margin / 2}" gap="{gap / 2}"')
     rng, poses = np.random.default_rng(1), []
     for _ in range(STATES):
         yaw, tip, quat = np.zeros(4), np.zeros(4), np.zeros(4)
@@ -200,8 +209,8 @@ def test_bodies_rest_on_each_other_as_in_mujoco(below, above, tilt, margin) -> N
         )
         mujoco.mju_mulQuat(quat, yaw, upright)
         mujoco.mju_mulQuat(quat, tip, quat.copy())
-        gap = rng.uniform(-1e-3, -1e-5) + margin * rng.integers(2)
-        at = *rng.uniform(-0.04, 0.04, 2), HEIGHTS[below] + height + gap
+        above_it = rng.uniform(-1e-3, -1e-5) + (margin + 0.5 * gap) * rng.integers(2)
+        at = *rng.uniform(-0.04, 0.04, 2), HEIGHTS[below] + height + above_it
         poses.append([0, 0, 0, 1, 0, 0, 0, *at, *quat])
     found = errors(model, np.array(poses), rng.normal(size=(STATES, 12)) * 0.05)
     share = 1.0 if below == "disc" and above == "lying cylinder" else 0.1

@@ -68,15 +68,15 @@ def test_what_mujoco_does_is_said(tmp_path, capsys) -> None:
 
 def test_hundreds_of_reasons_of_one_kind_are_one_line(tmp_path, capsys) -> None:
     """Twenty free cylinders: 190 pairs of one kind."""
-    geom = 'type="cylinder" size=".1 .1" gap=".01"'
+    geom = 'type="cylinder" size=".1 .1" solimp=".9 .95 .001 .5 3"'
     bodies = "".join(
         f'<body pos="{i} 0 0"><freejoint/><geom name="c{i}" {geom}/></body>' for i in range(20)
     )
     code, lines = run(tmp_path, capsys, f"<mujoco><worldbody>{bodies}</worldbody></mujoco>")
     assert code == 1
     assert [line for line in lines if line.startswith("- ")] == [
-        "- geoms 'c0' and 'c1' have a gap, by which MuJoCo would choose among their contacts; "
-        "use a margin alone (189 more of this kind, such as 'c0' and 'c2', 'c0' and 'c3')"
+        "- geoms 'c0' and 'c1' have another solimp power (its fifth number) than 1 or 2 "
+        "(189 more of this kind, such as 'c0' and 'c2', 'c0' and 'c3')"
     ]
 
 

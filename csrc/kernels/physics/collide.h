@@ -42,7 +42,7 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
   const Real<V>*size1 = t.geom_size + 3 * a, *size2 = t.geom_size + 3 * b;
   const Vec3<V> first = w.geom_center[a], second = w.geom_center[b];
   const Mat3<V>&frame1 = w.geom_frame[a], &frame2 = w.geom_frame[b];
-  const V margin = splat<V>(t.pair_margin[pair]), radius2 = splat<V>(size2[0]);
+  const V margin = splat<V>(t.pair_detection[pair]), radius2 = splat<V>(size2[0]);
   const Vec3<V> axis2 = column(frame2, 2), half2 = splat<V>(size2[1]) * axis2;
   switch (t.pair_kind[pair]) {
     case kPlaneSphere:
@@ -56,16 +56,16 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
       plane_box(w, slot, frame1, first, frame2, second, size2, margin);
       break;
     case kTerrainSphere:
-      terrain_sphere(t, w, slot, second, size2[0], t.pair_margin[pair]);
+      terrain_sphere(t, w, slot, second, size2[0], t.pair_detection[pair]);
       break;
     case kTerrainCapsule:
-      terrain_sphere(t, w, slot, second + half2, size2[0], t.pair_margin[pair]);
-      terrain_sphere(t, w, slot + 1, second - half2, size2[0], t.pair_margin[pair]);
-      capsule_ridges(t, w, slot + 2, second, half2, size2, t.pair_margin[pair]);
+      terrain_sphere(t, w, slot, second + half2, size2[0], t.pair_detection[pair]);
+      terrain_sphere(t, w, slot + 1, second - half2, size2[0], t.pair_detection[pair]);
+      capsule_ridges(t, w, slot + 2, second, half2, size2, t.pair_detection[pair]);
       break;
     case kTerrainBox:
-      terrain_box(t, w, slot, frame2, second, size2, t.pair_margin[pair]);
-      box_ridges(t, w, slot + 8, frame2, second, size2, t.pair_margin[pair]);
+      terrain_box(t, w, slot, frame2, second, size2, t.pair_detection[pair]);
+      box_ridges(t, w, slot + 8, frame2, second, size2, t.pair_detection[pair]);
       break;
     case kSphereSphere:
       sphere_sphere(w, slot, first, splat<V>(size1[0]), second, radius2, margin);
@@ -105,6 +105,14 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
   }
 }
 
+// Contacts that are found but do not push yet, as they are farther than the margin, have no rows.
+template <typename V>
+RLGPU_RARE void leave_gap(const Tables<Real<V>>& t, Work<V>& w, int pair) {
+  const V margin = splat<V>(t.pair_margin[pair]);
+  for (int slot = t.pair_slot[pair]; slot < t.pair_slot[pair + 1]; ++slot)
+    w.active[slot] = w.active[slot] & (w.contacts[slot].distance < margin);
+}
+
 // Finds the contacts of all pairs, and lists the slots that are active in any world.
 template <typename V, typename Team>
 RLGPU_STAGE void collide(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
@@ -113,7 +121,9 @@ RLGPU_STAGE void collide(const Team& team, const Tables<Real<V>>& t, Work<V>& w)
   for (int pair = team.first(); pair < t.num_pairs; pair += team.step()) {
     const Mask<V> near = may_touch(t, w, pair);
     w.near[pair] = any(near);
-    if (w.near[pair]) collide_pair(t, w, pair, near);
+    if (!w.near[pair]) continue;
+    collide_pair(t, w, pair, near);
+    if (t.pair_detection[pair] > t.pair_margin[pair]) leave_gap(t, w, pair);
   }
   team.sync();
   // Every thread of the team counts; all of them write the same list.

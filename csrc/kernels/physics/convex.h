@@ -152,7 +152,7 @@ RLGPU_RARE void convex_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
   ConvexPair<V> p{shape_of<V>(t, a), shape_of<V>(t, b), {}, {}};
   p.turn = relative_rotation(frame_a, frame_b);
   p.offset = transposed_times(frame_a, w.geom_center[b] - centre);
-  const V margin = splat<V>(t.pair_margin[pair]);
+  const V margin = splat<V>(t.pair_detection[pair]);
   const V cutoff = margin + (core_radius(p.a) + core_radius(p.b));
   for (int k = 0; k < slots; ++k) w.active[slot + k] = Mask<V>{};
   near = near & !boxes_apart(t, p, a, b, margin);

@@ -62,6 +62,7 @@
 
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
 // 1 / width, midpoint, power), see impedance.h; noslip_gain is the least of a sweep; a
+// pair's contacts push from its margin on, and are found from the distance of detection on; a
 // terrain's frame its first sample's x and y, and the distances of samples; its ridges mark the convex edges from each sample, 1 along x, 2 along y, 4
 // along both, and its crests are their heights; tops are the largest of them around blocks.
 #define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
@@ -73,7 +74,7 @@
   X(actuator_force_high) X(act_leak) X(act_advance) X(act_low) X(act_high)                   \
   X(ball_gear) X(ball_period) X(sprung_stiffness) X(sprung_ref) X(wet_mat) X(wind)           \
   X(geom_pos) X(geom_mat) X(geom_size)                                                       \
-  X(pair_margin) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)               \
+  X(pair_margin) X(pair_detection) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)               \
   X(column_sign) X(inverse_impratio) X(noslip_gain)                                     \
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
   X(terrain_crest_tops) X(terrain_frame)                                                     \

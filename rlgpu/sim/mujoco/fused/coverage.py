@@ -11,7 +11,7 @@ from rlgpu.sim.mujoco.contact_parameters import ContactParameters, contact_param
 from rlgpu.sim.mujoco.fused.actuator_tables import ON_JOINTS, STATEFUL
 from rlgpu.sim.mujoco.fused.coupling_coverage import SUPPORTED_POWERS, couplings
 from rlgpu.sim.mujoco.fused.fluid_tables import has_fluid
-from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, slots_of
+from rlgpu.sim.mujoco.fused.pair_kinds import kind_of
 from rlgpu.sim.mujoco.fused.parameter_tables import anisotropy_of, has_elliptic_cones
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.mujoco.pairs import Pair, colliding_pairs
@@ -173,12 +173,6 @@ def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
                 "box, or exclude them"
             )
         contact = contact_parameters(model, pair)
-        chosen = kind is PairKind.CONVEX and slots_of(model, pair) > 1
-        if chosen and contact.gap > 0:
-            yield (
-                f"geoms {names} have a gap, by which MuJoCo would choose among their contacts; "
-                "use a margin alone"
-            )
         if contact.gap < 0:
             yield f"geoms {names} have a negative gap, {contact.gap:g}; use 0 or more"
         weight = _friction_weight(model, contact)
@@ -240,9 +234,10 @@ def _terrain(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
                 "world's with its axes"
             )
     for pair in pairs:
-        margin = contact_parameters(model, pair).margin
+        contact = contact_parameters(model, pair)
+        detection = contact.margin + contact.gap
         is_box = pair.kind[1] == _GEOM.mjGEOM_BOX
-        reach = margin + (0.0 if is_box else float(model.geom_size[pair.geom2, 0]))
+        reach = detection + (0.0 if is_box else float(model.geom_size[pair.geom2, 0]))
         step = min(steps_of(model, pair.geom1))
         if 2.0 * reach >= (MOST_CELLS - 1) * step:
             yield (

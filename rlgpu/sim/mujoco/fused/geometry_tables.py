@@ -70,9 +70,10 @@ class GeometryTables(NamedTuple):
 def _nearness(model: mujoco.MjModel, pair: Pair) -> tuple[int, float]:
     """Returns how a pair is found to be far apart, and the distance that says so [m]."""
     first, second = model.geom_rbound[[pair.geom1, pair.geom2]]
-    margin = contact_parameters(model, pair).margin
+    contact = contact_parameters(model, pair)
+    detection = contact.margin + contact.gap
     if pair.kind[0] == mujoco.mjtGeom.mjGEOM_HFIELD:
         return _ALWAYS, 0.0
     if pair.kind[0] == mujoco.mjtGeom.mjGEOM_PLANE:
-        return _OVER_PLANE, float(second) * (1.0 + _SLACK) + margin + _SLACK
-    return _CENTRES, float(first + second) * (1.0 + _SLACK) + margin + _SLACK
+        return _OVER_PLANE, float(second) * (1.0 + _SLACK) + detection + _SLACK
+    return _CENTRES, float(first + second) * (1.0 + _SLACK) + detection + _SLACK

@@ -229,6 +229,7 @@ class Tables:
             "geom_mat": [matrix_of(model.geom_quat[g]) for g in geoms],
             "geom_size": model.geom_size[geoms],
             "pair_margin": [contact.margin for contact in contacts],
+            "pair_detection": [contact.margin + contact.gap for contact in contacts],
             "pair_impedance": [
                 impedance(contact.solref, contact.solimp, timestep) for contact in contacts
             ],
