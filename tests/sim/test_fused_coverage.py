@@ -18,7 +18,7 @@ from tests.sim.test_fused import relative_error
 
 # Bodies and geoms are turned and off their origins: MuJoCo skips what it was told is not.
 ROBOT = """<mujoco><compiler angle="radian"/>
-<option integrator="implicitfast" timestep="0.004" tolerance="1e-10" density="2" viscosity="0.01"
+<option integrator="implicitfast" timestep="0.004" tolerance="1e-14" density="2" viscosity="0.01"
   wind="0.3 0.2 0.1"/>
 <default><geom density="400" friction="0.7 0.005 0.0001"/><joint armature="0.02"/></default>
 <worldbody>
@@ -80,6 +80,7 @@ ROBOT = """<mujoco><compiler angle="radian"/>
     biasprm="0.1 -0.2 -0.1"/>
   <general name="w" site="b" refsite="c" gear="0.3 0.2 0.1 0.02 0.1 0.05" gainprm="0.4"
     biastype="affine" biasprm="0.1 -0.5 -0.05"/>
+  <adhesion name="h" body="base" ctrlrange="0 1" gain="2"/>
 </actuator></mujoco>"""
 STATES = 6
 
@@ -283,7 +284,7 @@ def test_any_option_is_simulated_or_refused(robot, states) -> None:
     """Every option gets other values: the step is MuJoCo's, or is refused."""
     different, refused = [], set()
     plain = copy.copy(robot)
-    plain.actuator_group[:] = [0, 3, 5, 4, 3]
+    plain.actuator_group[:] = [0, 3, 5, 4, 3, 5]
     for name, value in other_options(plain.opt):
         model = copy.copy(plain)
         if isinstance(value, np.ndarray):
@@ -311,7 +312,7 @@ def test_every_kind_of_element_is_known(robot) -> None:
 def test_an_actuator_in_a_disabled_group_does_not_act(robot, states) -> None:
     """Not even by its bias; groups that are not disabled, and those beyond 30, act."""
     model = copy.copy(robot)
-    model.actuator_group[:] = [0, 31, 0, 0, 0]
+    model.actuator_group[:] = [0, 31, 0, 0, 0, 0]
     model.opt.disableactuator = -1
     assert accept(model) == []
     assert difference(model, states) < 1e-6

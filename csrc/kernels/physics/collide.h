@@ -123,6 +123,8 @@ RLGPU_STAGE void collide(const Team& team, const Tables<Real<V>>& t, Work<V>& w)
     w.near[pair] = any(near);
     if (!w.near[pair]) continue;
     collide_pair(t, w, pair, near);
+    for (int slot = t.pair_slot[pair]; t.num_adhesions > 0 && slot < t.pair_slot[pair + 1]; ++slot)
+      w.found[slot] = w.active[slot];
     if (t.pair_detection[pair] > t.pair_margin[pair]) leave_gap(t, w, pair);
   }
   team.sync();

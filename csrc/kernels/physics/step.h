@@ -3,6 +3,7 @@
 // Source: MuJoCo, mj_step; mj_rnePostConstraint for the contact wrenches.
 #pragma once
 
+#include "adhesion.h"
 #include "collide.h"
 #include "couplings.h"
 #include "dynamics.h"
@@ -31,8 +32,9 @@ RLGPU_STAGE void begin_step(const Team& team, const Tables<Real<V>>& t, const Pa
   forward_kinematics(team, t, p, w);
   mass_matrix(team, t, p, w);
   if (t.num_tendons > 0) follow_tendons(team, t, w);
-  smooth_forces(team, t, p, w);
   collide(team, t, w);
+  if (t.num_adhesions > 0) follow_contacts(team, t, w);
+  smooth_forces(team, t, p, w);
   limit_rows(team, t, p, w);
   loss_rows(team, t, p, w);
   contact_rows(team, t, p, w);

@@ -17,9 +17,9 @@
 // gravity compensation, limits of ball joints, rotations with springs, actuators on ball joints,
 // entries of the mass matrix in which forces react to velocities of other dofs, bodies in a fluid;
 // tendons, their Jacobian columns, and bodies that they pull; those of them that are actuators at
-// sites; rows of couplings.h, their Jacobian columns, and what they come from; mocap bodies; sweeps
-// of noslip.h; pairs whose contacts couple dofs, see pattern.h. Flags: whether gains depend on
-// lengths and velocities.
+// sites, and on bodies (adhesion.h); rows of couplings.h, their Jacobian columns, and what they come
+// from; mocap bodies; sweeps of noslip.h; pairs whose contacts couple dofs, see pattern.h. Flags:
+// whether gains depend on lengths and velocities.
 #define RLGPU_PHYSICS_SIZES(X)                                                               \
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
   X(num_geoms)                                                                               \
@@ -29,7 +29,7 @@
   X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_implicit)                \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
   X(num_tendon_losses) X(num_tendon_limits) X(num_couplings) X(num_anchors) X(nmocap)        \
-  X(noslip_iterations) X(num_wet) X(num_bridges) X(num_site_actuators)
+  X(noslip_iterations) X(num_wet) X(num_bridges) X(num_site_actuators) X(num_adhesions)
 
 // Indices and flags. A hull's tables are in shapes.h and faces.h; an actuator's dof is -1 - i if it
 // pulls tendon i. Of lists that belong to others in turn, such as tendon_columns, the table holds
@@ -56,6 +56,7 @@
   X(tendon_columns) X(tendon_dof) X(tendon_touches) X(touch_pull)                            \
   X(tendon_entries) X(entry_m) X(entry_first) X(entry_second)                                \
   X(tendon_sites) X(sites_points) X(sites_pulls)                                             \
+  X(adhesion_tendon) X(adhesion_pairs) X(adhesion_pair) X(adhesion_signs)                    \
   X(row_columns) X(row_dof) X(row_sides) X(tendon_loss) X(tendon_loss_row)                   \
   X(tendon_limit) X(tendon_limit_row) X(coupling_sides) X(coupling_is_tendon)                \
   X(coupling_row) X(anchor_body) X(anchor_is_weld) X(anchor_row)
@@ -82,7 +83,7 @@
   X(cell_point) X(geom_box) X(lifted_share)                                                  \
   X(point_pos) X(wrap_pos) X(wrap_mat) X(wrap_radius) X(segment_scale) X(tendon_coef)        \
   X(tendon_stiffness) X(tendon_damping) X(tendon_slack) X(row_low) X(row_high)               \
-  X(sites_gear) X(sites_quat) X(sites_period)                                                \
+  X(sites_gear) X(sites_quat) X(sites_period) X(adhesion_sign)                               \
   X(tendon_loss_impedance) X(tendon_limit_impedance) X(tendon_limit_range)                   \
   X(tendon_limit_margin) X(coupling_reference) X(coupling_polynomial) X(coupling_impedance)  \
   X(anchor_pos) X(anchor_quat) X(anchor_impedance) X(anchor_torquescale)

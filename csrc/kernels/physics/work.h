@@ -91,6 +91,7 @@ struct Work {
   Vec3<V>* limit_axes;  // Jacobians of the ball joints' limits
   Loss<V>* losses;
   Mask<V>* active;  // worlds in which each slot's contact exists; its fields are only valid there
+  Mask<V>* found;   // the same of those in the gap as well, if there is adhesion
   Contact<V>* contacts;
   Vec3<V>* columns;  // Jacobians: (normal, tangent, tangent) of each column
   Wide<V>* wides;
@@ -133,7 +134,7 @@ struct Work {
     take(gradient, t.nv), take(smooth_gradient, t.nv), take(direction, t.nv);
     take(limits, t.num_limits), take(limit_axes, t.num_ball_limits), take(losses, t.num_losses),
         take(active, t.num_slots);
-    take(contacts, t.num_slots);
+    take(contacts, t.num_slots), take(found, t.num_adhesions > 0 ? t.num_slots : 0);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
     take(live, t.num_slots), take(open, t.num_slots), take(near, t.num_pairs),
         take(axes, t.num_axes);

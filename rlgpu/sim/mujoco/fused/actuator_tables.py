@@ -15,6 +15,7 @@ from rlgpu.sim.mujoco.specials import is_disabled
 _DYN, _JOINT, _TRN = mujoco.mjtDyn, mujoco.mjtJoint, mujoco.mjtTrn
 ON_JOINTS = (int(_TRN.mjTRN_JOINT), int(_TRN.mjTRN_JOINTINPARENT))
 """Transmissions whose target is a joint."""
+_ON_BODY = int(_TRN.mjTRN_BODY)
 STATEFUL = (int(_DYN.mjDYN_INTEGRATOR), int(_DYN.mjDYN_FILTER), int(_DYN.mjDYN_FILTEREXACT))
 """Dynamics of one activation that the engine has."""
 
@@ -34,6 +35,7 @@ def actuator_tables(
     force = _range_or_infinite(model.actuator_forcelimited & acts, model.actuator_forcerange)
     act = _range_or_infinite(model.actuator_actlimited & acts, model.actuator_actrange)
     leak, advance = _dynamics(model)
+    on_body = model.actuator_trntype == _ON_BODY  # MuJoCo ignores the gear there
     ints, constants = _on_balls(model)
     ints |= {
         "actuator_dof": [_moved(model, i, tendons) for i in range(model.nu)],
@@ -41,7 +43,7 @@ def actuator_tables(
         "actuator_early": model.actuator_actearly,
     }
     constants |= {
-        "actuator_gear": model.actuator_gear[:, 0],
+        "actuator_gear": np.where(on_body, 1.0, model.actuator_gear[:, 0]),
         "actuator_ctrl_low": ctrl[:, 0],
         "actuator_ctrl_high": ctrl[:, 1],
         "actuator_force_low": force[:, 0],

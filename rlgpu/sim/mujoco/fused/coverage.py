@@ -50,6 +50,7 @@ _TRANSMISSIONS = (
     int(mujoco.mjtTrn.mjTRN_JOINTINPARENT),
     int(mujoco.mjtTrn.mjTRN_TENDON),
     int(mujoco.mjtTrn.mjTRN_SITE),
+    int(mujoco.mjtTrn.mjTRN_BODY),
 )
 _GAINS = (int(mujoco.mjtGain.mjGAIN_FIXED), int(mujoco.mjtGain.mjGAIN_AFFINE))
 _BIASES = (int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtBias.mjBIAS_AFFINE))
@@ -131,7 +132,7 @@ def _actuators(model: mujoco.MjModel) -> Iterator[str]:
     for i in range(model.nactuator):
         name = model.actuator(i).name
         if model.actuator_trntype[i] not in _TRANSMISSIONS:
-            yield f"actuator {name!r} acts neither on a joint nor on a tendon nor at a site"
+            yield f"actuator {name!r} acts through a slider and crank"
         elif (
             model.actuator_trntype[i] in ON_JOINTS
             and model.jnt_type[model.actuator_trnid[i, 0]] not in driven

@@ -32,6 +32,14 @@ def chain_of(model: mujoco.MjModel, body: int) -> list[int]:
     return chain
 
 
+def relative_signs(model: mujoco.MjModel, body1: int, body2: int) -> dict[int, float]:
+    """Returns the sign with which each dof moves body 2 relative to body 1, leaves first."""
+    first, second = chain_of(model, body1), chain_of(model, body2)
+    signs = {dof: -1.0 for dof in first if dof not in second}
+    signs |= {dof: 1.0 for dof in second if dof not in first}
+    return {dof: signs[dof] for dof in sorted(signs, reverse=True)}
+
+
 def tree_pattern(model: mujoco.MjModel) -> Pattern:
     """Returns the pattern of the mass matrix: the kinematic tree."""
     return _chains([int(parent) for parent in model.dof_parentid])

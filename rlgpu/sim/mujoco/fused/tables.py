@@ -16,6 +16,7 @@ import torch
 from rlgpu.ops import PhysicsModel, physics_tables
 from rlgpu.sim.mujoco.contact_parameters import contact_parameters
 from rlgpu.sim.mujoco.fused.actuator_tables import actuator_tables
+from rlgpu.sim.mujoco.fused.adhesion_tables import adhesions
 from rlgpu.sim.mujoco.fused.ball_tables import ball_spring_tables, joints_of, moving_dofs
 from rlgpu.sim.mujoco.fused.coupling_tables import CouplingTables
 from rlgpu.sim.mujoco.fused.fluid_tables import fluid_tables
@@ -36,8 +37,9 @@ from rlgpu.sim.mujoco.fused.pattern import (
     bridge_of,
     chain_of,
     elimination_pattern,
-    path_tables,
     parents_of,
+    path_tables,
+    relative_signs,
     tree_pattern,
 )
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
@@ -57,7 +59,7 @@ class Tables:
         self.model = model
         self._pairs = solved_order(model, colliding_pairs(model))
         self._parameters_of = [contact_parameters(model, pair) for pair in self._pairs]
-        tendons = TendonTables.of(model, tree_pattern(model))
+        tendons = TendonTables.of(model, tree_pattern(model), adhesions(model, self._pairs))
         self._couplings = CouplingTables(model, tendons)
         self.parameters = ParameterTables(
             model, self._pairs, self._parameters_of, self._couplings.inertias
@@ -193,7 +195,10 @@ class Tables:
         geometry = GeometryTables.of(model, self._pairs)
         geoms = geometry.geoms
         slots = [slots_of(model, pair) for pair in self._pairs]
-        columns = [self._columns(pair.geom1, pair.geom2) for pair in self._pairs]
+        columns = [
+            relative_signs(model, *map(int, model.geom_bodyid[[pair.geom1, pair.geom2]]))
+            for pair in self._pairs
+        ]
         mass = tree_pattern(model)
         solver = elimination_pattern(model, [*map(list, columns), *self._couplings.coupled])
         alone = elimination_pattern(model, self._couplings.coupled)
@@ -244,13 +249,6 @@ class Tables:
             return []
         return [*columns, *(self._couplings.coupled[row] for row in self.ints["tendon_loss_row"])]
 
-    def _columns(self, geom1: int, geom2: int) -> dict[int, float]:
-        """Returns the sign with which each dof moves geom 2 relative to geom 1, leaves first."""
-        first, second = (chain_of(self.model, self.model.geom_bodyid[g]) for g in (geom1, geom2))
-        signs = {dof: -1.0 for dof in first if dof not in second}
-        signs |= {dof: 1.0 for dof in second if dof not in first}
-        return {dof: signs[dof] for dof in sorted(signs, reverse=True)}
-
     def _sizes(self, ints: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Returns how many of everything there are, but for the parameters."""
         model = self.model
@@ -289,6 +287,7 @@ class Tables:
             "num_tendon_columns": len(ints["tendon_dof"]),
             "num_pulls": len(ints["pull_body"]),
             "num_site_actuators": len(ints["sites_points"]) // 2,
+            "num_adhesions": len(ints["adhesion_tendon"]),
             "num_rows": len(ints["row_columns"]) - 1,
             "num_row_columns": len(ints["row_dof"]),
             "num_tendon_losses": len(ints["tendon_loss"]),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
 
+from rlgpu.sim.mujoco.fused.adhesion_tables import Adhesion, adhesion_tables
 from rlgpu.sim.mujoco.fused.packing import matrix_of, offsets
 from rlgpu.sim.mujoco.fused.pattern import Pattern, chain_of
 from rlgpu.sim.mujoco.fused.site_tables import (
@@ -47,56 +49,74 @@ class TendonTables(NamedTuple):
     constants: dict[str, Any]
 
     @classmethod
-    def of(cls, model: mujoco.MjModel, mass: Pattern) -> TendonTables:
+    def of(cls, model: mujoco.MjModel, mass: Pattern, adhesive: Sequence[Adhesion]) -> TendonTables:
         """Lists the tendons of a model.
 
         Args:
             model: The compiled model.
             mass: The entries of the mass matrix.
+            adhesive: The actuators on bodies.
         """
-        tendons = acting_tendons(model)
-        at_sites = site_actuators(model)
-        paths = [segments_of(model, tendon) for tendon in tendons]
-        weights = [_joint_weights(model, tendon) for tendon in tendons]
-        pulled = [_pulled_bodies(model, path) for path in paths]
-        columns = [_columns(model, *parts) for parts in zip(weights, pulled, strict=True)]
-        for _, sites in at_sites:
-            paths.append([])
-            weights.append({})
-            pulled.append(pushed_bodies(model, sites))
-            columns.append(relative_dofs(model, sites))
-        coefs = [
-            joints.get(dof, 0.0)
-            for joints, dofs in zip(weights, columns, strict=True)
-            for dof in dofs
+        tendons, at_sites = acting_tendons(model), site_actuators(model)
+        parts = [_parts_of(model, tendon) for tendon in tendons]
+        parts += [
+            _Parts([], {}, pushed_bodies(model, sites), relative_dofs(model, sites))
+            for _, sites in at_sites
         ]
-        first_pull = offsets([len(bodies) for bodies in pulled])
+        parts += [_Parts([], {}, [], adhesion.dofs) for adhesion in adhesive]
+        columns = [part.columns for part in parts]
+        first_pull = offsets([len(part.pulled) for part in parts])
         pulls = [
-            {body: first + i for i, body in enumerate(bodies)}
-            for first, bodies in zip(first_pull[:-1], pulled, strict=True)
+            {body: first + i for i, body in enumerate(part.pulled)}
+            for first, part in zip(first_pull[:-1], parts, strict=True)
         ]
-        reached = {site for path in paths for s in path for site in (*s.sites, s.side) if site >= 0}
-        points = {
-            site: i for i, site in enumerate(sorted(reached.union(*(a.sites for a in at_sites))))
-        }
-        path_ints, path_constants = _paths(model, paths, pulls, points)
-        site_ints, site_constants = site_tables(model, at_sites, points, pulls[len(tendons) :])
-        further = {a.actuator: len(tendons) + i for i, a in enumerate(at_sites)}
+        paths = [part.path for part in parts]
+        sites = {site for path in paths for s in path for site in (*s.sites, s.side) if site >= 0}
+        sites = sites.union(*(actuator.sites for actuator in at_sites))
+        points = {site: i for i, site in enumerate(sorted(sites))}
+        pushes = pulls[len(tendons) :][: len(at_sites)]
+        actuators = [*(a.actuator for a in at_sites), *(a.actuator for a in adhesive)]
+        tables = [
+            _paths(model, paths, pulls, points),
+            site_tables(model, at_sites, points, pushes),
+            adhesion_tables(adhesive, len(tendons) + len(at_sites)),
+            (_entries(columns, mass), _forces(model, tendons, len(actuators))),
+        ]
         ints = {
-            **path_ints,
-            **site_ints,
-            "tendon_sites": [-1] * len(tendons) + [*range(len(at_sites))],
+            "tendon_sites": [-1] * len(tendons) + [*range(len(at_sites))] + [-1] * len(adhesive),
             "tendon_pulls": first_pull,
-            "pull_body": [body for bodies in pulled for body in bodies],
+            "pull_body": [body for part in parts for body in part.pulled],
             "tendon_columns": offsets([len(dofs) for dofs in columns]),
             "tendon_dof": [dof for dofs in columns for dof in dofs],
             **_touches(model, columns, pulls),
-            **_entries(columns, mass),
         }
-        constants = path_constants | site_constants | _forces(model, tendons, len(further))
-        constants["tendon_coef"] = coefs
-        number = {tendon: i for i, tendon in enumerate(tendons)}
-        return cls(number, further, columns, ints, constants)
+        coefs = [part.weights.get(dof, 0.0) for part in parts for dof in part.columns]
+        return cls(
+            number={tendon: i for i, tendon in enumerate(tendons)},
+            of_actuator={actuator: len(tendons) + i for i, actuator in enumerate(actuators)},
+            columns=columns,
+            ints=ints | {name: table for those, _ in tables for name, table in those.items()},
+            constants={name: table for _, those in tables for name, table in those.items()}
+            | {"tendon_coef": coefs},
+        )
+
+
+class _Parts(NamedTuple):
+    """One tendon, or an actuator that counts as one."""
+
+    path: list[Segment]
+    weights: dict[int, float]
+    """By how much the position of each dof counts in its length."""
+    pulled: list[int]
+    """The bodies that it pulls."""
+    columns: list[int]
+    """The dofs that change its length, leaves first."""
+
+
+def _parts_of(model: mujoco.MjModel, tendon: int) -> _Parts:
+    path, weights = segments_of(model, tendon), _joint_weights(model, tendon)
+    pulled = _pulled_bodies(model, path)
+    return _Parts(path, weights, pulled, _columns(model, weights, pulled))
 
 
 def _paths(
