@@ -8,6 +8,7 @@
 #include "box_box.h"
 #include "convex.h"
 #include "planes.h"
+#include "prisms.h"
 #include "ridges.h"
 #include "round.h"
 
@@ -101,6 +102,9 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
       break;
     case kConvex:
       convex_convex(t, w, pair, near);
+      break;
+    case kTerrainConvex:
+      terrain_convex(t, w, pair, near);
       break;
   }
 }

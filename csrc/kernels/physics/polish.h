@@ -33,7 +33,7 @@ struct Straight {
     if (s.kind == kPoint) return Mask<V>{};
     const Mask<V> to1 = live & ((vertex[1] < vertex[0]) | (vertex[1] > vertex[0]));
     const Mask<V> to2 = live & ((vertex[2] < vertex[0]) | (vertex[2] > vertex[0]));
-    if (s.kind == kBlock || s.kind == kHull) {
+    if (s.kind >= kBlock) {
       add(to1, at[1] - at[0]), add(to2, at[2] - at[0]);
       return Mask<V>{};
     }

@@ -160,6 +160,13 @@ RLGPU_STAGE Portal<V> descend(const ConvexPair<V>& pair, const Simplex<V>& aroun
   return best;
 }
 
+// A direction across flat sides of a shape: an axis, or a prism's top.
+template <typename V>
+RLGPU_HD Vec3<V> flat_direction(const Shape<V>& s, int k) {
+  if (s.kind != kPrism || k < 2) return unit_axis<V>(k);
+  return unit(cross(s.corners[1] - s.corners[0], s.corners[2] - s.corners[0]));
+}
+
 // Directions along the axes of shapes with flat sides: six supports that find the face of a body at
 // rest, where the directions of distance_of may all lead to another minimum.
 template <typename V>
@@ -167,7 +174,7 @@ RLGPU_STAGE void try_axes(const ConvexPair<V>& pair, Distance<V>& r, Mask<V> liv
   const auto is_flat = [](const Shape<V>& s) { return s.kind >= kCylinder; };
   for (int k = 0; k < 6; ++k) {
     if (!is_flat(k < 3 ? pair.a : pair.b)) continue;
-    const Vec3<V> own = unit_axis<V>(k % 3);
+    const Vec3<V> own = flat_direction(k < 3 ? pair.a : pair.b, k % 3);
     const Vec3<V> axis = k < 3 ? own : pair.turn * own;
     const Vec3<V> d = select(dot(axis, pair.offset) < V{}, -axis, axis);
     const V overlap = dot(pair.support(d, live).w, d);

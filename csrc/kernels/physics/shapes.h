@@ -12,7 +12,7 @@
 
 namespace rlgpu::physics {
 
-enum ShapeKind : int { kPoint, kSegment, kEllipsoid, kCylinder, kBlock, kHull };
+enum ShapeKind : int { kPoint, kSegment, kEllipsoid, kCylinder, kBlock, kHull, kPrism };
 
 constexpr int kCells = 16;  // cells of a hull's table along an edge of the cube
 
@@ -57,7 +57,8 @@ template <typename V>
 struct Shape {
   int kind;
   const Real<V>* size;
-  Hull<Real<V>> hull;  // of a block or hull
+  Hull<Real<V>> hull;                // of a block or hull
+  const Vec3<V>* corners = nullptr;  // of a prism of a height field: three above, three below
 };
 
 template <typename V>
@@ -162,6 +163,23 @@ RLGPU_STAGE Corner<V> farthest_in_cells(const Hull<Real<V>>& h, Vec3<V> d, Mask<
   return found;
 }
 
+template <typename V>
+RLGPU_RARE Corner<V> farthest_of_prism(const Vec3<V>* corners, Vec3<V> d) {
+  using R = Real<V>;
+  const Mask<V> is_below = d.z < V{};
+  Corner<V> best{select(is_below, corners[3], corners[0]), keep<V>(is_below, splat<V>(3))};
+  V most = dot(best.at, d);
+  for (int k = 1; k < 3; ++k) {
+    const Vec3<V> at = select(is_below, corners[3 + k], corners[k]);
+    const V along = dot(at, d);
+    const Mask<V> better = along > most;
+    most = select<V>(better, along, most), best.at = select(better, at, best.at);
+    best.vertex =
+        select<V>(better, select<V>(is_below, splat<V>(R(3 + k)), splat<V>(R(k))), best.vertex);
+  }
+  return best;
+}
+
 // The farthest point of a shape along a direction, both in its own axes, in the worlds that want
 // it.
 template <typename V>
@@ -192,6 +210,8 @@ RLGPU_STAGE Corner<V> farthest(const Shape<V>& s, Vec3<V> d, Mask<V> wanted) {
     case kHull:
       return s.hull.cells == nullptr ? vertex_of<V>(s.hull, farthest_of_all<V>(s.hull, d))
                                      : farthest_in_cells<V>(s.hull, d, wanted);
+    case kPrism:
+      return farthest_of_prism(s.corners, d);
     default:
       return Corner<V>{};
   }

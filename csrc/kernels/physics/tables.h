@@ -64,7 +64,7 @@
 // Numbers that are the same in every world. An impedance is (stiffness, damping, least, most,
 // 1 / width, midpoint, power), see impedance.h; noslip_gain is the least of a sweep; a
 // pair's contacts push from its margin on, and are found from the distance of detection on; a
-// terrain's frame its first sample's x and y, and the distances of samples; its ridges mark the convex edges from each sample, 1 along x, 2 along y, 4
+// terrain's frame its first sample's x and y, the distances of samples, and how low it ends; its ridges mark the convex edges from each sample, 1 along x, 2 along y, 4
 // along both, and its crests are their heights; tops are the largest of them around blocks.
 #define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
   X(timestep) X(qpos0) X(body_pos) X(body_quat) X(joint_pos) X(joint_axis)                   \
@@ -115,7 +115,8 @@ enum PairKind : int {
   kSphereBox,
   kCapsuleBox,
   kBoxBox,
-  kConvex
+  kConvex,
+  kTerrainConvex
 };
 // How two geoms are found to be far from each other: not at all, by the height of the second one's
 // centre over the first one's plane, or by the distance of their centres.

@@ -11,7 +11,7 @@ from rlgpu.sim.mujoco.contact_parameters import ContactParameters, contact_param
 from rlgpu.sim.mujoco.fused.actuator_tables import ON_JOINTS, STATEFUL
 from rlgpu.sim.mujoco.fused.coupling_coverage import SUPPORTED_POWERS, couplings
 from rlgpu.sim.mujoco.fused.fluid_tables import has_fluid
-from rlgpu.sim.mujoco.fused.pair_kinds import kind_of
+from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, steps_of
 from rlgpu.sim.mujoco.fused.parameter_tables import anisotropy_of, has_elliptic_cones
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.mujoco.pairs import Pair, colliding_pairs
@@ -235,6 +235,8 @@ def _terrain(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
                 "world's with its axes"
             )
     for pair in pairs:
+        if kind_of(pair) is PairKind.TERRAIN_CONVEX:
+            continue
         contact = contact_parameters(model, pair)
         detection = contact.margin + contact.gap
         is_box = pair.kind[1] == _GEOM.mjGEOM_BOX
@@ -246,17 +248,6 @@ def _terrain(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
                 f"radius of {reach:g} m is at most {0.5 * (MOST_CELLS - 1):g} times the distance "
                 f"of samples, {step:g} m"
             )
-
-
-def steps_of(model: mujoco.MjModel, geom: int) -> tuple[float, float]:
-    """Returns the distances of a height field's samples along x and y [m]."""
-    field = int(model.geom_dataid[geom])
-    size, columns, rows = (
-        model.hfield_size[field],
-        model.hfield_ncol[field],
-        model.hfield_nrow[field],
-    )
-    return 2.0 * float(size[0]) / (int(columns) - 1), 2.0 * float(size[1]) / (int(rows) - 1)
 
 
 def _geom_name(model: mujoco.MjModel, geom: int) -> str:

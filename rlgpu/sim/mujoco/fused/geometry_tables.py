@@ -42,7 +42,7 @@ class GeometryTables(NamedTuple):
             geom
             for pair, kind in zip(pairs, kinds, strict=True)
             for geom in (pair.geom1, pair.geom2)
-            if kind in (PairKind.CONVEX, PairKind.PLANE_HULL)
+            if kind in (PairKind.CONVEX, PairKind.PLANE_HULL, PairKind.TERRAIN_CONVEX)
         }
         hulls = HullTables(model, [geom if geom in has_hull else None for geom in geoms])
         hull_ints, hull_constants = hulls.tables()
@@ -73,7 +73,7 @@ def _nearness(model: mujoco.MjModel, pair: Pair) -> tuple[int, float]:
     contact = contact_parameters(model, pair)
     detection = contact.margin + contact.gap
     if pair.kind[0] == mujoco.mjtGeom.mjGEOM_HFIELD:
-        return _ALWAYS, 0.0
+        return _ALWAYS, float(second) * (1.0 + _SLACK) + detection + _SLACK
     if pair.kind[0] == mujoco.mjtGeom.mjGEOM_PLANE:
         return _OVER_PLANE, float(second) * (1.0 + _SLACK) + detection + _SLACK
     return _CENTRES, float(first + second) * (1.0 + _SLACK) + detection + _SLACK

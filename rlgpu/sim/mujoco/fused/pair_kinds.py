@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
 import mujoco
@@ -41,6 +42,7 @@ class PairKind(IntEnum):
     CAPSULE_BOX = 14
     BOX_BOX = 15
     CONVEX = 16
+    TERRAIN_CONVEX = 17
 
 
 class ShapeKind(IntEnum):
@@ -64,6 +66,9 @@ _KINDS = {
     (_HFIELD, _SPHERE): PairKind.TERRAIN_SPHERE,
     (_HFIELD, _CAPSULE): PairKind.TERRAIN_CAPSULE,
     (_HFIELD, _BOX): PairKind.TERRAIN_BOX,
+    (_HFIELD, _CYLINDER): PairKind.TERRAIN_CONVEX,
+    (_HFIELD, _ELLIPSOID): PairKind.TERRAIN_CONVEX,
+    (_HFIELD, _MESH): PairKind.TERRAIN_CONVEX,
     (_SPHERE, _SPHERE): PairKind.SPHERE_SPHERE,
     (_SPHERE, _CAPSULE): PairKind.SPHERE_CAPSULE,
     (_SPHERE, _CYLINDER): PairKind.SPHERE_CYLINDER,
@@ -98,6 +103,8 @@ def slots_of(model: mujoco.MjModel, pair: Pair) -> int:
     """Returns how many contacts a pair can have that is collided."""
     kind = kind_of(pair)
     assert kind is not None
+    if kind is PairKind.TERRAIN_CONVEX:
+        return _prisms_below(model, pair)
     if kind is not PairKind.CONVEX:
         return _SLOTS[kind]
     if model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_MULTICCD:
@@ -106,3 +113,25 @@ def slots_of(model: mujoco.MjModel, pair: Pair) -> int:
     has_faces = [geom in _HAS_FACES for geom in pair.kind]
     is_flat = any(has_faces) and all(geom in (*_HAS_FACES, _CAPSULE) for geom in pair.kind)
     return _MOST_OF_CONVEX if is_flat else 1
+
+
+def steps_of(model: mujoco.MjModel, geom: int) -> tuple[float, float]:
+    """Returns the distances of a height field's samples along x and y [m]."""
+    field = int(model.geom_dataid[geom])
+    size, columns, rows = (
+        model.hfield_size[field],
+        model.hfield_ncol[field],
+        model.hfield_nrow[field],
+    )
+    return 2.0 * float(size[0]) / (int(columns) - 1), 2.0 * float(size[1]) / (int(rows) - 1)
+
+
+def _prisms_below(model: mujoco.MjModel, pair: Pair) -> int:
+    """Returns how many prisms of a height field a geom can touch, at most MuJoCo's number."""
+    field, reach = int(model.geom_dataid[pair.geom1]), float(model.geom_rbound[pair.geom2])
+    counts = int(model.hfield_ncol[field]), int(model.hfield_nrow[field])
+    cells = [
+        min(math.ceil(2.0 * reach / step) + 1, count - 1)
+        for step, count in zip(steps_of(model, pair.geom1), counts, strict=True)
+    ]
+    return min(2 * cells[0] * cells[1], int(mujoco.mjMAXCONPAIR))

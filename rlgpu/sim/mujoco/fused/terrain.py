@@ -9,7 +9,8 @@ import mujoco
 import numpy as np
 
 from rlgpu.sim.mujoco.contact_parameters import contact_parameters
-from rlgpu.sim.mujoco.fused.coverage import MOST_CELLS, steps_of
+from rlgpu.sim.mujoco.fused.coverage import MOST_CELLS
+from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of, steps_of
 from rlgpu.sim.mujoco.pairs import Pair
 
 _BLOCK = 8
@@ -31,12 +32,14 @@ class TerrainTables(NamedTuple):
     def of(cls, model: mujoco.MjModel, pairs: Sequence[Pair]) -> TerrainTables:
         """Returns the tables of the height field that something can touch, or empty ones."""
         fields = [p.geom1 for p in pairs if p.kind[0] == mujoco.mjtGeom.mjGEOM_HFIELD]
-        heights, frame, cells = np.zeros((0, 0)), np.zeros(4), 0
+        heights, frame, cells, below = np.zeros((0, 0)), np.zeros(5), 0, MOST_CELLS
         if fields:
             heights, frame = _heights(model, fields[0])
-            reach = max(_reach(model, p) for p in pairs if p.geom1 == fields[0])
-            cells = int(np.ceil(reach / frame[2:].min())) + 1
-        tops = _tops(heights, MOST_CELLS)
+            on_it = [pair for pair in pairs if pair.geom1 == fields[0]]
+            convex = [pair for pair in on_it if kind_of(pair) is PairKind.TERRAIN_CONVEX]
+            cells = _cells_within(max(_reach(model, pair) for pair in on_it), frame)
+            below = max([MOST_CELLS, *(_cells_within(_reach(model, p), frame) for p in convex)])
+        tops = _tops(heights, below)
         ridges, crests = _ridges(heights)
         return cls(
             sizes={
@@ -57,22 +60,28 @@ class TerrainTables(NamedTuple):
 
 
 def _heights(model: mujoco.MjModel, geom: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns heights [m] in the world, rows along y, and x, y and steps of the samples [m]."""
+    """Returns heights [m] in the world, rows along y, and x, y, steps and the field's base [m]."""
     field = int(model.geom_dataid[geom])
     rows, columns = int(model.hfield_nrow[field]), int(model.hfield_ncol[field])
     start, size = int(model.hfield_adr[field]), model.hfield_size[field]
     data = model.hfield_data[start : start + rows * columns].reshape(rows, columns)
     x, y, z = model.geom_pos[geom]
-    frame = np.array([x - size[0], y - size[1], *steps_of(model, geom)])
+    frame = np.array([x - size[0], y - size[1], *steps_of(model, geom), z - size[3]])
     return data.astype(np.float64) * size[2] + z, frame
 
 
 def _reach(model: mujoco.MjModel, pair: Pair) -> float:
     """Returns how far a geom on a height field reaches from its centre, with its margin [m]."""
-    size = model.geom_size[pair.geom2]
-    margin = contact_parameters(model, pair).margin
+    size, contact = model.geom_size[pair.geom2], contact_parameters(model, pair)
+    margin = contact.margin + contact.gap
     is_box = pair.kind[1] == mujoco.mjtGeom.mjGEOM_BOX
+    if kind_of(pair) is PairKind.TERRAIN_CONVEX:
+        return margin + float(model.geom_rbound[pair.geom2])
     return margin + float(np.linalg.norm(size) if is_box else size[:2].sum())
+
+
+def _cells_within(reach: float, frame: np.ndarray) -> int:
+    return int(np.ceil(reach / frame[2:4].min())) + 1
 
 
 def _ridges(heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
