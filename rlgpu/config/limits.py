@@ -29,11 +29,15 @@ class Range:
     above: bool = False
     infinite: bool = False
     """Whether infinity is allowed."""
+    or_zero: bool = False
+    """Whether 0 is allowed although it is beyond the range: it turns something off."""
 
     def __contains__(self, value: float) -> bool:
         """Returns whether a number is allowed; NaN never is."""
         if isinstance(value, float) and math.isinf(value) and not self.infinite:
             return False
+        if self.or_zero and value == 0:
+            return True
         return (value > self.low if self.above else value >= self.low) and value <= self.high
 
     def __str__(self) -> str:
@@ -43,7 +47,8 @@ class Range:
             return "a finite number" if self.high == math.inf else f"at most {high}"
         if self.high == math.inf:
             return f"above {low}" if self.above else f"at least {low}"
-        return f"above {low}, at most {high}" if self.above else f"from {low} to {high}"
+        text = f"above {low}, at most {high}" if self.above else f"from {low} to {high}"
+        return f"{text}, or 0" if self.or_zero else text
 
 
 @dataclass(frozen=True)

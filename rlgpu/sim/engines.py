@@ -45,6 +45,9 @@ class FusedSettings:
     lanes: Annotated[int, Range(0, 32)] = 0
     """On a CPU, worlds per vector: 4, 8 or 16; 0 is the most that it has. On a GPU, lanes of a warp
     that share a world: 1, 2, 4, 8, 16 or 32; 0 is 1."""
+    hull_vertices: Annotated[int, Range(8, 100_000, or_zero=True)] = 0
+    """The most vertices of a mesh's convex hull, at least 8; 0 keeps all. Fewer are faster, and lie
+    within the mesh: the console says by how much."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ NUMBERS = {name: key for name, key in ALL_KEYS.items() if parts_of(key.hint)[0] 
         ([1.0, 2], list[int], [1, 2]),
         ("a", Literal["a", "b"], "a"),
         (math.inf, Annotated[float, Range(0.0, infinite=True)], math.inf),
+        (0, Annotated[int, Range(8, 9, or_zero=True)], 0),
         ("a-b", Annotated[str, SMALL], "a-b"),
     ],
 )
@@ -90,6 +91,7 @@ def test_a_value_is_converted_if_nothing_is_lost(value, hint, wanted) -> None:
         ("c", Literal["a", "b"], "c", ("a", "b")),
         (0, Annotated[float, Range(0.0, above=True)], 0.0, (Range(0.0, above=True),)),
         (2, Annotated[int, Range(3, 5)], 2, (Range(3, 5),)),
+        (7, Annotated[int, Range(8, 9, or_zero=True)], 7, (Range(8, 9, or_zero=True),)),
         (-1, Annotated[int, Range(0)], -1, (Range(0),)),
         ("A", Annotated[str, SMALL], "A", (SMALL,)),
     ],

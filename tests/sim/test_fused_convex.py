@@ -16,7 +16,8 @@ import torch
 
 from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.coverage import accept
-from rlgpu.sim.mujoco.fused.hulls import CELLS, box_hull, cells_of, mesh_hull
+from rlgpu.sim.mujoco.fused.hull_shapes import box_hull, mesh_hull
+from rlgpu.sim.mujoco.fused.hulls import CELLS, cells_of
 from rlgpu.sim.mujoco.fused.tables import Tables
 from tests.sim.fused_steps import DOUBLE, SINGLE, fused_step, mujoco_step
 

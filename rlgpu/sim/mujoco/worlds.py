@@ -49,6 +49,8 @@ class WorldsRequest(NamedTuple):
     """On a CPU; 0 is one per core that this process may use."""
     lanes: int = 0
     """Of ``fused``: worlds per vector, or lanes per world; 0 chooses."""
+    hull_vertices: int = 0
+    """Of ``fused``: the most vertices of a mesh's convex hull; 0 keeps all."""
     nconmax: int = 0
     """Of ``mujoco_warp``: contact budget per world; 0 derives it from the model."""
     njmax: int = 0

@@ -26,14 +26,19 @@ class GeometryTables(NamedTuple):
     """Geoms of the model that may touch another one."""
     ints: dict[str, Any]
     constants: dict[str, Any]
+    deviations: dict[str, float]
+    """How far the whole hull of a mesh is from the one with fewer vertices [m], by name."""
 
     @classmethod
-    def of(cls, model: mujoco.MjModel, pairs: Sequence[Pair]) -> GeometryTables:
+    def of(
+        cls, model: mujoco.MjModel, pairs: Sequence[Pair], hull_vertices: int = 0
+    ) -> GeometryTables:
         """Computes the tables of a model.
 
         Args:
             model: The model.
             pairs: Its pairs that may touch, all of which the engine can collide.
+            hull_vertices: The most vertices of a mesh's hull; 0 keeps all.
         """
         geoms = sorted({geom for pair in pairs for geom in (pair.geom1, pair.geom2)})
         index = {geom: i for i, geom in enumerate(geoms)}
@@ -44,7 +49,9 @@ class GeometryTables(NamedTuple):
             for geom in (pair.geom1, pair.geom2)
             if kind in (PairKind.CONVEX, PairKind.PLANE_HULL, PairKind.TERRAIN_CONVEX)
         }
-        hulls = HullTables(model, [geom if geom in has_hull else None for geom in geoms])
+        hulls = HullTables(
+            model, [geom if geom in has_hull else None for geom in geoms], hull_vertices
+        )
         hull_ints, hull_constants = hulls.tables()
         convex = itertools.count()
         nearness = [_nearness(model, pair) for pair in pairs]
@@ -64,7 +71,7 @@ class GeometryTables(NamedTuple):
             "geom_box": model.geom_aabb[geoms],
             **hull_constants,
         }
-        return cls(geoms, ints, constants)
+        return cls(geoms, ints, constants, hulls.deviations)
 
 
 def _nearness(model: mujoco.MjModel, pair: Pair) -> tuple[int, float]:

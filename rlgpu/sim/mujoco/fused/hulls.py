@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import mujoco
 import numpy as np
+
+from rlgpu.sim.mujoco.fused.hull_shapes import Hull, box_hull, mesh_hull
+from rlgpu.sim.mujoco.fused.hull_thinning import thin
 
 BLOCK = 4
 """Vertices come in multiples of this many."""
@@ -19,29 +22,22 @@ _SAMPLES = 5
 """Directions along a cell's side whose farthest vertices are tried first."""
 
 
-class Hull(NamedTuple):
-    """A convex polytope."""
-
-    vertices: np.ndarray
-    """Shape [V, 3], in the geom's axes [m]."""
-    faces: list[list[int]]
-    """Vertices of each face, counter-clockwise seen from outside."""
-    normals: np.ndarray
-    """Outward normals of the faces, shape [F, 3]."""
-    around: list[list[int]]
-    """Faces around each vertex, in MuJoCo's order."""
-
-
 class HullTables:
     """The tables of all hulls of a model, as shapes.h and faces.h in csrc read them."""
 
-    def __init__(self, model: mujoco.MjModel, geoms: Iterable[int | None]) -> None:
+    def __init__(
+        self, model: mujoco.MjModel, geoms: Iterable[int | None], most_vertices: int = 0
+    ) -> None:
         """Collects the hulls of geoms; those of other geoms than meshes and boxes are none.
 
         Args:
             model: The model.
             geoms: Geoms in the order of the engine's tables; None for one that needs no hull.
+            most_vertices: The most vertices of a mesh's hull; 0 keeps all.
         """
+        self._most_vertices = most_vertices
+        self.deviations: dict[str, float] = {}
+        """How far the whole hull of a mesh is from the one with fewer vertices [m], by name."""
         self._hulls: list[Hull] = []
         self._of_mesh: dict[int, int] = {}
         self.geom_hull = [self._add(model, geom) for geom in geoms]
@@ -59,8 +55,16 @@ class HullTables:
         mesh = int(model.geom_dataid[geom])
         if mesh not in self._of_mesh:
             self._of_mesh[mesh] = len(self._hulls)
-            self._hulls.append(mesh_hull(model, mesh))
+            self._hulls.append(self._limited(model, mesh))
         return self._of_mesh[mesh]
+
+    def _limited(self, model: mujoco.MjModel, mesh: int) -> Hull:
+        hull = mesh_hull(model, mesh)
+        if not self._most_vertices or len(hull.vertices) <= self._most_vertices:
+            return hull
+        thinned = thin(hull, self._most_vertices)
+        self.deviations[model.mesh(mesh).name] = thinned.deviation
+        return thinned.hull
 
     def tables(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Returns the integers and the constants, by their names."""
@@ -99,44 +103,6 @@ class HullTables:
             "cell_point": np.concatenate(candidates) if candidates else np.zeros((0, 4)),
             "face_normal": np.concatenate(normals) if normals else np.zeros((0, 3)),
         }
-
-
-def box_hull(size: np.ndarray) -> Hull:
-    """Returns a box's hull; corners are numbered by their signs, +x 1, +y 2, +z 4."""
-    signs = np.array(
-        [[1 if corner & 1 << axis else -1 for axis in range(3)] for corner in range(8)]
-    )
-    # As MuJoCo lists them, the other way round: +x, -x, +y, -y, +z, -z.
-    clockwise = ([7, 3, 1, 5], [2, 6, 4, 0], [2, 3, 7, 6], [4, 5, 1, 0], [6, 7, 5, 4], [3, 2, 0, 1])
-    normals = np.repeat(np.eye(3), 2, axis=0) * np.tile([[1.0], [-1.0]], (3, 1))
-    around = [[2 * axis + (signs[corner, axis] < 0) for axis in range(3)] for corner in range(8)]
-    faces = [face[::-1] for face in clockwise]
-    return Hull(signs * size, faces, normals, [[int(face) for face in faces] for faces in around])
-
-
-def mesh_hull(model: mujoco.MjModel, mesh: int) -> Hull:
-    """Returns the convex hull of a mesh as MuJoCo computed it, or all its vertices without one."""
-    first, count = int(model.mesh_vertadr[mesh]), int(model.mesh_vertnum[mesh])
-    vertices = model.mesh_vert[first : first + count].astype(np.float64)
-    graph = int(model.mesh_graphadr[mesh])
-    if graph < 0:
-        kept = np.arange(count)
-    else:
-        number = int(model.mesh_graph[graph])
-        kept = model.mesh_graph[graph + 2 + number : graph + 2 + 2 * number]
-    local = {int(vertex): i for i, vertex in enumerate(kept)}
-    adr, polygons = int(model.mesh_polyadr[mesh]), int(model.mesh_polynum[mesh])
-    faces = []
-    for polygon in range(adr, adr + polygons):
-        start = int(model.mesh_polyvertadr[polygon])
-        corners = model.mesh_polyvert[start : start + int(model.mesh_polyvertnum[polygon])]
-        faces.append([local[int(vertex)] for vertex in corners])
-    around = []
-    for vertex in kept:
-        start = int(model.mesh_polymapadr[first + vertex])
-        end = start + int(model.mesh_polymapnum[first + vertex])
-        around.append([int(face) for face in model.mesh_polymap[start:end]])
-    return Hull(vertices[kept], faces, model.mesh_polynormal[adr : adr + polygons], around)
 
 
 def cells_of(vertices: np.ndarray) -> list[np.ndarray]:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import mujoco
 
+from rlgpu.sim.mujoco.fused.packing import offsets
+
 
 class Pattern(NamedTuple):
     """Rows of a matrix: the diagonal, then the ancestors in a tree of the dofs, nearest first."""
@@ -100,6 +102,19 @@ def path_tables(pattern: Pattern, groups: Iterable[Iterable[int]]) -> dict[str, 
     return {
         "path_adr": [0, *itertools.accumulate(map(len, paths))],
         "path_dof": [dof for path in paths for dof in path],
+    }
+
+
+def below_tables(pattern: Pattern) -> dict[str, list[int]]:
+    """Returns, for each dof, the entries of a matrix in its column below the diagonal."""
+    entries: list[list[tuple[int, int]]] = [[] for _ in pattern.adr]
+    for dof, (adr, depth) in enumerate(zip(pattern.adr, pattern.depth, strict=True)):
+        for entry in range(adr + 1, adr + depth):
+            entries[pattern.col[entry]].append((entry, dof))
+    return {
+        "below_adr": offsets(map(len, entries)),
+        "below_entry": [entry for column in entries for entry, _ in column],
+        "below_dof": [dof for column in entries for _, dof in column],
     }
 
 

@@ -33,7 +33,7 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
     model_field,
 )
 from rlgpu.sim.mujoco.fused.pattern import (
-    Pattern,
+    below_tables,
     bridge_of,
     chain_of,
     elimination_pattern,
@@ -54,8 +54,13 @@ _MIN_VALUE = 1e-15
 class Tables:
     """Named arrays of one model, before they are packed."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        """Computes all tables of a model that ``accept`` accepts."""
+    def __init__(self, model: mujoco.MjModel, *, hull_vertices: int = 0) -> None:
+        """Computes all tables of a model that ``accept`` accepts.
+
+        Args:
+            model: The model.
+            hull_vertices: The most vertices of a mesh's hull; 0 keeps all.
+        """
         self.model = model
         self._pairs = solved_order(model, colliding_pairs(model))
         self._parameters_of = [contact_parameters(model, pair) for pair in self._pairs]
@@ -78,7 +83,8 @@ class Tables:
         ):
             self.ints |= ints
             self.constants |= constants
-        self._contacts()
+        self.hull_deviations = self._contacts(hull_vertices)
+        """How far whole hulls are from those with fewer vertices [m], by mesh."""
         self._terrain = TerrainTables.of(model, self._pairs)
         self.constants |= self._terrain.constants
         standalone = [j for j in range(model.njnt) if _is_standalone(model, j)]
@@ -189,10 +195,10 @@ class Tables:
         self.ints["lifted_body"] = np.flatnonzero(shares)
         self.constants["lifted_share"] = shares[shares != 0]
 
-    def _contacts(self) -> None:
+    def _contacts(self, hull_vertices: int) -> dict[str, float]:
         """Lists the geoms, pairs and slots, the dofs that each slot moves, and the matrices."""
         model, timestep = self.model, safe_timestep(self.model)
-        geometry = GeometryTables.of(model, self._pairs)
+        geometry = GeometryTables.of(model, self._pairs, hull_vertices)
         geoms = geometry.geoms
         slots = [slots_of(model, pair) for pair in self._pairs]
         columns = [
@@ -217,7 +223,7 @@ class Tables:
             "h_parent": parents_of(alone),
             "pair_bridge": bridges,
             **path_tables(mass, self._swept(columns)),
-            **_below(mass),
+            **below_tables(mass),
             **geometry.ints,
             "geom_body": model.geom_bodyid[geoms],
             "pair_slot": offsets(slots),
@@ -242,6 +248,7 @@ class Tables:
             "pair_anisotropy": [anisotropy_of(contact) for contact in contacts],
             "column_sign": [sign for pair in slot_pair for sign in columns[pair].values()],
         }
+        return geometry.deviations
 
     def _swept(self, columns: Iterable[Iterable[int]]) -> list[Iterable[int]]:
         """Returns the dofs that noslip.h moves for each pair and each tendon with friction."""
@@ -379,19 +386,6 @@ def _levels(model: mujoco.MjModel) -> list[list[int]]:
         [body for body in range(1, model.nbody) if depth[body] == level + 1]
         for level in range(max(depth))
     ]
-
-
-def _below(pattern: Pattern) -> dict[str, list[int]]:
-    """Returns, for each dof, the entries of a matrix in its column below the diagonal."""
-    entries: list[list[tuple[int, int]]] = [[] for _ in pattern.adr]
-    for dof, (adr, depth) in enumerate(zip(pattern.adr, pattern.depth, strict=True)):
-        for entry in range(adr + 1, adr + depth):
-            entries[pattern.col[entry]].append((entry, dof))
-    return {
-        "below_adr": offsets(map(len, entries)),
-        "below_entry": [entry for column in entries for entry, _ in column],
-        "below_dof": [dof for column in entries for _, dof in column],
-    }
 
 
 def _scattered(size: int, ids: list[int], values: Any, rest: float) -> np.ndarray:

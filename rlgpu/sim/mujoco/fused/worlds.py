@@ -24,6 +24,7 @@ from rlgpu.ops import (
     write_blocks,
 )
 from rlgpu.sim.mujoco.fused.coverage import accept
+from rlgpu.sim.mujoco.fused.hull_thinning import LEAST_VERTICES, describe_deviations
 from rlgpu.sim.mujoco.fused.inverse_weights import InverseWeights
 from rlgpu.sim.mujoco.fused.parameter_tables import PARAMETER_FIELDS, model_field
 from rlgpu.sim.mujoco.fused.tables import Tables
@@ -69,6 +70,7 @@ class FusedWorlds:
             fields=request.fields,
             num_threads=request.num_threads,
             lanes=request.lanes,
+            hull_vertices=request.hull_vertices,
         )
 
     def __init__(
@@ -80,6 +82,7 @@ class FusedWorlds:
         fields: Sequence[str] = (),
         num_threads: int = 0,
         lanes: int = 0,
+        hull_vertices: int = 0,
     ) -> None:
         """Builds N worlds at the model's own pose.
 
@@ -91,10 +94,11 @@ class FusedWorlds:
             num_threads: Threads that step them on a CPU; 0 is one per core that this process may
                 use. Results do not depend on it.
             lanes: As ``physics_step`` takes it; 0 is the device's default.
+            hull_vertices: The most vertices of a mesh's convex hull, at least 8; 0 keeps all.
 
         Raises:
             UnsupportedModel: The model needs something that this engine does not simulate.
-            ValueError: The device has no such number of lanes.
+            ValueError: The device has no such number of lanes, or hulls cannot be so small.
             RuntimeError: The compiled extension is missing, or lacks CUDA.
         """
         if reasons := accept(model):
@@ -107,7 +111,11 @@ class FusedWorlds:
         where = str(self.device) if is_gpu(self.device) else "the CPU"
         self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_VERSION}"
         self._threads, self._lanes = num_threads or num_usable_cores(), lanes
-        self._tables = Tables(model)
+        if 0 < hull_vertices < LEAST_VERTICES:
+            raise ValueError(f"hull_vertices={hull_vertices}: use {LEAST_VERTICES} or more, or 0")
+        self._tables = Tables(model, hull_vertices=hull_vertices)
+        if hull_vertices:
+            self.description += describe_deviations(hull_vertices, self._tables.hull_deviations)
         self._packed: PhysicsModel = self._tables.pack(device=self.device)
         self._fields = {name: self._own_field(name) for name in fields}
         self._deriving = DERIVING_FIELDS & set(fields)
