@@ -66,6 +66,64 @@ def test_what_mujoco_does_is_said(tmp_path, capsys) -> None:
     assert "sim=mujoco does" in lines[0]
 
 
+BODY = """<body><joint name="j"/><geom name="g" size=".1"/><site name="s"/><site name="t"/></body>
+  <body pos="1 0 0"><freejoint name="free"/><geom size=".1"/></body>"""
+ACTUATORS = {
+    "slider and crank": '<motor name="m" cranksite="s" slidersite="t" cranklength=".1"/>',
+    "free joint": '<motor name="m" joint="free" gear="1 0 0 0 0 0"/>',
+    "muscle": '<muscle name="m" joint="j" lengthrange="0 1"/>',
+    "armature": '<motor name="m" joint="j" armature=".1"/>',
+    "more than one control": '<pid name="m" joint="j" kp="1"/>',
+    "delay": '<motor name="m" joint="j" delay=".01" nsample="4"/>',
+}
+PARTS = {
+    "polynomial": '<body><joint stiffness="1 2 3"/><geom size=".1"/></body>',
+    "surface velocity": '<body><joint/><geom size=".1" adhesion="1"/></body>',
+    "flexible": """<flexcomp name="x" type="grid" count="3 3 1" spacing=".1 .1 .1" dim="2">
+      <edge equality="true"/></flexcomp>""",
+    "turned": """<geom name="h" type="hfield" hfield="h" euler="10 0 0"/>""",
+    "too large": """<geom name="h" type="hfield" hfield="h"/>
+      <body><freejoint/><geom type="capsule" size=".4 .1"/></body>""",
+    "sdf": '<body><freejoint/><geom type="sdf" mesh="t"/></body>',
+}
+FIELD = '<hfield name="h" nrow="9" ncol="9" size="1 1 .1 .1"/>'
+MESH = '<mesh name="t" vertex="0 0 0 1 0 0 0 1 0 0 0 1"/>'
+
+
+@pytest.mark.parametrize("reason", [*ACTUATORS, *PARTS])
+def test_what_is_left_to_mujoco_is_named(tmp_path, capsys, reason) -> None:
+    """Each actuator, joint, geom and height field of which the fused engine lacks something."""
+    code, lines = run(
+        tmp_path,
+        capsys,
+        f"""<mujoco><asset>{FIELD}{MESH}</asset><worldbody>{BODY}{PARTS.get(reason, "")}</worldbody>
+        <actuator>{ACTUATORS.get(reason, "")}</actuator></mujoco>""",
+    )
+    assert code == 1
+    against_fused = lines[lines.index(next(x for x in lines if "sim=fused does not" in x)) :]
+    assert any(reason in line for line in against_fused), lines
+
+
+def test_what_the_engine_has_is_not_held_against_a_file(tmp_path, capsys) -> None:
+    """Actuators at sites and on bodies, gaps, and any convex geom on a height field.
+
+    A task refuses the actuators, whatever the engine.
+    """
+    _, lines = run(
+        tmp_path,
+        capsys,
+        f"""<mujoco><asset>{FIELD}{MESH}</asset><worldbody>{BODY}
+          <geom name="h" type="hfield" hfield="h"/>
+          <body name="b"><freejoint/><geom type="mesh" mesh="t" gap=".01"/></body>
+          <body><freejoint/><geom type="cylinder" size=".4 .1" gap=".01"/></body>
+          <body><freejoint/><geom type="ellipsoid" size=".4 .1 .2"/></body></worldbody>
+        <actuator><motor site="s" gear="1 2 3 4 5 6"/>
+          <position site="s" refsite="t" gear="0 0 0 1 0 0"/>
+          <adhesion body="b" ctrlrange="0 1" gain="9"/></actuator></mujoco>""",
+    )
+    assert not any("sim=fused does not" in line for line in lines), lines
+
+
 def test_hundreds_of_reasons_of_one_kind_are_one_line(tmp_path, capsys) -> None:
     """Twenty free cylinders: 190 pairs of one kind."""
     geom = 'type="cylinder" size=".1 .1" solimp=".9 .95 .001 .5 3"'

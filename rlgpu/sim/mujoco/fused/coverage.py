@@ -122,7 +122,7 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
                 f"below {0.5 * (high - low):g}"
             )
     if model.jnt_stiffnesspoly.any() or model.dof_dampingpoly.any():
-        yield "it has joints with polynomial stiffness or damping"
+        yield "it has joints with polynomial stiffness or damping; use linear ones"
     if (model.dof_frictionloss < 0).any():
         yield f"it has a negative friction loss, {model.dof_frictionloss.min():g}; use 0 or more"
 
@@ -132,23 +132,23 @@ def _actuators(model: mujoco.MjModel) -> Iterator[str]:
     for i in range(model.nactuator):
         name = model.actuator(i).name
         if model.actuator_trntype[i] not in _TRANSMISSIONS:
-            yield f"actuator {name!r} acts through a slider and crank"
+            yield f"actuator {name!r} acts through a slider and crank; use a joint or tendon"
         elif (
             model.actuator_trntype[i] in ON_JOINTS
             and model.jnt_type[model.actuator_trnid[i, 0]] not in driven
         ):
-            yield f"actuator {name!r} acts on a free joint"
+            yield f"actuator {name!r} acts on a free joint; use a site of its body"
         if model.actuator_gaintype[i] not in _GAINS:
-            yield f"actuator {name!r} has a gain that is neither fixed nor affine"
+            yield f"actuator {name!r} has a gain that is neither fixed nor affine; use one of these"
         if model.actuator_biastype[i] not in _BIASES:
-            yield f"actuator {name!r} has a bias that is not affine"
+            yield f"actuator {name!r} has a bias that is not affine; use an affine one or none"
         yield from _dynamics(model, i)
         if model.actuator_ctrlnum[i] != 1 or model.actuator_outnum[i] != 1:
             yield f"actuator {name!r} has more than one control or output"
     if model.actuator_armature.any() or model.actuator_damping.any():
-        yield "it has actuators with armature or damping"
+        yield "it has actuators with armature or damping; give them to the joints"
     if model.actuator_dampingpoly.any():
-        yield "it has actuators with polynomial damping"
+        yield "it has actuators with polynomial damping; use linear damping of joints"
 
 
 def _dynamics(model: mujoco.MjModel, actuator: int) -> Iterator[str]:
@@ -170,8 +170,8 @@ def _contacts(model: mujoco.MjModel, pairs: Sequence[Pair]) -> Iterator[str]:
         if kind is None:
             first, second = (kind.name.removeprefix("mjGEOM_").lower() for kind in pair.kind)
             yield (
-                f"geoms {names} may collide: {first} against {second}; use a sphere, capsule or "
-                "box, or exclude them"
+                f"geoms {names} may collide: {first} against {second}; use a mesh or another "
+                "convex shape, or exclude them"
             )
         contact = contact_parameters(model, pair)
         if contact.gap < 0:
