@@ -28,9 +28,10 @@ from rlgpu.device import generator_seed
 from rlgpu.envs import Environments, Step, WorldCounts
 from rlgpu.errors import UsageError
 from rlgpu.isaacgym.calls.simulation import running_world
+from rlgpu.isaacgym.drawing.mirrors import Mirrors
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.world import World
-from rlgpu.sim.mujoco.mirror import Mirror
+from rlgpu.sim.mujoco.mirror import PoseMirror
 from rlgpu.sim.mujoco.worlds import Worlds
 from rlgpu.spaces import Continuous, numbers
 
@@ -232,9 +233,9 @@ class ScriptEnv(Environments):
         """Returns what is known of where a NaN came from: the task's step."""
         return "" if rewards else f"{type(self.script).__name__}.step"
 
-    def mirrored_scene(self) -> Mirror:
-        """Returns a mirror that shows one environment at a time."""
-        return Mirror(self.sim)
+    def mirrored_scene(self) -> PoseMirror:
+        """Returns a mirror that shows one environment at a time, of those like the first."""
+        return Mirrors(self._world).show(0)
 
     def close(self) -> None:
         """Frees the engine's memory and threads."""

@@ -36,6 +36,7 @@ class EnvironmentCalls:
         if env is not env.sim.envs[-1]:
             raise NotImplementedError("destroy_env: only the newest environment can be removed")
         env.sim.envs.pop()
+        env.sim.changed(env)
 
     def get_env_origin(self, env: Env) -> Vec3:
         """Returns where the environment is drawn [m]."""
@@ -71,6 +72,7 @@ class EnvironmentCalls:
             shape_properties=asset.shape_properties, tendon_properties=asset.tendon_properties,
         )  # fmt: skip
         env.actors.append(actor)
+        env.sim.changed(env)
         return actor.handle
 
     def create_rigid_body_attractor(self, env: Env, properties: AttractorProperties) -> int:
@@ -118,7 +120,7 @@ class EnvironmentCalls:
     def get_actor_index(self, env: Env, handle: int, domain: IndexDomain) -> int:
         """Returns an actor's index among those of the environment or of the simulation."""
         index = actor_of(env, handle).handle
-        return index + (env.sim.actor_offset(env) if domain == IndexDomain.DOMAIN_SIM else 0)
+        return index + (env.sim.start(env).actors if domain == IndexDomain.DOMAIN_SIM else 0)
 
     def find_actor_index(self, env: Env, name: str, domain: IndexDomain) -> int:
         """Returns the index of an actor of a name, -1 if there is none."""
@@ -170,7 +172,7 @@ class EnvironmentCalls:
         offsets = {
             IndexDomain.DOMAIN_ACTOR: 0,
             IndexDomain.DOMAIN_ENV: actor_of(env, handle).first_body,
-            IndexDomain.DOMAIN_SIM: actor_of(env, handle).first_body + env.sim.body_offset(env),
+            IndexDomain.DOMAIN_SIM: actor_of(env, handle).first_body + env.sim.start(env).bodies,
         }
         return index + offsets[domain]
 
@@ -236,7 +238,7 @@ class EnvironmentCalls:
         offsets = {
             IndexDomain.DOMAIN_ACTOR: 0,
             IndexDomain.DOMAIN_ENV: actor_of(env, handle).first_dof,
-            IndexDomain.DOMAIN_SIM: actor_of(env, handle).first_dof + env.sim.dof_offset(env),
+            IndexDomain.DOMAIN_SIM: actor_of(env, handle).first_dof + env.sim.start(env).dofs,
         }
         return index + offsets[domain]
 

@@ -37,7 +37,7 @@ class GraphicsCalls(Calls):
         if not has_display():
             self.notes.add("no viewer: there is no display; run headless")
             return None
-        viewer = Viewer(world_of(sim).worlds)
+        viewer = Viewer(world_of(sim))
         self.notes.add("the viewer shows one environment at a time; [ and ] switch")
         return viewer
 
@@ -311,18 +311,18 @@ def _renderers(sim: Sim) -> Renderers:
         sim.notes.add(
             "camera images are rendered one by one on the host: slow with many environments"
         )
-        sim.renderers = Renderers(world_of(sim).worlds)
+        sim.renderers = Renderers(world_of(sim))
     return sim.renderers
 
 
 def _segments(env: Env) -> np.ndarray:
     """Returns the segmentation number of each geom."""
-    world = world_of(env.sim)
-    model = world.worlds.model
+    group, _ = world_of(env.sim).group_of(env)
+    model, bodies = group.worlds.model, group.layout.places.bodies
     numbers = np.zeros(model.ngeom, dtype=np.int32)
     for actor in env.actors:
         for i in range(len(actor.asset.bodies)):
-            body = world.layout.body_ids[actor.first_body + i]
+            body = bodies[actor.first_body + i]
             numbers[model.geom_bodyid == body] = actor.segments.get(i, actor.segmentation)
     return numbers
 

@@ -19,7 +19,6 @@ from rlgpu.isaacgym.records.properties import (
     TendonProperties,
 )
 from rlgpu.isaacgym.records.scene import Actor, Env
-from rlgpu.isaacgym.simulation.compose import wxyz
 from rlgpu.isaacgym.simulation.variation import write_bodies, write_shapes
 
 _BODY_FIELDS = ("body_mass", "body_ipos", "body_gravcomp", "body_inertia", "body_iquat")
@@ -110,10 +109,10 @@ class PropertyCalls:
         actor.shape_properties = values
         world = running_world(env.sim)
         if world is not None:
-            field = world.varying_field("geom_friction")
-            row = field[env.index].cpu().numpy().astype(float)
-            write_shapes(env.sim, env, world.layout.shapes, row)
-            field[env.index] = torch.from_numpy(row).to(field)
+            field = world.varying_field("geom_friction", env)
+            row = field.cpu().numpy().astype(float)
+            write_shapes(env.sim, env, world.group_of(env)[0].layout.shapes, row)
+            field.copy_(torch.from_numpy(row))
             world.written.add("geom_friction")
         return True
 
@@ -210,10 +209,8 @@ class PropertyCalls:
         """Moves the pose that an attractor pulls to."""
         env.attractors[handle].target = target
         world = running_world(env.sim)
-        if world is not None and world.mocap_pos is not None and world.mocap_quat is not None:
-            mocap = world.layout.attractor_mocap[handle]
-            world.mocap_pos[env.index, mocap] = torch.tensor(list(target.p)).to(world.mocap_pos)
-            world.mocap_quat[env.index, mocap] = torch.tensor(wxyz(target.r)).to(world.mocap_quat)
+        if world is not None:
+            world.aim(env, handle)
 
 
 def _scale_properties(actor: Actor, ratio: float) -> None:
@@ -238,9 +235,11 @@ def _changed_bodies(env: Env) -> None:
     world = running_world(env.sim)
     if world is None:
         return
-    fields = {name: world.varying_field(name) for name in _BODY_FIELDS}
-    row = {n: f[env.index].cpu().numpy().astype(float) for n, f in fields.items()}
-    write_bodies(env, world.layout.body_ids, row)
+    for name in _BODY_FIELDS:
+        world.varying_field(name, env)
+    fields = {name: world.varying_field(name, env) for name in _BODY_FIELDS}
+    row = {name: field.cpu().numpy().astype(float) for name, field in fields.items()}
+    write_bodies(env, world.group_of(env)[0].layout.places.bodies, row)
     for name, field in fields.items():
-        field[env.index] = torch.from_numpy(row[name]).to(field)
+        field.copy_(torch.from_numpy(row[name]))
     world.written.update(_BODY_FIELDS)

@@ -109,9 +109,7 @@ class SimulationCalls(Calls):
             )
         gravity = torch.tensor(list(params.gravity), device=sim.device)
         if list(params.gravity) != list(sim.params.gravity):
-            field = world.varying_field("opt.gravity")
-            field.copy_(gravity.expand_as(field))
-            world.written.add("opt.gravity")
+            world.set_gravity(gravity)
         sim.params = params.__copy__()
 
     def get_frame_count(self, sim: Sim) -> int:

@@ -34,7 +34,8 @@ class StateCalls:
     def get_actor_dof_states(self, env: Env, handle: int, flags: int) -> np.ndarray:
         """Returns position and velocity of an actor's degrees of freedom."""
         if env.sim.prepared:
-            values = world_of(env.sim).dofs[env.index, _dofs(env, handle)].cpu().numpy()
+            world = world_of(env.sim)
+            values = world.dof_state[_dofs(world, env, handle)].cpu().numpy()
         else:
             values = actor_of(env, handle).start.dofs
         states = np.zeros(len(values), dtype=DofState.dtype)
@@ -50,21 +51,19 @@ class StateCalls:
                 if flags & bit:
                     start[:, part] = states[name]
             return True
-        world, where = world_of(env.sim), _dofs(env, handle)
-        all_states = world.dof_state.clone().view(world.dofs.shape)
+        world = world_of(env.sim)
+        all_states, where = world.dof_state.clone(), _dofs(world, env, handle)
         for bit, name, part in ((_POS, "pos", 0), (_VEL, "vel", 1)):
             if flags & bit:
-                all_states[env.index, where, part] = _tensor(states[name], world)
+                all_states[where, part] = _tensor(states[name], world)
         world.set_dofs(all_states, _index(env, handle))
         return True
 
     def get_actor_dof_forces(self, env: Env, handle: int) -> np.ndarray:
         """Returns the forces of an actor's drives and efforts [N m or N]."""
         world = world_of(env.sim)
-        forces = world.acquire("dof_force")
-        return np.asarray(
-            forces.view(world.num_envs, -1)[env.index, _dofs(env, handle)].cpu().numpy().copy()
-        )
+        forces = world.acquire("dof_force")[_dofs(world, env, handle)]
+        return np.asarray(forces.cpu().numpy().copy())
 
     def get_actor_dof_position_targets(self, env: Env, handle: int) -> np.ndarray:
         """Returns the position targets of an actor's degrees of freedom."""
@@ -88,15 +87,15 @@ class StateCalls:
 
     def apply_dof_effort(self, env: Env, dof: int, effort: float) -> None:
         """Sets the effort of a degree of freedom in the next ``simulate``."""
-        world_of(env.sim).efforts[env.index, dof] = effort
+        _targets(env, "efforts")[dof] = effort
 
     def get_dof_position(self, env: Env, dof: int) -> float:
         """Returns the position of a degree of freedom [rad or m]."""
-        return float(world_of(env.sim).dofs[env.index, dof, 0])
+        return float(_dof_row(env, dof)[0])
 
     def get_dof_velocity(self, env: Env, dof: int) -> float:
         """Returns the velocity of a degree of freedom [rad/s or m/s]."""
-        return float(world_of(env.sim).dofs[env.index, dof, 1])
+        return float(_dof_row(env, dof)[1])
 
     def get_dof_target_position(self, env: Env, dof: int) -> float:
         """Returns the position target of a degree of freedom."""
@@ -142,17 +141,17 @@ class StateCalls:
 
     def get_sim_rigid_body_states(self, sim: Sim, flags: int) -> np.ndarray:
         """Returns pose and velocity of all bodies of all environments."""
-        return _records(_bodies(sim), flags)
+        return _records(world_of(sim).acquire("rigid_body_state"), flags)
 
     def get_env_rigid_body_states(self, env: Env, flags: int) -> np.ndarray:
         """Returns pose and velocity of an environment's bodies."""
-        return _records(_bodies(env.sim)[env.index], flags)
+        return _records(_bodies(env), flags)
 
     def get_actor_rigid_body_states(self, env: Env, handle: int, flags: int) -> np.ndarray:
         """Returns pose and velocity of an actor's bodies."""
         actor = actor_of(env, handle)
         own = slice(actor.first_body, actor.first_body + len(actor.asset.bodies))
-        return _records(_bodies(env.sim)[env.index, own], flags)
+        return _records(_bodies(env)[own], flags)
 
     def set_actor_rigid_body_states(
         self, env: Env, handle: int, states: np.ndarray, flags: int
@@ -170,8 +169,8 @@ class StateCalls:
                 actor.start.root_velocity[:] = [*vel.linear, *vel.angular]
             return True
         world = world_of(env.sim)
-        given = world.root_state.clone().view(world.roots.shape)
-        row = given[env.index, handle]
+        given = world.root_state.clone()
+        row = given[world.index_of(actor_of(env, handle))]
         if flags & _POS:
             pose = Transform.from_buffer(root["pose"])
             row[:7] = _tensor(pose.values(), world)
@@ -185,16 +184,16 @@ class StateCalls:
         """Returns the pose of a body in its environment."""
         if not env.sim.prepared:
             return initial_poses(env)[body]
-        row = _bodies(env.sim)[env.index, body].tolist()
+        row = _bodies(env)[body].tolist()
         return Transform(Vec3(*row[:3]), Quat(*row[3:7]))
 
     def get_rigid_linear_velocity(self, env: Env, body: int) -> Vec3:
         """Returns the velocity of a body's centre of mass [m/s]."""
-        return Vec3(*_bodies(env.sim)[env.index, body, 7:10].tolist())
+        return Vec3(*_bodies(env)[body, 7:10].tolist())
 
     def get_rigid_angular_velocity(self, env: Env, body: int) -> Vec3:
         """Returns the angular velocity of a body [rad/s]."""
-        return Vec3(*_bodies(env.sim)[env.index, body, 10:13].tolist())
+        return Vec3(*_bodies(env)[body, 10:13].tolist())
 
     def set_rigid_transform(self, env: Env, body: int, pose: Transform) -> None:
         """Sets the pose of an actor's root."""
@@ -220,8 +219,8 @@ class StateCalls:
             actor.pose, actor.start.root_velocity[:] = Transform.from_buffer(row[:7]), row[7:]
             return
         world = world_of(env.sim)
-        given = world.root_state.clone().view(world.roots.shape)
-        given[env.index, actor.handle, part] = _tensor(values, world)
+        given = world.root_state.clone()
+        given[world.index_of(actor), part] = _tensor(values, world)
         world.set_roots(given, _index(env, actor.handle))
 
     def apply_body_forces(
@@ -253,12 +252,23 @@ class StateCalls:
         world.forces.add(_single(world, env, body, force), None, space, at)
 
 
-def _dofs(env: Env, handle: int) -> slice:
-    return actor_of(env, handle).dof_range
+def _dofs(world: World, env: Env, handle: int) -> slice:
+    return world.dofs_of(actor_of(env, handle))
+
+
+def _dof_row(env: Env, dof: int) -> torch.Tensor:
+    """Returns position and velocity of an environment's degree of freedom."""
+    return _part(world_of(env.sim).dof_state, env)[dof]
+
+
+def _part(values: torch.Tensor, env: Env) -> torch.Tensor:
+    """Returns an environment's part of a tensor of degrees of freedom."""
+    first = env.sim.start(env).dofs
+    return values[first : first + env.num_dofs]
 
 
 def _index(env: Env, handle: int) -> torch.Tensor:
-    return torch.tensor([env.sim.actor_offset(env) + handle], device=env.sim.device)
+    return torch.tensor([env.sim.start(env).actors + handle], device=env.sim.device)
 
 
 def _tensor(values: object, world: World) -> torch.Tensor:
@@ -267,10 +277,10 @@ def _tensor(values: object, world: World) -> torch.Tensor:
 
 def _targets(env: Env, name: str) -> torch.Tensor | _Waiting:
     """Returns an environment's targets, which can be read and written by index."""
-    if not env.sim.prepared:
+    if not env.sim.prepared and name != "efforts":
         return _Waiting(env, name)
     targets: torch.Tensor = getattr(world_of(env.sim), name)
-    return targets[env.index]
+    return _part(targets.view(-1), env)
 
 
 class _Waiting:
@@ -281,7 +291,7 @@ class _Waiting:
 
     def _find(self, dof: int) -> tuple[np.ndarray, int]:
         for actor in self._env.actors:
-            if dof in range(actor.dof_range.start, actor.dof_range.stop):
+            if 0 <= dof - actor.first_dof < len(actor.asset.dofs):
                 return getattr(actor.start, self._name), dof - actor.first_dof
         raise IndexError(f"DOF {dof} in an environment of {self._env.num_dofs}")
 
@@ -298,30 +308,30 @@ def _read(name: str, env: Env, handle: int) -> np.ndarray:
     """Returns an actor's targets, also those that wait for the simulation to be prepared."""
     if not env.sim.prepared:
         return np.array(getattr(actor_of(env, handle).start, name))
-    tensor: torch.Tensor = getattr(world_of(env.sim), name)
-    return np.asarray(tensor[env.index, _dofs(env, handle)].cpu().numpy().copy())
+    world = world_of(env.sim)
+    tensor: torch.Tensor = getattr(world, name)
+    return np.asarray(tensor.view(-1)[_dofs(world, env, handle)].cpu().numpy().copy())
 
 
 def _write(name: str, env: Env, handle: int, values: np.ndarray) -> bool:
-    where, given = _dofs(env, handle), np.asarray(values, dtype=np.float32)
-    if given.shape != (where.stop - where.start,):
+    actor, given = actor_of(env, handle), np.asarray(values, dtype=np.float32)
+    if given.shape != (len(actor.asset.dofs),):
         raise ValueError(
-            f"expected {where.stop - where.start} numbers, one a degree of freedom, got "
-            f"{given.shape}"
+            f"expected {len(actor.asset.dofs)} numbers, one a degree of freedom, got {given.shape}"
         )
     if not env.sim.prepared and name != "efforts":
-        getattr(actor_of(env, handle).start, name)[:] = given
+        getattr(actor.start, name)[:] = given
     else:
-        tensor: torch.Tensor = getattr(world_of(env.sim), name)
-        tensor[env.index, where] = torch.as_tensor(given, device=tensor.device)
+        world = world_of(env.sim)
+        tensor: torch.Tensor = getattr(world, name)
+        tensor.view(-1)[world.dofs_of(actor)] = torch.as_tensor(given, device=tensor.device)
     return True
 
 
-def _bodies(sim: Sim) -> torch.Tensor:
-    """Returns the states of all bodies, shape [N, B, 13]."""
-    world = world_of(sim)
-    states = world.acquire("rigid_body_state")
-    return states.view(world.num_envs, world.num_bodies, 13)
+def _bodies(env: Env) -> torch.Tensor:
+    """Returns the states of an environment's bodies, shape [B, 13]."""
+    first = env.sim.start(env).bodies
+    return world_of(env.sim).acquire("rigid_body_state")[first : first + env.num_bodies]
 
 
 def _records(states: torch.Tensor, flags: int) -> np.ndarray:
@@ -332,7 +342,7 @@ def _records(states: torch.Tensor, flags: int) -> np.ndarray:
 
 
 def _single(world: World, env: Env, body: int, value: Vec3) -> torch.Tensor:
-    """Returns zeros of shape [N, B, 3] but for one body."""
-    tensor = torch.zeros(world.num_envs, world.num_bodies, 3, device=world.root_state.device)
-    tensor[env.index, body] = _tensor(list(value), world)
+    """Returns zeros of shape [R, B, 3] but for one body."""
+    tensor = torch.zeros(world.num_rows, world.num_bodies, 3, device=world.root_state.device)
+    tensor.view(-1, 3)[env.sim.start(env).bodies + body] = _tensor(list(value), world)
     return tensor

@@ -8,7 +8,7 @@ from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.records.buffers import Tensor
 from rlgpu.isaacgym.records.enums import CoordinateSpace
-from rlgpu.isaacgym.records.scene import Actor, Sim
+from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.world import World
 
 _ENV_SPACE = CoordinateSpace.ENV_SPACE
@@ -43,21 +43,17 @@ class TensorCalls:
 
     def acquire_force_sensor_tensor(self, sim: Sim) -> Tensor | None:
         """Returns force [N] and torque [N m] of all force sensors."""
-        if not any(actor.asset.sensors for actor in sim.envs[0].actors):
+        if not any(actor.asset.sensors for env in sim.envs for actor in env.actors):
             return None
         return self._acquire(sim, "force_sensor")
 
     def acquire_jacobian_tensor(self, sim: Sim, name: str) -> Tensor | None:
-        """Returns the Jacobians of the actors of a name."""
-        actor = _named(sim, name)
-        world = _tensors_of(sim)
-        return _described(world.acquire("jacobian", actor))
+        """Returns the Jacobians of the actors of a name, one for each environment with one."""
+        return _described(_tensors_of(sim).acquire("jacobian", name))
 
     def acquire_mass_matrix_tensor(self, sim: Sim, name: str) -> Tensor | None:
-        """Returns the mass matrices of the actors of a name."""
-        actor = _named(sim, name)
-        world = _tensors_of(sim)
-        return _described(world.acquire("mass_matrix", actor))
+        """Returns mass matrices of the actors of a name, one for each environment with one."""
+        return _described(_tensors_of(sim).acquire("mass_matrix", name))
 
     def _acquire(self, sim: Sim, name: str) -> Tensor | None:
         world = _tensors_of(sim)
@@ -181,7 +177,7 @@ class TensorCalls:
     def _actors(self, sim: Sim, indices: Tensor, count: int) -> torch.Tensor:
         """Returns checked indices of actors."""
         ids = indices.torch.reshape(-1)[:count]
-        total = _tensors_of(sim).num_envs * _tensors_of(sim).num_actors
+        total = len(_tensors_of(sim).root_state)
         if indices.torch.dtype != torch.int32:
             raise TypeError(f"actor indices must be int32, got {indices.torch.dtype}")
         if ids.numel() < count:
@@ -235,14 +231,6 @@ def _described(tensor: torch.Tensor) -> Tensor | None:
     return Tensor(tensor) if tensor.numel() else None
 
 
-def _named(sim: Sim, name: str) -> Actor:
-    for actor in sim.envs[0].actors:
-        if actor.name == name:
-            return actor
-    names = ", ".join(actor.name for actor in sim.envs[0].actors)
-    raise ValueError(f"there is no actor {name!r} in an environment; there are {names}")
-
-
 def _floats(call: str, given: Tensor, like: torch.Tensor) -> torch.Tensor:
     """Returns a tensor checked for type, device and number of elements."""
     tensor = given.torch
@@ -260,11 +248,11 @@ def _floats(call: str, given: Tensor, like: torch.Tensor) -> torch.Tensor:
 
 def _vectors(call: str, given: Tensor, sim: Sim) -> torch.Tensor:
     world = _tensors_of(sim)
-    count = world.num_envs * world.num_bodies
+    count = world.num_rows * world.num_bodies
     tensor = given.torch
     if tensor.dtype != torch.float32 or tensor.numel() != 3 * count:
         raise ValueError(
             f"{call}: expected three float32 numbers for each of {count} bodies, got "
             f"{tensor.numel()} of {tensor.dtype}"
         )
-    return tensor.reshape(world.num_envs, world.num_bodies, 3)
+    return tensor.reshape(world.num_rows, world.num_bodies, 3)

@@ -8,12 +8,12 @@ import mujoco
 import numpy as np
 import torch
 
+from rlgpu.isaacgym.drawing.mirrors import Mirrors
 from rlgpu.isaacgym.records.enums import CameraFollowMode, ImageType
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.scene import Env
 from rlgpu.isaacgym.records.structs import CameraProperties
-from rlgpu.sim.mujoco.mirror import Mirror
-from rlgpu.sim.mujoco.worlds import Worlds
+from rlgpu.isaacgym.simulation.world import World
 
 
 @dataclass(eq=False)
@@ -53,12 +53,12 @@ def look_at(position: Vec3, target: Vec3) -> Transform:
 
 
 class Renderers:
-    """Offscreen renderers of a model, one a size of image."""
+    """Offscreen renderers, one a model and size of image."""
 
-    def __init__(self, worlds: Worlds) -> None:
-        """Prepares to draw worlds of one model."""
-        self._mirror = Mirror(worlds)
-        self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
+    def __init__(self, world: World) -> None:
+        """Prepares to draw the environments of a simulation."""
+        self._mirrors = Mirrors(world)
+        self._renderers: dict[tuple[int, int, int], mujoco.Renderer] = {}
         self._camera = mujoco.MjvCamera()
 
     def draw(self, camera: Camera, pose: Transform, segments: np.ndarray) -> None:
@@ -67,11 +67,10 @@ class Renderers:
         Args:
             camera: Its images are replaced.
             pose: Where it is.
-            segments: Segmentation number of each geom of the model.
+            segments: Segmentation number of each geom of the environment's model.
         """
-        renderer = self._renderer(camera.properties)
-        self._mirror.show(camera.env.index)
-        model = self._mirror.model
+        mirror = self._mirrors.show(camera.env.index)
+        renderer, model = self._renderer(mirror.model, camera.properties), mirror.model
         wide = np.radians(camera.properties.horizontal_fov)
         ratio = camera.properties.height / camera.properties.width
         model.vis.global_.fovy = float(np.degrees(2 * np.arctan(np.tan(wide / 2) * ratio)))
@@ -80,7 +79,7 @@ class Renderers:
         free.type, free.distance, free.lookat[:] = mujoco.mjtCamera.mjCAMERA_FREE, 1.0, list(aim)
         free.azimuth = float(np.degrees(np.arctan2(forward.y, forward.x)))
         free.elevation = float(np.degrees(np.arcsin(np.clip(forward.z, -1.0, 1.0))))
-        renderer.update_scene(self._mirror.data, free)
+        renderer.update_scene(mirror.data, free)
         color = renderer.render()
         alpha = np.full((*color.shape[:2], 1), 255, dtype=np.uint8)
         camera.images[ImageType.IMAGE_COLOR] = np.concatenate((color, alpha), axis=-1)
@@ -94,19 +93,20 @@ class Renderers:
         numbers = np.where(geom, segments[np.where(geom, ids, 0)], 0).astype(np.int32)
         camera.images[ImageType.IMAGE_SEGMENTATION] = numbers
 
-    def _renderer(self, properties: CameraProperties) -> mujoco.Renderer:
+    def _renderer(self, model: mujoco.MjModel, properties: CameraProperties) -> mujoco.Renderer:
         size = properties.height, properties.width
-        if size not in self._renderers:
-            view = self._mirror.model.vis.global_
+        key = id(model), *size
+        if key not in self._renderers:
+            view = model.vis.global_
             view.offheight, view.offwidth = (
                 max(view.offheight, size[0]),
                 max(view.offwidth, size[1]),
             )
             try:
-                self._renderers[size] = mujoco.Renderer(self._mirror.model, *size)
+                self._renderers[key] = mujoco.Renderer(model, *size)
             except (mujoco.FatalError, RuntimeError) as error:
                 raise RuntimeError(
                     f"no camera image can be drawn here ({error}). It needs OpenGL: set "
                     "MUJOCO_GL=egl, and on Debian or Ubuntu `apt install libegl1 libgl1-mesa-dri`"
                 ) from error
-        return self._renderers[size]
+        return self._renderers[key]

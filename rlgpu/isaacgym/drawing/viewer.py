@@ -7,13 +7,14 @@ import time
 import mujoco
 import numpy as np
 
+from rlgpu.isaacgym.drawing.mirrors import Mirrors
 from rlgpu.isaacgym.records.enums import KeyboardInput
 from rlgpu.isaacgym.records.geometry import Transform, Vec3
 from rlgpu.isaacgym.records.properties import ActionEvent
 from rlgpu.isaacgym.records.scene import Env
-from rlgpu.sim.mujoco.mirror import Mirror
+from rlgpu.isaacgym.simulation.world import World
+from rlgpu.sim.mujoco.mirror import PoseMirror
 from rlgpu.sim.mujoco.window import Window
-from rlgpu.sim.mujoco.worlds import Worlds
 
 _NAMED = {
     "SPACE": 32, "ESCAPE": 256, "ENTER": 257, "TAB": 258, "BACKSPACE": 259, "INSERT": 260,
@@ -40,16 +41,31 @@ def key_code(key: KeyboardInput) -> int:
 class Viewer:
     """A window that shows one environment; [ and ] switch to the next."""
 
-    def __init__(self, worlds: Worlds) -> None:
+    def __init__(self, world: World) -> None:
         """Opens the window."""
-        self._mirror, self._num = Mirror(worlds), worlds.num_worlds
+        self._mirrors, self._num = Mirrors(world), len(world.sim.envs)
         self._shown = 0
         self._actions: dict[int, str] = {}
         self._events: list[ActionEvent] = []
         self._lines: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._due = time.perf_counter()
-        self._opened = Window(self._mirror.model, self._mirror.data, self._on_key)
+        self._open(self._mirrors.show(0))
+
+    def _open(self, mirror: PoseMirror) -> None:
+        self._mirror, self._opened = mirror, Window(mirror.model, mirror.data, self._on_key)
         self._window = self._opened.handle
+
+    def _turn_to_shown(self) -> None:
+        """Brings the environment that is shown into the window; another model needs a new one."""
+        mirror = self._mirrors.show(self._shown)
+        if mirror is not self._mirror:
+            old = self._window.cam
+            lookat, view = np.array(old.lookat), (old.distance, old.azimuth, old.elevation)
+            self.close()
+            self._open(mirror)
+            camera = self._window.cam
+            camera.lookat[:] = lookat
+            camera.distance, camera.azimuth, camera.elevation = view
 
     def _on_key(self, code: int) -> None:
         if code in self._actions:
@@ -111,7 +127,7 @@ class Viewer:
 
     def draw(self) -> None:
         """Shows the state now."""
-        self._mirror.show(self._shown)
+        self._turn_to_shown()
         scene = self._window.user_scn
         count = min(len(self._lines), scene.maxgeom, _MOST_LINES)
         for geom, (start, end, color) in zip(scene.geoms, self._lines[:count], strict=False):

@@ -25,8 +25,15 @@ from rlgpu.sim.mujoco.worlds import Capabilities, Worlds, worlds_class
 class RunningWorld(Protocol):
     """What records and calls ask of the running simulation, ``simulation.world.World``."""
 
-    num_envs: int
     worlds: Worlds
+
+
+class Counts(NamedTuple):
+    """Numbers of what some environments hold."""
+
+    actors: int
+    bodies: int
+    dofs: int
 
 
 class Heights(NamedTuple):
@@ -78,11 +85,6 @@ class Actor:
     """Colours of bodies, by index."""
     segments: dict[int, int] = field(default_factory=dict)
     """Segmentation numbers of bodies, where other than the actor's."""
-
-    @property
-    def dof_range(self) -> slice:
-        """Its range of the environment's degrees of freedom."""
-        return slice(self.first_dof, self.first_dof + len(self.asset.dofs))
 
     @property
     def start(self) -> Start:
@@ -159,22 +161,36 @@ class Sim:
     """Whether nothing can be added any more."""
     renderers: Any = None
     """``drawing.cameras.Renderers``, once a camera is drawn."""
+    _starts: list[Counts] = field(default_factory=lambda: [Counts(0, 0, 0)])
+    """What the environments before each one hold, as far as was asked."""
 
     @cached_property
     def capabilities(self) -> Capabilities:
         """What the engine offers."""
         return worlds_class(self.engine).capabilities
 
-    # Environments are alike, so the first, which is complete, stands for all before another.
+    @property
+    def num_substeps(self) -> int:
+        """Physics steps a ``simulate``."""
+        return max(self.params.substeps, 1)
 
-    def actor_offset(self, env: Env) -> int:
-        """Returns how many actors the environments before this one have."""
-        return env.index * len(self.envs[0].actors)
+    @property
+    def physics_dt(self) -> float:
+        """Duration of a physics step [s]."""
+        return self.params.dt / self.num_substeps
 
-    def body_offset(self, env: Env) -> int:
-        """Returns how many bodies the environments before this one have."""
-        return env.index * self.envs[0].num_bodies
+    def start(self, env: Env) -> Counts:
+        """Returns how much the environments before this one hold.
 
-    def dof_offset(self, env: Env) -> int:
-        """Returns how many degrees of freedom the environments before this one have."""
-        return env.index * self.envs[0].num_dofs
+        Each must be complete before the next gets its first actor, as in Isaac Gym.
+        """
+        while len(self._starts) <= env.index:
+            last = self.envs[len(self._starts) - 1]
+            before = self._starts[-1]
+            own = len(last.actors), last.num_bodies, last.num_dofs
+            self._starts.append(Counts(*(a + b for a, b in zip(before, own, strict=True))))
+        return self._starts[env.index]
+
+    def changed(self, env: Env) -> None:
+        """Takes note that an environment holds something else now."""
+        del self._starts[env.index + 1 :]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import mujoco
@@ -9,74 +11,99 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
+from rlgpu.isaacgym.records.properties import DOF_PROPERTIES
 from rlgpu.isaacgym.records.scene import Env, Sim
 from rlgpu.isaacgym.simulation import variation
 from rlgpu.isaacgym.simulation.compose import body_names, compose_model, prefix
 from rlgpu.isaacgym.simulation.drives import drive_fields
-from rlgpu.isaacgym.simulation.layout import ActorLayout, actor_layout
+from rlgpu.isaacgym.simulation.grouping import Kind
+from rlgpu.isaacgym.simulation.layout import ModelLayout, model_layout
+from rlgpu.isaacgym.simulation.teams import threads_for
 from rlgpu.sim.mujoco.model import compiled
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds, WorldsRequest, worlds_class
 
+_NO_DOFS = np.zeros(0, DOF_PROPERTIES)
 
-class Built(NamedTuple):
-    """Worlds and where things are in them."""
 
+@dataclass(frozen=True)
+class Group:
+    """Environments of one kind and the worlds that simulate them."""
+
+    kind: Kind
     worlds: Worlds
-    layout: ActorLayout
-    fields: frozenset[str]
-    """Model fields with a row a world."""
+    layout: ModelLayout
+
+    @property
+    def envs(self) -> tuple[Env, ...]:
+        """The environments, in the order of the worlds."""
+        return self.kind.envs
 
 
-def dof_properties(sim: Sim) -> np.ndarray:
-    """Returns the DOF properties of all environments, shape [N, D]."""
-    first = sim.envs[0]
-    rows = [_dof_row(env) for env in sim.envs]
-    return np.stack(rows) if first.num_dofs else np.zeros((len(rows), 0), _dof_row(first).dtype)
+def dof_properties(envs: Sequence[Env]) -> np.ndarray:
+    """Returns the DOF properties of environments of one kind, shape [N, D]."""
+    rows = [np.concatenate([_NO_DOFS, *(a.dof_properties for a in env.actors)]) for env in envs]
+    return np.stack(rows)
 
 
-def _dof_row(env: Env) -> np.ndarray:
-    parts = [actor.dof_properties for actor in env.actors]
-    if not parts:
-        raise RuntimeError(f"environment {env.index} has no actors; create_actor adds them")
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def build(sim: Sim, also: frozenset[str] = frozenset()) -> Built:
+def build_groups(
+    sim: Sim, kinds: Sequence[Kind], also: frozenset[str] = frozenset()
+) -> tuple[list[Group], frozenset[str]]:
     """Builds the worlds of all environments as they are described now.
 
     Args:
         sim: The simulation.
+        kinds: Its environments in groups.
         also: Further model fields to have a row for each world, for later writes.
 
+    Returns:
+        The groups, and the model fields that have a row for each world.
+
     Raises:
-        NotImplementedError: The environments differ in what worlds share.
-        RuntimeError: There are no environments.
+        NotImplementedError: Environments of a kind differ in what the engine's worlds share.
     """
-    if not sim.envs:
-        raise RuntimeError("the simulation has no environments; create_env adds them")
-    variation.check_alike(sim)
     mujoco.set_mju_user_warning(lambda _text: None)
-    free_centres = variation.may_move_centres(sim, also)
-    model = compiled(compose_model(sim, sim.envs[0]), free_centres=free_centres)
-    properties = dof_properties(sim)
-    where = actor_layout(model, sim.envs[0], sim.device)
-    for name, values in drive_fields(model, where.dof_joints, properties[:1]).items():
+    parts = [_compose(sim, kind, also) for kind in kinds]
+    # All groups have the same fields, so that these can be joined.
+    names = frozenset(also).union(*(part.fields for part in parts))
+    groups = []
+    for kind, (model, where, fields) in zip(kinds, parts, strict=True):
+        _note_terrain(sim, model)
+        count = len(kind.envs)
+        threads = sim.num_threads if len(kinds) == 1 else threads_for(count, sim.num_threads)
+        worlds = make_worlds(sim, model, names, count, threads)
+        for name, values in fields.items():
+            worlds.field(name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        if DERIVING_FIELDS & set(fields):
+            worlds.fields_written(sorted(fields))
+        groups.append(Group(kind, worlds, where))
+    kinds_said = "" if len(kinds) == 1 else f" of {len(kinds)} kinds"
+    sim.notes.add(f"{len(sim.envs)} environments{kinds_said} on {groups[0].worlds.description}")
+    return groups, names
+
+
+class _Composed(NamedTuple):
+    """The model of a kind of environments and the fields in which these differ."""
+
+    model: mujoco.MjModel
+    layout: ModelLayout
+    fields: dict[str, np.ndarray]
+
+
+def _compose(sim: Sim, kind: Kind, also: frozenset[str]) -> _Composed:
+    env = kind.first
+    free_centres = variation.may_move_centres(kind, also)
+    model = compiled(compose_model(sim, env), free_centres=free_centres)
+    properties = dof_properties(kind.envs)
+    where = model_layout(model, sim, env)
+    for name, values in drive_fields(model, where.joints, properties[:1]).items():
         getattr(model, name)[:] = values[0]
-    _add_damping(model, sim.envs[0])
-    fields = variation.of_recipes(sim, model)
+    _add_damping(model, env)
+    fields = variation.of_recipes(sim, kind, model)
     fields |= variation.of_drives(model, properties, where)
-    fields |= variation.of_bodies(sim, model, fields, where)
-    fields |= _of_statics(sim, model)
-    names = frozenset(fields) | also
-    _note_terrain(sim, model)
-    worlds = make_worlds(sim, model, names)
-    for name, values in fields.items():
-        worlds.field(name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
-    if DERIVING_FIELDS & set(fields):
-        worlds.fields_written(sorted(fields))
-    sim.notes.add(f"{len(sim.envs)} environments on {worlds.description}")
-    return Built(worlds, where, names)
+    fields |= variation.of_bodies(sim, kind.envs, model, fields, where)
+    fields |= _of_statics(sim, kind.envs, model, fields)
+    return _Composed(model, where, fields)
 
 
 def initial_poses(env: Env) -> list[Transform]:
@@ -122,26 +149,28 @@ def _note_terrain(sim: Sim, model: mujoco.MjModel) -> None:
         )
 
 
-def _of_statics(sim: Sim, model: mujoco.MjModel) -> dict[str, np.ndarray]:
+def _of_statics(
+    sim: Sim, envs: Sequence[Env], model: mujoco.MjModel, base: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Returns geom positions where terrains are elsewhere, seen from each environment."""
-    origins = np.array([list(env.origin) for env in sim.envs])
-    if not sim.terrains or not (origins != origins[0]).any():
+    origins = np.array([list(env.origin) for env in envs])
+    if not sim.terrains or not origins.any():
         return {}
-    wide = np.repeat(model.geom_pos[None], len(origins), axis=0)
+    wide = base.get("geom_pos", np.repeat(model.geom_pos[None], len(origins), axis=0))
     for i in range(len(sim.terrains)):
         wide[:, model.geom(f"terrain_{i}").id] -= origins
     return {"geom_pos": wide}
 
 
-def make_worlds(sim: Sim, model: mujoco.MjModel, fields: frozenset[str]) -> Worlds:
+def make_worlds(
+    sim: Sim, model: mujoco.MjModel, fields: frozenset[str], num_worlds: int, num_threads: int
+) -> Worlds:
     """Returns the engine's worlds; imports only that engine.
 
     Raises:
         NotImplementedError: The engine's worlds share a field in which environments differ.
     """
-    request = WorldsRequest(
-        len(sim.envs), sim.device, tuple(sorted(fields)), num_threads=sim.num_threads
-    )
+    request = WorldsRequest(num_worlds, sim.device, tuple(sorted(fields)), num_threads=num_threads)
     able = sim.capabilities.varying_fields
     if able is not None and (beyond := sorted(fields - able)):
         raise NotImplementedError(

@@ -9,6 +9,7 @@ import numpy as np
 
 from rlgpu.isaacgym.records.enums import CONSTANTS, ContactCollection
 from rlgpu.isaacgym.records.geometry import Quat, Vec3
+from rlgpu.isaacgym.records.properties import RigidShapeProperties
 from rlgpu.isaacgym.records.scene import Actor, Env, Heights, Sim
 from rlgpu.isaacgym.records.structs import PlaneParams
 from rlgpu.isaacgym.simulation import collision
@@ -72,11 +73,10 @@ def compose_model(sim: Sim, env: Env) -> mujoco.MjSpec:
 
 
 def _set_options(spec: mujoco.MjSpec, sim: Sim) -> None:
-    params = sim.params
     spec.compiler.degree = False
     spec.compiler.balanceinertia = True
-    spec.option.timestep = params.dt / max(params.substeps, 1)
-    spec.option.gravity = list(params.gravity)
+    spec.option.timestep = sim.physics_dt
+    spec.option.gravity = list(sim.params.gravity)
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     light = spec.visual.headlight
     light.ambient, light.diffuse = [0.35, 0.35, 0.35], [0.5, 0.5, 0.5]
@@ -249,16 +249,25 @@ def averaged(sim: Sim, friction: np.ndarray | float) -> np.ndarray | float:
     return friction if ground is None else 0.5 * (friction + ground)
 
 
+def rolls(shape: RigidShapeProperties) -> bool:
+    """Returns whether friction resists a shape's rolling or turning on the spot."""
+    return shape.rolling_friction > 0 or shape.torsion_friction > 0
+
+
+def turning_friction(shape: RigidShapeProperties) -> list[float]:
+    """Returns a shape's torsional and rolling friction as MuJoCo takes them [m]."""
+    return [max(shape.torsion_friction, 1e-5), shape.rolling_friction]
+
+
 def _average_friction(spec: mujoco.MjSpec, sim: Sim, env: Env) -> None:
     for actor in env.actors:
         for name, shape in zip(shape_names(actor), actor.shape_properties, strict=True):
             geom = spec.geom(name)
             geom.priority = 1
             geom.friction[0] = averaged(sim, shape.friction)
-            rolls = shape.rolling_friction > 0 or shape.torsion_friction > 0
-            geom.condim = 6 if rolls else 3
-            if rolls:
-                geom.friction[1:] = [max(shape.torsion_friction, 1e-5), shape.rolling_friction]
+            geom.condim = 6 if rolls(shape) else 3
+            if rolls(shape):
+                geom.friction[1:] = turning_friction(shape)
 
 
 def _add_attractors(spec: mujoco.MjSpec, env: Env, step: float) -> None:

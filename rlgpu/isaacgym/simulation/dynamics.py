@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.isaacgym.records.scene import Actor
+from rlgpu.isaacgym.simulation.build import Group
 from rlgpu.isaacgym.simulation.compose import body_names, prefix
 from rlgpu.sim.mujoco.dynamics import Reader, joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.worlds import Worlds
@@ -45,6 +49,71 @@ def mass_matrix(worlds: Worlds, actor: Actor) -> Reader:
     # A free root's columns are of its centre of mass, which MuJoCo's own matrix does not have.
     of_actor = None if actor.asset.fixed else jacobian(worlds, actor)
     return joint_mass_matrix(worlds, bodies, dofs, of_actor)
+
+
+class _Share(NamedTuple):
+    """Actors of a name in one group: they are the same actor of each of its worlds."""
+
+    read: Reader
+    worlds: list[int]
+    rows: Tensor
+    """Their rows of the tensor that scripts hold."""
+
+
+def actor_reading(
+    groups: Sequence[Group], name: str, quantity: str
+) -> tuple[Tensor, Callable[[], None]]:
+    """Returns Jacobians or mass matrices of all actors of a name, and their update.
+
+    Jacobians have shape [M, bodies, 6, dofs] for M environments with such an actor. Rows are the
+    velocity of the centre of mass and the angular velocity. A fixed base drops the root's rows; a
+    free one has six columns first, for its own velocity. Mass matrices have shape [M, dofs, dofs].
+
+    Args:
+        groups: All environments.
+        name: The actors' name.
+        quantity: ``jacobian`` or ``mass_matrix``.
+
+    Raises:
+        ValueError: No environment has such an actor, or they are different articulations.
+    """
+    found = [(group, i, env) for group in groups for i, env in enumerate(group.envs)]
+    found.sort(key=lambda place: place[2].index)
+    places: dict[tuple[int, int], tuple[Group, Actor, list[int], list[int]]] = {}
+    count = 0
+    for group, world, env in found:
+        if (actor := next((a for a in env.actors if a.name == name), None)) is not None:
+            key = id(group), actor.handle
+            _, _, worlds, rows = places.setdefault(key, (group, actor, [], []))
+            worlds.append(world)
+            rows.append(count)
+            count += 1
+    if not places:
+        names = ", ".join(dict.fromkeys(a.name for _, _, env in found for a in env.actors))
+        raise ValueError(f"there is no actor {name!r} in an environment; there are {names}")
+    shares = []
+    for group, actor, worlds, rows in places.values():
+        make = jacobian if quantity == "jacobian" else mass_matrix
+        at = torch.tensor(rows, device=group.worlds.device)
+        shares.append(_Share(make(group.worlds, actor), worlds, at))
+    values = [share.read() for share in shares]
+    if len({value.shape[1:] for value in values}) > 1:
+        raise ValueError(
+            f"the actors {name!r} are different articulations in different environments; give "
+            "those of another kind another name"
+        )
+    first = int(quantity == "jacobian" and next(iter(places.values()))[1].asset.fixed)
+    tensor = torch.zeros(count, *values[0][:, first:].shape[1:], device=values[0].device)
+
+    def update() -> None:
+        for share in shares:
+            own = share.read()[:, first:]
+            if len(share.worlds) == len(tensor):
+                tensor.copy_(own)
+            else:
+                tensor[share.rows] = own[share.worlds]
+
+    return tensor, update
 
 
 def _ids(worlds: Worlds, actor: Actor) -> tuple[list[int], list[int]]:

@@ -36,8 +36,8 @@ class Forces:
             self._applied = array("xfrc_applied")
             self._xpos, self._xquat = array("xpos"), array("xquat")
             self._com = array("xipos")
-            bodies, device = self._sim.envs[0].num_bodies, self._worlds.device
-            self._wrench = torch.zeros(self._worlds.num_worlds, bodies, 6, device=device)
+            rows, device = len(self._xpos), self._worlds.device
+            self._wrench = torch.zeros(rows, self._where.num_bodies, 6, device=device)
 
     def add(
         self,
@@ -69,8 +69,8 @@ class Forces:
             if local:
                 at = self._xpos[:, bodies].float() + quat_rotate(quat, at)
             elif space == CoordinateSpace.GLOBAL_SPACE:
-                origins = [list(env.origin) for env in self._sim.envs]
-                at = at - torch.tensor(origins, device=at.device)[:, None]
+                origins = [list(e.origin) for e in self._sim.envs for _ in range(e.num_bodies)]
+                at = at - torch.tensor(origins, device=at.device).view(at.shape)
             arm = at - self._com[:, bodies].float()
             self._wrench[..., 3:] += torch.linalg.cross(arm, force)
         self._pending = True

@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rlgpu.isaacgym.simulation.drives import DriveTerms, actuators_of
+from rlgpu.isaacgym.simulation.drives import DriveTerms
+from rlgpu.isaacgym.simulation.layout import Places
 from rlgpu.sim.mujoco.worlds import Worlds
 
 
 class Holds:
     """Writes ``ctrl`` for drives that are stiff and limited."""
 
-    def __init__(self, worlds: Worlds, joints: np.ndarray, terms: DriveTerms) -> None:
+    def __init__(self, worlds: Worlds, where: Places, terms: DriveTerms) -> None:
         """Reads the drives.
 
         Args:
             worlds: The worlds.
-            joints: MuJoCo's joint of each degree of freedom, shape [D].
+            where: The places of the degrees of freedom.
             terms: Their drives, each of shape [N or 1, D].
         """
         model = worlds.model
-        motors, holds = actuators_of(model, joints)
-        held = holds >= 0
+        held = where.holds >= 0
         self.any = bool(held.any())
         """Whether there are such drives."""
         if not self.any:
@@ -36,14 +36,13 @@ class Holds:
 
         self._ctrl = worlds.array("ctrl")
         self._qpos, self._qvel = worlds.array("qpos"), worlds.array("qvel")
-        self._motors, self._holds = index(motors), index(holds)
-        dofs = model.jnt_dofadr[joints]
-        self._at_q, self._at_v = index(model.jnt_qposadr[joints]), index(dofs)
+        self._motors, self._holds = index(where.motors), index(where.holds)
+        self._at_q, self._at_v = index(where.dof_qpos), index(where.dof_qvel)
         self._bias_q, self._bias_v = numbers(terms.bias_q), numbers(terms.bias_v)
         self._limit = numbers(terms.limit)
         step = float(model.opt.timestep)
         # The force at the end of the step is smaller by how much it changes the velocity.
-        self._yield = 1 - step * self._bias_v * numbers(model.dof_invweight0[dofs])
+        self._yield = 1 - step * self._bias_v * numbers(model.dof_invweight0[where.dof_qvel])
 
     def apply(self, wanted: torch.Tensor) -> None:
         """Sets ``ctrl`` for the next physics step.

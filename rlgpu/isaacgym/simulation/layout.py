@@ -1,63 +1,118 @@
-"""Where an environment's actors are in MuJoCo's arrays."""
+"""Where actors are in MuJoCo's arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.isaacgym.records.scene import Env
-from rlgpu.isaacgym.simulation.compose import body_names, prefix, shape_names
+from rlgpu.isaacgym.records.scene import Actor, Env, Sim
+from rlgpu.isaacgym.simulation.compose import body_names, felt_bodies, prefix, shape_names
+from rlgpu.isaacgym.simulation.drives import actuators_of
 from rlgpu.sim.mujoco.layout import Index, index_of
 
 
-@dataclass(frozen=True)
-class ActorLayout:
-    """Indices into the arrays of one world. Bodies, DOFs and actors are in the API's order."""
+class Sizes(NamedTuple):
+    """Lengths of the arrays of one world, or offsets into arrays of several."""
 
-    bodies: Index
-    """MuJoCo's body of each body, B of them."""
-    body_ids: tuple[int, ...]
-    """The same, as numbers for the host."""
-    dof_joints: np.ndarray
-    """MuJoCo's joint of each degree of freedom, [D]."""
-    body_roots: Index
+    qpos: int = 0
+    qvel: int = 0
+    bodies: int = 0
+    actuators: int = 0
+    mocaps: int = 0
+    sensors: int = 0
+    actors: int = 0
+    api_bodies: int = 0
+
+
+class Places(NamedTuple):
+    """Indices into the arrays of one row, int64. Bodies, DOFs and actors are in the API's order."""
+
+    actors: tuple[Actor, ...]
+    first_bodies: np.ndarray
+    """First of the API's bodies of each actor, [A]."""
+    bodies: np.ndarray
+    """MuJoCo's body of each body, [B]."""
+    body_roots: np.ndarray
     """MuJoCo's root of each body's tree, [B]."""
-    dof_qpos: Index
-    """Address of each degree of freedom in ``qpos``, D of them."""
-    dof_qvel: Index
-    """Address of each degree of freedom in ``qvel``."""
-    dof_actor: Tensor
+    dof_qpos: np.ndarray
+    """Address of each degree of freedom in ``qpos``, [D]."""
+    dof_qvel: np.ndarray
+    """Address of each degree of freedom in ``qvel``, [D]."""
+    dof_actor: np.ndarray
     """Actor of each degree of freedom, [D]."""
-    free: tuple[int, ...]
-    """Actors with a free root, F of them."""
-    free_actors: Tensor
-    """The same, [F]."""
-    free_qpos: Tensor
+    motors: np.ndarray
+    """Actuator of each degree of freedom, [D]."""
+    holds: np.ndarray
+    """Second actuator of each degree of freedom, -1 without one, [D]; see ``drives``."""
+    free: np.ndarray
+    """Actors with a free root, [F]."""
+    free_qpos: np.ndarray
     """Addresses of their free joints in ``qpos``, shape [F, 7]."""
-    free_qvel: Tensor
+    free_qvel: np.ndarray
     """Addresses of their free joints in ``qvel``, shape [F, 6]."""
-    free_bodies: Tensor
+    free_bodies: np.ndarray
     """MuJoCo's body of their roots, [F]."""
-    held: Tensor
-    """Actors whose fixed root can be moved, M of them."""
-    held_mocap: Tensor
+    held: np.ndarray
+    """Actors whose fixed root can be moved, [M]."""
+    held_mocap: np.ndarray
     """Their mocap ids, [M]."""
+    felt: np.ndarray
+    """Bodies whose contacts are summed, [K]."""
+    felt_sensors: np.ndarray
+    """Their contact sensors, [K]."""
+
+    def shifted(self, by: Sizes) -> Places:
+        """Returns the same places behind ``by`` entries of other worlds."""
+        return Places(
+            self.actors,
+            self.first_bodies + by.api_bodies,
+            self.bodies + by.bodies,
+            self.body_roots + by.bodies,
+            self.dof_qpos + by.qpos,
+            self.dof_qvel + by.qvel,
+            self.dof_actor + by.actors,
+            self.motors + by.actuators,
+            np.where(self.holds < 0, -1, self.holds + by.actuators),
+            self.free + by.actors,
+            self.free_qpos + by.qpos,
+            self.free_qvel + by.qvel,
+            self.free_bodies + by.bodies,
+            self.held + by.actors,
+            self.held_mocap + by.mocaps,
+            self.felt + by.api_bodies,
+            self.felt_sensors + by.sensors,
+        )
+
+
+def joined(places: Sequence[Places]) -> Places:
+    """Returns the places of several rows as those of one; each is shifted already."""
+    columns = list(zip(*places, strict=True))
+    actors = tuple(actor for part in columns[0] for actor in part)
+    return Places(actors, *(np.concatenate(column) for column in columns[1:]))
+
+
+@dataclass(frozen=True)
+class ModelLayout:
+    """Where the parts of one environment are in its model."""
+
+    places: Places
+    sizes: Sizes
+    joints: np.ndarray
+    """MuJoCo's joint of each degree of freedom, [D]."""
     attractor_mocap: tuple[int, ...]
     """Mocap ids of the attractors."""
     shapes: tuple[tuple[int, ...], ...]
     """MuJoCo's geoms of each actor's shapes."""
 
 
-def actor_layout(model: mujoco.MjModel, env: Env, device: torch.device) -> ActorLayout:
-    """Returns the layout of a composed model, its tensors on ``device``."""
-
-    def tensor(values: list[int] | list[list[int]], *shape: int) -> Tensor:
-        return torch.tensor(values, dtype=torch.int64, device=device).reshape(*shape)
-
+def model_layout(model: mujoco.MjModel, sim: Sim, env: Env) -> ModelLayout:
+    """Returns the layout of a composed model."""
     bodies, joints, dof_actor = [], [], []
     free, held, mocap, shapes = [], [], [], []
     for actor in env.actors:
@@ -74,21 +129,64 @@ def actor_layout(model: mujoco.MjModel, env: Env, device: torch.device) -> Actor
         shapes.append(tuple(model.geom(shape).id for shape in shape_names(actor)))
     starts = [model.joint(int(model.body_jntadr[body])) for _, body in free]
     attractors = [model.body(f"attractor_{i}").mocapid[0] for i in range(len(env.attractors))]
-    return ActorLayout(
-        bodies=index_of(bodies, device),
-        body_ids=tuple(bodies),
-        dof_joints=np.array(joints, dtype=int),
-        body_roots=index_of([int(model.body_rootid[body]) for body in bodies], device),
-        dof_qpos=index_of([int(model.jnt_qposadr[j]) for j in joints], device),
-        dof_qvel=index_of([int(model.jnt_dofadr[j]) for j in joints], device),
-        dof_actor=tensor(dof_actor, -1),
-        free=tuple(actor for actor, _ in free),
-        free_actors=tensor([actor for actor, _ in free], -1),
-        free_qpos=tensor([list(range(j.qposadr[0], j.qposadr[0] + 7)) for j in starts], -1, 7),
-        free_qvel=tensor([list(range(j.dofadr[0], j.dofadr[0] + 6)) for j in starts], -1, 6),
-        free_bodies=tensor([body for _, body in free], -1),
-        held=tensor(held, -1),
-        held_mocap=tensor(mocap, -1),
-        attractor_mocap=tuple(int(i) for i in attractors),
-        shapes=tuple(shapes),
+    felt = [a.first_body + body for a, body in felt_bodies(sim, env)]
+    ids = _ids(joints)
+    motors, holds = actuators_of(model, ids)
+    places = Places(
+        actors=tuple(env.actors),
+        first_bodies=_ids([actor.first_body for actor in env.actors]),
+        bodies=_ids(bodies),
+        body_roots=model.body_rootid[_ids(bodies)].astype(np.int64),
+        dof_qpos=model.jnt_qposadr[ids].astype(np.int64),
+        dof_qvel=model.jnt_dofadr[ids].astype(np.int64),
+        dof_actor=_ids(dof_actor),
+        motors=motors,
+        holds=holds,
+        free=_ids([actor for actor, _ in free]),
+        free_qpos=_ids([range(j.qposadr[0], j.qposadr[0] + 7) for j in starts]).reshape(-1, 7),
+        free_qvel=_ids([range(j.dofadr[0], j.dofadr[0] + 6) for j in starts]).reshape(-1, 6),
+        free_bodies=_ids([body for _, body in free]),
+        held=_ids(held),
+        held_mocap=_ids(mocap),
+        felt=_ids(felt),
+        felt_sensors=_ids(range(len(felt))),
     )
+    sizes = Sizes(
+        model.nq,
+        model.nv,
+        model.nbody,
+        model.nu,
+        model.nmocap,
+        len(felt),
+        len(env.actors),
+        len(bodies),
+    )
+    return ModelLayout(places, sizes, ids, tuple(map(int, attractors)), tuple(shapes))
+
+
+def _ids(values: Sequence[int] | Sequence[range]) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+class ActorLayout:
+    """``Places`` as indices of tensors; ranges, which read without gathering, if possible."""
+
+    def __init__(self, places: Places, device: torch.device) -> None:
+        """Moves the indices to a device."""
+
+        def index(values: np.ndarray) -> Index:
+            return index_of(values.tolist(), device)
+
+        def tensor(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values).to(device)
+
+        self.places, self.actors = places, places.actors
+        self.num_bodies, self.num_dofs = len(places.bodies), len(places.dof_qpos)
+        self.bodies, self.body_roots = index(places.bodies), index(places.body_roots)
+        self.dof_qpos, self.dof_qvel = index(places.dof_qpos), index(places.dof_qvel)
+        self.motors, self.felt_sensors = index(places.motors), index(places.felt_sensors)
+        self.dof_actor = tensor(places.dof_actor)
+        self.free = tuple(places.free.tolist())
+        self.free_actors, self.free_bodies = tensor(places.free), tensor(places.free_bodies)
+        self.free_qpos, self.free_qvel = tensor(places.free_qpos), tensor(places.free_qvel)
+        self.held, self.held_mocap = tensor(places.held), tensor(places.held_mocap)

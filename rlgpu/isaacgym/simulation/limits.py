@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.drives import UNLIMITED
 from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.sim.mujoco.worlds import Worlds
@@ -14,13 +13,10 @@ from rlgpu.sim.mujoco.worlds import Worlds
 class SpeedLimits:
     """Caps joint velocities, and linear and angular velocities of free roots."""
 
-    def __init__(
-        self, sim: Sim, worlds: Worlds, where: ActorLayout, properties: np.ndarray
-    ) -> None:
+    def __init__(self, worlds: Worlds, where: ActorLayout, properties: np.ndarray) -> None:
         """Reads the limits.
 
         Args:
-            sim: The simulation.
             worlds: Whose velocities are capped.
             where: The layout of their model.
             properties: DOF properties of all environments, shape [N, D].
@@ -31,11 +27,11 @@ class SpeedLimits:
         speed = np.where((speed > 0) & (speed < UNLIMITED), speed, np.inf)
         alike = len(speed) == 0 or (speed == speed[:1]).all()
         self._joint = torch.tensor(speed[:1] if alike else speed).to(self._qvel)
-        options = [sim.envs[0].actors[i].asset.options for i in where.free]
+        options = [where.actors[i].asset.options for i in where.free]
         linear = [[o.max_linear_velocity] for o in options]
         angular = [[o.max_angular_velocity] for o in options]
-        self._linear = torch.tensor(linear).to(self._qvel)  # [F, 1]
-        self._angular = torch.tensor(angular).to(self._qvel)
+        self._linear = torch.tensor(linear).view(-1, 1).to(self._qvel)  # [F, 1]
+        self._angular = torch.tensor(angular).view(-1, 1).to(self._qvel)
 
     def apply(self) -> None:
         """Caps velocities after a physics step.
@@ -44,7 +40,7 @@ class SpeedLimits:
         of the capped velocity.
         """
         where = self._where
-        if self._joint.shape[-1]:
+        if where.num_dofs:
             velocity = self._qvel[:, where.dof_qvel]
             excess = velocity - velocity.clamp(-self._joint, self._joint)
             # On the host a look costs less than the correction; on a GPU it is the reverse.

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rlgpu.isaacgym.records.enums import ContactCollection
-from rlgpu.isaacgym.records.scene import Actor, Sim
-from rlgpu.isaacgym.simulation.compose import felt_bodies
-from rlgpu.isaacgym.simulation.dynamics import jacobian, mass_matrix
+from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.rotations import quat_multiply, quat_rotate, quat_rotate_inverse, xyzw_of
 from rlgpu.sim.mujoco.contact_sensors import CONTACT_NUMBERS
@@ -34,7 +33,6 @@ class Readings:
     ) -> None:
         """Reads what does not change: masses, centres of mass, mounts of fixed roots."""
         self._sim, self._worlds, self._where, self._fields = sim, worlds, where, fields
-        self._first = sim.envs[0]
         self.drag = torch.zeros(())
         """Damping of drives by actuators, shape [N or 1, D]."""
         self.limit = torch.zeros(())
@@ -48,9 +46,8 @@ class Readings:
             return torch.tensor(values, device=device).float()
 
         self._root_com = constant(model.body_ipos)[where.free_bodies]  # [F, 3]
-        self.mount = constant([[*a.asset.model.body_quat[1][XYZW]] for a in self._first.actors])[
-            where.held
-        ]  # [M, 4]
+        turns = [a.asset.model.body_quat[1][XYZW] for a in where.actors]
+        self.mount = constant(np.array(turns).reshape(-1, 4))[where.held]  # [M, 4]
         self._mass = constant(model.body_mass)[where.bodies]  # [B]
         self._com = constant(model.body_ipos)[where.bodies]  # [B, 3]
         self._gravcomp = constant(model.body_gravcomp)[where.bodies]  # [B]
@@ -76,7 +73,7 @@ class Readings:
         array, where = self._worlds.array, self._where
         xpos, xquat, cvel = array("xpos"), array("xquat"), array("cvel")
         tree = array("subtree_com")
-        states = torch.zeros(len(xpos), self._first.num_bodies, 13, device=xpos.device)
+        states = torch.zeros(len(xpos), where.num_bodies, 13, device=xpos.device)
 
         def update() -> None:
             angular, linear = cvel[:, where.bodies, :3], cvel[:, where.bodies, 3:]
@@ -90,11 +87,11 @@ class Readings:
 
         return states.view(-1, 13), update
 
-    def _contacts(self) -> tuple[Tensor, list[int]]:
-        """Returns the live outputs of the contact sensors, shape [N, K, 9], and their bodies."""
-        felt = [a.first_body + body for a, body in felt_bodies(self._sim, self._first)]
-        outputs = self._worlds.array("sensordata")[:, : len(felt) * CONTACT_NUMBERS]
-        return outputs.unflatten(1, (len(felt), CONTACT_NUMBERS)), felt
+    def _contacts(self) -> Callable[[], Tensor]:
+        """Returns a function that reads the contact sensors' outputs, shape [N, K, 9]."""
+        outputs = self._worlds.array("sensordata")
+        outputs = outputs.view(len(outputs), outputs.shape[1] // CONTACT_NUMBERS, CONTACT_NUMBERS)
+        return lambda: outputs[:, self._where.felt_sensors]
 
     def net_contact_force(self) -> tuple[Tensor, Update]:
         """Returns the contact force on all bodies [N], shape [N * B, 3], and its update."""
@@ -105,12 +102,12 @@ class Readings:
             )
         if not self._sim.capabilities.has_contact_sensors:
             return self._net_force_of_wrenches()
-        contacts, _ = self._contacts()
-        forces = torch.zeros(*contacts.shape[:2], 3, device=contacts.device)
+        contacts = self._contacts()
+        forces = torch.zeros_like(contacts()[..., :3], dtype=torch.float32)
 
         def update() -> None:
             # A sensor reports the force that its body exerts.
-            forces.copy_(-contacts[..., :3])
+            forces.copy_(-contacts()[..., :3])
 
         return forces.view(-1, 3), update
 
@@ -126,9 +123,9 @@ class Readings:
     def dof_force(self) -> tuple[Tensor, Update]:
         """Returns the forces of drives and efforts [N m or N], shape [N * D], and its update."""
         applied, velocity = self._worlds.array("qfrc_actuator"), self._worlds.array("qvel")
-        forces = torch.zeros(len(applied), self._first.num_dofs, device=applied.device)
+        forces = torch.zeros(len(applied), self._where.num_dofs, device=applied.device)
         self._measures_dofs = True
-        measured = [a.measures_dof_forces for a in self._first.actors]
+        measured = [a.measures_dof_forces for a in self._where.actors]
         mask = torch.tensor(measured, device=applied.device)[self._where.dof_actor]
 
         def update() -> None:
@@ -148,15 +145,21 @@ class Readings:
         They are what acts on a sensor's body from outside: contacts and gravity, as its properties
         say. A body at rest on the ground feels nothing, a foot what it carries.
         """
-        sensors = [(a, s) for a in self._first.actors for s in a.asset.sensors]
-        bodies = [a.first_body + s.body for a, s in sensors]
+        where = self._where
+        starts = where.places.first_bodies.tolist()
+        sensors = [
+            (start, s)
+            for start, actor in zip(starts, where.actors, strict=True)
+            for s in actor.asset.sensors
+        ]
+        bodies = [start + s.body for start, s in sensors]
         properties = [s.properties for _, s in sensors]
         falls = self._column([p.enable_forward_dynamics_forces for p in properties])
         touch = self._column([p.enable_constraint_solver_forces for p in properties])
         in_world = self._column([p.use_world_frame for p in properties]).bool()
         turn = torch.tensor([list(s.pose.r) for _, s in sensors], device=self._worlds.device)
         at = torch.tensor([list(s.pose.p) for _, s in sensors], device=self._worlds.device)
-        ids = torch.tensor(self._where.body_ids, device=at.device)[bodies]
+        ids = torch.from_numpy(where.places.bodies[bodies]).to(at.device)
         xpos, xquat = self._worlds.array("xpos"), self._worlds.array("xquat")
         contact = self._contact_wrench(bodies)
         readings = torch.zeros(len(xpos), len(sensors), 6, device=at.device)
@@ -191,14 +194,14 @@ class Readings:
         """Returns a function of points that computes contact wrenches about them, [N, S, 6]."""
         if not self._sim.capabilities.has_contact_sensors:
             return self._contact_wrench_of_wrenches(bodies)
-        contacts, felt = self._contacts()
-        if not set(bodies) <= set(felt):
+        place = {body: i for i, body in enumerate(self._where.places.felt.tolist())}
+        if not set(bodies) <= set(place):
             # None of the sensors wants contacts.
             return lambda origin: torch.zeros(6, device=origin.device)
-        rows = [felt.index(body) for body in bodies]
+        contacts, rows = self._contacts(), [place[body] for body in bodies]
 
         def compute(origin: Tensor) -> Tensor:
-            contact = contacts[:, rows].float()
+            contact = contacts()[:, rows].float()
             # A contact sensor reports what its body exerts.
             force = -contact[..., :3]
             arm = contact[..., 6:9] - origin
@@ -221,31 +224,6 @@ class Readings:
     def _felt_wrenches(self) -> tuple[Tensor, Tensor, Tensor]:
         """Returns contact wrenches of all bodies in their axes, orientations and positions."""
         if self._fused is None:
-            wrenches = self._worlds.wrenches(list(self._where.body_ids))
+            wrenches = self._worlds.wrenches(self._where.places.bodies.tolist())
             self._fused = wrenches, self._worlds.array("xquat"), self._worlds.array("xpos")
         return self._fused
-
-    def jacobian(self, actor: Actor) -> tuple[Tensor, Update]:
-        """Returns the Jacobians of an actor's bodies, shape [N, bodies, 6, dofs], and its update.
-
-        Rows are the velocity of the centre of mass and the angular velocity. A fixed base drops
-        the root's rows; a free one has six columns first, for its own velocity.
-        """
-        read = jacobian(self._worlds, actor)
-        first = int(actor.asset.fixed)
-        tensor = torch.zeros_like(read()[:, first:]).contiguous()
-
-        def update() -> None:
-            tensor.copy_(read()[:, first:])
-
-        return tensor, update
-
-    def mass_matrix(self, actor: Actor) -> tuple[Tensor, Update]:
-        """Returns an actor's mass matrices, shape [N, dofs, dofs], and its update."""
-        read = mass_matrix(self._worlds, actor)
-        tensor = torch.zeros_like(read())
-
-        def update() -> None:
-            tensor.copy_(read())
-
-        return tensor, update

@@ -8,71 +8,152 @@ itself and not handed over yet: setting roots leaves the DOF tensor alone, and t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
-from rlgpu.isaacgym.records.scene import Actor, Sim
-from rlgpu.isaacgym.simulation.build import build, dof_properties
-from rlgpu.isaacgym.simulation.drives import actuators_of, drive_fields, drive_terms
+from rlgpu.isaacgym.records.scene import Actor, Env, Sim
+from rlgpu.isaacgym.simulation.build import Group, build_groups, dof_properties
+from rlgpu.isaacgym.simulation.compose import wxyz
+from rlgpu.isaacgym.simulation.drives import drive_fields, drive_terms
+from rlgpu.isaacgym.simulation.dynamics import actor_reading
 from rlgpu.isaacgym.simulation.forces import Forces
+from rlgpu.isaacgym.simulation.grouping import group_environments
 from rlgpu.isaacgym.simulation.holds import Holds
+from rlgpu.isaacgym.simulation.joined import JoinedWorlds, joined_places
+from rlgpu.isaacgym.simulation.layout import ActorLayout
 from rlgpu.isaacgym.simulation.limits import SpeedLimits
 from rlgpu.isaacgym.simulation.readings import OF_POSES, Readings
 from rlgpu.isaacgym.simulation.roots import read_roots, write_roots
 from rlgpu.isaacgym.simulation.variation import differing
-from rlgpu.sim.mujoco.layout import index_of
+from rlgpu.sim.mujoco.worlds import Worlds
 
 
 class World:
-    """All environments of a simulation, stepped together."""
+    """All environments of a simulation, stepped together.
+
+    Tensors have R rows. Environments that hold the same are worlds of one model, and each is a row.
+    If they hold different things, each kind has its own worlds, and ``JoinedWorlds`` makes a single
+    row of all: the API's flat tensors are the same either way.
+    """
 
     def __init__(self, sim: Sim) -> None:
         """Builds the worlds in the poses in which actors were created."""
         self.sim = sim
-        first = sim.envs[0]
-        self.num_envs, self.num_actors = len(sim.envs), len(first.actors)
-        self.num_bodies, self.num_dofs = first.num_bodies, first.num_dofs
-        zeros = self._zeros
-        self.root_state = zeros(self.num_envs * self.num_actors, 13)
-        self.dof_state = zeros(self.num_envs * self.num_dofs, 2)
-        self.position_targets = zeros(self.num_envs, self.num_dofs)
-        self.velocity_targets = zeros(self.num_envs, self.num_dofs)
-        self.efforts = zeros(self.num_envs, self.num_dofs)
-        self._acquired: dict[tuple[str, Actor | None], tuple[Tensor, Callable[[], None]]] = {}
+        self._kinds = group_environments(sim)
+        self._acquired: dict[tuple[str, str], tuple[Tensor, Callable[[], None]]] = {}
         self.drives_changed = False
         """Whether DOF properties of some actor changed since the last step."""
         self.written: set[str] = set()
         """Model fields that were written to since the last step."""
+        self._group_of = {
+            env.index: (number, i)
+            for number, kind in enumerate(self._kinds)
+            for i, env in enumerate(kind.envs)
+        }
+        self.num_rows = len(sim.envs) if len(self._kinds) == 1 else 1
+        every = self._kinds[0].envs[:1] if self.num_rows == len(sim.envs) else sim.envs
+        self.num_actors = sum(len(env.actors) for env in every)
+        """Actors of a row."""
+        self.num_bodies = sum(env.num_bodies for env in every)
+        """Bodies of a row."""
+        self.num_dofs = sum(env.num_dofs for env in every)
+        """Degrees of freedom of a row."""
+        zeros = self._zeros
+        self.root_state = zeros(self.num_rows * self.num_actors, 13)
+        self.dof_state = zeros(self.num_rows * self.num_dofs, 2)
+        self.position_targets = zeros(self.num_rows, self.num_dofs)
+        self.velocity_targets = zeros(self.num_rows, self.num_dofs)
+        self.efforts = zeros(self.num_rows, self.num_dofs)
         self._build(frozenset())
-        poses = [[actor.pose.values() for actor in env.actors] for env in sim.envs]
-        self.roots[..., :7] = torch.tensor(poses, device=sim.device)
+        self._start_all()
+
+    def _start_all(self) -> None:
+        """Writes the poses in which actors were created, and what was set of them since."""
+        sim = self.sim
+        poses = [actor.pose.values() for env in sim.envs for actor in env.actors]
+        if poses:
+            self.root_state[:, :7] = torch.tensor(poses, device=sim.device)
         for env in sim.envs:
             for actor in env.actors:
                 if actor.starts_elsewhere:
                     self._start(actor)
+            for handle in range(len(env.attractors)):
+                self.aim(env, handle)
         self.set_roots(self.root_state, None)
         self.set_dofs(self.dof_state, None)
 
     def _start(self, actor: Actor) -> None:
         """Writes what a script set of an actor before now."""
-        env, start, dofs = actor.env.index, actor.start, actor.dof_range
+        start, dofs = actor.start, self.dofs_of(actor)
         for into, values in (
-            (self.dofs[env, dofs], start.dofs),
-            (self.position_targets[env, dofs], start.position_targets),
-            (self.velocity_targets[env, dofs], start.velocity_targets),
-            (self.roots[env, actor.handle, 7:], start.root_velocity),
+            (self.dof_state[dofs], start.dofs),
+            (self.position_targets.view(-1)[dofs], start.position_targets),
+            (self.velocity_targets.view(-1)[dofs], start.velocity_targets),
+            (self.root_state[self.index_of(actor), 7:], start.root_velocity),
         ):
             into.copy_(torch.from_numpy(values))
+
+    def index_of(self, actor: Actor) -> int:
+        """Returns an actor's index in the simulation."""
+        return self.sim.start(actor.env).actors + actor.handle
+
+    def dofs_of(self, actor: Actor) -> slice:
+        """Returns an actor's range of the simulation's degrees of freedom."""
+        first = self.sim.start(actor.env).dofs + actor.first_dof
+        return slice(first, first + len(actor.asset.dofs))
+
+    def group_of(self, env: Env) -> tuple[Group, int]:
+        """Returns the group of an environment and the environment's world there."""
+        number, world = self._group_of[env.index]
+        return self.groups[number], world
+
+    def aim(self, env: Env, handle: int) -> None:
+        """Moves the target of an attractor to the pose that it says."""
+        group, _ = self.group_of(env)
+        target, mocap = env.attractors[handle].target, group.layout.attractor_mocap[handle]
+        for name, values in (("mocap_pos", list(target.p)), ("mocap_quat", wxyz(target.r))):
+            array = self._array_of(name, env)
+            array[mocap] = torch.tensor(values).to(array)
+
+    def _array_of(self, name: str, env: Env) -> Tensor:
+        """Returns an environment's part of an array."""
+        number, world = self._group_of[env.index]
+        if self._joined is None:
+            return self.worlds.array(name)[world]
+        return self._joined.array_of(name, number)[world]
+
+    def pose_of(self, index: int) -> dict[str, np.ndarray]:
+        """Returns what places the bodies of an environment: ``qpos``, and mocap poses if any.
+
+        Args:
+            index: The environment's index in the simulation.
+        """
+        env = self.sim.envs[index]
+        is_moved = self.group_of(env)[0].worlds.model.nmocap > 0
+        names = ("qpos", "mocap_pos", "mocap_quat") if is_moved else ("qpos",)
+        return {name: self._array_of(name, env).cpu().numpy() for name in names}
 
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(*shape, device=self.sim.device)
 
     def _build(self, also: frozenset[str]) -> None:
         sim = self.sim
-        self.worlds, self.layout, self.fields = build(sim, also)
+        self.groups, self.fields = build_groups(sim, self._kinds, also)
+        self.worlds: Worlds
+        if len(self.groups) == 1:
+            self._joined, places = None, self.groups[0].layout.places
+            self.worlds = self.groups[0].worlds
+        else:
+            self._joined = JoinedWorlds(sim, self.groups)
+            self.worlds = cast(Worlds, self._joined)
+            places = joined_places(self.groups, sim)
+        self.layout = ActorLayout(places, sim.device)
+        owners = [env.index for env in sim.envs for _ in env.actors]
+        self._env_of_actor = torch.tensor(owners, dtype=torch.int64, device=sim.device)
         array = self.worlds.array
         self.qpos, self.qvel, self.ctrl = array("qpos"), array("qvel"), array("ctrl")
         self.mocap_pos = self.mocap_quat = None
@@ -82,42 +163,45 @@ class World:
         self.readings = Readings(sim, self.worlds, self.layout, self.fields)
         self.set_gains()
 
+    def _dof_properties(self) -> np.ndarray:
+        """Returns the properties of all degrees of freedom, shape [R, D]."""
+        if self._joined is None:
+            return dof_properties(self.groups[0].envs)
+        return np.concatenate([dof_properties([env])[0] for env in self.sim.envs])[None]
+
     def set_gains(self) -> None:
         """Takes over DOF properties: gains of targets and speed limits."""
-        properties = dof_properties(self.sim)
-        model = self.worlds.model
-        terms = drive_terms(properties, float(model.opt.timestep))
+        properties = self._dof_properties()
+        terms = drive_terms(properties, self.sim.physics_dt)
 
         def tensor(values: np.ndarray) -> Tensor:
             alike = len(values) == 0 or (values == values[:1]).all()
             return torch.tensor(values[:1] if alike else values, device=self.sim.device).float()
 
         self._target_gain, self._velocity_gain = map(tensor, terms[:2])
-        motors, holds = actuators_of(model, self.layout.dof_joints)
-        self._motors = index_of(motors.tolist(), self.sim.device)
         self.readings.limit = tensor(terms.limit)
-        self.readings.drag = tensor(-terms.bias_v * (holds < 0))
-        self.holds = Holds(self.worlds, self.layout.dof_joints, terms)
-        self.limits = SpeedLimits(self.sim, self.worlds, self.layout, properties)
+        self.readings.drag = tensor(-terms.bias_v * (self.layout.places.holds < 0))
+        self.holds = Holds(self.worlds, self.layout.places, terms)
+        self.limits = SpeedLimits(self.worlds, self.layout, properties)
 
     @property
     def roots(self) -> Tensor:
-        """The root tensor as [N, A, 13]."""
-        return self.root_state.view(self.num_envs, self.num_actors, 13)
+        """The root tensor as [R, A, 13]."""
+        return self.root_state.view(self.num_rows, self.num_actors, 13)
 
     @property
     def dofs(self) -> Tensor:
-        """The DOF tensor as [N, D, 2]."""
-        return self.dof_state.view(self.num_envs, self.num_dofs, 2)
+        """The DOF tensor as [R, D, 2]."""
+        return self.dof_state.view(self.num_rows, self.num_dofs, 2)
 
-    def acquire(self, kind: str, actor: Actor | None = None) -> Tensor:
+    def acquire(self, kind: str, name: str = "") -> Tensor:
         """Returns the tensor of a quantity; from now on ``simulate`` keeps it current.
 
         Args:
-            kind: A method of ``Readings``.
-            actor: The actor that it is about, for Jacobians and mass matrices.
+            kind: A method of ``Readings``, ``jacobian`` or ``mass_matrix``.
+            name: The name of the actors that it is about, for Jacobians and mass matrices.
         """
-        key = kind, actor
+        key = kind, name
         if key not in self._acquired:
             self._acquired[key] = self._reading(key)
             if kind in OF_POSES:
@@ -125,24 +209,25 @@ class World:
             self._acquired[key][1]()
         return self._acquired[key][0]
 
-    def _reading(self, key: tuple[str, Actor | None]) -> tuple[Tensor, Callable[[], None]]:
+    def _reading(self, key: tuple[str, str]) -> tuple[Tensor, Callable[[], None]]:
         """Returns a quantity's tensor and what brings it up to date."""
-        kind, actor = key
-        make = getattr(self.readings, kind)
-        found: tuple[Tensor, Callable[[], None]] = make() if actor is None else make(actor)
+        kind, name = key
+        if name:
+            return actor_reading(self.groups, name, kind)
+        found: tuple[Tensor, Callable[[], None]] = getattr(self.readings, kind)()
         return found
 
     def simulate(self) -> None:
         """Advances all environments by the simulation's time step."""
         self._take_over_properties()
-        self.ctrl[:, self._motors] = (
+        self.ctrl[:, self.layout.motors] = (
             self._target_gain * self.position_targets
             + self._velocity_gain * self.velocity_targets
             + self.efforts
         ).to(self.ctrl.dtype)
         wanted = self.ctrl.clone() if self.holds.any else self.ctrl
         self.forces.write()
-        for _ in range(max(self.sim.params.substeps, 1)):
+        for _ in range(self.sim.num_substeps):
             if self.holds.any:
                 self.holds.apply(wanted)
             self.readings.before_step()
@@ -163,14 +248,16 @@ class World:
         """Hands properties that changed since the last step to the worlds, all at once."""
         if self.drives_changed:
             self.drives_changed = False
-            model = self.worlds.model
-            fields = drive_fields(model, self.layout.dof_joints, dof_properties(self.sim))
-            # Fields that have rows are written even where they are the model's again.
-            wide = {n: v for n, v in fields.items() if n in self.fields} | differing(fields, model)
-            for name, values in wide.items():
-                field = self.varying_field(name)
-                field.copy_(torch.from_numpy(values).to(field))
-            self.written.update(wide)
+            for number, group in enumerate(self.groups):
+                model, properties = group.worlds.model, dof_properties(group.envs)
+                fields = drive_fields(model, group.layout.joints, properties)
+                # Fields that have rows are written even where they are the model's again.
+                wide = {n: v for n, v in fields.items() if n in self.fields}
+                wide |= differing(fields, model)
+                for name, values in wide.items():
+                    field = self._varying_fields(name)[number]
+                    field.copy_(torch.from_numpy(values).to(field))
+                self.written.update(wide)
             self.set_gains()
         if self.written:
             self.worlds.fields_written(sorted(self.written))
@@ -212,7 +299,7 @@ class World:
         if state.data_ptr() != self.root_state.data_ptr():
             self.roots.copy_(torch.where(mask[..., None], given, self.roots))
         write_roots(self, mask)
-        self._read_poses(mask.any(dim=1))
+        self._read_poses(self._touched(mask))
 
     def set_dofs(self, state: Tensor, actors: Tensor | None) -> None:
         """Puts degrees of freedom into the given states.
@@ -231,10 +318,10 @@ class World:
             array[:, where] = torch.where(of_dof, given[..., part].to(array.dtype), array[:, where])
         if state.data_ptr() != self.dof_state.data_ptr():
             self.dofs.copy_(torch.where(of_dof[..., None], given, self.dofs))
-        self._read_poses(mask.any(dim=1))
+        self._read_poses(self._touched(mask))
 
     def set_dof_values(self, into: Tensor, values: Tensor, actors: Tensor | None) -> None:
-        """Copies targets or efforts, shape [N, D], of some actors or of all if None."""
+        """Copies targets or efforts, shape [R, D], of some actors or of all if None."""
         given = values.reshape(into.shape)
         if actors is None:
             into.copy_(given)
@@ -242,17 +329,38 @@ class World:
             into.copy_(torch.where(self._mask(actors)[:, self.layout.dof_actor], given, into))
 
     def _mask(self, actors: Tensor | None) -> Tensor:
-        """Returns which actors are meant, shape [N, A]."""
-        count = self.num_envs * self.num_actors
+        """Returns which actors are meant, shape [R, A]."""
+        count = self.num_rows * self.num_actors
         if actors is None:
             mask = torch.ones(count, dtype=torch.bool, device=self.sim.device)
         else:
             mask = torch.zeros(count, dtype=torch.bool, device=self.sim.device)
             mask[actors.long()] = True
-        return mask.view(self.num_envs, self.num_actors)
+        return mask.view(self.num_rows, self.num_actors)
 
-    def varying_field(self, name: str) -> Tensor:
-        """Makes a model field vary between worlds and returns it; rebuilds them if it did not.
+    def _touched(self, mask: Tensor) -> Tensor:
+        """Returns which environments have any of the masked actors, shape [N]."""
+        if self._joined is None:
+            return mask.any(dim=1)
+        touched = torch.zeros(len(self.sim.envs), device=mask.device)
+        return touched.index_add_(0, self._env_of_actor, mask[0].float()) > 0
+
+    def varying_field(self, name: str, env: Env) -> Tensor:
+        """Makes a model field vary between worlds and returns an environment's.
+
+        Rebuilds the worlds if the field did not vary. ``written`` must name it after a write.
+        """
+        number, world = self._group_of[env.index]
+        return self._varying_fields(name)[number][world]
+
+    def set_gravity(self, gravity: Tensor) -> None:
+        """Sets gravity of all environments [m/s^2], shape [3]."""
+        for field in self._varying_fields("opt.gravity"):
+            field.copy_(gravity.expand_as(field))
+        self.written.add("opt.gravity")
+
+    def _varying_fields(self, name: str) -> list[Tensor]:
+        """Returns each group's rows of a model field, shape [N of the group, ...].
 
         Tensors that scripts hold stay the same: they are rewritten from the new worlds.
         """
@@ -265,7 +373,9 @@ class World:
             for key, (held, _) in old.items():
                 tensor, update = self._reading(key)
                 self._acquired[key] = held, _both(update, held, tensor)
-        return self.worlds.field(name)
+        if self._joined is None:
+            return [self.worlds.field(name)]
+        return [self._joined.field_of(name, number) for number in range(len(self.groups))]
 
 
 def _both(update: Callable[[], None], held: Tensor, tensor: Tensor) -> Callable[[], None]:

@@ -1,0 +1,209 @@
+"""Groups environments by what they hold: those of a group are worlds of one model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from rlgpu.isaacgym.records.fields import Record
+from rlgpu.isaacgym.records.scene import Actor, Env, Sim
+from rlgpu.isaacgym.simulation.compose import compose_model, rolls
+from rlgpu.sim.mujoco.model import compiled
+
+SIZES = (
+    "geom_size",
+    "geom_rbound",
+    "geom_pos",
+    "geom_quat",
+    "geom_aabb",
+    "body_mass",
+    "body_inertia",
+    "body_ipos",
+    "body_iquat",
+    "body_pos",
+    "body_quat",
+    "jnt_pos",
+    "geom_rgba",
+    "bvh_aabb",
+)
+"""Fields that differ between assets of different sizes, masses and places."""
+_SET = (
+    "jnt_range",
+    "dof_armature",
+    "dof_frictionloss",
+    "dof_damping",
+    "jnt_stiffness",
+    "actuator_biasprm",
+    "actuator_gainprm",
+    "actuator_forcerange",
+    "body_gravcomp",
+    "geom_friction",
+)
+"""Fields that the properties of single actors decide."""
+_DERIVED = (
+    "body_invweight0",
+    "body_subtreemass",
+    "body_sameframe",
+    "geom_sameframe",
+    "dof_invweight0",
+    "dof_M0",
+    "dof_length",
+    "tendon_invweight0",
+    "tendon_length0",
+    "actuator_acc0",
+    "actuator_length0",
+)
+"""Fields that MuJoCo derives from others."""
+_LOOKS = ("name", "tex_", "mat_", "skin_", "text_", "light_", "cam_", "geom_rgba", "geom_matid")
+"""Beginnings of fields without effect on motion."""
+_TREES = ("bvh_aabb", "bvh_child", "bvh_depth", "bvh_nodeid")
+"""Bounding volumes, which only MuJoCo C uses."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Environments whose worlds share a model."""
+
+    envs: tuple[Env, ...]
+    models: Mapping[tuple[object, ...], mujoco.MjModel]
+    """A compiled model for each recipe, the first environment's first; empty for a single one."""
+
+    @property
+    def first(self) -> Env:
+        """The environment whose model the worlds share."""
+        return self.envs[0]
+
+
+def group_environments(sim: Sim) -> list[Kind]:
+    """Returns the environments in groups, each in the order of creation.
+
+    Environments share a model if their models differ only in sizes, masses, places and properties
+    that the engine can vary between worlds.
+
+    Raises:
+        RuntimeError: There are no environments.
+    """
+    if not sim.envs:
+        raise RuntimeError("the simulation has no environments; create_env adds them")
+    members: dict[tuple[object, ...], list[Env]] = {}
+    for env in sim.envs:
+        members.setdefault(recipe_of(env), []).append(env)
+    if len(members) == 1:
+        return [Kind(tuple(sim.envs), {})]
+    groups: dict[tuple[object, ...], tuple[list[Env], dict[tuple[object, ...], mujoco.MjModel]]]
+    groups = {}
+    for recipe, envs in members.items():
+        model = compiled(compose_model(sim, envs[0]), free_centres=True)
+        key = (*map(_traits, envs[0].actors), _digest(model, sim))
+        found, models = groups.setdefault(key, ([], {}))
+        found += envs
+        models[recipe] = model
+    kinds = []
+    for envs, models in groups.values():
+        envs.sort(key=lambda env: env.index)
+        kinds.append(Kind(tuple(envs), models if len(models) > 1 else {}))
+    return kinds
+
+
+def recipe_of(env: Env) -> tuple[object, ...]:
+    """Returns what decides an environment's model but for properties that vary between worlds."""
+    labels: dict[int, int] = {-1: -1}
+    actors = tuple(
+        (*_recipe(actor), labels.setdefault(actor.group, len(labels))) for actor in env.actors
+    )
+    ties = tuple(
+        (a.rigid_handle, int(a.axes), a.stiffness, a.damping, *a.offset.values())
+        for a in env.attractors
+    )
+    return actors, ties
+
+
+def _recipe(actor: Actor) -> tuple[object, ...]:
+    asset = actor.asset
+    own: tuple[object, ...] = ()
+    if actor.shape_properties is not asset.shape_properties:
+        own = tuple((p.filter, rolls(p)) for p in actor.shape_properties)
+    if actor.dof_properties is not asset.dof_properties:
+        own += (actor.dof_properties["hasLimits"].tobytes(),)
+    if actor.tendon_properties is not asset.tendon_properties:
+        own += tuple(_values(p) for p in actor.tendon_properties)
+    return (*actor.recipe, actor.filter, *own)
+
+
+def _values(record: Record) -> tuple[object, ...]:
+    return tuple(getattr(record, name) for name in record.fields())
+
+
+def _traits(actor: Actor) -> tuple[object, ...]:
+    """Returns what else alike actors have in common, beside their models."""
+    asset, options = actor.asset, actor.asset.options
+    sensors = tuple((s.body, *s.pose.values(), *_values(s.properties)) for s in asset.sensors)
+    limits = (
+        options.linear_damping,
+        options.angular_damping,
+        options.max_linear_velocity,
+        options.max_angular_velocity,
+    )
+    return (asset.bodies, asset.dofs, asset.fixed, sensors, *limits)
+
+
+def varying_sizes(sim: Sim) -> list[str]:
+    """Returns the fields of sizes and masses that the simulation's engine can vary."""
+    able = sim.capabilities.varying_fields
+    unused = () if sim.engine == "mujoco" else _TREES
+    return [name for name in SIZES if (able is None or name in able) and name not in unused]
+
+
+def field_of_worlds(model: mujoco.MjModel, name: str) -> np.ndarray:
+    """Returns the part of a field that can differ between worlds."""
+    values: np.ndarray = getattr(model, name)
+    # The bounding volumes of bodies precede those of meshes, which are shared.
+    return values[: int(model.body_bvhnum.sum())] if name == "bvh_aabb" else values
+
+
+def shape_of(model: mujoco.MjModel, name: str) -> np.ndarray:
+    """Returns a field without the poses of roots, which are set before the first step."""
+    values = np.ascontiguousarray(getattr(model, name))
+    free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
+    if name in ("body_pos", "body_quat"):
+        values = values.copy()
+        values[model.body_mocapid >= 0] = 0.0
+        values[model.jnt_bodyid[free]] = 0.0
+    elif name in ("qpos0", "qpos_spring"):
+        values = values.copy()
+        values[model.jnt_qposadr[free][:, None] + np.arange(7)] = 0.0
+    return values
+
+
+def _digest(model: mujoco.MjModel, sim: Sim) -> bytes:
+    """Returns a digest of all fields of a model that the worlds of a group share."""
+    able = sim.capabilities.varying_fields
+    skipped = {*varying_sizes(sim), *_DERIVED}
+    skipped |= {name for name in _SET if able is None or name in able}
+    if sim.engine != "mujoco":
+        skipped |= {*_TREES}
+    digest = hashlib.blake2b()
+    for name in FIELDS:
+        if name not in skipped:
+            values = shape_of(model, name)
+            digest.update(f"{name}{values.shape}".encode())
+            digest.update(values.tobytes())
+    return digest.digest()
+
+
+def _fields() -> tuple[str, ...]:
+    """Returns the names of all array fields of a model."""
+    model = mujoco.MjSpec().compile()
+    names = (name for name in dir(model) if not name.startswith("_"))
+    return tuple(
+        name
+        for name in names
+        if isinstance(getattr(model, name), np.ndarray) and not name.startswith(_LOOKS)
+    )
+
+
+FIELDS: Sequence[str] = _fields()

@@ -1,0 +1,243 @@
+"""Worlds of several models as one row: what every group holds, one after another.
+
+Code written for N worlds of one model also runs on one world that holds everything. An array of
+``JoinedWorlds`` has a single row with the entries of all worlds, group by group. The row is what
+callers read and write; it is copied to the groups before they step and back after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlgpu.device import host_may_read
+from rlgpu.isaacgym.records.scene import Sim
+from rlgpu.isaacgym.simulation.build import Group
+from rlgpu.isaacgym.simulation.layout import Places, Sizes, joined
+from rlgpu.isaacgym.simulation.teams import Teams
+from rlgpu.sim.mujoco.worlds import Worlds
+
+_INPUTS = ("ctrl", "xfrc_applied", "mocap_pos", "mocap_quat")
+_STATE = ("qpos", "qvel")
+
+
+class JoinedModel:
+    """The model fields of all worlds, one world after another."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._groups = groups
+        self.opt = groups[0].worlds.model.opt
+        self.nmocap = sum(len(g.envs) * g.worlds.model.nmocap for g in groups)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """Returns a field of the worlds' models, repeated for each of them."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        parts = [getattr(g.worlds.model, name) for g in self._groups for _ in g.envs]
+        return np.concatenate(parts)
+
+
+class _Copies:
+    """Tensors of a group and the parts of the row that show them."""
+
+    def __init__(self) -> None:
+        self._own: list[Tensor] = []
+        self._row: list[Tensor] = []
+
+    def add(self, own: Tensor, row: Tensor) -> None:
+        """Adds a tensor, shape [N, ...], and its part of the row, of the same shape."""
+        if own.numel():
+            self._own.append(own)
+            self._row.append(row)
+
+    def to_row(self) -> None:
+        """Copies the group's tensors to the row."""
+        if self._own:
+            torch._foreach_copy_(self._row, self._own)
+
+    def to_group(self) -> None:
+        """Copies the row to the group's tensors."""
+        if self._own:
+            torch._foreach_copy_(self._own, self._row)
+
+
+class JoinedWorlds:
+    """Groups of worlds with the interface of one world that holds everything."""
+
+    def __init__(self, sim: Sim, groups: Sequence[Group]) -> None:
+        """Joins groups that have rows for the same model fields.
+
+        Args:
+            sim: The simulation.
+            groups: Its environments.
+        """
+        self.groups = groups
+        self._worlds: list[Worlds] = [group.worlds for group in groups]
+        self.num_worlds, self.device = len(sim.envs), sim.device
+        self.model = JoinedModel(groups)
+        self.description = f"{len(groups)} groups of environments, {self._worlds[0].description}"
+        self._ids = [torch.tensor([e.index for e in g.envs], device=sim.device) for g in groups]
+        self._arrays: dict[str, Tensor] = {}
+        self._parts: dict[tuple[str, int], Tensor] = {}
+        self._fields: dict[str, tuple[Tensor, list[Tensor]]] = {}
+        self._states, self._inputs, self._outputs = ([_Copies() for _ in groups] for _ in range(3))
+        self._wrenches: tuple[Tensor, Tensor] | None = None
+        self.diverged, self.overflowed = torch.zeros(2, self.num_worlds, device=sim.device).bool()
+        self._teams = Teams(self._worlds, sim.num_threads)
+
+    def array(self, name: str) -> Tensor:
+        """Returns a live tensor of an ``MjData`` field of all worlds, shape [1, ...]."""
+        if name not in self._arrays:
+            kinds = self._states if name in _STATE else self._outputs
+            copies = self._inputs if name in _INPUTS else kinds
+            # Not every engine has arrays of mocap bodies for models without any.
+            able = [w.model.nmocap > 0 or not name.startswith("mocap") for w in self._worlds]
+            chosen = [i for i, on in enumerate(able) if on]
+            parts = [self._worlds[i].array(name) for i in chosen]
+            self._arrays[name], pieces = _row_of(parts)
+            for i, part, piece in zip(chosen, parts, pieces, strict=True):
+                copies[i].add(part, piece)
+                self._parts[name, i] = piece
+        return self._arrays[name]
+
+    def array_of(self, name: str, group: int) -> Tensor:
+        """Returns a group's part of an array, shape [N of the group, ...]."""
+        self.array(name)
+        return self._parts[name, group]
+
+    def field(self, name: str) -> Tensor:
+        """Returns a model field of all worlds, shape [1, ...]; see ``fields_written``."""
+        return self._field(name)[0]
+
+    def field_of(self, name: str, group: int) -> Tensor:
+        """Returns a group's part of a model field, shape [N of the group, ...]."""
+        return self._field(name)[1][group]
+
+    def _field(self, name: str) -> tuple[Tensor, list[Tensor]]:
+        if name not in self._fields:
+            self._fields[name] = _row_of([worlds.field(name) for worlds in self._worlds])
+        return self._fields[name]
+
+    def fields_written(self, names: Collection[str]) -> None:
+        """Hands what was written to model fields to the groups."""
+        for i, worlds in enumerate(self._worlds):
+            for name in names:
+                worlds.field(name).copy_(self.field_of(name, i))
+            worlds.fields_written(names)
+
+    def wrenches(self, bodies: Sequence[int]) -> Tensor:
+        """Returns a live tensor of contact wrenches on bodies, shape [1, bodies, 6].
+
+        Args:
+            bodies: Ids of the bodies, all of each environment's in the order of its layout.
+        """
+        own = [g.layout.places.bodies for g in self.groups]
+        parts = [w.wrenches(ids.tolist()) for w, ids in zip(self._worlds, own, strict=True)]
+        row, pieces = _row_of(parts)
+        for copies, part, piece in zip(self._outputs, parts, pieces, strict=True):
+            copies.add(part, piece)
+        starts = accumulate((w.num_worlds * w.model.nbody for w in self._worlds), initial=0)
+        every = np.concatenate(
+            [
+                (start + np.arange(w.num_worlds)[:, None] * w.model.nbody + ids).ravel()
+                for start, w, ids in zip(starts, self._worlds, own, strict=False)
+            ]
+        )
+        sorter = np.argsort(every)
+        found = sorter[np.searchsorted(every, bodies, sorter=sorter)]
+        order = torch.from_numpy(found).to(self.device)
+        ordered = row[:, order]
+        self._wrenches = row[0], order
+        self._arrays["wrenches"] = ordered
+        return ordered
+
+    def step(self, num_steps: int) -> None:
+        """Advances every world by physics steps under one held ``ctrl``."""
+        self._write(self._states, self._inputs)
+        self._teams.step(num_steps)
+        for states in self._states:
+            states.to_row()
+
+    def check(self) -> None:
+        """Updates flags and everything else that follows from the last step."""
+        for worlds, ids, outputs in zip(self._worlds, self._ids, self._outputs, strict=True):
+            worlds.check()
+            self.diverged[ids], self.overflowed[ids] = worlds.diverged, worlds.overflowed
+            outputs.to_row()
+        if self._wrenches is not None:
+            row, order = self._wrenches
+            self._arrays["wrenches"][0].copy_(row[order])
+
+    def forward(self, mask: Tensor | None = None) -> None:
+        """Brings poses and velocities of bodies in line with ``qpos`` and ``qvel``.
+
+        Args:
+            mask: Environments that must be brought up to date, shape [N], bool; all if None.
+        """
+        self._write(self._states, self._inputs)
+        for worlds, ids, outputs in zip(self._worlds, self._ids, self._outputs, strict=True):
+            own = None if mask is None else mask[ids]
+            if own is None or not host_may_read(self.device) or bool(own.any()):
+                worlds.forward(own)
+                outputs.to_row()
+
+    def _write(self, *kinds: list[_Copies]) -> None:
+        for copies in (c for kind in kinds for c in kind):
+            copies.to_group()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns the groups' states, as copies."""
+        self._write(self._states, self._inputs)
+        return {
+            f"{i}.{name}": tensor
+            for i, worlds in enumerate(self._worlds)
+            for name, tensor in worlds.state_dict().items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``state_dict`` returned."""
+        for i, worlds in enumerate(self._worlds):
+            start = f"{i}."
+            own = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+            worlds.load_state_dict(own)
+        for copies in (*self._states, *self._inputs):
+            copies.to_row()
+
+    def close(self) -> None:
+        """Frees the engines' memory and threads."""
+        self._teams.close()
+        for worlds in self._worlds:
+            worlds.close()
+
+
+def _row_of(parts: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Returns a row of the entries of tensors, shape [1, ...], and each tensor's part of it.
+
+    Args:
+        parts: Tensors of groups, each of shape [worlds, entries, ...].
+    """
+    row = torch.cat([part.flatten(0, 1) for part in parts])
+    pieces = row.split([len(part) * part.shape[1] for part in parts])
+    own = [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]
+    return row[None], own
+
+
+def joined_places(groups: Sequence[Group], sim: Sim) -> Places:
+    """Returns where the parts of all environments are in rows of ``JoinedWorlds``."""
+    found: dict[int, Places] = {}
+    start = Sizes()
+    for group in groups:
+        own = group.layout.sizes
+        for world, env in enumerate(group.envs):
+            shift = Sizes(*(s + world * n for s, n in zip(start, own, strict=True)))
+            before = sim.start(env)
+            shift = shift._replace(actors=before.actors, api_bodies=before.bodies)
+            places = group.layout.places._replace(actors=tuple(env.actors))
+            found[env.index] = places.shifted(shift)
+        start = Sizes(*(s + len(group.envs) * n for s, n in zip(start, own, strict=True)))
+    return joined([found[env.index] for env in sim.envs])
