@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 import torch
 
+from rlgpu.device import num_usable_cores
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.properties import DOF_PROPERTIES
 from rlgpu.isaacgym.records.scene import Env, Sim
@@ -18,11 +19,12 @@ from rlgpu.isaacgym.simulation.compose import body_names, compose_model, prefix
 from rlgpu.isaacgym.simulation.drives import drive_fields
 from rlgpu.isaacgym.simulation.grouping import Kind
 from rlgpu.isaacgym.simulation.layout import ModelLayout, model_layout
-from rlgpu.isaacgym.simulation.teams import threads_for
 from rlgpu.sim.mujoco.model import compiled
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds, WorldsRequest, worlds_class
 
+_ENOUGH = 8
+"""Worlds a thread from which on a group is stepped by all threads."""
 _NO_DOFS = np.zeros(0, DOF_PROPERTIES)
 
 
@@ -69,9 +71,8 @@ def build_groups(
     groups = []
     for kind, (model, where, fields) in zip(kinds, parts, strict=True):
         _note_terrain(sim, model)
-        count = len(kind.envs)
-        threads = sim.num_threads if len(kinds) == 1 else threads_for(count, sim.num_threads)
-        worlds = make_worlds(sim, model, names, count, threads)
+        threads = sim.num_threads if len(kinds) == 1 else _threads(sim, len(kind.envs))
+        worlds = make_worlds(sim, model, names, len(kind.envs), threads)
         for name, values in fields.items():
             worlds.field(name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
         if DERIVING_FIELDS & set(fields):
@@ -160,6 +161,12 @@ def _of_statics(
     for i in range(len(sim.terrains)):
         wide[:, model.geom(f"terrain_{i}").id] -= origins
     return {"geom_pos": wide}
+
+
+def _threads(sim: Sim, num_worlds: int) -> int:
+    """Returns the threads of one of several groups: waking them costs more for a few worlds."""
+    threads = sim.num_threads or num_usable_cores()
+    return threads if num_worlds >= _ENOUGH * threads else 1
 
 
 def make_worlds(

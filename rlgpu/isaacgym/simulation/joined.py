@@ -19,7 +19,6 @@ from rlgpu.device import host_may_read
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.build import Group
 from rlgpu.isaacgym.simulation.layout import Places, Sizes, joined
-from rlgpu.isaacgym.simulation.teams import Teams
 from rlgpu.sim.mujoco.worlds import Worlds
 
 _INPUTS = ("ctrl", "xfrc_applied", "mocap_pos", "mocap_quat")
@@ -43,25 +42,25 @@ class JoinedModel:
 
 
 class _Copies:
-    """Tensors of a group and the parts of the row that show them."""
+    """Tensors of groups and the parts of rows that show them."""
 
     def __init__(self) -> None:
         self._own: list[Tensor] = []
         self._row: list[Tensor] = []
 
     def add(self, own: Tensor, row: Tensor) -> None:
-        """Adds a tensor, shape [N, ...], and its part of the row, of the same shape."""
+        """Adds a tensor, shape [N, ...], and its part of a row, of the same shape."""
         if own.numel():
             self._own.append(own)
             self._row.append(row)
 
-    def to_row(self) -> None:
-        """Copies the group's tensors to the row."""
+    def to_rows(self) -> None:
+        """Copies the groups' tensors to the rows."""
         if self._own:
             torch._foreach_copy_(self._row, self._own)
 
-    def to_group(self) -> None:
-        """Copies the row to the group's tensors."""
+    def to_groups(self) -> None:
+        """Copies the rows to the groups' tensors."""
         if self._own:
             torch._foreach_copy_(self._own, self._row)
 
@@ -81,14 +80,13 @@ class JoinedWorlds:
         self.num_worlds, self.device = len(sim.envs), sim.device
         self.model = JoinedModel(groups)
         self.description = f"{len(groups)} groups of environments, {self._worlds[0].description}"
-        self._ids = [torch.tensor([e.index for e in g.envs], device=sim.device) for g in groups]
+        self._ids = torch.tensor([e.index for g in groups for e in g.envs], device=sim.device)
         self._arrays: dict[str, Tensor] = {}
         self._parts: dict[tuple[str, int], Tensor] = {}
         self._fields: dict[str, tuple[Tensor, list[Tensor]]] = {}
-        self._states, self._inputs, self._outputs = ([_Copies() for _ in groups] for _ in range(3))
+        self._states, self._inputs, self._outputs = _Copies(), _Copies(), _Copies()
         self._wrenches: tuple[Tensor, Tensor] | None = None
         self.diverged, self.overflowed = torch.zeros(2, self.num_worlds, device=sim.device).bool()
-        self._teams = Teams(self._worlds, sim.num_threads)
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field of all worlds, shape [1, ...]."""
@@ -101,7 +99,7 @@ class JoinedWorlds:
             parts = [self._worlds[i].array(name) for i in chosen]
             self._arrays[name], pieces = _row_of(parts)
             for i, part, piece in zip(chosen, parts, pieces, strict=True):
-                copies[i].add(part, piece)
+                copies.add(part, piece)
                 self._parts[name, i] = piece
         return self._arrays[name]
 
@@ -139,8 +137,8 @@ class JoinedWorlds:
         own = [g.layout.places.bodies for g in self.groups]
         parts = [w.wrenches(ids.tolist()) for w, ids in zip(self._worlds, own, strict=True)]
         row, pieces = _row_of(parts)
-        for copies, part, piece in zip(self._outputs, parts, pieces, strict=True):
-            copies.add(part, piece)
+        for part, piece in zip(parts, pieces, strict=True):
+            self._outputs.add(part, piece)
         starts = accumulate((w.num_worlds * w.model.nbody for w in self._worlds), initial=0)
         every = np.concatenate(
             [
@@ -158,17 +156,19 @@ class JoinedWorlds:
 
     def step(self, num_steps: int) -> None:
         """Advances every world by physics steps under one held ``ctrl``."""
-        self._write(self._states, self._inputs)
-        self._teams.step(num_steps)
-        for states in self._states:
-            states.to_row()
+        self._write()
+        for worlds in self._worlds:
+            worlds.step(num_steps)
+        self._states.to_rows()
 
     def check(self) -> None:
         """Updates flags and everything else that follows from the last step."""
-        for worlds, ids, outputs in zip(self._worlds, self._ids, self._outputs, strict=True):
+        for worlds in self._worlds:
             worlds.check()
-            self.diverged[ids], self.overflowed[ids] = worlds.diverged, worlds.overflowed
-            outputs.to_row()
+        for flag in ("diverged", "overflowed"):
+            every = torch.cat([getattr(worlds, flag) for worlds in self._worlds])
+            getattr(self, flag)[self._ids] = every
+        self._outputs.to_rows()
         if self._wrenches is not None:
             row, order = self._wrenches
             self._arrays["wrenches"][0].copy_(row[order])
@@ -179,20 +179,23 @@ class JoinedWorlds:
         Args:
             mask: Environments that must be brought up to date, shape [N], bool; all if None.
         """
-        self._write(self._states, self._inputs)
-        for worlds, ids, outputs in zip(self._worlds, self._ids, self._outputs, strict=True):
-            own = None if mask is None else mask[ids]
-            if own is None or not host_may_read(self.device) or bool(own.any()):
-                worlds.forward(own)
-                outputs.to_row()
+        self._write()
+        parts: Sequence[Tensor | None] = [None] * len(self._worlds)
+        if mask is not None:
+            parts = mask[self._ids].split([worlds.num_worlds for worlds in self._worlds])
+        may_read = host_may_read(self.device)
+        for worlds, part in zip(self._worlds, parts, strict=True):
+            if part is None or not may_read or bool(part.any()):
+                worlds.forward(part)
+        self._outputs.to_rows()
 
-    def _write(self, *kinds: list[_Copies]) -> None:
-        for copies in (c for kind in kinds for c in kind):
-            copies.to_group()
+    def _write(self) -> None:
+        self._states.to_groups()
+        self._inputs.to_groups()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns the groups' states, as copies."""
-        self._write(self._states, self._inputs)
+        self._write()
         return {
             f"{i}.{name}": tensor
             for i, worlds in enumerate(self._worlds)
@@ -205,12 +208,11 @@ class JoinedWorlds:
             start = f"{i}."
             own = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
             worlds.load_state_dict(own)
-        for copies in (*self._states, *self._inputs):
-            copies.to_row()
+        self._states.to_rows()
+        self._inputs.to_rows()
 
     def close(self) -> None:
         """Frees the engines' memory and threads."""
-        self._teams.close()
         for worlds in self._worlds:
             worlds.close()
 

@@ -126,11 +126,13 @@ class BatchWorlds:
             self._batch.step(nstep=num_steps, stage=_NOTHING)
         except SimulationError as error:
             failed = np.asarray(error.ids)
-        self._read_warnings()
+        was_given = self._read_warnings()
         if failed is not None:
             self.diverged[torch.from_numpy(failed)] = True
-        for pose, before in zip(self._mocap_poses, poses, strict=True):
-            pose[self.diverged] = before[self.diverged]  # MuJoCo restarts with those of the model
+        if was_given:
+            for pose, before in zip(self._mocap_poses, poses, strict=True):
+                # MuJoCo restarts with those of the model.
+                pose[self.diverged] = before[self.diverged]
 
     def check(self) -> None:
         """Updates the contacts; ``step`` updates the flags, and MuJoCo restarts worlds itself."""
@@ -167,10 +169,13 @@ class BatchWorlds:
         """Returns a context that does nothing: this engine is not capturable."""
         return nullcontext()
 
-    def _read_warnings(self) -> None:
-        """Sets the flags of worlds in which MuJoCo has warned since the last look."""
+    def _read_warnings(self) -> bool:
+        """Sets the flags of worlds in which MuJoCo has warned since the last look.
+
+        Returns whether it has.
+        """
         given = self._warning[:, :, 1] > 0
-        was_given = given.any()
+        was_given = bool(given.any())
         for flag, kinds in ((self.diverged, _BAD_STATE), (self.overflowed, _FULL)):
             flag.zero_()
             if was_given:
@@ -178,6 +183,7 @@ class BatchWorlds:
         if was_given:
             # MuJoCo counts from 1 again where it restarts a world: only from 0 is that a change.
             self._warning[:, :, 1] = 0
+        return was_given
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns MuJoCo's state rows."""
