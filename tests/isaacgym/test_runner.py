@@ -48,6 +48,22 @@ print(__name__, sys.argv[0].endswith("script.py"))
     assert "__main__ True" in done.stdout
 
 
+def test_recurrent_layers_take_numpys_integers(tmp_path):
+    """Old torch took them as sizes."""
+    text = """
+import numpy as np, isaacgym, torch
+layers = (
+    torch.nn.LSTM(np.int64(3), np.int32(4)),
+    torch.nn.GRU(np.prod((3,)), hidden_size=np.int64(4), num_layers=np.int64(2)),
+    torch.nn.RNN(3, 4, np.int64(1)),
+)
+print([tuple(layer(torch.zeros(2, 1, 3))[0].shape) for layer in layers])
+"""
+    done = run_script(tmp_path, text)
+    assert done.returncode == 0, done.stderr
+    assert "[(2, 1, 4), (2, 1, 4), (2, 1, 4)]" in done.stdout
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_a_gpu_script_without_a_gpu_ends_in_one_line(tmp_path):
     """Whether the script asks the simulation or torch, it is told what to pass."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -10,7 +11,7 @@ import os
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -41,12 +42,26 @@ def bring_back() -> None:
     for name, function in _torch_functions().items():
         if not hasattr(torch, name) or name in ("symeig", "solve", "lstsq", "eig"):
             setattr(torch, name, function)
+    torch.nn.RNNBase.__init__ = _with_plain_sizes(torch.nn.RNNBase.__init__)  # type: ignore[method-assign]
     # Old checkpoints hold more than weights, and old scripts load their own.
     os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     if importlib.util.find_spec("gym") is None and importlib.util.find_spec("gymnasium"):
         sys.meta_path.insert(0, _GymByGymnasium())
         # gymnasium remarks on every space that an old script makes from float64 limits.
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
+
+
+def _with_plain_sizes(create: Callable[..., None]) -> Callable[..., None]:
+    """Returns a constructor of recurrent layers that takes NumPy's integers as sizes."""
+
+    def plain(value: Any) -> Any:
+        return int(value) if isinstance(value, np.integer) else value
+
+    @functools.wraps(create)
+    def init(self: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        create(self, *map(plain, args), **{name: plain(value) for name, value in kwargs.items()})
+
+    return init
 
 
 def _torch_functions() -> dict[str, Any]:
