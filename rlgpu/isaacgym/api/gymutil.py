@@ -72,7 +72,7 @@ def parse_arguments(
         headless: Whether to offer ``--headless``.
         no_graphics: Whether to offer ``--nographics``.
         custom_parameters: The script's own: dictionaries of ``name``, ``type``, ``default``,
-            ``action`` and ``help``, as ``argparse`` takes them.
+            ``action``, ``help`` and the like, as ``argparse`` takes them. Other keys are ignored.
     """
     parser = argparse.ArgumentParser(description=description)
     if headless:
@@ -110,13 +110,18 @@ def parse_arguments(
 
 def _add(parser: argparse.ArgumentParser, parameter: Mapping[str, Any]) -> None:
     """Adds a script's own option."""
-    options = {key: value for key, value in parameter.items() if key != "name"}
-    if "type" not in options and "action" not in options:
+    if "type" not in parameter and "action" not in parameter:
         raise ValueError(
-            f"custom parameter {parameter.get('name')}: it needs a type or an action, got {options}"
+            f"custom parameter {parameter.get('name')}: it needs a type or an action, got "
+            f"{dict(parameter)}"
         )
-    if "action" in options:
-        options.pop("type", None)
+    known = {"action", "default", "help", "required", "dest"}
+    if "action" not in parameter:
+        known = (known - {"action"}) | {"type", "nargs", "choices", "metavar"}
+    if parameter.get("nargs") == "?" or str(parameter.get("action")).endswith("_const"):
+        known |= {"const"}
+    # Other keys are ignored, as Isaac Gym ignores them.
+    options = {key: value for key, value in parameter.items() if key in known}
     parser.add_argument(parameter["name"], **options)
 
 

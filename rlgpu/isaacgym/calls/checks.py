@@ -12,6 +12,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from rlgpu.isaacgym.records.fields import struct_of
+
 C = TypeVar("C", bound=type)
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -71,13 +73,8 @@ def _fitting(kind: Any) -> Callable[[Any], Any]:
         options = [_fitting(option) for option in get_args(kind)]
         return lambda value: _first(options, value, kind)
     plain = get_origin(kind) or kind
-    if plain is float:
-        return _number
-    if plain is int:
-        return _whole
-    if plain is list:
-        return _list
-    return lambda value: _instance(value, plain)
+    convert = {float: _number, int: _whole, list: _list, np.ndarray: _array}.get(plain)
+    return convert or (lambda value: _instance(value, plain))
 
 
 def _first(options: list[Callable[[Any], Any]], value: Any, kind: Any) -> Any:
@@ -112,11 +109,18 @@ def _list(value: Any) -> list[Any]:
     return list(value)
 
 
+def _array(value: Any) -> np.ndarray:
+    if not isinstance(value, list | tuple) and not hasattr(value, "__array__"):
+        raise TypeError("an array")
+    return np.asarray(value)
+
+
 def _instance(value: Any, kind: type) -> Any:
     if kind is bool:
         if isinstance(value, bool | np.bool_ | int):
             return bool(value)
         raise TypeError("a bool")
+    value = struct_of(value, kind)
     if not isinstance(value, kind):
         raise TypeError(
             f"a member of {kind.__name__}"

@@ -47,7 +47,7 @@ class EnvironmentCalls:
         env: Env,
         asset: Asset,
         pose: Transform,
-        name: str = "",
+        name: str | None = None,
         group: int = -1,
         filter: int = -1,
         segmentationId: int = 0,
@@ -58,7 +58,7 @@ class EnvironmentCalls:
             env: The environment.
             asset: What to add.
             pose: Pose of its root in the environment.
-            name: Its name.
+            name: Its name; empty if None.
             group: Collision group; -1 collides with every group.
             filter: Its shapes do not touch those they share a bit with, 0 touches all; -1 keeps
                 the asset's own rules.
@@ -66,7 +66,7 @@ class EnvironmentCalls:
         """
         refuse_late(env.sim, "create_actor")
         actor = Actor(
-            env, len(env.actors), asset, pose.__copy__(), name, group, filter, segmentationId,
+            env, len(env.actors), asset, pose.__copy__(), name or "", group, filter, segmentationId,
             first_body=env.num_bodies, first_dof=env.num_dofs,
             dof_properties=asset.dof_properties, body_properties=asset.body_properties,
             shape_properties=asset.shape_properties, tendon_properties=asset.tendon_properties,

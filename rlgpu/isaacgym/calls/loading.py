@@ -194,6 +194,10 @@ class LoadingCalls(Calls):
         """Returns whether a degree of freedom rotates or translates."""
         return DofType.DOF_ROTATION if asset.rotates(index) else DofType.DOF_TRANSLATION
 
+    def get_dof_type_string(self, type: DofType) -> str:
+        """Returns the name of a type of degrees of freedom, such as ``Rotation``."""
+        return _type_name(type)
+
     def get_asset_dof_properties(self, asset: Asset) -> np.ndarray:
         """Returns a copy of the properties of the degrees of freedom."""
         return asset.dof_properties.copy()
@@ -225,6 +229,10 @@ class LoadingCalls(Calls):
             return JointType.JOINT_FIXED
         rotates = asset.rotates(asset.dofs.index(name))
         return JointType.JOINT_REVOLUTE if rotates else JointType.JOINT_PRISMATIC
+
+    def get_joint_type_string(self, type: JointType) -> str:
+        """Returns the name of a type of joints, such as ``Revolute``."""
+        return _type_name(type)
 
     # Actuators, tendons, sensors
 
@@ -330,3 +338,7 @@ def checked_list(call: str, values: list[Any], count: int, kind: type) -> list[A
     if len(values) != count or not all(isinstance(value, kind) for value in values):
         raise ValueError(f"{call}: expected {count} {kind.__name__}, got {len(values)} values")
     return [value.__copy__() for value in values]
+
+
+def _type_name(type: DofType | JointType) -> str:
+    return type.name.partition("_")[2].capitalize()

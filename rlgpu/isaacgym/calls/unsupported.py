@@ -82,8 +82,6 @@ REASONS: dict[str, str] = {
     "load_opensim": _OPENSIM,
     "get_joint_name": "use get_actor_joint_names",
     "get_joint_handle": "use find_actor_joint_handle",
-    "get_dof_type_string": "use the enumeration's name",
-    "get_joint_type_string": "use the enumeration's name",
 }  # fmt: skip
 """Why each call raises ``NotImplementedError``."""
 

@@ -12,6 +12,8 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
+import numpy as np
+
 T = TypeVar("T")
 
 
@@ -37,11 +39,26 @@ def converted(value: Any, kind: type, name: str) -> Any:
     except (TypeError, ValueError):
         pass
     else:
+        value = struct_of(value, kind)
         if isinstance(value, kind):
             return copy.copy(value) if isinstance(value, Record) else value
     raise TypeError(
         f"{name}: expected {kind.__name__}, got {value!r} of type {type(value).__name__}"
     )
+
+
+def struct_of(value: Any, kind: type) -> Any:
+    """Returns the record that a single element of a structured array is; else the value itself.
+
+    Args:
+        value: Any value, such as ``states["pose"][0]``.
+        kind: The type that is wanted; only an element of its layout is converted.
+    """
+    layout = getattr(kind, "dtype", None)
+    is_element = isinstance(value, np.void | np.ndarray) and value.size == 1
+    if is_element and layout is not None and value.dtype.names == layout.names:
+        return kind.from_buffer(value)  # type: ignore[attr-defined]
+    return value
 
 
 class Field(Generic[T]):
