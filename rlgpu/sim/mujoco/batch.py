@@ -68,7 +68,7 @@ class BatchWorlds:
         self.description = f"MuJoCo {mujoco.__version__} on the CPU"
         self._batch = Batch(model, num_worlds, num_threads or num_usable_cores())
         self._rows = torch.from_numpy(self._batch.state)
-        self._warning: np.ndarray = self._batch.warning
+        self._warning_counts: np.ndarray = self._batch.warning[:, :, 1]
         self._fields = {name: torch.from_numpy(self._batch.expand(name)) for name in fields}
         self._arrays: dict[str, Tensor] = {}
         self._readers: list[Callable[[], None]] = []
@@ -77,9 +77,11 @@ class BatchWorlds:
         self._has_history = bool(model.na or model.nhistory or model.nplastic or model.npluginstate)
         """Whether the state is more than positions, velocities and the solver's warm start."""
         held = ("mocap_pos", "mocap_quat") if model.nmocap else ()
-        self._mocap_poses = [self.array(name) for name in held]
+        self._mocap_poses: list[np.ndarray] = [self._batch.bind(name) for name in held]
         self.diverged = torch.zeros(num_worlds, dtype=torch.bool)
         self.overflowed = torch.zeros(num_worlds, dtype=torch.bool)
+        self._has_flags = False
+        """Whether a flag may be set."""
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field, shape [N, ...], float64."""
@@ -121,18 +123,18 @@ class BatchWorlds:
     def step(self, num_steps: int) -> None:
         """Advances every world by physics steps under one held ``ctrl``."""
         failed: np.ndarray | None = None
-        poses = [pose.clone() for pose in self._mocap_poses]
+        poses = [pose.copy() for pose in self._mocap_poses]
         try:
             self._batch.step(nstep=num_steps, stage=_NOTHING)
         except SimulationError as error:
             failed = np.asarray(error.ids)
         was_given = self._read_warnings()
         if failed is not None:
-            self.diverged[torch.from_numpy(failed)] = True
+            self.diverged[torch.from_numpy(failed)] = self._has_flags = True
         if was_given:
+            diverged = self.diverged.numpy()
             for pose, before in zip(self._mocap_poses, poses, strict=True):
-                # MuJoCo restarts with those of the model.
-                pose[self.diverged] = before[self.diverged]
+                pose[diverged] = before[diverged]  # MuJoCo restarts with those of the model
 
     def check(self) -> None:
         """Updates the contacts; ``step`` updates the flags, and MuJoCo restarts worlds itself."""
@@ -153,10 +155,11 @@ class BatchWorlds:
     def reset_rows(self, rows: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Gives worlds a state without history."""
         if self._has_history and rows.numel():
-            poses = [pose[rows] for pose in self._mocap_poses]
-            self._batch.reset(rows.numpy(), stage=_NOTHING)
+            ids = rows.numpy()
+            poses = [pose[ids] for pose in self._mocap_poses]
+            self._batch.reset(ids, stage=_NOTHING)
             for pose, before in zip(self._mocap_poses, poses, strict=True):
-                pose[rows] = before
+                pose[ids] = before
         self._qpos[rows], self._qvel[rows] = qpos, qvel
         self._warm_start[rows] = 0.0
 
@@ -174,15 +177,14 @@ class BatchWorlds:
 
         Returns whether it has.
         """
-        given = self._warning[:, :, 1] > 0
-        was_given = bool(given.any())
-        for flag, kinds in ((self.diverged, _BAD_STATE), (self.overflowed, _FULL)):
-            flag.zero_()
-            if was_given:
+        was_given = bool(self._warning_counts.any())
+        if was_given or self._has_flags:
+            given = self._warning_counts > 0
+            for flag, kinds in ((self.diverged, _BAD_STATE), (self.overflowed, _FULL)):
                 flag.copy_(torch.from_numpy(given[:, kinds].any(axis=1)))
-        if was_given:
             # MuJoCo counts from 1 again where it restarts a world: only from 0 is that a change.
-            self._warning[:, :, 1] = 0
+            self._warning_counts[:] = 0
+        self._has_flags = was_given
         return was_given
 
     def state_dict(self) -> dict[str, Tensor]:
