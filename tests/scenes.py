@@ -11,9 +11,11 @@ from rlgpu.isaacgym.runner.settings import Settings
 GYM = gymapi.acquire_gym()
 
 
-def new_sim(engine: str, *, dt=0.01, substeps=1, gravity=(0.0, 0.0, -9.81), ground=False):
+def new_sim(
+    engine: str, *, dt=0.01, substeps=1, gravity=(0.0, 0.0, -9.81), ground=False, num_threads=0
+):
     """Returns a simulation on an engine, on the CPU."""
-    GYM.settings = Settings(engine=engine)
+    GYM.settings = Settings(engine=engine, num_threads=num_threads)
     params = gymapi.SimParams()
     params.dt, params.substeps, params.up_axis = dt, substeps, gymapi.UP_AXIS_Z
     params.gravity = gymapi.Vec3(*gravity)

@@ -66,9 +66,9 @@ def load(sim, folder):
     return assets
 
 
-def build(engine, folder, environments):
+def build(engine, folder, environments, num_threads=0):
     """Returns a scene of environments, each a list of names of assets."""
-    sim = new_sim(engine, dt=0.01, substeps=2, ground=True)
+    sim = new_sim(engine, dt=0.01, substeps=2, ground=True, num_threads=num_threads)
     assets, envs = load(sim, folder), []
     for index, names in enumerate(environments):
         env = new_env(sim)

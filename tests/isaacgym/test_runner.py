@@ -150,6 +150,41 @@ def test_a_camera_sees_what_is_before_it(tmp_path):
     assert (tmp_path / "seen.png").stat().st_size > 100
 
 
+MANY_CAMERAS = """
+from isaacgym import gymapi
+gym = gymapi.acquire_gym()
+params = gymapi.SimParams()
+params.gravity = gymapi.Vec3(0, 0, 0)
+sim = gym.create_sim(0, 0, gymapi.SIM_PHYSX, params)
+box = gym.create_box(sim, 1, 1, 1, gymapi.AssetOptions())
+properties = gymapi.CameraProperties()
+properties.width = properties.height = 32
+cameras = []
+for number in (0, 1, 2, 0, 1):
+    env = gym.create_env(sim, gymapi.Vec3(-1, -1, 0), gymapi.Vec3(1, 1, 1), 2)
+    for i in range(number):
+        pose = gymapi.Transform(gymapi.Vec3(3.0 - i, 0, 1))
+        gym.create_actor(env, box, pose, f"box{i}", 0, 0, 10 * number + i)
+    cameras.append((env, gym.create_camera_sensor(env, properties)))
+for env, camera in cameras:
+    gym.set_camera_location(camera, env, gymapi.Vec3(0, 0, 1), gymapi.Vec3(1, 0, 1))
+gym.prepare_sim(sim)
+gym.set_rigid_transform(cameras[4][0], 0, gymapi.Transform(gymapi.Vec3(0, 9, 0)))
+gym.render_all_camera_sensors(sim)
+for env, camera in cameras:
+    print(gym.get_camera_image(sim, env, camera, gymapi.IMAGE_SEGMENTATION)[16, 16])
+"""
+
+
+@pytest.mark.slow
+def test_cameras_draw_what_their_environment_holds(tmp_path):
+    """None, one or two boxes: the nearest one's number, and nothing where it was moved away."""
+    done = run_script(tmp_path, MANY_CAMERAS)
+    if "no camera image can be drawn here" in done.stderr:
+        pytest.skip("no OpenGL")
+    assert done.stdout.split() == ["0", "10", "21", "0", "0"], done.stderr
+
+
 @pytest.mark.slow
 def test_bad_command_lines_are_refused(tmp_path):
     """No script, a missing script and an unknown engine: one line and exit code 2."""

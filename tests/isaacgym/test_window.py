@@ -32,13 +32,13 @@ class Window:
 
 @pytest.fixture
 def window(monkeypatch):
-    """The window that the next viewer opens."""
+    """The windows that the next viewer opens."""
     viewer = pytest.importorskip("mujoco.viewer")
     opened = []
 
     def launch(*args, **kwargs):
         opened.append(Window(*args, **kwargs))
-        return opened[0]
+        return opened[-1]
 
     monkeypatch.setattr(viewer, "launch_passive", launch)
     monkeypatch.setenv("DISPLAY", ":0")
@@ -72,6 +72,30 @@ def test_the_viewer_shows_lines_keys_and_the_other_environment(window):
     GYM.draw_viewer(viewer, sim)
     assert made.user_scn.ngeom == 0
     close(made.data.qpos[0], 1.0)
+    GYM.destroy_viewer(viewer)
+    assert GYM.query_viewer_has_closed(viewer)
+
+
+def test_the_viewer_turns_to_environments_that_hold_something_else(window):
+    """Another model needs another window, which looks from the same place."""
+    sim = new_sim("mujoco", gravity=(0, 0, 0))
+    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    box = GYM.create_box(sim, 0.1, 0.1, 0.1, gymapi.AssetOptions())
+    for index in range(4):
+        env = new_env(sim)
+        for asset in ((ball,), (ball, box))[index % 2]:
+            GYM.create_actor(env, asset, at(x=float(index)), "thing", index, 0)
+    GYM.prepare_sim(sim)
+    viewer = GYM.create_viewer(sim, gymapi.CameraProperties())
+    GYM.viewer_camera_look_at(viewer, None, gymapi.Vec3(3, 0, 0), gymapi.Vec3(1, 0, 0))
+    for shown, (count, bodies) in enumerate([(1, 1), (2, 2), (3, 1), (4, 2)]):
+        GYM.draw_viewer(viewer, sim)
+        assert len(window) == count
+        assert len(window[-1].data.qpos) == 7 * bodies
+        close(window[-1].data.qpos[0], float(shown))
+        close([*window[-1].cam.lookat, window[-1].cam.distance], [1, 0, 0, 2], atol=1e-9)
+        assert [made.open for made in window] == [False] * (count - 1) + [True]
+        window[-1].press(ord("]"))
     GYM.destroy_viewer(viewer)
     assert GYM.query_viewer_has_closed(viewer)
 

@@ -90,7 +90,8 @@ class Renderers:
         ids, kinds = np.moveaxis(renderer.render(), -1, 0)
         renderer.disable_segmentation_rendering()
         geom = (kinds == int(mujoco.mjtObj.mjOBJ_GEOM)) & (ids >= 0)
-        numbers = np.where(geom, segments[np.where(geom, ids, 0)], 0).astype(np.int32)
+        numbers = np.zeros(ids.shape, dtype=np.int32)
+        numbers[geom] = segments[ids[geom]]
         camera.images[ImageType.IMAGE_SEGMENTATION] = numbers
 
     def _renderer(self, model: mujoco.MjModel, properties: CameraProperties) -> mujoco.Renderer:

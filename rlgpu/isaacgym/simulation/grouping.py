@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -29,6 +30,7 @@ SIZES = (
     "jnt_pos",
     "geom_rgba",
     "bvh_aabb",
+    "body_gravcomp",
 )
 """Fields that differ between assets of different sizes, masses and places."""
 _SET = (
@@ -40,7 +42,6 @@ _SET = (
     "actuator_biasprm",
     "actuator_gainprm",
     "actuator_forcerange",
-    "body_gravcomp",
     "geom_friction",
 )
 """Fields that the properties of single actors decide."""
@@ -69,8 +70,10 @@ class Kind:
     """Environments whose worlds share a model."""
 
     envs: tuple[Env, ...]
-    models: Mapping[tuple[object, ...], mujoco.MjModel]
+    models: tuple[mujoco.MjModel, ...] = ()
     """A compiled model for each recipe, the first environment's first; empty for a single one."""
+    recipes: tuple[int, ...] = ()
+    """Which of the models is each environment's."""
 
     @property
     def first(self) -> Env:
@@ -93,20 +96,31 @@ def group_environments(sim: Sim) -> list[Kind]:
     for env in sim.envs:
         members.setdefault(recipe_of(env), []).append(env)
     if len(members) == 1:
-        return [Kind(tuple(sim.envs), {})]
-    groups: dict[tuple[object, ...], tuple[list[Env], dict[tuple[object, ...], mujoco.MjModel]]]
-    groups = {}
-    for recipe, envs in members.items():
+        return [Kind(tuple(sim.envs))]
+    groups: dict[tuple[object, ...], _Members] = {}
+    for envs in members.values():
         model = compiled(compose_model(sim, envs[0]), free_centres=True)
         key = (*map(_traits, envs[0].actors), _digest(model, sim))
-        found, models = groups.setdefault(key, ([], {}))
-        found += envs
-        models[recipe] = model
-    kinds = []
-    for envs, models in groups.values():
-        envs.sort(key=lambda env: env.index)
-        kinds.append(Kind(tuple(envs), models if len(models) > 1 else {}))
-    return kinds
+        found = groups.setdefault(key, _Members({}, []))
+        found.recipes.update((env.index, len(found.models)) for env in envs)
+        found.models.append(model)
+    return [_kind(sim, group) for group in groups.values()]
+
+
+class _Members(NamedTuple):
+    """Environments of one kind while they are collected."""
+
+    recipes: dict[int, int]
+    """The model of each environment, by the environment's index."""
+    models: list[mujoco.MjModel]
+
+
+def _kind(sim: Sim, group: _Members) -> Kind:
+    indices = sorted(group.recipes)
+    envs = tuple(sim.envs[i] for i in indices)
+    if len(group.models) == 1:
+        return Kind(envs)
+    return Kind(envs, tuple(group.models), tuple(group.recipes[i] for i in indices))
 
 
 def recipe_of(env: Env) -> tuple[object, ...]:

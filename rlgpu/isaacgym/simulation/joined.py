@@ -86,7 +86,23 @@ class JoinedWorlds:
         self._fields: dict[str, tuple[Tensor, list[Tensor]]] = {}
         self._states, self._inputs, self._outputs = _Copies(), _Copies(), _Copies()
         self._wrenches: tuple[Tensor, Tensor] | None = None
-        self.diverged, self.overflowed = torch.zeros(2, self.num_worlds, device=sim.device).bool()
+
+    @property
+    def diverged(self) -> Tensor:
+        """Whether the last step reached a non-finite state, shape [N], bool."""
+        return self._in_order([worlds.diverged for worlds in self._worlds])
+
+    @property
+    def overflowed(self) -> Tensor:
+        """Whether the last step dropped contacts or constraints, shape [N], bool."""
+        return self._in_order([worlds.overflowed for worlds in self._worlds])
+
+    def _in_order(self, parts: Sequence[Tensor]) -> Tensor:
+        """Returns values of the groups' worlds in the order of the environments."""
+        every = torch.cat(list(parts))
+        ordered = torch.empty_like(every)
+        ordered[self._ids] = every
+        return ordered
 
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field of all worlds, shape [1, ...]."""
@@ -162,12 +178,9 @@ class JoinedWorlds:
         self._states.to_rows()
 
     def check(self) -> None:
-        """Updates flags and everything else that follows from the last step."""
+        """Updates flags and all that follows from the last step."""
         for worlds in self._worlds:
             worlds.check()
-        for flag in ("diverged", "overflowed"):
-            every = torch.cat([getattr(worlds, flag) for worlds in self._worlds])
-            getattr(self, flag)[self._ids] = every
         self._outputs.to_rows()
         if self._wrenches is not None:
             row, order = self._wrenches

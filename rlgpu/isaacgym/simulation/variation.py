@@ -17,7 +17,6 @@ from rlgpu.isaacgym.simulation.drives import drive_fields
 from rlgpu.isaacgym.simulation.grouping import (
     Kind,
     field_of_worlds,
-    recipe_of,
     shape_of,
     varying_sizes,
 )
@@ -47,13 +46,11 @@ def of_recipes(sim: Sim, kind: Kind, model: mujoco.MjModel) -> dict[str, np.ndar
     """
     if not kind.models:
         return {}
-    models = [model, *list(kind.models.values())[1:]]
-    number = {recipe: i for i, recipe in enumerate(kind.models)}
-    rows = np.array([number[recipe_of(env)] for env in kind.envs])
+    models = (model, *kind.models[1:])
     fields = {}
     for name in varying_sizes(sim):
         if any(not np.array_equal(shape_of(m, name), shape_of(model, name)) for m in models):
-            fields[name] = np.stack([field_of_worlds(m, name) for m in models])[rows]
+            fields[name] = np.stack([field_of_worlds(m, name) for m in models])[list(kind.recipes)]
     return fields
 
 
