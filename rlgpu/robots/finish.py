@@ -9,6 +9,7 @@ from rlgpu.robots.inertia import read_masses, write_masses
 from rlgpu.robots.joints import (
     check_limits,
     compile_moving,
+    open_balls,
     settle_springs,
     timed_joints,
 )
@@ -91,6 +92,8 @@ def _name_all(file: str, spec: mujoco.MjSpec) -> None:
         tendon.name = tendon.name or f"tendon_{i}"
     for i, joint in enumerate(spec.joints):
         joint.name = joint.name or f"joint_{i}"
+    open_balls(file, spec)
+    for joint in spec.joints:
         if joint.type not in SCALAR_JOINTS:
             kind = mujoco.mjtJoint(joint.type).name.removeprefix("mjJNT_").lower()
             raise ValueError(

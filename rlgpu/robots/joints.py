@@ -19,6 +19,35 @@ def add_free_joint(root: mujoco.MjsBody, name: str) -> None:
     free.stiffness, free.damping = np.zeros(3), np.zeros(3)
 
 
+def ball_axes(name: str) -> tuple[str, str, str]:
+    """Returns the names of the hinges that stand for a ball joint, about x, y and z."""
+    return f"{name}_x", f"{name}_y", f"{name}_z"
+
+
+def open_balls(file: str, spec: mujoco.MjSpec) -> None:
+    """Replaces ball joints by three hinges each: a DOF is a number with a velocity.
+
+    The hinges turn about x, then about the turned y, then z. They move as the ball does, except
+    where the second stands at 90 degrees and the other two have one axis.
+    """
+    for joint in list(spec.joints):
+        if joint.type != mujoco.mjtJoint.mjJNT_BALL:
+            continue
+        names = ball_axes(joint.name)
+        for name, axis in zip(names, np.eye(3), strict=True):
+            hinge = joint.parent.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_HINGE, axis=axis)
+            hinge.pos, hinge.limited = joint.pos, mujoco.mjtLimited.mjLIMITED_FALSE
+            hinge.ref = hinge.springref = 0.0
+            hinge.stiffness, hinge.damping = joint.stiffness, joint.damping
+            hinge.armature, hinge.frictionloss = joint.armature, joint.frictionloss
+        report(f"{file}: ball joint {joint.name} is three hinges here: {', '.join(names)}")
+        for actuator in list(spec.actuators):
+            if actuator.target == joint.name:
+                report(f"{file}: actuator {actuator.name} of a ball joint is left out")
+                spec.delete(actuator)
+        spec.delete(joint)
+
+
 def check_limits(file: str, spec: mujoco.MjSpec) -> None:
     """Locks joints whose limits are equal, and reports them and those whose limits are reversed.
 

@@ -25,6 +25,7 @@ from rlgpu.robots.frames import (
     principal,
     word,
 )
+from rlgpu.robots.joints import ball_axes
 from rlgpu.robots.meshes import MeshFiles
 from rlgpu.robots.reports import report
 from rlgpu.robots.robot import RESERVED, Drive, ReadOptions, Robot
@@ -36,6 +37,7 @@ _KINDS = {
     "revolute": mujoco.mjtJoint.mjJNT_HINGE,
     "continuous": mujoco.mjtJoint.mjJNT_HINGE,
     "prismatic": mujoco.mjtJoint.mjJNT_SLIDE,
+    "spherical": mujoco.mjtJoint.mjJNT_BALL,
 }
 
 
@@ -186,7 +188,7 @@ class _Builder:
             raise MalformedModel(said, "joint_type", name, kind)
         elif kind != "fixed":
             raise MalformedModel(
-                f"joint {name} is {kind}; joints are fixed, revolute, continuous or prismatic",
+                f"joint {name} is {kind}; joints are fixed, {', '.join(_KINDS)}",
                 "joint_type",
                 name,
                 kind,
@@ -199,7 +201,7 @@ class _Builder:
         made = body.add_joint(name=name, type=_KINDS[kind])
         made.axis = numbers(axis, "xyz", [1, 0, 0])
         limit, dynamics = joint.find("limit"), joint.find("dynamics")
-        if kind != "continuous":
+        if kind not in ("continuous", "spherical"):
             ends = [0.0 if limit is None else number(limit, x, 0.0) for x in ("lower", "upper")]
             is_bounded = limit is not None and not {"lower", "upper"}.isdisjoint(limit.attrib)
             made.range = np.clip(ends, -_LARGEST, _LARGEST)
@@ -216,7 +218,8 @@ class _Builder:
             drive = drive._replace(effort=effort)
         if velocity := _bound(limit, "velocity"):
             drive = drive._replace(velocity=velocity)
-        self.drives[name] = drive
+        names = ball_axes(name) if kind == "spherical" else (name,)
+        self.drives.update(dict.fromkeys(names, drive))
 
     def _add_inertia(self, body: mujoco.MjsBody, parts: list[tuple[str, Frame]]) -> None:
         """Combines the inertia of the links that make up a body."""

@@ -224,7 +224,9 @@ class LoadingCalls(Calls):
 
     def get_asset_joint_type(self, asset: Asset, index: int) -> JointType:
         """Returns a joint's type."""
-        name = asset.joints[index]
+        name, axes = asset.joints[index], int(asset.model.body_jntnum[index + 2])
+        if axes > 1 and name not in asset.dofs:
+            return JointType.JOINT_BALL
         if name not in asset.dofs:
             return JointType.JOINT_FIXED
         rotates = asset.rotates(asset.dofs.index(name))

@@ -82,6 +82,8 @@ class Asset:
     def _joint_of(self, body: int) -> str:
         """Returns the name of the joint that holds a body; a body of several has the first's."""
         name = self.model.body(body).name
+        if self.model.body_jntnum[body] > 1 and name in self.robot.links:
+            return self.robot.links[name]  # a spherical joint
         if self.model.body_jntnum[body]:
             return str(self.model.joint(int(self.model.body_jntadr[body])).name)
         return self.robot.links.get(name, f"{name}_fixed")
