@@ -100,6 +100,23 @@ def test_the_viewer_turns_to_environments_that_hold_something_else(window):
     assert GYM.query_viewer_has_closed(viewer)
 
 
+def test_contacts_are_drawn_along_their_normals(window):
+    """A box of 8 kg has four, each a line of a fourth of its weight, here 0.01 m a newton."""
+    sim = new_sim("mujoco", ground=True)
+    env, box = new_env(sim), GYM.create_box(sim, 0.2, 0.2, 0.2, gymapi.AssetOptions())
+    GYM.create_actor(env, box, at(z=0.1), "box", 0, 0)
+    GYM.prepare_sim(sim)
+    run(sim, 100)
+    viewer = GYM.create_viewer(sim, gymapi.CameraProperties())
+    GYM.draw_env_rigid_contacts(viewer, env, gymapi.Vec3(1, 0, 0), 0.01, False)
+    lines = viewer._lines
+    assert len(lines) == 4
+    for start, end, color in lines:
+        close(abs(start), [0.1, 0.1, 0.0], atol=1e-3)
+        close(end - start, [0, 0, 0.01 * 8 * 9.81 / 4], atol=1e-3)
+        close(color, [1, 0, 0])
+
+
 def test_without_a_display_there_is_no_viewer(monkeypatch):
     """As in Isaac Gym, the call returns None."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlgpu.isaacgym.calls.contacts import ContactCalls
 from rlgpu.isaacgym.calls.environments import EnvironmentCalls
 from rlgpu.isaacgym.calls.graphics import GraphicsCalls
 from rlgpu.isaacgym.calls.loading import LoadingCalls
@@ -22,6 +23,7 @@ class Gym(
     StateCalls,
     TensorCalls,
     GraphicsCalls,
+    ContactCalls,
     UnsupportedCalls,
 ):
     """All calls, with the settings of new simulations and the remarks made so far."""

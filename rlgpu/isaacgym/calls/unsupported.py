@@ -6,7 +6,6 @@ _SOFT = "soft bodies are not simulated"
 _FILES = "simulations are not saved to or loaded from files; create them by calls"
 _USD = "USD is neither read nor written; use URDF or MJCF"
 _OMNI = "there is no connection to Omniverse"
-_CONTACTS = "single contacts are not listed; acquire_net_contact_force_tensor has their sums"
 _TENDONS = "tendons keep the file's offsets and coefficients"
 _OPENSIM = "OpenSim files are not read; use URDF or MJCF"
 _PLACES = "frames of joints are not reported; the rigid body state tensor has the bodies' poses"
@@ -42,13 +41,6 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(("omni_connect", "omni_disconnect"), _OMNI),
     **dict.fromkeys(
         (
-            "draw_env_rigid_contacts", "get_env_rigid_contact_forces", "get_env_rigid_contacts",
-            "get_rigid_contact_forces", "get_rigid_contacts", "get_vec_env_rigid_contact_forces",
-        ),
-        _CONTACTS,
-    ),
-    **dict.fromkeys(
-        (
             "find_actor_fixed_tendon_joint_index", "get_actor_fixed_tendon_joint_coefficients",
             "get_actor_fixed_tendon_joint_name", "get_actor_tendon_offset",
             "set_actor_fixed_tendon_joint_coefficients", "set_actor_tendon_offset",
@@ -74,8 +66,9 @@ REASONS: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "get_vec_actor_dof_states", "get_vec_rigid_angular_velocity",
-            "get_vec_rigid_linear_velocity", "get_vec_rigid_transform",
+            "get_vec_actor_dof_states", "get_vec_env_rigid_contact_forces",
+            "get_vec_rigid_angular_velocity", "get_vec_rigid_linear_velocity",
+            "get_vec_rigid_transform",
         ),
         "lists of environments are read by the tensor API",
     ),

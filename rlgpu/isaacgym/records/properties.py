@@ -209,8 +209,28 @@ class RigidBodyState(Record):
 
 
 class RigidContact(Record):
-    """A contact; single contacts are not listed here."""
+    """A contact, as ``get_env_rigid_contacts`` lists it."""
 
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(
+        [
+            ("env0", np.int32),
+            ("env1", np.int32),
+            ("body0", np.int32),
+            ("body1", np.int32),
+            ("localPos0", Vec3.dtype),
+            ("localPos1", Vec3.dtype),
+            ("minDist", np.float32),
+            ("initialOverlap", np.float32),
+            ("normal", Vec3.dtype),
+            ("offset0", Vec3.dtype),
+            ("offset1", Vec3.dtype),
+            ("lambda", np.float32),
+            ("lambdaFriction", Vec2.dtype),
+            ("friction", np.float32),
+            ("torsionFriction", np.float32),
+            ("rollingFriction", np.float32),
+        ]
+    )
     body0 = Field(-1)
     body1 = Field(-1)
     env0 = Field(-1)

@@ -137,6 +137,11 @@ class World:
         names = ("qpos", "mocap_pos", "mocap_quat") if is_moved else ("qpos",)
         return {name: self._array_of(name, env).cpu().numpy() for name in names}
 
+    def state_of(self, env: Env) -> dict[str, np.ndarray]:
+        """Returns what decides the forces in an environment, by the names of MuJoCo's arrays."""
+        state = self.pose_of(env.index)
+        return state | {n: self._array_of(n, env).cpu().numpy() for n in ("qvel", "ctrl")}
+
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(*shape, device=self.sim.device)
 
