@@ -11,6 +11,11 @@ a step, that force is far above the one that acts, and limiting it makes the joi
 drive has a second actuator that carries spring and damper, and that ``Holds`` switches off in steps
 in which the limit is reached.
 
+MuJoCo solves constraints as if that damping were not implicit. Where attractors close loops of
+drives, the solver and stiff drives would shake each other. Drives without a limit are carried
+there: ``armature`` holds what the damping adds to the inertia of a step, ``dt * damping``, and
+``Holds`` computes the force. That is the same implicit step, and the solver knows of it.
+
 Without a drive, stiffness and damping act towards zero as passive springs, and the actuator
 carries the effort alone.
 """
@@ -29,6 +34,8 @@ from rlgpu.sim.mujoco.actuators import add_joint_actuator
 
 HOLD = ":hold"
 """Ends the name of the actuator that holds a joint."""
+_CARRIED = mujoco.mjtBias.mjBIAS_NONE
+"""Bias of the actuators of carried drives; others have an affine one."""
 UNLIMITED = 1e20
 """Limits of efforts and velocities from here on are none [N m, N, rad/s or m/s]."""
 
@@ -76,8 +83,15 @@ def drive_terms(properties: np.ndarray, step: float) -> DriveTerms:
     )
 
 
-def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str) -> None:
-    """Gives every degree of freedom of an actor its actuators and its limits."""
+def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str, *, is_tied: bool) -> None:
+    """Gives every degree of freedom of an actor its actuators and its limits.
+
+    Args:
+        spec: Changed in place.
+        actor: The actor.
+        prefix: What the names of its parts begin with.
+        is_tied: Whether attractors may close loops of its drives.
+    """
     model, step = actor.asset.model, spec.option.timestep
     terms = drive_terms(actor.dof_properties, step)
     stops = -terms.bias_v * model.dof_invweight0[model.jnt_dofadr] * step > 1.0
@@ -90,7 +104,8 @@ def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str) -> None:
         limited = limit < UNLIMITED
         held = bool(limited and stops[i])
         actuator = add_joint_actuator(spec, prefix + name, prefix + name)
-        actuator.biastype = mujoco.mjtBias.mjBIAS_AFFINE
+        is_carried = is_tied and not limited and terms.bias_v[i] < 0
+        actuator.biastype = _CARRIED if is_carried else mujoco.mjtBias.mjBIAS_AFFINE
         actuator.gainprm[0] = 1.0
         actuator.forcelimited = limited and not held
         if actuator.forcelimited:
@@ -99,6 +114,16 @@ def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str) -> None:
             hold = add_joint_actuator(spec, prefix + name + HOLD, prefix + name)
             hold.gaintype = mujoco.mjtGain.mjGAIN_AFFINE
             hold.gainprm[0] = 0.0
+
+
+def are_carried(model: mujoco.MjModel, motors: np.ndarray) -> np.ndarray:
+    """Returns which drives are carried by armature, shape [D].
+
+    Args:
+        model: A composed model.
+        motors: The drives' actuators, shape [D].
+    """
+    return np.asarray(model.actuator_biastype[motors] == int(_CARRIED))
 
 
 def actuators_of(model: mujoco.MjModel, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,13 +163,14 @@ def drive_fields(
     limited = properties["hasLimits"][0]
     for side, name in enumerate(("lower", "upper")):
         wide["jnt_range"][:, joints[limited], side] = properties[name][:, limited]
-    wide["dof_armature"][:, dofs] = properties["armature"]
     wide["dof_frictionloss"][:, dofs] = properties["friction"]
     wide["dof_damping"][:, dofs], wide["jnt_stiffness"][:, joints] = terms.damper, terms.spring
     motors, holds = actuators_of(model, joints)
-    held = holds >= 0
+    held, carried = holds >= 0, are_carried(model, motors)
+    added = -terms.bias_v * model.opt.timestep * carried
+    wide["dof_armature"][:, dofs] = properties["armature"] + added
     for column, bias in ((1, terms.bias_q), (2, terms.bias_v)):
-        wide["actuator_biasprm"][:, motors, column] = bias * ~held
+        wide["actuator_biasprm"][:, motors, column] = bias * ~(held | carried)
         wide["actuator_gainprm"][:, holds[held], column] = bias[:, held]
     bound = model.actuator_forcelimited[motors].astype(bool)
     for side, sign in enumerate((-1, 1)):

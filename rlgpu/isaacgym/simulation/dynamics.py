@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.isaacgym.records.scene import Actor
 from rlgpu.isaacgym.simulation.build import Group
 from rlgpu.isaacgym.simulation.compose import body_names, prefix
+from rlgpu.isaacgym.simulation.drives import actuators_of, are_carried
 from rlgpu.sim.mujoco.dynamics import Reader, joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.worlds import Worlds
 
@@ -48,7 +50,20 @@ def mass_matrix(worlds: Worlds, actor: Actor) -> Reader:
     bodies, dofs = _ids(worlds, actor)
     # A free root's columns are of its centre of mass, which MuJoCo's own matrix does not have.
     of_actor = None if actor.asset.fixed else jacobian(worlds, actor)
-    return joint_mass_matrix(worlds, bodies, dofs, of_actor)
+    read = joint_mass_matrix(worlds, bodies, dofs, of_actor)
+    model = worlds.model
+    motors, _ = actuators_of(model, model.dof_jntid[dofs])
+    if not are_carried(model, motors).any():
+        return read
+    own = torch.from_numpy(actor.dof_properties["armature"].astype(np.float32))
+    added = (torch.from_numpy(model.dof_armature[dofs]).float() - own).to(worlds.device)
+
+    def without_drives(rows: Rows = ALL_ROWS) -> Tensor:
+        matrix = read(rows)
+        matrix.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].sub_(added)
+        return matrix
+
+    return without_drives
 
 
 class _Share(NamedTuple):

@@ -1,17 +1,19 @@
-"""Switches the second actuators of stiff drives; see ``drives``."""
+"""Computes what drives need in each physics step; see ``drives``."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from rlgpu.isaacgym.simulation.drives import DriveTerms
+from rlgpu.isaacgym.simulation.drives import DriveTerms, are_carried
 from rlgpu.isaacgym.simulation.layout import Places
 from rlgpu.sim.mujoco.worlds import Worlds
 
 
 class Holds:
-    """Writes ``ctrl`` for drives that are stiff and limited."""
+    """Writes ``ctrl`` for drives that are stiff and limited, and for those that are carried."""
 
     def __init__(self, worlds: Worlds, where: Places, terms: DriveTerms) -> None:
         """Reads the drives.
@@ -23,26 +25,37 @@ class Holds:
         """
         model = worlds.model
         held = where.holds >= 0
-        self.any = bool(held.any())
+        carried = are_carried(model, where.motors)
+        self.any = bool(held.any() or carried.any())
         """Whether there are such drives."""
         if not self.any:
             return
-
-        def index(values: np.ndarray) -> torch.Tensor:
-            return torch.tensor(values[held], device=worlds.device)
-
-        def numbers(values: np.ndarray) -> torch.Tensor:
-            return torch.tensor(values[..., held]).to(worlds.array("qvel"))
-
         self._ctrl = worlds.array("ctrl")
         self._qpos, self._qvel = worlds.array("qpos"), worlds.array("qvel")
-        self._motors, self._holds = index(where.motors), index(where.holds)
-        self._at_q, self._at_v = index(where.dof_qpos), index(where.dof_qvel)
-        self._bias_q, self._bias_v = numbers(terms.bias_q), numbers(terms.bias_v)
-        self._limit = numbers(terms.limit)
-        step = float(model.opt.timestep)
+        self._held = self._select(worlds, where, terms, held)
+        self._carried = self._select(worlds, where, terms, carried)
+        self._holds = torch.tensor(where.holds[held], device=worlds.device)
+        weights = torch.tensor(model.dof_invweight0[where.dof_qvel[held]]).to(self._qvel)
         # The force at the end of the step is smaller by how much it changes the velocity.
-        self._yield = 1 - step * self._bias_v * numbers(model.dof_invweight0[where.dof_qvel])
+        self._yield = 1 - float(model.opt.timestep) * self._held.bias_v * weights
+
+    def _select(
+        self, worlds: Worlds, where: Places, terms: DriveTerms, chosen: np.ndarray
+    ) -> _Drives:
+        """Returns some of the drives, of those of shape [D]."""
+
+        def index(values: np.ndarray) -> torch.Tensor:
+            return torch.tensor(values[chosen], device=worlds.device)
+
+        def numbers(values: np.ndarray) -> torch.Tensor:
+            return torch.tensor(values[..., chosen]).to(self._qvel)
+
+        return _Drives(
+            index(where.motors),
+            index(where.dof_qpos),
+            index(where.dof_qvel),
+            *map(numbers, (terms.bias_q, terms.bias_v, terms.limit)),
+        )
 
     def apply(self, wanted: torch.Tensor) -> None:
         """Sets ``ctrl`` for the next physics step.
@@ -51,11 +64,31 @@ class Holds:
             wanted: The drives' forces at position and velocity zero, shape [N, D]; already in
                 ``ctrl``.
         """
-        target = wanted[:, self._motors]
-        velocity = self._qvel[:, self._at_v]
-        force = target + self._bias_q * self._qpos[:, self._at_q] + self._bias_v * velocity
-        force = force / self._yield
-        within = force.abs() <= self._limit
-        most = force.clamp(-self._limit, self._limit)
-        self._ctrl[:, self._motors] = torch.where(within, target, most)
-        self._ctrl[:, self._holds] = within.to(self._ctrl.dtype)
+        if self._holds.numel():
+            target, force = self._force(self._held, wanted)
+            force = force / self._yield
+            within = force.abs() <= self._held.limit
+            most = force.clamp(-self._held.limit, self._held.limit)
+            self._ctrl[:, self._held.motors] = torch.where(within, target, most)
+            self._ctrl[:, self._holds] = within.to(self._ctrl.dtype)
+        if self._carried.motors.numel():
+            _, force = self._force(self._carried, wanted)
+            limit = self._carried.limit
+            self._ctrl[:, self._carried.motors] = force.clamp(-limit, limit)
+
+    def _force(self, drives: _Drives, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns what is wanted of drives, and their forces at the start of the step."""
+        target = wanted[:, drives.motors]
+        position, velocity = self._qpos[:, drives.qpos], self._qvel[:, drives.qvel]
+        return target, target + drives.bias_q * position + drives.bias_v * velocity
+
+
+class _Drives(NamedTuple):
+    """Some drives: indices of shape [H] and numbers of shape [N or 1, H]."""
+
+    motors: torch.Tensor
+    qpos: torch.Tensor
+    qvel: torch.Tensor
+    bias_q: torch.Tensor
+    bias_v: torch.Tensor
+    limit: torch.Tensor
