@@ -12,9 +12,10 @@ drive has a second actuator that carries spring and damper, and that ``Holds`` s
 in which the limit is reached.
 
 MuJoCo solves constraints as if that damping were not implicit. Where attractors close loops of
-drives, the solver and stiff drives would shake each other. Drives without a limit are carried
-there: ``armature`` holds what the damping adds to the inertia of a step, ``dt * damping``, and
-``Holds`` computes the force. That is the same implicit step, and the solver knows of it.
+drives, the solver and stiff drives would shake each other. Drives are carried there: ``armature``
+holds what the damping adds to the inertia of a step, ``dt * damping``, and ``Holds`` computes the
+force. That is the same implicit step, and the solver knows of it. A carried drive that exceeded its
+limit at the end of a step is limited in the next, with that armature: slower than without it.
 
 Without a drive, stiffness and damping act towards zero as passive springs, and the actuator
 carries the effort alone.
@@ -102,12 +103,12 @@ def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str, *, is_tied: bool)
             joint.range = [float(row["lower"]), float(row["upper"])]
         joint.armature, joint.frictionloss = float(row["armature"]), float(row["friction"])
         limited = limit < UNLIMITED
-        held = bool(limited and stops[i])
+        is_carried = is_tied and terms.bias_v[i] < 0
+        held = bool(limited and stops[i] and not is_carried)
         actuator = add_joint_actuator(spec, prefix + name, prefix + name)
-        is_carried = is_tied and not limited and terms.bias_v[i] < 0
         actuator.biastype = _CARRIED if is_carried else mujoco.mjtBias.mjBIAS_AFFINE
         actuator.gainprm[0] = 1.0
-        actuator.forcelimited = limited and not held
+        actuator.forcelimited = limited and not held and not is_carried
         if actuator.forcelimited:
             actuator.forcerange = [-limit, limit]
         if held:

@@ -34,10 +34,12 @@ class Holds:
         self._qpos, self._qvel = worlds.array("qpos"), worlds.array("qvel")
         self._held = self._select(worlds, where, terms, held)
         self._carried = self._select(worlds, where, terms, carried)
+        self._step = float(model.opt.timestep)
+        self._last: torch.Tensor | None = None
         self._holds = torch.tensor(where.holds[held], device=worlds.device)
         weights = torch.tensor(model.dof_invweight0[where.dof_qvel[held]]).to(self._qvel)
         # The force at the end of the step is smaller by how much it changes the velocity.
-        self._yield = 1 - float(model.opt.timestep) * self._held.bias_v * weights
+        self._yield = 1 - self._step * self._held.bias_v * weights
 
     def _select(
         self, worlds: Worlds, where: Places, terms: DriveTerms, chosen: np.ndarray
@@ -72,9 +74,18 @@ class Holds:
             self._ctrl[:, self._held.motors] = torch.where(within, target, most)
             self._ctrl[:, self._holds] = within.to(self._ctrl.dtype)
         if self._carried.motors.numel():
-            _, force = self._force(self._carried, wanted)
-            limit = self._carried.limit
-            self._ctrl[:, self._carried.motors] = force.clamp(-limit, limit)
+            self._ctrl[:, self._carried.motors] = self._limit(self._carried, wanted)
+
+    def _limit(self, drives: _Drives, wanted: torch.Tensor) -> torch.Tensor:
+        """Returns the forces of carried drives, limited if the last ones grew beyond the limit."""
+        target, force = self._force(drives, wanted)
+        before = target if self._last is None else self._last
+        self._last = target
+        velocity = self._qvel[:, drives.qvel]
+        # At the end of a step a drive has its damping alone, without the step of its spring.
+        reached = force - target + before - self._step * drives.bias_q * velocity
+        limited = force.clamp(-drives.limit, drives.limit)
+        return torch.where(reached.abs() > drives.limit, limited, force)
 
     def _force(self, drives: _Drives, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns what is wanted of drives, and their forces at the start of the step."""
