@@ -93,6 +93,9 @@ def test_indices_and_handles_count_across_environments(tmp_path):
             actor_row += 1
             body_row += len(states)
     assert (actor_row, dof_row, body_row) == (len(root), len(dof), len(body))
+    env = scene.envs[7]
+    assert GYM.get_joint_handle(env, "crawler", "right") == 1
+    assert GYM.get_joint_name(env, 1) == "right"
 
 
 def test_calls_for_single_actors_write_their_rows_alone(tmp_path):
@@ -287,3 +290,32 @@ def test_an_environment_that_diverges_restarts_alone(tmp_path):
     mine, theirs = (parts(s, "rigid_body_state") for s in (scene, other))
     for env in (0, 1, 2, 3, 4, 6, 7):
         assert torch.equal(mine[env], theirs[env])
+
+
+def test_a_saved_state_goes_on_with_the_same_bits(tmp_path):
+    """All kinds' states are in what the joined worlds save."""
+    scene = build("mujoco", tmp_path, KINDS)
+    play(scene, range(8), 6)
+    saved = scene.sim.world.worlds.state_dict()
+    run(scene.sim, 5)
+    expected = {name: tensor.clone() for name, tensor in scene.tensors.items()}
+    run(scene.sim, 5)
+    scene.sim.world.worlds.load_state_dict(saved)
+    run(scene.sim, 5)
+    for name, tensor in expected.items():
+        assert torch.equal(scene.tensors[name], tensor), name
+
+
+@pytest.mark.slow
+def test_mujoco_warp_moves_each_environment_as_among_alike_ones(tmp_path):
+    """As above, on MuJoCo Warp, for two kinds."""
+    pytest.importorskip("mujoco_warp")
+    environments = [KINDS[0], KINDS[1], KINDS[0]]
+    mixed = build("mujoco_warp", tmp_path, environments)
+    found = play(mixed, range(3), 6)
+    for kind, numbers in ((KINDS[0], [0, 2]), (KINDS[1], [1])):
+        alike = build("mujoco_warp", tmp_path, [kind] * len(numbers))
+        for ours, theirs in zip(found, play(alike, numbers, 6), strict=True):
+            for name, tensor in theirs.items():
+                mine = parts(mixed, name, ours[name])
+                assert torch.equal(torch.cat([mine[n] for n in numbers]), tensor), name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import mujoco
 import pytest
 import torch
@@ -75,3 +77,23 @@ def test_actuators_of_ball_joints_are_reported(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "actuator push" in said
     assert "neck_x, neck_y, neck_z" in said
+
+
+def test_frames_of_dofs_are_where_their_axes_are_now(tmp_path):
+    """The second hinge turns with the first, by 0.3 rad about x; all meet in one point."""
+    sim = new_sim("mujoco")
+    asset, envs = load(sim, tmp_path, "urdf"), [new_env(sim) for _ in range(2)]
+    for env in envs:
+        GYM.create_actor(env, asset, at(x=0.5, z=1.0), "bob", 0, 0)
+    GYM.prepare_sim(sim)
+    states = GYM.get_actor_dof_states(envs[1], 0, gymapi.STATE_ALL)
+    states["pos"] = [0.3, 0.2, 0.0]
+    GYM.set_actor_dof_states(envs[1], 0, states, gymapi.STATE_ALL)
+    frames = GYM.get_actor_dof_frames(envs[1], 0)
+    for frame in frames:
+        close(list(gymapi.Vec3.from_buffer(frame["origin"])), [0.5, 0, 1.0], atol=1e-7)
+    axes = [list(gymapi.Vec3.from_buffer(axis)) for axis in frames["axis"]]
+    close(axes[0], [1, 0, 0], atol=1e-6)
+    close(axes[1], [0, math.cos(0.3), math.sin(0.3)], atol=1e-6)
+    close(list(GYM.get_dof_frame(envs[1], 1).axis), axes[1])
+    close(list(GYM.get_dof_frame(envs[0], 1).axis), [0, 1, 0])

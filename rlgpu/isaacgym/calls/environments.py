@@ -275,6 +275,18 @@ class EnvironmentCalls:
         """Returns a joint of a name in a domain of indices, -1 without one."""
         return self.find_actor_dof_index(env, handle, name, domain)
 
+    def get_joint_handle(self, env: Env, actor: str, joint: str) -> int:
+        """Returns the environment's handle of a joint by the names of its actor and its own."""
+        handle = find([a.name for a in env.actors], actor)
+        return _INVALID if handle < 0 else self.find_actor_joint_handle(env, handle, joint)
+
+    def get_joint_name(self, env: Env, joint: int) -> str:
+        """Returns the name of a joint by its handle."""
+        for actor in env.actors:
+            if 0 <= joint - actor.first_dof < len(actor.asset.dofs):
+                return actor.asset.dofs[joint - actor.first_dof]
+        raise IndexError(f"joint handle {joint} in an environment of {env.num_dofs} joints")
+
     def get_actor_force_sensor_count(self, env: Env, handle: int) -> int:
         """Returns the number of an actor's force sensors."""
         return len(actor_of(env, handle).asset.sensors)

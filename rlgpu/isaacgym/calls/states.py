@@ -14,11 +14,13 @@ from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.records.enums import CONSTANTS, CoordinateSpace
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3, Velocity
 from rlgpu.isaacgym.records.properties import (
+    DofFrame,
     DofState,
     RigidBodyState,
 )
 from rlgpu.isaacgym.records.scene import Env, Sim
 from rlgpu.isaacgym.simulation.build import initial_poses
+from rlgpu.isaacgym.simulation.snapshots import dof_frames
 from rlgpu.isaacgym.simulation.world import World
 
 _POS, _VEL = CONSTANTS["STATE_POS"], CONSTANTS["STATE_VEL"]
@@ -136,6 +138,22 @@ class StateCalls:
     def set_joint_target_velocity(self, env: Env, joint: int, target: float) -> None:
         """Sets the velocity target of a joint."""
         self.set_dof_target_velocity(env, joint, target)
+
+    def get_dof_frame(self, env: Env, dof: int) -> DofFrame:
+        """Returns origin and axis of a degree of freedom now, in its environment."""
+        origins, axes = dof_frames(world_of(env.sim), env)
+        return DofFrame(Vec3(*origins[dof].tolist()), Vec3(*axes[dof].tolist()))
+
+    def get_actor_dof_frames(self, env: Env, handle: int) -> np.ndarray:
+        """Returns origins and axes of an actor's degrees of freedom now, in its environment."""
+        actor = actor_of(env, handle)
+        own = slice(actor.first_dof, actor.first_dof + len(actor.asset.dofs))
+        origins, axes = (part[own] for part in dof_frames(world_of(env.sim), env))
+        frames = np.zeros(len(origins), dtype=DofFrame.dtype)
+        for name, values in (("origin", origins), ("axis", axes)):
+            for i, axis in enumerate("xyz"):
+                frames[name][axis] = values[:, i]
+        return frames
 
     # Bodies
 

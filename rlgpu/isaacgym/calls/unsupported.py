@@ -50,8 +50,7 @@ REASONS: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "get_actor_dof_frames", "get_dof_frame", "get_joint_transform",
-            "get_actor_joint_transforms",
+            "get_joint_transform", "get_actor_joint_transforms",
         ),
         _PLACES,
     ),
@@ -73,8 +72,6 @@ REASONS: dict[str, str] = {
         "lists of environments are read by the tensor API",
     ),
     "load_opensim": _OPENSIM,
-    "get_joint_name": "use get_actor_joint_names",
-    "get_joint_handle": "use find_actor_joint_handle",
 }  # fmt: skip
 """Why each call raises ``NotImplementedError``."""
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.records.properties import RigidContact
 from rlgpu.isaacgym.records.scene import Env
+from rlgpu.isaacgym.simulation.snapshots import model_of
 from rlgpu.isaacgym.simulation.world import World
-from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS
 
 NO_BODY = -1
 """Stands for the ground, a terrain and their environment."""
@@ -78,7 +76,7 @@ def _solve(world: World, env: Env) -> tuple[mujoco.MjModel, mujoco.MjData, np.nd
     Handles are those of MuJoCo's bodies, in their order.
     """
     group, _ = world.group_of(env)
-    model = _model(world, env)
+    model = model_of(world, env)
     data = mujoco.MjData(model)
     for name, values in world.state_of(env).items():
         getattr(data, name)[:] = values
@@ -86,15 +84,3 @@ def _solve(world: World, env: Env) -> tuple[mujoco.MjModel, mujoco.MjData, np.nd
     index = np.full(model.nbody, NO_BODY)
     index[group.layout.places.bodies] = np.arange(env.num_bodies)
     return model, data, index
-
-
-def _model(world: World, env: Env) -> mujoco.MjModel:
-    """Returns the model of an environment, with what differs between worlds."""
-    model = copy.copy(world.group_of(env)[0].worlds.model)
-    for name in world.fields:
-        values = world.varying_field(name, env).cpu().numpy()
-        owner, field = (model.opt, name[4:]) if name.startswith("opt.") else (model, name)
-        getattr(owner, field)[: len(values)] = values
-    if DERIVING_FIELDS & set(world.fields):
-        mujoco.mj_setConst(model, mujoco.MjData(model))
-    return model
