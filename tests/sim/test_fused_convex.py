@@ -39,7 +39,10 @@ def lumpy(name: str, count: int) -> str:
 BLOCK = " ".join(
     f"{x * 0.1} {y * 0.08} {z * 0.05}" for z, y, x in itertools.product((-1, 1), repeat=3)
 )
-ASSETS = lumpy("hull", 24) + lumpy("large", 300) + f'<mesh name="block" vertex="{BLOCK}"/>'
+ROOF = "-.002 0 -.05  .002 0 -.05  -.1 -.1 .05  .1 -.1 .05  -.1 .1 .05  .1 .1 .05"
+"""Upside down, on a ridge of 4 mm."""
+ASSETS = lumpy("hull", 24) + lumpy("large", 300)
+ASSETS += f'<mesh name="block" vertex="{BLOCK}"/><mesh name="roof" vertex="{ROOF}"/>'
 GEOMS = {
     "plane": 'type="plane" size="5 5 .1"',
     "sphere": 'type="sphere" size=".1"',
@@ -219,6 +222,36 @@ def test_bodies_rest_on_each_other_as_in_mujoco(below, above, tilt, margin, gap)
         assert (error > WRONG).mean() <= (share if (below, above) in AMBIGUOUS else 0), error
         if share < 1:
             assert np.quantile(error, 0.9) < 2e-5, error
+
+
+@pytest.mark.parametrize(
+    ("above", "axis", "angle"),
+    [
+        (GEOMS["block"], (1, 0.37, 0), np.arccos(0.996)),
+        ('type="mesh" mesh="roof"', (0, 1, 0), np.arcsin(0.0888)),
+    ],
+    ids=["faces", "edge"],
+)
+def test_a_tilted_body_rests_on_a_face_up_to_the_same_angle(above, axis, angle) -> None:
+    """Just below and just above the angle at which MuJoCo finds other contacts."""
+    model, poses = pair_model(GEOMS["block"], above), []
+    data, quat = mujoco.MjData(model), np.zeros(4)
+    for change in (-5e-6, 5e-6):
+        mujoco.mju_axisAngle2Quat(quat, np.array(axis) / np.linalg.norm(axis), angle + change)
+        data.qpos[:] = [0, 0, 0, 1, 0, 0, 0, 0.003, 0.002, 0.2, *quat]
+        mujoco.mj_kinematics(model, data)
+        gap = mujoco.mj_geomDistance(model, data, 0, 1, 10, None)
+        poses.append([*data.qpos[:9], 0.2 - gap - 1e-3, *quat])
+    counts = []
+    for pose in poses:
+        data.qpos[:] = pose
+        mujoco.mj_forward(model, data)
+        counts.append(data.ncon)
+    assert sorted(counts) == [1, 2]
+    qpos, qvel = np.repeat(poses, 8, axis=0), np.random.default_rng(0).normal(size=(16, 12))
+    expected = mujoco_step(model, qpos, qvel)
+    for dtype, most in ((DOUBLE, 1e-9), (SINGLE, 1e-4)):
+        np.testing.assert_allclose(fused_step(model, qpos, qvel, dtype), expected, atol=most)
 
 
 def test_a_capsule_through_a_box_touches_it_as_in_mujoco() -> None:

@@ -16,7 +16,7 @@ inline namespace RLGPU_PHYSICS_BUILD {
 
 constexpr int kMostContacts = 4;  // of one pair of convex geoms
 constexpr int kDiscCorners = 16;
-constexpr double kParallel = 0.99605104, kFlat = 0.08878295;  // cosine and sine of 0.0889 rad
+constexpr double kParallel = 0.996, kFlat = 0.0888;  // cosine and sine
 
 // The vertices of one geom that a portal rests on: one, two or three different ones.
 struct Feature {
