@@ -14,52 +14,85 @@ inline namespace RLGPU_PHYSICS_BUILD {
 // Straight directions that a normal must be across: none, one, or two, which fix it.
 template <typename V>
 struct Straight {
+  // What of a shape has the normal: a single point, or a line.
+  struct Part {
+    Mask<V> point, line;
+  };
   Mask<V> one, two;
-  Vec3<V> along, across;     // the first direction; across both
-  Mask<V> round_a, round_b;  // where only one point of a shape has the normal, and it is curved
+  Vec3<V> along, other, across;  // the directions; across both
+  Part a, b;
 
   RLGPU_STAGE void add(Mask<V> valid, Vec3<V> direction) {
     const Vec3<V> d = unit(direction), n = cross(along, d);
     const V size = length(n);
     const Mask<V> second = valid & one & !two & (size > Real<V>(0.02));
-    across = select(second, unit(n), across), two = two | second;
+    across = select(second, unit(n), across), other = select(second, d, other);
+    two = two | second;
     along = select(valid & !one, d, along), one = one | valid;
   }
 
-  // From the three points of one shape; turn: its axes. Returns where the shape is round there.
-  RLGPU_STAGE Mask<V> add_shape(const Shape<V>& s, const V (&vertex)[3], const Vec3<V> (&at)[3],
-                                const Mat3<V>& turn, Mask<V> live) {
-    if (s.kind == kEllipsoid) return live;
-    if (s.kind == kPoint) return Mask<V>{};
-    const Mask<V> to1 = live & ((vertex[1] < vertex[0]) | (vertex[1] > vertex[0]));
-    const Mask<V> to2 = live & ((vertex[2] < vertex[0]) | (vertex[2] > vertex[0]));
-    if (s.kind >= kBlock) {
+  // From the three points of one shape, and a normal near the right one; turn: the shape's axes.
+  RLGPU_STAGE Part add_shape(const Shape<V>& s, const V (&vertex)[3], const Vec3<V> (&at)[3],
+                             const Mat3<V>& turn, Vec3<V> normal, Mask<V> live) {
+    const auto differ = [&](int i, int k) {
+      return live & ((vertex[k] < vertex[i]) | (vertex[k] > vertex[i]));
+    };
+    const Mask<V> to1 = differ(0, 1), to2 = differ(0, 2), some = to1 | to2;
+    if (s.kind == kBlock || s.kind == kHull) {
       add(to1, at[1] - at[0]), add(to2, at[2] - at[0]);
-      return Mask<V>{};
+      return {live & !some, some & !(to1 & to2 & differ(1, 2))};
     }
-    add(to1 | to2, column(turn, 2));
-    if (s.kind != kCylinder) return Mask<V>{};
+    if (s.kind == kPoint || s.kind == kEllipsoid) return {live, Mask<V>{}};
+    add(some, column(turn, 2));
+    if (s.kind == kSegment) return {live & !some, some};
     // Points far apart on a disc.
     const Vec3<V> d1 = at[1] - at[0], d2 = at[2] - at[0];
     const V far = splat<V>(Real<V>(0.04) * s.size[0] * s.size[0]);
-    const Mask<V> disc = live & !to1 & !to2 & ((dot(d1, d1) > far) | (dot(d2, d2) > far));
+    const Mask<V> disc = live & !some & ((dot(d1, d1) > far) | (dot(d2, d2) > far));
     add(disc, column(turn, 0)), add(disc, column(turn, 1));
-    return live & !to1 & !to2 & !disc;
+    // A normal along the axis does not tell which point of the rim it is.
+    const Vec3<V> aside = cross(normal, column(turn, 2));
+    return {live & !some & !disc & (dot(aside, aside) > Real<V>(1e-6)), some};
   }
 };
 
 template <typename V>
 RLGPU_STAGE Straight<V> straight_of(const ConvexPair<V>& pair, const Portal<V>& portal,
-                                    Mask<V> live) {
+                                    Vec3<V> normal, Mask<V> live) {
   const Point<V>* const p = portal.p;
   const V vertices_a[3] = {p[0].vertex_a, p[1].vertex_a, p[2].vertex_a};
   const V vertices_b[3] = {p[0].vertex_b, p[1].vertex_b, p[2].vertex_b};
   const Vec3<V> on_a[3] = {p[0].a, p[1].a, p[2].a};
   const Vec3<V> on_b[3] = {p[0].a - p[0].w, p[1].a - p[1].w, p[2].a - p[2].w};
   Straight<V> s{};
-  s.round_a = s.add_shape(pair.a, vertices_a, on_a, identity<V>(), live);
-  s.round_b = s.add_shape(pair.b, vertices_b, on_b, pair.turn, live);
+  s.a = s.add_shape(pair.a, vertices_a, on_a, identity<V>(), normal, live);
+  s.b = s.add_shape(pair.b, vertices_b, on_b, pair.turn, normal, live);
   return s;
+}
+
+// The point of a contact where the normal leaves no choice: at a point of a shape that alone has
+// it, or where a line of one shape crosses a line of the other. Elsewhere the known point stays.
+// at: the support along the normal n; reach: along n.
+template <typename V>
+RLGPU_STAGE void place(const ConvexPair<V>& pair, const Straight<V>& straight, const Point<V>& at,
+                       Vec3<V> n, V reach, Mask<V> live, Touch<V>& touch) {
+  using R = Real<V>;
+  const V half = R(0.5) * reach;
+  const Mask<V> cross_over = live & straight.a.line & straight.b.line & straight.two;
+  const Mask<V> on_a = live & straight.a.point, on_b = live & straight.b.point;
+  if (any(cross_over)) {
+    // Along the lines, the point of the difference that is nearest to the normal.
+    const Vec3<V> u = straight.along, v = straight.other;
+    const V uv = dot(u, v), det = splat<V>(1) - uv * uv, wu = dot(at.w, u), wv = dot(at.w, v);
+    const V s = (uv * wv - wu) / select<V>(cross_over, det, splat<V>(1));
+    touch.point = select(cross_over, at.a + s * u - half * n, touch.point);
+  }
+  // A vertex is exact where a point of a curved surface depends on the normal.
+  const Vec3<V> from_a = at.a - half * n, from_b = at.a - at.w + half * n;
+  const Vec3<V> first = is_curved(pair.b) ? from_b : from_a;
+  const Vec3<V> last = is_curved(pair.b) ? from_a : from_b;
+  touch.point = select(is_curved(pair.b) ? on_b : on_a, first, touch.point);
+  touch.point = select(is_curved(pair.b) ? on_a : on_b, last, touch.point);
 }
 
 template <typename V>
@@ -67,7 +100,7 @@ RLGPU_RARE void polish(const ConvexPair<V>& pair, const Portal<V>& portal, Mask<
                        Touch<V>& touch) {
   using R = Real<V>;
   const R turn = sizeof(R) == 4 ? R(3e-3) : R(1e-5), noise = sizeof(R) == 4 ? R(2e-7) : R(1e-14);
-  const Straight<V> straight = straight_of(pair, portal, live);
+  const Straight<V> straight = straight_of(pair, portal, touch.normal, live);
   const Vec3<V> old = touch.normal;
   const Vec3<V> fixed = select(dot(straight.across, old) < V{}, -straight.across, straight.across);
   Vec3<V> n = select(straight.one, unit(old - dot(old, straight.along) * straight.along), old);
@@ -105,11 +138,7 @@ RLGPU_RARE void polish(const ConvexPair<V>& pair, const Portal<V>& portal, Mask<
   }
   touch.distance = select<V>(moved, -reach, touch.distance);
   touch.normal = select(moved, n, touch.normal);
-  // On a round surface only one point has this normal; elsewhere the known point stays.
-  const V half = R(0.5) * reach;
-  const Mask<V> on_a = moved & straight.round_a, on_b = moved & straight.round_b & !on_a;
-  touch.point = select(on_a, at.a - half * n, touch.point);
-  touch.point = select(on_b, at.a - at.w + half * n, touch.point);
+  place(pair, straight, at, n, reach, moved, touch);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

@@ -32,12 +32,33 @@ struct Portal {
             select<V>(bad, V{}, r)};
   }
 
-  // Outside the portal the weights are clamped, which keeps the point on the shapes.
+  // Weights of the corners at the point nearest to the foot, which keep the contact on the shapes.
+  RLGPU_HD Vec3<V> nearest_weights() const {
+    const V none{}, one = splat<V>(1);
+    const Vec3<V> l = foot_weights();
+    const Mask<V> outside = (l.x < none) | (l.y < none) | (l.z < none);
+    if (!any(outside)) return l;
+    Vec3<V> best = l;
+    V least = splat<V>(Real<V>(1e30));
+    for (int k = 0; k < 3; ++k) {
+      const Vec3<V> from = p[k].w - depth() * normal, edge = p[k == 2 ? 0 : k + 1].w - p[k].w;
+      const V ee = maximum(dot(edge, edge), splat<V>(Real<V>(1e-30)));
+      const V s = clamp(V(-dot(from, edge) / ee), none, one);
+      const Vec3<V> apart = from + s * edge;
+      const V square = dot(apart, apart), r = one - s;
+      const Mask<V> nearer = outside & (square < least);
+      const Vec3<V> weights = k == 0   ? Vec3<V>{r, s, none}
+                              : k == 1 ? Vec3<V>{none, r, s}
+                                       : Vec3<V>{s, none, r};
+      least = select<V>(nearer, square, least), best = select(nearer, weights, best);
+    }
+    return best;
+  }
+
   RLGPU_HD Touch<V> touch() const {
-    Vec3<V> l = foot_weights();
-    l = {maximum(l.x, V{}), maximum(l.y, V{}), maximum(l.z, V{})};
-    const V inverse = reciprocal(V(l.x + l.y + l.z)), deep = depth();
-    const Vec3<V> on_a = inverse * (l.x * p[0].a + l.y * p[1].a + l.z * p[2].a);
+    const Vec3<V> l = nearest_weights();
+    const V deep = depth();
+    const Vec3<V> on_a = l.x * p[0].a + l.y * p[1].a + l.z * p[2].a;
     return {-deep, normal, on_a - Real<V>(0.5) * deep * normal};
   }
 };
@@ -151,8 +172,9 @@ RLGPU_STAGE Portal<V> descend(const ConvexPair<V>& pair, const Simplex<V>& aroun
     Portal<V> r = face_of(around, ray);
     push(pair, r, Vec3<V>{}, ray, live);
     const V found = r.depth();
-    const Mask<V> better = live & (found < depth - less);
-    best = select<V>(better, r, best), depth = select<V>(better, found, depth);
+    // A ray along the normal of a face with several triangles finds the one that holds the foot.
+    const Mask<V> better = live & (found < depth - less), as_good = live & (found < depth + less);
+    best = select<V>(as_good, r, best), depth = select<V>(as_good, found, depth);
     const Vec3<V> l = r.foot_weights();
     live = better & ((l.x < none) | (l.y < none) | (l.z < none));
     ray = select(live, r.normal, ray);
