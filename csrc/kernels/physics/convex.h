@@ -13,6 +13,8 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
+constexpr double kDeepShare = 0.05;  // of a shape's least half width; see deep_overlap
+
 // The deepest contact of a pair, or the nearest one within the margin, in some worlds.
 template <typename V>
 struct Deepest {
@@ -23,7 +25,7 @@ struct Deepest {
 
 // apart: where the geoms are apart, it becomes an axis that separates them.
 template <typename V>
-RLGPU_RARE Deepest<V> deepest_of(const ConvexPair<V>& pair, V margin, Mask<V> live,
+RLGPU_RARE Deepest<V> deepest_of(const ConvexPair<V>& pair, V margin, V deep, Mask<V> live,
                                  Vec3<V>& apart) {
   using R = Real<V>;
   const R radius_a = core_radius(pair.a), radius_b = core_radius(pair.b);
@@ -34,15 +36,15 @@ RLGPU_RARE Deepest<V> deepest_of(const ConvexPair<V>& pair, V margin, Mask<V> li
   const Distance<V> d = distance_of(pair, select(same, aside, -pair.offset), cutoff, live);
   apart = select(d.apart, d.axis, apart);
   live = live & !d.apart;
-  const Mask<V> deep = live & d.enclosed;
+  const Mask<V> enclosed = live & d.enclosed;
   const Point<V>* const p = d.simplex.p;
   const Point<V> second = select<V>(d.simplex.has[1], p[1], p[0]);
   Deepest<V> out{
       live, d.touch, {{p[0], second, select<V>(d.simplex.has[2], p[2], second)}, d.touch.normal}};
-  if (any(deep)) {
-    const Portal<V> portal = penetration(pair, d, deep);
-    out.touch = select<V>(deep, portal.touch(), out.touch);
-    out.portal = select<V>(deep, portal, out.portal);
+  if (any(enclosed)) {
+    const Portal<V> portal = penetration(pair, d, enclosed, deep);
+    out.touch = select<V>(enclosed, portal.touch(), out.touch);
+    out.portal = select<V>(enclosed, portal, out.portal);
   }
   if (is_curved(pair.a) || is_curved(pair.b)) polish(pair, out.portal, live, out.touch);
   out.touch.distance = out.touch.distance - (radius_a + radius_b);
@@ -143,6 +145,20 @@ RLGPU_RARE Mask<V> boxes_apart(const Tables<Real<V>>& t, const ConvexPair<V>& p,
   return found;
 }
 
+// An overlap beyond which shapes may part sooner along a direction far from the one found: a share
+// of their least half width. Where the cores of spheres and capsules overlap, it is always beyond.
+template <typename V>
+RLGPU_STAGE V deep_overlap(const Tables<Real<V>>& t, int a, int b) {
+  using R = Real<V>;
+  R least = R(1e9);
+  for (int k = 0; k < 3; ++k) {
+    const R half_a = t.geom_box[6 * a + 3 + k], half_b = t.geom_box[6 * b + 3 + k];
+    least = half_a < least ? half_a : least, least = half_b < least ? half_b : least;
+  }
+  const bool has_core = t.geom_shape[a] <= kSegment || t.geom_shape[b] <= kSegment;
+  return splat<V>(has_core ? R(0) : R(kDeepShare) * least);
+}
+
 template <typename V>
 RLGPU_RARE void convex_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, Mask<V> near) {
   const int a = t.pair_geom1[pair], b = t.pair_geom2[pair], slot = t.pair_slot[pair];
@@ -162,7 +178,7 @@ RLGPU_RARE void convex_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
   axis = select(dot(axis, axis) > V{}, axis, -p.offset);
   const Mask<V> live = near & !(dot(p.support(-axis, near).w, axis) > cutoff * length(axis));
   if (!any(live)) return;
-  const Deepest<V> d = deepest_of(p, margin, live, axis);
+  const Deepest<V> d = deepest_of(p, margin, deep_overlap<V>(t, a, b), live, axis);
   if (!any(d.active)) return;
   Manifolds<V> m{};
   m.active[0] = d.active, m.touch[0] = d.touch;

@@ -7,6 +7,7 @@
 // Source: G. Snethen, Xenocollide: complex collision made simple, 2008, for portals.
 #pragma once
 
+#include "epa.h"
 #include "gjk.h"
 
 namespace rlgpu::physics {
@@ -209,9 +210,9 @@ RLGPU_STAGE void try_axes(const ConvexPair<V>& pair, Distance<V>& r, Mask<V> liv
 // lie on each other give, can send a ray out at its wrong side; the overlap that was seen before
 // shows that, and a ray from the centre finds another tetrahedron.
 template <typename V>
-RLGPU_STAGE Portal<V> penetration(const ConvexPair<V>& pair, Distance<V> r, Mask<V> live) {
+RLGPU_STAGE Portal<V> local_penetration(const ConvexPair<V>& pair, const Distance<V>& r,
+                                        Mask<V> live) {
   using R = Real<V>;
-  try_axes(pair, r, live);
   Portal<V> out = descend(pair, r.simplex, r.shallow, live);
   const Mask<V> wrong = live & !(out.depth() <= r.overlap + R(1e-5));
   if (!any(wrong)) return out;
@@ -230,6 +231,20 @@ RLGPU_STAGE Portal<V> penetration(const ConvexPair<V>& pair, Distance<V> r, Mask
     other = select<V>(still, Portal<V>{{deepest, deepest, deepest}, n}, other);
   }
   return select<V>(wrong, other, out);
+}
+
+// The same, and where it is deeper than a threshold, no other direction parts the shapes sooner.
+template <typename V>
+RLGPU_STAGE Portal<V> penetration(const ConvexPair<V>& pair, Distance<V> r, Mask<V> live, V deep) {
+  try_axes(pair, r, live);
+  const Portal<V> out = local_penetration(pair, r, live);
+  const Mask<V> is_deep = live & (out.depth() > deep);
+  if (!any(is_deep)) return out;
+  Overlap<V> least{out.depth(), out.normal};
+  const Mask<V> less = seek_shallower(pair, out.p, r.simplex.p, is_deep, least);
+  if (!any(less)) return out;
+  const Portal<V> other = descend(pair, r.simplex, least.direction, less);
+  return select<V>(less & (other.depth() > V{}) & (other.depth() < out.depth()), other, out);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD
