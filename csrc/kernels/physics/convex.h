@@ -13,7 +13,7 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-constexpr double kDeepShare = 0.05;  // of a shape's least half width; see deep_overlap
+constexpr double kDeepShare = 0.1;  // of a shape's least half width; see deep_overlap
 
 // The deepest contact of a pair, or the nearest one within the margin, in some worlds.
 template <typename V>
