@@ -262,9 +262,6 @@ def test_worlds_with_their_own_parameters_step_like_their_own_models(tmp_path) -
 
 
 UNSUPPORTED = {
-    "hfield against cylinder": """<asset><hfield name="h" nrow="9" ncol="9" size="1 1 1 1"/></asset>
-      <worldbody><geom type="hfield" hfield="h"/>{arm}<body pos="0 0 1"><freejoint/>
-      <geom type="cylinder" size=".1 .1"/></body></worldbody>""",
     "enables diagexact": '<option><flag diagexact="enable"/></option><worldbody>{arm}</worldbody>',
 }
 ARM = """<body name="arm"><joint name="a" axis="0 1 0"/>

@@ -130,13 +130,14 @@ RLGPU_HD void set_weight(Contact<V>& c, Mask<V> active, V edge_r, V inverse_weig
   c.shift = V{};
 }
 
-// Shifts the normal's residual by the force that it has, in some worlds; returns where this changed
-// it by more than rounding. slope: of the cost, by the normal's residual.
+// Shifts the normal's residual by the force that it has, in some worlds, if this changes it by more
+// than rounding; returns where it does. Smaller changes are not made, since only another solution
+// would bring the forces back into balance. slope: of the cost, by the normal's residual.
 template <typename V>
 RLGPU_HD Mask<V> shift_residual(Contact<V>& c, Mask<V> worlds, V slope) {
   const V wanted = c.softness * slope;
   const Mask<V> changed = worlds & (magnitude(V(wanted - c.shift)) > kSettled<Real<V>> * -wanted);
-  c.shift = select<V>(worlds, wanted, c.shift);
+  c.shift = select<V>(changed, wanted, c.shift);
   return changed;
 }
 

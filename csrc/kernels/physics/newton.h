@@ -217,10 +217,12 @@ RLGPU_STAGE void iterate(const Team& team, const Tables<Real<V>>& t, Work<V>& w,
   const Mask<V> first = p.busy & (p.iterations < splat<V>(1));
   const Mask<V> settled = (first | moving | p.searched) ^ searching;
   p.busy = p.searched = searching;
-  const Mask<V> slow = settled & (p.iterations > splat<V>(kSlowIterations));
-  if (p.is_softened) p.busy = p.busy | harden(team, t, w, settled, slow);
+  // Forces that change after the last iteration would not be in balance with qacc.
   p.iterations += splat<V>(1);
-  p.busy = p.busy & (p.iterations < splat<V>(kMaxIterations));
+  const Mask<V> more = p.iterations < splat<V>(kMaxIterations);
+  const Mask<V> slow = settled & (p.iterations > splat<V>(kSlowIterations));
+  if (p.is_softened) p.busy = p.busy | harden(team, t, w, settled & more, slow);
+  p.busy = p.busy & more;
 }
 
 // Solves for qacc, starting from the qacc of the last step.

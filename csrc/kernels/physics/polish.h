@@ -38,13 +38,13 @@ struct Straight {
       return live & ((vertex[k] < vertex[i]) | (vertex[k] > vertex[i]));
     };
     const Mask<V> to1 = differ(0, 1), to2 = differ(0, 2), some = to1 | to2;
-    if (s.kind == kBlock || s.kind == kHull) {
+    if (s.kind >= kBlock) {
       add(to1, at[1] - at[0]), add(to2, at[2] - at[0]);
-      return {live & !some, some & !(to1 & to2 & differ(1, 2))};
+      return {Mask<V>(live & !some), Mask<V>(some & !(to1 & to2 & differ(1, 2)))};
     }
     if (s.kind == kPoint || s.kind == kEllipsoid) return {live, Mask<V>{}};
     add(some, column(turn, 2));
-    if (s.kind == kSegment) return {live & !some, some};
+    if (s.kind == kSegment) return {Mask<V>(live & !some), some};
     // Points far apart on a disc.
     const Vec3<V> d1 = at[1] - at[0], d2 = at[2] - at[0];
     const V far = splat<V>(Real<V>(0.04) * s.size[0] * s.size[0]);
@@ -52,7 +52,7 @@ struct Straight {
     add(disc, column(turn, 0)), add(disc, column(turn, 1));
     // A normal along the axis does not tell which point of the rim it is.
     const Vec3<V> aside = cross(normal, column(turn, 2));
-    return {live & !some & !disc & (dot(aside, aside) > Real<V>(1e-6)), some};
+    return {Mask<V>(live & !some & !disc & (dot(aside, aside) > Real<V>(1e-6))), some};
   }
 };
 

@@ -77,7 +77,9 @@ RLGPU_RARE Deepest<V> collide_prism(const Shape<V>& shape, const Mat3<V>& frame,
   }
   ConvexPair<V> pair{{kPrism, nullptr, {}, corners}, shape, frame, -middle};
   Vec3<V> apart{};
-  Deepest<V> d = deepest_of(pair, margin, live, apart);
+  // A prism is as deep as the height field, so only its top is met.
+  const V never = splat<V>(R(1e9));
+  Deepest<V> d = deepest_of(pair, margin, never, live, apart);
   d.touch.point = d.touch.point + middle;
   return d;
 }

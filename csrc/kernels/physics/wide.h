@@ -150,8 +150,8 @@ RLGPU_RARE Mask<V> shift_wide_residual(const Tables<Real<V>>& t, Work<V>& w, int
     wanted = select<V>(slow, splat<V>(kSofter<Real<V>>), splat<V>(1)) * wanted;
     c.shift = wanted.lin.x;
   }
-  wide.shift = {select(worlds, wanted.ang, wide.shift.ang),
-                select(worlds, wanted.lin, wide.shift.lin)};
+  wide.shift = {select(changed, wanted.ang, wide.shift.ang),
+                select(changed, wanted.lin, wide.shift.lin)};
   return changed;
 }
 
