@@ -18,7 +18,14 @@ from rlgpu.device import num_usable_cores
 from rlgpu.ops import PhysicsModel, PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.tables import Tables
 from tests.compiled import cache, digest
-from tests.sim import test_fused_balls, test_fused_couplings, test_fused_fluid
+from tests.sim import (
+    test_fused_adhesion,
+    test_fused_balls,
+    test_fused_couplings,
+    test_fused_fluid,
+    test_fused_prisms,
+    test_fused_sites,
+)
 from tests.sim.models import task_model
 
 pytestmark = pytest.mark.slow
@@ -198,6 +205,40 @@ def test_the_kernels_of_ball_joints_and_fluids_agree_with_the_cpus(
     qpos, qvel, _, ctrl = (torch.tensor(x).float() for x in module.states_of(model, 40))
     states = [ctrl, qpos, qvel, torch.zeros_like(qvel), torch.zeros(40, 1, 6)]
     returned, wanted = both_steps(built, tmp_path, Tables(model).pack([1]), states, lanes)
+    if lanes == 1:
+        assert torch.equal(returned, wanted)
+    moved = slice(qpos.numel() + qvel.numel())
+    torch.testing.assert_close(returned[moved], wanted[moved], rtol=1e-3, atol=5e-3)
+
+
+def driven(kind: str) -> tuple[mujoco.MjModel, list[np.ndarray]]:
+    """Returns a model and its qpos, qvel and ctrl in some states."""
+    if kind == "prisms":
+        step = 0.1
+        model = test_fused_prisms.model_on(test_fused_prisms.noise(step), step, "cylinder")
+        return model, [*test_fused_prisms.states_on(model, step), np.zeros((48, 0))]
+    if kind == "sites":
+        model = test_fused_sites.model_of("a pose relative to an ancestor")
+        qpos, qvel, _, ctrl = test_fused_sites.states_of(model)
+    else:
+        model = test_fused_adhesion.model_of(
+            actuators=test_fused_adhesion.ADHESION, geom='gap="0.004"'
+        )
+        qpos, qvel, _, ctrl = test_fused_adhesion.states_of(model)
+    return model, [qpos, qvel, ctrl]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 8])
+@pytest.mark.parametrize("kind", ["sites", "adhesion", "prisms"])
+def test_the_kernels_of_sites_adhesion_and_prisms_agree_with_the_cpus(
+    built, tmp_path, kind, lanes
+) -> None:
+    """Likewise, under the sanitizers."""
+    model, states = driven(kind)
+    qpos, qvel, ctrl = (torch.tensor(x).float() for x in states)
+    count = len(qpos)
+    tensors = [ctrl, qpos, qvel, torch.zeros_like(qvel), torch.zeros(count, 1, 6)]
+    returned, wanted = both_steps(built, tmp_path, Tables(model).pack([1]), tensors, lanes)
     if lanes == 1:
         assert torch.equal(returned, wanted)
     moved = slice(qpos.numel() + qvel.numel())
