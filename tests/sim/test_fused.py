@@ -262,6 +262,8 @@ def test_worlds_with_their_own_parameters_step_like_their_own_models(tmp_path) -
 
 
 UNSUPPORTED = {
+    "is turned": """<asset><hfield name="h" nrow="9" ncol="9" size="1 1 1 1"/></asset>
+      <worldbody><geom type="hfield" hfield="h" euler="10 0 0"/>{arm}</worldbody>""",
     "enables diagexact": '<option><flag diagexact="enable"/></option><worldbody>{arm}</worldbody>',
 }
 ARM = """<body name="arm"><joint name="a" axis="0 1 0"/>

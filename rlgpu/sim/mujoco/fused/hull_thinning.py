@@ -51,8 +51,8 @@ def describe_deviations(most: int, deviations: Mapping[str, float]) -> str:
         return f"; no hull has more than {most} vertices"
     worst = max(deviations, key=lambda mesh: deviations[mesh])
     return (
-        f"; hulls of {len(deviations)} meshes have {most} vertices and are up to "
-        f"{1e3 * deviations[worst]:.2g} mm too small (mesh {worst!r})"
+        f"; hulls keep at most {most} vertices: mesh {worst!r} loses most, "
+        f"{1e3 * deviations[worst]:.2g} mm (thinned: {len(deviations)})"
     )
 
 
