@@ -319,3 +319,25 @@ def test_mujoco_warp_moves_each_environment_as_among_alike_ones(tmp_path):
             for name, tensor in theirs.items():
                 mine = parts(mixed, name, ours[name])
                 assert torch.equal(torch.cat([mine[n] for n in numbers]), tensor), name
+
+
+def test_environments_of_each_kind_stand_where_they_are_on_a_terrain():
+    """Steps of 0.1 m, one an environment: balls rest on theirs, one, two or three."""
+    sim = new_sim("mujoco", dt=0.005)
+    params = gymapi.HeightFieldParams()
+    params.nbRows, params.nbColumns = 21, 5
+    params.row_scale, params.column_scale, params.vertical_scale = 0.5, 1.0, 0.1
+    params.transform.p = gymapi.Vec3(-1, -2, 0)
+    samples = np.repeat(np.arange(21)[:, None] // 4, 5, axis=1).astype(np.int16)
+    GYM.add_heightfield(sim, samples, params)
+    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    for index in range(4):
+        # Environments are 2 m apart along x; each has 0.5 m of its step on both sides.
+        env = GYM.create_env(sim, gymapi.Vec3(-1, -1, 0), gymapi.Vec3(1, 1, 1), 4)
+        for place in range((1, 2, 2, 3)[index]):
+            pose = at(x=-0.2, y=0.3 * place, z=0.12 + 0.1 * index)
+            GYM.create_actor(env, ball, pose, f"ball{place}", index, 0)
+    GYM.prepare_sim(sim)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    run(sim, 100)
+    close(roots[:, 2], 0.1 + 0.1 * np.array([0, 1, 1, 2, 2, 3, 3, 3]), atol=3e-3)
