@@ -1,9 +1,11 @@
-"""Drives in environments with attractors, which close loops of them."""
+"""Stiff drives in loops, which attractors and contacts close."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import mujoco
 import pytest
 import torch
 from scenes import GYM, PENDULUM, at, close, ids, new_env, new_sim, run, unwrap, urdf, wrapped
@@ -11,6 +13,7 @@ from scenes import GYM, PENDULUM, at, close, ids, new_env, new_sim, run, unwrap,
 from rlgpu.isaacgym.api import gymapi
 
 FLOAT_MAX = 3.4e38
+ASSETS = Path(__file__).parents[2] / "tasks" / "assets"
 LENGTH, RADIUS = 0.36, 0.4
 HEIGHT = LENGTH * math.sqrt(2) + 0.05
 """Height of the tray above the feet's targets [m]."""
@@ -97,6 +100,36 @@ def test_a_tray_on_tied_legs_carries_a_ball(engine, dt, effort, tmp_path):
     weight = 9.81 * (bodies[0].mass + 200 * 4 / 3 * math.pi * 0.1**3)
     expected = (weight / 3 + 9.81 * bodies[1].mass) * LENGTH * math.sqrt(0.5) / 4000
     close(abs(dofs[knees, 0]), expected, rtol=5e-3)
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+@pytest.mark.parametrize(("stiffness", "damping"), [(4000, 100), (1e5, 10)])
+def test_a_robot_on_stiff_drives_stands_still(engine, stiffness, damping):
+    """ANYmal at a step of 10 ms: at rest after a second, as high as its legs' angles say."""
+    sim = new_sim(engine, ground=True)
+    asset = GYM.load_asset(sim, str(ASSETS), "anymal.xml", gymapi.AssetOptions())
+    env = new_env(sim)
+    GYM.create_actor(env, asset, at(z=0.6), "robot", 0, 1)
+    set_drives(env, 0, slice(None), stiffness=stiffness, damping=damping, effort=FLOAT_MAX)
+    bend = {"HAA": 0.0, "HFE": 0.4, "KFE": -0.8}
+    angles = [bend[n[-3:]] * (1 if n[1] == "F" else -1) for n in GYM.get_actor_dof_names(env, 0)]
+    states = GYM.get_actor_dof_states(env, 0, gymapi.STATE_ALL)
+    states["pos"] = angles
+    GYM.set_actor_dof_states(env, 0, states, gymapi.STATE_ALL)
+    GYM.set_actor_dof_position_targets(env, 0, angles)
+    GYM.prepare_sim(sim)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
+    run(sim, 100)
+    for _ in range(50):
+        run(sim, 1)
+        close(dofs[:, 1], 0.0, atol=2e-3)
+    data = mujoco.MjData(asset.model)
+    data.qpos[:] = angles
+    mujoco.mj_kinematics(asset.model, data)
+    spheres = asset.model.geom_type == mujoco.mjtGeom.mjGEOM_SPHERE
+    lowest = (data.geom_xpos[:, 2] - asset.model.geom_size[:, 0])[spheres].min()
+    close(roots[0, 2], data.xpos[1, 2] - lowest, atol=4e-3)
 
 
 def test_tied_drives_keep_their_limits(tmp_path):

@@ -170,6 +170,11 @@ class Sim:
         return worlds_class(self.engine).capabilities
 
     @property
+    def holds_armature_in_joints(self) -> bool:
+        """Whether the engine's actuators have no armature."""
+        return self.engine == "fused"
+
+    @property
     def num_substeps(self) -> int:
         """Physics steps a ``simulate``."""
         return max(self.params.substeps, 1)

@@ -97,11 +97,14 @@ def _compose(sim: Sim, kind: Kind, also: frozenset[str]) -> _Composed:
     model = compiled(compose_model(sim, env), free_centres=free_centres)
     properties = dof_properties(kind.envs)
     where = model_layout(model, sim, env)
-    for name, values in drive_fields(model, where.joints, properties[:1]).items():
+    drives = drive_fields(
+        model, where.joints, properties[:1], by_joint=sim.holds_armature_in_joints
+    )
+    for name, values in drives.items():
         getattr(model, name)[:] = values[0]
     _add_damping(model, env)
     fields = variation.of_recipes(sim, kind, model)
-    fields |= variation.of_drives(model, properties, where)
+    fields |= variation.of_drives(sim, model, properties, where)
     fields |= variation.of_bodies(sim, kind.envs, model, fields, where)
     fields |= _of_statics(sim, kind.envs, model, fields)
     return _Composed(model, where, fields)

@@ -64,7 +64,8 @@ def compose_model(sim: Sim, env: Env) -> mujoco.MjSpec:
     _set_masks(spec, shapes)
     step = spec.option.timestep
     for actor in env.actors:
-        add_drives(spec, actor, prefix(actor), is_tied=bool(env.attractors))
+        by_joint, is_tied = sim.holds_armature_in_joints, bool(env.attractors)
+        add_drives(spec, actor, prefix(actor), is_tied=is_tied, by_joint=by_joint)
     _average_friction(spec, sim, env)
     _add_attractors(spec, env, step)
     if sim.capabilities.has_contact_sensors:

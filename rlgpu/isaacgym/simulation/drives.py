@@ -11,11 +11,12 @@ a step, that force is far above the one that acts, and limiting it makes the joi
 drive has a second actuator that carries spring and damper, and that ``Holds`` switches off in steps
 in which the limit is reached.
 
-MuJoCo solves constraints as if that damping were not implicit. Where attractors close loops of
-drives, the solver and stiff drives would shake each other. Drives are carried there: ``armature``
-holds what the damping adds to the inertia of a step, ``dt * damping``, and ``Holds`` computes the
-force. That is the same implicit step, and the solver knows of it. A carried drive that exceeded its
-limit at the end of a step is limited in the next, with that armature: slower than without it.
+MuJoCo solves constraints as if that damping were not implicit, so that contacts and attractors
+would shake stiff drives. Those without a limit are carried: the actuator's armature holds what the
+damping adds to the inertia of a step, ``dt * damping``, and ``Holds`` computes the force. That is
+the same implicit step, and the solver knows of it. Beside attractors, which close loops, all drives
+are carried. One that exceeded its limit at the end of a step is limited in the next, with that
+armature: slower than without it.
 
 Without a drive, stiffness and damping act towards zero as passive springs, and the actuator
 carries the effort alone.
@@ -84,7 +85,9 @@ def drive_terms(properties: np.ndarray, step: float) -> DriveTerms:
     )
 
 
-def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str, *, is_tied: bool) -> None:
+def add_drives(
+    spec: mujoco.MjSpec, actor: Actor, prefix: str, *, is_tied: bool, by_joint: bool
+) -> None:
     """Gives every degree of freedom of an actor its actuators and its limits.
 
     Args:
@@ -92,6 +95,7 @@ def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str, *, is_tied: bool)
         actor: The actor.
         prefix: What the names of its parts begin with.
         is_tied: Whether attractors may close loops of its drives.
+        by_joint: As ``drive_fields`` takes it.
     """
     model, step = actor.asset.model, spec.option.timestep
     terms = drive_terms(actor.dof_properties, step)
@@ -103,9 +107,12 @@ def add_drives(spec: mujoco.MjSpec, actor: Actor, prefix: str, *, is_tied: bool)
             joint.range = [float(row["lower"]), float(row["upper"])]
         joint.armature, joint.frictionloss = float(row["armature"]), float(row["friction"])
         limited = limit < UNLIMITED
-        is_carried = is_tied and terms.bias_v[i] < 0
+        is_carried = bool(terms.bias_v[i] < 0 and (is_tied or (stops[i] and not limited)))
         held = bool(limited and stops[i] and not is_carried)
         actuator = add_joint_actuator(spec, prefix + name, prefix + name)
+        if is_carried:
+            holder = joint if by_joint else actuator
+            holder.armature = holder.armature - float(terms.bias_v[i]) * step
         actuator.biastype = _CARRIED if is_carried else mujoco.mjtBias.mjBIAS_AFFINE
         actuator.gainprm[0] = 1.0
         actuator.forcelimited = limited and not held and not is_carried
@@ -137,7 +144,7 @@ def actuators_of(model: mujoco.MjModel, joints: np.ndarray) -> tuple[np.ndarray,
 
 
 def drive_fields(
-    model: mujoco.MjModel, joints: np.ndarray, properties: np.ndarray
+    model: mujoco.MjModel, joints: np.ndarray, properties: np.ndarray, *, by_joint: bool
 ) -> dict[str, np.ndarray]:
     """Returns model fields that hold the drives of N environments, each of shape [N, ...].
 
@@ -145,6 +152,8 @@ def drive_fields(
         model: The model of one environment.
         joints: Its joint of each degree of freedom, shape [D].
         properties: DOF properties, shape [N, D].
+        by_joint: Whether joints hold the armature of carried drives, for engines whose actuators
+            have none.
     """
     dofs = model.jnt_dofadr[joints]
     terms = drive_terms(properties, float(model.opt.timestep))
@@ -159,6 +168,7 @@ def drive_fields(
             "actuator_biasprm",
             "actuator_gainprm",
             "actuator_forcerange",
+            "actuator_armature",
         )
     }
     limited = properties["hasLimits"][0]
@@ -169,7 +179,8 @@ def drive_fields(
     motors, holds = actuators_of(model, joints)
     held, carried = holds >= 0, are_carried(model, motors)
     added = -terms.bias_v * model.opt.timestep * carried
-    wide["dof_armature"][:, dofs] = properties["armature"] + added
+    wide["dof_armature"][:, dofs] = properties["armature"] + added * by_joint
+    wide["actuator_armature"][:, motors] = added * (not by_joint)
     for column, bias in ((1, terms.bias_q), (2, terms.bias_v)):
         wide["actuator_biasprm"][:, motors, column] = bias * ~(held | carried)
         wide["actuator_gainprm"][:, holds[held], column] = bias[:, held]

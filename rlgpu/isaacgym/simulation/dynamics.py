@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,8 +54,11 @@ def mass_matrix(worlds: Worlds, actor: Actor) -> Reader:
     motors, _ = actuators_of(model, model.dof_jntid[dofs])
     if not are_carried(model, motors).any():
         return read
-    own = torch.from_numpy(actor.dof_properties["armature"].astype(np.float32))
-    added = (torch.from_numpy(model.dof_armature[dofs]).float() - own).to(worlds.device)
+    # Those computed from Jacobians have the armature of joints alone.
+    in_joints = model.dof_armature[dofs] - actor.dof_properties["armature"]
+    in_motors = model.actuator_armature[motors]
+    is_read = actor.asset.fixed and worlds.has_mass_matrix
+    added = torch.from_numpy(in_joints + in_motors * is_read).float().to(worlds.device)
 
     def without_drives(rows: Rows = ALL_ROWS) -> Tensor:
         matrix = read(rows)

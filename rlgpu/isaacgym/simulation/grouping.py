@@ -42,6 +42,7 @@ _SET = (
     "actuator_biasprm",
     "actuator_gainprm",
     "actuator_forcerange",
+    "actuator_armature",
     "geom_friction",
 )
 """Fields that the properties of single actors decide."""

@@ -55,18 +55,20 @@ def of_recipes(sim: Sim, kind: Kind, model: mujoco.MjModel) -> dict[str, np.ndar
 
 
 def of_drives(
-    model: mujoco.MjModel, properties: np.ndarray, where: ModelLayout
+    sim: Sim, model: mujoco.MjModel, properties: np.ndarray, where: ModelLayout
 ) -> dict[str, np.ndarray]:
     """Returns fields that differ because DOF properties do.
 
     Args:
+        sim: The simulation.
         model: The model of the first environment.
         properties: DOF properties of all environments, shape [N, D].
         where: The model's layout.
     """
     if (properties == properties[:1]).all():
         return {}
-    return differing(drive_fields(model, where.joints, properties), model)
+    by_joint = sim.holds_armature_in_joints
+    return differing(drive_fields(model, where.joints, properties, by_joint=by_joint), model)
 
 
 def of_bodies(

@@ -255,7 +255,8 @@ class World:
             self.drives_changed = False
             for number, group in enumerate(self.groups):
                 model, properties = group.worlds.model, dof_properties(group.envs)
-                fields = drive_fields(model, group.layout.joints, properties)
+                by_joint = self.sim.holds_armature_in_joints
+                fields = drive_fields(model, group.layout.joints, properties, by_joint=by_joint)
                 # Fields that have rows are written even where they are the model's again.
                 wide = {n: v for n, v in fields.items() if n in self.fields}
                 wide |= differing(fields, model)
