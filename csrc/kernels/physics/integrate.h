@@ -95,8 +95,8 @@ template <typename V, typename Team>
 RLGPU_STAGE void integrate(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   const V h = splat<V>(t.timestep[0]);
   V* const acceleration = w.direction;
-  for (int i = team.first(); i < t.nv; i += team.step())
-    acceleration[i] = w.qfrc_smooth[i] + w.qfrc_constraint[i];
+  // The forces that qacc takes. Their own sum would have lost digits in hard contacts.
+  multiply_mass(team, t, w.m, w.qacc, acceleration);
   team.sync();
   if (t.num_tendons > 0) add_tendon_damping(team, t, w);
   if (t.num_implicit > 0) add_implicit_entries(team, t, w);

@@ -16,6 +16,7 @@ namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
 constexpr int kMaxIterations = 30, kSlowIterations = 11;
+constexpr double kMostRough = 300;  // stiffness by the inertia's measure, times a change [m/s]
 
 // Force of a contact on geom 2, in the frame's axes.
 template <typename V>
@@ -179,6 +180,20 @@ RLGPU_STAGE Mask<V> is_long(const Team& team, const Tables<Real<V>>& t, const Wo
   return team.either(found);
 }
 
+// Where a full step may have lost digits: it was so long, in a matrix so much stiffer than the
+// inertia, that single precision leaves an error of a velocity. Another step removes that.
+template <typename V>
+RLGPU_STAGE Mask<V> is_rough(const Tables<Real<V>>& t, const Work<V>& w) {
+  using R = Real<V>;
+  if (sizeof(R) == 8) return Mask<V>{};
+  V stiffness{}, length{};
+  for (int i = 0; i < t.nv; ++i) {
+    stiffness = maximum(stiffness, reciprocal(V(w.h_inv[i] * w.m[t.m_adr[i]])));
+    length = maximum(length, magnitude(w.direction[i]));
+  }
+  return stiffness * length > R(kMostRough) / t.timestep[0];
+}
+
 // How far the solver is with the worlds of a group.
 template <typename V>
 struct Progress {
@@ -204,19 +219,20 @@ RLGPU_STAGE void iterate(const Team& team, const Tables<Real<V>>& t, Work<V>& w,
   for (int i = team.first(); i < t.nv; i += team.step()) w.direction[i] = -w.gradient[i];
   team.sync();
   solve(team, solver_rows(t, w), w.h, w.h_inv, w.direction);
-  const Mask<V> moving = p.busy & is_unbalanced(team, t, w);
-  Mask<V> searching = moving & begin_search(team, t, w);
+  const Mask<V> moving = p.busy & is_unbalanced(team, t, w), altered = begin_search(team, t, w);
+  Mask<V> searching = moving & altered;
   V step = splat<V>(1);
   if (any(searching)) {
     step = select<V>(searching, line_search(team, t, w, searching), step);
     searching = searching & is_long(team, t, w, step);
   }
-  advance(team, t, w, moving, step);
+  // What is in balance to rounding takes the step as well, if it costs no search.
+  advance(team, t, w, moving | (p.busy & !altered), step);
   // Once hardening leaves the balance as it was, it only moves forces between contacts. A search
   // may also have ended in balance, so that nothing moves now.
   const Mask<V> first = p.busy & (p.iterations < splat<V>(1));
   const Mask<V> settled = (first | moving | p.searched) ^ searching;
-  p.busy = p.searched = searching;
+  p.busy = searching | (moving & is_rough<V>(t, w)), p.searched = searching;
   // Forces that change after the last iteration would not be in balance with qacc.
   p.iterations += splat<V>(1);
   const Mask<V> more = p.iterations < splat<V>(kMaxIterations);
