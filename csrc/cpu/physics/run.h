@@ -18,25 +18,51 @@ void run_double(const Call& call, int num_threads);
 inline namespace RLGPU_PHYSICS_BUILD {
 
 // Groups that one thread steps in turns.
-constexpr int kMostInTurns = 8;
+constexpr int kMostInTurns = 4;
 
-// A thread's memory for some groups.
+// A thread's memory for some groups. It is kept for the next call: the system would clear it again,
+// page by page.
 template <typename V>
 class Scratch {
  public:
   Scratch(const Tables<Real<V>>& tables, int count)
-      : bytes_((Work<V>().place(tables, nullptr) + 63) / 64 * 64),
-        memory_(static_cast<char*>(::operator new(bytes_* static_cast<size_t>(count), kAlign))) {}
-  ~Scratch() { ::operator delete(memory_, kAlign); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+      : bytes_((Work<V>().place(tables, nullptr) + 63) / 64 * 64) {
+    thread_local Memory kept;
+    start_ = kept.of(bytes_ * static_cast<size_t>(count));
+  }
 
-  void* of(int group) const { return memory_ + bytes_ * static_cast<size_t>(group); }
+  void* of(int group) const { return start_ + bytes_ * static_cast<size_t>(group); }
 
  private:
-  static constexpr std::align_val_t kAlign{64};
+  class Memory {
+   public:
+    Memory() = default;
+    ~Memory() { release(); }
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+
+    char* of(size_t bytes) {
+      if (bytes <= size_) return start_;
+      release();
+      start_ = static_cast<char*>(::operator new(bytes, kAlign));
+      size_ = bytes;
+      return start_;
+    }
+
+   private:
+    static constexpr std::align_val_t kAlign{64};
+
+    void release() {
+      ::operator delete(start_, kAlign);
+      start_ = nullptr, size_ = 0;
+    }
+
+    char* start_ = nullptr;
+    size_t size_ = 0;
+  };
+
   size_t bytes_;
-  char* memory_;
+  char* start_;
 };
 
 template <typename V>
