@@ -17,8 +17,9 @@ void run_double(const Call& call, int num_threads);
 
 inline namespace RLGPU_PHYSICS_BUILD {
 
-// Groups that one thread steps in turns.
-constexpr int kMostInTurns = 4;
+// Groups that one thread steps in turns, and the dofs from which on this pays: with fewer, worlds
+// are solved as fast as they are moved.
+constexpr int kMostInTurns = 4, kLeastDofs = 16;
 
 // A thread's memory for some groups. It is kept for the next call: the system would clear it again,
 // page by page.
@@ -146,8 +147,8 @@ void run(const Call& call, int num_threads) {
   const Tables<Real<V>> t(call.header, call.ints, static_cast<const Real<V>*>(call.constants));
   const int64_t num_groups = (call.num_worlds + kWidth - 1) / kWidth;
   const int64_t share = (num_groups + num_threads - 1) / num_threads;
-  const bool has_one = kWidth == 1 || share == 1 || call.num_steps == 0;
-  if (has_one) return run_alone<V>(call, t, num_groups, num_threads);
+  const bool is_small = kWidth == 1 || share == 1 || t.nv < kLeastDofs;
+  if (is_small || call.num_steps == 0) return run_alone<V>(call, t, num_groups, num_threads);
   if constexpr (kWidth > 1)
     run_in_turns(call, t, num_groups, static_cast<int>(share < kMostInTurns ? share : kMostInTurns),
                  num_threads);

@@ -62,10 +62,12 @@ template <typename V, typename Team>
 RLGPU_STAGE void begin_hessian(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   const Rows rows = solver_rows(t, w);
   const int last = rows.count - 1, total = rows.adr[last] + rows.depth[last];
-  if (total > t.num_m) {
-    for (int i = team.first(); i < total; i += team.step()) w.h[i] = V{};
-    team.sync();
+  if (total == t.num_m) {
+    for (int i = team.first(); i < total; i += team.step()) w.h[i] = w.m[i];
+    return;
   }
+  for (int i = team.first(); i < total; i += team.step()) w.h[i] = V{};
+  team.sync();
   for (int k = team.first(); k < rows.count; k += team.step()) {
     const V* const row = w.m + t.m_adr[k];
     const int32_t* const cols = t.m_col + t.m_adr[k];
