@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mixed import build, contents, drive, parts, play
+from mixed import build, contents, drive, load, parts, play
 from scenes import GYM, at, close, ids, joint, link, new_env, new_sim, run, unwrap, urdf, wrapped
 
 from rlgpu.isaacgym.api import gymapi
@@ -168,6 +168,47 @@ def test_jacobians_are_those_of_the_actors_of_a_name(engine, tmp_path):
         play(alone, [number], 6)
         assert torch.equal(jacobian[row], own[0])
         assert torch.equal(mass[row], own_mass[0])
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+def test_names_of_alike_actors_may_differ(engine, tmp_path):
+    """They are simulated together; a name's tensor has the rows of its own."""
+    sim = new_sim(engine)
+    arm = load(sim, tmp_path)["arm"]
+    for index, name in enumerate("aabb"):
+        GYM.create_actor(new_env(sim), arm, at(z=0.9), name, index, 0)
+    GYM.prepare_sim(sim)
+    assert len(sim.world.groups) == 1
+    assert wrapped(GYM.acquire_jacobian_tensor(sim, "a")).shape[0] == 2
+    masses = wrapped(GYM.acquire_mass_matrix_tensor(sim, "b"))
+    assert masses.shape == (2, 2, 2)
+    assert (masses.diagonal(dim1=1, dim2=2) > 0).all()
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+def test_mass_matrices_do_not_depend_on_drives(engine, tmp_path):
+    """Whatever carries a stiff drive is left out, in each environment and after changes."""
+    sim = new_sim(engine)
+    arm, envs = load(sim, tmp_path)["arm"], []
+
+    def damp(env, damping):
+        drives = GYM.get_actor_dof_properties(env, 0)
+        drives["driveMode"], drives["effort"] = gymapi.DOF_MODE_POS, 1e30
+        drives["stiffness"], drives["damping"] = 4e4, damping
+        GYM.set_actor_dof_properties(env, 0, drives)
+
+    for index, damping in enumerate((200.0, 2000.0)):
+        envs.append(new_env(sim))
+        GYM.create_actor(envs[-1], arm, at(z=0.9), "arm", index, 0)
+        damp(envs[-1], damping)
+    GYM.prepare_sim(sim)
+    masses = wrapped(GYM.acquire_mass_matrix_tensor(sim, "arm"))
+    close(masses[0], masses[1], atol=1e-5)
+    before = masses.clone()
+    damp(envs[0], 800.0)
+    GYM.simulate(sim)
+    GYM.refresh_mass_matrix_tensors(sim)
+    close(masses, before, atol=1e-4)
 
 
 def test_jacobians_of_different_articulations_are_refused(tmp_path):

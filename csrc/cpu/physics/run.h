@@ -149,9 +149,10 @@ void run(const Call& call, int num_threads) {
   const int64_t share = (num_groups + num_threads - 1) / num_threads;
   const bool is_small = kWidth == 1 || share == 1 || t.nv < kLeastDofs;
   if (is_small || call.num_steps == 0) return run_alone<V>(call, t, num_groups, num_threads);
+  // As few turns as that many groups allow, and all of them alike.
+  const int64_t turns = (share + kMostInTurns - 1) / kMostInTurns;
   if constexpr (kWidth > 1)
-    run_in_turns(call, t, num_groups, static_cast<int>(share < kMostInTurns ? share : kMostInTurns),
-                 num_threads);
+    run_in_turns(call, t, num_groups, static_cast<int>((share + turns - 1) / turns), num_threads);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

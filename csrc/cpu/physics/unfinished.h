@@ -23,16 +23,21 @@ struct Passage {
 
   void add(int here, int there) { from[there] = here, taken[there] = -1; }
 
-  // Values of all lanes, or of none but those that are replaced.
+  // Replaces the values of the taken lanes; the others keep theirs.
   template <typename T>
   void move(T& there, const T& here, int number = 1) const {
     each(there, here, number,
          [this](Floats old, Floats moved) { return select<Floats>(taken, moved, old); });
   }
-  // The same where the other lanes have none yet.
+  // The same, and clears those of the others.
   template <typename T>
   void begin(T& there, const T& here, int number = 1) const {
     each(there, here, number, [this](Floats, Floats moved) { return keep<Floats>(taken, moved); });
+  }
+  // Clears the values of the taken lanes.
+  template <typename T>
+  void clear(T& there, const T& here, int number = 1) const {
+    each(there, here, number, [this](Floats old, Floats) { return keep<Floats>(~taken, old); });
   }
   FloatsMask moved(FloatsMask here) const { return __builtin_shuffle(here, from) & taken; }
 
@@ -110,7 +115,8 @@ class Unfinished {
     in.move(*w_.row_columns, *group.row_columns, t_.num_row_columns);
   }
 
-  // Unites the lists of contacts, in the order of their slots.
+  // Unites the lists of contacts, in the order of their slots. A contact of the worlds that are
+  // here alone is nothing in those that come: what an older world left may not be finite.
   void move_contacts(const Passage& in, const Work<Floats>& group) {
     int* const old = w_.open;  // free between iterations
     int num_old = 0, num_live = 0;
@@ -121,7 +127,7 @@ class Unfinished {
       const bool is_new = j < group.num_open && (i == num_old || group.open[j] <= old[i]);
       const int slot = is_old ? old[i] : group.open[j];
       if (!is_new)
-        leave_out(in, slot);
+        move_contact(group, slot, [&in](auto&... values) { in.clear(values...); });
       else if (is_old)
         move_contact(group, slot, [&in](auto&... values) { in.move(values...); });
       else
@@ -149,13 +155,6 @@ class Unfinished {
     move(w_.wides[wide], group.wides[wide]);
     if (const int first = t_.wide_columns[wide]; first >= 0)
       move(w_.turning_columns[first], group.turning_columns[first], num_columns);
-  }
-
-  // The contact of another world does not exist in those that come.
-  void leave_out(const Passage& in, int slot) {
-    Contact<Floats>& c = w_.contacts[slot];
-    c.weight = select<Floats>(in.taken, Floats{}, c.weight);
-    c.softness = select<Floats>(in.taken, Floats{}, c.softness);
   }
 
   void hand_back() {

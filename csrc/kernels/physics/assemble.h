@@ -1,7 +1,7 @@
 // The solver's sums at an acceleration: the gradient of its cost and the Hessian.
 //
 // Every row and contact adds to the rows of the dofs that it moves; the pattern of the Hessian
-// (factor.h) has an entry for each pair of these. Source: MuJoCo, engine_solver.c.
+// (pattern.h) has an entry for each pair of these. Source: MuJoCo, engine_solver.c.
 #pragma once
 
 #include "rows.h"

@@ -18,7 +18,8 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-// The largest weight along a normal that the solver's matrix bears, relative to the inertia.
+// The largest weight along a normal that the solver's matrix bears, relative to the inertia. It
+// bears more where bodies hardly give way; see soften_less in wide.h.
 template <typename R>
 constexpr R kMostWeight = sizeof(R) == 4 ? R(400) : R(1e9);
 // The same of friction with an elliptic cone.

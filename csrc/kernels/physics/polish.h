@@ -110,7 +110,8 @@ RLGPU_RARE void polish(const ConvexPair<V>& pair, const Portal<V>& portal, Mask<
   Point<V> at = pair.support(n, live);
   V reach = dot(at.w, n);
   live = live & (reach + touch.distance < R(1e-5));
-  Mask<V> moved = live, moving = live & !straight.two;
+  const Mask<V> fits = live;
+  Mask<V> moving = live & !straight.two;
   for (int k = 0; k < 2 && any(moving); ++k) {
     // Two directions across the normal, the second one along what is straight.
     const Mask<V> is_x = magnitude(n.x) > R(0.7);
@@ -136,9 +137,9 @@ RLGPU_RARE void polish(const ConvexPair<V>& pair, const Portal<V>& portal, Mask<
     n = select(moving, next, n), at = select<V>(moving, there, at);
     reach = select<V>(moving, now, reach);
   }
-  touch.distance = select<V>(moved, -reach, touch.distance);
-  touch.normal = select(moved, n, touch.normal);
-  place(pair, straight, at, n, reach, moved, touch);
+  touch.distance = select<V>(fits, -reach, touch.distance);
+  touch.normal = select(fits, n, touch.normal);
+  place(pair, straight, at, n, reach, fits, touch);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

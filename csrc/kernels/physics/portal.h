@@ -3,7 +3,7 @@
 // A ray leaves a point inside the difference of the shapes. Three of its points whose cone holds
 // the ray, the portal, are pushed outwards until they lie on the surface; its normal there is the
 // next ray's direction. The depth falls with each ray and ends at a minimum. The state has a fixed
-// size, so it suits lanes and threads, where a polytope that grows does not.
+// size, so it suits lanes and threads. Another minimum may be less deep; for that see epa.h.
 // Source: G. Snethen, Xenocollide: complex collision made simple, 2008, for portals.
 #pragma once
 

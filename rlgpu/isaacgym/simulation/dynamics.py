@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -44,8 +44,14 @@ def jacobian(worlds: Worlds, actor: Actor) -> Reader:
     return read
 
 
-def mass_matrix(worlds: Worlds, actor: Actor) -> Reader:
-    """Returns a function that computes an actor's mass matrices, shape [N, columns, columns]."""
+def mass_matrix(worlds: Worlds, actor: Actor, fields: Collection[str]) -> Reader:
+    """Returns a function that computes an actor's mass matrices, shape [N, columns, columns].
+
+    Args:
+        worlds: The worlds that hold it.
+        actor: The same actor of each of them.
+        fields: Model fields that differ between the worlds.
+    """
     bodies, dofs = _ids(worlds, actor)
     # A free root's columns are of its centre of mass, which MuJoCo's own matrix does not have.
     of_actor = None if actor.asset.fixed else jacobian(worlds, actor)
@@ -59,10 +65,14 @@ def mass_matrix(worlds: Worlds, actor: Actor) -> Reader:
     in_motors = model.actuator_armature[motors]
     is_read = actor.asset.fixed and worlds.has_mass_matrix
     added = torch.from_numpy(in_joints + in_motors * is_read).float().to(worlds.device)
+    model_own = torch.from_numpy(in_motors).float().to(worlds.device)
+    varies = is_read and "actuator_armature" in fields
 
     def without_drives(rows: Rows = ALL_ROWS) -> Tensor:
-        matrix = read(rows)
-        matrix.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].sub_(added)
+        matrix, own = read(rows), added
+        if varies:
+            own = added - model_own + worlds.field("actuator_armature")[rows][:, motors].float()
+        matrix.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].sub_(own)
         return matrix
 
     return without_drives
@@ -78,7 +88,7 @@ class _Share(NamedTuple):
 
 
 def actor_reading(
-    groups: Sequence[Group], name: str, quantity: str
+    groups: Sequence[Group], name: str, quantity: str, fields: Collection[str]
 ) -> tuple[Tensor, Callable[[], None]]:
     """Returns Jacobians or mass matrices of all actors of a name, and their update.
 
@@ -90,6 +100,7 @@ def actor_reading(
         groups: All environments.
         name: The actors' name.
         quantity: ``jacobian`` or ``mass_matrix``.
+        fields: Model fields that differ between environments.
 
     Raises:
         ValueError: No environment has such an actor, or they are different articulations.
@@ -110,9 +121,12 @@ def actor_reading(
         raise ValueError(f"there is no actor {name!r} in an environment; there are {names}")
     shares = []
     for group, actor, worlds, rows in places.values():
-        make = jacobian if quantity == "jacobian" else mass_matrix
         at = torch.tensor(rows, device=group.worlds.device)
-        shares.append(_Share(make(group.worlds, actor), worlds, at))
+        if quantity == "jacobian":
+            read = jacobian(group.worlds, actor)
+        else:
+            read = mass_matrix(group.worlds, actor, fields)
+        shares.append(_Share(read, worlds, at))
     values = [share.read() for share in shares]
     if len({value.shape[1:] for value in values}) > 1:
         raise ValueError(
@@ -125,7 +139,7 @@ def actor_reading(
     def update() -> None:
         for share in shares:
             own = share.read()[:, first:]
-            if len(share.worlds) == len(tensor):
+            if len(share.worlds) == len(own) == len(tensor):
                 tensor.copy_(own)
             else:
                 tensor[share.rows] = own[share.worlds]

@@ -178,9 +178,11 @@ class JoinedWorlds:
         self._states.to_rows()
 
     def check(self) -> None:
-        """Updates flags and all that follows from the last step."""
+        """Updates flags and all that follows from the last step; engines may restart worlds."""
+        self._states.to_groups()
         for worlds in self._worlds:
             worlds.check()
+        self._states.to_rows()
         self._outputs.to_rows()
         if self._wrenches is not None:
             row, order = self._wrenches

@@ -113,7 +113,7 @@ class Readings:
 
     def _net_force_of_wrenches(self) -> tuple[Tensor, Update]:
         wrenches, xquat, _ = self._felt_wrenches()
-        forces = torch.zeros(*wrenches.shape[:2], 3)
+        forces = torch.zeros(*wrenches.shape[:2], 3, device=wrenches.device)
 
         def update() -> None:
             forces.copy_(quat_rotate(xyzw_of(xquat[:, self._where.bodies]), wrenches[..., :3]))

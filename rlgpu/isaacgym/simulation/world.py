@@ -218,7 +218,7 @@ class World:
         """Returns a quantity's tensor and what brings it up to date."""
         kind, name = key
         if name:
-            return actor_reading(self.groups, name, kind)
+            return actor_reading(self.groups, name, kind, self.fields)
         found: tuple[Tensor, Callable[[], None]] = getattr(self.readings, kind)()
         return found
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import mujoco
@@ -100,18 +99,42 @@ def path_tables(pattern: Pattern, groups: Iterable[Iterable[int]]) -> dict[str, 
     rows = [pattern.col[adr : adr + depth] for adr, depth in parts]
     paths = [sorted({k for dof in dofs for k in rows[dof]}, reverse=True) for dofs in groups]
     return {
-        "path_adr": [0, *itertools.accumulate(map(len, paths))],
+        "path_adr": offsets(map(len, paths)),
         "path_dof": [dof for path in paths for dof in path],
     }
 
 
-def below_tables(pattern: Pattern) -> dict[str, list[int]]:
-    """Returns, for each dof, the entries of a matrix in its column below the diagonal."""
+def solver_tables(
+    model: mujoco.MjModel, contacts: Sequence[Mapping[int, float]], coupled: Sequence[list[int]]
+) -> dict[str, Sequence[object]]:
+    """Returns the pattern of the solver's matrix with all contacts, and what each adds to it.
+
+    Args:
+        model: The compiled model.
+        contacts: How each dof moves a contact, leaves first, for each pair of geoms.
+        coupled: Sets of dofs that constraints other than contacts couple.
+    """
+    full = elimination_pattern(model, [*map(list, contacts), *coupled])
+    alone = elimination_pattern(model, coupled)
+    return {
+        "h_adr": full.adr,
+        "h_depth": full.depth,
+        "h_col": full.col,
+        "h_parent": parents_of(alone),
+        "pair_bridge": [bridge_of(alone, signs) for signs in contacts],
+    }
+
+
+def mass_tables(pattern: Pattern) -> dict[str, list[int]]:
+    """Returns the mass matrix's pattern, and the entries in each column below the diagonal."""
     entries: list[list[tuple[int, int]]] = [[] for _ in pattern.adr]
     for dof, (adr, depth) in enumerate(zip(pattern.adr, pattern.depth, strict=True)):
         for entry in range(adr + 1, adr + depth):
             entries[pattern.col[entry]].append((entry, dof))
     return {
+        "m_adr": pattern.adr,
+        "m_depth": pattern.depth,
+        "m_col": pattern.col,
         "below_adr": offsets(map(len, entries)),
         "below_entry": [entry for column in entries for entry, _ in column],
         "below_dof": [dof for column in entries for _, dof in column],

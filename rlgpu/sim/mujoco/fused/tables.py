@@ -33,13 +33,11 @@ from rlgpu.sim.mujoco.fused.parameter_tables import (
     model_field,
 )
 from rlgpu.sim.mujoco.fused.pattern import (
-    below_tables,
-    bridge_of,
     chain_of,
-    elimination_pattern,
-    parents_of,
+    mass_tables,
     path_tables,
     relative_signs,
+    solver_tables,
     tree_pattern,
 )
 from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
@@ -206,24 +204,14 @@ class Tables:
             for pair in self._pairs
         ]
         mass = tree_pattern(model)
-        solver = elimination_pattern(model, [*map(list, columns), *self._couplings.coupled])
-        alone = elimination_pattern(model, self._couplings.coupled)
-        bridges = [bridge_of(alone, signs) for signs in columns]
         slot_pair = [pair for pair, count in enumerate(slots) for _ in range(count)]
         counts = [len(columns[pair]) for pair in slot_pair]
         contacts = self._parameters_of
         dimensions = [contact.condim for contact in contacts]
         self.ints |= {
-            "m_adr": mass.adr,
-            "m_depth": mass.depth,
-            "m_col": mass.col,
-            "h_adr": solver.adr,
-            "h_depth": solver.depth,
-            "h_col": solver.col,
-            "h_parent": parents_of(alone),
-            "pair_bridge": bridges,
+            **mass_tables(mass),
+            **solver_tables(model, columns, self._couplings.coupled),
             **path_tables(mass, self._swept(columns)),
-            **below_tables(mass),
             **geometry.ints,
             "geom_body": model.geom_bodyid[geoms],
             "pair_slot": offsets(slots),
