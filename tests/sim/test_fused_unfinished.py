@@ -98,7 +98,9 @@ def test_a_world_is_not_disturbed_by_broken_ones() -> None:
     state.qpos[broken, :3] = torch.nan
     for lanes in (0, 4):
         together = stepped(tables, state, every, lanes, 1)
-        alone = torch.cat([stepped(tables, state, every[i : i + 1], lanes, 1) for i in range(count)])
+        alone = torch.cat(
+            [stepped(tables, state, every[i : i + 1], lanes, 1) for i in range(count)]
+        )
         assert torch.equal(together[~broken], alone[~broken])
 
 
