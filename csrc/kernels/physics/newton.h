@@ -5,8 +5,9 @@
 // step leaves the set of active rows as it was, it ends at the minimum, to rounding (is_rough);
 // only other worlds search along the step and go on. Every loop is bounded, and a world that has
 // finished is frozen by select(), so neither a slow world nor a NaN changes its neighbours. Soft
-// contacts are hardened at the minimum, and it is sought again; see cone.h. Source: MuJoCo,
-// engine_solver.c (mj_solNewton), and its documentation, "Computation".
+// contacts are hardened at the minimum, and it is sought again; see cone.h.
+//
+// Source: MuJoCo, engine_solver.c (mj_solNewton), and its documentation, "Computation".
 #pragma once
 
 #include "assemble.h"
