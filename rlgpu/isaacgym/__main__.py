@@ -38,7 +38,12 @@ def run(words: Sequence[str]) -> int:
         return _refuse(f"{what}; use rlgpu isaacgym SCRIPT.py ARGS")
     from rlgpu.isaacgym.runner.installation import install  # noqa: PLC0415
 
-    install(engine=args.sim, num_threads=args.threads, missing=args.missing)
+    install(
+        engine=args.sim,
+        num_threads=args.threads,
+        missing=args.missing,
+        without_gpu=args.without_gpu,
+    )
     rest = args.arguments if args.module is None else [args.script, *args.arguments]
     sys.argv = [target, *(word for word in rest if word is not None)]
     try:
@@ -76,6 +81,13 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         choices=("error", "placeholder"),
         help="what to do if a module that the script imports is not installed: "
         "stop, or put a placeholder in its place",
+    )
+    parser.add_argument(
+        "--without-gpu",
+        default="cpu",
+        choices=("cpu", "error"),
+        help="what to do if the script uses CUDA and torch finds no GPU: "
+        "use the CPU instead, or stop",
     )
     parser.add_argument("--coverage", action="store_true", help="print what each call does")
     parser.add_argument("-m", dest="module", help="a module to run instead of a script")

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-ROOT = Path(__file__).parents[2]
-
-
-def run_script(tmp_path, text, *words, runner=()):
-    """Runs a script through ``python -m rlgpu.isaacgym`` and returns the finished process."""
-    script = tmp_path / "script.py"
-    script.write_text(text)
-    return subprocess.run(
-        [sys.executable, "-m", "rlgpu.isaacgym", *runner, str(script), *words],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+from running import ROOT, run_script
 
 
 def test_a_script_runs_as_it_would_with_isaac_gym(tmp_path):
@@ -66,7 +49,7 @@ print([tuple(layer(torch.zeros(2, 1, 3))[0].shape) for layer in layers])
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_a_gpu_script_without_a_gpu_ends_in_one_line(tmp_path):
-    """Whether the script asks the simulation or torch, it is told what to pass."""
+    """If told to stop, whether the script asks the simulation or torch, it says what to pass."""
     asks = """
 from isaacgym import gymapi
 params = gymapi.SimParams()
@@ -74,7 +57,7 @@ params.use_gpu_pipeline = True
 gymapi.acquire_gym().create_sim(0, 0, gymapi.SIM_PHYSX, params)
 """
     for text in (asks, "import isaacgym, torch\ntorch.zeros(1, device='cuda:0')"):
-        done = run_script(tmp_path, text)
+        done = run_script(tmp_path, text, runner=("--without-gpu", "error"))
         assert done.returncode == 2
         assert done.stderr.strip().splitlines()[-1].startswith("rlgpu.isaacgym: the script uses a")
         assert "--sim_device cpu" in done.stderr

@@ -21,6 +21,7 @@ from rlgpu.isaacgym.records.structs import (
 )
 from rlgpu.isaacgym.runner.notes import Notes
 from rlgpu.isaacgym.runner.settings import choose_engine
+from rlgpu.isaacgym.runner.without_cuda import ON_CPU
 from rlgpu.isaacgym.simulation.terrains import heights_of_mesh
 from rlgpu.isaacgym.simulation.world import World
 
@@ -52,7 +53,9 @@ class SimulationCalls(Calls):
             raise NotImplementedError("create_sim: SIM_FLEX is not simulated; use SIM_PHYSX")
         copied = params.__copy__() if params else SimParams()
         device = torch.device("cpu")
-        if copied.use_gpu_pipeline:
+        if copied.use_gpu_pipeline and self.settings.cuda_is_cpu:
+            self.notes.add(ON_CPU)
+        elif copied.use_gpu_pipeline:
             device = torch.device("cuda", max(compute_device, 0))
         engine = choose_engine(self.settings, device)
         return Sim(copied, device, engine, self.settings.num_threads, self.notes)

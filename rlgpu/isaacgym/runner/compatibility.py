@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.runner.notes import Notes
+from rlgpu.isaacgym.runner.scripting import use_numbers_as_conditions
 
 _NUMPY = {
     "float": float, "int": int, "object": object, "complex": complex, "str": str, "bool8": np.bool_,
@@ -42,6 +43,7 @@ def bring_back() -> None:
     for name, function in _torch_functions().items():
         if not hasattr(torch, name) or name in ("symeig", "solve", "lstsq", "eig"):
             setattr(torch, name, function)
+    use_numbers_as_conditions()
     torch.nn.RNNBase.__init__ = _with_plain_sizes(torch.nn.RNNBase.__init__)  # type: ignore[method-assign]
     # Old checkpoints hold more than weights, and old scripts load their own.
     os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")

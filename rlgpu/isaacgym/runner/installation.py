@@ -8,8 +8,11 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from rlgpu.isaacgym.runner.compatibility import bring_back, use_placeholders
 from rlgpu.isaacgym.runner.settings import Settings
+from rlgpu.isaacgym.runner.without_cuda import use_cpu_for_cuda
 
 if TYPE_CHECKING:
     from rlgpu.isaacgym.api.gym import Gym
@@ -17,7 +20,13 @@ if TYPE_CHECKING:
 _MODULES = ("gymapi", "gymtorch", "gymutil", "torch_utils", "terrain_utils")
 
 
-def install(*, engine: str = "auto", num_threads: int = 0, missing: str = "error") -> Gym:
+def install(
+    *,
+    engine: str = "auto",
+    num_threads: int = 0,
+    missing: str = "error",
+    without_gpu: str = "error",
+) -> Gym:
     """Makes ``import isaacgym`` find this package in this process; returns the gym of its scripts.
 
     Also brings back what old scripts expect and new libraries dropped: NumPy's aliases such as
@@ -29,13 +38,17 @@ def install(*, engine: str = "auto", num_threads: int = 0, missing: str = "error
         num_threads: Threads of ``mujoco``; 0 is one a core.
         missing: What happens if a script imports a module that is not installed: ``error``, or
             ``placeholder``: a stand-in that raises when it is used.
+        without_gpu: What happens if a script uses CUDA and torch finds no GPU: ``error``, or
+            ``cpu``: everything that this process puts on CUDA from now on is on the CPU.
 
     Raises:
         ImportError: NVIDIA's own isaacgym has been imported already.
-        ValueError: ``missing`` is neither.
+        ValueError: ``missing`` or ``without_gpu`` is neither.
     """
     if missing not in ("error", "placeholder"):
         raise ValueError(f"missing={missing!r} is not one of error, placeholder")
+    if without_gpu not in ("error", "cpu"):
+        raise ValueError(f"without_gpu={without_gpu!r} is not one of error, cpu")
     present = sys.modules.get("isaacgym")
     if not isinstance(present, _Package | None):
         raise ImportError(
@@ -46,11 +59,15 @@ def install(*, engine: str = "auto", num_threads: int = 0, missing: str = "error
         os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported, below
     package = present or _Package()
     gym = package.shared_gym
-    gym.settings = Settings(engine, num_threads)
+    on_cpu = without_gpu == "cpu" and not torch.cuda.is_available()
+    if on_cpu and not gym.settings.cuda_is_cpu:
+        use_cpu_for_cuda(gym.notes)
+    gym.settings = Settings(engine, num_threads, on_cpu or gym.settings.cuda_is_cpu)
     sys.modules["isaacgym"] = package
     for name in _MODULES:
         sys.modules[f"isaacgym.{name}"] = getattr(package, name)
-    bring_back()
+    if present is None:
+        bring_back()
     if missing == "placeholder":
         use_placeholders(gym.notes)
     return gym

@@ -21,6 +21,8 @@ class Settings:
     """``mujoco``, ``mujoco_warp``, ``fused``; ``auto`` is by the device of the script's tensors."""
     num_threads: int = 0
     """Threads of ``mujoco``; 0 is one a core."""
+    cuda_is_cpu: bool = False
+    """Whether the CPU has taken the place of CUDA in this process."""
 
 
 def choose_engine(settings: Settings, device: torch.device) -> str:
