@@ -115,6 +115,10 @@ def test_contacts_are_drawn_along_their_normals(window):
         close(abs(start), [0.1, 0.1, 0.0], atol=1e-3)
         close(end - start, [0, 0, 0.01 * 8 * 9.81 / 4], atol=1e-3)
         close(color, [1, 0, 0])
+    GYM.clear_lines(viewer)
+    GYM.draw_env_rigid_contacts(viewer, env, gymapi.Vec3(1, 0, 0), 0.01, True)
+    for start, end, _ in viewer._lines:
+        close(end - start, [0, 0, 0.01 * (8 * 9.81 / 4) ** 0.5], atol=1e-3)
 
 
 def test_without_a_display_there_is_no_viewer(monkeypatch):

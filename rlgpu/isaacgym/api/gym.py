@@ -5,12 +5,14 @@ from __future__ import annotations
 from rlgpu.isaacgym.calls.contacts import ContactCalls
 from rlgpu.isaacgym.calls.environments import EnvironmentCalls
 from rlgpu.isaacgym.calls.graphics import GraphicsCalls
+from rlgpu.isaacgym.calls.joints import JointCalls
 from rlgpu.isaacgym.calls.loading import LoadingCalls
 from rlgpu.isaacgym.calls.properties import PropertyCalls
 from rlgpu.isaacgym.calls.simulation import SimulationCalls
 from rlgpu.isaacgym.calls.states import StateCalls
 from rlgpu.isaacgym.calls.tensors import TensorCalls
 from rlgpu.isaacgym.calls.unsupported import UnsupportedCalls
+from rlgpu.isaacgym.calls.vectors import VectorCalls
 from rlgpu.isaacgym.runner.notes import Notes
 from rlgpu.isaacgym.runner.settings import Settings
 
@@ -20,6 +22,8 @@ class Gym(
     LoadingCalls,
     EnvironmentCalls,
     PropertyCalls,
+    VectorCalls,
+    JointCalls,
     StateCalls,
     TensorCalls,
     GraphicsCalls,

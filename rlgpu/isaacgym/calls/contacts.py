@@ -39,15 +39,24 @@ class ContactCalls:
         return np.concatenate([np.zeros(0, Vec3.dtype), *found])
 
     def draw_env_rigid_contacts(
-        self, viewer: Viewer | None, env: Env, color: Vec3, scale: float, sync: bool
+        self, viewer: Viewer | None, env: Env, color: Vec3, scale: float, root: bool
     ) -> None:
-        """Draws an environment's contacts as lines along the normals, ``scale`` metres a newton."""
+        """Draws an environment's contacts as lines along the normals.
+
+        Args:
+            viewer: Where they are drawn; None draws nothing.
+            env: The environment.
+            color: Red, green and blue, 0 to 1.
+            scale: Length of a line [m] for a normal force of 1 N.
+            root: Whether lengths grow with the square root of the force.
+        """
         if viewer is None:
             return
         contacts = self.get_env_rigid_contacts(env)
         normals = np.stack([contacts["normal"][axis] for axis in "xyz"], axis=-1)
         starts = np.array([_place(env, contact) for contact in contacts]).reshape(-1, 3)
-        ends = starts + scale * contacts["lambda"][:, None] * normals
+        forces = contacts["lambda"]
+        ends = starts + scale * (np.sqrt(forces) if root else forces)[:, None] * normals
         viewer.add_lines(env, starts, ends, np.tile(list(color), (len(starts), 1)))
 
 

@@ -203,14 +203,10 @@ class EnvironmentCalls:
         """Returns the range of shapes of each of an actor's bodies."""
         return shape_ranges(actor_of(env, handle).asset)
 
-    # Degrees of freedom and joints
+    # Degrees of freedom
 
     def get_env_dof_count(self, env: Env) -> int:
         """Returns the number of degrees of freedom of all actors."""
-        return env.num_dofs
-
-    def get_env_joint_count(self, env: Env) -> int:
-        """Returns the number of joints of all actors."""
         return env.num_dofs
 
     def get_actor_dof_count(self, env: Env, handle: int) -> int:
@@ -246,46 +242,6 @@ class EnvironmentCalls:
         """Returns a degree of freedom of a name in a domain of indices, -1 without one."""
         index = find(actor_of(env, handle).asset.dofs, name)
         return _INVALID if index < 0 else self.get_actor_dof_index(env, handle, index, domain)
-
-    def get_actor_joint_count(self, env: Env, handle: int) -> int:
-        """Returns the number of an actor's joints."""
-        return len(actor_of(env, handle).asset.joints)
-
-    def get_actor_joint_names(self, env: Env, handle: int) -> list[str]:
-        """Returns the names of an actor's joints."""
-        return list(actor_of(env, handle).asset.joints)
-
-    def get_actor_joint_dict(self, env: Env, handle: int) -> dict[str, int]:
-        """Returns the index of each of an actor's joints by name."""
-        return {name: i for i, name in enumerate(actor_of(env, handle).asset.joints)}
-
-    def get_actor_joint_handle(self, env: Env, handle: int, index: int) -> int:
-        """Returns the environment's handle of an actor's joint."""
-        return self.get_actor_dof_handle(env, handle, index)
-
-    def find_actor_joint_handle(self, env: Env, handle: int, name: str) -> int:
-        """Returns the environment's handle of a joint, -1 without one."""
-        return self.find_actor_dof_handle(env, handle, name)
-
-    def get_actor_joint_index(self, env: Env, handle: int, index: int, domain: IndexDomain) -> int:
-        """Returns an actor's joint in another domain of indices."""
-        return self.get_actor_dof_index(env, handle, index, domain)
-
-    def find_actor_joint_index(self, env: Env, handle: int, name: str, domain: IndexDomain) -> int:
-        """Returns a joint of a name in a domain of indices, -1 without one."""
-        return self.find_actor_dof_index(env, handle, name, domain)
-
-    def get_joint_handle(self, env: Env, actor: str, joint: str) -> int:
-        """Returns the environment's handle of a joint by the names of its actor and its own."""
-        handle = find([a.name for a in env.actors], actor)
-        return _INVALID if handle < 0 else self.find_actor_joint_handle(env, handle, joint)
-
-    def get_joint_name(self, env: Env, joint: int) -> str:
-        """Returns the name of a joint by its handle."""
-        for actor in env.actors:
-            if 0 <= joint - actor.first_dof < len(actor.asset.dofs):
-                return actor.asset.dofs[joint - actor.first_dof]
-        raise IndexError(f"joint handle {joint} in an environment of {env.num_dofs} joints")
 
     def get_actor_force_sensor_count(self, env: Env, handle: int) -> int:
         """Returns the number of an actor's force sensors."""

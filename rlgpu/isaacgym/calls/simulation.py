@@ -198,10 +198,6 @@ class SimulationCalls(Calls):
         """Returns the number of degrees of freedom in all environments."""
         return sum(env.num_dofs for env in sim.envs)
 
-    def get_sim_joint_count(self, sim: Sim) -> int:
-        """Returns the number of joints in all environments."""
-        return self.get_sim_dof_count(sim)
-
     def get_sim_force_sensor_count(self, sim: Sim) -> int:
         """Returns the number of force sensors in all environments."""
         return sum(len(a.asset.sensors) for env in sim.envs for a in env.actors)

@@ -115,30 +115,6 @@ class StateCalls:
         """Sets the velocity target of a degree of freedom."""
         _targets(env, "velocity_targets")[dof] = target
 
-    def get_joint_position(self, env: Env, joint: int) -> float:
-        """Returns the position of a joint; its handle is that of its degree of freedom."""
-        return self.get_dof_position(env, joint)
-
-    def get_joint_velocity(self, env: Env, joint: int) -> float:
-        """Returns the velocity of a joint."""
-        return self.get_dof_velocity(env, joint)
-
-    def get_joint_target_position(self, env: Env, joint: int) -> float:
-        """Returns the position target of a joint."""
-        return self.get_dof_target_position(env, joint)
-
-    def set_joint_target_position(self, env: Env, joint: int, target: float) -> None:
-        """Sets the position target of a joint."""
-        self.set_dof_target_position(env, joint, target)
-
-    def get_joint_target_velocity(self, env: Env, joint: int) -> float:
-        """Returns the velocity target of a joint."""
-        return self.get_dof_target_velocity(env, joint)
-
-    def set_joint_target_velocity(self, env: Env, joint: int, target: float) -> None:
-        """Sets the velocity target of a joint."""
-        self.set_dof_target_velocity(env, joint, target)
-
     def get_dof_frame(self, env: Env, dof: int) -> DofFrame:
         """Returns origin and axis of a degree of freedom now, in its environment."""
         origins, axes = dof_frames(world_of(env.sim), env)

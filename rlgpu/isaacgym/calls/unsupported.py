@@ -8,7 +8,6 @@ _USD = "USD is neither read nor written; use URDF or MJCF"
 _OMNI = "there is no connection to Omniverse"
 _TENDONS = "tendons keep the file's offsets and coefficients"
 _OPENSIM = "OpenSim files are not read; use URDF or MJCF"
-_PLACES = "frames of joints are not reported; the rigid body state tensor has the bodies' poses"
 _ACTOR_SENSOR = "sensors belong to assets here; use create_asset_force_sensor"
 
 REASONS: dict[str, str] = {
@@ -48,12 +47,6 @@ REASONS: dict[str, str] = {
         ),
         _TENDONS,
     ),
-    **dict.fromkeys(
-        (
-            "get_joint_transform", "get_actor_joint_transforms",
-        ),
-        _PLACES,
-    ),
     **dict.fromkeys(("get_actor_force_sensor", "get_sensor", "create_force_sensor"), _ACTOR_SENSOR),
     **dict.fromkeys(
         ("create_performance_timers", "destroy_performance_timers", "get_performance_timers"),
@@ -62,14 +55,6 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(
         ("set_env_rigid_body_states", "set_sim_rigid_body_states", "set_rigid_body_state_tensor"),
         "bodies of articulations follow from roots and joints; set those",
-    ),
-    **dict.fromkeys(
-        (
-            "get_vec_actor_dof_states", "get_vec_env_rigid_contact_forces",
-            "get_vec_rigid_angular_velocity", "get_vec_rigid_linear_velocity",
-            "get_vec_rigid_transform",
-        ),
-        "lists of environments are read by the tensor API",
     ),
     "load_opensim": _OPENSIM,
 }  # fmt: skip

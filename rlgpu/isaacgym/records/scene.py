@@ -133,6 +133,11 @@ class Env:
         return sum(len(actor.asset.bodies) for actor in self.actors)
 
     @property
+    def num_joints(self) -> int:
+        """Joints of all actors, also those without degrees of freedom."""
+        return sum(len(actor.asset.joints) for actor in self.actors)
+
+    @property
     def num_dofs(self) -> int:
         """Degrees of freedom of all actors."""
         return sum(len(actor.asset.dofs) for actor in self.actors)
