@@ -11,6 +11,7 @@ from rlgpu.isaacgym.calls.properties import PropertyCalls
 from rlgpu.isaacgym.calls.simulation import SimulationCalls
 from rlgpu.isaacgym.calls.states import StateCalls
 from rlgpu.isaacgym.calls.tensors import TensorCalls
+from rlgpu.isaacgym.calls.timers import TimerCalls
 from rlgpu.isaacgym.calls.unsupported import UnsupportedCalls
 from rlgpu.isaacgym.calls.vectors import VectorCalls
 from rlgpu.isaacgym.runner.notes import Notes
@@ -28,6 +29,7 @@ class Gym(
     TensorCalls,
     GraphicsCalls,
     ContactCalls,
+    TimerCalls,
     UnsupportedCalls,
 ):
     """All calls, with the settings of new simulations and the remarks made so far."""

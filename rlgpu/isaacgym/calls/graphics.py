@@ -12,6 +12,7 @@ from rlgpu.isaacgym.calls.base import Calls
 from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.simulation import world_of
+from rlgpu.isaacgym.calls.timers import timed
 from rlgpu.isaacgym.drawing.cameras import Camera, Renderers, look_at
 from rlgpu.isaacgym.drawing.viewer import Viewer
 from rlgpu.isaacgym.records.buffers import Tensor
@@ -49,6 +50,7 @@ class GraphicsCalls(Calls):
     def step_graphics(self, sim: Sim) -> None:
         """Does nothing: the state is read when it is drawn."""
 
+    @timed("graphics_viewer_rendering")
     def draw_viewer(self, viewer: Viewer, sim: Sim, render_collision: bool = False) -> None:
         """Shows the state now."""
         viewer.draw()
@@ -237,6 +239,7 @@ class GraphicsCalls(Calls):
         matrix[2, 3], matrix[3, 2] = -1.0, properties.near_plane
         return matrix
 
+    @timed("graphics_sensor_rendering")
     def render_all_camera_sensors(self, sim: Sim) -> None:
         """Renders the images of all cameras."""
         renderers = _renderers(sim)
@@ -249,6 +252,7 @@ class GraphicsCalls(Calls):
                     for kind, tensor in camera.tensors.items():
                         tensor.copy_(torch.from_numpy(camera.images[kind]))
 
+    @timed("graphics_image_retrieval")
     def get_camera_image(self, sim: Sim, env: Env, handle: int, kind: ImageType) -> np.ndarray:
         """Returns a camera's last image.
 

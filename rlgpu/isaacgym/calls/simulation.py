@@ -10,6 +10,7 @@ import torch
 
 from rlgpu.isaacgym.calls.base import Calls
 from rlgpu.isaacgym.calls.checks import idle, strict
+from rlgpu.isaacgym.calls.timers import timed
 from rlgpu.isaacgym.records.enums import SimType
 from rlgpu.isaacgym.records.scene import Env, Heights, Sim
 from rlgpu.isaacgym.records.structs import (
@@ -66,6 +67,7 @@ class SimulationCalls(Calls):
         sim.prepared = True
         return True
 
+    @timed("physics_sim")
     def simulate(self, sim: Sim) -> None:
         """Advances all environments by ``params.dt``."""
         world_of(sim).simulate()

@@ -6,6 +6,7 @@ import torch
 
 from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.calls.simulation import world_of
+from rlgpu.isaacgym.calls.timers import timed
 from rlgpu.isaacgym.records.buffers import Tensor
 from rlgpu.isaacgym.records.enums import CoordinateSpace
 from rlgpu.isaacgym.records.scene import Sim
@@ -59,11 +60,13 @@ class TensorCalls:
         world = _tensors_of(sim)
         return _described(world.acquire(name))
 
+    @timed("physics_data_movement")
     def refresh_actor_root_state_tensor(self, sim: Sim) -> bool:
         """Rewrites the tensor, and so undoes what was written to it but not set."""
         _tensors_of(sim).read_roots()
         return True
 
+    @timed("physics_data_movement")
     def refresh_dof_state_tensor(self, sim: Sim) -> bool:
         """Rewrites the tensor, and so undoes what was written to it but not set."""
         _tensors_of(sim).read_dofs()
@@ -99,12 +102,14 @@ class TensorCalls:
         """Does nothing: ``simulate`` and setters keep the tensors current."""
         return True
 
+    @timed("physics_data_movement")
     def set_actor_root_state_tensor(self, sim: Sim, states: Tensor) -> bool:
         """Sets the roots of all actors."""
         world = _tensors_of(sim)
         world.set_roots(_floats("set_actor_root_state_tensor", states, world.root_state), None)
         return True
 
+    @timed("physics_data_movement")
     def set_actor_root_state_tensor_indexed(
         self, sim: Sim, states: Tensor, indices: Tensor, count: int
     ) -> bool:
@@ -121,12 +126,14 @@ class TensorCalls:
         world.set_roots(given, self._actors(sim, indices, count))
         return True
 
+    @timed("physics_data_movement")
     def set_dof_state_tensor(self, sim: Sim, states: Tensor) -> bool:
         """Sets position and velocity of all degrees of freedom."""
         world = _tensors_of(sim)
         world.set_dofs(_floats("set_dof_state_tensor", states, world.dof_state), None)
         return True
 
+    @timed("physics_data_movement")
     def set_dof_state_tensor_indexed(
         self, sim: Sim, states: Tensor, indices: Tensor, count: int
     ) -> bool:

@@ -49,10 +49,6 @@ REASONS: dict[str, str] = {
     ),
     **dict.fromkeys(("get_actor_force_sensor", "get_sensor", "create_force_sensor"), _ACTOR_SENSOR),
     **dict.fromkeys(
-        ("create_performance_timers", "destroy_performance_timers", "get_performance_timers"),
-        "there are no timers; use a profiler",
-    ),
-    **dict.fromkeys(
         ("set_env_rigid_body_states", "set_sim_rigid_body_states", "set_rigid_body_state_tensor"),
         "bodies of articulations follow from roots and joints; set those",
     ),

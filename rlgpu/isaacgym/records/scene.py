@@ -18,6 +18,7 @@ from rlgpu.isaacgym.records.properties import (
     TendonProperties,
 )
 from rlgpu.isaacgym.records.structs import PlaneParams, SimParams
+from rlgpu.isaacgym.records.timers import Stopwatch
 from rlgpu.isaacgym.runner.notes import Notes
 from rlgpu.sim.mujoco.worlds import Capabilities, Worlds, worlds_class
 
@@ -157,6 +158,8 @@ class Sim:
     envs: list[Env] = field(default_factory=list)
     grounds: list[PlaneParams] = field(default_factory=list)
     terrains: list[Heights] = field(default_factory=list)
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    """What performance timers read."""
     frame_count: int = 0
     time: float = 0.0
     world: RunningWorld | None = None
