@@ -10,6 +10,7 @@ from rlgpu.isaacgym.calls.loading import LoadingCalls
 from rlgpu.isaacgym.calls.properties import PropertyCalls
 from rlgpu.isaacgym.calls.simulation import SimulationCalls
 from rlgpu.isaacgym.calls.states import StateCalls
+from rlgpu.isaacgym.calls.tendons import TendonCalls
 from rlgpu.isaacgym.calls.tensors import TensorCalls
 from rlgpu.isaacgym.calls.timers import TimerCalls
 from rlgpu.isaacgym.calls.unsupported import UnsupportedCalls
@@ -23,6 +24,7 @@ class Gym(
     LoadingCalls,
     EnvironmentCalls,
     PropertyCalls,
+    TendonCalls,
     VectorCalls,
     JointCalls,
     StateCalls,

@@ -70,6 +70,7 @@ class EnvironmentCalls:
             first_body=env.num_bodies, first_dof=env.num_dofs,
             dof_properties=asset.dof_properties, body_properties=asset.body_properties,
             shape_properties=asset.shape_properties, tendon_properties=asset.tendon_properties,
+            tendon_paths=asset.tendon_paths,
         )  # fmt: skip
         env.actors.append(actor)
         env.sim.changed(env)

@@ -281,16 +281,6 @@ class LoadingCalls(Calls):
         )
         return True
 
-    def get_asset_fixed_tendon_joint_coefficients(self, asset: Asset, index: int) -> list[float]:
-        """Returns the coefficients of a tendon's joints."""
-        first, count = asset.model.tendon_adr[index], asset.model.tendon_num[index]
-        return [float(value) for value in asset.model.wrap_prm[first : first + count]]
-
-    def get_asset_fixed_tendon_joint_name(self, asset: Asset, index: int, joint: int) -> str:
-        """Returns the name of one of a tendon's joints."""
-        first = asset.model.tendon_adr[index]
-        return str(asset.model.joint(int(asset.model.wrap_objid[first + joint])).name)
-
     def create_asset_force_sensor(
         self,
         asset: Asset,

@@ -6,7 +6,6 @@ _SOFT = "soft bodies are not simulated"
 _FILES = "simulations are not saved to or loaded from files; create them by calls"
 _USD = "USD is neither read nor written; use URDF or MJCF"
 _OMNI = "there is no connection to Omniverse"
-_TENDONS = "tendons keep the file's offsets and coefficients"
 _OPENSIM = "OpenSim files are not read; use URDF or MJCF"
 _ACTOR_SENSOR = "sensors belong to assets here; use create_asset_force_sensor"
 
@@ -38,15 +37,6 @@ REASONS: dict[str, str] = {
         _USD,
     ),
     **dict.fromkeys(("omni_connect", "omni_disconnect"), _OMNI),
-    **dict.fromkeys(
-        (
-            "find_actor_fixed_tendon_joint_index", "get_actor_fixed_tendon_joint_coefficients",
-            "get_actor_fixed_tendon_joint_name", "get_actor_tendon_offset",
-            "set_actor_fixed_tendon_joint_coefficients", "set_actor_tendon_offset",
-            "set_asset_fixed_tendon_joint_coefficients",
-        ),
-        _TENDONS,
-    ),
     **dict.fromkeys(("get_actor_force_sensor", "get_sensor", "create_force_sensor"), _ACTOR_SENSOR),
     **dict.fromkeys(
         ("set_env_rigid_body_states", "set_sim_rigid_body_states", "set_rigid_body_state_tensor"),

@@ -46,6 +46,16 @@ class Sensor(NamedTuple):
     properties: ForceSensorProperties
 
 
+class TendonPath(NamedTuple):
+    """What the length of a fixed tendon is made of."""
+
+    joints: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    """Of each joint's position."""
+    offset: float = 0.0
+    """Added to the length."""
+
+
 @dataclass(eq=False)
 class Asset:
     """One articulation. Bodies and degrees of freedom are in depth-first order."""
@@ -73,6 +83,7 @@ class Asset:
         self.body_properties = [_body_properties(model, i) for i in range(1, model.nbody)]
         self.shape_properties = [self._shape_properties(i) for i in self.shapes]
         self.tendon_properties = [self._tendon_properties(i) for i in range(model.ntendon)]
+        self.tendon_paths = [tendon_path(model, i) for i in range(model.ntendon)]
 
     @property
     def fixed(self) -> bool:
@@ -132,6 +143,14 @@ class Asset:
         """Returns the first of a body's shapes and their number."""
         owners = [int(self.model.geom_bodyid[geom]) - 1 for geom in self.shapes]
         return sum(owner < body for owner in owners), owners.count(body)
+
+
+def tendon_path(model: mujoco.MjModel, tendon: int) -> TendonPath:
+    """Returns the joints of a fixed tendon and their coefficients."""
+    first, count = int(model.tendon_adr[tendon]), int(model.tendon_num[tendon])
+    own = range(first, first + count)
+    joints = tuple(str(model.joint(int(model.wrap_objid[i])).name) for i in own)
+    return TendonPath(joints, tuple(float(model.wrap_prm[i]) for i in own))
 
 
 def read_options(options: AssetOptions) -> ReadOptions:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from rlgpu.isaacgym.records.asset import Asset
+from rlgpu.isaacgym.records.asset import Asset, TendonPath
 from rlgpu.isaacgym.records.geometry import Transform, Vec3
 from rlgpu.isaacgym.records.properties import (
     AttractorProperties,
@@ -79,6 +79,7 @@ class Actor:
     body_properties: list[RigidBodyProperties]
     shape_properties: list[RigidShapeProperties]
     tendon_properties: list[TendonProperties]
+    tendon_paths: list[TendonPath]
     scale: float = 1.0
     measures_dof_forces: bool = False
     _start: Start | None = None

@@ -14,6 +14,7 @@ from rlgpu.isaacgym.records.scene import Actor, Env, Heights, Sim
 from rlgpu.isaacgym.records.structs import PlaneParams
 from rlgpu.isaacgym.simulation import collision
 from rlgpu.isaacgym.simulation.drives import add_drives
+from rlgpu.isaacgym.simulation.tendons import set_tendons
 from rlgpu.robots.frames import moments_of, thickened
 from rlgpu.robots.inertia import Masses, set_masses
 from rlgpu.robots.joints import add_free_joint
@@ -172,11 +173,7 @@ def _add_actor(spec: mujoco.MjSpec, actor: Actor) -> None:
     for i, color in actor.colors.items():
         for geom in parts[i].geoms:
             geom.rgba = [*color, 1.0]
-    for tendon, given in zip(asset.tendons, actor.tendon_properties, strict=True):
-        made = spec.tendon(name + tendon)
-        made.stiffness[0], made.damping[0] = given.stiffness, given.damping
-        if given.is_fixed_limited:
-            made.range = [given.fixed_lower_limit, given.fixed_upper_limit]
+    set_tendons(spec, actor, name)
     if actor.body_properties is not asset.body_properties:
         for body, properties in zip(parts, actor.body_properties, strict=True):
             body.gravcomp = float(bool(properties.flags & GRAVITY_OFF)) or body.gravcomp

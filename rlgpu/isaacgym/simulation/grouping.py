@@ -146,6 +146,8 @@ def _recipe(actor: Actor) -> tuple[object, ...]:
         own += (actor.dof_properties["hasLimits"].tobytes(),)
     if actor.tendon_properties is not asset.tendon_properties:
         own += tuple(_values(p) for p in actor.tendon_properties)
+    if actor.tendon_paths is not asset.tendon_paths:
+        own += tuple(actor.tendon_paths)
     return (*actor.recipe, actor.filter, *own)
 
 
