@@ -193,6 +193,13 @@ def test_force_sensors_separate_contacts_from_the_net_force(engine):
     # The sensor's y axis points up. The weight acts 0.1 m behind it: torque -r x F about y_world.
     close(sensors[2], [0, 0, weight, 0, 0.1 * weight, 0], atol=0.1)
     close(sensors[1], [0, weight, 0, 0, 0, -0.1 * weight], atol=0.1)
+    sensor = GYM.get_actor_force_sensor(GYM.get_env(sim, 0), 0, 1)
+    assert sensor.get_global_index() == 1
+    forces = sensor.get_forces()
+    close([*forces.force, *forces.torque], sensors[1], rtol=1e-6)
+    run(sim, 1)
+    close(list(sensor.get_forces().force), sensors[1, :3], rtol=1e-6)
+    assert GYM.get_actor_force_sensor(GYM.get_env(sim, 0), 0, 3) is None
 
 
 def test_a_force_at_a_point_moves_and_turns_a_box(engine):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 
 from rlgpu.isaacgym.calls.checks import idle, strict
+from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.calls.timers import timed
 from rlgpu.isaacgym.records.buffers import Tensor
 from rlgpu.isaacgym.records.enums import CoordinateSpace
-from rlgpu.isaacgym.records.scene import Sim
+from rlgpu.isaacgym.records.properties import ForceSensor
+from rlgpu.isaacgym.records.scene import Env, Sim
 from rlgpu.isaacgym.simulation.world import World
 
 _ENV_SPACE = CoordinateSpace.ENV_SPACE
@@ -47,6 +49,20 @@ class TensorCalls:
         if not any(actor.asset.sensors for env in sim.envs for actor in env.actors):
             return None
         return self._acquire(sim, "force_sensor")
+
+    def get_actor_force_sensor(self, env: Env, handle: int, index: int) -> ForceSensor | None:
+        """Returns one of an actor's force sensors, None if there is none of the index."""
+        actor, sim = actor_of(env, handle), env.sim
+        if not 0 <= index < len(actor.asset.sensors):
+            return None
+        before = [*(a for e in sim.envs[: env.index] for a in e.actors), *env.actors[:handle]]
+        row = sum(len(other.asset.sensors) for other in before) + index
+
+        def read() -> list[float]:
+            values: list[float] = _tensors_of(sim).acquire("force_sensor").view(-1, 6)[row].tolist()
+            return values
+
+        return ForceSensor(row, read)
 
     def acquire_jacobian_tensor(self, sim: Sim, name: str) -> Tensor | None:
         """Returns the Jacobians of the actors of a name, one for each environment with one."""

@@ -37,7 +37,7 @@ REASONS: dict[str, str] = {
         _USD,
     ),
     **dict.fromkeys(("omni_connect", "omni_disconnect"), _OMNI),
-    **dict.fromkeys(("get_actor_force_sensor", "get_sensor", "create_force_sensor"), _ACTOR_SENSOR),
+    **dict.fromkeys(("get_sensor", "create_force_sensor"), _ACTOR_SENSOR),
     **dict.fromkeys(
         ("set_env_rigid_body_states", "set_sim_rigid_body_states", "set_rigid_body_state_tensor"),
         "bodies of articulations follow from roots and joints; set those",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -72,11 +73,24 @@ class ForceSensor(Record):
     """A force sensor of an actor, as ``get_actor_force_sensor`` returns it."""
 
     index = Field(0)
-    forces = Field(SpatialForce())
+
+    def __init__(self, index: int = 0, read: Callable[[], Sequence[float]] | None = None) -> None:
+        """Describes a sensor.
+
+        Args:
+            index: Its row in the force sensor tensor.
+            read: Returns force [N] and torque [N m] now, six numbers; zeros if None.
+        """
+        self.index = index
+        self.__dict__["_read"] = read
 
     def get_forces(self) -> SpatialForce:
-        """Returns force [N] and torque [N m]."""
-        return self.forces
+        """Returns force [N] and torque [N m] of the last step."""
+        read, forces = self.__dict__["_read"], SpatialForce()
+        if read is not None:
+            values = read()
+            forces.force, forces.torque = Vec3(*values[:3]), Vec3(*values[3:])
+        return forces
 
     def get_global_index(self) -> int:
         """Returns the sensor's row in the force sensor tensor."""
