@@ -118,7 +118,7 @@ class LoadingCalls(Calls):
         with self.notes.of_robots():
             return primitives.capsule(radius, width, copied)
 
-    def debug_print_asset(self, asset: Asset, outpath: str = "") -> None:
+    def debug_print_asset(self, asset: Asset, outpath: str | None = None) -> None:
         """Prints an asset's bodies and degrees of freedom, or writes them to a file."""
         lines = [asset.file, "bodies:", *asset.bodies, "degrees of freedom:", *asset.dofs]
         if outpath:
