@@ -6,6 +6,7 @@ import numpy as np
 
 from rlgpu.isaacgym.records.geometry import Vec3
 from rlgpu.isaacgym.runner.notes import Notes
+from rlgpu.isaacgym.simulation.grids import grid_of_mesh
 
 _MOST_SAMPLES = 4_000_000
 _FINEST, _COARSEST = 0.02, 0.1
@@ -17,13 +18,13 @@ def heights_of_mesh(
 ) -> tuple[np.ndarray, tuple[float, float], Vec3]:
     """Returns heights [rows, columns], their distances along x and y, and the first one's place.
 
-    A mesh made from a height field is recognised by the order of its vertices, also where walls
+    A mesh made from a height field is recognised by its vertices and triangles, also where walls
     were made vertical: its heights are exact, and a wall becomes as steep as one cell. Any other
     mesh is sampled from above.
 
     Args:
-        vertices: Points [m], shape [V, 3].
-        triangles: Indices of vertices, shape [T, 3].
+        vertices: Points [m], shape [V, 3], any float dtype.
+        triangles: Indices of vertices, shape [T, 3], any integer dtype.
         notes: Gets a remark if the mesh is sampled.
 
     Raises:
@@ -31,27 +32,10 @@ def heights_of_mesh(
     """
     if len(vertices) == 0 or len(triangles) == 0:
         raise ValueError("a triangle mesh needs vertices and triangles")
-    columns = _columns(triangles)
-    rows = len(vertices) // columns if columns else 0
-    if rows > 1 and columns > 1 and rows * columns == len(vertices):
-        grid = vertices.reshape(rows, columns, 3)
-        step_x = float(np.median(np.diff(grid[:, :, 0], axis=0)))
-        step_y = float(np.median(np.diff(grid[:, :, 1], axis=1)))
-        x0, y0 = np.median(grid[:, :, 0] - step_x * np.arange(rows)[:, None]), 0.0
-        y0 = np.median(grid[:, :, 1] - step_y * np.arange(columns)[None, :])
-        off_x = np.abs(grid[:, :, 0] - x0 - step_x * np.arange(rows)[:, None]).max()
-        off_y = np.abs(grid[:, :, 1] - y0 - step_y * np.arange(columns)[None, :]).max()
-        if min(step_x, step_y) > 0 and off_x <= 1.01 * step_x and off_y <= 1.01 * step_y:
-            return grid[:, :, 2].copy(), (step_x, step_y), Vec3(float(x0), float(y0), 0.0)
-    return _sampled(vertices, triangles, notes)
-
-
-def _columns(triangles: np.ndarray) -> int:
-    """Returns the width of the grid that the first cell implies, 0 if it implies none."""
-    corners = np.unique(triangles[:2])
-    if len(corners) != 4 or corners[1] != corners[0] + 1 or corners[3] != corners[2] + 1:
-        return 0
-    return int(corners[2] - corners[0])
+    grid = grid_of_mesh(vertices, triangles)
+    if grid is not None:
+        return grid.heights, grid.steps, Vec3(*grid.start, 0.0)
+    return _sampled(vertices.astype(float), triangles, notes)
 
 
 def _sampled(
