@@ -189,7 +189,16 @@ class GraphicsCalls(Calls):
     # Cameras
 
     def create_camera_sensor(self, env: Env, props: CameraProperties) -> int:
-        """Adds a camera to an environment and returns its handle there."""
+        """Adds a camera to an environment and returns its handle there.
+
+        Raises:
+            ValueError: The near plane is not between zero and the far plane.
+        """
+        if not 0 < props.near_plane < props.far_plane:
+            raise ValueError(
+                f"create_camera_sensor: near_plane {props.near_plane} m and far_plane "
+                f"{props.far_plane} m; the near plane must be above 0 and below the far plane"
+            )
         env.cameras.append(Camera(env, props.__copy__()))
         return len(env.cameras) - 1
 

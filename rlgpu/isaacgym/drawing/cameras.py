@@ -74,6 +74,8 @@ class Renderers:
         wide = np.radians(camera.properties.horizontal_fov)
         ratio = camera.properties.height / camera.properties.width
         model.vis.global_.fovy = float(np.degrees(2 * np.arctan(np.tan(wide / 2) * ratio)))
+        # MuJoCo counts the near plane in sizes of the scene, which terrains make large.
+        model.vis.map.znear = camera.properties.near_plane / model.stat.extent
         forward = pose.r.rotate(Vec3(1.0, 0.0, 0.0))
         aim, free = pose.p + forward, self._camera
         free.type, free.distance, free.lookat[:] = mujoco.mjtCamera.mjCAMERA_FREE, 1.0, list(aim)
