@@ -78,6 +78,87 @@ def test_a_large_terrain_does_not_clip_what_is_near(tmp_path):
     assert behind < -1
 
 
+TILES = """
+plane = gymapi.PlaneParams()
+plane.normal = gymapi.Vec3(0, 0, 1)
+gym.add_ground(sim, plane)
+ball = gym.create_sphere(sim, 0.1, gymapi.AssetOptions())
+cameras = []
+for i in range(6):
+    env = gym.create_env(sim, gymapi.Vec3(), gymapi.Vec3(), 6)
+    gym.create_actor(env, ball, gymapi.Transform(gymapi.Vec3(1 + i, 0, 1)), "ball", i, 0, 10 + i)
+    cameras.append((env, add_camera(env, (0, 0, 1), (1, 0, 1), size=400)))
+    if i == 2:
+        cameras.append((env, add_camera(env, (0, 0, 1), (-1, 0, 4), size=20)))
+        cameras.append((env, add_camera(env, (3.5, 3, 1), (3.5, 0, 1), size=400)))
+gym.prepare_sim(sim)
+DEPTH, SEGMENT = gymapi.IMAGE_DEPTH, gymapi.IMAGE_SEGMENTATION
+first = gymtorch.wrap_tensor(gym.get_camera_image_gpu_tensor(sim, *cameras[0], DEPTH))
+before = float(first[200, 200])
+for env, _ in cameras:
+    gym.set_rigid_transform(env, 0, gymapi.Transform(gymapi.Vec3(1.5 + env.index, 0, 1)))
+unchanged = float(first[200, 200])
+gym.render_all_camera_sensors(sim)
+gym.set_rigid_transform(cameras[1][0], 0, gymapi.Transform(gymapi.Vec3(0, 9, 1)))
+found = []
+for env, camera in cameras:
+    depth, segment = (gym.get_camera_image(sim, env, camera, k) for k in (DEPTH, SEGMENT))
+    middle = len(depth) // 2
+    value = float(depth[middle, middle])
+    found.append([len(depth), value if value > -np.inf else None, int(segment[middle, middle])])
+print(json.dumps([before, unchanged, float(first[200, 200]), found]))
+"""
+
+
+@pytest.mark.slow
+def test_every_camera_of_many_gets_its_own_view(tmp_path):
+    """Balls at 1.5 m to 6.5 m, more large images than one buffer holds, and one that sees the sky.
+
+    Images show the scene of ``render_all_camera_sensors``: a ball moved after it is still there.
+    """
+    before, unchanged, after, found = images(tmp_path, TILES)
+    assert [before, unchanged, after] == pytest.approx([-0.9, -0.9, -1.4], abs=5e-3)
+    sizes, depths, segments = zip(*found, strict=True)
+    assert list(sizes) == [400, 400, 400, 20, 400, 400, 400, 400]
+    seen = [depth for depth in depths if depth is not None]
+    # The ball's surface is 0.1 m before its centre; the second camera sees it from the side.
+    assert seen == pytest.approx([-1.4, -2.4, -3.4, -2.9, -4.4, -5.4, -6.4], abs=0.02)
+    assert depths[3] is None
+    assert list(segments) == [10, 11, 12, 0, 12, 13, 14, 15]
+
+
+ROLLED = """
+ball = gym.create_sphere(sim, 0.1, gymapi.AssetOptions())
+env = gym.create_env(sim, gymapi.Vec3(), gymapi.Vec3(), 1)
+gym.create_actor(env, ball, gymapi.Transform(gymapi.Vec3(1, 0.3, 1)), "ball", 0, 0, 7)
+camera = add_camera(env, (0, 0, 1), (1, 0, 1))
+found = []
+gym.prepare_sim(sim)
+for roll in (0.0, np.pi / 2, np.pi):
+    turn = gymapi.Quat.from_axis_angle(gymapi.Vec3(1, 0, 0), roll)
+    gym.set_camera_transform(camera, env, gymapi.Transform(gymapi.Vec3(0, 0, 1), turn))
+    gym.set_rigid_transform(env, 0, gymapi.Transform(gymapi.Vec3(1, 0.3, 1)))
+    gym.render_all_camera_sensors(sim)
+    gym.set_rigid_transform(env, 0, gymapi.Transform(gymapi.Vec3(0, 9, 1)))
+    segments = gym.get_camera_image(sim, env, camera, gymapi.IMAGE_SEGMENTATION)
+    found.append([float(np.mean(where)) for where in np.nonzero(segments == 7)])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_a_camera_rolls_about_its_line_of_sight(tmp_path):
+    """A ball at the left is left in the image, at the bottom with the top turned right, then right.
+
+    0.3 m beside a distance of 1 m is tan = 0.3: with 90 degrees on 32 pixels, 16 * 0.3 = 4.8
+    pixels from the middle at 15.5. The ball leaves before its images are drawn, which show it.
+    """
+    rows_and_columns = images(tmp_path, ROLLED)
+    expected = [[15.5, 10.7], [20.3, 15.5], [15.5, 20.3]]
+    for place, where in zip(rows_and_columns, expected, strict=True):
+        assert place == pytest.approx(where, abs=0.6)
+
+
 @pytest.mark.parametrize(("near", "far"), [(0.0, 1.0), (-0.1, 1.0), (2.0, 1.0)])
 def test_a_near_plane_must_be_before_the_camera_and_the_far_plane(near, far):
     """Zero, behind the camera, and beyond the far plane."""

@@ -13,7 +13,7 @@ from rlgpu.isaacgym.calls.checks import idle, strict
 from rlgpu.isaacgym.calls.environments import actor_of
 from rlgpu.isaacgym.calls.simulation import world_of
 from rlgpu.isaacgym.calls.timers import timed
-from rlgpu.isaacgym.drawing.cameras import Camera, Renderers, look_at
+from rlgpu.isaacgym.drawing.cameras import Camera, Renderers, Shot, look_at
 from rlgpu.isaacgym.drawing.viewer import Viewer
 from rlgpu.isaacgym.records.buffers import Tensor
 from rlgpu.isaacgym.records.enums import (
@@ -250,23 +250,31 @@ class GraphicsCalls(Calls):
 
     @timed("graphics_sensor_rendering")
     def render_all_camera_sensors(self, sim: Sim) -> None:
-        """Renders the images of all cameras."""
+        """Renders the images of all cameras.
+
+        Images without a tensor are drawn when a script asks for them, as the scene is now.
+        """
         renderers = _renderers(sim)
-        for env in sim.envs:
-            for handle, camera in enumerate(env.cameras):
-                if camera is not None:
-                    renderers.draw(
-                        camera, self.get_camera_transform(sim, env, handle), _segments(env)
-                    )
-                    for kind, tensor in camera.tensors.items():
-                        tensor.copy_(torch.from_numpy(camera.images[kind]))
+        shots = [
+            Shot(camera, self.get_camera_transform(sim, env, handle), _segments(env))
+            for env in sim.envs
+            for handle, camera in enumerate(env.cameras)
+            if camera is not None
+        ]
+        renderers.shoot(shots)
+        for kind in sorted({kind for shot in shots for kind in shot.camera.tensors}):
+            if any(kind not in shot.camera.images for shot in shots):
+                renderers.draw(kind)
+        for shot in shots:
+            for kind, tensor in shot.camera.tensors.items():
+                tensor.copy_(torch.from_numpy(shot.camera.images[kind]))
 
     @timed("graphics_image_retrieval")
     def get_camera_image(self, sim: Sim, env: Env, handle: int, kind: ImageType) -> np.ndarray:
         """Returns a camera's last image.
 
         Colours are RGBA, uint8, shape [height, 4 width]; depths are negative distances along the
-        line of sight [m], float32, and segments numbers, shape [height, width].
+        line of sight [m], -inf for nothing, float32, and segments numbers, shape [height, width].
         """
         image = self._image(sim, env, handle, kind)
         return image.reshape(len(image), -1)
@@ -286,7 +294,9 @@ class GraphicsCalls(Calls):
             raise NotImplementedError("IMAGE_OPTICAL_FLOW is not rendered")
         camera = camera_of(env, handle)
         if kind not in camera.images:
-            self.render_all_camera_sensors(sim)
+            if not _renderers(sim).has_shot(camera):
+                self.render_all_camera_sensors(sim)
+            _renderers(sim).draw(kind)
         return camera.images[kind]
 
     @idle
@@ -305,8 +315,9 @@ class GraphicsCalls(Calls):
 
         image = self._image(sim, env, handle, kind)
         if kind == ImageType.IMAGE_DEPTH:
-            near, far = -image.max(), -image.min()
-            image = 255 * (1 - (-image - near) / max(far - near, 1e-6))
+            depths = -image[np.isfinite(image)]
+            near, far = (depths.min(), depths.max()) if len(depths) else (0.0, 1.0)
+            image = 255 * (1 - (np.minimum(-image, far) - near) / max(far - near, 1e-6))
         picture = Image.fromarray(image.astype(np.uint8))
         (picture.convert("RGB") if kind == ImageType.IMAGE_COLOR else picture).save(path)
 
@@ -321,9 +332,6 @@ def camera_of(env: Env, handle: int) -> Camera:
 
 def _renderers(sim: Sim) -> Renderers:
     if not isinstance(sim.renderers, Renderers):
-        sim.notes.add(
-            "camera images are rendered one by one on the host: slow with many environments"
-        )
         sim.renderers = Renderers(world_of(sim))
     return sim.renderers
 

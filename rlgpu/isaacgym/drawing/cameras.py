@@ -1,14 +1,17 @@
-"""Camera sensors, rendered offscreen one by one: slow, and for a few environments."""
+"""Camera sensors, rendered offscreen."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
 import torch
 
 from rlgpu.isaacgym.drawing.mirrors import Mirrors
+from rlgpu.isaacgym.drawing.views import View, ViewRenderer
 from rlgpu.isaacgym.records.enums import CameraFollowMode, ImageType
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.scene import Env
@@ -52,64 +55,69 @@ def look_at(position: Vec3, target: Vec3) -> Transform:
     return Transform(position, Quat(x, y, z, w))
 
 
+class Shot(NamedTuple):
+    """A camera at the moment when all cameras were rendered."""
+
+    camera: Camera
+    pose: Transform
+    segments: np.ndarray
+    """Segmentation number of each geom of the environment's model, int32."""
+
+
 class Renderers:
-    """Offscreen renderers, one a model and size of image."""
+    """Images of all cameras: one renderer a model and size of image, with all of its views.
+
+    Images are drawn when they are first asked for, in the poses in which the cameras were shot.
+    """
 
     def __init__(self, world: World) -> None:
         """Prepares to draw the environments of a simulation."""
-        self._mirrors = Mirrors(world)
-        self._renderers: dict[tuple[int, int, int], mujoco.Renderer] = {}
-        self._camera = mujoco.MjvCamera()
+        self._world = world
+        self._poses: dict[int, dict[str, np.ndarray]] = {}
+        self._mirrors = Mirrors(world, self._poses.__getitem__)
+        self._renderers: dict[tuple[int, int, int], ViewRenderer] = {}
+        self._shots: list[Shot] = []
 
-    def draw(self, camera: Camera, pose: Transform, segments: np.ndarray) -> None:
-        """Renders a camera's images.
+    def shoot(self, shots: Sequence[Shot]) -> None:
+        """Keeps the poses of cameras and their environments now, and drops older images."""
+        self._shots = list(shots)
+        for shot in shots:
+            shot.camera.images.clear()
+            index = shot.camera.env.index
+            self._poses[index] = {n: v.copy() for n, v in self._world.pose_of(index).items()}
 
-        Args:
-            camera: Its images are replaced.
-            pose: Where it is.
-            segments: Segmentation number of each geom of the environment's model.
+    def has_shot(self, camera: Camera) -> bool:
+        """Returns whether a camera was there when the cameras were shot."""
+        return any(shot.camera is camera for shot in self._shots)
+
+    def draw(self, kind: ImageType) -> None:
+        """Draws an image of a kind for each camera that was shot.
+
+        Raises:
+            RuntimeError: OpenGL is not available.
         """
-        mirror = self._mirrors.show(camera.env.index)
-        renderer, model = self._renderer(mirror.model, camera.properties), mirror.model
-        wide = np.radians(camera.properties.horizontal_fov)
-        ratio = camera.properties.height / camera.properties.width
-        model.vis.global_.fovy = float(np.degrees(2 * np.arctan(np.tan(wide / 2) * ratio)))
-        # MuJoCo counts the near plane in sizes of the scene, which terrains make large.
-        model.vis.map.znear = camera.properties.near_plane / model.stat.extent
-        forward = pose.r.rotate(Vec3(1.0, 0.0, 0.0))
-        aim, free = pose.p + forward, self._camera
-        free.type, free.distance, free.lookat[:] = mujoco.mjtCamera.mjCAMERA_FREE, 1.0, list(aim)
-        free.azimuth = float(np.degrees(np.arctan2(forward.y, forward.x)))
-        free.elevation = float(np.degrees(np.arcsin(np.clip(forward.z, -1.0, 1.0))))
-        renderer.update_scene(mirror.data, free)
-        color = renderer.render()
-        alpha = np.full((*color.shape[:2], 1), 255, dtype=np.uint8)
-        camera.images[ImageType.IMAGE_COLOR] = np.concatenate((color, alpha), axis=-1)
-        renderer.enable_depth_rendering()
-        camera.images[ImageType.IMAGE_DEPTH] = -renderer.render().astype(np.float32)
-        renderer.disable_depth_rendering()
-        renderer.enable_segmentation_rendering()
-        ids, kinds = np.moveaxis(renderer.render(), -1, 0)
-        renderer.disable_segmentation_rendering()
-        geom = (kinds == int(mujoco.mjtObj.mjOBJ_GEOM)) & (ids >= 0)
-        numbers = np.zeros(ids.shape, dtype=np.int32)
-        numbers[geom] = segments[ids[geom]]
-        camera.images[ImageType.IMAGE_SEGMENTATION] = numbers
+        groups: dict[ViewRenderer, list[Shot]] = {}
+        for shot in self._shots:
+            groups.setdefault(self._renderer(shot.camera), []).append(shot)
+        for renderer, shots in groups.items():
+            views = (self._view(shot) for shot in shots)
+            if kind == ImageType.IMAGE_COLOR:
+                for shot, color in zip(shots, renderer.colors(views), strict=True):
+                    alpha = np.full((*color.shape[:2], 1), 255, dtype=np.uint8)
+                    shot.camera.images[kind] = np.concatenate((color, alpha), axis=-1)
+                continue
+            for shot, surfaces in zip(shots, renderer.surfaces(views), strict=True):
+                numbers = np.append(shot.segments, np.int32(0))[surfaces.geoms]
+                shot.camera.images[ImageType.IMAGE_DEPTH] = surfaces.depths
+                shot.camera.images[ImageType.IMAGE_SEGMENTATION] = numbers
 
-    def _renderer(self, model: mujoco.MjModel, properties: CameraProperties) -> mujoco.Renderer:
-        size = properties.height, properties.width
-        key = id(model), *size
+    def _view(self, shot: Shot) -> View:
+        mirror = self._mirrors.show(shot.camera.env.index)
+        return View(mirror.data, shot.pose, shot.camera.properties)
+
+    def _renderer(self, camera: Camera) -> ViewRenderer:
+        model = self._mirrors.mirror_of(camera.env.index).model
+        key = id(model), camera.properties.height, camera.properties.width
         if key not in self._renderers:
-            view = model.vis.global_
-            view.offheight, view.offwidth = (
-                max(view.offheight, size[0]),
-                max(view.offwidth, size[1]),
-            )
-            try:
-                self._renderers[key] = mujoco.Renderer(model, *size)
-            except (mujoco.FatalError, RuntimeError) as error:
-                raise RuntimeError(
-                    f"no camera image can be drawn here ({error}). It needs OpenGL: set "
-                    "MUJOCO_GL=egl, and on Debian or Ubuntu `apt install libegl1 libgl1-mesa-dri`"
-                ) from error
+            self._renderers[key] = ViewRenderer(model, *key[1:])
         return self._renderers[key]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
 from rlgpu.isaacgym.simulation.world import World
 from rlgpu.sim.mujoco.mirror import PoseMirror
 
@@ -9,22 +13,36 @@ from rlgpu.sim.mujoco.mirror import PoseMirror
 class Mirrors:
     """One mirror for each kind of environment."""
 
-    def __init__(self, world: World) -> None:
-        """Makes mirrors as they are needed."""
-        self._world = world
+    def __init__(
+        self, world: World, read: Callable[[int], Mapping[str, np.ndarray]] | None = None
+    ) -> None:
+        """Makes mirrors as they are needed.
+
+        Args:
+            world: The environments.
+            read: Returns what places the bodies of an environment; ``world.pose_of`` by default.
+        """
+        self._world, self._read = world, read or world.pose_of
         self._mirrors: dict[int, PoseMirror] = {}
 
-    def show(self, index: int) -> PoseMirror:
-        """Returns the mirror of an environment's model, in the environment's pose now.
+    def mirror_of(self, index: int) -> PoseMirror:
+        """Returns the mirror of an environment's model, in any pose.
 
         Args:
             index: The environment's index in the simulation.
         """
-        env = self._world.sim.envs[index]
-        group, _ = self._world.group_of(env)
+        group, _ = self._world.group_of(self._world.sim.envs[index])
         model = group.worlds.model
         if id(model) not in self._mirrors:
-            self._mirrors[id(model)] = PoseMirror(model, self._world.pose_of)
-        mirror = self._mirrors[id(model)]
+            self._mirrors[id(model)] = PoseMirror(model, self._read)
+        return self._mirrors[id(model)]
+
+    def show(self, index: int) -> PoseMirror:
+        """Returns the mirror of an environment's model, in the environment's pose.
+
+        Args:
+            index: The environment's index in the simulation.
+        """
+        mirror = self.mirror_of(index)
         mirror.show(index)
         return mirror
