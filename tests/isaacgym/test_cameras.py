@@ -159,6 +159,38 @@ def test_a_camera_rolls_about_its_line_of_sight(tmp_path):
         assert place == pytest.approx(where, abs=0.6)
 
 
+SLOPE = """
+add_terrain(np.repeat(np.arange(41)[:, None] * 10, 41, axis=1), 0.5)
+cameras = []
+for i in range(3):
+    env = gym.create_env(sim, gymapi.Vec3(-1, -1, 0), gymapi.Vec3(1, 1, 0), 3)
+    ball = gym.create_sphere(sim, 0.1 * (1 + i), gymapi.AssetOptions())
+    gym.create_actor(env, ball, gymapi.Transform(gymapi.Vec3(0, 1, 7)), "ball", i, 0)
+    cameras.append((env, add_camera(env, (0, 0, 6), (0, 0.0001, 0), size=401)))
+    cameras.append((env, add_camera(env, (0, 0, 7), (0, 1, 7), size=401)))
+gym.prepare_sim(sim)
+assert len(sim.world.groups) == 1
+models = [np.array(sim.world.groups[0].worlds.model.geom_size)]
+gym.render_all_camera_sensors(sim)
+depths = [gym.get_camera_image(sim, e, c, gymapi.IMAGE_DEPTH)[200, 200] for e, c in cameras]
+models.append(sim.world.groups[0].worlds.model.geom_size)
+print(json.dumps([[float(d) for d in depths], bool((models[0] == models[1]).all())]))
+"""
+
+
+@pytest.mark.slow
+def test_environments_of_one_model_are_drawn_as_they_differ(tmp_path):
+    """A slope of 0.2 under environments 2 m apart, and balls of 0.1 m to 0.3 m.
+
+    The slope is 2 m high at the first environment, 4 m under its camera, and 0.4 m higher at each
+    next one. Each ball's centre is 1 m before the other camera. The engine's model stays.
+    """
+    depths, is_same = images(tmp_path, SLOPE)
+    assert depths[::2] == pytest.approx([-4.0, -3.6, -3.2], abs=0.01)
+    assert depths[1::2] == pytest.approx([-0.9, -0.8, -0.7], abs=0.01)
+    assert is_same
+
+
 @pytest.mark.parametrize(("near", "far"), [(0.0, 1.0), (-0.1, 1.0), (2.0, 1.0)])
 def test_a_near_plane_must_be_before_the_camera_and_the_far_plane(near, far):
     """Zero, behind the camera, and beyond the far plane."""

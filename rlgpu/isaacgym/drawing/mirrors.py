@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 
+import mujoco
 import numpy as np
 
 from rlgpu.isaacgym.simulation.world import World
 from rlgpu.sim.mujoco.mirror import PoseMirror
+
+_DRAWN = frozenset(
+    {"body_pos", "body_quat", "geom_pos", "geom_quat", "geom_size", "jnt_axis", "jnt_pos"}
+)
+"""Fields of a model that decide where things are drawn, and how large."""
 
 
 class Mirrors:
@@ -34,15 +41,28 @@ class Mirrors:
         group, _ = self._world.group_of(self._world.sim.envs[index])
         model = group.worlds.model
         if id(model) not in self._mirrors:
-            self._mirrors[id(model)] = PoseMirror(model, self._read)
+            drawn = model
+            if self._varying:
+                # A copy to write to, without the shortcut for geoms that have their body's pose.
+                drawn = copy.copy(model)
+                drawn.geom_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
+            self._mirrors[id(model)] = PoseMirror(drawn, self._read)
         return self._mirrors[id(model)]
 
     def show(self, index: int) -> PoseMirror:
-        """Returns the mirror of an environment's model, in the environment's pose.
+        """Returns the mirror of an environment's model, in the environment's pose and sizes.
 
         Args:
             index: The environment's index in the simulation.
         """
-        mirror = self.mirror_of(index)
+        mirror, env = self.mirror_of(index), self._world.sim.envs[index]
+        for name in self._varying:
+            values = self._world.varying_field(name, env)
+            getattr(mirror.model, name)[:] = values.cpu().numpy()
         mirror.show(index)
         return mirror
+
+    @property
+    def _varying(self) -> frozenset[str]:
+        """Drawn fields in which environments of a kind differ."""
+        return _DRAWN & self._world.fields
