@@ -196,8 +196,8 @@ class GraphicsCalls(Calls):
         """
         if not 0 < props.near_plane < props.far_plane:
             raise ValueError(
-                f"create_camera_sensor: near_plane {props.near_plane} m and far_plane "
-                f"{props.far_plane} m; the near plane must be above 0 and below the far plane"
+                f"create_camera_sensor: near_plane {props.near_plane:g} m and far_plane "
+                f"{props.far_plane:g} m; the near plane must be above 0 and below the far plane"
             )
         env.cameras.append(Camera(env, props.__copy__()))
         return len(env.cameras) - 1
