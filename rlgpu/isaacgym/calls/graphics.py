@@ -195,9 +195,10 @@ class GraphicsCalls(Calls):
             ValueError: The near plane is not between zero and the far plane.
         """
         if not 0 < props.near_plane < props.far_plane:
+            near, far = round(props.near_plane, 6), round(props.far_plane, 6)
             raise ValueError(
-                f"create_camera_sensor: near_plane {props.near_plane:g} m and far_plane "
-                f"{props.far_plane:g} m; the near plane must be above 0 and below the far plane"
+                f"create_camera_sensor: near_plane {near} m and far_plane {far} m; the near plane "
+                "must be above 0 and below the far plane"
             )
         env.cameras.append(Camera(env, props.__copy__()))
         return len(env.cameras) - 1
