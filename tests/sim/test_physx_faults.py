@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import signal
@@ -183,6 +184,7 @@ def test_the_workers_output_does_not_grow_without_bound(tmp_path, idle, monkeypa
 
 def test_memory_that_is_not_there_is_a_refusal(tmp_path, idle) -> None:
     """Before anything is started, not as a bus error later."""
+    gc.collect()  # simulations of earlier tests
     before = shared()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
