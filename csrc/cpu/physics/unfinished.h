@@ -39,7 +39,7 @@ struct Passage {
   void clear(T& there, const T& here, int number = 1) const {
     each(there, here, number, [this](Floats old, Floats) { return keep<Floats>(~taken, old); });
   }
-  FloatsMask moved(FloatsMask here) const { return __builtin_shuffle(here, from) & taken; }
+  FloatsMask moved(FloatsMask here) const { return shuffled(here, from) & taken; }
 
  private:
   template <typename T, typename Function>
@@ -47,8 +47,7 @@ struct Passage {
     auto* const target = reinterpret_cast<Floats*>(&there);
     const auto* const source = reinterpret_cast<const Floats*>(&here);
     const int total = number * static_cast<int>(sizeof(T) / sizeof(Floats));
-    for (int i = 0; i < total; ++i)
-      target[i] = merged(target[i], __builtin_shuffle(source[i], from));
+    for (int i = 0; i < total; ++i) target[i] = merged(target[i], shuffled(source[i], from));
   }
 };
 

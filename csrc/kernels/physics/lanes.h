@@ -85,6 +85,20 @@ RLGPU_HD Floats square_root(Floats x) {
 }
 #endif
 
+#if defined(RLGPU_PHYSICS_LANES)
+// The lanes of a vector in another order: from says for each lane which one it is.
+template <typename Vector>
+RLGPU_HD Vector shuffled(Vector x, FloatsMask from) {
+#if defined(__clang__)
+  Vector moved;
+  for (int i = 0; i < RLGPU_PHYSICS_LANES; ++i) moved[i] = x[from[i]];
+  return moved;
+#else
+  return __builtin_shuffle(x, from);
+#endif
+}
+#endif
+
 // The integer below a number that is not negative.
 RLGPU_HD float whole(float x) { return static_cast<float>(static_cast<int32_t>(x)); }
 RLGPU_HD double whole(double x) { return static_cast<double>(static_cast<int32_t>(x)); }

@@ -104,7 +104,7 @@ class Actor:
 
     @property
     def recipe(self) -> tuple[object, ...]:
-        """What must be the same in all environments but for what varies per world."""
+        """What must be the same in all environments of a kind."""
         return (id(self.asset), self.name, self.scale)
 
 

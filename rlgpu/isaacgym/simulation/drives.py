@@ -36,6 +36,18 @@ from rlgpu.sim.mujoco.actuators import add_joint_actuator
 
 HOLD = ":hold"
 """Ends the name of the actuator that holds a joint."""
+FIELDS = (
+    "jnt_range",
+    "dof_armature",
+    "dof_frictionloss",
+    "dof_damping",
+    "jnt_stiffness",
+    "actuator_biasprm",
+    "actuator_gainprm",
+    "actuator_forcerange",
+    "actuator_armature",
+)
+"""Model fields that the properties of degrees of freedom decide."""
 _CARRIED = mujoco.mjtBias.mjBIAS_NONE
 """Bias of the actuators of carried drives; others have an affine one."""
 UNLIMITED = 1e20
@@ -157,20 +169,7 @@ def drive_fields(
     """
     dofs = model.jnt_dofadr[joints]
     terms = drive_terms(properties, float(model.opt.timestep))
-    wide = {
-        name: np.repeat(getattr(model, name)[None], len(properties), axis=0)
-        for name in (
-            "jnt_range",
-            "dof_armature",
-            "dof_frictionloss",
-            "dof_damping",
-            "jnt_stiffness",
-            "actuator_biasprm",
-            "actuator_gainprm",
-            "actuator_forcerange",
-            "actuator_armature",
-        )
-    }
+    wide = {name: np.repeat(getattr(model, name)[None], len(properties), axis=0) for name in FIELDS}
     limited = properties["hasLimits"][0]
     for side, name in enumerate(("lower", "upper")):
         wide["jnt_range"][:, joints[limited], side] = properties[name][:, limited]

@@ -62,17 +62,18 @@ def mass_matrix(worlds: Worlds, actor: Actor, fields: Collection[str]) -> Reader
         return read
     # Those computed from Jacobians have the armature of joints alone.
     in_joints = model.dof_armature[dofs] - actor.dof_properties["armature"]
-    in_motors = model.actuator_armature[motors]
     is_read = actor.asset.fixed and worlds.has_mass_matrix
-    added = torch.from_numpy(in_joints + in_motors * is_read).float().to(worlds.device)
-    model_own = torch.from_numpy(in_motors).float().to(worlds.device)
+    in_motors = model.actuator_armature[motors] * is_read
+    of_joints, of_motors = (
+        torch.from_numpy(part).float().to(worlds.device) for part in (in_joints, in_motors)
+    )
     varies = is_read and "actuator_armature" in fields
 
     def without_drives(rows: Rows = ALL_ROWS) -> Tensor:
-        matrix, own = read(rows), added
+        matrix, added = read(rows), of_motors
         if varies:
-            own = added - model_own + worlds.field("actuator_armature")[rows][:, motors].float()
-        matrix.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].sub_(own)
+            added = worlds.field("actuator_armature")[rows][:, motors].float()
+        matrix.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].sub_(of_joints + added)
         return matrix
 
     return without_drives

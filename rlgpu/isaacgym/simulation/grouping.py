@@ -12,6 +12,7 @@ import numpy as np
 
 from rlgpu.isaacgym.records.fields import Record
 from rlgpu.isaacgym.records.scene import Actor, Env, Sim
+from rlgpu.isaacgym.simulation import drives
 from rlgpu.isaacgym.simulation.compose import compose_model, rolls
 from rlgpu.sim.mujoco.model import compiled
 
@@ -33,18 +34,7 @@ SIZES = (
     "body_gravcomp",
 )
 """Fields that differ between assets of different sizes, masses and places."""
-_SET = (
-    "jnt_range",
-    "dof_armature",
-    "dof_frictionloss",
-    "dof_damping",
-    "jnt_stiffness",
-    "actuator_biasprm",
-    "actuator_gainprm",
-    "actuator_forcerange",
-    "actuator_armature",
-    "geom_friction",
-)
+_SET = (*drives.FIELDS, "geom_friction")
 """Fields that the properties of single actors decide."""
 _DERIVED = (
     "body_invweight0",

@@ -132,7 +132,7 @@ def write_shapes(sim: Sim, env: Env, shapes: Sequence[Sequence[int]], friction: 
 
 
 def differing(wide: Mapping[str, np.ndarray], model: mujoco.MjModel) -> dict[str, np.ndarray]:
-    """Returns those of some fields of which a row differs from the model's."""
+    """Returns the fields in which some row differs from the model's."""
     return {
         name: values
         for name, values in wide.items()

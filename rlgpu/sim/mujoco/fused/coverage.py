@@ -34,7 +34,7 @@ MOST_FRICTION_WEIGHT = 1e4
 MOST_TURNING_WEIGHT = 100
 """Largest weight of a pyramid's spin and roll, of which single precision bears less."""
 SOFTENED_FRICTION_WEIGHT = 2e3
-"""What friction of elliptic cones weighs at most in csrc, ``kMostFrictionWeight``."""
+"""What friction of elliptic cones weighs at most at first in csrc, ``kMostFrictionWeight``."""
 _ENABLED = mujoco.mjtEnableBit.mjENBL_OVERRIDE
 _SOLVERS = tuple(
     int(solver)
@@ -199,7 +199,7 @@ def _friction_weight(model: mujoco.MjModel, contact: ContactParameters) -> float
     """Returns the weight of two geoms' friction in the solver, relative to their inertia.
 
     Softened weights may be anything: along normals, see csrc/kernels/physics/cone.h, and along the
-    first tangent of elliptic cones, see wide_cone.h.
+    first tangent of elliptic cones, see wide.h.
     """
     if contact.condim == 1:
         return 0.0

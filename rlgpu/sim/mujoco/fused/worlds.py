@@ -297,7 +297,7 @@ class FusedWorlds:
             tensor.copy_(state[name])
 
     def close(self) -> None:
-        """Frees the engine's memory."""
+        """Frees the worlds' memory; each thread keeps what it steps them in for the next ones."""
         self._arrays.clear()
         self._fields.clear()
         self._derived.clear()
