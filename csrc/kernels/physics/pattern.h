@@ -44,20 +44,22 @@ RLGPU_HD void join_chains(int32_t* parent, int a, int b) {
 // Finds the pattern of the solver's matrix for the live contacts.
 template <typename V>
 RLGPU_STAGE void find_pattern(const Tables<Real<V>>& t, Work<V>& w) {
-  if (!Lanes<V>::kOwnPattern || t.num_bridges == 0) return;
-  for (int k = 0; k < t.nv; ++k) w.h_parent[k] = t.h_parent[k];
-  for (int i = 0; i < w.num_live; ++i) {
-    const int32_t* const bridge = t.pair_bridge + 2 * t.slot_pair[w.live[i]];
-    if (bridge[0] >= 0) join_chains(w.h_parent, bridge[0], bridge[1]);
-  }
-  // A row is its dof and its parent's row.
-  int used = 0;
-  for (int k = 0; k < t.nv; ++k) {
-    const int parent = w.h_parent[k], above = parent < 0 ? 0 : w.h_depth[parent];
-    const int32_t* const rest = parent < 0 ? nullptr : w.h_col + w.h_adr[parent];
-    w.h_adr[k] = used, w.h_depth[k] = 1 + above;
-    w.h_col[used++] = k;
-    for (int y = 0; y < above; ++y) w.h_col[used++] = rest[y];
+  if constexpr (Lanes<V>::kOwnPattern) {
+    if (t.num_bridges == 0) return;
+    for (int k = 0; k < t.nv; ++k) w.h_parent[k] = t.h_parent[k];
+    for (int i = 0; i < w.num_live; ++i) {
+      const int32_t* const bridge = t.pair_bridge + 2 * t.slot_pair[w.live[i]];
+      if (bridge[0] >= 0) join_chains(w.h_parent, bridge[0], bridge[1]);
+    }
+    // A row is its dof and its parent's row.
+    int used = 0;
+    for (int k = 0; k < t.nv; ++k) {
+      const int parent = w.h_parent[k], above = parent < 0 ? 0 : w.h_depth[parent];
+      const int32_t* const rest = parent < 0 ? nullptr : w.h_col + w.h_adr[parent];
+      w.h_adr[k] = used, w.h_depth[k] = 1 + above;
+      w.h_col[used++] = k;
+      for (int y = 0; y < above; ++y) w.h_col[used++] = rest[y];
+    }
   }
 }
 
