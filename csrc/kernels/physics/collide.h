@@ -5,8 +5,8 @@
 // engine_collision_primitive.c and mju_makeFrame.
 #pragma once
 
+#include "batch.h"
 #include "box_box.h"
-#include "convex.h"
 #include "planes.h"
 #include "prisms.h"
 #include "ridges.h"
@@ -14,27 +14,6 @@
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
-
-// Centres and axes of the geoms that can collide.
-template <typename V, typename Team>
-RLGPU_STAGE void geom_poses(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
-  for (int g = team.first(); g < t.num_geoms; g += team.step()) {
-    const int b = t.geom_body[g];
-    w.geom_center[g] = point_on(w, b, splat3<V>(t.geom_pos + 3 * g));
-    w.geom_frame[g] = w.xmat[b] * splat9<V>(t.geom_mat + 9 * g);
-  }
-}
-
-// The worlds in which the geoms of a pair may touch: a test by spheres around them.
-template <typename V>
-RLGPU_STAGE Mask<V> may_touch(const Tables<Real<V>>& t, const Work<V>& w, int pair) {
-  const int a = t.pair_geom1[pair], kind = t.pair_near[pair];
-  const Vec3<V> apart = w.geom_center[t.pair_geom2[pair]] - w.geom_center[a];
-  const V reach = splat<V>(t.pair_reach[pair]);
-  if (kind == kOverPlane) return !(dot(apart, column(w.geom_frame[a], 2)) > reach);
-  if (kind == kCentres) return !(dot(apart, apart) > reach * reach);
-  return V{} < splat<V>(1);
-}
 
 // Fills the slots of one pair, whose geoms are near each other in some worlds.
 template <typename V>
@@ -101,8 +80,7 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
       box_box(w, slot, frame1, first, size1, frame2, second, size2, near, margin);
       break;
     case kConvex:
-      convex_convex(t, w, pair, near);
-      break;
+      break;  // see batch.h
     case kTerrainConvex:
       terrain_convex(t, w, pair, near);
       break;
@@ -123,10 +101,15 @@ RLGPU_STAGE void collide(const Team& team, const Tables<Real<V>>& t, Work<V>& w)
   geom_poses(team, t, w);
   team.sync();
   for (int pair = team.first(); pair < t.num_pairs; pair += team.step()) {
+    if (t.pair_kind[pair] == kConvex) continue;
     const Mask<V> near = may_touch(t, w, pair);
     w.near[pair] = any(near);
+    if (w.near[pair]) collide_pair(t, w, pair, near);
+  }
+  collide_convex(team, t, w);
+  team.sync();
+  for (int pair = team.first(); pair < t.num_pairs; pair += team.step()) {
     if (!w.near[pair]) continue;
-    collide_pair(t, w, pair, near);
     for (int slot = t.pair_slot[pair]; t.num_adhesions > 0 && slot < t.pair_slot[pair + 1]; ++slot)
       w.found[slot] = w.active[slot];
     if (t.pair_detection[pair] > t.pair_margin[pair]) leave_gap(t, w, pair);

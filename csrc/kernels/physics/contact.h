@@ -1,6 +1,7 @@
 // What contacts of all kinds of geoms share: their frames, and where they exist.
 #pragma once
 
+#include "lane_of.h"
 #include "work.h"
 
 namespace rlgpu::physics {
@@ -30,6 +31,18 @@ RLGPU_STAGE bool begin_contact(Work<V>& w, int slot, Mask<V> active, V distance)
   if (!any(active)) return false;
   w.contacts[slot].distance = distance;
   return true;
+}
+
+// Adds one world's contact to a slot. If it is the slot's first, the other worlds get numbers, too:
+// rows are computed for all of them, and what is not finite would spread.
+template <typename V>
+RLGPU_STAGE void put_contact(Work<V>& w, int slot, int lane, Real<V> distance, Vec3<Real<V>> point,
+                             const Mat3<Real<V>>& frame) {
+  Contact<V>& c = w.contacts[slot];
+  if (!any(w.active[slot])) c.distance = V{}, c.point = Vec3<V>{}, c.frame = identity<V>();
+  w.active[slot] = w.active[slot] | only<V>(lane);
+  lane_of(c.distance, lane) = distance;
+  set_lane(c.point, lane, point), set_lane(c.frame, lane, frame);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

@@ -123,6 +123,20 @@ RLGPU_HD Floats gather<Floats>(const float* table, Floats row, int columns, Floa
 }
 #endif
 
+// The mask of one lane alone.
+template <typename V>
+RLGPU_HD Mask<V> only(int) {
+  return true;
+}
+#if defined(RLGPU_PHYSICS_LANES)
+template <>
+RLGPU_HD FloatsMask only<Floats>(int lane) {
+  FloatsMask mask{};
+  mask[lane] = -1;
+  return mask;
+}
+#endif
+
 // The same number in every lane.
 template <typename V>
 RLGPU_HD V splat(Real<V> x) {

@@ -47,7 +47,7 @@ struct Straight {
     if (s.kind == kSegment) return {Mask<V>(live & !some), some};
     // Points far apart on a disc.
     const Vec3<V> d1 = at[1] - at[0], d2 = at[2] - at[0];
-    const V far = splat<V>(Real<V>(0.04) * s.size[0] * s.size[0]);
+    const V far = Real<V>(0.04) * s.size.x * s.size.x;
     const Mask<V> disc = live & !some & ((dot(d1, d1) > far) | (dot(d2, d2) > far));
     add(disc, column(turn, 0)), add(disc, column(turn, 1));
     // A normal along the axis does not tell which point of the rim it is.

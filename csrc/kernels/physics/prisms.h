@@ -37,27 +37,18 @@ RLGPU_RARE Cells<V> cells_below(const Grid<V>& grid, const Shape<V>& shape, cons
           reach(2, R(-1))};
 }
 
-// Appends each world's contact to its slots. Of a slot that is new, all worlds get numbers: rows
-// are computed for all of them, and what is not finite would spread.
+// Appends each world's contact to its slots.
 template <typename V>
 RLGPU_RARE void append_contact(Work<V>& w, int slot, int slots, const Touch<V>& touch,
-                               Mask<V> where, V& count, int& used) {
+                               Mask<V> where, V& count) {
   using R = Real<V>;
   const V is_there = keep<V>(where, splat<V>(1));
   const Mat3<V> frame = frame_of(touch.normal);
   for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
     const int k = static_cast<int>(lane_of(count, lane));
     if (lane_of(is_there, lane) == R(0) || k == slots) continue;
-    Contact<V>& c = w.contacts[slot + k];
-    if (k == used) {
-      c.distance = V{}, c.point = Vec3<V>{}, c.frame = identity<V>();
-      ++used;
-    }
-    lane_of(c.distance, lane) = lane_of(touch.distance, lane);
-    set_lane(c.point, lane, lane_of(touch.point, lane));
-    set_lane(c.frame.x, lane, lane_of(frame.x, lane));
-    set_lane(c.frame.y, lane, lane_of(frame.y, lane));
-    set_lane(c.frame.z, lane, lane_of(frame.z, lane));
+    put_contact(w, slot + k, lane, lane_of(touch.distance, lane), lane_of(touch.point, lane),
+                lane_of(frame, lane));
     lane_of(count, lane) = R(k + 1);
   }
 }
@@ -75,11 +66,11 @@ RLGPU_RARE Deepest<V> collide_prism(const Shape<V>& shape, const Mat3<V>& frame,
     corners[k] = top[k] - middle, corners[3 + k] = corners[k];
     corners[3 + k].z = base - middle.z;
   }
-  ConvexPair<V> pair{{kPrism, nullptr, {}, corners}, shape, frame, -middle};
-  Vec3<V> apart{};
+  Shape<V> prism{kPrism, {}};
+  prism.corners = corners;
   // A prism is as deep as the height field, so only its top is met.
   const V never = splat<V>(R(1e9));
-  Deepest<V> d = deepest_of(pair, margin, never, live, apart);
+  Deepest<V> d = deepest_of(ConvexPair<V>{prism, shape, frame, -middle}, margin, never, live);
   d.touch.point = d.touch.point + middle;
   return d;
 }
@@ -106,7 +97,6 @@ RLGPU_RARE void terrain_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, M
                    grid.height(column, row) - center.z};
   };
   V count{};
-  int used = 0;
   for (int j = 0; j < grid.rows; ++j) {
     const V row = cells.first_row + R(j);
     const Mask<V> has_row = near & (row < cells.end_row);
@@ -128,11 +118,10 @@ RLGPU_RARE void terrain_convex(const Tables<Real<V>>& t, Work<V>& w, int pair, M
         Deepest<V> d = collide_prism(shape, frame, top, base, margin, live);
         if (!any(d.active)) continue;
         d.touch.point = d.touch.point + center;
-        append_contact(w, slot, slots, d.touch, d.active, count, used);
+        append_contact(w, slot, slots, d.touch, d.active, count);
       }
     }
   }
-  for (int k = 0; k < slots; ++k) w.active[slot + k] = near & (count > R(k));
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

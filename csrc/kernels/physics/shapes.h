@@ -2,12 +2,13 @@
 //
 // The one idea: a pair is looked at in the axes of its first shape, about that shape's centre, so
 // numbers stay small and single precision exact. A sphere is a point and a capsule a segment, each
-// with a radius that is added once the distance is known, as in MuJoCo. Hulls of few vertices look
-// at all of them; larger ones keep a table over directions: for each cell of a cube map, all
-// vertices that can be the farthest anywhere in it (rlgpu/sim/mujoco/fused/hulls.py).
+// with a radius that is added once the distance is known, as in MuJoCo. Hulls keep a table over
+// directions: for each cell of a cube map, all vertices that can be the farthest anywhere in it
+// (rlgpu/sim/mujoco/fused/hulls.py). The shapes of a vector are of one kind, of any sizes.
 // Source: MuJoCo, engine_collision_convex.c, for the shapes.
 #pragma once
 
+#include "lane_of.h"
 #include "work.h"
 
 namespace rlgpu::physics {
@@ -18,61 +19,35 @@ constexpr int kCells = 16;  // cells of a hull's table along an edge of the cube
 
 inline namespace RLGPU_PHYSICS_BUILD {
 
-// The lane of a value, to read or write.
-template <typename V>
-RLGPU_HD Real<V>& lane_of(V& v, int lane) {
-  return reinterpret_cast<Real<V>*>(&v)[lane];
-}
-template <typename V>
-RLGPU_HD Real<V> lane_of(const V& v, int lane) {
-  return reinterpret_cast<const Real<V>*>(&v)[lane];
-}
-
-template <typename V>
-RLGPU_HD Vec3<Real<V>> lane_of(const Vec3<V>& v, int lane) {
-  return {lane_of(v.x, lane), lane_of(v.y, lane), lane_of(v.z, lane)};
-}
-template <typename V>
-RLGPU_HD void set_lane(Vec3<V>& v, int lane, Vec3<Real<V>> x) {
-  lane_of(v.x, lane) = x.x, lane_of(v.y, lane) = x.y, lane_of(v.z, lane) = x.z;
-}
-
 // Size with the sign of a direction; plus where that is zero.
 template <typename V>
-RLGPU_HD V towards(V direction, Real<V> size) {
-  return select<V>(direction < V{}, splat<V>(-size), splat<V>(size));
+RLGPU_HD V towards(V direction, V size) {
+  return select<V>(direction < V{}, -size, size);
 }
 
-// Vertices are padded to multiples of four with copies of the first. Corners of a box are numbered
-// by their signs, +x 1, +y 2, +z 4, and lie in its tables in this order.
-template <typename R>
-struct Hull {
-  const R *x, *y, *z;
-  int count;
-  const int32_t* cells;  // first candidate of each cell; null if none is kept
-  const R* points;       // of candidates: x, y, z and the vertex
-};
-
+// A shape in each lane. Corners of a box are numbered by their signs, +x 1, +y 2, +z 4, and lie in
+// its tables in this order.
 template <typename V>
 struct Shape {
   int kind;
-  const Real<V>* size;
-  Hull<Real<V>> hull;                // of a block or hull
+  Vec3<V> size;
+  const int32_t* cells[Lanes<V>::kWidth] = {};  // of a hull: each cell's first candidate
+  const Real<V>* points = nullptr;              // of candidates: x, y, z and the vertex
   const Vec3<V>* corners = nullptr;  // of a prism of a height field: three above, three below
+
+  // Makes a lane's shape that of a geom.
+  RLGPU_STAGE void set(const Tables<Real<V>>& t, int lane, int geom) {
+    kind = t.geom_shape[geom], points = t.cell_point;
+    set_lane(size, lane, splat3<Real<V>>(t.geom_size + 3 * geom));
+    if (kind == kHull) cells[lane] = t.cell_adr + t.hull_cell_adr[t.geom_hull[geom]];
+  }
 };
 
+// The same geom in all lanes.
 template <typename V>
 RLGPU_STAGE Shape<V> shape_of(const Tables<Real<V>>& t, int geom) {
-  Shape<V> s{t.geom_shape[geom], t.geom_size + 3 * geom, {}};
-  const int hull = t.geom_hull[geom];
-  if (hull < 0) return s;
-  const int first = t.hull_vertex_adr[hull], cells = t.hull_cell_adr[hull];
-  s.hull = {t.hull_x + first,
-            t.hull_y + first,
-            t.hull_z + first,
-            t.hull_vertex_adr[hull + 1] - first,
-            cells < 0 ? nullptr : t.cell_adr + cells,
-            t.cell_point};
+  Shape<V> s{};
+  for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) s.set(t, lane, geom);
   return s;
 }
 
@@ -84,8 +59,8 @@ RLGPU_HD bool is_curved(const Shape<V>& s) {
 
 // The radius around a sphere's or capsule's core.
 template <typename V>
-RLGPU_HD Real<V> core_radius(const Shape<V>& s) {
-  return s.kind == kPoint || s.kind == kSegment ? s.size[0] : Real<V>(0);
+RLGPU_HD V core_radius(const Shape<V>& s) {
+  return s.kind == kPoint || s.kind == kSegment ? s.size.x : V{};
 }
 
 // A point of a shape, and the number of the vertex that it is.
@@ -94,34 +69,6 @@ struct Corner {
   Vec3<V> at;
   V vertex;
 };
-
-template <typename V>
-RLGPU_STAGE Corner<V> vertex_of(const Hull<Real<V>>& h, V vertex) {
-  return {{gather<V>(h.x, V{}, 0, vertex), gather<V>(h.y, V{}, 0, vertex),
-           gather<V>(h.z, V{}, 0, vertex)},
-          vertex};
-}
-
-// All lanes look at all vertices. Four running maxima, so that none waits for the last comparison.
-template <typename V>
-RLGPU_STAGE V farthest_of_all(const Hull<Real<V>>& h, Vec3<V> d) {
-  using R = Real<V>;
-  V best[4], at[4];
-  for (int k = 0; k < 4; ++k) best[k] = splat<V>(R(-1e30)), at[k] = V{};
-  for (int i = 0; i < h.count; i += 4)
-    for (int k = 0; k < 4; ++k) {
-      const V along = h.x[i + k] * d.x + h.y[i + k] * d.y + h.z[i + k] * d.z;
-      const Mask<V> better = along > best[k];
-      best[k] = select<V>(better, along, best[k]);
-      at[k] = select<V>(better, splat<V>(R(i + k)), at[k]);
-    }
-  for (int k = 1; k < 4; ++k) {
-    const Mask<V> better = best[k] > best[0];
-    best[0] = select<V>(better, best[k], best[0]);
-    at[0] = select<V>(better, at[k], at[0]);
-  }
-  return at[0];
-}
 
 // The cell of each lane's direction.
 template <typename V>
@@ -142,16 +89,16 @@ RLGPU_STAGE V cell_of(Vec3<V> d) {
 
 // Few candidates are left, but other ones in each lane: one lane after the other, of those wanted.
 template <typename V>
-RLGPU_STAGE Corner<V> farthest_in_cells(const Hull<Real<V>>& h, Vec3<V> d, Mask<V> wanted) {
+RLGPU_STAGE Corner<V> farthest_in_cells(const Shape<V>& s, Vec3<V> d, Mask<V> wanted) {
   using R = Real<V>;
   const V cells = cell_of(d);
   const V is_wanted = keep<V>(wanted, splat<V>(1));
   Corner<V> found{};
   for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
     if (lane_of(is_wanted, lane) == R(0)) continue;
-    const int32_t* const cell = h.cells + static_cast<int>(lane_of(cells, lane));
+    const int32_t* const cell = s.cells[lane] + static_cast<int>(lane_of(cells, lane));
     const Vec3<R> way = lane_of(d, lane);
-    const R *best = h.points + 4 * cell[0], *const end = h.points + 4 * cell[1];
+    const R *best = s.points + 4 * cell[0], *const end = s.points + 4 * cell[1];
     R most = way.x * best[0] + way.y * best[1] + way.z * best[2];
     for (const R* p = best + 4; p < end; p += 4) {
       const R along = way.x * p[0] + way.y * p[1] + way.z * p[2];
@@ -186,30 +133,28 @@ template <typename V>
 RLGPU_STAGE Corner<V> farthest(const Shape<V>& s, Vec3<V> d, Mask<V> wanted) {
   using R = Real<V>;
   const V tiny = splat<V>(R(1e-20));
-  const R* const size = s.size;
   switch (s.kind) {
     case kSegment:
-      return {{V{}, V{}, towards(d.z, size[1])}, keep<V>(d.z < V{}, splat<V>(1))};
+      return {{V{}, V{}, towards(d.z, s.size.y)}, keep<V>(d.z < V{}, splat<V>(1))};
     case kEllipsoid: {
-      const Vec3<V> stretched{size[0] * d.x, size[1] * d.y, size[2] * d.z};
+      const Vec3<V> stretched{s.size.x * d.x, s.size.y * d.y, s.size.z * d.z};
       const V inverse = reciprocal(maximum(length(stretched), tiny));
-      return {{size[0] * inverse * stretched.x, size[1] * inverse * stretched.y,
-               size[2] * inverse * stretched.z},
+      return {{s.size.x * inverse * stretched.x, s.size.y * inverse * stretched.y,
+               s.size.z * inverse * stretched.z},
               V{}};
     }
     case kCylinder: {
-      const V scale = size[0] / maximum(square_root(V(d.x * d.x + d.y * d.y)), tiny);
-      return {{scale * d.x, scale * d.y, towards(d.z, size[1])}, keep<V>(d.z < V{}, splat<V>(1))};
+      const V scale = s.size.x / maximum(square_root(V(d.x * d.x + d.y * d.y)), tiny);
+      return {{scale * d.x, scale * d.y, towards(d.z, s.size.y)}, keep<V>(d.z < V{}, splat<V>(1))};
     }
     case kBlock: {
       const V one = splat<V>(1);
       const V vertex = select<V>(d.x < V{}, V{}, one) + select<V>(d.y < V{}, V{}, splat<V>(2)) +
                        select<V>(d.z < V{}, V{}, splat<V>(4));
-      return {{towards(d.x, size[0]), towards(d.y, size[1]), towards(d.z, size[2])}, vertex};
+      return {{towards(d.x, s.size.x), towards(d.y, s.size.y), towards(d.z, s.size.z)}, vertex};
     }
     case kHull:
-      return s.hull.cells == nullptr ? vertex_of<V>(s.hull, farthest_of_all<V>(s.hull, d))
-                                     : farthest_in_cells<V>(s.hull, d, wanted);
+      return farthest_in_cells<V>(s, d, wanted);
     case kPrism:
       return farthest_of_prism(s.corners, d);
     default:

@@ -24,7 +24,7 @@
   X(nq) X(nv) X(nu) X(na) X(nbody) X(num_m) X(num_h) X(num_limits) X(num_losses)             \
   X(num_geoms)                                                                               \
   X(num_pairs) X(num_slots) X(num_columns) X(num_watched) X(num_parameters) X(num_standalone) X(num_levels) \
-  X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_axes) \
+  X(terrain_columns) X(terrain_rows) X(terrain_top_columns) X(terrain_top_rows) X(num_convex) \
   X(is_elliptic) X(num_wide) X(num_turning) X(num_lifted) X(has_gain_slopes)                 \
   X(num_ball_limits) X(num_sprung_balls) X(num_ball_actuators) X(num_implicit)                \
   X(num_tendons) X(num_tendon_columns) X(num_pulls) X(num_rows) X(num_row_columns)           \
@@ -46,7 +46,7 @@
   X(slot_pair) X(slot_columns) X(slot_num_columns) X(column_dof)                             \
   X(watched_body) X(standalone_dof) X(level_adr) X(level_body) X(child_adr) X(child_body)    \
   X(below_adr) X(below_entry) X(below_dof)                                                   \
-  X(pair_near) X(pair_axis) X(geom_shape) X(geom_hull)                       \
+  X(pair_near) X(convex_pair) X(geom_shape) X(geom_hull)                       \
   X(hull_vertex_adr) X(hull_cell_adr) X(hull_face_adr) X(hull_around_adr)                    \
   X(cell_adr) X(face_adr) X(face_vertex) X(around_adr) X(around_face)                    \
   X(slot_wide) X(wide_dims) X(wide_columns) X(lifted_body) X(body_mocap)                     \

@@ -137,7 +137,7 @@ struct Work {
     take(contacts, t.num_slots), take(found, t.num_adhesions > 0 ? t.num_slots : 0);
     take(columns, t.num_columns), take(geom_center, t.num_geoms), take(geom_frame, t.num_geoms);
     take(live, t.num_slots), take(open, t.num_slots), take(near, t.num_pairs),
-        take(axes, t.num_axes);
+        take(axes, t.num_convex);
     take(applied, t.nbody), take(wides, t.num_wide), take(turning_columns, t.num_turning);
     take(tendons, t.num_tendons), take(tendon_columns, t.num_tendon_columns);
     take(pulls, t.num_pulls), take(rows, t.num_rows), take(row_columns, t.num_row_columns);

@@ -100,7 +100,7 @@ RLGPU_STAGE Parameters<V> load_group(const Call& call, const Tables<Real<V>>& t,
     group.load(w.ctrl, call.ctrl, t.nu);
     group.load(w.act, call.act, t.na);
     if (w.is_pushed) group.load(reinterpret_cast<V*>(w.applied), call.xfrc_applied, 6 * t.nbody);
-    for (int i = team.first(); i < t.num_axes; i += team.step()) w.axes[i] = Vec3<V>{};
+    for (int i = team.first(); i < t.num_convex; i += team.step()) w.axes[i] = Vec3<V>{};
   }
   team.sync();
   Parameters<V> p{static_cast<const Real<V>*>(call.parameters), nullptr};

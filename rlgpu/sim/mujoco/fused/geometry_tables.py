@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -53,15 +52,19 @@ class GeometryTables(NamedTuple):
             model, [geom if geom in has_hull else None for geom in geoms], hull_vertices
         )
         hull_ints, hull_constants = hulls.tables()
-        convex = itertools.count()
         nearness = [_nearness(model, pair) for pair in pairs]
         shapes = [SHAPES.get(mujoco.mjtGeom(model.geom_type[geom])) for geom in geoms]
+        convex = [i for i, kind in enumerate(kinds) if kind is PairKind.CONVEX]
+
+        def shapes_of(pair: int) -> tuple[ShapeKind | None, ...]:
+            return tuple(shapes[index[geom]] for geom in (pairs[pair].geom1, pairs[pair].geom2))
+
         ints = {
             "pair_kind": kinds,
             "pair_geom1": [index[pair.geom1] for pair in pairs],
             "pair_geom2": [index[pair.geom2] for pair in pairs],
             "pair_near": [near for near, _ in nearness],
-            "pair_axis": [next(convex) if kind is PairKind.CONVEX else -1 for kind in kinds],
+            "convex_pair": sorted(convex, key=shapes_of),
             "geom_shape": [int(ShapeKind.POINT if shape is None else shape) for shape in shapes],
             "geom_hull": hulls.geom_hull,
             **hull_ints,

@@ -16,8 +16,6 @@ BLOCK = 4
 """Vertices come in multiples of this many."""
 CELLS = 16
 """Cells along an edge of the cube of directions, a power of two, ``kCells`` in csrc."""
-MOST_LOOKED_AT = 12
-"""Vertices of a hull that is searched whole; larger ones get cells."""
 _SAMPLES = 5
 """Directions along a cell's side whose farthest vertices are tried first."""
 
@@ -74,7 +72,8 @@ class HullTables:
         around_adr: list[int] = []
         vertices: list[np.ndarray] = []
         candidates: list[np.ndarray] = []
-        for hull in self._hulls:
+        meshes = set(self._of_mesh.values())
+        for number, hull in enumerate(self._hulls):
             count = len(hull.vertices)
             padded = _padded(np.arange(count))
             vertices.append(hull.vertices[padded])
@@ -88,8 +87,8 @@ class HullTables:
                 around_adr.append(len(ints["around_face"]))
                 ints["around_face"] += faces
             around_adr.append(len(ints["around_face"]))
-            ints["hull_cell_adr"].append(-1 if count <= MOST_LOOKED_AT else len(ints["cell_adr"]))
-            if count > MOST_LOOKED_AT:
+            ints["hull_cell_adr"].append(len(ints["cell_adr"]) if number in meshes else -1)
+            if number in meshes:
                 ints["cell_adr"].append(sum(map(len, candidates)))
                 for cell in cells_of(hull.vertices):
                     candidates.append(np.column_stack((hull.vertices[cell], cell)))

@@ -289,7 +289,7 @@ class Tables:
             "num_tendon_limits": len(ints["tendon_limit"]),
             "num_couplings": len(ints["coupling_row"]),
             "num_anchors": len(ints["anchor_row"]),
-            "num_axes": int(ints["pair_axis"].max(initial=-1)) + 1,
+            "num_convex": len(ints["convex_pair"]),
             **self._terrain.sizes,
         }
 
