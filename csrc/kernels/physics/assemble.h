@@ -117,7 +117,7 @@ RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w
       add_contact(team, t, w, slot, cone.gradient(), cone.hessian());
     } else if (t.wide_columns[wide] < 0) {
       const Wide<V>& more = w.wides[wide];
-      const WideCone<V> cone(t, c, more, wide, residual_of(c, more));
+      const WideCone<V> cone(c, more, cone_dims(t, wide), residual_of(c, more));
       add_contact(team, t, w, slot, cone.gradient().lin, cone.hessian_of_three());
     } else {
       add_wide_contact(team, t, w, slot, wide);

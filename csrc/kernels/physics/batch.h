@@ -178,9 +178,8 @@ RLGPU_STAGE void gather_pair(const Tables<Real<V>>& t, Work<V>& w, int convex, B
   const ConvexPair<V> shapes{shape_of<V>(t, a), shape_of<V>(t, b), turn, offset};
   const V cutoff = margin + (core_radius(shapes.a) + core_radius(shapes.b));
   const V over = dot(shapes.support(-axis, near).w, axis) - cutoff * length(axis);
-  const V is_live = keep<V>(near & !(over > V{}), splat<V>(1));
-  for (int world = 0; world < Lanes<V>::kWidth; ++world) {
-    if (lane_of(is_live, world) == Real<V>(0)) continue;
+  for (uint32_t left = lanes_in(Mask<V>(near & !(over > V{}))); left != 0; left &= left - 1) {
+    const int world = lowest_bit(left);
     if (batch.count == Batch<V>::kWidth || (batch.count > 0 && !fits(t, batch, a, b)))
       collide_batch(t, w, batch);
     const int lane = batch.count++;
@@ -192,10 +191,12 @@ RLGPU_STAGE void gather_pair(const Tables<Real<V>>& t, Work<V>& w, int convex, B
 
 // Finds the contacts of all convex pairs.
 template <typename V, typename Team>
-RLGPU_STAGE void collide_convex(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
+RLGPU_RARE void collide_convex(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
   Batch<V> batch{};
   for (int i = team.first(); i < t.num_convex; i += team.step()) gather_pair(t, w, i, batch);
   if (batch.count > 0) collide_batch(t, w, batch);
+  for (int i = team.first(); i < t.num_convex; i += team.step())
+    if (w.near[t.convex_pair[i]]) end_pair(t, w, t.convex_pair[i]);
 }
 
 }  // namespace RLGPU_PHYSICS_BUILD

@@ -87,14 +87,6 @@ RLGPU_STAGE void collide_pair(const Tables<Real<V>>& t, Work<V>& w, int pair, Ma
   }
 }
 
-// Contacts that are found but do not push yet, as they are farther than the margin, have no rows.
-template <typename V>
-RLGPU_RARE void leave_gap(const Tables<Real<V>>& t, Work<V>& w, int pair) {
-  const V margin = splat<V>(t.pair_margin[pair]);
-  for (int slot = t.pair_slot[pair]; slot < t.pair_slot[pair + 1]; ++slot)
-    w.active[slot] = w.active[slot] & (w.contacts[slot].distance < margin);
-}
-
 // Finds the contacts of all pairs, and lists the slots that are active in any world.
 template <typename V, typename Team>
 RLGPU_STAGE void collide(const Team& team, const Tables<Real<V>>& t, Work<V>& w) {
@@ -104,16 +96,11 @@ RLGPU_STAGE void collide(const Team& team, const Tables<Real<V>>& t, Work<V>& w)
     if (t.pair_kind[pair] == kConvex) continue;
     const Mask<V> near = may_touch(t, w, pair);
     w.near[pair] = any(near);
-    if (w.near[pair]) collide_pair(t, w, pair, near);
-  }
-  collide_convex(team, t, w);
-  team.sync();
-  for (int pair = team.first(); pair < t.num_pairs; pair += team.step()) {
     if (!w.near[pair]) continue;
-    for (int slot = t.pair_slot[pair]; t.num_adhesions > 0 && slot < t.pair_slot[pair + 1]; ++slot)
-      w.found[slot] = w.active[slot];
-    if (t.pair_detection[pair] > t.pair_margin[pair]) leave_gap(t, w, pair);
+    collide_pair(t, w, pair, near);
+    end_pair(t, w, pair);
   }
+  if (t.num_convex > 0) collide_convex(team, t, w);
   team.sync();
   // Every thread of the team counts; all of them write the same list.
   w.num_live = 0;

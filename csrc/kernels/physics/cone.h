@@ -42,7 +42,7 @@ struct Cone {
   V weight, ratio;  // of an active edge: D, or less with the spring; D softness
   bool is_soft;     // in any world of the group
 
-  RLGPU_HD Cone(const Contact<V>& c, Vec3<V> residual) : weight(c.weight), ratio{} {
+  RLGPU_HD Cone(const Cost<V>& c, Vec3<V> residual) : weight(c.weight), ratio{} {
     const V n = residual.x,
             edges[4] = {n + residual.y, n - residual.y, n + residual.z, n - residual.z};
     is_soft = any(c.softness > V{});
@@ -90,7 +90,7 @@ struct Cone {
   // them active, D e = w (x + s + D softness (sum of s - s' over the active)), where x is the given
   // residual of the normal, s and s' are an edge's and the others' tangents, and
   // w = D / (1 + m D softness). Differences of tangents lose no digits, where n would.
-  RLGPU_HD void soften(const Contact<V>& c, Vec3<V> residual) {
+  RLGPU_HD void soften(const Cost<V>& c, Vec3<V> residual) {
     const V x = residual.x + c.shift, one = splat<V>(1);
     const V size1 = magnitude(residual.y), size2 = magnitude(residual.z);
     const V u = maximum(size1, size2), v = minimum(size1, size2), less = u - v, more = u + v;
@@ -122,7 +122,7 @@ struct Cone {
 // Sets the weight of an active contact from the regularisation R of its edges, and its softness
 // from the inverse inertia: all its edges together may weigh at most kMostWeight.
 template <typename V>
-RLGPU_HD void set_weight(Contact<V>& c, Mask<V> active, V edge_r, V inverse_weight,
+RLGPU_HD void set_weight(Cost<V>& c, Mask<V> active, V edge_r, V inverse_weight,
                          int num_edges = 4) {
   using R = Real<V>;
   const V least = inverse_weight * (R(1) / kMostWeight<R>);
@@ -135,7 +135,7 @@ RLGPU_HD void set_weight(Contact<V>& c, Mask<V> active, V edge_r, V inverse_weig
 // than rounding; returns where it does. Smaller changes are not made, since only another solution
 // would bring the forces back into balance. slope: of the cost, by the normal's residual.
 template <typename V>
-RLGPU_HD Mask<V> shift_residual(Contact<V>& c, Mask<V> worlds, V slope) {
+RLGPU_HD Mask<V> shift_residual(Cost<V>& c, Mask<V> worlds, V slope) {
   const V wanted = c.softness * slope;
   const Mask<V> changed = worlds & (magnitude(V(wanted - c.shift)) > kSettled<Real<V>> * -wanted);
   c.shift = select<V>(changed, wanted, c.shift);

@@ -45,5 +45,21 @@ RLGPU_STAGE void put_contact(Work<V>& w, int slot, int lane, Real<V> distance, V
   set_lane(c.point, lane, point), set_lane(c.frame, lane, frame);
 }
 
+// Contacts that are found but do not push yet, as they are farther than the margin, have no rows.
+template <typename V>
+RLGPU_RARE void leave_gap(const Tables<Real<V>>& t, Work<V>& w, int pair) {
+  const V margin = splat<V>(t.pair_margin[pair]);
+  for (int slot = t.pair_slot[pair]; slot < t.pair_slot[pair + 1]; ++slot)
+    w.active[slot] = w.active[slot] & (w.contacts[slot].distance < margin);
+}
+
+// What is left to do once all contacts of a pair are found.
+template <typename V>
+RLGPU_STAGE void end_pair(const Tables<Real<V>>& t, Work<V>& w, int pair) {
+  for (int slot = t.pair_slot[pair]; t.num_adhesions > 0 && slot < t.pair_slot[pair + 1]; ++slot)
+    w.found[slot] = w.active[slot];
+  if (t.pair_detection[pair] > t.pair_margin[pair]) leave_gap(t, w, pair);
+}
+
 }  // namespace RLGPU_PHYSICS_BUILD
 }  // namespace rlgpu::physics

@@ -33,7 +33,7 @@ struct Grip {
       return;
     }
     const Wide<V>& more = w.wides[wide];
-    const WideCone<V> cone(t, c, more, wide, residual_of(c, more));
+    const WideCone<V> cone(c, more, cone_dims(t, wide), residual_of(c, more));
     force = minus * cone.gradient(), residual = residual_of(c, more);
     scale = {more.friction, {V{}, c.friction, c.friction}};
     for (int k = 0; k < cone.dims - 1; ++k) most[k] = -cone.slope_sum(k);

@@ -11,6 +11,10 @@
 
 #include "../portable.h"
 
+#if defined(RLGPU_PHYSICS_LANES) && defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // Each vector width is compiled separately (csrc/cpu/physics/*.cpp) with its own instruction set.
 // The namespace keeps the linker from merging their functions.
 #if !defined(RLGPU_PHYSICS_BUILD)
@@ -57,6 +61,16 @@ template <typename V>
 using Mask = typename Lanes<V>::Mask;
 
 RLGPU_HD bool any(bool mask) { return mask; }
+// The lanes of a mask, a bit for each.
+RLGPU_HD uint32_t lanes_in(bool mask) { return mask ? 1 : 0; }
+// The number of the lowest bit that is set.
+RLGPU_HD int lowest_bit(uint32_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __ffs(static_cast<int>(bits)) - 1;
+#else
+  return __builtin_ctz(bits);
+#endif
+}
 RLGPU_HD float square_root(float x) { return sqrtf(x); }
 RLGPU_HD double square_root(double x) { return sqrt(x); }
 
@@ -72,11 +86,19 @@ struct Lanes<Floats> {
   static constexpr int kWidth = RLGPU_PHYSICS_LANES;
 };
 
-RLGPU_HD bool any(FloatsMask mask) {
-  int32_t found = 0;
-  for (int i = 0; i < RLGPU_PHYSICS_LANES; ++i) found |= mask[i];
-  return found != 0;
+RLGPU_HD uint32_t lanes_in(FloatsMask mask) {
+#if RLGPU_PHYSICS_LANES == 16 && defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
+#elif RLGPU_PHYSICS_LANES == 8 && defined(__AVX2__)
+  return static_cast<uint32_t>(_mm256_movemask_ps((__m256)mask));
+#else
+  uint32_t bits = 0;
+  for (int i = 0; i < RLGPU_PHYSICS_LANES; ++i) bits |= (mask[i] & 1u) << i;
+  return bits;
+#endif
 }
+
+RLGPU_HD bool any(FloatsMask mask) { return lanes_in(mask) != 0; }
 
 RLGPU_HD Floats square_root(Floats x) {
   Floats root;

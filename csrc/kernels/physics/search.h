@@ -4,6 +4,7 @@
 #pragma once
 
 #include "couplings.h"
+#include "packed.h"
 #include "rows.h"
 
 namespace rlgpu::physics {
@@ -48,8 +49,8 @@ RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Wor
       Wide<V>& wide = w.wides[number];
       const Dimensions<V> change = residual_of(t, w, w.open[i], number, w.direction);
       c.change = change.lin, wide.change = change.ang;
-      const WideCone<V> now(t, c, wide, number, residual_of(c, wide));
-      const WideCone<V> then(t, c, wide, number, residual_of(c, wide) + change);
+      const WideCone<V> now(c, wide, cone_dims(t, number), residual_of(c, wide));
+      const WideCone<V> then(c, wide, cone_dims(t, number), residual_of(c, wide) + change);
       altered = altered | (w.active[w.open[i]] & now.differs(then));
       continue;
     }
@@ -87,12 +88,13 @@ RLGPU_STAGE void rows_along(const Team& team, const Tables<Real<V>>& t, const Wo
     own_slope += row_slope(t, w, i, V(row.residual + step * row.change), is_within) * row.change;
     own_curvature += keep<V>(is_within, row.weight * row.change * row.change);
   }
-  for (int i = team.first(); i < w.num_open; i += team.step()) {
-    const Contact<V>& c = w.contacts[w.open[i]];
-    if (const int number = wide_of(t, w.open[i]); number >= 0) {
-      const Wide<V>& wide = w.wides[number];
+  for (int i = team.first(); i < num_searched(w); i += team.step()) {
+    const SearchedContact<V> contact = searched_at(t, w, i);
+    const Cost<V>& c = *contact.cost;
+    if (contact.dims != kNarrow) {
+      const WideCost<V>& wide = *contact.wide;
       const Dimensions<V> change = change_of(c, wide);
-      const WideCone<V> cone(t, c, wide, number, residual_of(c, wide) + step * change);
+      const WideCone<V> cone(c, wide, contact.dims, residual_of(c, wide) + step * change);
       own_slope += dot(cone.gradient(), change);
       own_curvature += dot(cone.times(change), change);
       continue;
@@ -107,9 +109,9 @@ RLGPU_STAGE void rows_along(const Team& team, const Tables<Real<V>>& t, const Wo
 // Step lengths of the worlds that search: a root of the slope, which is increasing and piecewise
 // linear, by Newton's method inside a bracket.
 template <typename V, typename Team>
-RLGPU_STAGE V line_search(const Team& team, const Tables<Real<V>>& t, const Work<V>& w,
-                          Mask<V> open) {
+RLGPU_STAGE V line_search(const Team& team, const Tables<Real<V>>& t, Work<V>& w, Mask<V> open) {
   using R = Real<V>;
+  if constexpr (Lanes<V>::kWidth > 1) list_searched(t, w, open);
   // Along the direction, M's curvature is the Hessian's (the decrement) without the active rows'.
   V smooth_slope{}, decrement{}, unused{}, rows_curvature{};
   for (int i = team.first(); i < t.nv; i += team.step()) {

@@ -94,11 +94,11 @@ RLGPU_RARE void wide_rows(const Tables<Real<V>>& t, const Parameters<V>& p, Work
 }
 
 template <typename V>
-RLGPU_HD Dimensions<V> residual_of(const Contact<V>& c, const Wide<V>& wide) {
+RLGPU_HD Dimensions<V> residual_of(const Cost<V>& c, const WideCost<V>& wide) {
   return {wide.residual, c.residual};
 }
 template <typename V>
-RLGPU_HD Dimensions<V> change_of(const Contact<V>& c, const Wide<V>& wide) {
+RLGPU_HD Dimensions<V> change_of(const Cost<V>& c, const WideCost<V>& wide) {
   return {wide.change, c.change};
 }
 
@@ -113,7 +113,7 @@ constexpr R kFar = R(0.01);
 // their ends in steps of softness / compliance, so what gives way little takes long; it adds little
 // to the solver's matrix with larger weights, too.
 template <typename V>
-RLGPU_RARE void soften_less(Contact<V>& c, Wide<V>& wide, Mask<V> worlds) {
+RLGPU_RARE void soften_less(Cost<V>& c, Wide<V>& wide, Mask<V> worlds) {
   using R = Real<V>;
   const V factor = select<V>(worlds & (c.weight > V{}), splat<V>(kSofter<R>), splat<V>(1));
   const V along = c.softness * (R(1) - factor), across = wide.softness * (R(1) - factor);
@@ -130,7 +130,8 @@ RLGPU_RARE Mask<V> shift_wide_residual(const Tables<Real<V>>& t, Work<V>& w, int
                                        Mask<V> worlds, Mask<V> slow) {
   Contact<V>& c = w.contacts[slot];
   Wide<V>& wide = w.wides[number];
-  const Dimensions<V> slope = WideCone<V>(t, c, wide, number, residual_of(c, wide)).gradient();
+  const Dimensions<V> slope =
+      WideCone<V>(c, wide, cone_dims(t, number), residual_of(c, wide)).gradient();
   const V before = c.shift;
   Mask<V> changed = shift_residual<V>(c, worlds, slope.lin.x);
   if (!t.is_elliptic) return changed;
@@ -161,7 +162,7 @@ RLGPU_RARE Dimensions<V> wide_force(const Tables<Real<V>>& t, const Work<V>& w, 
                                     int number) {
   const Contact<V>& c = w.contacts[slot];
   const Wide<V>& wide = w.wides[number];
-  const WideCone<V> cone(t, c, wide, number, residual_of(c, wide));
+  const WideCone<V> cone(c, wide, cone_dims(t, number), residual_of(c, wide));
   return splat<V>(Real<V>(-1)) * scaled(c, wide, cone.gradient());
 }
 
@@ -185,7 +186,7 @@ RLGPU_RARE void add_wide_force(const Team& team, const Tables<Real<V>>& t, Work<
                                int number) {
   const Contact<V>& c = w.contacts[slot];
   const Wide<V>& wide = w.wides[number];
-  const WideCone<V> cone(t, c, wide, number, residual_of(c, wide));
+  const WideCone<V> cone(c, wide, cone_dims(t, number), residual_of(c, wide));
   push(team, t, w, slot, number, splat<V>(Real<V>(-1)) * cone.gradient(), w.qfrc_constraint);
 }
 
@@ -195,7 +196,7 @@ RLGPU_RARE void add_wide_contact(const Team& team, const Tables<Real<V>>& t, Wor
                                  int number) {
   const Contact<V>& c = w.contacts[slot];
   const Wide<V>& wide = w.wides[number];
-  const WideCone<V> cone(t, c, wide, number, residual_of(c, wide));
+  const WideCone<V> cone(c, wide, cone_dims(t, number), residual_of(c, wide));
   const Dimensions<V> gradient = scaled(c, wide, cone.gradient());
   const int first = t.slot_columns[slot], count = t.slot_num_columns[slot];
   const int turning = t.wide_columns[number];

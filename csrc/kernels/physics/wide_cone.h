@@ -17,6 +17,12 @@ inline namespace RLGPU_PHYSICS_BUILD {
 template <typename V>
 using Dimensions = Spatial<V>;
 
+// The dimensions of a wide contact's pyramid; 0 of an elliptic cone, whose cost tells by itself.
+template <typename R>
+RLGPU_HD int cone_dims(const Tables<R>& t, int wide) {
+  return t.is_elliptic ? 0 : t.wide_dims[wide];
+}
+
 template <typename V>
 struct WideCone {
   int dims;  // 0 of an elliptic cone
@@ -30,13 +36,8 @@ struct WideCone {
   V ratio;
   bool is_soft;  // in any world of the group
 
-  RLGPU_STAGE WideCone(const Tables<Real<V>>& t, const Contact<V>& c, const Wide<V>& wide,
-                       int number, Dimensions<V> r)
-      : dims(t.is_elliptic ? 0 : t.wide_dims[number]),
-        weight(c.weight),
-        residual(r),
-        ratio{},
-        is_soft(false) {
+  RLGPU_STAGE WideCone(const Cost<V>& c, const WideCost<V>& wide, int num_dims, Dimensions<V> r)
+      : dims(num_dims), weight(c.weight), residual(r), ratio{}, is_soft(false) {
     using R = Real<V>;
     if (dims > 0) {
       begin_pyramid(c);
@@ -129,7 +130,7 @@ struct WideCone {
  private:
   // With the spring of cone.h the edges become active in the order of their tangents: an edge does
   // if it is negative while only those with smaller tangents are active.
-  RLGPU_STAGE void begin_pyramid(const Contact<V>& c) {
+  RLGPU_STAGE void begin_pyramid(const Cost<V>& c) {
     is_soft = any(c.softness > V{});
     if (is_soft) residual.lin.x += c.shift, ratio = c.softness * c.weight;
     const V one = splat<V>(1);

@@ -7,28 +7,46 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-// A possible contact. Its pyramid's edges are normal + tangent and normal - tangent, for two
-// tangents scaled by the friction coefficient; a frictionless contact has the normal alone.
+// What the cost of a contact depends on, see cone.h.
 template <typename V>
-struct Contact {
-  V distance;         // negative in penetration
+struct Cost {
   V weight;           // D of each edge, 0 where inactive
-  V softness, shift;  // of the normal, see cone.h
-  V friction;         // mu
-  Vec3<V> point;      // in world axes
-  Mat3<V> frame;      // rows: normal from geom 1 to geom 2, two tangents
+  V softness, shift;  // of the normal
   Vec3<V> residual;   // of the normal and the scaled tangents: J a - aref
   Vec3<V> change;     // of the residual along the search direction
 };
 
-// What a contact has beside a pyramid of three dimensions, see wide.h.
+// A possible contact. Its pyramid's edges are normal + tangent and normal - tangent, for two
+// tangents scaled by the friction coefficient; a frictionless contact has the normal alone.
 template <typename V>
-struct Wide {
-  Vec3<V> friction;  // of spin and both rolls
-  Vec3<V> residual, change;
-  // Of an elliptic cone: the ratio of its weights, the softness across its axis, and the shift.
-  V inverse_mu2, softness;
+struct Contact : Cost<V> {
+  V distance;     // negative in penetration
+  V friction;     // mu
+  Vec3<V> point;  // in world axes
+  Mat3<V> frame;  // rows: normal from geom 1 to geom 2, two tangents
+};
+
+// The same of what a contact has beside a pyramid of three dimensions, see wide_cone.h.
+template <typename V>
+struct WideCost {
+  Vec3<V> residual, change;  // of spin and both rolls
+  // Of an elliptic cone: the ratio of its weights, and the shift.
+  V inverse_mu2;
   Spatial<V> shift;
+};
+
+template <typename V>
+struct Wide : WideCost<V> {
+  Vec3<V> friction;  // of spin and both rolls
+  V softness;        // of an elliptic cone, across its axis
+};
+
+// A contact as a search along a direction sees it.
+template <typename V>
+struct SearchedContact {
+  const Cost<V>* cost;
+  const WideCost<V>* wide;  // null if it is none
+  int dims;                 // see cone_dims; kNarrow if it is none
 };
 
 // A joint limit: the side that is nearer. Those of ball joints come last, and have no sign.
@@ -105,6 +123,11 @@ struct Work {
   int num_live;
   int* open;  // those of them that are active in a world that the solver has not finished
   int num_open;
+  // Of the worlds that search, see packed.h.
+  SearchedContact<V>* searched;
+  int num_searched;
+  Cost<V>* packed;
+  WideCost<V>* packed_wides;
   int* near;      // pairs whose geoms are near each other in any world of the group
   Vec3<V>* axes;  // of convex pairs, which may separate them; kept between steps for speed only
   Applied<V>* applied;  // only if is_pushed
@@ -146,7 +169,10 @@ struct Work {
     take(h_parent, num_rows_of_h), take(h_adr, num_rows_of_h), take(h_depth, num_rows_of_h);
     take(h_col, has_pattern ? t.num_h : 0);
     take(mocap_pose, 7 * t.nmocap), take(spread, t.noslip_iterations > 0 ? 5 * t.nv : 0);
-    num_live = num_open = 0, is_pushed = is_posed = false;
+    const int num_packable = Lanes<V>::kWidth > 1 ? t.num_slots : 0;
+    take(packed, num_packable), take(packed_wides, t.num_wide > 0 ? num_packable : 0);
+    take(searched, num_packable);
+    num_live = num_open = num_searched = 0, is_pushed = is_posed = false;
     return used;
   }
 };
