@@ -71,6 +71,12 @@ RLGPU_HD int lowest_bit(uint32_t bits) {
   return __builtin_ctz(bits);
 #endif
 }
+// Has memory fetched that is read soon.
+RLGPU_HD void prefetch([[maybe_unused]] const void* address) {
+#if !defined(__CUDA_ARCH__)
+  __builtin_prefetch(address);
+#endif
+}
 RLGPU_HD float square_root(float x) { return sqrtf(x); }
 RLGPU_HD double square_root(double x) { return sqrt(x); }
 

@@ -92,17 +92,24 @@ template <typename V>
 RLGPU_STAGE Corner<V> farthest_in_cells(const Shape<V>& s, Vec3<V> d, Mask<V> wanted) {
   using R = Real<V>;
   const V cells = cell_of(d);
-  const V is_wanted = keep<V>(wanted, splat<V>(1));
   Corner<V> found{};
-  for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
-    if (lane_of(is_wanted, lane) == R(0)) continue;
-    const int32_t* const cell = s.cells[lane] + static_cast<int>(lane_of(cells, lane));
+  const int32_t* cell_at[Lanes<V>::kWidth];
+  for (uint32_t left = lanes_in(wanted); left != 0; left &= left - 1) {
+    const int lane = lowest_bit(left);
+    cell_at[lane] = s.cells[lane] + static_cast<int>(lane_of(cells, lane));
+    prefetch(s.points + 4 * cell_at[lane][0]);
+  }
+  for (uint32_t left = lanes_in(wanted); left != 0; left &= left - 1) {
+    const int lane = lowest_bit(left);
+    const int32_t* const cell = cell_at[lane];
     const Vec3<R> way = lane_of(d, lane);
     const R *best = s.points + 4 * cell[0], *const end = s.points + 4 * cell[1];
     R most = way.x * best[0] + way.y * best[1] + way.z * best[2];
+    // Selected without a branch, which would be guessed wrong.
     for (const R* p = best + 4; p < end; p += 4) {
       const R along = way.x * p[0] + way.y * p[1] + way.z * p[2];
-      if (along > most) most = along, best = p;
+      const bool better = along > most;
+      most = better ? along : most, best = better ? p : best;
     }
     set_lane(found.at, lane, Vec3<R>{best[0], best[1], best[2]});
     lane_of(found.vertex, lane) = best[3];
