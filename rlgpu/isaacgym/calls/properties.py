@@ -235,11 +235,19 @@ def _changed_bodies(env: Env) -> None:
     world = running_world(env.sim)
     if world is None:
         return
-    for name in _BODY_FIELDS:
+    group, _ = world.group_of(env)
+    before = {
+        name: world.varying_field(name, env).cpu().numpy().astype(float)
+        if name in world.fields
+        else getattr(group.worlds.model, name)
+        for name in _BODY_FIELDS
+    }
+    row = {name: values.copy() for name, values in before.items()}
+    write_bodies(env, group.layout.places.bodies, row)
+    # What stays the same need not differ between worlds: some engines share it.
+    changed = [name for name in _BODY_FIELDS if not np.array_equal(row[name], before[name])]
+    for name in changed:
         world.varying_field(name, env)
-    fields = {name: world.varying_field(name, env) for name in _BODY_FIELDS}
-    row = {name: field.cpu().numpy().astype(float) for name, field in fields.items()}
-    write_bodies(env, world.group_of(env)[0].layout.places.bodies, row)
-    for name, field in fields.items():
-        field.copy_(torch.from_numpy(row[name]))
-    world.written.update(_BODY_FIELDS)
+    for name in changed:
+        world.varying_field(name, env).copy_(torch.from_numpy(row[name]))
+    world.written.update(changed)

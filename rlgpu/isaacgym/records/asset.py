@@ -56,6 +56,17 @@ class TendonPath(NamedTuple):
     """Added to the length."""
 
 
+class DriveTraits(NamedTuple):
+    """What the drives of an asset's actors need; each of shape [D], true if any actor needs it."""
+
+    limited: np.ndarray
+    """Whether the drive has a largest force."""
+    driven: np.ndarray
+    """Whether a position or velocity drive damps the joint."""
+    stops: np.ndarray
+    """Whether damping would stop the joint within a step."""
+
+
 @dataclass(eq=False)
 class Asset:
     """One articulation. Bodies and degrees of freedom are in depth-first order."""
@@ -84,6 +95,8 @@ class Asset:
         self.shape_properties = [self._shape_properties(i) for i in self.shapes]
         self.tendon_properties = [self._tendon_properties(i) for i in range(model.ntendon)]
         self.tendon_paths = [tendon_path(model, i) for i in range(model.ntendon)]
+        self.drive_traits: DriveTraits | None = None
+        """Set before the first step."""
 
     @property
     def fixed(self) -> bool:

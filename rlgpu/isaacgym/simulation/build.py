@@ -21,7 +21,7 @@ from rlgpu.isaacgym.simulation.grouping import Kind
 from rlgpu.isaacgym.simulation.layout import ModelLayout, model_layout
 from rlgpu.sim.mujoco.model import compiled
 from rlgpu.sim.mujoco.readout import XYZW
-from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Worlds, WorldsRequest, worlds_class
+from rlgpu.sim.mujoco.worlds import Worlds, WorldsRequest, worlds_class
 
 _ENOUGH = 8
 """Worlds a thread from which on a group is stepped by all threads."""
@@ -75,7 +75,7 @@ def build_groups(
         worlds = make_worlds(sim, model, names, len(kind.envs), threads)
         for name, values in fields.items():
             worlds.field(name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
-        if DERIVING_FIELDS & set(fields):
+        if fields:
             worlds.fields_written(sorted(fields))
         groups.append(Group(kind, worlds, where))
     kinds_said = "" if len(kinds) == 1 else f" of {len(kinds)} kinds"

@@ -20,15 +20,20 @@ armature: slower than without it.
 
 Without a drive, stiffness and damping act towards zero as passive springs, and the actuator
 carries the effort alone.
+
+Which actuators a drive has is settled for all actors of an asset before the first step. So
+environments with randomised gains share a model, and gains that change later fit the same model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import mujoco
 import numpy as np
 
+from rlgpu.isaacgym.records.asset import Asset, DriveTraits
 from rlgpu.isaacgym.records.enums import DofDriveMode
 from rlgpu.isaacgym.records.properties import FLOAT_MAX
 from rlgpu.isaacgym.records.scene import Actor
@@ -97,6 +102,34 @@ def drive_terms(properties: np.ndarray, step: float) -> DriveTerms:
     )
 
 
+def settle_drives(actors: Sequence[Actor], step: float) -> None:
+    """Settles the kinds of drives of all assets, by the properties of their actors.
+
+    Args:
+        actors: All actors of a simulation.
+        step: Duration of a physics step [s].
+    """
+    properties: dict[int, tuple[Asset, list[np.ndarray]]] = {}
+    for actor in actors:
+        own = properties.setdefault(id(actor.asset), (actor.asset, []))[1]
+        # Actors without properties of their own hold the asset's, once is enough.
+        if not own or actor.dof_properties is not own[-1]:
+            own.append(actor.dof_properties)
+    for asset, rows in properties.values():
+        asset.drive_traits = _traits_of(asset, np.stack(rows), step)
+
+
+def _traits_of(asset: Asset, properties: np.ndarray, step: float) -> DriveTraits:
+    """Returns what any actor's drives need, by DOF properties of shape [N, D]."""
+    terms = drive_terms(properties, step)
+    inverse_inertia = asset.model.dof_invweight0[asset.model.jnt_dofadr]
+    return DriveTraits(
+        np.any(terms.limit < UNLIMITED, axis=0),
+        np.any(terms.bias_v < 0, axis=0),
+        np.any(-terms.bias_v * inverse_inertia * step > 1.0, axis=0),
+    )
+
+
 def add_drives(
     spec: mujoco.MjSpec, actor: Actor, prefix: str, *, is_tied: bool, by_joint: bool
 ) -> None:
@@ -109,18 +142,18 @@ def add_drives(
         is_tied: Whether attractors may close loops of its drives.
         by_joint: As ``drive_fields`` takes it.
     """
-    model, step = actor.asset.model, spec.option.timestep
+    step = spec.option.timestep
     terms = drive_terms(actor.dof_properties, step)
-    stops = -terms.bias_v * model.dof_invweight0[model.jnt_dofadr] * step > 1.0
+    traits = actor.asset.drive_traits or _traits_of(actor.asset, actor.dof_properties[None], step)
     for i, name in enumerate(actor.asset.dofs):
         row, joint, limit = actor.dof_properties[i], spec.joint(prefix + name), terms.limit[i]
         joint.limited = bool(row["hasLimits"])
         if joint.limited:
             joint.range = [float(row["lower"]), float(row["upper"])]
         joint.armature, joint.frictionloss = float(row["armature"]), float(row["friction"])
-        limited = limit < UNLIMITED
-        is_carried = bool(terms.bias_v[i] < 0 and (is_tied or (stops[i] and not limited)))
-        held = bool(limited and stops[i] and not is_carried)
+        limited, stops = bool(traits.limited[i]), bool(traits.stops[i])
+        is_carried = bool(traits.driven[i]) and (is_tied or (stops and not limited))
+        held = limited and stops and not is_carried
         actuator = add_joint_actuator(spec, prefix + name, prefix + name)
         if is_carried:
             holder = joint if by_joint else actuator

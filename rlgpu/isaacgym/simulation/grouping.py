@@ -76,13 +76,14 @@ def group_environments(sim: Sim) -> list[Kind]:
     """Returns the environments in groups, each in the order of creation.
 
     Environments share a model if their models differ only in sizes, masses, places and properties
-    that the engine can vary between worlds.
+    that the engine can vary between worlds. The kinds of their drives are settled first.
 
     Raises:
         RuntimeError: There are no environments.
     """
     if not sim.envs:
         raise RuntimeError("the simulation has no environments; create_env adds them")
+    drives.settle_drives([actor for env in sim.envs for actor in env.actors], sim.physics_dt)
     members: dict[tuple[object, ...], list[Env]] = {}
     for env in sim.envs:
         members.setdefault(recipe_of(env), []).append(env)

@@ -118,8 +118,19 @@ def write_bodies(env: Env, bodies: np.ndarray, row: Mapping[str, np.ndarray]) ->
             row["body_ipos"][body] = list(properties.com)
             off = bool(properties.flags & GRAVITY_OFF)
             row["body_gravcomp"][body] = 1.0 if off else actor.asset.model.body_gravcomp[1 + i]
-            moments, axes = moments_of(np.array(properties.inertia.rows()))
-            row["body_inertia"][body], row["body_iquat"][body] = moments, axes
+            tensor = np.array(properties.inertia.rows())
+            held = _tensor_of(row["body_inertia"][body], row["body_iquat"][body])
+            # The axes of equal moments are arbitrary: a tensor that is held already keeps its own.
+            if not np.allclose(held, tensor, rtol=0, atol=1e-6 * np.abs(tensor).max()):
+                row["body_inertia"][body], row["body_iquat"][body] = moments_of(tensor)
+
+
+def _tensor_of(moments: np.ndarray, quat: np.ndarray) -> np.ndarray:
+    """Returns the inertia tensor of principal moments and their axes (w, x, y, z)."""
+    rotation = np.zeros(9)
+    mujoco.mju_quat2Mat(rotation, quat)
+    axes = rotation.reshape(3, 3)
+    return np.asarray((axes * moments) @ axes.T)
 
 
 def write_shapes(sim: Sim, env: Env, shapes: Sequence[Sequence[int]], friction: np.ndarray) -> None:
