@@ -244,6 +244,33 @@ def test_words_and_files_that_do_not_fit_are_refused(tmp_path):
     assert names(refusal.value, "PYTHONPATH")
 
 
+def test_a_task_of_isaacgymenvs_is_found_by_the_name_in_its_file(tmp_path, monkeypatch):
+    """The file is called otherwise and fixes the number of environments; the device has an index.
+
+    As AllegroHandManualDR's, IndustReal's and AllegroKuka's.
+    """
+    folder = tmp_path / "isaacgymenvs"
+    (folder / "cfg" / "task").mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    code = TASK.format(body=DEFERRED, count="progress_buf")
+    code = code.replace("self.cfg, self.device = cfg, rl_device", """self.cfg = cfg
+        self.device, self.index = rl_device, int(sim_device.split(":")[1])""")  # fmt: skip
+    (folder / "tasks.py").write_text(f"{code}\nisaacgym_task_map = {{'Slider': Slider}}\n")
+    (folder / "cfg" / "task" / "Rail.yaml").write_text(
+        "name: Slider\nenv:\n  numEnvs: 128\n  length: 5\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "hydra", None)
+    for name in ("Slider", "Rail"):
+        env = make(f"isaacgymenvs:{name}", num_envs=3)
+        assert (env.num_envs, env.script.index) == (3, 0)
+    with pytest.raises(UsageError) as refusal:
+        make("isaacgymenvs:Other")
+    assert list(refusal.value.allowed) == ["Slider"]
+    for name in ("isaacgymenvs", "isaacgymenvs.tasks"):
+        del sys.modules[name]
+
+
 def train(folder, *words):
     """Runs the training command in a folder and returns the newest checkpoint."""
     subprocess.run(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.machinery
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ def _explained(word: str) -> Iterator[None]:
 def _override(tree: Any, config: ScriptTaskConfig) -> None:
     for text in config.overrides:
         key, equals, value = text.partition("=")
+        if "/" in key:
+            continue  # chose a file
         if not equals or OmegaConf.select(tree, key) is None:
             said = f"task.overrides: {text}: the task's configuration has no such key"
             raise UsageError(said, key="task.overrides", value=text)
@@ -94,13 +97,42 @@ def _isaacgymenvs(name: str) -> Builder:
     def build(request: EnvRequest) -> Any:
         package = _package("isaacgymenvs")
         tasks = importlib.import_module("isaacgymenvs.tasks").isaacgym_task_map
-        if name not in tasks:
+        folder = Path(str(package.__file__)).parent / "cfg"
+        file = _file_of_task(folder / "task", name)
+        known = file and OmegaConf.select(OmegaConf.load(file), "name", default=file.stem)
+        if file is None or known not in tasks:
             raise _unknown_task(f"isaacgymenvs:{name}", tasks)
-        folder = Path(str(package.__file__)).parent / "cfg" / "task"
-        file = folder / f"{name}.yaml"
-        return _from_yaml(tasks[name], file, request)
+        if importlib.util.find_spec("hydra") is None:
+            return _from_yaml(tasks[known], file, request)
+        return _from_hydra(tasks[known], folder, file, request)
 
     return build
+
+
+def _file_of_task(folder: Path, name: str) -> Path | None:
+    """Returns the configuration that is called like a task, or says that it is the task's."""
+    own = folder / f"{name}.yaml"
+    others = (file for file in sorted(folder.glob("*.yaml")) if _says_name(file, name))
+    return own if own.is_file() else next(others, None)
+
+
+def _says_name(file: Path, name: str) -> bool:
+    return any(line.split() == ["name:", name] for line in file.read_text().splitlines())
+
+
+def _from_hydra(task: Any, folder: Path, file: Path, request: EnvRequest) -> Any:
+    """Builds a task from its configuration and the files that this one includes.
+
+    Some tasks compose further files while they are built, so Hydra stays initialised.
+    """
+    hydra = importlib.import_module("hydra")
+    # ``task/env=throw`` chooses a file, and is Hydra's own; other overrides are checked below.
+    chosen = [text for text in request.config.overrides if "/" in text.partition("=")[0]]
+    words = [f"{key}={value}" for key, value in _settings(request).items() if value != ""]
+    with hydra.initialize_config_dir(str(folder.resolve()), version_base="1.1"):
+        tree = hydra.compose("config", overrides=[f"task={file.stem}", *words, *chosen])
+        OmegaConf.set_struct(tree, False)
+        return _built(task, tree, request)
 
 
 def _unknown_task(word: str, known: Mapping[str, Any]) -> UsageError:
@@ -129,37 +161,51 @@ def _from_yaml(task: Any, file: Path, request: EnvRequest) -> Any:
     }
     for name, function in resolvers.items():
         OmegaConf.register_resolver(name, function, replace=True)
-    device = str(request.device)
-    on_gpu = device.startswith("cuda")
     tree = OmegaConf.create(
-        {
-            "task_name": task.__name__,
-            "num_envs": request.num_envs,
-            "seed": request.seed,
-            "physics_engine": "physx",
-            "pipeline": "gpu" if on_gpu else "cpu",
-            "sim_device": device,
-            "rl_device": device,
-            "graphics_device_id": -1,
-            "num_threads": 0,
-            "solver_type": 1,
-            "num_subscenes": 0,
-            "test": False,
-            "checkpoint": "",
-            "headless": True,
-            "multi_gpu": False,
-            "task": OmegaConf.load(file),
-        }
+        {"task_name": task.__name__, **_settings(request), "task": OmegaConf.load(file)}
     )
+    return _built(task, tree, request)
+
+
+def _settings(request: EnvRequest) -> dict[str, Any]:
+    """Returns what IsaacGymEnvs' command line sets."""
+    device = _indexed(request)
+    return {
+        "num_envs": request.num_envs,
+        "seed": request.seed,
+        "physics_engine": "physx",
+        "pipeline": "gpu" if device.startswith("cuda") else "cpu",
+        "sim_device": device,
+        "rl_device": str(request.device),
+        "graphics_device_id": -1,
+        "num_threads": 0,
+        "solver_type": 1,
+        "num_subscenes": 0,
+        "test": False,
+        "checkpoint": "",
+        "headless": True,
+        "multi_gpu": False,
+    }
+
+
+def _indexed(request: EnvRequest) -> str:
+    """Returns the device with its index, which some tasks read from its name."""
+    device = request.device
+    return f"{device.type}:{device.index or 0}"
+
+
+def _built(task: Any, tree: Any, request: EnvRequest) -> Any:
+    """Builds a task from its composed configuration."""
     _override(tree.task, request.config)
+    OmegaConf.update(tree.task, "env.numEnvs", request.num_envs)  # some files fix it
     settings = OmegaConf.to_container(tree.task, resolve=True)
     # IsaacGymEnvs hands out one simulation for ever, as Isaac Gym allows only one.
     if base := sys.modules.get("isaacgymenvs.tasks.base.vec_task"):
         vars(base)["EXISTING_SIM"] = None
     return task(
         cfg=settings,
-        rl_device=device,
-        sim_device=device,
+        rl_device=str(request.device),
+        sim_device=_indexed(request),
         graphics_device_id=-1,
         headless=True,
         virtual_screen_capture=False,
