@@ -47,6 +47,29 @@ print([tuple(layer(torch.zeros(2, 1, 3))[0].shape) for layer in layers])
     assert "[(2, 1, 4), (2, 1, 4), (2, 1, 4)]" in done.stdout
 
 
+SINGULAR = """
+import isaacgym, torch
+# The second matrix is singular; the first is not and keeps its inverse but for rounding.
+both = torch.stack((torch.diag(torch.tensor([2.0, 4.0])), torch.tensor([[1.0, 1.0], [1.0, 1.0]])))
+found = torch.inverse(both)
+assert torch.allclose(found[0], torch.diag(torch.tensor([0.5, 0.25]))), found
+assert torch.isfinite(found).all() and found[1].abs().max() > 1e5, found
+assert torch.equal(torch.inverse(both[:1]), torch.linalg.inv(both[:1]))
+for wrong in (both.double(), torch.zeros(2, 2), torch.zeros(2, 3)):
+    try:
+        torch.inverse(wrong)
+    except RuntimeError:
+        continue
+    raise SystemExit(f"{wrong} was inverted")
+"""
+
+
+def test_singular_matrices_of_single_precision_are_inverted_with_rounding(tmp_path):
+    """A straight arm's Jacobian is singular here, and only nearly so in PhysX."""
+    done = run_script(tmp_path, SINGULAR)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_a_gpu_script_without_a_gpu_ends_in_one_line(tmp_path):
     """If told to stop, whether the script asks the simulation or torch, it says what to pass."""

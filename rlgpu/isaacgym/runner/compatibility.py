@@ -33,8 +33,12 @@ _NUMPY = {
 """Names that NumPy has dropped since 1.20."""
 
 
-def bring_back() -> None:
-    """Gives this process what old scripts expect."""
+def bring_back(notes: Notes) -> None:
+    """Gives this process what old scripts expect.
+
+    Args:
+        notes: Gets a remark where a script inverts a singular matrix.
+    """
     for name, value in _NUMPY.items():
         if name not in np.__dict__:
             setattr(np, name, value)
@@ -43,6 +47,7 @@ def bring_back() -> None:
     for name, function in _torch_functions().items():
         if not hasattr(torch, name) or name in ("symeig", "solve", "lstsq", "eig"):
             setattr(torch, name, function)
+    torch.inverse = _inverse(torch.inverse, notes)
     use_numbers_as_conditions()
     torch.nn.RNNBase.__init__ = _with_plain_sizes(torch.nn.RNNBase.__init__)  # type: ignore[method-assign]
     # Old checkpoints hold more than weights, and old scripts load their own.
@@ -51,6 +56,28 @@ def bring_back() -> None:
         sys.meta_path.insert(0, _GymByGymnasium())
         # gymnasium remarks on every space that an old script makes from float64 limits.
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
+
+
+def _inverse(exact: Callable[..., torch.Tensor], notes: Notes) -> Callable[..., torch.Tensor]:
+    """Returns ``torch.inverse`` that adds rounding to singular matrices of single precision.
+
+    A straight arm's Jacobian has rows of exact zeros here. PhysX's has rounding errors there, so
+    scripts that invert what they make of it do not stop.
+    """
+
+    @functools.wraps(exact)
+    def inverse(a: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        try:
+            return exact(a, **kwargs)
+        except RuntimeError:  # torch.linalg.LinAlgError, which its types do not export
+            most = a.detach().abs().amax(dim=(-2, -1)) if a.numel() else a
+            if a.dtype != torch.float32 or not (most > 0).all():
+                raise
+            notes.add("a script inverts a singular matrix; rounding is added, as PhysX has it")
+            rounding = torch.finfo(a.dtype).eps * most[..., None, None]
+            return exact(a + rounding * torch.eye(a.shape[-1], device=a.device), **kwargs)
+
+    return inverse
 
 
 def _with_plain_sizes(create: Callable[..., None]) -> Callable[..., None]:

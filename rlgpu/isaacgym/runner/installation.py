@@ -67,7 +67,7 @@ def install(
     for name in _MODULES:
         sys.modules[f"isaacgym.{name}"] = getattr(package, name)
     if present is None:
-        bring_back()
+        bring_back(gym.notes)
     if missing == "placeholder":
         use_placeholders(gym.notes)
     return gym
