@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import mujoco
 import numpy as np
 
 from rlgpu.errors import MalformedModel
+from rlgpu.robots.convex_parts import convex_parts
 from rlgpu.robots.dae import read_dae
 from rlgpu.robots.frames import THIN, Frame, numbers, word
 from rlgpu.robots.reports import report
@@ -16,6 +19,11 @@ from rlgpu.robots.robot import ReadOptions
 from rlgpu.robots.shapes import READ_BY_MUJOCO
 
 _MOST_HULL_VERTICES = 64  # as PhysX's convex meshes
+_MOST_PARTS = 32
+_DECOMPOSED = 64
+"""Resolution of convex decompositions that scripts ask for."""
+PART = ":part"
+"""Comes before the number of a part in the names of geoms that are one shape together."""
 
 
 class MeshFiles:
@@ -35,16 +43,23 @@ class MeshFiles:
         self.spec, self.path, self.folders, self.options = spec, path, folders, options
         self._names: dict[tuple[Path, tuple[float, ...]], str] = {}
 
-    def use(self, geom: mujoco.MjsGeom, shape: ET.Element, where: Frame) -> None:
-        """Makes a geom the convex hull of a mesh element's file.
+    def use(
+        self, geom: mujoco.MjsGeom, shape: ET.Element, where: Frame, resolution: int = 0
+    ) -> None:
+        """Makes a geom the convex hull of a mesh element's file, or one of several parts of it.
+
+        Args:
+            geom: The geom; further parts are added to its body.
+            shape: The mesh element.
+            where: Frame of the mesh in the body.
+            resolution: Cells of a signed distance field along the mesh that the file asks for. The
+                mesh is split into convex parts as exact as a cell.
 
         Raises:
             ValueError: The file does not exist or is of a format that is not read.
         """
         file = self.find(word(shape, "filename"))
         scale = tuple(numbers(shape, "scale", [1, 1, 1]))
-        if self.options.vhacd_enabled:
-            report(f"{self.path.name}: meshes collide as one convex hull; vhacd is not done")
         key = file, scale
         flat = _flat_box(file, np.array(scale))
         if flat is not None:
@@ -53,10 +68,39 @@ class MeshFiles:
             geom.pos, geom.quat = at.pos, at.quat
             geom.type, geom.size = mujoco.mjtGeom.mjGEOM_BOX, flat[1]
             return
+        resolution = resolution or _DECOMPOSED * self.options.vhacd_enabled
+        parts = _parts(file, scale, resolution) if resolution else []
+        if len(parts) > 1:
+            self._use_parts(geom, file, scale, parts)
+            return
         if key not in self._names:
             self._names[key] = f"{file.stem}_{len(self._names)}"
             self._add(self._names[key], file, scale)
         geom.type, geom.meshname = mujoco.mjtGeom.mjGEOM_MESH, self._names[key]
+
+    def _use_parts(
+        self,
+        geom: mujoco.MjsGeom,
+        file: Path,
+        scale: tuple[float, ...],
+        parts: Sequence[np.ndarray],
+    ) -> None:
+        """Makes a geom the first of several convex parts, and adds the others to its body."""
+        report(f"{self.path.name}: mesh {file.name} collides as {len(parts)} convex parts")
+        key = file, scale
+        if key not in self._names:
+            self._names[key] = f"{file.stem}_{len(self._names)}"
+            for i, points in enumerate(parts):
+                mesh = self.spec.add_mesh(name=f"{self._names[key]}{PART}{i}")
+                mesh.maxhullvert = _MOST_HULL_VERTICES
+                mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
+                mesh.uservert = points.astype(np.float32).flatten()
+        shape = f"parts_{len(self.spec.geoms)}"
+        for i in range(len(parts)):
+            part = geom if i == 0 else geom.parent.add_geom()
+            part.pos, part.quat, part.density = geom.pos, geom.quat, geom.density
+            part.name = f"{shape}{PART}{i}"
+            part.type, part.meshname = mujoco.mjtGeom.mjGEOM_MESH, f"{self._names[key]}{PART}{i}"
 
     def _add(self, name: str, file: Path, scale: tuple[float, ...]) -> None:
         mesh = self.spec.add_mesh(name=name)
@@ -102,6 +146,29 @@ class MeshFiles:
                     return (base / option).resolve()
         said = f"there is no mesh {name} beside it or above its folder"
         raise MalformedModel(said, "no_mesh", name, file=self.path.name)
+
+
+@lru_cache(maxsize=64)
+def _parts(file: Path, scale: tuple[float, ...], resolution: int) -> tuple[np.ndarray, ...]:
+    """Returns the points of a mesh's convex parts [m], each of shape [P, 3]."""
+    vertices, faces = _triangles(file)
+    vertices = vertices * np.array(scale)
+    tolerance = float(np.ptp(vertices, axis=0).max()) / resolution
+    return tuple(convex_parts(vertices, faces, tolerance, _MOST_PARTS))
+
+
+def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a mesh's vertices, shape [V, 3], and triangles, shape [T, 3]."""
+    if file.suffix.lower() == ".dae":
+        return read_dae(file)
+    spec = mujoco.MjSpec()
+    mesh = spec.add_mesh(name="mesh", file=str(file))
+    mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # exact needs a closed mesh
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname="mesh")
+    model, rotation = spec.compile(), np.zeros(9)
+    mujoco.mju_quat2Mat(rotation, model.mesh_quat[0])
+    # MuJoCo stores a mesh in its principal axes.
+    return model.mesh_vert @ rotation.reshape(3, 3).T + model.mesh_pos[0], model.mesh_face
 
 
 def _flat_box(file: Path, scale: np.ndarray) -> tuple[Frame, np.ndarray] | None:

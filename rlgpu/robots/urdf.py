@@ -301,7 +301,10 @@ def _shape(
         geom.type = _CAPSULE if whole else _CYLINDER
         geom.size = [_length(shape, "radius"), 0.5 * _length(shape, "length"), 0]
     elif shape.tag == "mesh":
-        meshes.use(geom, shape, where)
+        field = collision.find("sdf")
+        meshes.use(
+            geom, shape, where, 0 if field is None else int(number(field, "resolution", 256))
+        )
     else:
         said = f"shape <{shape.tag}> is not one of sphere, box, cylinder, capsule, mesh"
         raise MalformedModel(said, "shape", shape.tag)

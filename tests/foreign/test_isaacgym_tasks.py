@@ -253,8 +253,8 @@ def test_a_task_of_isaacgymenvs_is_found_by_the_name_in_its_file(tmp_path, monke
     (folder / "cfg" / "task").mkdir(parents=True)
     (folder / "__init__.py").write_text("")
     code = TASK.format(body=DEFERRED, count="progress_buf")
-    code = code.replace("self.cfg, self.device = cfg, rl_device", """self.cfg = cfg
-        self.device, self.index = rl_device, int(sim_device.split(":")[1])""")  # fmt: skip
+    index = 'self.index = int(sim_device.split(":")[1])'
+    code = code.replace("self.cfg, self.device", f"{index}\n        self.cfg, self.device")
     (folder / "tasks.py").write_text(f"{code}\nisaacgym_task_map = {{'Slider': Slider}}\n")
     (folder / "cfg" / "task" / "Rail.yaml").write_text(
         "name: Slider\nenv:\n  numEnvs: 128\n  length: 5\n"

@@ -122,11 +122,3 @@ def test_an_stl_file_may_end_in_bytes_of_another_program(tmp_path):
         (body,) = load(tmp_path, "part.stl", density=300.0).body_properties
         assert body.mass == pytest.approx(300.0, rel=1e-5)
         close(list(body.com), [0.25, 0.5, 0.75], atol=1e-6)
-
-
-def test_a_convex_decomposition_is_reported_only_if_asked_for(tmp_path, capsys):
-    """Meshes collide as one hull, which a script that asks for several should be told."""
-    write(tmp_path / "part.obj")
-    for is_asked in (False, True):
-        load(tmp_path, file=f"asked_{is_asked}.urdf", vhacd_enabled=is_asked)
-        assert ("vhacd" in capsys.readouterr().err) == is_asked

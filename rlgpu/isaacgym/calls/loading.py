@@ -150,7 +150,7 @@ class LoadingCalls(Calls):
 
     def get_asset_rigid_shape_count(self, asset: Asset) -> int:
         """Returns the number of collision shapes."""
-        return len(asset.shapes)
+        return len(asset.heads)
 
     def get_asset_rigid_body_shape_indices(self, asset: Asset) -> list[IndexRange]:
         """Returns each body's range of shapes."""
@@ -158,15 +158,16 @@ class LoadingCalls(Calls):
 
     def get_asset_rigid_shape_properties(self, asset: Asset) -> list[RigidShapeProperties]:
         """Returns copies of the shapes' properties."""
-        return [properties.__copy__() for properties in asset.shape_properties]
+        return [p.__copy__() for p in asset.seen_shapes(asset.shape_properties)]
 
     def set_asset_rigid_shape_properties(
         self, asset: Asset, props: list[RigidShapeProperties]
     ) -> None:
         """Sets the shapes' properties for actors created from now on."""
-        asset.shape_properties = checked_list(
-            "set_asset_rigid_shape_properties", props, len(asset.shapes), RigidShapeProperties
+        values = checked_list(
+            "set_asset_rigid_shape_properties", props, len(asset.heads), RigidShapeProperties
         )
+        asset.shape_properties = asset.all_shapes(values)
 
     # Degrees of freedom and joints
 

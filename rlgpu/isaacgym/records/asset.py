@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import mujoco
 import numpy as np
@@ -22,7 +23,10 @@ from rlgpu.isaacgym.records.properties import (
 from rlgpu.isaacgym.records.structs import AssetOptions
 from rlgpu.robots import Actuator as RobotActuator
 from rlgpu.robots import Drive, ReadOptions, Robot
+from rlgpu.robots.meshes import PART
 from rlgpu.robots.robot import RESERVED, STAND_IN
+
+T = TypeVar("T")
 
 _MODES = {
     "position": DofDriveMode.DOF_MODE_POS,
@@ -90,6 +94,9 @@ class Asset:
         self.tendons = tuple(model.tendon(i).name for i in range(model.ntendon))
         self.shapes = tuple(i for i in range(model.ngeom) if collides(model, i))
         """Geoms that collide, in the model's order."""
+        parts = [model.geom(i).name.partition(PART)[2] for i in self.shapes]
+        self.heads = tuple(i for i, part in enumerate(parts) if part in ("", "0"))
+        """Places in ``shapes`` of what scripts see as shapes: the first of several parts of one."""
         self.dof_properties = self._dof_properties()
         self.body_properties = [_body_properties(model, i) for i in range(1, model.nbody)]
         self.shape_properties = [self._shape_properties(i) for i in self.shapes]
@@ -152,9 +159,18 @@ class Asset:
         """Returns whether a degree of freedom is a rotation."""
         return bool(self.model.jnt_type[dof] == mujoco.mjtJoint.mjJNT_HINGE)
 
+    def seen_shapes(self, values: Sequence[T]) -> list[T]:
+        """Returns what scripts see of a value for each of ``shapes``."""
+        return [values[i] for i in self.heads]
+
+    def all_shapes(self, values: Sequence[T]) -> list[T]:
+        """Returns a value for each of ``shapes`` of one for each shape that scripts see."""
+        owners = np.searchsorted(self.heads, range(len(self.shapes)), side="right") - 1
+        return [values[i] for i in owners]
+
     def body_shapes(self, body: int) -> tuple[int, int]:
         """Returns the first of a body's shapes and their number."""
-        owners = [int(self.model.geom_bodyid[geom]) - 1 for geom in self.shapes]
+        owners = [int(self.model.geom_bodyid[self.shapes[i]]) - 1 for i in self.heads]
         return sum(owner < body for owner in owners), owners.count(body)
 
 

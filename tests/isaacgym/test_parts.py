@@ -1,0 +1,110 @@
+"""Meshes that collide as convex parts: holes stay open, and scripts see one shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scenes import GYM, at, close, new_env, new_sim, run, wrapped
+
+from rlgpu.isaacgym.api import gymapi
+
+
+def ring(corners, outer, inner, height):
+    """Returns the text of an OBJ file: a regular prism with a hole along z, which starts at z = 0.
+
+    Args:
+        corners: Corners of both polygons.
+        outer: Distance of the sides of the prism from the axis [m].
+        inner: Distance of the sides of the hole from the axis [m].
+        height: Height [m].
+    """
+    angle = (np.arange(corners) + 0.5) * 2 * np.pi / corners
+    round_ = np.stack((np.cos(angle), np.sin(angle)), axis=1) / np.cos(np.pi / corners)
+    rims = [np.c_[r * round_, np.full(corners, z)] for r in (outer, inner) for z in (0, height)]
+    lines = ["v {:.9f} {:.9f} {:.9f}".format(*point) for point in np.concatenate(rims)]
+    low, top, hole, hole_top = (1 + corners * i for i in range(4))
+    for i in range(corners):
+        k = (i + 1) % corners
+        for a, b, c, d in (
+            (low + i, low + k, top + k, top + i),
+            (hole + k, hole + i, hole_top + i, hole_top + k),
+            (top + i, top + k, hole_top + k, hole_top + i),
+            (low + k, low + i, hole + i, hole + k),
+        ):
+            lines += [f"f {a} {b} {c}", f"f {a} {c} {d}"]
+    return "\n".join(lines) + "\n"
+
+
+def load(sim, folder, mesh, more="", **options):
+    """Returns the asset of a fixed link that collides as a mesh."""
+    (folder / "part.obj").write_text(mesh)
+    shape = '<geometry><mesh filename="part.obj"/></geometry>'
+    (folder / "part.urdf").write_text(
+        f'<robot name="r"><link name="base"><collision>{shape}{more}</collision></link></robot>'
+    )
+    chosen = gymapi.AssetOptions()
+    for name, value in options.items():
+        setattr(chosen, name, value)
+    return GYM.load_asset(sim, str(folder), "part.urdf", chosen)
+
+
+FIELD = '<sdf resolution="256"/>'
+
+
+def test_a_block_with_a_square_hole_is_four_boxes_and_one_shape(tmp_path):
+    """3 m x 3 m x 1 m without 1 m^3: 8 m^3 in the parts, whose friction a script sets at once."""
+    sim = new_sim("mujoco")
+    asset = load(sim, tmp_path, ring(4, 1.5, 0.5, 1.0), FIELD, density=10.0)
+    assert len(asset.shapes) == 4
+    (body,) = asset.body_properties
+    assert body.mass == pytest.approx(80.0, rel=1e-4)
+    close(list(body.com), [0, 0, 0.5], atol=1e-4)
+    assert GYM.get_asset_rigid_shape_count(asset) == 1
+    (part,) = GYM.get_asset_rigid_body_shape_indices(asset)
+    assert (part.start, part.count) == (0, 1)
+    env = new_env(sim)
+    GYM.create_actor(env, asset, at(), "block", 0, 0)
+    (shape,) = GYM.get_actor_rigid_shape_properties(env, 0)
+    shape.friction = 0.25
+    GYM.set_actor_rigid_shape_properties(env, 0, [shape])
+    assert GYM.get_actor_rigid_shape_count(env, 0) == 1
+    GYM.prepare_sim(sim)
+    model = sim.world.groups[0].worlds.model
+    assert model.ngeom == 4
+    close(model.geom_friction[:, 0], 0.25)
+
+
+def test_a_convex_mesh_stays_one_hull(tmp_path):
+    """Also if its file asks for a field, and lists the corners as seen from inside."""
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+    faces = "1 3 4 2", "5 6 8 7", "1 2 6 5", "3 7 8 4", "1 5 7 3", "2 4 8 6"
+    text = "".join("v {} {} {}\n".format(*point) for point in corners)
+    asset = load(new_sim("mujoco"), tmp_path, text + "".join(f"f {f}\n" for f in faces), FIELD)
+    assert len(asset.shapes) == 1
+
+
+def drop(engine, folder, corners, more="", **options):
+    """Returns the height of a ball of 4.8 cm dropped into a hole of 5 cm about it, after 2 s."""
+    sim = new_sim(engine, dt=0.005, ground=True)
+    block = load(sim, folder, ring(corners, 0.15, 0.05, 0.1), more, fix_base_link=True, **options)
+    ball, env = GYM.create_sphere(sim, 0.048, gymapi.AssetOptions()), new_env(sim)
+    GYM.create_actor(env, block, at(), "block", 0, 0)
+    GYM.create_actor(env, ball, at(z=0.2), "ball", 0, 0)
+    GYM.prepare_sim(sim)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    run(sim, 400)
+    return float(roots[1, 2])
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+@pytest.mark.parametrize("corners", [4, 24])
+def test_a_ball_falls_through_a_hole_to_the_ground(engine, corners, tmp_path):
+    """A field asks for it. A hull alone would hold the ball at 0.1 m plus its radius."""
+    assert drop(engine, tmp_path, corners, FIELD) == pytest.approx(0.048, abs=2e-3)
+    assert drop(engine, tmp_path, corners) == pytest.approx(0.148, abs=2e-3)
+
+
+def test_a_decomposition_that_a_script_asks_for_opens_the_hole(tmp_path):
+    """As ``vhacd_enabled``, in parts as exact as a 64th of the mesh."""
+    height = drop("mujoco", tmp_path, 4, vhacd_enabled=True)
+    assert height == pytest.approx(0.048, abs=2e-3)
