@@ -56,7 +56,7 @@ RLGPU_STAGE Drive<V> drive_of(const Tables<Real<V>>& t, const Parameters<V>& p, 
     slope += p[by + 1] * input;
   }
   const V wanted = gain * input + p[bias] + p[bias + 1] * length + p[bias + 2] * velocity;
-  const V low = splat<V>(t.actuator_force_low[a]), high = splat<V>(t.actuator_force_high[a]);
+  const V low = p[t.actuator_force_low + a], high = p[t.actuator_force_high + a];
   // A saturated actuator does not react to velocity. One that asks for just its limit does,
   // whatever rounding makes of it: without damping, a light finger would jump.
   const V inner = wanted * Real<V>(sizeof(Real<V>) == 4 ? 1 - 1e-6 : 1);

@@ -100,9 +100,9 @@ RLGPU_STAGE void assemble(const Team& team, const Tables<Real<V>>& t, Work<V>& w
   for (int i = team.first(); i < t.num_losses; i += team.step()) {
     const Loss<V>& row = w.losses[i];
     const int dof = t.loss_dof[i];
-    const V most = splat<V>(t.loss_force[i]), force = row.weight * row.residual;
-    w.gradient[dof] += clamp(force, -most, most);
-    w.h[rows.adr[dof]] += keep<V>(magnitude(force) < most, row.weight);
+    const V force = row.weight * row.residual;
+    w.gradient[dof] += clamp(force, -row.most, row.most);
+    w.h[rows.adr[dof]] += keep<V>(magnitude(force) < row.most, row.weight);
   }
   for (int i = 0; i < t.num_rows; ++i) {
     team.sync();

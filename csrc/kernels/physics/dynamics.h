@@ -103,7 +103,7 @@ RLGPU_RARE void lift(const Team& team, const Tables<Real<V>>& t, const Parameter
   for (int i = team.first(); i < t.num_lifted; i += team.step()) {
     const int b = t.lifted_body[i];
     if (!t.body_moves[b]) continue;
-    const V share = t.lifted_share[i] * p[t.body_mass + b];
+    const V share = p[t.lifted_share + i] * p[t.body_mass + b];
     const Vec3<V> weight = share * p.vec3(t.gravity);
     w.cfrc[b] = {w.cfrc[b].ang + cross(w.xipos[b] - w.com[b], weight), w.cfrc[b].lin + weight};
   }
@@ -144,10 +144,9 @@ RLGPU_STAGE void smooth_forces(const Team& team, const Tables<Real<V>>& t, const
   });
   for (int i = team.first(); i < t.nv; i += team.step()) {
     const V damping = p[t.dof_damping + i];
-    V force = w.qfrc_smooth[i] - dot(w.cdof[i], w.cfrc[t.dof_body[i]]) - damping * w.qvel[i];
-    if (t.dof_stiffness[i] != 0)
-      force -= t.dof_stiffness[i] * (w.qpos[t.dof_qpos[i]] - t.dof_spring_ref[i]);
-    w.qfrc_smooth[i] = force;
+    const V force = w.qfrc_smooth[i] - dot(w.cdof[i], w.cfrc[t.dof_body[i]]) - damping * w.qvel[i];
+    const V stretch = w.qpos[t.dof_qpos[i]] - t.dof_spring_ref[i];
+    w.qfrc_smooth[i] = force - p[t.dof_stiffness + i] * stretch;
     w.implicit_damping[i] += damping;
   }
   if (t.num_sprung_balls > 0) ball_springs(team, t, w);

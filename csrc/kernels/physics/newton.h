@@ -90,9 +90,8 @@ RLGPU_STAGE void constraint_forces(const Team& team, const Tables<Real<V>>& t, W
   }
   team.sync();
   for (int i = team.first(); i < t.num_losses; i += team.step()) {
-    const V most = splat<V>(t.loss_force[i]);
-    const V force = clamp(w.losses[i].weight * w.losses[i].residual, -most, most);
-    w.qfrc_constraint[t.loss_dof[i]] -= force;
+    const Loss<V>& row = w.losses[i];
+    w.qfrc_constraint[t.loss_dof[i]] -= clamp(V(row.weight * row.residual), -row.most, row.most);
   }
   for (int i = 0; i < t.num_rows; ++i) {
     team.sync();

@@ -111,10 +111,9 @@ RLGPU_STAGE void sweep_loss(const Team& team, const Tables<Real<V>>& t, Work<V>&
   clear(team, path, s.spread);
   if (team.first() == 0) s.spread[dof] = splat<V>(1);
   spread(team, t, w, path, s.spread);
-  const V most = splat<V>(t.loss_force[i]);
-  const V before = row.change - clamp(V(row.weight * row.residual), -most, most);
+  const V before = row.change - clamp(V(row.weight * row.residual), -row.most, row.most);
   const V change = scalar_change<V>(s, before, row.residual + residual_of(s, path, s.spread),
-                                    response(w, path, s.spread, s.spread), most);
+                                    response(w, path, s.spread, s.spread), row.most);
   move(team, w, s, path, s.spread, s.busy, change);
   if (team.first() == 0) row.change += change;
 }

@@ -35,7 +35,7 @@ RLGPU_RARE void ball_limit_row(const Tables<Real<V>>& t, const Parameters<V>& p,
   const int dof = t.limit_dof[i];
   const V* const q = w.qpos + t.dof_qpos[dof];
   const Turn<V> turn = turn_of(Quat<V>{q[0], q[1], q[2], q[3]});
-  const V distance = t.limit_high[i] - turn.angle - t.limit_margin[i];
+  const V distance = p[t.limit_high + i] - turn.angle - t.limit_margin[i];
   const V impedance = impedance_at(table, distance);
   w.limit_axes[i - first_ball_limit(t)] = -turn.axis;
   Limit<V>& row = w.limits[i];
@@ -54,7 +54,7 @@ RLGPU_STAGE void limit_rows(const Team& team, const Tables<Real<V>>& t, const Pa
     const Real<V>* table = t.limit_impedance + kImpedance * i;
     const int dof = t.limit_dof[i];
     const V q = w.qpos[t.dof_qpos[dof]], margin = splat<V>(t.limit_margin[i]);
-    const V above_low = q - t.limit_low[i], below_high = t.limit_high[i] - q;
+    const V above_low = q - p[t.limit_low + i], below_high = p[t.limit_high + i] - q;
     const Mask<V> low = above_low < below_high;
     const V distance = select<V>(low, above_low, below_high) - margin;
     const V impedance = impedance_at(table, distance);
@@ -74,6 +74,7 @@ RLGPU_STAGE void loss_rows(const Team& team, const Tables<Real<V>>& t, const Par
     const V impedance = impedance_at(table, V{});
     w.losses[i].weight = row_weight(impedance, p[t.dof_invweight + dof]);
     w.losses[i].reference = -table[1] * w.qvel[dof];
+    w.losses[i].most = p[t.loss_force + i];
   }
 }
 

@@ -31,7 +31,7 @@ RLGPU_STAGE Mask<V> begin_search(const Team& team, const Tables<Real<V>>& t, Wor
   for (int i = team.first(); i < t.num_losses; i += team.step()) {
     Loss<V>& row = w.losses[i];
     row.change = w.direction[t.loss_dof[i]];
-    const V most = splat<V>(t.loss_force[i]);
+    const V most = row.most;
     const V now = row.weight * row.residual, then = now + row.weight * row.change;
     altered = altered | ((now < -most) ^ (then < -most)) | ((now > most) ^ (then > most));
   }
@@ -77,10 +77,9 @@ RLGPU_STAGE void rows_along(const Team& team, const Tables<Real<V>>& t, const Wo
   }
   for (int i = team.first(); i < t.num_losses; i += team.step()) {
     const Loss<V>& row = w.losses[i];
-    const V most = splat<V>(t.loss_force[i]);
     const V force = row.weight * (row.residual + step * row.change);
-    own_slope += clamp(force, -most, most) * row.change;
-    own_curvature += keep<V>(magnitude(force) < most, row.weight * row.change * row.change);
+    own_slope += clamp(force, -row.most, row.most) * row.change;
+    own_curvature += keep<V>(magnitude(force) < row.most, row.weight * row.change * row.change);
   }
   for (int i = team.first(); i < t.num_rows; i += team.step()) {
     const Row<V>& row = w.rows[i];

@@ -68,11 +68,10 @@
 // along both, and its crests are their heights; tops are the largest of them around blocks.
 #define RLGPU_PHYSICS_CONSTANTS(X)                                                           \
   X(timestep) X(qpos0) X(body_pos) X(body_quat) X(joint_pos) X(joint_axis)                   \
-  X(dof_stiffness) X(dof_spring_ref) X(dof_force_low) X(dof_force_high)                      \
-  X(limit_low) X(limit_high) X(limit_margin) X(limit_impedance)                              \
-  X(loss_force) X(loss_impedance)                                                            \
-  X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high) X(actuator_force_low)          \
-  X(actuator_force_high) X(act_leak) X(act_advance) X(act_low) X(act_high)                   \
+  X(dof_spring_ref) X(dof_force_low) X(dof_force_high)                                       \
+  X(limit_margin) X(limit_impedance) X(loss_impedance)                                       \
+  X(actuator_gear) X(actuator_ctrl_low) X(actuator_ctrl_high)                                \
+  X(act_leak) X(act_advance) X(act_low) X(act_high)                                          \
   X(ball_gear) X(ball_period) X(sprung_stiffness) X(sprung_ref) X(wet_mat) X(wind)           \
   X(geom_pos) X(geom_mat) X(geom_size)                                                       \
   X(pair_margin) X(pair_detection) X(pair_impedance) X(pair_friction_damping) X(pair_anisotropy)               \
@@ -80,7 +79,7 @@
   X(terrain_heights) X(terrain_ridges) X(terrain_crests) X(terrain_tops)                     \
   X(terrain_crest_tops) X(terrain_frame)                                                     \
   X(pair_reach) X(hull_x) X(hull_y) X(hull_z) X(face_normal)                \
-  X(cell_point) X(geom_box) X(lifted_share)                                                  \
+  X(cell_point) X(geom_box)                                                                  \
   X(point_pos) X(wrap_pos) X(wrap_mat) X(wrap_radius) X(segment_scale) X(tendon_coef)        \
   X(tendon_stiffness) X(tendon_damping) X(tendon_slack) X(row_low) X(row_high)               \
   X(sites_gear) X(sites_quat) X(sites_period) X(adhesion_sign)                               \
@@ -92,7 +91,9 @@
 #define RLGPU_PHYSICS_PARAMETERS(X)                                                          \
   X(body_mass) X(body_inertia) X(body_ipos) X(dof_armature) X(dof_damping) X(dof_invweight)  \
   X(pair_friction) X(pair_invweight) X(actuator_gain) X(actuator_bias) X(gravity) \
-  X(pair_turning) X(actuator_gain_slope) X(wet_drag) X(row_invweight)
+  X(pair_turning) X(actuator_gain_slope) X(wet_drag) X(row_invweight)                        \
+  X(dof_stiffness) X(limit_low) X(limit_high) X(loss_force)                                  \
+  X(actuator_force_low) X(actuator_force_high) X(lifted_share)
 // clang-format on
 
 namespace rlgpu::physics {

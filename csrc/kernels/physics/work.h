@@ -58,7 +58,7 @@ struct Limit {
 // Dry friction in a joint: a force that opposes motion, bounded by the loss.
 template <typename V>
 struct Loss {
-  V weight, reference, residual, change;
+  V weight, reference, residual, change, most;
 };
 
 // A tendon: its length and velocity, the force along it, and how that falls with velocity.

@@ -32,7 +32,6 @@ def actuator_tables(
     clamped = model.actuator_ctrllimited & (not is_disabled(model, "CLAMPCTRL"))
     ctrl = _range_or_infinite(clamped, model.actuator_ctrlrange)
     acts = not is_disabled(model, "ACTUATION")
-    force = _range_or_infinite(model.actuator_forcelimited & acts, model.actuator_forcerange)
     act = _range_or_infinite(model.actuator_actlimited & acts, model.actuator_actrange)
     leak, advance = _dynamics(model)
     on_body = model.actuator_trntype == _ON_BODY  # MuJoCo ignores the gear there
@@ -46,8 +45,6 @@ def actuator_tables(
         "actuator_gear": np.where(on_body, 1.0, model.actuator_gear[:, 0]),
         "actuator_ctrl_low": ctrl[:, 0],
         "actuator_ctrl_high": ctrl[:, 1],
-        "actuator_force_low": force[:, 0],
-        "actuator_force_high": force[:, 1],
         "act_leak": leak,
         "act_advance": advance,
         "act_low": act[:, 0],

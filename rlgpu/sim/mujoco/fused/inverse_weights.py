@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.rotations import matrix_of, xyzw_of
 from rlgpu.sim.mujoco.dynamics import summed_inertia
 
-DERIVED_FROM = frozenset({"body_mass", "body_inertia", "body_ipos", "dof_armature"})
+DERIVED_FROM = frozenset({"body_mass", "body_inertia", "body_ipos", "body_iquat", "dof_armature"})
 """Fields from which these constants are derived, besides the pose."""
 _MOST_ROWS = 2048
 """Worlds whose constants are computed at once, which bounds memory."""
@@ -45,9 +46,6 @@ class InverseWeights:
         # Of the bodies' origins, [1, B, 3, V].
         self._moves, self._turns = constant(moves)[None], constant(turns)[None]
         self._axes = constant(data.xmat).view(-1, 3, 3)
-        # Axes in which inertias are diagonal; they do not change with the centre of mass.
-        inertial = constant(data.ximat).view(-1, 3, 3)
-        self._own_turns = inertial.mT @ self._turns
         self._is_held = constant(model.body_weldid == 0).bool()
         self._only_slides = constant(model.body_simple == 2).bool()
         self._owner = torch.tensor(model.dof_bodyid, dtype=torch.int64, device=device)
@@ -83,7 +81,9 @@ class InverseWeights:
         arm = (self._axes @ ipos[..., None]).mT  # [N, B, 1, 3]
         turned = torch.linalg.cross(self._turns.mT, arm)  # [N, B, V, 3]
         moves = self._moves + turned.mT  # [N, B, 3, V], of the centres of mass
-        matrix = summed_inertia(mass, inertia, moves, self._own_turns)
+        # Axes in which inertias are diagonal.
+        inertial = self._axes @ matrix_of(xyzw_of(fields["body_iquat"]))
+        matrix = summed_inertia(mass, inertia, moves, inertial.mT @ self._turns)
         matrix = matrix + self._tendon_armature + torch.diag_embed(armature)
         inverse = _inverse(matrix)
         weights = torch.stack(

@@ -12,29 +12,35 @@ import torch
 from torch import Tensor
 
 from rlgpu.ops import physics_tables
+from rlgpu.rotations import matrix_of, xyzw_of
 from rlgpu.sim.mujoco import specials
 from rlgpu.sim.mujoco.contact_parameters import MIN_FRICTION, ContactParameters
 from rlgpu.sim.mujoco.fused.fluid_tables import drag_of, wet_bodies
+from rlgpu.sim.mujoco.fused.joint_parameters import JointParameters
 from rlgpu.sim.mujoco.fused.least_inertias import least_of_geoms
-from rlgpu.sim.mujoco.fused.packing import matrix_of
 from rlgpu.sim.mujoco.pairs import Pair
 
 PARAMETER_FIELDS = (
     "body_mass",
     "body_inertia",
     "body_ipos",
+    "body_iquat",
+    "body_gravcomp",
     "dof_armature",
     "dof_damping",
+    "dof_frictionloss",
+    "jnt_range",
+    "jnt_stiffness",
     "geom_friction",
     "actuator_gainprm",
     "actuator_biasprm",
+    "actuator_forcerange",
     "dof_invweight0",
     "body_invweight0",
     "tendon_invweight0",
     "opt.gravity",
 )
-"""Fields of a model behind the physical parameters."""
-
+"""Fields of a model behind the physical parameters; stiffness that of hinges and slides."""
 
 _INVERSE_INERTIAS = ("body_invweight0", "dof_invweight0", "tendon_invweight0")
 
@@ -53,8 +59,6 @@ class Inertia(NamedTuple):
 class _Combination(NamedTuple):
     """What combines a model's fields into tables."""
 
-    turned: Tensor
-    """Rotations from the bodies' inertial axes to their own, shape [B, 3, 3], float64."""
     bodies: Tensor
     """Bodies of each pair of geoms, shape [P, 2], int64."""
     own_friction: Tensor
@@ -100,6 +104,7 @@ class ParameterTables:
         pairs: Sequence[Pair],
         contacts: Sequence[ContactParameters],
         inertias: Sequence[Inertia],
+        joints: JointParameters,
     ) -> None:
         """Looks up what belongs together.
 
@@ -108,8 +113,8 @@ class ParameterTables:
             pairs: Its pairs of geoms that may touch.
             contacts: The parameters of each pair's contacts.
             inertias: Where the inverse inertia of each row over several joints comes from.
+            joints: The joints' part of the parameters.
         """
-        turned = torch.from_numpy(np.array([matrix_of(quat) for quat in model.body_iquat]))
         bodies = _ids(model.geom_bodyid[g] for pair in pairs for g in (pair.geom1, pair.geom2))
         own = [contact for contact in contacts if not contact.follows]
         further = itertools.count(model.ngeom)
@@ -120,7 +125,6 @@ class ParameterTables:
         is_sloped = acts & (model.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_AFFINE))
         sloped = _ids(range(model.nu) if has_gain_slopes(model) else ())
         self._on_cpu = _Combination(
-            turned.view(-1, 3, 3),
             bodies.view(-1, 2),
             torch.from_numpy(np.array([_friction_of(contact) for contact in own]).reshape(-1, 4)),
             _ids(geoms[0] for geoms in decisive),
@@ -139,7 +143,8 @@ class ParameterTables:
             _one_unless_disabled(model, "DAMPER"),
             _one_unless_disabled(model, "GRAVITY"),
         )
-        self._on: dict[torch.device, _Combination] = {}
+        self._joints = joints
+        self._on: dict[torch.device, tuple[_Combination, JointParameters]] = {}
         self._order = physics_tables()["parameters"]
 
     def rows(self, fields: Mapping[str, Tensor]) -> Tensor:
@@ -156,9 +161,11 @@ class ParameterTables:
         """Returns the tables in the kernels' order, each of shape [1 or N, width], float64."""
         device = fields["body_inertia"].device
         if device not in self._on:  # a CUDA graph cannot copy them
-            self._on[device] = _Combination(*(part.to(device) for part in self._on_cpu))
-        by = self._on[device]
-        inertia = (by.turned * fields["body_inertia"][..., None, :]) @ by.turned.mT
+            parts = _Combination(*(part.to(device) for part in self._on_cpu))
+            self._on[device] = parts, self._joints.to(device)
+        by, joints = self._on[device]
+        turned = matrix_of(xyzw_of(fields["body_iquat"]))  # inertial axes to the bodies' own
+        inertia = (turned * fields["body_inertia"][..., None, :]) @ turned.mT
         off_diagonal = (inertia[..., 0, 1:], inertia[..., 1, 2:])  # xy, xz, yz
         unique = torch.cat((inertia.diagonal(dim1=-2, dim2=-1), *off_diagonal), dim=-1)
         friction = fields["geom_friction"].clamp(min=MIN_FRICTION)
@@ -190,6 +197,7 @@ class ParameterTables:
             "row_invweight": torch.maximum(inverse[:, by.inertias].sum(-1), by.least_of_rows),
             "wet_drag": drag_of(mass[:, by.wet], moments[:, by.wet], *by.fluid).flatten(1),
             "gravity": fields["opt.gravity"] * by.gravity,
+            **joints.tables(fields),
         }
         return [tables[name] for name in self._order]
 

@@ -6,7 +6,7 @@ moves, which rows of the solver's matrix it couples, the curves of constraint im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -22,6 +22,7 @@ from rlgpu.sim.mujoco.fused.coupling_tables import CouplingTables
 from rlgpu.sim.mujoco.fused.fluid_tables import fluid_tables
 from rlgpu.sim.mujoco.fused.geometry_tables import GeometryTables
 from rlgpu.sim.mujoco.fused.impedances import friction_damping, impedance, safe_timestep
+from rlgpu.sim.mujoco.fused.joint_parameters import JointParameters
 from rlgpu.sim.mujoco.fused.packing import matrix_of, offsets
 from rlgpu.sim.mujoco.fused.pair_kinds import slots_of
 from rlgpu.sim.mujoco.fused.parameter_tables import (
@@ -44,7 +45,7 @@ from rlgpu.sim.mujoco.fused.tendon_tables import TendonTables
 from rlgpu.sim.mujoco.fused.terrain import TerrainTables
 from rlgpu.sim.mujoco.layout import SCALAR_JOINTS
 from rlgpu.sim.mujoco.pairs import colliding_pairs, solved_order
-from rlgpu.sim.mujoco.specials import has_passive_forces, is_disabled
+from rlgpu.sim.mujoco.specials import is_disabled
 
 _MIN_VALUE = 1e-15
 
@@ -52,28 +53,31 @@ _MIN_VALUE = 1e-15
 class Tables:
     """Named arrays of one model, before they are packed."""
 
-    def __init__(self, model: mujoco.MjModel, *, hull_vertices: int = 0) -> None:
+    def __init__(
+        self, model: mujoco.MjModel, *, hull_vertices: int = 0, fields: Collection[str] = ()
+    ) -> None:
         """Computes all tables of a model that ``accept`` accepts.
 
         Args:
             model: The model.
             hull_vertices: The most vertices of a mesh's hull; 0 keeps all.
+            fields: Fields of the model that will differ between worlds.
         """
         self.model = model
         self._pairs = solved_order(model, colliding_pairs(model))
         self._parameters_of = [contact_parameters(model, pair) for pair in self._pairs]
         tendons = TendonTables.of(model, tree_pattern(model), adhesions(model, self._pairs))
         self._couplings = CouplingTables(model, tendons)
+        joints = JointParameters.of(model, fields)
         self.parameters = ParameterTables(
-            model, self._pairs, self._parameters_of, self._couplings.inertias
+            model, self._pairs, self._parameters_of, self._couplings.inertias, joints
         )
         """The tables of numbers that may differ between worlds."""
         self.ints: dict[str, Any] = tendons.ints | self._couplings.ints
         self.constants: dict[str, Any] = tendons.constants | self._couplings.constants
         self._tree()
         self._joints()
-        self._limits_and_losses()
-        self._weights()
+        self._limits_and_losses(joints)
         for ints, constants in (
             ball_spring_tables(model),
             actuator_tables(model, tendons),
@@ -127,8 +131,7 @@ class Tables:
             joints_of(model, *SCALAR_JOINTS),
             joints_of(model, mujoco.mjtJoint.mjJNT_BALL),
         )
-        moved, dofs, addresses = moving_dofs(model)
-        stiffness = model.jnt_stiffness[moved] * (not is_disabled(model, "SPRING"))
+        _, dofs, addresses = moving_dofs(model)
         ball_dofs = [int(model.jnt_dofadr[i]) for i in balls]
         ball_addresses = [int(model.jnt_qposadr[i]) for i in balls]
         clamped = [i for i in scalar if model.jnt_actfrclimited[i]]
@@ -146,7 +149,6 @@ class Tables:
         self.constants |= {
             "joint_pos": model.jnt_pos,
             "joint_axis": model.jnt_axis,
-            "dof_stiffness": _scattered(model.nv, dofs, stiffness, 0.0),
             "dof_spring_ref": _scattered(model.nv, dofs, model.qpos_spring[addresses], 0.0),
             "dof_force_low": _scattered(
                 model.nv, clamped_dofs, model.jnt_actfrcrange[clamped, 0], -np.inf
@@ -156,42 +158,26 @@ class Tables:
             ),
         }
 
-    def _limits_and_losses(self) -> None:
-        """Lists the limits of joints, those of ball joints last, and the dofs with dry friction."""
+    def _limits_and_losses(self, joints: JointParameters) -> None:
+        """Lists limits of joints, ball joints last, dofs with dry friction, and lifted bodies."""
         model = self.model
-        balls = joints_of(model, mujoco.mjtJoint.mjJNT_BALL)
-        limited = [i for i in (*joints_of(model, *SCALAR_JOINTS), *balls) if model.jnt_limited[i]]
-        if is_disabled(model, "LIMIT", "CONSTRAINT"):
-            limited = []
-        self._num_ball_limits = sum(i in balls for i in limited)
-        lossy = [int(i) for i in np.flatnonzero(model.dof_frictionloss > 0)]
-        if is_disabled(model, "FRICTIONLOSS", "CONSTRAINT"):
-            lossy = []
+        limited, lossy = joints.limited.tolist(), joints.lossy.tolist()
+        self._num_ball_limits = int(joints.turns.sum())
         self.ints |= {
             "limit_dof": [model.jnt_dofadr[i] for i in limited],
             "loss_dof": lossy,
+            "lifted_body": joints.lifted.tolist(),
         }
         timestep = safe_timestep(model)
         self.constants |= {
-            "limit_low": model.jnt_range[limited, 0],
-            "limit_high": [
-                max(model.jnt_range[i]) if i in balls else model.jnt_range[i, 1] for i in limited
-            ],
             "limit_margin": model.jnt_margin[limited],
             "limit_impedance": [
                 impedance(model.jnt_solref[i], model.jnt_solimp[i], timestep) for i in limited
             ],
-            "loss_force": model.dof_frictionloss[lossy],
             "loss_impedance": [
                 impedance(model.dof_solref[i], model.dof_solimp[i], timestep) for i in lossy
             ],
         }
-
-    def _weights(self) -> None:
-        """Lists the bodies with gravity compensation."""
-        shares = self.model.body_gravcomp * has_passive_forces(self.model)
-        self.ints["lifted_body"] = np.flatnonzero(shares)
-        self.constants["lifted_share"] = shares[shares != 0]
 
     def _contacts(self, hull_vertices: int) -> dict[str, float]:
         """Lists the geoms, pairs and slots, the dofs that each slot moves, and the matrices."""

@@ -113,7 +113,7 @@ class FusedWorlds:
         self._threads, self._lanes = num_threads or num_usable_cores(), lanes
         if 0 < hull_vertices < LEAST_VERTICES:
             raise ValueError(f"hull_vertices={hull_vertices}: use {LEAST_VERTICES} or more, or 0")
-        self._tables = Tables(model, hull_vertices=hull_vertices)
+        self._tables = Tables(model, hull_vertices=hull_vertices, fields=fields)
         if hull_vertices:
             self.description += describe_deviations(hull_vertices, self._tables.hull_deviations)
         self._packed: PhysicsModel = self._tables.pack(device=self.device)
