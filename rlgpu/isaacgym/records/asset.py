@@ -63,8 +63,6 @@ class TendonPath(NamedTuple):
 class DriveTraits(NamedTuple):
     """What the drives of an asset's actors need; each of shape [D], true if any actor needs it."""
 
-    limited: np.ndarray
-    """Whether the drive has a largest force."""
     driven: np.ndarray
     """Whether a position or velocity drive damps the joint."""
     stops: np.ndarray

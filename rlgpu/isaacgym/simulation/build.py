@@ -158,11 +158,12 @@ def _of_statics(
 ) -> dict[str, np.ndarray]:
     """Returns geom positions where terrains are elsewhere, seen from each environment."""
     origins = np.array([list(env.origin) for env in envs])
-    if not sim.terrains or not origins.any():
+    if not sim.terrains or (origins == origins[0]).all():
         return {}
     wide = base.get("geom_pos", np.repeat(model.geom_pos[None], len(origins), axis=0))
     for i in range(len(sim.terrains)):
-        wide[:, model.geom(f"terrain_{i}").id] -= origins
+        geom = model.geom(f"terrain_{i}").id
+        wide[:, geom] = model.geom_pos[geom] + origins[0] - origins
     return {"geom_pos": wide}
 
 

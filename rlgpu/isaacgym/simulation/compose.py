@@ -58,7 +58,7 @@ def compose_model(sim: Sim, env: Env) -> mujoco.MjSpec:
     spec = mujoco.MjSpec()
     _set_options(spec, sim)
     shapes: list[tuple[str, collision.Shape]] = []
-    _add_statics(spec, sim, shapes)
+    _add_statics(spec, sim, shapes, env.origin)
     for actor in env.actors:
         _add_actor(spec, actor)
         shapes += _shapes_of(actor)
@@ -84,8 +84,13 @@ def _set_options(spec: mujoco.MjSpec, sim: Sim) -> None:
     light.ambient, light.diffuse = [0.35, 0.35, 0.35], [0.5, 0.5, 0.5]
 
 
-def _add_statics(spec: mujoco.MjSpec, sim: Sim, shapes: list[tuple[str, collision.Shape]]) -> None:
-    """Adds ground planes and terrains, with squares of a metre to see motion by."""
+def _add_statics(
+    spec: mujoco.MjSpec, sim: Sim, shapes: list[tuple[str, collision.Shape]], origin: Vec3
+) -> None:
+    """Adds ground planes and terrains, with squares of a metre to see motion by.
+
+    Terrains are where they are seen from an environment at ``origin``.
+    """
     spec.add_texture(
         name="squares",
         type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -111,7 +116,7 @@ def _add_statics(spec: mujoco.MjSpec, sim: Sim, shapes: list[tuple[str, collisio
         shapes.append((name, collision.Shape(collision.STATIC, -1, 0)))
     for i, terrain in enumerate(sim.terrains):
         name = f"terrain_{i}"
-        _add_heights(spec, name, terrain)
+        _add_heights(spec, name, terrain, origin)
         shapes.append((name, collision.Shape(collision.STATIC, -1, 0)))
 
 
@@ -127,7 +132,7 @@ def _upright(normal: Vec3) -> list[float]:
     return [float(value) for value in quat]
 
 
-def _add_heights(spec: mujoco.MjSpec, name: str, terrain: Heights) -> None:
+def _add_heights(spec: mujoco.MjSpec, name: str, terrain: Heights, origin: Vec3) -> None:
     """Adds a height field; MuJoCo's has its rows along y and is centred on its frame."""
     heights = terrain.values.T
     low, high = float(heights.min()), float(heights.max())
@@ -145,7 +150,7 @@ def _add_heights(spec: mujoco.MjSpec, name: str, terrain: Heights) -> None:
         name=name,
         type=_GEOM.mjGEOM_HFIELD,
         hfieldname=name,
-        pos=list(terrain.pose.transform_point(middle)),
+        pos=list(terrain.pose.transform_point(middle) - origin),
         quat=wxyz(terrain.pose.r),
         friction=[terrain.friction, 0.005, 0.0001],
     )

@@ -102,6 +102,11 @@ def drive_terms(properties: np.ndarray, step: float) -> DriveTerms:
     )
 
 
+def are_limited(properties: np.ndarray) -> np.ndarray:
+    """Returns which drives have a largest force, shape [..., D]."""
+    return np.asarray(properties["effort"] < UNLIMITED)
+
+
 def settle_drives(actors: Sequence[Actor], step: float) -> None:
     """Settles the kinds of drives of all assets, by the properties of their actors.
 
@@ -124,7 +129,6 @@ def _traits_of(asset: Asset, properties: np.ndarray, step: float) -> DriveTraits
     terms = drive_terms(properties, step)
     inverse_inertia = asset.model.dof_invweight0[asset.model.jnt_dofadr]
     return DriveTraits(
-        np.any(terms.limit < UNLIMITED, axis=0),
         np.any(terms.bias_v < 0, axis=0),
         np.any(-terms.bias_v * inverse_inertia * step > 1.0, axis=0),
     )
@@ -143,7 +147,7 @@ def add_drives(
         by_joint: As ``drive_fields`` takes it.
     """
     step = spec.option.timestep
-    terms = drive_terms(actor.dof_properties, step)
+    terms, limits = drive_terms(actor.dof_properties, step), are_limited(actor.dof_properties)
     traits = actor.asset.drive_traits or _traits_of(actor.asset, actor.dof_properties[None], step)
     for i, name in enumerate(actor.asset.dofs):
         row, joint, limit = actor.dof_properties[i], spec.joint(prefix + name), terms.limit[i]
@@ -151,16 +155,17 @@ def add_drives(
         if joint.limited:
             joint.range = [float(row["lower"]), float(row["upper"])]
         joint.armature, joint.frictionloss = float(row["armature"]), float(row["friction"])
-        limited, stops = bool(traits.limited[i]), bool(traits.stops[i])
-        is_carried = bool(traits.driven[i]) and (is_tied or (stops and not limited))
-        held = limited and stops and not is_carried
+        stops, is_limited = bool(traits.stops[i]), bool(limits[i])
+        is_carried = bool(traits.driven[i]) and (is_tied or (stops and not is_limited))
+        held = stops and not is_carried
         actuator = add_joint_actuator(spec, prefix + name, prefix + name)
         if is_carried:
             holder = joint if by_joint else actuator
             holder.armature = holder.armature - float(terms.bias_v[i]) * step
         actuator.biastype = _CARRIED if is_carried else mujoco.mjtBias.mjBIAS_AFFINE
         actuator.gainprm[0] = 1.0
-        actuator.forcelimited = limited and not held and not is_carried
+        # A drive without a limit has a huge one, so that a script can set another.
+        actuator.forcelimited = not held and not is_carried
         if actuator.forcelimited:
             actuator.forcerange = [-limit, limit]
         if held:

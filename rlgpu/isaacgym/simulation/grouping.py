@@ -13,7 +13,7 @@ import numpy as np
 from rlgpu.isaacgym.records.fields import Record
 from rlgpu.isaacgym.records.scene import Actor, Env, Sim
 from rlgpu.isaacgym.simulation import drives
-from rlgpu.isaacgym.simulation.compose import compose_model, rolls
+from rlgpu.isaacgym.simulation.compose import GRAVITY_OFF, compose_model, rolls
 from rlgpu.sim.mujoco.model import compiled
 
 SIZES = (
@@ -125,7 +125,9 @@ def recipe_of(env: Env) -> tuple[object, ...]:
         (a.rigid_handle, int(a.axes), a.stiffness, a.damping, *a.offset.values())
         for a in env.attractors
     )
-    return actors, ties
+    # Terrains are elsewhere, seen from another environment.
+    is_shared = not env.sim.terrains or "geom_pos" in varying_sizes(env.sim)
+    return actors, ties, None if is_shared else tuple(env.origin)
 
 
 def _recipe(actor: Actor) -> tuple[object, ...]:
@@ -134,7 +136,10 @@ def _recipe(actor: Actor) -> tuple[object, ...]:
     if actor.shape_properties is not asset.shape_properties:
         own = tuple((p.filter, rolls(p)) for p in actor.shape_properties)
     if actor.dof_properties is not asset.dof_properties:
-        own += (actor.dof_properties["hasLimits"].tobytes(),)
+        limited = drives.are_limited(actor.dof_properties)
+        own += (actor.dof_properties["hasLimits"].tobytes(), limited.tobytes())
+    if actor.body_properties is not asset.body_properties:
+        own += tuple(bool(p.flags & GRAVITY_OFF) for p in actor.body_properties)
     if actor.tendon_properties is not asset.tendon_properties:
         own += tuple(_values(p) for p in actor.tendon_properties)
     if actor.tendon_paths is not asset.tendon_paths:
