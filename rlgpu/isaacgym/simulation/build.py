@@ -19,12 +19,11 @@ from rlgpu.isaacgym.simulation.compose import body_names, compose_model, prefix
 from rlgpu.isaacgym.simulation.drives import drive_fields
 from rlgpu.isaacgym.simulation.grouping import Kind
 from rlgpu.isaacgym.simulation.layout import ModelLayout, model_layout
+from rlgpu.isaacgym.simulation.sharing import num_threads_of
 from rlgpu.sim.mujoco.model import compiled
 from rlgpu.sim.mujoco.readout import XYZW
 from rlgpu.sim.mujoco.worlds import Worlds, WorldsRequest, worlds_class
 
-_ENOUGH = 8
-"""Worlds a thread from which on a group is stepped by all threads."""
 _NO_DOFS = np.zeros(0, DOF_PROPERTIES)
 
 
@@ -71,7 +70,9 @@ def build_groups(
     groups = []
     for kind, (model, where, fields) in zip(kinds, parts, strict=True):
         _note_terrain(sim, model)
-        threads = sim.num_threads if len(kinds) == 1 else _threads(sim, len(kind.envs))
+        threads = sim.num_threads or num_usable_cores()
+        if len(kinds) > 1:
+            threads = num_threads_of(len(kind.envs), threads)
         worlds = make_worlds(sim, model, names, len(kind.envs), threads)
         for name, values in fields.items():
             worlds.field(name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
@@ -103,7 +104,7 @@ def _compose(sim: Sim, kind: Kind, also: frozenset[str]) -> _Composed:
     for name, values in drives.items():
         getattr(model, name)[:] = values[0]
     _add_damping(model, env)
-    fields = variation.of_recipes(sim, kind, model)
+    fields = {name: rows[list(kind.recipes)] for name, rows in kind.sizes.items()}
     fields |= variation.of_drives(sim, model, properties, where)
     fields |= variation.of_bodies(sim, kind.envs, model, fields, where)
     fields |= _of_statics(sim, kind.envs, model, fields)
@@ -165,12 +166,6 @@ def _of_statics(
         geom = model.geom(f"terrain_{i}").id
         wide[:, geom] = model.geom_pos[geom] + origins[0] - origins
     return {"geom_pos": wide}
-
-
-def _threads(sim: Sim, num_worlds: int) -> int:
-    """Returns the threads of one of several groups: waking them costs more for a few worlds."""
-    threads = sim.num_threads or num_usable_cores()
-    return threads if num_worlds >= _ENOUGH * threads else 1
 
 
 def make_worlds(

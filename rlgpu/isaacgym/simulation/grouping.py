@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import mujoco
@@ -61,10 +61,10 @@ class Kind:
     """Environments whose worlds share a model."""
 
     envs: tuple[Env, ...]
-    models: tuple[mujoco.MjModel, ...] = ()
-    """A compiled model for each recipe, the first environment's first; empty for a single one."""
+    sizes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Fields of sizes and masses that differ, one row a recipe."""
     recipes: tuple[int, ...] = ()
-    """Which of the models is each environment's."""
+    """Row of each environment; empty if all are of one recipe."""
 
     @property
     def first(self) -> Env:
@@ -94,8 +94,9 @@ def group_environments(sim: Sim) -> list[Kind]:
         model = compiled(compose_model(sim, envs[0]), free_centres=True)
         key = (*map(_traits, envs[0].actors), _digest(model, sim))
         found = groups.setdefault(key, _Members({}, []))
-        found.recipes.update((env.index, len(found.models)) for env in envs)
-        found.models.append(model)
+        found.recipes.update((env.index, len(found.sizes)) for env in envs)
+        names = varying_sizes(sim)
+        found.sizes.append({n: (_shape_of(model, n), _field_of_worlds(model, n)) for n in names})
     return [_kind(sim, group) for group in groups.values()]
 
 
@@ -104,15 +105,21 @@ class _Members(NamedTuple):
 
     recipes: dict[int, int]
     """The model of each environment, by the environment's index."""
-    models: list[mujoco.MjModel]
+    sizes: list[dict[str, tuple[np.ndarray, np.ndarray]]]
+    """Fields of each recipe's model, to compare and as worlds have them."""
 
 
 def _kind(sim: Sim, group: _Members) -> Kind:
     indices = sorted(group.recipes)
     envs = tuple(sim.envs[i] for i in indices)
-    if len(group.models) == 1:
+    if len(group.sizes) == 1:
         return Kind(envs)
-    return Kind(envs, tuple(group.models), tuple(group.recipes[i] for i in indices))
+    sizes = {}
+    for name in varying_sizes(sim):
+        shapes, values = zip(*(found[name] for found in group.sizes), strict=True)
+        if any(not np.array_equal(shape, shapes[0]) for shape in shapes):
+            sizes[name] = np.stack(values)
+    return Kind(envs, sizes, tuple(group.recipes[i] for i in indices))
 
 
 def recipe_of(env: Env) -> tuple[object, ...]:
@@ -171,14 +178,14 @@ def varying_sizes(sim: Sim) -> list[str]:
     return [name for name in SIZES if (able is None or name in able) and name not in unused]
 
 
-def field_of_worlds(model: mujoco.MjModel, name: str) -> np.ndarray:
-    """Returns the part of a field that can differ between worlds."""
+def _field_of_worlds(model: mujoco.MjModel, name: str) -> np.ndarray:
+    """Returns a copy of the part of a field that can differ between worlds."""
     values: np.ndarray = getattr(model, name)
     # The bounding volumes of bodies precede those of meshes, which are shared.
-    return values[: int(model.body_bvhnum.sum())] if name == "bvh_aabb" else values
+    return values[: int(model.body_bvhnum.sum())].copy() if name == "bvh_aabb" else values.copy()
 
 
-def shape_of(model: mujoco.MjModel, name: str) -> np.ndarray:
+def _shape_of(model: mujoco.MjModel, name: str) -> np.ndarray:
     """Returns a field without the poses of roots, which are set before the first step."""
     values = np.ascontiguousarray(getattr(model, name))
     free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
@@ -202,7 +209,7 @@ def _digest(model: mujoco.MjModel, sim: Sim) -> bytes:
     digest = hashlib.blake2b()
     for name in FIELDS:
         if name not in skipped:
-            values = shape_of(model, name)
+            values = _shape_of(model, name)
             digest.update(f"{name}{values.shape}".encode())
             digest.update(values.tobytes())
     return digest.digest()

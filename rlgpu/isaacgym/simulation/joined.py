@@ -15,13 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.device import host_may_read
+from rlgpu.device import host_may_read, num_usable_cores
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.build import Group
 from rlgpu.isaacgym.simulation.layout import Places, Sizes, joined
+from rlgpu.isaacgym.simulation.sharing import Shares
 from rlgpu.sim.mujoco.worlds import Worlds
 
-_INPUTS = ("ctrl", "xfrc_applied", "mocap_pos", "mocap_quat")
+_CONTROLS = ("ctrl", "xfrc_applied")
+_POSES = ("mocap_pos", "mocap_quat")
 _STATE = ("qpos", "qvel")
 
 
@@ -42,27 +44,36 @@ class JoinedModel:
 
 
 class _Copies:
-    """Tensors of groups and the parts of rows that show them."""
+    """Tensors of groups and the rows that show them."""
 
     def __init__(self) -> None:
         self._own: list[Tensor] = []
-        self._row: list[Tensor] = []
+        self._pieces: list[Tensor] = []
+        self._rows: list[tuple[list[Tensor], Tensor]] = []
 
-    def add(self, own: Tensor, row: Tensor) -> None:
-        """Adds a tensor, shape [N, ...], and its part of a row, of the same shape."""
-        if own.numel():
-            self._own.append(own)
-            self._row.append(row)
+    def add(self, parts: Sequence[Tensor], row: Tensor, pieces: Sequence[Tensor]) -> None:
+        """Adds an array.
+
+        Args:
+            parts: Tensors of groups, each of shape [worlds, entries, ...].
+            row: Their entries one after another, shape [1, ...].
+            pieces: Each tensor's part of the row, in its shape.
+        """
+        self._rows.append(([world for part in parts for world in part], row[0]))
+        for part, piece in zip(parts, pieces, strict=True):
+            if part.numel():
+                self._own.append(part)
+                self._pieces.append(piece)
 
     def to_rows(self) -> None:
         """Copies the groups' tensors to the rows."""
-        if self._own:
-            torch._foreach_copy_(self._row, self._own)
+        for worlds, row in self._rows:
+            torch.cat(worlds, out=row)
 
     def to_groups(self) -> None:
         """Copies the rows to the groups' tensors."""
         if self._own:
-            torch._foreach_copy_(self._own, self._row)
+            torch._foreach_copy_(self._own, self._pieces)
 
 
 class JoinedWorlds:
@@ -84,7 +95,12 @@ class JoinedWorlds:
         self._arrays: dict[str, Tensor] = {}
         self._parts: dict[tuple[str, int], Tensor] = {}
         self._fields: dict[str, tuple[Tensor, list[Tensor]]] = {}
-        self._states, self._inputs, self._outputs = _Copies(), _Copies(), _Copies()
+        self._states, self._poses = _Copies(), _Copies()
+        self._controls, self._outputs = _Copies(), _Copies()
+        # Calls of MuJoCo C take long enough for threads to share them.
+        threads = sim.num_threads or num_usable_cores() if sim.engine == "mujoco" else 1
+        self._shares = Shares([worlds.num_worlds for worlds in self._worlds], threads)
+        self._restarts = any(worlds.capabilities.restarts_in_check for worlds in self._worlds)
         self._wrenches: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -107,17 +123,25 @@ class JoinedWorlds:
     def array(self, name: str) -> Tensor:
         """Returns a live tensor of an ``MjData`` field of all worlds, shape [1, ...]."""
         if name not in self._arrays:
-            kinds = self._states if name in _STATE else self._outputs
-            copies = self._inputs if name in _INPUTS else kinds
+            copies = self._copies_of(name)
             # Not every engine has arrays of mocap bodies for models without any.
             able = [w.model.nmocap > 0 or not name.startswith("mocap") for w in self._worlds]
             chosen = [i for i, on in enumerate(able) if on]
             parts = [self._worlds[i].array(name) for i in chosen]
             self._arrays[name], pieces = _row_of(parts)
-            for i, part, piece in zip(chosen, parts, pieces, strict=True):
-                copies.add(part, piece)
-                self._parts[name, i] = piece
+            copies.add(parts, self._arrays[name], pieces)
+            self._parts |= {(name, i): piece for i, piece in zip(chosen, pieces, strict=True)}
         return self._arrays[name]
+
+    def _copies_of(self, name: str) -> _Copies:
+        for names, copies in (
+            (_STATE, self._states),
+            (_POSES, self._poses),
+            (_CONTROLS, self._controls),
+        ):
+            if name in names:
+                return copies
+        return self._outputs
 
     def array_of(self, name: str, group: int) -> Tensor:
         """Returns a group's part of an array, shape [N of the group, ...]."""
@@ -153,8 +177,7 @@ class JoinedWorlds:
         own = [g.layout.places.bodies for g in self.groups]
         parts = [w.wrenches(ids.tolist()) for w, ids in zip(self._worlds, own, strict=True)]
         row, pieces = _row_of(parts)
-        for part, piece in zip(parts, pieces, strict=True):
-            self._outputs.add(part, piece)
+        self._outputs.add(parts, row, pieces)
         starts = accumulate((w.num_worlds * w.model.nbody for w in self._worlds), initial=0)
         every = np.concatenate(
             [
@@ -173,16 +196,17 @@ class JoinedWorlds:
     def step(self, num_steps: int) -> None:
         """Advances every world by physics steps under one held ``ctrl``."""
         self._write()
-        for worlds in self._worlds:
-            worlds.step(num_steps)
+        self._controls.to_groups()
+        self._shares.each(lambda i: self._worlds[i].step(num_steps))
         self._states.to_rows()
 
     def check(self) -> None:
         """Updates flags and all that follows from the last step; engines may restart worlds."""
-        self._states.to_groups()
-        for worlds in self._worlds:
-            worlds.check()
-        self._states.to_rows()
+        if self._restarts:
+            self._states.to_groups()
+        self._shares.each(lambda i: self._worlds[i].check())
+        if self._restarts:
+            self._states.to_rows()
         self._outputs.to_rows()
         if self._wrenches is not None:
             row, order = self._wrenches
@@ -199,18 +223,23 @@ class JoinedWorlds:
         if mask is not None:
             parts = mask[self._ids].split([worlds.num_worlds for worlds in self._worlds])
         may_read = host_may_read(self.device)
-        for worlds, part in zip(self._worlds, parts, strict=True):
+
+        def forward(i: int) -> None:
+            part = parts[i]
             if part is None or not may_read or bool(part.any()):
-                worlds.forward(part)
+                self._worlds[i].forward(part)
+
+        self._shares.each(forward)
         self._outputs.to_rows()
 
     def _write(self) -> None:
         self._states.to_groups()
-        self._inputs.to_groups()
+        self._poses.to_groups()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns the groups' states, as copies."""
         self._write()
+        self._controls.to_groups()
         return {
             f"{i}.{name}": tensor
             for i, worlds in enumerate(self._worlds)
@@ -223,11 +252,12 @@ class JoinedWorlds:
             start = f"{i}."
             own = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
             worlds.load_state_dict(own)
-        self._states.to_rows()
-        self._inputs.to_rows()
+        for copies in (self._states, self._poses, self._controls):
+            copies.to_rows()
 
     def close(self) -> None:
         """Frees the engines' memory and threads."""
+        self._shares.close()
         for worlds in self._worlds:
             worlds.close()
 

@@ -161,14 +161,14 @@ class Readings:
         at = torch.tensor([list(s.pose.p) for _, s in sensors], device=self._worlds.device)
         ids = torch.from_numpy(where.places.bodies[bodies]).to(at.device)
         xpos, xquat = self._worlds.array("xpos"), self._worlds.array("xquat")
-        contact = self._contact_wrench(bodies)
+        chosen, contact = self._index(bodies), self._contact_wrench(bodies)
         readings = torch.zeros(len(xpos), len(sensors), 6, device=at.device)
 
         def update() -> None:
             quat = xyzw_of(xquat[:, ids].float())
             origin = xpos[:, ids].float() + quat_rotate(quat, at.expand(len(quat), -1, -1))
-            weight = self._weight(bodies)
-            com = self._per_world("body_ipos", self._com)[:, bodies]
+            weight = self._weight(chosen)
+            com = self._per_world("body_ipos", self._com)[:, chosen]
             arm = xpos[:, ids].float() + quat_rotate(quat, com.expand_as(origin)) - origin
             fall = torch.cat((weight.expand_as(arm), torch.linalg.cross(arm, weight)), dim=-1)
             wrench = fall * falls + contact(origin) * touch
@@ -179,10 +179,14 @@ class Readings:
 
         return readings.view(-1, 6), update
 
+    def _index(self, values: list[int]) -> Tensor:
+        """Returns indices as a tensor: a list would be converted at every reading."""
+        return torch.tensor(values, dtype=torch.int64, device=self._worlds.device)
+
     def _column(self, values: list[bool]) -> Tensor:
         return torch.tensor(values, device=self._worlds.device).float()[:, None]
 
-    def _weight(self, bodies: list[int]) -> Tensor:
+    def _weight(self, bodies: Tensor) -> Tensor:
         """Returns gravity's force on bodies [N], shape [N or 1, S, 3]."""
         gravity = torch.tensor(list(self._sim.params.gravity), device=self._worlds.device)
         mass = self._per_world("body_mass", self._mass)[:, bodies, None]
@@ -198,7 +202,7 @@ class Readings:
         if not set(bodies) <= set(place):
             # None of the sensors wants contacts.
             return lambda origin: torch.zeros(6, device=origin.device)
-        contacts, rows = self._contacts(), [place[body] for body in bodies]
+        contacts, rows = self._contacts(), self._index([place[body] for body in bodies])
 
         def compute(origin: Tensor) -> Tensor:
             contact = contacts()[:, rows].float()
@@ -211,12 +215,13 @@ class Readings:
 
     def _contact_wrench_of_wrenches(self, bodies: list[int]) -> Callable[[Tensor], Tensor]:
         wrenches, xquat, xpos = self._felt_wrenches()
+        chosen = self._index(bodies)
 
         def compute(origin: Tensor) -> Tensor:
-            quat = xyzw_of(xquat[:, self._where.bodies][:, bodies])
-            force = quat_rotate(quat, wrenches[:, bodies, :3])
-            torque = quat_rotate(quat, wrenches[:, bodies, 3:])
-            arm = xpos[:, self._where.bodies][:, bodies] - origin
+            quat = xyzw_of(xquat[:, self._where.bodies][:, chosen])
+            felt = wrenches[:, chosen]
+            force, torque = quat_rotate(quat, felt[..., :3]), quat_rotate(quat, felt[..., 3:])
+            arm = xpos[:, self._where.bodies][:, chosen] - origin
             return torch.cat((force, torque + torch.linalg.cross(arm, force)), dim=-1)
 
         return compute

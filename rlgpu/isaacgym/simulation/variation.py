@@ -14,12 +14,7 @@ import numpy as np
 from rlgpu.isaacgym.records.scene import Env, Sim
 from rlgpu.isaacgym.simulation.compose import GRAVITY_OFF, averaged, rolls, turning_friction
 from rlgpu.isaacgym.simulation.drives import drive_fields
-from rlgpu.isaacgym.simulation.grouping import (
-    Kind,
-    field_of_worlds,
-    shape_of,
-    varying_sizes,
-)
+from rlgpu.isaacgym.simulation.grouping import Kind
 from rlgpu.isaacgym.simulation.layout import ModelLayout
 from rlgpu.robots.frames import moments_of
 
@@ -33,25 +28,7 @@ def may_move_centres(kind: Kind, fields: Collection[str]) -> bool:
     """
     actors = [actor for env in kind.envs for actor in env.actors]
     is_set = any(a.body_properties is not a.asset.body_properties for a in actors)
-    return is_set or bool(kind.models) or bool({"body_ipos", "body_iquat"} & set(fields))
-
-
-def of_recipes(sim: Sim, kind: Kind, model: mujoco.MjModel) -> dict[str, np.ndarray]:
-    """Returns fields, shape [N, ...], that differ because environments use other assets.
-
-    Args:
-        sim: The simulation.
-        kind: Its environments that share a model.
-        model: The model.
-    """
-    if not kind.models:
-        return {}
-    models = (model, *kind.models[1:])
-    fields = {}
-    for name in varying_sizes(sim):
-        if any(not np.array_equal(shape_of(m, name), shape_of(model, name)) for m in models):
-            fields[name] = np.stack([field_of_worlds(m, name) for m in models])[list(kind.recipes)]
-    return fields
+    return is_set or bool(kind.recipes) or bool({"body_ipos", "body_iquat"} & set(fields))
 
 
 def of_drives(

@@ -65,7 +65,7 @@ _STATE = (
 class WarpWorlds:
     """``Worlds`` on MuJoCo Warp, on an NVIDIA GPU or Warp's CPU device."""
 
-    capabilities = Capabilities(stacks_on_terrain=False)
+    capabilities = Capabilities(stacks_on_terrain=False, restarts_in_check=True)
     has_mass_matrix = False
 
     @classmethod

@@ -32,6 +32,8 @@ class Capabilities(NamedTuple):
     """Whether ``wrenches`` reads sensors, which the model must then have."""
     stacks_on_terrain: bool = True
     """Whether every shape rests reliably on a height field."""
+    restarts_in_check: bool = False
+    """Whether ``check``, not ``step``, restarts diverged worlds."""
     varying_fields: frozenset[str] | None = None
     """Model fields that can differ between worlds; None: all."""
 
