@@ -85,7 +85,7 @@ def _check_root(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Fi
         return
     asset = scene.asset
     own = {"root_pos_w": root.pos_w, "root_quat_w": root.quat_w}
-    others = [body for body in root.free_bodies if body not in scene.objects]
+    others = [body for body in root.free_bodies if body not in scene.object_bodies]
     advice = (
         f"name its root in the scene, root={others[0]!r}"
         if others
@@ -303,7 +303,7 @@ def _check_surroundings(
     deepest = max(grounds)
     if deepest.depth > _SHALLOW * size > 0.0:
         # What lies around the robot may be meant to.
-        is_robot = deepest.body not in scene.objects
+        is_robot = deepest.body not in scene.object_bodies
         advice = "start the robot higher, or with its legs bent" if is_robot else "start it higher"
         yield Finding(
             is_robot and min(grounds).depth > _DEEP * size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -73,8 +73,10 @@ class SceneSpec:
     """Uneven ground in the place of the asset's plane."""
     root: str = ""
     """The robot's root body; empty: the first body of the file."""
-    objects: tuple[str, ...] = ()
-    """Bodies with a free joint of their own beside the robot, in the order of ``object_pos_w``."""
+    objects: Sequence[str | Sequence[str]] = ()
+    """Bodies with a free joint of their own beside the robot, in the order of ``object_pos_w``. A
+    list in the place of a name: environments have one of these bodies each, in turn, and
+    ``object_kind`` says which. All of them are in the asset."""
     force_bodies: tuple[str, ...] = ()
     """Bodies that the task pushes by ``Simulator.set_forces``, such as rotors, in its order."""
     wrench_bodies: tuple[str, ...] = ()
@@ -90,6 +92,16 @@ class SceneSpec:
     """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
     parameters: tuple[str, ...] = ()
     """Physical parameters, from ``PARAMETERS``, that have a separate value in every environment."""
+
+    @property
+    def choices(self) -> list[tuple[str, ...]]:
+        """The bodies that each object may be, usually a single one."""
+        return [(entry,) if isinstance(entry, str) else tuple(entry) for entry in self.objects]
+
+    @property
+    def object_bodies(self) -> list[str]:
+        """All bodies of objects, those of a list one after another."""
+        return [name for bodies in self.choices for name in bodies]
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ class SimState(NamedTuple):
     """Velocities of the objects' origins [m/s], shape [N, K, 3]."""
     object_ang_vel_w: Tensor
     """Angular velocities of the objects [rad/s], shape [N, K, 3]."""
+    object_kind: Tensor
+    """Which of the bodies that it may be an object is, shape [N, K], int64; 0 for a single one."""
     diverged: Tensor
     """Whether the last step hit a non-finite state and restarted that world, shape [N], bool."""
     overflowed: Tensor

@@ -51,7 +51,7 @@ def test_what_a_scene_does_not_measure_has_no_rows(make) -> None:
     assert widths.pop("jacobian_w") == 6
     assert widths.pop("mass_matrix") == 0
     assert set(widths.values()) == {0}
-    assert len(widths) == 11
+    assert len(widths) == 12
     assert sim.state.jacobian_w.shape == (3, 6, 0)
     assert sim.state.joint_pos.shape == (3, 2)
 

@@ -39,7 +39,7 @@ class Layout(NamedTuple):
     dofs: Index
     """Places of the joints in ``qvel``; likewise."""
     object_qpos: Index
-    """Places of the objects' positions and orientations in ``qpos``, 7 each."""
+    """Places of the poses of the objects' bodies in ``qpos``, 7 each."""
     object_dofs: Index
     """Places of their velocities in ``qvel``, 6 each."""
     force_bodies: Index
@@ -66,7 +66,7 @@ def layout(model: mujoco.MjModel, scene: SceneSpec, device: torch.device) -> Lay
     tracking = [i for i in range(model.nu) if model.actuator_biastype[i] != _NO_BIAS]
     root = root_body(model, scene)
     joint = free_joint(model, root)
-    moved = [free_joint(model, model.body(name).id) for name in scene.objects]
+    moved = [free_joint(model, model.body(name).id) for name in scene.object_bodies]
     qpos = int(model.jnt_qposadr[joint]) if joint >= 0 else 0
     dof = int(model.jnt_dofadr[joint]) if joint >= 0 else 0
     return Layout(

@@ -53,13 +53,15 @@ def build_model(
             scene.asset,
         ),
         ("root", [scene.root] if scene.root else [], bodies, scene.asset),
-        ("objects", scene.objects, _free_bodies(spec), f"the free bodies of {scene.asset}"),
+        ("objects", scene.object_bodies, _free_bodies(spec), f"the free bodies of {scene.asset}"),
         ("parameters", scene.parameters, list(PARAMETERS), "the supported parameters"),
     ):
         for name in wanted:
             if name not in known:
                 said = f"{kind}: {name!r} is not in {where}; it has {known}"
                 raise UnknownName(name, known, said, kind=kind)
+    if len(set(scene.object_bodies)) < len(scene.object_bodies) or () in scene.choices:
+        raise ValueError(f"objects: {scene.objects}: name each body once, at least one in a list")
     if scene.terrain is not None:
         _lay_terrain(spec, scene.terrain, scene.asset)
     for joint in joints:

@@ -17,6 +17,7 @@ from rlgpu.device.rows import Rows, write_rows
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wxyz_of, xyzw_of
 from rlgpu.sim.frames import Frames, frames_of
 from rlgpu.sim.mujoco.layout import Layout, root_body, scalar_joints
+from rlgpu.sim.mujoco.object_choices import ObjectChoices
 from rlgpu.sim.scene import SceneSpec
 from rlgpu.sim.simulator import ResetState, SimState
 
@@ -55,6 +56,7 @@ def empty_state(
         object_quat_w=zeros(objects, 4),
         object_lin_vel_w=zeros(objects, 3),
         object_ang_vel_w=zeros(objects, 3),
+        object_kind=zeros(objects, dtype=torch.int64),
         diverged=zeros(dtype=torch.bool),
         overflowed=zeros(dtype=torch.bool),
     )
@@ -103,23 +105,31 @@ def read_bodies(
         write_rows(field, rows, values)
 
 
-def reset_positions(where: Layout, to: ResetState) -> Tensor:
-    """Returns the positions of a reset, in MuJoCo's order, shape [N, nq]."""
+def reset_positions(where: Layout, to: ResetState, choices: ObjectChoices, rows: Rows) -> Tensor:
+    """Returns the positions of a reset, in MuJoCo's order, shape [R, nq].
+
+    Args:
+        where: The layout.
+        to: The state to reset to, of R environments.
+        choices: Which bodies the objects are.
+        rows: The environments.
+    """
     qpos = where.qpos0.to(to.joint_pos.dtype).repeat(len(to.joint_pos), 1)
     qpos[:, where.qpos] = to.joint_pos
     if where.floating:
-        rows = _with_pose(qpos[:, where.root_qpos], to.root_pos_w, to.root_quat_w)
-        qpos[:, where.root_qpos] = rows
-    if to.object_pos_w is not None or to.object_quat_w is not None:
-        rows = _with_pose(_object_poses(where, qpos), to.object_pos_w, to.object_quat_w)
-        qpos[:, where.object_qpos] = rows.flatten(1)
+        pose = _with_pose(qpos[:, where.root_qpos], to.root_pos_w, to.root_quat_w)
+        qpos[:, where.root_qpos] = pose
+    if to.object_pos_w is not None or to.object_quat_w is not None or not choices.is_trivial:
+        poses = choices.select(_object_poses(where, qpos), rows)
+        poses = _with_pose(poses, to.object_pos_w, to.object_quat_w)
+        qpos[:, where.object_qpos] = choices.spread(poses, rows).flatten(1)
     return qpos
 
 
 def _object_poses(where: Layout, qpos: Tensor) -> Tensor:
-    """Returns the objects' poses as MuJoCo has them, shape [N, K, 7]; N may be 0."""
-    rows = qpos[:, where.object_qpos]
-    return rows.view(len(rows), rows.shape[1] // 7, 7)
+    """Returns poses of all bodies of objects as MuJoCo has them, shape [N, M, 7]; N may be 0."""
+    poses = qpos[:, where.object_qpos]
+    return poses.view(len(poses), poses.shape[1] // 7, 7)
 
 
 def _with_pose(rows: Tensor, pos_w: Tensor | None, quat_w: Tensor | None) -> Tensor:
@@ -132,7 +142,14 @@ def _with_pose(rows: Tensor, pos_w: Tensor | None, quat_w: Tensor | None) -> Ten
     return torch.cat((pos, quat), dim=-1)
 
 
-def reset_velocities(where: Layout, to: ResetState, qpos: Tensor, num_dofs: int) -> Tensor:
+def reset_velocities(
+    where: Layout,
+    to: ResetState,
+    qpos: Tensor,
+    num_dofs: int,
+    choices: ObjectChoices,
+    rows: Rows,
+) -> Tensor:
     """Returns the velocities of a reset in MuJoCo's order, shape [N, nv].
 
     Args:
@@ -140,6 +157,8 @@ def reset_velocities(where: Layout, to: ResetState, qpos: Tensor, num_dofs: int)
         to: The state to reset to.
         qpos: Its positions, as ``reset_positions`` returns them.
         num_dofs: Width of the result, nv.
+        choices: Which bodies the objects are.
+        rows: The environments.
     """
     qvel = qpos.new_zeros(len(qpos), num_dofs)
     qvel[:, where.dofs] = to.joint_vel
@@ -148,9 +167,9 @@ def reset_velocities(where: Layout, to: ResetState, qpos: Tensor, num_dofs: int)
             qpos[:, where.root_qpos], to.root_lin_vel_w, to.root_ang_vel_w
         )
     if to.object_lin_vel_w is not None or to.object_ang_vel_w is not None:
-        poses = _object_poses(where, qpos)
-        rows = velocity_rows(poses, to.object_lin_vel_w, to.object_ang_vel_w)
-        qvel[:, where.object_dofs] = rows.flatten(1)
+        poses = choices.select(_object_poses(where, qpos), rows)
+        velocities = velocity_rows(poses, to.object_lin_vel_w, to.object_ang_vel_w)
+        qvel[:, where.object_dofs] = choices.spread(velocities, rows).flatten(1)
     return qvel
 
 

@@ -16,6 +16,7 @@ from rlgpu.sim.mujoco import readout
 from rlgpu.sim.mujoco.dynamics import Reader, joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.layout import layout
 from rlgpu.sim.mujoco.mirror import Mirror
+from rlgpu.sim.mujoco.object_choices import ObjectChoices
 from rlgpu.sim.mujoco.parameters import Parameters
 from rlgpu.sim.mujoco.worlds import Worlds, check_saved
 from rlgpu.sim.scene import SceneSpec, Timing
@@ -53,8 +54,10 @@ class MujocoSimulator:
         self._parameters = Parameters(worlds, scene.parameters, where)
         self.parameters: Mapping[str, Tensor] = self._parameters.values
         self._drive_forces = worlds.array("qfrc_actuator") if scene.drive_forces else None
+        self._choices = ObjectChoices(worlds.model, scene, self.num_envs, self.device)
         self._bind_state(scene)
         worlds.prepare(timing.decimation)
+        self._choices.hold(where, self._qpos, self._qvel)
         self._read_joints_and_root()
         self._refresh_bodies()
 
@@ -70,6 +73,7 @@ class MujocoSimulator:
             self._bind_dynamics(self.worlds.model.body(scene.jacobian_body).id)
         state = readout.empty_state(self.worlds.model, scene, self.num_envs, self.device)
         aliases = {"diverged": self.worlds.diverged, "overflowed": self.worlds.overflowed}
+        aliases["object_kind"] = self._choices.kind
         if scene.wrench_bodies:
             bodies = [self.worlds.model.body(name).id for name in scene.wrench_bodies]
             aliases["contact_wrench_b"] = self.worlds.wrenches(bodies)
@@ -123,6 +127,7 @@ class MujocoSimulator:
     def refresh(self) -> None:
         """Brings ``state`` up to date after ``step``."""
         self.worlds.check()
+        self._choices.hold(self._where, self._qpos, self._qvel)
         diverged = self.state.diverged[:, None, None]
         if self._contacts is not None:
             self.state.contact_force_w.copy_(self._contacts.masked_fill(diverged, 0.0))
@@ -143,9 +148,10 @@ class MujocoSimulator:
         if where.floating:
             frames = frames_of(state, "root")
             readout.read_free(frames, qpos[:, where.root_qpos], qvel[:, where.root_dofs], rows)
-        if objects := state.object_pos_w.shape[1]:
-            poses = qpos[:, where.object_qpos].view(-1, objects, 7)
-            velocities = qvel[:, where.object_dofs].view(-1, objects, 6)
+        if state.object_pos_w.shape[1]:
+            poses = qpos[:, where.object_qpos].unflatten(1, (-1, 7))
+            velocities = qvel[:, where.object_dofs].unflatten(1, (-1, 6))
+            poses, velocities = (self._choices.select(x, rows) for x in (poses, velocities))
             readout.read_free(frames_of(state, "object"), poses, velocities, rows)
 
     def _refresh_bodies(self, mask: Tensor | None = None, rows: Rows = ALL_ROWS) -> None:
@@ -162,8 +168,10 @@ class MujocoSimulator:
         if self._host_may_read and not torch.compiler.is_compiling():
             rows = mask.nonzero()[:, 0]
         to = to.to(self._qpos.dtype, rows)
-        qpos = readout.reset_positions(self._where, to)
-        qvel = readout.reset_velocities(self._where, to, qpos, self._qvel.shape[1])
+        choices = self._choices
+        qpos = readout.reset_positions(self._where, to, choices, rows)
+        width = self._qvel.shape[1]
+        qvel = readout.reset_velocities(self._where, to, qpos, width, choices, rows)
         if isinstance(rows, Tensor):
             self.worlds.reset_rows(rows, qpos, qvel)
         else:

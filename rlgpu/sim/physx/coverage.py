@@ -24,6 +24,7 @@ def refusals(model: mujoco.MjModel, scene: SceneSpec) -> list[str]:
         *special_options(model),
         *_constraints(model),
         *_weights(model),
+        *_choices(scene),
         *_trees(model, scene),
         *_joints(model, scene),
         *_contacts(model, scene),
@@ -52,10 +53,18 @@ def _weights(model: mujoco.MjModel) -> Iterator[Reason]:
             yield Reason(said, "gravity_compensation")
 
 
+def _choices(scene: SceneSpec) -> Iterator[Reason]:
+    """Yields objects that are another body in another environment."""
+    for bodies in scene.choices:
+        if len(bodies) > 1:
+            said = f"its environments have one of several objects, {', '.join(bodies)}"
+            yield Reason(said, "object_choice")
+
+
 def _trees(model: mujoco.MjModel, scene: SceneSpec) -> Iterator[Reason]:
     root = root_body(model, scene)
     roots = {body for body in range(1, model.nbody) if model.body_rootid[body] == body}
-    known = {root, *(model.body(name).id for name in scene.objects)}
+    known = {root, *(model.body(name).id for name in scene.object_bodies)}
     for body in sorted(roots - known):
         if free_joint(model, body) >= 0:
             yield Reason(

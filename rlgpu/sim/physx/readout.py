@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from rlgpu.device import host_may_read
-from rlgpu.device.rows import put_rows
+from rlgpu.device.rows import ALL_ROWS, put_rows
 from rlgpu.sim.frames import Frames, frames_of
 from rlgpu.sim.mujoco.layout import Layout, index_of
+from rlgpu.sim.mujoco.object_choices import ObjectChoices
 from rlgpu.sim.mujoco.readout import XYZW, reset_positions
 from rlgpu.sim.physx.actors import actors_of
 from rlgpu.sim.physx.drives import Drives
@@ -60,9 +61,10 @@ class Readout:
         self._sensors = _index(answer["sensor_names"], scene.wrench_bodies, device)
         self._drives = Drives(scene, where.joint_names, self._dofs, slots, len(com), device)
         self._host_may_read = host_may_read(device)
-        objects = [model.body(name).id for name in scene.objects]
+        objects = [model.body(name).id for name in scene.object_bodies]
         self._root = FreeBodies(model, [where.root] if where.floating else [], com)
         self._objects = FreeBodies(model, objects, com)
+        self._choices = ObjectChoices(model, scene, len(com), device)
         self.home = self._home(model, where.root, objects)
         """The asset's own pose, at rest, of every environment."""
         self._measures_bodies = scene.body_states
@@ -209,7 +211,8 @@ class Readout:
         """Returns an environment's pose in MuJoCo's layout."""
         names = [name for name in ResetState._fields if "vel" not in name]
         pose = {name: getattr(state, name)[env_id : env_id + 1] for name in names}
-        row = reset_positions(self._where, ResetState(**pose, joint_vel=pose["joint_pos"]))
+        to = ResetState(**pose, joint_vel=pose["joint_pos"])
+        row = reset_positions(self._where, to, self._choices, ALL_ROWS)
         return np.asarray(row[0].cpu().numpy())
 
 
