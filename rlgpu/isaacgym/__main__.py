@@ -72,9 +72,10 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         "--sim",
         default="auto",
         choices=("auto", "mujoco", "mujoco_warp", "fused"),
-        help="engine; auto is by the device of the script's tensors",
+        help="engine; auto is mujoco_warp for tensors on a GPU, else fused, or mujoco for scenes "
+        "that fused does not cover",
     )
-    parser.add_argument("--threads", type=int, default=0, help="threads of mujoco; 0: one a core")
+    parser.add_argument("--threads", type=int, default=0, help="threads on a CPU; 0: one a core")
     parser.add_argument(
         "--missing",
         default="error",

@@ -28,7 +28,7 @@ LIFT = "".join(
 @pytest.fixture
 def lifts(tmp_path):
     """Two environments: a ball and a lift, and a ball and a lift 2 m to the left."""
-    sim = new_sim("mujoco", gravity=(0, 0, 0))
+    sim = new_sim("auto", gravity=(0, 0, 0))
     options = gymapi.AssetOptions()
     options.fix_base_link = True
     asset = GYM.load_asset(sim, *urdf(tmp_path, LIFT), options)

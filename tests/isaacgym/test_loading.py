@@ -50,7 +50,7 @@ def test_shapes_replace_what_the_options_name(tmp_path, kind, override_com, over
             conaffinity="0"/></body></worldbody>""",
         )
     asset = load(
-        new_sim("mujoco"), file, override_com=override_com, override_inertia=override_inertia
+        new_sim("auto"), file, override_com=override_com, override_inertia=override_inertia
     )
     body = asset.body_properties[0]
     assert body.mass == pytest.approx(2.0)
@@ -75,7 +75,7 @@ def test_limits_that_leave_no_room_are_reported(tmp_path, capsys, lower, upper, 
     text += joint("odd", "base", "a", more=LIMITS.format(lower, upper))
     text += joint("fine", "base", "b") + joint("wheel", "base", "c", "continuous", more=" ")
     name = f"limits_{lower}_{upper}.urdf"
-    asset = load(new_sim("mujoco"), urdf(tmp_path, text, name), fix_base_link=True)
+    asset = load(new_sim("auto"), urdf(tmp_path, text, name), fix_base_link=True)
     (said,) = reports(capsys, name)
     assert "odd" in said
     assert not {"fine", "wheel"} & set(said.split())
@@ -91,7 +91,7 @@ def test_joints_without_bounds_are_reported_in_one_line(tmp_path, capsys):
     text += joint("first", "base", "a", more='<limit effort="1" velocity="1"/>')
     text += joint("second", "base", "b", more=" ")
     text += joint("wheel", "base", "c", "continuous", more=LIMITS.format(0, 0))
-    asset = load(new_sim("mujoco"), urdf(tmp_path, text, "free.urdf"), fix_base_link=True)
+    asset = load(new_sim("auto"), urdf(tmp_path, text, "free.urdf"), fix_base_link=True)
     (said,) = reports(capsys, "free.urdf")
     assert "first" in said and "second" in said and "wheel" not in said
     assert not asset.dof_properties["hasLimits"].any()
@@ -102,7 +102,7 @@ def test_limits_of_mjcf_that_leave_no_room_are_reported(tmp_path, capsys):
     text = """<worldbody><body><geom size=".1"/>
         <body><joint name="odd" range="30 -30"/><geom size=".1"/></body>
         <body><joint name="stuck" range="45 45"/><geom size=".1"/></body></body></worldbody>"""
-    asset = load(new_sim("mujoco"), mjcf(tmp_path, text, "limits.xml"), fix_base_link=True)
+    asset = load(new_sim("auto"), mjcf(tmp_path, text, "limits.xml"), fix_base_link=True)
     assert asset.dof_properties["hasLimits"].tolist() == [False, True]
     close(asset.dof_properties["lower"][1], np.pi / 4, atol=1e-4)
     said = reports(capsys, "limits.xml")
@@ -125,7 +125,7 @@ def test_equal_limits_count_only_where_limits_do(tmp_path, capsys):
         <default class="unlimited"><joint limited="false"/></default>
         <default class="undone"><joint range="0 0"/></default></default>
         <worldbody><body><geom size=".1"/>{parts}</body></worldbody>"""
-    asset = load(new_sim("mujoco"), mjcf(tmp_path, text, "equal.xml"), fix_base_link=True)
+    asset = load(new_sim("auto"), mjcf(tmp_path, text, "equal.xml"), fix_base_link=True)
     assert asset.dof_properties["hasLimits"].tolist() == [False, False, False, True]
     close(asset.dof_properties["upper"][3], 0, atol=1e-4)
     (said,) = reports(capsys, "equal.xml")
@@ -147,7 +147,7 @@ def test_a_link_states_mass_centre_and_tensor_alone_or_together(tmp_path):
     }
     text = link("base") + "".join(f'<link name="{n}">{part}</link>' for n, part in links.items())
     text += "".join(joint(f"j_{name}", "base", name) for name in links)
-    asset = load(new_sim("mujoco"), urdf(tmp_path, text), density=500.0)
+    asset = load(new_sim("auto"), urdf(tmp_path, text), density=500.0)
     bodies = dict(zip(asset.bodies, asset.body_properties, strict=True))
     of_shape = 0.2 * 0.4 * 0.6 * 500
     for name, expected in (
@@ -181,7 +181,7 @@ def test_degrees_of_freedom_are_driven_as_the_files_actuators_say(tmp_path):
         <motor joint="limited" gear="5" ctrlrange="-1 1" forcerange="-2 2"/>
         <motor joint="free" gear="5"/></actuator>"""
     file = mjcf(tmp_path, text)
-    asset = load(new_sim("mujoco"), file, default_dof_drive_mode=gymapi.DOF_MODE_EFFORT)
+    asset = load(new_sim("auto"), file, default_dof_drive_mode=gymapi.DOF_MODE_EFFORT)
     found = dict(zip(asset.dofs, asset.dof_properties, strict=True))
     huge = np.finfo(np.float32).max
     modes = {name: int(row["driveMode"]) for name, row in found.items()}
@@ -199,19 +199,19 @@ def test_shapes_of_the_world_are_no_part_of_an_asset(tmp_path):
     one, two = f"<body><freejoint/>{ball}</body>", f"<body>{ball}</body>" * 2
     for bodies, number in ((one, 1), (two, 2)):
         file = mjcf(tmp_path, f"<worldbody>{around}{bodies}</worldbody>")
-        asset = load(new_sim("mujoco"), file, fix_base_link=True)
+        asset = load(new_sim("auto"), file, fix_base_link=True)
         assert (len(asset.shapes), asset.model.ngeom) == (number, number)
     (tmp_path / "part.xml").write_text(f"<mujoco><worldbody>{plane}{one}</worldbody></mujoco>")
     text = """<asset><model name="m" file="part.xml"/></asset><worldbody><frame>
         <attach model="m" prefix="x_"/></frame></worldbody>"""
-    assert load(new_sim("mujoco"), mjcf(tmp_path, text), fix_base_link=True).model.ngeom == 1
+    assert load(new_sim("auto"), mjcf(tmp_path, text), fix_base_link=True).model.ngeom == 1
 
 
 def test_moments_that_are_not_positive_become_a_thousandth_of_the_largest(tmp_path, capsys):
     """-1, 2 and 2 kg m^2 are no body's; and a tensor of zeros is that of a ball of 10 cm."""
     text = link("base", inertia=(-1, 2, 2)) + link("none", 3.0, inertia=(0, 0, 0))
     text += joint("j", "base", "none")
-    asset = load(new_sim("mujoco"), urdf(tmp_path, text, "thin.urdf"))
+    asset = load(new_sim("auto"), urdf(tmp_path, text, "thin.urdf"))
     odd, none = asset.body_properties
     close(matrix(odd), np.diag([0.002, 2, 2]), rtol=1e-9, atol=1e-12)
     close(matrix(none), 0.4 * 3.0 * 0.1**2 * np.eye(3), rtol=1e-9, atol=1e-12)
@@ -223,11 +223,11 @@ def test_a_joint_without_an_axis_turns_about_x(tmp_path):
     text = link("base") + link("arm")
     whole = """<joint name="odd" type="continuous">{}</joint>"""
     ends = '<parent link="base"/>', '<child link="arm"/>'
-    asset = load(new_sim("mujoco"), urdf(tmp_path, text + whole.format("".join(ends))))
+    asset = load(new_sim("auto"), urdf(tmp_path, text + whole.format("".join(ends))))
     close(asset.model.jnt_axis, [[1, 0, 0]])
     for end in ends:
         with pytest.raises(MalformedModel) as refusal:
-            load(new_sim("mujoco"), urdf(tmp_path, text + whole.format(end)))
+            load(new_sim("auto"), urdf(tmp_path, text + whole.format(end)))
         assert refusal.value.fault == "missing"
         assert "odd" in refusal.value.named
 
@@ -238,7 +238,7 @@ def test_origins_are_turned_as_mujocos_own_reader_turns_them(tmp_path):
     hinge = joint("j", "base", "arm", xyz='0.1 0.2 0.3" rpy="0.3 -0.5 1.1')
     text = link("base") + link("arm", shape=ball) + hinge
     folder, name = urdf(tmp_path, text)
-    model = load(new_sim("mujoco"), (folder, name), fix_base_link=True).model
+    model = load(new_sim("auto"), (folder, name), fix_base_link=True).model
     wanted = mujoco.MjSpec.from_file(f"{folder}/{name}").compile()
     close(model.body_pos[2], wanted.body("arm").pos, atol=1e-9)
     assert abs(model.body_quat[2] @ wanted.body("arm").quat) == pytest.approx(1.0)
@@ -251,7 +251,7 @@ def test_gains_and_biases_of_other_types_are_no_gains(tmp_path):
     text = """<worldbody><body><geom size=".1"/><body><joint name="j"/><geom size=".1"/></body>
         </body></worldbody><actuator><general joint="j" gaintype="affine" gainprm="3 2 1"
         biastype="none" biasprm="0 -4 -5" gear="7"/></actuator>"""
-    (actuator,) = load(new_sim("mujoco"), mjcf(tmp_path, text)).actuators
+    (actuator,) = load(new_sim("auto"), mjcf(tmp_path, text)).actuators
     assert (actuator.properties.type, actuator.properties.motor_effort) == ("motor", 0.0)
     assert (actuator.properties.kp, actuator.properties.kv) == (0.0, 0.0)
 
@@ -259,7 +259,7 @@ def test_gains_and_biases_of_other_types_are_no_gains(tmp_path):
 def test_links_without_mass_get_little_and_are_reported(tmp_path, capsys):
     """0.1 g and 1e-8 kg m^2, so that a joint that moves nothing else can be simulated."""
     text = link("base") + '<link name="none"/>' + joint("j", "base", "none")
-    asset = load(new_sim("mujoco"), urdf(tmp_path, text, "empty.urdf"))
+    asset = load(new_sim("auto"), urdf(tmp_path, text, "empty.urdf"))
     assert asset.body_properties[1].mass == pytest.approx(1e-4)
     close(matrix(asset.body_properties[1]), 1e-8 * np.eye(3), rtol=1e-9, atol=1e-20)
     (said,) = reports(capsys, "empty.urdf")
@@ -273,7 +273,7 @@ def test_springs_by_times_stay_as_they_are_when_a_script_sets_masses(tmp_path):
         </worldbody>"""
     folder, name = mjcf(tmp_path, text)
     wanted = mujoco.MjModel.from_xml_path(f"{folder}/{name}")
-    sim = new_sim("mujoco")
+    sim = new_sim("auto")
     env = new_env(sim)
     handle = GYM.create_actor(env, load(sim, (folder, name)), at(), "robot", 0, 0)
     properties = GYM.get_actor_rigid_body_properties(env, handle)
@@ -289,7 +289,7 @@ def test_springs_by_times_stay_as_they_are_when_a_script_sets_masses(tmp_path):
 
 def test_tiny_links_keep_their_mass_and_inertia(tmp_path):
     """0.02 g and 1e-11 kg m^2 are not rounded up."""
-    asset = load(new_sim("mujoco"), urdf(tmp_path, link("base", 2e-5, inertia=(1e-11,) * 3)))
+    asset = load(new_sim("auto"), urdf(tmp_path, link("base", 2e-5, inertia=(1e-11,) * 3)))
     assert asset.body_properties[0].mass == pytest.approx(2e-5)
     close(matrix(asset.body_properties[0]), 1e-11 * np.eye(3), rtol=1e-6, atol=1e-20)
 
@@ -300,7 +300,7 @@ def test_gravity_compensation_of_the_file_counts(tmp_path, is_set):
     text = (
         '<worldbody><body gravcomp=".5"><freejoint/><geom size=".1" mass="2"/></body></worldbody>'
     )
-    sim = new_sim("mujoco")
+    sim = new_sim("auto")
     asset = load(sim, mjcf(tmp_path, text))
     for index in range(2):
         env = new_env(sim)
@@ -357,7 +357,7 @@ HINGE = joint("j", "a", "b")
 def test_what_makes_no_sense_in_urdf_is_refused_with_the_file(tmp_path, text, fault, named):
     """Rather than an arbitrary choice, a number that is none, or Python's words."""
     with pytest.raises(MalformedModel) as refusal:
-        load(new_sim("mujoco"), urdf(tmp_path, text, "robot.urdf"))
+        load(new_sim("auto"), urdf(tmp_path, text, "robot.urdf"))
     assert (refusal.value.fault, refusal.value.named) == (fault, named)
     assert refusal.value.file == "robot.urdf"
     assert names(refusal.value, "robot.urdf", named[-1])
@@ -367,6 +367,6 @@ def test_infinite_limits_are_none(tmp_path):
     """One end may be infinite alone; both are a joint without limits."""
     text = THREE + joint("j", "a", "b", more=LIMITS.format("-inf", "inf"))
     text += joint("k", "a", "c", more=LIMITS.format("-inf", 1))
-    properties = load(new_sim("mujoco"), urdf(tmp_path, text)).dof_properties
+    properties = load(new_sim("auto"), urdf(tmp_path, text)).dof_properties
     assert properties["hasLimits"].tolist() == [False, True]
     assert np.isfinite(properties["lower"]).all() and properties["upper"][1] == 1

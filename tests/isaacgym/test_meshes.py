@@ -22,7 +22,7 @@ def load(folder, name="part.obj", attributes="", file="robot.urdf", **options):
     chosen = gymapi.AssetOptions()
     for key, value in options.items():
         setattr(chosen, key, value)
-    return GYM.load_asset(new_sim("mujoco"), str(folder), file, chosen)
+    return GYM.load_asset(new_sim("auto"), str(folder), file, chosen)
 
 
 def write(path, text=TETRAHEDRON):

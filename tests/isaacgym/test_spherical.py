@@ -38,7 +38,7 @@ def load(sim, tmp_path, kind, name="bob.xml", damping=0.0):
 @pytest.mark.parametrize("kind", ["urdf", "mjcf"])
 def test_a_spherical_joint_swings_as_mujocos_ball(kind, tmp_path):
     """A pendulum that also spins, 0.4 s after it was let go with a velocity about each axis."""
-    sim = new_sim("mujoco", dt=0.001)
+    sim = new_sim("auto", dt=0.001)
     asset = load(sim, tmp_path, kind)
     GYM.create_actor(new_env(sim), asset, at(z=1.0), "bob", 0, 0)
     GYM.prepare_sim(sim)
@@ -58,7 +58,7 @@ def test_a_spherical_joint_swings_as_mujocos_ball(kind, tmp_path):
 
 def test_a_spherical_joint_is_described_as_one_joint_of_three_dofs(tmp_path):
     """Its DOFs are rotations, named after it; efforts and limits are those of each."""
-    sim = new_sim("mujoco")
+    sim = new_sim("auto")
     asset = load(sim, tmp_path, "urdf", damping=0.1)
     assert GYM.get_asset_dof_names(asset) == ["neck_x", "neck_y", "neck_z"]
     assert GYM.get_asset_joint_names(asset) == ["neck"]
@@ -71,7 +71,7 @@ def test_a_spherical_joint_is_described_as_one_joint_of_three_dofs(tmp_path):
 
 def test_actuators_of_ball_joints_are_reported(tmp_path, capsys):
     """They are left out, as a motor about one axis has no counterpart."""
-    asset = load(new_sim("mujoco"), tmp_path, "mjcf", "driven.xml")
+    asset = load(new_sim("auto"), tmp_path, "mjcf", "driven.xml")
     assert GYM.get_asset_dof_names(asset) == ["neck_x", "neck_y", "neck_z"]
     assert GYM.get_asset_actuator_count(asset) == 0
     said = capsys.readouterr().err
@@ -81,7 +81,7 @@ def test_actuators_of_ball_joints_are_reported(tmp_path, capsys):
 
 def test_frames_of_dofs_are_where_their_axes_are_now(tmp_path):
     """The second hinge turns with the first, by 0.3 rad about x; all meet in one point."""
-    sim = new_sim("mujoco")
+    sim = new_sim("auto")
     asset, envs = load(sim, tmp_path, "urdf"), [new_env(sim) for _ in range(2)]
     for env in envs:
         GYM.create_actor(env, asset, at(x=0.5, z=1.0), "bob", 0, 0)

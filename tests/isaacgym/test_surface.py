@@ -94,7 +94,7 @@ IDLE = {
 def scene(folder, *, prepared):
     """Returns a simulation of two robots and balls, and what calls about it need."""
     (folder / "robot.xml").write_text(ROBOT)
-    sim, options = new_sim("mujoco", ground=prepared), gymapi.AssetOptions()
+    sim, options = new_sim("auto", ground=prepared), gymapi.AssetOptions()
     options.fix_base_link = True
     asset = GYM.load_asset(sim, str(folder), "robot.xml", options)
     GYM.create_asset_force_sensor(asset, 1, at())

@@ -24,7 +24,7 @@ SLIDES = """<mujoco><worldbody><body name="base"><geom size="0.1"/>
 def slides(tmp_path):
     """A simulation without gravity and an asset with a fixed base."""
     (tmp_path / "slides.xml").write_text(SLIDES)
-    sim, options = new_sim("mujoco", gravity=(0, 0, 0)), gymapi.AssetOptions()
+    sim, options = new_sim("auto", gravity=(0, 0, 0)), gymapi.AssetOptions()
     options.fix_base_link = True
     return sim, GYM.load_asset(sim, str(tmp_path), "slides.xml", options)
 

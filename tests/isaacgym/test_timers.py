@@ -14,7 +14,7 @@ from tests.refusals import names
 
 def falling_ball():
     """Returns a prepared simulation of a ball."""
-    sim = new_sim("mujoco")
+    sim = new_sim("auto")
     GYM.create_actor(new_env(sim), GYM.create_sphere(sim, 0.1, None), at(), "ball", 0, 0)
     GYM.prepare_sim(sim)
     return sim

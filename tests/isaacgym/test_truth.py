@@ -285,7 +285,7 @@ def test_bodies_and_dofs_are_depth_first_in_declaration_order(tmp_path):
     text = "".join(link(name) for name in ("base", "r1", "l1", "r2", "l2"))
     text += joint("jr1", "base", "r1") + joint("jl1", "base", "l1")
     text += joint("jr2", "r1", "r2") + joint("jl2", "l1", "l2")
-    sim = new_sim("mujoco")
+    sim = new_sim("auto")
     asset = GYM.load_asset(sim, *urdf(tmp_path, text), gymapi.AssetOptions())
     assert GYM.get_asset_rigid_body_names(asset) == ["base", "r1", "r2", "l1", "l2"]
     assert GYM.get_asset_dof_names(asset) == ["jr1", "jr2", "jl1", "jl2"]

@@ -137,7 +137,7 @@ def test_a_simulation_on_the_gpu_pipeline_is_on_the_cpu(tmp_path):
     """Default arguments, which ask for a GPU, give a simulation on MuJoCo C."""
     done = run_script(tmp_path, SIMULATION)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["cuda:0", "True", "cpu", "mujoco", "1.0"]
+    assert done.stdout.split() == ["cuda:0", "True", "cpu", "fused", "1.0"]
     assert done.stderr.count("no GPU") == 1
 
 

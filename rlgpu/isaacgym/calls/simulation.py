@@ -23,6 +23,7 @@ from rlgpu.isaacgym.records.structs import (
 from rlgpu.isaacgym.runner.notes import Notes
 from rlgpu.isaacgym.runner.settings import choose_engine
 from rlgpu.isaacgym.runner.without_cuda import ON_CPU
+from rlgpu.isaacgym.simulation.engines import build_world
 from rlgpu.isaacgym.simulation.terrains import heights_of_mesh
 from rlgpu.isaacgym.simulation.world import World
 
@@ -59,7 +60,8 @@ class SimulationCalls(Calls):
         elif copied.use_gpu_pipeline:
             device = torch.device("cuda", max(compute_device, 0))
         engine = choose_engine(self.settings, device)
-        return Sim(copied, device, engine, self.settings.num_threads, self.notes)
+        is_default = engine == "fused" and self.settings.engine == "auto"
+        return Sim(copied, device, engine, self.settings.num_threads, self.notes, is_default)
 
     def prepare_sim(self, sim: Sim) -> bool:
         """Builds the worlds; tensors can be acquired from now on."""
@@ -219,7 +221,7 @@ def world_of(sim: Sim) -> World:
     """Returns the simulation's worlds, building them on first use."""
     running = running_world(sim)
     if running is None:
-        sim.world = running = World(sim)
+        sim.world = running = build_world(sim)
     return running
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -156,6 +155,8 @@ class Sim:
     num_threads: int
     notes: Notes
     """Remarks of the gym that created it."""
+    may_change_engine: bool = False
+    """Whether another engine may take the place of this one, which nobody named."""
     envs: list[Env] = field(default_factory=list)
     grounds: list[PlaneParams] = field(default_factory=list)
     terrains: list[Heights] = field(default_factory=list)
@@ -173,7 +174,7 @@ class Sim:
     _starts: list[Counts] = field(default_factory=lambda: [Counts(0, 0, 0)])
     """What the environments before each one hold, as far as was asked."""
 
-    @cached_property
+    @property
     def capabilities(self) -> Capabilities:
         """What the engine offers."""
         return worlds_class(self.engine).capabilities

@@ -34,8 +34,9 @@ def install(
     A second call only changes the settings of the gym that is installed.
 
     Args:
-        engine: ``mujoco``, ``mujoco_warp``, or ``auto``: by the device of the script's tensors.
-        num_threads: Threads of ``mujoco``; 0 is one a core.
+        engine: ``mujoco``, ``mujoco_warp``, ``fused``, or ``auto``: by the device of the script's
+            tensors and the scene.
+        num_threads: Threads of the engines on a CPU; 0 is one a core.
         missing: What happens if a script imports a module that is not installed: ``error``, or
             ``placeholder``: a stand-in that raises when it is used.
         without_gpu: What happens if a script uses CUDA and torch finds no GPU: ``error``, or

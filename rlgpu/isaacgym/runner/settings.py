@@ -18,9 +18,10 @@ class Settings:
     """Choices that Isaac Gym's API has no place for."""
 
     engine: str = "auto"
-    """``mujoco``, ``mujoco_warp``, ``fused``; ``auto`` is by the device of the script's tensors."""
+    """``mujoco``, ``mujoco_warp``, ``fused``; ``auto`` is ``mujoco_warp`` on a GPU, and on a CPU
+    ``fused``, or ``mujoco`` for scenes that it does not cover."""
     num_threads: int = 0
-    """Threads of ``mujoco``; 0 is one a core."""
+    """Threads of the engines on a CPU; 0 is one a core."""
     cuda_is_cpu: bool = False
     """Whether the CPU has taken the place of CUDA in this process."""
 
@@ -40,7 +41,7 @@ def choose_engine(settings: Settings, device: torch.device) -> str:
         )
     name = settings.engine
     if name == "auto":
-        return "mujoco_warp" if is_gpu(device) else "mujoco"
+        return "mujoco_warp" if is_gpu(device) else "fused"
     if name not in ENGINES:
         raise ValueError(f"engine {name!r} is not one of {', '.join(ENGINES)}, auto")
     if device.type not in ENGINES[name]:

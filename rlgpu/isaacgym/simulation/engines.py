@@ -1,0 +1,44 @@
+"""Builds the worlds of a simulation, on another engine if the default one cannot have them."""
+
+from __future__ import annotations
+
+import torch
+
+from rlgpu.errors import UnsupportedModel
+from rlgpu.isaacgym.records.scene import Sim
+from rlgpu.isaacgym.simulation.world import World
+from rlgpu.ops import load_extension
+
+
+def build_world(sim: Sim) -> World:
+    """Returns the worlds of a simulation as it is described now.
+
+    Raises:
+        UnsupportedModel: The engine that the user named does not simulate them.
+        NotImplementedError: Environments differ in what that engine's worlds share.
+    """
+    if not sim.may_change_engine:
+        return World(sim)
+    reason = _reason_against(sim)
+    if not reason:
+        try:
+            return World(sim)
+        except UnsupportedModel as error:
+            reason = error.reasons[0]
+        except NotImplementedError as error:
+            reason = str(error).partition(";")[0]
+    sim.engine = "mujoco"
+    sim.notes.add(f"MuJoCo C instead of the faster engine, fused: {reason}")
+    return World(sim)
+
+
+def _reason_against(sim: Sim) -> str:
+    """Returns why the fused engine cannot run, or would be slow; empty if it is right."""
+    try:
+        load_extension(torch.device("cpu"))
+    except RuntimeError:
+        return "the compiled extension is missing"
+    places = {tuple(env.origin) for env in sim.envs}
+    if sim.terrains and len(places) > 1:
+        return "on a terrain, it would simulate environments at different places one by one"
+    return ""

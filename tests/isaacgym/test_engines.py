@@ -1,0 +1,94 @@
+"""The engine that a script runs on if nobody names one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scenes import GYM, at, close, new_env, new_sim, run, wrapped
+
+from rlgpu.errors import UnsupportedModel
+from rlgpu.isaacgym.api import gymapi
+
+
+def ball_in(env):
+    """Adds a ball above an environment's origin."""
+    ball = GYM.create_sphere(env.sim, 0.1, gymapi.AssetOptions())
+    GYM.create_actor(env, ball, at(z=0.5), "ball", 0, 0)
+
+
+def test_a_scene_that_it_covers_is_on_the_fused_engine(capsys):
+    """And nothing is said about another one."""
+    sim = new_sim("auto")
+    ball_in(new_env(sim))
+    GYM.prepare_sim(sim)
+    assert sim.engine == "fused"
+    assert "instead" not in capsys.readouterr().err
+
+
+def empty(sim):
+    """Adds an environment with a ball and one without anything."""
+    ball_in(new_env(sim))
+    new_env(sim)
+
+
+def rough(sim):
+    """Adds two environments at different places of a terrain, which is 0.1 m high."""
+    params = gymapi.HeightFieldParams()
+    params.nbRows, params.nbColumns = 20, 20
+    params.row_scale, params.column_scale, params.vertical_scale = 1.0, 1.0, 0.1
+    params.transform.p = gymapi.Vec3(-5, -5, 0)
+    GYM.add_heightfield(sim, np.ones((20, 20), np.int16), params)
+    for _ in range(2):
+        ball_in(new_env(sim))
+
+
+@pytest.mark.parametrize("add", [empty, rough])
+def test_another_scene_is_on_mujoco_and_it_is_said_once(add, capsys):
+    """Notes of a gym are printed once, so this one is new; the ball falls as it should."""
+    GYM.notes._printed.clear()
+    sim = new_sim("auto")
+    add(sim)
+    GYM.prepare_sim(sim)
+    assert sim.engine == "mujoco"
+    said = [line for line in capsys.readouterr().err.splitlines() if "fused" in line]
+    assert len(said) == 1
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    run(sim, 10)
+    close(roots[0, 9], -0.981, rtol=1e-4)
+
+
+def test_an_engine_that_is_named_takes_the_scene_or_refuses_it():
+    """No other engine takes its place."""
+    sim = new_sim("mujoco")
+    ball_in(new_env(sim))
+    GYM.prepare_sim(sim)
+    assert sim.engine == "mujoco"
+    sim = new_sim("fused")
+    empty(sim)
+    with pytest.raises(UnsupportedModel):
+        GYM.prepare_sim(sim)
+
+
+def test_mujoco_takes_over_where_nothing_is_compiled(tmp_path):
+    """In a process whose extension cannot be imported."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "sys.modules['rlgpu._C'] = None\n"
+        "import rlgpu.isaacgym as here\n"
+        "gym = here.install()\n"
+        "from isaacgym import gymapi\n"
+        "sim = gym.create_sim(0, 0, gymapi.SIM_PHYSX, gymapi.SimParams())\n"
+        "env = gym.create_env(sim, gymapi.Vec3(), gymapi.Vec3(), 1)\n"
+        "ball = gym.create_sphere(sim, 0.1, gymapi.AssetOptions())\n"
+        "gym.create_actor(env, ball, gymapi.Transform(), 'ball', 0, 0)\n"
+        "gym.prepare_sim(sim)\n"
+        "print(sim.engine)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["mujoco"], done.stderr
