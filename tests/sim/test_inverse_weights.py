@@ -9,7 +9,7 @@ import pytest
 import torch
 from mujoco.batch import Batch
 
-from rlgpu.sim.mujoco.fused.inverse_weights import InverseWeights
+from rlgpu.sim.mujoco.fused.inverse_weights import DERIVED_FROM, InverseWeights
 from rlgpu.sim.mujoco.fused.parameter_tables import model_field
 
 ASSETS = Path(__file__).parents[2] / "tasks" / "assets"
@@ -42,7 +42,11 @@ def test_they_equal_what_mujoco_derives(asset) -> None:
     factor = 0.5 + torch.rand(4, model.nbody, generator=g, dtype=torch.float64)
     moved = torch.randn(4, model.nbody, 3, generator=g, dtype=torch.float64)
     has_room = torch.from_numpy(model.body_simple == 0)[None, :, None]  # MuJoCo refuses others
+    turned = torch.from_numpy(model.body_iquat) + 0.3 * has_room * torch.randn(
+        4, model.nbody, 4, generator=g, dtype=torch.float64
+    )
     fields = {
+        "body_iquat": turned / turned.norm(dim=-1, keepdim=True),
         "body_mass": torch.from_numpy(model.body_mass) * factor,
         "body_inertia": torch.from_numpy(model.body_inertia) * factor[..., None],
         "body_ipos": torch.from_numpy(model.body_ipos) + 0.01 * moved * has_room,
@@ -63,7 +67,7 @@ def test_they_equal_what_mujoco_derives(asset) -> None:
 def test_what_does_not_differ_is_the_models_own() -> None:
     """Without any field, one row as the compiler wrote it."""
     model = mujoco.MjModel.from_xml_path(str(ASSETS / "ant.xml"))
-    fields = ("body_mass", "body_inertia", "body_ipos", "dof_armature")
-    found = InverseWeights(model, CPU).of({name: model_field(model, name) for name in fields})
+    fields = {name: model_field(model, name) for name in DERIVED_FROM}
+    found = InverseWeights(model, CPU).of(fields)
     own = torch.from_numpy(model.dof_invweight0)[None]
     torch.testing.assert_close(found["dof_invweight0"], own, rtol=1e-9, atol=1e-12)
