@@ -293,7 +293,7 @@ def test_a_servo_has_the_gains_that_mujoco_compiles(tmp_path, fixed):
     path = write(tmp_path, text)
     asset, expected = load(path, fix_base_link=fixed), model_of(path)
     ratio, filtered, speed, plain = (actuator.properties for actuator in asset.actuators)
-    assert ratio.kv == pytest.approx(-expected.actuator_biasprm[0, 2], rel=1e-9)
+    assert ratio.kv == pytest.approx(-expected.actuator_biasprm[0, 2], rel=1e-6)
     if fixed:  # 2 sqrt(kp I), I = 0.4 m r^2
         assert ratio.kv == pytest.approx(2 * (20 * 0.004) ** 0.5)
     assert (ratio.kp, ratio.upper_force_limit, ratio.control_limited) == (20, 3, False)

@@ -43,6 +43,26 @@ def test_unknown_fields_and_wrong_types_raise():
     assert options.density == 200.0
 
 
+def test_floats_read_back_in_single_precision():
+    """As from C structs: defaults, what is set, vectors and their sums, and infinity."""
+    params = gymapi.SimParams()
+    assert params.dt == float(np.float32(1 / 60)) != 1 / 60
+    assert params.physx.contact_offset == float(np.float32(0.02))
+    params.dt, params.gravity = 0.01, gymapi.Vec3(0, 0, -9.81)
+    assert isinstance(params.dt, float)
+    assert (params.dt, params.gravity.z) == (0.009999999776482582, -9.8100004196167)
+    # legged_gym counts the steps of 20 s: 1001, as a step of four is below 0.02 s.
+    params.dt = 0.005
+    assert math.ceil(20 / (4 * params.dt)) == 1001
+    total = gymapi.Vec3(0.1, 0, 0) + gymapi.Vec3(0.2, 0, 0)
+    assert total.x == float(np.float32(0.1) + np.float32(0.2))
+    options = gymapi.AssetOptions()
+    options.max_linear_velocity = 1e39
+    assert options.max_linear_velocity == math.inf
+    sim = new_sim("mujoco", dt=0.01)
+    assert GYM.get_sim_params(sim).dt == float(np.float32(0.01))
+
+
 def test_defaults_are_not_shared_and_copies_are_deep():
     """Two records of defaults are independent, and so is a copy."""
     first, second = gymapi.SimParams(), gymapi.SimParams()
@@ -56,15 +76,15 @@ def test_defaults_are_not_shared_and_copies_are_deep():
 def test_quaternions_rotate_and_compose_as_written_by_hand():
     """A quarter turn about z takes x to y; euler angles turn about x, then y, then z."""
     quarter = gymapi.Quat.from_axis_angle(gymapi.Vec3(0, 0, 2), math.pi / 2)
-    close(list(quarter.rotate(gymapi.Vec3(1, 0, 0))), [0, 1, 0], atol=1e-7)
+    close(list(quarter.rotate(gymapi.Vec3(1, 0, 0))), [0, 1, 0], atol=1e-6)
     mixed = gymapi.Quat.from_euler_zyx(0.3, -0.4, 0.5)
-    close(mixed.to_euler_zyx(), [0.3, -0.4, 0.5], atol=1e-9)
+    close(mixed.to_euler_zyx(), [0.3, -0.4, 0.5], rtol=1e-6)
     # About x by 90 degrees, then about z by 90: y goes to z and stays.
     both = gymapi.Quat.from_euler_zyx(math.pi / 2, 0, math.pi / 2)
-    close(list(both.rotate(gymapi.Vec3(0, 1, 0))), [0, 0, 1], atol=1e-7)
+    close(list(both.rotate(gymapi.Vec3(0, 1, 0))), [0, 0, 1], atol=1e-6)
     pose = gymapi.Transform(gymapi.Vec3(1, 0, 0), quarter)
-    close(list((pose * pose.inverse()).p), [0, 0, 0], atol=1e-7)
-    close(list(pose.transform_point(gymapi.Vec3(1, 0, 0))), [1, 1, 0], atol=1e-7)
+    close(list((pose * pose.inverse()).p), [0, 0, 0], atol=1e-6)
+    close(list(pose.transform_point(gymapi.Vec3(1, 0, 0))), [1, 1, 0], atol=1e-6)
 
 
 def test_arrays_of_records_have_named_columns():
@@ -167,7 +187,8 @@ def test_a_configuration_sets_parameters_by_name():
         "physx": {"contact_collection": 1, "use_gpu": "no"},
     }
     gymutil.parse_sim_config(config, params)
-    assert (params.dt, params.gravity.z, params.up_axis) == (0.005, -1.0, gymapi.UP_AXIS_Z)
+    assert params.dt == np.float32(0.005)
+    assert (params.gravity.z, params.up_axis) == (-1.0, gymapi.UP_AXIS_Z)
     assert params.physx.contact_collection == gymapi.CC_LAST_SUBSTEP
     assert params.physx.use_gpu is False
     assert gymutil.parse_device_str("cuda:1") == ("cuda", 1)

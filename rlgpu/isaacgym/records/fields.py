@@ -2,11 +2,13 @@
 
 Assigning an unknown name or a value of another type raises, and assigning a record copies it: after
 ``pose.p = v``, changing ``v`` leaves ``pose`` as it is, while ``pose.p.x = 1`` changes ``pose``.
+Floats read back as single precision holds them: after ``params.dt = 0.01``, 0.009999999776482582.
 """
 
 from __future__ import annotations
 
 import copy
+import ctypes
 import operator
 from enum import IntEnum
 from functools import cache
@@ -61,12 +63,17 @@ def struct_of(value: Any, kind: type) -> Any:
     return value
 
 
+def single(value: float) -> float:
+    """Returns a number rounded to single precision, in which C structs hold it."""
+    return ctypes.c_float(value).value
+
+
 class Field(Generic[T]):
-    """A typed field of a record; its type is that of its default."""
+    """A typed field of a record; its type is that of its default. Floats are single precision."""
 
     def __init__(self, default: T) -> None:
-        self._default = default
         self._kind: type = type(default)
+        self._default = cast(T, single(default)) if isinstance(default, float) else default
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -85,7 +92,8 @@ class Field(Generic[T]):
 
     def __set__(self, record: Record, value: T) -> None:
         name = f"{type(record).__name__}.{self._name}"
-        record.__dict__[self._name] = converted(value, self._kind, name)
+        given = converted(value, self._kind, name)
+        record.__dict__[self._name] = single(given) if self._kind is float else given
 
 
 class Record:
