@@ -199,3 +199,51 @@ def test_a_near_plane_must_be_before_the_camera_and_the_far_plane(near, far):
     with pytest.raises(ValueError, match="near_plane") as refusal:
         GYM.create_camera_sensor(new_env(new_sim("mujoco")), properties)
     assert names(refusal.value, near, far)
+
+
+ROUGH = """
+import mujoco
+heights = np.random.default_rng(0).integers(-2, 3, (150, 220)).cumsum(0)
+heights[60:90, 100:140] += 200
+add_terrain(heights, 1.0)
+env = gym.create_env(sim, gymapi.Vec3(), gymapi.Vec3(), 1)
+ball = gym.create_sphere(sim, 0.1, gymapi.AssetOptions())
+gym.create_actor(env, ball, gymapi.Transform(gymapi.Vec3(0, 0, 50)), "ball", 0, 0)
+SIZE, places = 64, [
+    ((0, 0, 4), (5, 1, 3)),
+    ((-40, -60, 5), (0, 0, 3)),
+    ((0, 0, 12), (0.1, 0, 0)),
+    ((-90, 0, 20), (0, 10, 0)),
+    ((30, 40, 6), (-30, -20, 1)),
+]
+cameras = [add_camera(env, *place, size=SIZE) for place in places]
+gym.prepare_sim(sim)
+gym.render_all_camera_sensors(sim)
+model = sim.world.groups[0].worlds.model
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+found = []
+for camera, (position, target) in zip(cameras, places):
+    drawn = -gym.get_camera_image(sim, env, camera, gymapi.IMAGE_DEPTH)
+    forward = np.subtract(target, position) / np.linalg.norm(np.subtract(target, position))
+    right = np.cross(forward, [0, 0, 1.0])
+    right /= np.linalg.norm(right)
+    up = np.cross(right, forward)
+    pixels = (np.arange(SIZE) + 0.5) / SIZE * 2 - 1  # the angle of view is 90 degrees
+    rays = forward + pixels[None, :, None] * right - pixels[:, None, None] * up
+    at, geom = np.array(position, float), np.zeros(1, np.int32)
+    hits = [mujoco.mj_ray(model, data, at, ray, None, 1, -1, geom) for ray in rays.reshape(-1, 3)]
+    hits = np.reshape(hits, (SIZE, SIZE))
+    hits[hits < 0] = np.inf
+    same = np.isclose(drawn, hits, rtol=0.02) | (np.isinf(drawn) & np.isinf(hits))
+    found.append([float(same.mean()), float(np.isfinite(hits).mean())])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_a_terrain_of_many_tiles_is_where_rays_meet_it(tmp_path):
+    """Seen from above, from beside it and along it; pixels on edges may show what is behind."""
+    for same, ground in images(tmp_path, ROUGH):
+        assert 0.3 < ground < 1.01
+        assert same > 0.95

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.drawing.mirrors import Mirrors
+from rlgpu.isaacgym.drawing.terrain_tiles import TerrainTiles
 from rlgpu.isaacgym.drawing.views import View, ViewRenderer
 from rlgpu.isaacgym.records.enums import CameraFollowMode, ImageType
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.scene import Env
 from rlgpu.isaacgym.records.structs import CameraProperties
+from rlgpu.isaacgym.simulation.compose import compose_model
 from rlgpu.isaacgym.simulation.world import World
 
 
@@ -76,6 +78,7 @@ class Renderers:
         self._poses: dict[int, dict[str, np.ndarray]] = {}
         self._mirrors = Mirrors(world, self._poses.__getitem__)
         self._renderers: dict[tuple[int, int, int], ViewRenderer] = {}
+        self._tiles: dict[int, TerrainTiles] = {}
         self._shots: list[Shot] = []
 
     def shoot(self, shots: Sequence[Shot]) -> None:
@@ -119,5 +122,9 @@ class Renderers:
         model = self._mirrors.mirror_of(camera.env.index).model
         key = id(model), camera.properties.height, camera.properties.width
         if key not in self._renderers:
-            self._renderers[key] = ViewRenderer(model, *key[1:])
+            if key[0] not in self._tiles:
+                group, _ = self._world.group_of(camera.env)
+                spec = compose_model(self._world.sim, group.envs)
+                self._tiles[key[0]] = TerrainTiles(model, spec)
+            self._renderers[key] = ViewRenderer(model, self._tiles[key[0]], *key[1:])
         return self._renderers[key]

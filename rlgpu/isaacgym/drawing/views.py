@@ -9,6 +9,7 @@ from typing import NamedTuple
 import mujoco
 import numpy as np
 
+from rlgpu.isaacgym.drawing.terrain_tiles import Frustum, TerrainTiles
 from rlgpu.isaacgym.records.geometry import Transform, Vec3
 from rlgpu.isaacgym.records.structs import CameraProperties
 
@@ -41,11 +42,12 @@ class Surfaces(NamedTuple):
 class ViewRenderer:
     """Draws images of one size into tiles of one OpenGL buffer."""
 
-    def __init__(self, model: mujoco.MjModel, height: int, width: int) -> None:
+    def __init__(self, model: mujoco.MjModel, tiles: TerrainTiles, height: int, width: int) -> None:
         """Makes the OpenGL context.
 
         Args:
             model: The model to draw.
+            tiles: Its terrain in tiles.
             height: Height of an image in pixels.
             width: Width of an image in pixels.
 
@@ -53,6 +55,7 @@ class ViewRenderer:
             RuntimeError: OpenGL is not available.
         """
         self._model, self._height, self._width = model, height, width
+        self._terrain = tiles
         self._columns, self._rows = max(_BUFFER // width, 1), max(_BUFFER // height, 1)
         self._scene = mujoco.MjvScene(model, maxgeom=_MOST_GEOMS)
         self._option, self._camera = mujoco.MjvOption(), mujoco.MjvCamera()
@@ -71,12 +74,13 @@ class ViewRenderer:
 
     def _new_context(self) -> mujoco.MjrContext:
         """Returns MuJoCo's context with a buffer of all tiles; the model keeps its settings."""
-        view, quality = self._model.vis.global_, self._model.vis.quality
+        model = self._terrain.model
+        view, quality = model.vis.global_, model.vis.quality
         before = view.offwidth, view.offheight, quality.shadowsize
         view.offwidth, view.offheight = self._columns * self._width, self._rows * self._height
         quality.shadowsize = min(quality.shadowsize, _SHADOWS)
         try:
-            context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_150.value)
+            context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150.value)
         finally:
             view.offwidth, view.offheight, quality.shadowsize = before
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
@@ -129,12 +133,14 @@ class ViewRenderer:
         # MuJoCo counts its planes in sizes of the scene, which terrains make large.
         far = max(model.vis.map.zfar * model.stat.extent, 2 * near)
         far = min(view.properties.far_plane, far)
-        top = near * np.tan(np.radians(view.properties.horizontal_fov) / 2)
-        top *= view.properties.height / view.properties.width
+        across = float(np.tan(np.radians(view.properties.horizontal_fov) / 2))
+        along = across * view.properties.height / view.properties.width
+        top = near * along
         for eye in scene.camera:
             eye.pos[:], eye.forward[:], eye.up[:] = list(view.pose.p), list(forward), list(up)
             eye.frustum_near, eye.frustum_far = near, far
             eye.frustum_bottom, eye.frustum_top, eye.frustum_center = -top, top, 0.0
+        self._terrain.show(scene, Frustum(view.pose.p, forward, up, far, across, along))
         place = column * self._width, row * self._height, self._width, self._height
         mujoco.mjr_render(mujoco.MjrRect(*place), scene, self._context)
         return _Drawn(near, far, _geoms_by_number(scene))
