@@ -31,6 +31,8 @@ class _Part(NamedTuple):
     depth: float
     place: np.ndarray
     """Shape [3]."""
+    total: float
+    """Depth times area over all triangles: a cut that only halves a part leaves it as it is."""
 
 
 def convex_parts(
@@ -77,7 +79,8 @@ def _best_halves(part: _Part) -> list[_Part] | None:
             halves = [side for side in sides if side is not None]
             depths = [half.depth for half in halves]
             # A side without volume is air: the cut is along a wall.
-            score = max(depths, default=np.inf) + 0.1 * sum(depths)
+            left = sum(half.total for half in halves) / part.total
+            score = (max(depths, default=np.inf) + 0.1 * sum(depths)) / part.depth + 0.1 * left
             if score < best and (len(halves) == 2 or max(depths, default=np.inf) < part.depth):
                 best, found = score, halves
     return found
@@ -132,7 +135,8 @@ def _part(triangles: np.ndarray) -> _Part | None:
     gap = np.maximum(offsets - middle @ normals.T, 0.0)
     way = np.where(slope > 1e-6, gap / np.maximum(slope, 1e-6), np.inf).min(axis=1)
     worst = int(np.argmax(way))
-    return _Part(triangles, float(way[worst]), middle[worst])
+    total = float((way * length[whole]).sum()) * len(triangles) / len(whole)
+    return _Part(triangles, float(way[worst]), middle[worst], total)
 
 
 def _hull(points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

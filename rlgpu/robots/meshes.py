@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import mujoco
@@ -159,8 +160,14 @@ def _parts(file: Path, scale: tuple[float, ...], resolution: int) -> tuple[np.nd
 
 def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Returns a mesh's vertices, shape [V, 3], and triangles, shape [T, 3]."""
-    if file.suffix.lower() == ".dae":
+    kind = file.suffix.lower()
+    if kind == ".dae":
         return read_dae(file)
+    vertices = _vertices(file)
+    if kind == ".obj" and vertices is not None:
+        return vertices, _faces(file, len(vertices))
+    if vertices is not None:
+        return vertices, np.arange(len(vertices)).reshape(-1, 3)
     spec = mujoco.MjSpec()
     mesh = spec.add_mesh(name="mesh", file=str(file))
     mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # exact needs a closed mesh
@@ -169,6 +176,22 @@ def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:
     mujoco.mju_quat2Mat(rotation, model.mesh_quat[0])
     # MuJoCo stores a mesh in its principal axes.
     return model.mesh_vert @ rotation.reshape(3, 3).T + model.mesh_pos[0], model.mesh_face
+
+
+def _faces(file: Path, num_vertices: int) -> np.ndarray:
+    """Returns all triangles of an OBJ file, shape [T, 3]; MuJoCo reads those of one group.
+
+    Args:
+        file: The file.
+        num_vertices: Its vertices, which negative indices count from the end.
+    """
+    found = []
+    for line in file.open(errors="replace"):
+        if line[:2] == "f ":
+            corners = [int(word.partition("/")[0]) for word in line.split()[1:]]
+            first, *rest = (i - 1 if i > 0 else i + num_vertices for i in corners)
+            found += [(first, a, b) for a, b in pairwise(rest)]
+    return np.array(found, dtype=int).reshape(-1, 3)
 
 
 def _flat_box(file: Path, scale: np.ndarray) -> tuple[Frame, np.ndarray] | None:

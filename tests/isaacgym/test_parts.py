@@ -24,6 +24,7 @@ def ring(corners, outer, inner, height):
     lines = ["v {:.9f} {:.9f} {:.9f}".format(*point) for point in np.concatenate(rims)]
     low, top, hole, hole_top = (1 + corners * i for i in range(4))
     for i in range(corners):
+        lines.append(f"g side_{i}")  # MuJoCo's reader stops at the second group
         k = (i + 1) % corners
         for a, b, c, d in (
             (low + i, low + k, top + k, top + i),
