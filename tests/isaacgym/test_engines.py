@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scenes import GYM, at, close, new_env, new_sim, run, wrapped
+from test_tendons import SLIDES
 
 from rlgpu.errors import UnsupportedModel
 from rlgpu.isaacgym.api import gymapi
@@ -45,7 +48,21 @@ def rough(sim):
         ball_in(new_env(sim))
 
 
-@pytest.mark.parametrize("add", [empty, rough])
+def roped(sim):
+    """Adds two environments with a ball and slides, whose tendons differ in stiffness."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "slides.xml").write_text(SLIDES)
+        asset = GYM.load_asset(sim, folder, "slides.xml", gymapi.AssetOptions())
+    for stiffness in (1.0, 2.0):
+        env = new_env(sim)
+        ball_in(env)
+        GYM.create_actor(env, asset, at(x=5.0, z=2.0), "slides", 0, 0)
+        tendons = GYM.get_actor_tendon_properties(env, 1)
+        tendons[0].stiffness = stiffness
+        GYM.set_actor_tendon_properties(env, 1, tendons)
+
+
+@pytest.mark.parametrize("add", [empty, rough, roped])
 def test_another_scene_is_on_mujoco_and_it_is_said_once(add, capsys):
     """Notes of a gym are printed once, so this one is new; the ball falls as it should."""
     GYM.notes._printed.clear()
@@ -58,6 +75,7 @@ def test_another_scene_is_on_mujoco_and_it_is_said_once(add, capsys):
     roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
     run(sim, 10)
     close(roots[0, 9], -0.981, rtol=1e-4)
+    assert len(sim.world.groups) == (2 if add is empty else 1)
 
 
 def test_an_engine_that_is_named_takes_the_scene_or_refuses_it():

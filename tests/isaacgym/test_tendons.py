@@ -105,3 +105,41 @@ def test_an_assets_coefficients_are_those_of_new_actors(slides):
     close(settled(sim), [[-0.5, -0.25], [-0.25, -0.125]], atol=1e-4)
     model = sim.world.group_of(after)[0].worlds.model
     close(sorted(model.tendon_range.tolist())[0], [-0.75, 0.25])
+
+
+def test_tendons_differ_between_environments_of_one_kind(tmp_path):
+    """Each moves as in a simulation of its own; on MuJoCo C most share a model."""
+    (tmp_path / "slides.xml").write_text(SLIDES)
+
+    def moved(changes):
+        """Returns the joints' positions after a while, shape [N, 2], and the number of kinds."""
+        sim, options = new_sim("mujoco", gravity=(0, 0, 0)), gymapi.AssetOptions()
+        options.fix_base_link = True
+        asset = GYM.load_asset(sim, str(tmp_path), "slides.xml", options)
+        for stiffness, damping, rest, upper, coefficient in changes:
+            env = added(sim, asset)
+            tendons = GYM.get_actor_tendon_properties(env, 0)
+            for tendon in tendons:
+                tendon.stiffness, tendon.damping = stiffness, damping
+                tendon.fixed_spring_rest_length = rest
+            tendons[1].fixed_upper_limit = upper
+            GYM.set_actor_tendon_properties(env, 0, tendons)
+            GYM.set_actor_fixed_tendon_joint_coefficients(env, 0, 0, [1.0, coefficient])
+        GYM.prepare_sim(sim)
+        dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
+        run(sim, 30)
+        return dofs[:, 0].view(-1, 2).tolist(), len(sim.world.groups)
+
+    changes = [
+        (100.0, 20.0, 0.2, 0.5, -2.0),
+        (300.0, 20.0, 0.2, 0.5, -2.0),
+        (100.0, 2.0, 0.2, 0.5, -2.0),
+        (100.0, 20.0, 0.4, 0.5, -2.0),
+        (300.0, 20.0, 0.4, 0.1, -2.0),
+        (100.0, 20.0, 0.2, 0.5, 1.0),
+    ]
+    found, kinds = moved(changes)
+    assert kinds == 2  # other coefficients make another tendon
+    for each, change in zip(found, changes, strict=True):
+        close(each, moved([change])[0][0], atol=1e-6)
+    assert len({tuple(np.round(each, 4)) for each in found}) == len(changes)

@@ -41,4 +41,16 @@ def _reason_against(sim: Sim) -> str:
     places = {tuple(env.origin) for env in sim.envs}
     if sim.terrains and len(places) > 1:
         return "on a terrain, it would simulate environments at different places one by one"
+    if _differ_in_tendons(sim):
+        return "it would simulate environments with different tendons one by one"
     return ""
+
+
+def _differ_in_tendons(sim: Sim) -> bool:
+    """Returns whether alike actors have other tendon properties in other environments."""
+    found: dict[tuple[int, int], list[object]] = {}
+    for actor in (actor for env in sim.envs for actor in env.actors if actor.asset.tendons):
+        own = [*actor.tendon_properties, *actor.tendon_paths]
+        if own != found.setdefault((id(actor.asset), actor.handle), own):
+            return True
+    return False

@@ -32,8 +32,13 @@ SIZES = (
     "geom_rgba",
     "bvh_aabb",
     "body_gravcomp",
+    "tendon_stiffness",
+    "tendon_damping",
+    "tendon_range",
+    "tendon_lengthspring",
+    "wrap_prm",
 )
-"""Fields that differ between assets of different sizes, masses and places."""
+"""Fields that differ between actors of different sizes, masses, places and tendons."""
 _SET = (*drives.FIELDS, "geom_friction")
 """Fields that the properties of single actors decide."""
 _DERIVED = (
@@ -54,6 +59,8 @@ _LOOKS = ("name", "tex_", "mat_", "skin_", "text_", "light_", "cam_", "geom_rgba
 """Beginnings of fields without effect on motion."""
 _TREES = ("bvh_aabb", "bvh_child", "bvh_depth", "bvh_nodeid")
 """Bounding volumes, which only MuJoCo C uses."""
+_PATHS = ("wrap_prm",)
+"""Coefficients of tendons, which only MuJoCo C can vary."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +181,7 @@ def _traits(actor: Actor) -> tuple[object, ...]:
 def varying_sizes(sim: Sim) -> list[str]:
     """Returns the fields of sizes and masses that the simulation's engine can vary."""
     able = sim.capabilities.varying_fields
-    unused = () if sim.engine == "mujoco" else _TREES
+    unused = () if sim.engine == "mujoco" else (*_TREES, *_PATHS)
     return [name for name in SIZES if (able is None or name in able) and name not in unused]
 
 
