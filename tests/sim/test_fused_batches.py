@@ -1,4 +1,4 @@
-"""Convex pairs of any worlds in the lanes of one vector, as csrc/kernels/physics/batch.h has them."""
+"""Convex pairs of any worlds in the lanes of one vector (csrc/kernels/physics/batch.h)."""
 
 from __future__ import annotations
 
