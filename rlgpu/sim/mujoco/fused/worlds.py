@@ -31,6 +31,8 @@ from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS, Capabilities, WorldsRequest, check_saved
 
 _VERSION = mujoco.__version__
+_FEWEST_LANES = 4
+"""Lanes of the narrowest vectors, which every CPU has."""
 _SPATIAL = ("cvel", "cfrc_ext", "xfrc_applied", "cdof")
 _OF_DOFS = ("cdof", "qfrc_actuator")
 _DERIVED_FIELDS = ("body_invweight0", "dof_invweight0", "tendon_invweight0")
@@ -93,7 +95,7 @@ class FusedWorlds:
             fields: Model fields that differ between worlds.
             num_threads: Threads that step them on a CPU; 0 is one per core that this process may
                 use. Results do not depend on it.
-            lanes: As ``physics_step`` takes it; 0 is the device's default.
+            lanes: As ``physics_step`` takes it; 0 chooses.
             hull_vertices: The most vertices of a mesh's convex hull, at least 8; 0 keeps all.
 
         Raises:
@@ -104,13 +106,13 @@ class FusedWorlds:
         if reasons := accept(model):
             said = f"it does not simulate this model: {'; '.join(reasons)}; use sim=auto"
             raise UnsupportedModel(said, reasons)
-        self.num_worlds, self.model = num_worlds, model
-        self.device = device or torch.device("cpu")
+        self.num_worlds, self.model, self.device = num_worlds, model, device or torch.device("cpu")
         self.capturable = is_gpu(self.device)
         load_extension(self.device)
         where = str(self.device) if is_gpu(self.device) else "the CPU"
         self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_VERSION}"
-        self._threads, self._lanes = num_threads or num_usable_cores(), lanes
+        self._threads = num_threads or num_usable_cores()
+        self._lanes = lanes or _default_lanes(num_worlds, self.device)
         if 0 < hull_vertices < LEAST_VERTICES:
             raise ValueError(f"hull_vertices={hull_vertices}: use {LEAST_VERTICES} or more, or 0")
         self._tables = Tables(model, hull_vertices=hull_vertices, fields=fields)
@@ -302,3 +304,9 @@ class FusedWorlds:
         self._fields.clear()
         self._derived.clear()
         self.__dict__.pop("_batch", None)  # closing twice is allowed
+
+
+def _default_lanes(num_worlds: int, device: torch.device) -> int:
+    """Returns the lanes for some worlds; a few would leave those of wide vectors empty."""
+    is_small = not is_gpu(device) and num_worlds <= _FEWEST_LANES
+    return _FEWEST_LANES if is_small else 0
