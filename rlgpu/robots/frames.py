@@ -121,6 +121,26 @@ def moments_of(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return thickened(moments), quat
 
 
+def moments_like(
+    tensor: np.ndarray, moments: np.ndarray, axes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns an inertia tensor's moments and axes: the given ones, if they are its own.
+
+    The axes of equal moments are arbitrary, so a tensor that does not change keeps them.
+
+    Args:
+        tensor: Shape [3, 3], exact to single precision.
+        moments: Shape [3].
+        axes: Quaternion (w, x, y, z).
+    """
+    rotation = np.zeros(9)
+    mujoco.mju_quat2Mat(rotation, axes)
+    held = rotation.reshape(3, 3) * moments @ rotation.reshape(3, 3).T
+    if np.allclose(held, tensor, rtol=0, atol=1e-6 * np.abs(tensor).max()):
+        return moments, axes
+    return moments_of(tensor)
+
+
 def possible(moments: np.ndarray) -> tuple[np.ndarray, bool]:
     """Returns moments of inertia that a body can have, and whether the given ones were not.
 

@@ -15,7 +15,7 @@ from rlgpu.isaacgym.records.structs import PlaneParams
 from rlgpu.isaacgym.simulation import collision
 from rlgpu.isaacgym.simulation.drives import add_drives
 from rlgpu.isaacgym.simulation.tendons import set_tendons
-from rlgpu.robots.frames import moments_of, thickened
+from rlgpu.robots.frames import moments_like, thickened
 from rlgpu.robots.inertia import Masses, set_masses
 from rlgpu.robots.joints import add_free_joint
 from rlgpu.sim.mujoco.contact_sensors import add_contact_sensor
@@ -188,7 +188,8 @@ def _set_masses(spec: mujoco.MjSpec, actor: Actor) -> None:
     """Writes an actor's mass properties into the specification of its asset."""
     model, found = actor.asset.model, {}
     for i, properties in enumerate(actor.body_properties, start=1):
-        moments, axes = moments_of(np.array(properties.inertia.rows()))
+        tensor = np.array(properties.inertia.rows())
+        moments, axes = moments_like(tensor, model.body_inertia[i], model.body_iquat[i])
         found[model.body(i).name] = properties.mass, list(properties.com), moments, axes
     rows = [found[body.name] for body in spec.bodies[1:]]
     set_masses(spec, Masses(*(np.array(column) for column in zip(*rows, strict=True))))

@@ -16,7 +16,7 @@ from rlgpu.isaacgym.simulation.compose import GRAVITY_OFF, averaged, rolls, turn
 from rlgpu.isaacgym.simulation.drives import drive_fields
 from rlgpu.isaacgym.simulation.grouping import Kind
 from rlgpu.isaacgym.simulation.layout import ModelLayout
-from rlgpu.robots.frames import moments_of
+from rlgpu.robots.frames import moments_like
 
 
 def may_move_centres(kind: Kind, fields: Collection[str]) -> bool:
@@ -95,19 +95,11 @@ def write_bodies(env: Env, bodies: np.ndarray, row: Mapping[str, np.ndarray]) ->
             row["body_ipos"][body] = list(properties.com)
             off = bool(properties.flags & GRAVITY_OFF)
             row["body_gravcomp"][body] = 1.0 if off else actor.asset.model.body_gravcomp[1 + i]
-            tensor = np.array(properties.inertia.rows())
-            held = _tensor_of(row["body_inertia"][body], row["body_iquat"][body])
-            # The axes of equal moments are arbitrary: a tensor that is held already keeps its own.
-            if not np.allclose(held, tensor, rtol=0, atol=1e-6 * np.abs(tensor).max()):
-                row["body_inertia"][body], row["body_iquat"][body] = moments_of(tensor)
-
-
-def _tensor_of(moments: np.ndarray, quat: np.ndarray) -> np.ndarray:
-    """Returns the inertia tensor of principal moments and their axes (w, x, y, z)."""
-    rotation = np.zeros(9)
-    mujoco.mju_quat2Mat(rotation, quat)
-    axes = rotation.reshape(3, 3)
-    return np.asarray((axes * moments) @ axes.T)
+            row["body_inertia"][body], row["body_iquat"][body] = moments_like(
+                np.array(properties.inertia.rows()),
+                row["body_inertia"][body],
+                row["body_iquat"][body],
+            )
 
 
 def write_shapes(sim: Sim, env: Env, shapes: Sequence[Sequence[int]], friction: np.ndarray) -> None:
