@@ -43,7 +43,8 @@ from torch.utils.cpp_extension import (  # noqa: E402
 )
 
 ROOT = Path(__file__).parent
-# FMA contraction stays off so that acting, training and every vector width round identically.
+# FMA contraction stays off so that acting and training round identically; csrc/cpu/physics turns
+# it on for the physics of wide vectors.
 CXX_FLAGS = [
     "-O3",
     "-std=c++20",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from rlgpu.errors import UnsupportedModel
 from rlgpu.sim.mujoco.batch import BatchWorlds
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
@@ -132,3 +133,9 @@ def test_the_ellipsoid_model_is_refused_in_a_fluid_only() -> None:
     assert accept(mujoco.MjModel.from_xml_string(text.format(""))) == []
     (reason,) = accept(mujoco.MjModel.from_xml_string(text.format('density="1"')))
     assert "'e'" in reason
+
+
+def test_inertial_axes_that_differ_are_refused_in_a_fluid() -> None:
+    """The boxes that stand for the bodies are those of the model."""
+    with pytest.raises(UnsupportedModel, match="inertial axes"):
+        FusedWorlds(model_of("water"), 2, fields=["body_iquat"])

@@ -23,9 +23,9 @@ template <typename V>
 struct Batch {
   static constexpr int kWidth = Lanes<V>::kWidth;
   int count = 0;
-  int convex[kWidth], world[kWidth];  // the number of the pair, the lane of the group
-  Mat3<V> turn;                       // from the second geom's axes to the first one's
-  Vec3<V> offset;                     // from the first one's centre, in its axes
+  int convex_ids[kWidth], worlds[kWidth];  // indices in convex_pair, lanes of the group
+  Mat3<V> turn;                            // from the second geom's axes to the first one's
+  Vec3<V> offset;                          // from the first one's centre, in its axes
 };
 
 // Up to kMostContacts contacts of each lane, in the axes of the pair's first geom.
@@ -104,7 +104,7 @@ RLGPU_RARE void put_contacts(const Tables<Real<V>>& t, Work<V>& w, const Batch<V
   Vec3<V> centre{};
   Mat3<V> frame{};
   for (int lane = 0; lane < batch.count; ++lane) {
-    const int geom = t.pair_geom1[pairs[lane]], world = batch.world[lane];
+    const int geom = t.pair_geom1[pairs[lane]], world = batch.worlds[lane];
     set_lane(centre, lane, lane_of(w.geom_center[geom], world));
     set_lane(frame, lane, lane_of(w.geom_frame[geom], world));
   }
@@ -114,7 +114,7 @@ RLGPU_RARE void put_contacts(const Tables<Real<V>>& t, Work<V>& w, const Batch<V
     const Mat3<V> own = frame_of(frame * m.touch[k].normal);
     for (int lane = 0; lane < batch.count; ++lane)
       if (lane_of(is_active, lane) != R(0))
-        put_contact(w, t.pair_slot[pairs[lane]] + k, batch.world[lane],
+        put_contact(w, t.pair_slot[pairs[lane]] + k, batch.worlds[lane],
                     lane_of(m.touch[k].distance, lane), lane_of(point, lane), lane_of(own, lane));
   }
 }
@@ -125,22 +125,22 @@ RLGPU_RARE void collide_batch(const Tables<Real<V>>& t, Work<V>& w, Batch<V>& ba
   constexpr int kWidth = Batch<V>::kWidth;
   ConvexPair<V> shapes{{}, {}, batch.turn, batch.offset};
   int pairs[kWidth];
-  V margin, deep, numbers;
+  V margin, deep, lane_ids;
   for (int lane = 0; lane < kWidth; ++lane) {
     // Lanes without a pair have the shapes of the first.
-    const int pair = t.convex_pair[batch.convex[lane < batch.count ? lane : 0]];
+    const int pair = t.convex_pair[batch.convex_ids[lane < batch.count ? lane : 0]];
     const int a = t.pair_geom1[pair], b = t.pair_geom2[pair];
     pairs[lane] = pair;
     shapes.a.set(t, lane, a), shapes.b.set(t, lane, b);
     lane_of(margin, lane) = t.pair_detection[pair];
-    lane_of(deep, lane) = deep_overlap(t, a, b), lane_of(numbers, lane) = Real<V>(lane);
+    lane_of(deep, lane) = deep_overlap(t, a, b), lane_of(lane_ids, lane) = Real<V>(lane);
   }
-  const Mask<V> live = numbers < Real<V>(batch.count);
+  const Mask<V> live = lane_ids < Real<V>(batch.count);
   const Deepest<V> d = deepest_of(shapes, margin, deep, live);
   const V is_apart = keep<V>(d.apart, splat<V>(1));
   for (int lane = 0; lane < batch.count; ++lane)
     if (lane_of(is_apart, lane) != Real<V>(0))
-      set_lane(w.axes[batch.convex[lane]], batch.world[lane], lane_of(d.axis, lane));
+      set_lane(w.axes[batch.convex_ids[lane]], batch.worlds[lane], lane_of(d.axis, lane));
   if (any(d.active)) {
     Manifolds<V> m{};
     m.active[0] = d.active, m.touch[0] = d.touch;
@@ -153,7 +153,7 @@ RLGPU_RARE void collide_batch(const Tables<Real<V>>& t, Work<V>& w, Batch<V>& ba
 // Whether a pair's shapes are of the kinds of those in a batch.
 template <typename V>
 RLGPU_STAGE bool fits(const Tables<Real<V>>& t, const Batch<V>& batch, int a, int b) {
-  const int other = t.convex_pair[batch.convex[0]];
+  const int other = t.convex_pair[batch.convex_ids[0]];
   return t.geom_shape[a] == t.geom_shape[t.pair_geom1[other]] &&
          t.geom_shape[b] == t.geom_shape[t.pair_geom2[other]];
 }
@@ -183,7 +183,7 @@ RLGPU_STAGE void gather_pair(const Tables<Real<V>>& t, Work<V>& w, int convex, B
     if (batch.count == Batch<V>::kWidth || (batch.count > 0 && !fits(t, batch, a, b)))
       collide_batch(t, w, batch);
     const int lane = batch.count++;
-    batch.convex[lane] = convex, batch.world[lane] = world;
+    batch.convex_ids[lane] = convex, batch.worlds[lane] = world;
     set_lane(batch.turn, lane, lane_of(turn, world));
     set_lane(batch.offset, lane, lane_of(offset, world));
   }

@@ -2,8 +2,8 @@
 //
 // The one idea: the open contacts of a group are those of any of its worlds, many more than one
 // world has, and a search computes their costs again and again. So the first contacts of all worlds
-// become one, whichever slots they are in, then the second ones. The order of a world's contacts
-// stays, and so do its sums.
+// become one, whichever slots they are in, then the second ones. A world's contacts come in the
+// same order either way, first by the kinds of their costs, so its sums are the same.
 #pragma once
 
 #include "wide.h"
@@ -53,23 +53,32 @@ RLGPU_STAGE void pack_alike(const Tables<Real<V>>& t, Work<V>& w, Mask<V> worlds
   }
 }
 
-// Lists the contacts of some worlds, moved together if this makes them far fewer.
+// Calls a function with each kind of cost that a model's contacts have.
+template <typename R, typename Function>
+RLGPU_HD void each_kind(const Tables<R>& t, Function&& use) {
+  use(kNarrow);
+  if (t.num_wide == 0) return;
+  if (t.is_elliptic) return use(0);
+  use(4), use(6);
+}
+
+// Lists the contacts of some worlds by their kinds, moved together if this makes them far fewer.
 template <typename V>
 RLGPU_RARE void list_searched(const Tables<Real<V>>& t, Work<V>& w, Mask<V> worlds) {
   V counts{};
   w.num_searched = 0;
-  for (int i = 0; i < w.num_open; ++i) {
-    const Mask<V> active = w.active[w.open[i]] & worlds;
-    if (!any(active)) continue;
-    counts += keep<V>(active, splat<V>(1));
-    w.searched[w.num_searched++] = searched_contact(t, w, w.open[i]);
-  }
+  each_kind(t, [&](int dims) {
+    for (int i = 0; i < w.num_open; ++i) {
+      const SearchedContact<V> here = searched_contact(t, w, w.open[i]);
+      const Mask<V> active = w.active[w.open[i]] & worlds;
+      if (here.dims != dims || !any(active)) continue;
+      counts += keep<V>(active, splat<V>(1));
+      w.searched[w.num_searched++] = here;
+    }
+  });
   if (any(counts > Real<V>(kCrowded) * Real<V>(w.num_searched))) return;
   w.num_searched = 0;
-  pack_alike(t, w, worlds, kNarrow);
-  if (t.num_wide == 0) return;
-  if (t.is_elliptic) return pack_alike(t, w, worlds, 0);
-  pack_alike(t, w, worlds, 4), pack_alike(t, w, worlds, 6);
+  each_kind(t, [&](int dims) { pack_alike(t, w, worlds, dims); });
 }
 
 // The contacts of the worlds that search; one world alone needs no list of them.

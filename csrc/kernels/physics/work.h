@@ -41,12 +41,12 @@ struct Wide : WideCost<V> {
   V softness;        // of an elliptic cone, across its axis
 };
 
-// A contact as a search along a direction sees it.
+// A contact as the line search reads it.
 template <typename V>
 struct SearchedContact {
   const Cost<V>* cost;
-  const WideCost<V>* wide;  // null if it is none
-  int dims;                 // see cone_dims; kNarrow if it is none
+  const WideCost<V>* wide;  // null for a narrow contact
+  int dims;                 // see cone_dims; kNarrow for a narrow contact
 };
 
 // A joint limit: the side that is nearer. Those of ball joints come last, and have no sign.

@@ -1,4 +1,4 @@
-"""Tables of convex hulls: vertices, faces, and for large hulls the candidates of each direction."""
+"""Tables of convex hulls: vertices, faces, and for meshes the candidates of each direction."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import numpy as np
 from rlgpu.sim.mujoco.fused.hull_shapes import Hull, box_hull, mesh_hull
 from rlgpu.sim.mujoco.fused.hull_thinning import thin
 
-BLOCK = 4
-"""Vertices come in multiples of this many."""
 CELLS = 16
 """Cells along an edge of the cube of directions, a power of two, ``kCells`` in csrc."""
 _SAMPLES = 5
@@ -75,9 +73,8 @@ class HullTables:
         meshes = set(self._of_mesh.values())
         for number, hull in enumerate(self._hulls):
             count = len(hull.vertices)
-            padded = _padded(np.arange(count))
-            vertices.append(hull.vertices[padded])
-            ints["hull_vertex_adr"].append(ints["hull_vertex_adr"][-1] + len(padded))
+            vertices.append(hull.vertices)
+            ints["hull_vertex_adr"].append(ints["hull_vertex_adr"][-1] + count)
             ints["hull_face_adr"].append(len(ints["face_adr"]) - 1)
             for face in hull.faces:
                 ints["face_vertex"] += face
@@ -154,9 +151,3 @@ def _farthest_within(
     slack = 1e-6 * np.abs(corners).max()
     exceeded = (corners[:, :, None] + slack < corners[:, None, chosen]).all(axis=0)
     return np.flatnonzero(~exceeded.any(axis=1))
-
-
-def _padded(numbers: np.ndarray) -> np.ndarray:
-    """Returns numbers, filled up to a multiple of ``BLOCK`` with the first one."""
-    missing = -len(numbers) % BLOCK
-    return np.concatenate((numbers, np.repeat(numbers[:1], missing)))

@@ -24,6 +24,7 @@ from rlgpu.ops import (
     write_blocks,
 )
 from rlgpu.sim.mujoco.fused.coverage import accept
+from rlgpu.sim.mujoco.fused.fluid_tables import has_fluid
 from rlgpu.sim.mujoco.fused.hull_thinning import LEAST_VERTICES, describe_deviations
 from rlgpu.sim.mujoco.fused.inverse_weights import InverseWeights
 from rlgpu.sim.mujoco.fused.parameter_tables import PARAMETER_FIELDS, model_field
@@ -95,7 +96,8 @@ class FusedWorlds:
             fields: Model fields that differ between worlds.
             num_threads: Threads that step them on a CPU; 0 is one per core that this process may
                 use. Results do not depend on it.
-            lanes: As ``physics_step`` takes it; 0 chooses.
+            lanes: As ``physics_step`` takes it; 0 chooses. Four worlds or fewer get vectors of
+                four, which round products differently.
             hull_vertices: The most vertices of a mesh's convex hull, at least 8; 0 keeps all.
 
         Raises:
@@ -103,7 +105,10 @@ class FusedWorlds:
             ValueError: The device has no such number of lanes, or hulls cannot be so small.
             RuntimeError: The compiled extension is missing, or lacks CUDA.
         """
-        if reasons := accept(model):
+        reasons = accept(model)
+        if "body_iquat" in fields and has_fluid(model):
+            reasons = [*reasons, "inertial axes differ between worlds in a fluid"]
+        if reasons:
             said = f"it does not simulate this model: {'; '.join(reasons)}; use sim=auto"
             raise UnsupportedModel(said, reasons)
         self.num_worlds, self.model, self.device = num_worlds, model, device or torch.device("cpu")
