@@ -143,3 +143,51 @@ def test_a_terrain_is_where_each_environment_sees_it(engine):
     for _ in range(100):
         GYM.simulate(sim)
     close(roots[:, 2], [0.1, 0.2, 0.3], atol=3e-3)
+
+
+def heavy(env):
+    """Triples the last body's mass."""
+    bodies = GYM.get_actor_rigid_body_properties(env, 0)
+    bodies[-1].mass *= 3
+    GYM.set_actor_rigid_body_properties(env, 0, bodies)
+
+
+MASSES = {
+    "mass": heavy,
+    "axes": turned,
+    "armature": drives(gymapi.DOF_MODE_NONE, (0, 0), armature=0.3),
+    "armature of a carried drive": drives(gains=STIFF, effort=1e30, armature=0.3),
+}
+
+
+@pytest.mark.parametrize("is_fixed", [True, False])
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+@pytest.mark.parametrize("kind", MASSES)
+def test_mass_matrices_are_of_each_environments_bodies(engine, kind, is_fixed, tmp_path):
+    """As MuJoCo computes them where one environment is simulated alone; also after changes."""
+
+    def masses(engine, changes, later=()):
+        sim, options = new_sim(engine), gymapi.AssetOptions()
+        options.fix_base_link = is_fixed
+        arm = GYM.load_asset(sim, *urdf(tmp_path, ARM), options)
+        for change in changes:
+            env = new_env(sim)
+            GYM.create_actor(env, arm, at(z=2.0), "arm", 0, 0)
+            change(env)
+        GYM.prepare_sim(sim)
+        matrices = wrapped(GYM.acquire_mass_matrix_tensor(sim, "arm"))
+        dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
+        for env, change in zip(sim.envs, later, strict=False):
+            change(env)
+        GYM.simulate(sim)
+        dofs.copy_(torch.tensor([[0.4, 0.0], [-0.7, 0.0]]).repeat(len(changes), 1))
+        GYM.set_dof_state_tensor(sim, unwrap(dofs))
+        GYM.refresh_mass_matrix_tensors(sim)
+        return matrices[:, -2:, -2:].clone()
+
+    plain = drives(gymapi.DOF_MODE_NONE, (0, 0))
+    alone = torch.cat([masses("mujoco", [change]) for change in (plain, MASSES[kind])])
+    assert (alone[0] - alone[1]).abs().max() > 1e-3
+    close(masses(engine, [plain, MASSES[kind]]), alone, rtol=1e-4, atol=1e-4)
+    later = masses(engine, [plain, plain], [plain, MASSES[kind]])
+    close(later, alone, rtol=1e-4, atol=1e-4)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from operator import is_not
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,39 +46,66 @@ def jacobian(worlds: Worlds, actor: Actor) -> Reader:
     return read
 
 
-def mass_matrix(worlds: Worlds, actor: Actor, fields: Collection[str]) -> Reader:
+def mass_matrix(group: Group, actor: Actor, fields: Collection[str]) -> Reader:
     """Returns a function that computes an actor's mass matrices, shape [N, columns, columns].
 
     Args:
-        worlds: The worlds that hold it.
+        group: The environments that hold it.
         actor: The same actor of each of them.
-        fields: Model fields that differ between the worlds.
+        fields: Model fields that differ between the environments.
     """
+    worlds = group.worlds
     bodies, dofs = _ids(worlds, actor)
-    # A free root's columns are of its centre of mass, which MuJoCo's own matrix does not have.
-    of_actor = None if actor.asset.fixed else jacobian(worlds, actor)
-    read = joint_mass_matrix(worlds, bodies, dofs, of_actor)
+    if not (actor.asset.fixed and worlds.has_mass_matrix):
+        # A free root's columns are of its centre of mass, which MuJoCo's own matrix does not have.
+        of_actor = None if actor.asset.fixed else jacobian(worlds, actor)
+        armature = _armature(group, actor, fields)
+        return joint_mass_matrix(
+            worlds, bodies, dofs, of_actor, fields=fields, read_armature=armature
+        )
+    read = joint_mass_matrix(worlds, bodies, dofs)
     model = worlds.model
     motors, _ = actuators_of(model, model.dof_jntid[dofs])
     if not are_carried(model, motors).any():
         return read
-    # Those computed from Jacobians have the armature of joints alone.
-    in_joints = model.dof_armature[dofs] - actor.dof_properties["armature"]
-    is_read = actor.asset.fixed and worlds.has_mass_matrix
-    in_motors = model.actuator_armature[motors] * is_read
-    of_joints, of_motors = (
-        torch.from_numpy(part).float().to(worlds.device) for part in (in_joints, in_motors)
-    )
-    varies = is_read and "actuator_armature" in fields
+    of_motors = torch.from_numpy(model.actuator_armature[motors]).float().to(worlds.device)
+    varies = "actuator_armature" in fields
 
     def without_drives(rows: Rows = ALL_ROWS) -> Tensor:
         matrix, added = read(rows), of_motors
         if varies:
             added = worlds.field("actuator_armature")[rows][:, motors].float()
-        matrix.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].sub_(of_joints + added)
+        matrix.diagonal(dim1=-2, dim2=-1).sub_(added)
         return matrix
 
     return without_drives
+
+
+def _armature(group: Group, actor: Actor, fields: Collection[str]) -> Reader:
+    """Returns a function that reads the armature that a script gave an actor's joints.
+
+    The model's own may hold a part of the drives too.
+    """
+    device = group.worlds.device
+
+    def rows_of(tables: Sequence[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack([t["armature"] for t in tables])).float().to(device)
+
+    shared = rows_of([actor.dof_properties])
+    if "dof_armature" not in fields:
+        return lambda rows=ALL_ROWS: shared
+    last: list[np.ndarray] = []
+    own = shared
+
+    def read(rows: Rows = ALL_ROWS) -> Tensor:
+        nonlocal last, own
+        # A change replaces an actor's table, so that most calls only compare identities.
+        tables = [env.actors[actor.handle].dof_properties for env in group.envs]
+        if len(last) != len(tables) or any(map(is_not, tables, last)):
+            last, own = tables, rows_of(tables)
+        return own[rows]
+
+    return read
 
 
 class _Share(NamedTuple):
@@ -126,7 +155,7 @@ def actor_reading(
         if quantity == "jacobian":
             read = jacobian(group.worlds, actor)
         else:
-            read = mass_matrix(group.worlds, actor, fields)
+            read = mass_matrix(group, actor, fields)
         shares.append(_Share(read, worlds, at))
     values = [share.read() for share in shares]
     if len({value.shape[1:] for value in values}) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import torch
@@ -12,8 +12,6 @@ from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.rotations import matrix_of, xyzw_of
 from rlgpu.sim.mujoco.layout import index_of
 from rlgpu.sim.mujoco.worlds import Worlds
-
-_NONE: Mapping[str, Tensor] = {}
 
 
 class Reader(Protocol):
@@ -59,7 +57,9 @@ def joint_mass_matrix(
     bodies: Sequence[int],
     dofs: Sequence[int],
     read_jacobian: Reader | None = None,
-    parameters: Mapping[str, Tensor] = _NONE,
+    *,
+    fields: Collection[str] = (),
+    read_armature: Reader | None = None,
 ) -> Reader:
     """Returns a function that computes mass matrices, shape [N, D, D].
 
@@ -71,40 +71,42 @@ def joint_mass_matrix(
         bodies: Ids of the bodies that the joints move.
         dofs: The joints' degrees of freedom.
         read_jacobian: Computes Jacobians of the centres of mass; its last columns are the joints'.
-        parameters: ``body_mass`` of all bodies, shape [N, B], and ``joint_armature``, [N, D], where
-            they differ between worlds.
+        fields: Model fields that differ between the worlds.
+        read_armature: Computes the armature of the sums, shape [N or 1, D]; the model's if None.
     """
-    model, ids = worlds.model, list(bodies)
     if read_jacobian is None and worlds.has_mass_matrix:
         return _gathered_mass_matrix(worlds, dofs)
     read_jacobian = read_jacobian or joint_jacobian(worlds, bodies, dofs)
-    moments = torch.tensor(model.body_inertia[ids], device=worlds.device).float()
-    own_mass = torch.tensor(model.body_mass[ids], device=worlds.device).float()[None]
-    own_armature = torch.tensor(model.dof_armature[list(dofs)], device=worlds.device).float()[None]
-    body_ids = index_of(ids, worlds.device)
-    columns = index_of([body - 1 for body in ids], worlds.device)
-    inertial = torch.tensor(model.body_iquat[ids], device=worlds.device)
-    own_axes = matrix_of(xyzw_of(inertial)).float()  # [B, 3, 3]: from inertial to the bodies' axes
-    frames = worlds.array("xmat")
+    read_armature = read_armature or _field_reader(worlds, "dof_armature", dofs, fields)
+    read_mass, read_moments, read_axes = (
+        _field_reader(worlds, name, bodies, fields)
+        for name in ("body_mass", "body_inertia", "body_iquat")
+    )
+    body_ids, frames = index_of(list(bodies), worlds.device), worlds.array("xmat")
 
     def read(rows: Rows = ALL_ROWS) -> Tensor:
         jac = read_jacobian(rows)
         move, turn = jac[:, :, :3], jac[:, :, 3:]
-        frame = frames[rows][:, body_ids].float().reshape(len(jac), len(ids), 3, 3)
-        axes = frame @ own_axes
-        mass, armature = own_mass, own_armature
-        if "body_mass" in parameters:
-            mass = parameters["body_mass"][rows][:, columns]
-        if "joint_armature" in parameters:
-            armature = parameters["joint_armature"][rows]
+        frame = frames[rows][:, body_ids].float().reshape(len(jac), len(bodies), 3, 3)
+        # From inertial axes to the bodies' axes to the world's.
+        axes = frame @ matrix_of(xyzw_of(read_axes(rows)))
         local = axes.transpose(-1, -2) @ turn
-        # Inertias grow with masses.
-        scaled = moments * (mass / own_mass.clamp(min=1e-9))[..., None]
-        total = summed_inertia(mass, scaled, move, local)
-        total.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].add_(armature)
+        total = summed_inertia(read_mass(rows), read_moments(rows), move, local)
+        total.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].add_(read_armature(rows))
         return total
 
     return read
+
+
+def _field_reader(worlds: Worlds, name: str, ids: Sequence[int], fields: Collection[str]) -> Reader:
+    """Returns a function that reads entries of a model field, shape [N or 1, len(ids), ...]."""
+    chosen = index_of(list(ids), worlds.device)
+    if name in fields:
+        own = worlds.field(name)
+        return lambda rows=ALL_ROWS: own[rows][:, chosen].float()
+    shared = torch.tensor(getattr(worlds.model, name)[list(ids)], device=worlds.device)[None]
+    shared = shared.float()
+    return lambda rows=ALL_ROWS: shared
 
 
 def summed_inertia(mass: Tensor, inertia: Tensor, moves: Tensor, turns: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from rlgpu.sim.mujoco.dynamics import Reader, joint_jacobian, joint_mass_matrix
 from rlgpu.sim.mujoco.layout import layout
 from rlgpu.sim.mujoco.mirror import Mirror
 from rlgpu.sim.mujoco.object_choices import ObjectChoices
-from rlgpu.sim.mujoco.parameters import Parameters
+from rlgpu.sim.mujoco.parameters import Parameters, fields_of
 from rlgpu.sim.mujoco.worlds import Worlds, check_saved
 from rlgpu.sim.scene import SceneSpec, Timing
 from rlgpu.sim.simulator import ResetState, SimState
@@ -95,13 +95,14 @@ class MujocoSimulator:
         root = model.body_rootid[body]
         bodies = [b for b in range(1, model.nbody) if model.body_rootid[b] == root]
         of_body = joint_jacobian(worlds, [body], dofs, at="xpos")
+        fields = fields_of(self.parameters)
 
         def jacobian(rows: Rows = ALL_ROWS) -> Tensor:
             return of_body(rows)[:, 0]
 
         self._dynamics = {
             "jacobian_w": jacobian,
-            "mass_matrix": joint_mass_matrix(worlds, bodies, dofs, parameters=self.parameters),
+            "mass_matrix": joint_mass_matrix(worlds, bodies, dofs, fields=fields),
         }
 
     def set_targets(self, targets: Tensor) -> None:
