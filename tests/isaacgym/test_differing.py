@@ -191,3 +191,40 @@ def test_mass_matrices_are_of_each_environments_bodies(engine, kind, is_fixed, t
     close(masses(engine, [plain, MASSES[kind]]), alone, rtol=1e-4, atol=1e-4)
     later = masses(engine, [plain, plain], [plain, MASSES[kind]])
     close(later, alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+def test_centres_of_mass_may_be_set_later_in_any_kind_of_environment(engine):
+    """A turning box moves as if its centre had been there from the start."""
+
+    def turn(before, after):
+        """Returns the poses of the boxes of two kinds of environments, two of each."""
+        sim = new_sim(engine, gravity=(0.0, 0.0, 0.0))
+        box = GYM.create_box(sim, 0.5, 0.5, 0.5, gymapi.AssetOptions())
+        ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+        for index in range(4):
+            env = new_env(sim)
+            GYM.create_actor(env, box, at(), "box", index, 0)
+            if index < 2:
+                GYM.create_actor(env, ball, at(x=5.0), "ball", index, 0)
+        set_centres(sim, before)
+        GYM.prepare_sim(sim)
+        assert len(sim.world.groups) == 2
+        set_centres(sim, after)
+        roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+        roots[:, 7:] = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 2.0])
+        GYM.set_actor_root_state_tensor(sim, unwrap(roots))
+        for _ in range(50):
+            GYM.simulate(sim)
+        return roots[[0, 2, 4, 5], :7].clone()
+
+    def set_centres(sim, centres):
+        for index, x in centres.items():
+            bodies = GYM.get_actor_rigid_body_properties(sim.envs[index], 0)
+            bodies[0].com = gymapi.Vec3(x, 0.0, 0.0)
+            GYM.set_actor_rigid_body_properties(sim.envs[index], 0, bodies)
+
+    first, later = {0: 0.02, 1: 0.04}, {2: 0.3}
+    found = turn(first, later)
+    close(found, turn(first | later, {}), atol=1e-5)
+    assert (found[2] - found[3]).abs().max() > 0.1

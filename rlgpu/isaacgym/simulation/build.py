@@ -67,6 +67,10 @@ def build_groups(
     parts = [_compose(sim, kind, also) for kind in kinds]
     # All groups have the same fields, so that these can be joined.
     names = frozenset(also).union(*(part.fields for part in parts))
+    moves_centres = variation.may_move_centres
+    for i, kind in enumerate(kinds):
+        if moves_centres(kind, names) and not moves_centres(kind, also):
+            parts[i] = _compose(sim, kind, names)
     groups = []
     for kind, (model, where, fields) in zip(kinds, parts, strict=True):
         _note_terrain(sim, model)
