@@ -172,3 +172,28 @@ def test_a_drive_acts_alike_beside_an_attractor(engine, tmp_path):
         close(dofs[0], dofs[1], rtol=1e-4, atol=1e-5)
         close(forces[0], forces[1], rtol=1e-3, atol=1e-2)
     close(mass.flatten(), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+def test_efforts_keep_their_limit_beside_an_attractor(engine, tmp_path):
+    """Efforts of 100 N m in every second step, of which 10 act, where another actor has a drive.
+
+    Five steps of 0.01 s turn 1 kg m^2 to 5 * 0.01 * 10 = 0.5 rad/s.
+    """
+    sim, options = new_sim(engine, gravity=(0.0, 0.0, 0.0)), gymapi.AssetOptions()
+    options.fix_base_link = True
+    asset = GYM.load_asset(sim, *urdf(tmp_path, PENDULUM), options)
+    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    env = new_env(sim)
+    for place, mode in enumerate((gymapi.DOF_MODE_EFFORT, gymapi.DOF_MODE_VEL)):
+        GYM.create_actor(env, asset, at(y=float(place)), f"arm{place}", 0, 1)
+        set_drives(env, place, [0], driveMode=mode, damping=20 * place, effort=10)
+    GYM.create_actor(env, ball, at(x=3.0), "ball", 0, 1)
+    tie(env, 4, (3.0, 0.0, 0.0))
+    GYM.prepare_sim(sim)
+    dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
+    for step in range(10):
+        efforts = torch.tensor([100.0 * (step % 2 == 0), 0.0])
+        GYM.set_dof_actuation_force_tensor(sim, unwrap(efforts))
+        run(sim, 1)
+    close(dofs[0, 1], 0.5, rtol=1e-3)

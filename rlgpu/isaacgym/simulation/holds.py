@@ -85,7 +85,9 @@ class Holds:
         # At the end of a step a drive has its damping alone, without the step of its spring.
         reached = force - target + before - self._step * drives.bias_q * velocity
         limited = force.clamp(-drives.limit, drives.limit)
-        return torch.where(reached.abs() > drives.limit, limited, force)
+        # Efforts without damping do not shrink within a step.
+        over = (reached.abs() > drives.limit) | (drives.bias_v == 0)
+        return torch.where(over, limited, force)
 
     def _force(self, drives: _Drives, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns what is wanted of drives, and their forces at the start of the step."""
