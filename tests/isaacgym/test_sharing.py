@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -41,6 +42,23 @@ def test_an_error_of_any_kind_reaches_the_caller():
         with pytest.raises(ArithmeticError) as caught:
             shares.each(call)
         assert caught.value.args == (wrong,)
+    shares.close()
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_an_error_waits_for_the_other_threads(wrong):
+    """No world is still stepping when the caller handles the error."""
+    shares, ended = Shares([1, 1, 1], 3), []
+
+    def call(i):
+        if i == wrong:
+            raise ArithmeticError(i)
+        time.sleep(0.1)
+        ended.append(i)
+
+    with pytest.raises(ArithmeticError):
+        shares.each(call)
+    assert sorted(ended) == [i for i in range(3) if i != wrong]
     shares.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import torch
 
@@ -17,7 +17,7 @@ def num_threads_of(num_worlds: int, num_threads: int) -> int:
 
 
 class Shares:
-    """Calls a function for each kind: large ones in turn, the others on all threads at once."""
+    """Calls a function for each kind: large ones one after another, the others on all threads."""
 
     def __init__(self, sizes: Sequence[int], num_threads: int) -> None:
         """Divides the kinds between threads.
@@ -38,7 +38,10 @@ class Shares:
         self._pool = ThreadPoolExecutor(others) if others > 0 else None
 
     def each(self, call: Callable[[int], None]) -> None:
-        """Calls a function with the number of each kind."""
+        """Calls a function with the number of each kind.
+
+        All threads have ended their calls when this returns or raises.
+        """
         _call(call, self._large)
         if self._pool is None:
             return _call(call, *self._shares)
@@ -49,7 +52,10 @@ class Shares:
                 _call(call, share)
 
         running = [self._pool.submit(run, share) for share in self._shares[1:]]
-        _call(call, self._shares[0])
+        try:
+            _call(call, self._shares[0])
+        finally:
+            wait(running)
         for future in running:
             future.result()
         return None
