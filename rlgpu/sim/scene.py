@@ -75,8 +75,8 @@ class SceneSpec:
     """The robot's root body; empty: the first body of the file."""
     objects: Sequence[str | Sequence[str]] = ()
     """Bodies with a free joint of their own beside the robot, in the order of ``object_pos_w``. A
-    list in the place of a name: environments have one of these bodies each, in turn, and
-    ``object_kind`` says which. All of them are in the asset."""
+    list of names gives each environment one of them, cyclically; ``object_kind`` holds the index.
+    All of them are in the asset."""
     force_bodies: tuple[str, ...] = ()
     """Bodies that the task pushes by ``Simulator.set_forces``, such as rotors, in its order."""
     wrench_bodies: tuple[str, ...] = ()

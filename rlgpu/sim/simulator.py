@@ -86,7 +86,7 @@ class SimState(NamedTuple):
     object_ang_vel_w: Tensor
     """Angular velocities of the objects [rad/s], shape [N, K, 3]."""
     object_kind: Tensor
-    """Which of the bodies that it may be an object is, shape [N, K], int64; 0 for a single one."""
+    """Index of each object's body in its list, shape [N, K], int64; 0 for a single body."""
     diverged: Tensor
     """Whether the last step hit a non-finite state and restarted that world, shape [N], bool."""
     overflowed: Tensor

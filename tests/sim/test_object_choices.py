@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import mujoco
 import pytest
 import torch
 
 from rlgpu.errors import UnknownName, UnsupportedModel
-from rlgpu.sim import Timing
+from rlgpu.sim import SceneSpec, Timing
+from rlgpu.sim.mujoco.object_choices import ObjectChoices
 from tests.sim.states import advance, at_rest, everyone, rows
 
 YARD = """<mujoco><worldbody><geom type="plane" size="5 5 1"/>
@@ -32,7 +34,7 @@ def yard(make, request):
     return lambda n=7: make(YARD, n, SLOW, objects=OBJECTS)
 
 
-def test_environments_take_the_bodies_in_turn(yard) -> None:
+def test_environments_take_the_bodies_cyclically(yard) -> None:
     """All of a list come as often, and with every body of the other list."""
     kind = yard(12).state.object_kind
     assert kind.dtype == torch.int64
@@ -91,6 +93,48 @@ def test_bodies_that_wait_stay_out_of_reach(yard) -> None:
         kinds = sim.state.object_kind[env_id].tolist()
         assert near == {OBJECTS[k][kind] for k, kind in enumerate(kinds)}
         assert all(height > 100 for name, height in heights.items() if name not in near)
+
+
+HILL = """<mujoco><worldbody><geom type="plane" size="5 5 1" pos="0 0 400"/>
+  <body name="post" pos="1 0 400.5"><joint name="turn" axis="0 0 1"/>
+    <geom type="box" size=".05 .05 .1" mass="1"/></body>
+  <body name="cube" pos="0 0 401"><freejoint/><geom type="box" size=".1 .1 .1" mass="1"/></body>
+  <body name="lance" pos="0 0 401"><freejoint/>
+    <geom type="box" size=".1 .1 .1" pos="0 0 -30" mass="1"/>
+    <geom type="box" size=".1 .1 .1" pos="0 0 30" mass="1"/></body>
+  <body name="ball" pos="0 0 401"><freejoint/><geom type="sphere" size=".1" mass="1"/></body>
+</worldbody></mujoco>"""
+
+
+def test_bodies_wait_above_high_ground_and_apart(make, request) -> None:
+    """Shapes, which may be far from their bodies' origins, keep their distance."""
+    if "isaacgym" in request.node.name:
+        pytest.skip("it refuses them; see below")
+    sim = make(HILL, 3, SLOW, objects=(["cube", "lance", "ball"],))
+    sim.reset(everyone(sim), at_rest(sim))
+    advance(sim)
+    mirror = sim.mirror()
+    for env_id in range(3):
+        mirror.show(env_id)
+        waiting = [name for i, name in enumerate(("cube", "lance", "ball")) if i != env_id]
+        spans = []
+        for name in waiting:
+            body = mirror.model.body(name)
+            geoms = range(body.geomadr[0], body.geomadr[0] + body.geomnum[0])
+            heights = [float(mirror.data.geom_xpos[geom, 2]) for geom in geoms]
+            spans.append((min(heights), max(heights)))
+        low, high = sorted(spans)
+        assert low[0] > 400 + 99
+        assert high[0] > low[1] + 0.5
+
+
+def test_indices_are_on_the_scenes_device(tmp_path) -> None:
+    """Also where a scene has no objects."""
+    scene = SceneSpec(tmp_path / "none.xml", {})
+    model = mujoco.MjModel.from_xml_string(YARD)
+    kind = ObjectChoices(model, scene, 3, torch.device("meta")).kind
+    assert kind.device.type == "meta"
+    assert (kind.shape, kind.dtype) == ((3, 0), torch.int64)
 
 
 def test_a_saved_state_has_the_same_bodies(yard) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import mujoco
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,13 +18,13 @@ from rlgpu.sim.mujoco.layout import Layout
 from rlgpu.sim.scene import SceneSpec
 
 _HEIGHT = 100.0
-"""Height of the lowest body that waits, above the highest place of the scene [m]."""
+"""Distance of the bodies that wait from the highest shape of the scene [m]."""
 
 
 class ObjectChoices:
     """Which body is which object in each environment, and the places of the others.
 
-    Environments take the bodies in turn, and all combinations of several objects.
+    Environments take the bodies cyclically, and all combinations of several objects.
     """
 
     def __init__(
@@ -47,8 +48,12 @@ class ObjectChoices:
             chosen.append(first + kinds[-1])
             envs, first = envs.div(count, rounding_mode="floor"), first + count
         shape = num_envs, len(counts)
-        self.kind = torch.stack(kinds, 1).to(device) if kinds else torch.zeros(shape).long()
-        """Number of each object's body among those that it may be, shape [N, K], int64."""
+        self.kind = (
+            torch.stack(kinds, 1).to(device)
+            if kinds
+            else torch.zeros(shape, dtype=torch.int64, device=device)
+        )
+        """Index of each object's body in its list, shape [N, K], int64."""
         if self.is_trivial:
             return
         self._chosen = torch.stack(chosen, 1).to(device)  # [N, K], among all bodies of objects
@@ -105,8 +110,15 @@ class ObjectChoices:
 
 def _places(model: mujoco.MjModel, scene: SceneSpec) -> list[list[float]]:
     """Returns poses in which the bodies of objects touch nothing, one above the other."""
-    radius = float(model.geom_rbound.max(initial=0.0))  # 0 for planes
-    base = _HEIGHT + math.ceil(model.stat.extent)
-    step = 3.0 * max(radius, 1.0)
-    heights = [base + i * step for i in range(len(scene.object_bodies))]
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    bounds = model.geom_rbound  # 0 for planes
+    top = float((data.geom_xpos[:, 2] + bounds).max(initial=0.0))
+    # Of the spheres about bodies' origins that hold all their shapes.
+    roots = model.body_rootid[model.geom_bodyid]
+    reaches = np.linalg.norm(data.geom_xpos - data.xpos[roots], axis=1) + bounds
+    ids = [model.body(name).id for name in scene.object_bodies]
+    radius = float(reaches[np.isin(roots, ids)].max(initial=1.0))
+    base = math.ceil(top + _HEIGHT + radius)
+    heights = [base + 3.0 * i * radius for i in range(len(ids))]
     return [[0.0, 0.0, height, 1.0, 0.0, 0.0, 0.0] for height in heights]
