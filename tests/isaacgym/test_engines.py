@@ -14,6 +14,9 @@ from test_tendons import SLIDES
 
 from rlgpu.errors import UnsupportedModel
 from rlgpu.isaacgym.api import gymapi
+from rlgpu.isaacgym.simulation import engines
+from rlgpu.isaacgym.simulation.build import UnsupportedVariation
+from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
 
 
 def ball_in(env):
@@ -88,6 +91,55 @@ def test_an_engine_that_is_named_takes_the_scene_or_refuses_it():
     empty(sim)
     with pytest.raises(UnsupportedModel):
         GYM.prepare_sim(sim)
+
+
+@pytest.fixture
+def sharing_masses(monkeypatch):
+    """Lets the worlds of the fused engine share masses."""
+    able = FusedWorlds.capabilities
+    fields = able.varying_fields - {"body_mass"}
+    changed = able._replace(varying_fields=fields)
+    monkeypatch.setattr(FusedWorlds, "capabilities", changed)
+
+
+def unequal(sim):
+    """Adds two environments with a ball, of different masses."""
+    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    for mass in (1.0, 2.0):
+        env = new_env(sim)
+        GYM.create_actor(env, ball, at(z=0.5), "ball", 0, 0)
+        bodies = GYM.get_actor_rigid_body_properties(env, 0)
+        bodies[0].mass = mass
+        GYM.set_actor_rigid_body_properties(env, 0, bodies)
+
+
+def test_fields_that_worlds_share_are_named(sharing_masses, capsys):
+    """In the refusal of an engine that the user named, and in the note on another one."""
+    sim = new_sim("fused")
+    unequal(sim)
+    with pytest.raises(UnsupportedVariation) as caught:
+        GYM.prepare_sim(sim)
+    assert caught.value.fields == ("body_mass",)
+    GYM.notes._printed.clear()
+    sim = new_sim("auto")
+    unequal(sim)
+    GYM.prepare_sim(sim)
+    assert sim.engine == "mujoco"
+    assert caught.value.reasons[0] in capsys.readouterr().err
+
+
+def test_other_refusals_name_no_other_engine(monkeypatch):
+    """A scene that no engine takes is refused at once."""
+
+    def refuse(_sim):
+        raise NotImplementedError
+
+    monkeypatch.setattr(engines, "World", refuse)
+    sim = new_sim("auto")
+    ball_in(new_env(sim))
+    with pytest.raises(NotImplementedError):
+        GYM.prepare_sim(sim)
+    assert sim.engine == "fused"
 
 
 def test_mujoco_takes_over_where_nothing_is_compiled(tmp_path):

@@ -27,6 +27,17 @@ from rlgpu.sim.mujoco.worlds import Worlds, WorldsRequest, worlds_class
 _NO_DOFS = np.zeros(0, DOF_PROPERTIES)
 
 
+class UnsupportedVariation(NotImplementedError):
+    """Environments differ in model fields that an engine's worlds share."""
+
+    def __init__(self, engine: str, fields: Sequence[str]) -> None:
+        """Keeps the fields, and a phrase that says why."""
+        self.fields = tuple(fields)
+        reason = f"environments differ in {', '.join(fields)}, which the {engine} engine shares"
+        self.reasons = (reason,)
+        super().__init__(f"{reason}; use --sim mujoco")
+
+
 @dataclass(frozen=True)
 class Group:
     """Environments of one kind and the worlds that simulate them."""
@@ -61,7 +72,7 @@ def build_groups(
         The groups, and the model fields that have a row for each world.
 
     Raises:
-        NotImplementedError: Environments of a kind differ in what the engine's worlds share.
+        UnsupportedVariation: Environments of a kind differ in what the engine's worlds share.
     """
     mujoco.set_mju_user_warning(lambda _text: None)
     parts = [_compose(sim, kind, also) for kind in kinds]
@@ -178,13 +189,10 @@ def make_worlds(
     """Returns the engine's worlds; imports only that engine.
 
     Raises:
-        NotImplementedError: The engine's worlds share a field in which environments differ.
+        UnsupportedVariation: The engine's worlds share a field in which environments differ.
     """
     request = WorldsRequest(num_worlds, sim.device, tuple(sorted(fields)), num_threads=num_threads)
     able = sim.capabilities.varying_fields
     if able is not None and (beyond := sorted(fields - able)):
-        raise NotImplementedError(
-            f"environments differ in {', '.join(beyond)}, which the {sim.engine} engine shares; "
-            "use --sim mujoco"
-        )
+        raise UnsupportedVariation(sim.engine, beyond)
     return worlds_class(sim.engine).build(model, request)

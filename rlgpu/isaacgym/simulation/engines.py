@@ -6,6 +6,7 @@ import torch
 
 from rlgpu.errors import UnsupportedModel
 from rlgpu.isaacgym.records.scene import Sim
+from rlgpu.isaacgym.simulation.build import UnsupportedVariation
 from rlgpu.isaacgym.simulation.world import World
 from rlgpu.ops import load_extension
 
@@ -15,7 +16,7 @@ def build_world(sim: Sim) -> World:
 
     Raises:
         UnsupportedModel: The engine that the user named does not simulate them.
-        NotImplementedError: Environments differ in what that engine's worlds share.
+        UnsupportedVariation: Environments differ in what that engine's worlds share.
     """
     if not sim.may_change_engine:
         return World(sim)
@@ -23,10 +24,8 @@ def build_world(sim: Sim) -> World:
     if not reason:
         try:
             return World(sim)
-        except UnsupportedModel as error:
+        except (UnsupportedModel, UnsupportedVariation) as error:
             reason = error.reasons[0]
-        except NotImplementedError as error:
-            reason = str(error).partition(";")[0]
     sim.engine = "mujoco"
     sim.notes.add(f"MuJoCo C instead of the faster engine, fused: {reason}")
     return World(sim)
