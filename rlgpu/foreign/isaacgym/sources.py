@@ -112,11 +112,11 @@ def _isaacgymenvs(name: str) -> Builder:
 def _file_of_task(folder: Path, name: str) -> Path | None:
     """Returns the configuration that is called like a task, or says that it is the task's."""
     own = folder / f"{name}.yaml"
-    others = (file for file in sorted(folder.glob("*.yaml")) if _says_name(file, name))
+    others = (file for file in sorted(folder.glob("*.yaml")) if _has_name(file, name))
     return own if own.is_file() else next(others, None)
 
 
-def _says_name(file: Path, name: str) -> bool:
+def _has_name(file: Path, name: str) -> bool:
     return any(line.split() == ["name:", name] for line in file.read_text().splitlines())
 
 

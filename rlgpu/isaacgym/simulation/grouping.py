@@ -103,7 +103,9 @@ def group_environments(sim: Sim) -> list[Kind]:
         found = groups.setdefault(key, _Members({}, []))
         found.recipes.update((env.index, len(found.sizes)) for env in envs)
         names = varying_sizes(sim)
-        found.sizes.append({n: (_shape_of(model, n), _field_of_worlds(model, n)) for n in names})
+        found.sizes.append(
+            {n: (_field_without_roots(model, n), _field_of_worlds(model, n)) for n in names}
+        )
     return [_kind(sim, group) for group in groups.values()]
 
 
@@ -111,7 +113,7 @@ class _Members(NamedTuple):
     """Environments of one kind while they are collected."""
 
     recipes: dict[int, int]
-    """The model of each environment, by the environment's index."""
+    """Row of ``sizes`` of each environment, by the environment's index."""
     sizes: list[dict[str, tuple[np.ndarray, np.ndarray]]]
     """Fields of each recipe's model, to compare and as worlds have them."""
 
@@ -192,7 +194,7 @@ def _field_of_worlds(model: mujoco.MjModel, name: str) -> np.ndarray:
     return values[: int(model.body_bvhnum.sum())].copy() if name == "bvh_aabb" else values.copy()
 
 
-def _shape_of(model: mujoco.MjModel, name: str) -> np.ndarray:
+def _field_without_roots(model: mujoco.MjModel, name: str) -> np.ndarray:
     """Returns a field without the poses of roots, which are set before the first step."""
     values = np.ascontiguousarray(getattr(model, name))
     free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
@@ -216,7 +218,7 @@ def _digest(model: mujoco.MjModel, sim: Sim) -> bytes:
     digest = hashlib.blake2b()
     for name in FIELDS:
         if name not in skipped:
-            values = _shape_of(model, name)
+            values = _field_without_roots(model, name)
             digest.update(f"{name}{values.shape}".encode())
             digest.update(values.tobytes())
     return digest.digest()
