@@ -18,6 +18,7 @@ from rlgpu.sim import (
     make_simulator,
 )
 from rlgpu.sim.mujoco.contacts import bounds
+from rlgpu.sim.mujoco.worlds import WorldsRequest, worlds_class
 from rlgpu.tasks.ant import Ant, AntConfig
 from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
 
@@ -176,6 +177,26 @@ def test_bounds_are_those_of_the_kinds_of_geoms(kinds, most) -> None:
       <geom type="{fixed}" size="1 1 1"/><body><freejoint/><geom type="{free}" size=".1 .1 .1"/>
       </body></worldbody></mujoco>""")
     assert bounds(model) == (most, 4 * most, 0)
+
+
+@pytest.mark.parametrize("count", [2, 80])
+def test_friction_that_only_another_world_has_finds_room(count) -> None:
+    """All joints of the second world stop; the engine stores the Jacobian of many as sparse."""
+    geom = '<geom size=".1" mass="1" contype="0" conaffinity="0"/>'
+    bodies = (f'<body pos="0 {i} 0"><joint axis="0 1 0"/>{geom}</body>' for i in range(count))
+    text = f"<mujoco><worldbody>{''.join(bodies)}</worldbody></mujoco>"
+    model = mujoco.MjModel.from_xml_string(text)
+    request = WorldsRequest(2, torch.device("cpu"), ("dof_frictionloss",))
+    worlds = worlds_class("mujoco_warp").build(model, request)
+    worlds.field("dof_frictionloss")[1] = 10.0
+    worlds.fields_written(request.fields)
+    worlds.array("qvel")[:] = 1e-3
+    worlds.step(50)
+    worlds.check()
+    assert not worlds.overflowed.any()
+    torch.testing.assert_close(worlds.array("qvel")[0], torch.full((count,), 1e-3))
+    assert (worlds.array("qvel")[1].abs() < 1e-5).all()
+    worlds.close()
 
 
 def test_a_non_finite_world_is_restarted_alone_and_keeps_no_history() -> None:

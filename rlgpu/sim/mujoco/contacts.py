@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Collection
 from typing import NamedTuple
 
 import mujoco
@@ -35,6 +37,22 @@ def bounds(model: mujoco.MjModel) -> Bounds:
     limited = int(model.jnt_limited.sum() + 2 * model.tendon_limited.sum())
     lossy = int((model.dof_frictionloss > 0).sum() + (model.tendon_frictionloss > 0).sum())
     return Bounds(contacts, int(rows), limited + lossy + 6 * model.neq)
+
+
+def add_possible_friction(model: mujoco.MjModel, fields: Collection[str]) -> mujoco.MjModel:
+    """Returns a model with friction loss wherever a world may have it, to count rows by.
+
+    Args:
+        model: The model that all worlds share; it stays as it is.
+        fields: Model fields that differ between worlds.
+    """
+    varying = {"dof_frictionloss", "tendon_frictionloss"} & set(fields)
+    if not varying:
+        return model
+    model = copy.copy(model)
+    for name in varying:
+        getattr(model, name)[:] = 1.0
+    return model
 
 
 def _contacts_of(low: mujoco.mjtGeom, high: mujoco.mjtGeom) -> int:

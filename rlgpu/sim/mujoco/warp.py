@@ -25,7 +25,7 @@ from torch import Tensor
 
 from rlgpu.device import is_gpu
 from rlgpu.device.rows import ALL_ROWS, Rows
-from rlgpu.sim.mujoco.contacts import bounds
+from rlgpu.sim.mujoco.contacts import add_possible_friction, bounds
 from rlgpu.sim.mujoco.fused.inverse_weights import DERIVED_FROM, InverseWeights
 from rlgpu.sim.mujoco.fused.parameter_tables import model_field
 from rlgpu.sim.mujoco.warp_contacts import ContactSums
@@ -113,14 +113,15 @@ class WarpWorlds:
         self.num_worlds, self.device, self.model = num_worlds, device, model
         self.capturable = is_gpu(device)
         self._wp_device = _warp_device(device)
-        nconmax, njmax = _budget(model, nconmax, njmax)
+        counted = add_possible_friction(model, fields)
+        nconmax, njmax = _budget(counted, nconmax, njmax)
         self.description = (
             f"MuJoCo Warp {mjw.__version__} on {device}, at most {nconmax} contacts (nconmax) and "
             f"{njmax} constraint rows (njmax) per world"
         )
         with wp.ScopedDevice(self._wp_device):
             self._m = _put_model(model, fields, num_worlds, deterministic)
-            self._d = mjw.make_data(model, num_worlds, nconmax=nconmax, njmax=njmax)
+            self._d = mjw.make_data(counted, num_worlds, nconmax=nconmax, njmax=njmax)
             wp.synchronize_device()
         self._field_names = set(fields)
         self._shared: dict[str, Tensor] = {}
