@@ -78,10 +78,9 @@ def joint_mass_matrix(
         return _gathered_mass_matrix(worlds, dofs)
     read_jacobian = read_jacobian or joint_jacobian(worlds, bodies, dofs)
     read_armature = read_armature or _field_reader(worlds, "dof_armature", dofs, fields)
-    read_mass, read_moments, read_axes = (
-        _field_reader(worlds, name, bodies, fields)
-        for name in ("body_mass", "body_inertia", "body_iquat")
-    )
+    read_mass = _field_reader(worlds, "body_mass", bodies, fields)
+    read_moments = _field_reader(worlds, "body_inertia", bodies, fields)
+    read_axes = _axes_reader(worlds, bodies, fields)
     body_ids, frames = index_of(list(bodies), worlds.device), worlds.array("xmat")
 
     def read(rows: Rows = ALL_ROWS) -> Tensor:
@@ -89,7 +88,7 @@ def joint_mass_matrix(
         move, turn = jac[:, :, :3], jac[:, :, 3:]
         frame = frames[rows][:, body_ids].float().reshape(len(jac), len(bodies), 3, 3)
         # From inertial axes to the bodies' axes to the world's.
-        axes = frame @ matrix_of(xyzw_of(read_axes(rows)))
+        axes = frame @ read_axes(rows)
         local = axes.transpose(-1, -2) @ turn
         total = summed_inertia(read_mass(rows), read_moments(rows), move, local)
         total.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].add_(read_armature(rows))
@@ -106,6 +105,16 @@ def _field_reader(worlds: Worlds, name: str, ids: Sequence[int], fields: Collect
         return lambda rows=ALL_ROWS: own[rows][:, chosen].float()
     shared = torch.tensor(getattr(worlds.model, name)[list(ids)], device=worlds.device)[None]
     shared = shared.float()
+    return lambda rows=ALL_ROWS: shared
+
+
+def _axes_reader(worlds: Worlds, bodies: Sequence[int], fields: Collection[str]) -> Reader:
+    """Returns a function that reads inertial axes in the bodies' axes, shape [N or 1, B, 3, 3]."""
+    if "body_iquat" in fields:
+        read_quat = _field_reader(worlds, "body_iquat", bodies, fields)
+        return lambda rows=ALL_ROWS: matrix_of(xyzw_of(read_quat(rows)))
+    quat = torch.tensor(worlds.model.body_iquat[list(bodies)], device=worlds.device)
+    shared = matrix_of(xyzw_of(quat))[None].float()
     return lambda rows=ALL_ROWS: shared
 
 
