@@ -28,7 +28,7 @@ PART = ":part"
 
 
 class MeshFiles:
-    """The meshes of one specification; each file is added once a scale."""
+    """The meshes of one specification; each file is added once for a scale and a resolution."""
 
     def __init__(
         self, spec: mujoco.MjSpec, path: Path, folders: list[Path], options: ReadOptions
@@ -42,7 +42,8 @@ class MeshFiles:
             options: How the asset is loaded.
         """
         self.spec, self.path, self.folders, self.options = spec, path, folders, options
-        self._names: dict[tuple[Path, tuple[float, ...]], str] = {}
+        self._names: dict[tuple[Path, tuple[float, ...], int], str] = {}
+        """By file, scale and resolution of the parts, which is 0 for one hull."""
 
     def use(
         self, geom: mujoco.MjsGeom, shape: ET.Element, where: Frame, resolution: int = 0
@@ -61,7 +62,6 @@ class MeshFiles:
         """
         file = self.find(word(shape, "filename"))
         scale = tuple(numbers(shape, "scale", [1, 1, 1]))
-        key = file, scale
         flat = _flat_box(file, np.array(scale))
         if flat is not None:
             report(f"{self.path.name}: mesh {file.name} is flat; it collides as a thin box")
@@ -72,8 +72,9 @@ class MeshFiles:
         resolution = resolution or _DECOMPOSED * self.options.vhacd_enabled
         parts = _parts(file, scale, resolution) if resolution else []
         if len(parts) > 1:
-            self._use_parts(geom, file, scale, parts)
+            self._use_parts(geom, (file, scale, resolution), parts)
             return
+        key = file, scale, 0
         if key not in self._names:
             self._names[key] = f"{file.stem}_{len(self._names)}"
             self._add(self._names[key], file, scale)
@@ -82,13 +83,12 @@ class MeshFiles:
     def _use_parts(
         self,
         geom: mujoco.MjsGeom,
-        file: Path,
-        scale: tuple[float, ...],
+        key: tuple[Path, tuple[float, ...], int],
         parts: Sequence[np.ndarray],
     ) -> None:
         """Makes a geom the first of several convex parts, and adds the others to its body."""
+        file = key[0]
         report(f"{self.path.name}: mesh {file.name} collides as {len(parts)} convex parts")
-        key = file, scale
         if key not in self._names:
             self._names[key] = f"{file.stem}_{len(self._names)}"
             for i, points in enumerate(parts):

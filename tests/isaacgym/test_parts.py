@@ -84,6 +84,24 @@ def test_a_convex_mesh_stays_one_hull(tmp_path):
     assert len(asset.shapes) == 1
 
 
+@pytest.mark.parametrize(
+    ("fields", "shapes"), [((0, 64), 5), ((64, 0), 5), ((2, 64), 7), ((64, 2), 7)]
+)
+def test_a_mesh_may_collide_at_several_resolutions(fields, shapes, tmp_path):
+    """Four boxes hold 8 m^3; the hull, or three parts of cells of 1.5 m, fill the hole: 9 m^3."""
+    (tmp_path / "part.obj").write_text(ring(4, 1.5, 0.5, 1.0))
+    geometry = '<geometry><mesh filename="part.obj"/></geometry>'
+    wanted = (f'<sdf resolution="{n}"/>' if n else "" for n in fields)
+    text = "".join(f"<collision>{geometry}{field}</collision>" for field in wanted)
+    (tmp_path / "part.urdf").write_text(f'<robot name="r"><link name="l">{text}</link></robot>')
+    options = gymapi.AssetOptions()
+    options.density = 10.0
+    asset = GYM.load_asset(new_sim("mujoco"), str(tmp_path), "part.urdf", options)
+    assert len(asset.shapes) == shapes
+    assert asset.body_properties[0].mass == pytest.approx(170.0, rel=1e-4)
+    assert GYM.get_asset_rigid_shape_count(asset) == 2
+
+
 def drop(engine, folder, corners, more="", **options):
     """Returns the height of a ball of 4.8 cm dropped into a hole of 5 cm about it, after 2 s."""
     sim = new_sim(engine, dt=0.005, ground=True)
