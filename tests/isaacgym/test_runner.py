@@ -49,18 +49,23 @@ print([tuple(layer(torch.zeros(2, 1, 3))[0].shape) for layer in layers])
 
 SINGULAR = """
 import isaacgym, torch
-# The second matrix is singular; the first is not and keeps its inverse but for rounding.
-both = torch.stack((torch.diag(torch.tensor([2.0, 4.0])), torch.tensor([[1.0, 1.0], [1.0, 1.0]])))
-found = torch.inverse(both)
-assert torch.allclose(found[0], torch.diag(torch.tensor([0.5, 0.25]))), found
+# The second matrix is singular; the first is not and keeps its inverse.
+both = torch.stack((torch.diag(torch.tensor([3.0, 1e-6])), torch.tensor([[1.0, 1.0], [1.0, 1.0]])))
+found = torch.inverse(input=both)
+assert torch.equal(found[0], torch.linalg.inv(both[0])), found
 assert torch.isfinite(found).all() and found[1].abs().max() > 1e5, found
 assert torch.equal(torch.inverse(both[:1]), torch.linalg.inv(both[:1]))
-for wrong in (both.double(), torch.zeros(2, 2), torch.zeros(2, 3)):
+for wrong in (both.double(), torch.zeros(2, 2), torch.zeros(2, 3), torch.ones(1, 3), torch.ones(3)):
     try:
         torch.inverse(wrong)
     except RuntimeError:
         continue
     raise SystemExit(f"{wrong} was inverted")
+
+@torch.jit.script
+def scripted(x):
+    return torch.inverse(x)
+assert torch.equal(scripted(both[:1]), torch.linalg.inv(both[:1]))
 """
 
 

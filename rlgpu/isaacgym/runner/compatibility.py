@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from rlgpu.isaacgym.runner.notes import Notes
-from rlgpu.isaacgym.runner.scripting import use_numbers_as_conditions
+from rlgpu.isaacgym.runner.scripting import replace_function, use_numbers_as_conditions
 
 _NUMPY = {
     "float": float, "int": int, "object": object, "complex": complex, "str": str, "bool8": np.bool_,
@@ -47,7 +47,7 @@ def bring_back(notes: Notes) -> None:
     for name, function in _torch_functions().items():
         if not hasattr(torch, name) or name in ("symeig", "solve", "lstsq", "eig"):
             setattr(torch, name, function)
-    torch.inverse = _inverse(torch.inverse, notes)
+    replace_function("inverse", _inverse(torch.inverse, notes))
     use_numbers_as_conditions()
     torch.nn.RNNBase.__init__ = _with_plain_sizes(torch.nn.RNNBase.__init__)  # type: ignore[method-assign]
     # Old checkpoints hold more than weights, and old scripts load their own.
@@ -66,16 +66,21 @@ def _inverse(exact: Callable[..., torch.Tensor], notes: Notes) -> Callable[..., 
     """
 
     @functools.wraps(exact)
-    def inverse(a: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+    def inverse(input: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         try:
-            return exact(a, **kwargs)
-        except RuntimeError:  # torch.linalg.LinAlgError, which its types do not export
-            most = a.detach().abs().amax(dim=(-2, -1)) if a.numel() else a
-            if a.dtype != torch.float32 or not (most > 0).all():
+            return exact(input, **kwargs)
+        except RuntimeError as error:
+            # torch's types do not export this one.
+            if not isinstance(error, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
+                raise
+            singular = torch.linalg.inv_ex(input.detach()).info > 0
+            largest = input.detach().abs().amax(dim=(-2, -1))
+            if input.dtype != torch.float32 or not (largest[singular] > 0).all():
                 raise
             notes.add("a script inverts a singular matrix; rounding is added, as PhysX has it")
-            rounding = torch.finfo(a.dtype).eps * most[..., None, None]
-            return exact(a + rounding * torch.eye(a.shape[-1], device=a.device), **kwargs)
+            rounding = torch.where(singular, torch.finfo(input.dtype).eps * largest, 0.0)
+            identity = torch.eye(input.shape[-1], dtype=input.dtype, device=input.device)
+            return exact(input + rounding[..., None, None] * identity, **kwargs)
 
     return inverse
 
