@@ -165,7 +165,7 @@ def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:
         return read_dae(file)
     vertices = _vertices(file)
     if kind == ".obj" and vertices is not None:
-        return vertices, _faces(file, len(vertices))
+        return vertices, _faces(file)
     if vertices is not None:
         return vertices, np.arange(len(vertices)).reshape(-1, 3)
     spec = mujoco.MjSpec()
@@ -178,17 +178,15 @@ def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:
     return model.mesh_vert @ rotation.reshape(3, 3).T + model.mesh_pos[0], model.mesh_face
 
 
-def _faces(file: Path, num_vertices: int) -> np.ndarray:
-    """Returns all triangles of an OBJ file, shape [T, 3]; MuJoCo reads those of one group.
-
-    Args:
-        file: The file.
-        num_vertices: Its vertices, which negative indices count from the end.
-    """
-    found = []
+def _faces(file: Path) -> np.ndarray:
+    """Returns all triangles of an OBJ file, shape [T, 3]; MuJoCo reads those of one group."""
+    found, num_vertices = [], 0
     for line in file.open(errors="replace"):
-        if line[:2] == "f ":
+        if line[:2] == "v ":
+            num_vertices += 1
+        elif line[:2] == "f ":
             corners = [int(word.partition("/")[0]) for word in line.split()[1:]]
+            # Negative indices count back from the last vertex above the line.
             first, *rest = (i - 1 if i > 0 else i + num_vertices for i in corners)
             found += [(first, a, b) for a, b in pairwise(rest)]
     return np.array(found, dtype=int).reshape(-1, 3)

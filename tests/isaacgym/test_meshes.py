@@ -39,6 +39,16 @@ def test_a_mesh_weighs_as_its_hull_in_its_scale(tmp_path):
     close(list(body.com), [0.5, 0.5, 0.375], atol=1e-6)
 
 
+def test_negative_indices_count_back_from_their_line(tmp_path):
+    """Two tetrahedra of 1 m^3, each with its vertices before its triangles."""
+    faces = "f -4 -2 -3\nf -4 -3 -1\nf -4 -1 -2\nf -3 -2 -1\n"
+    blocks = (f"v {x} 0 0\nv {x + 1} 0 0\nv {x} 2 0\nv {x} 0 3\n{faces}" for x in (0, 9))
+    write(tmp_path / "part.obj", "".join(blocks))
+    asset = load(tmp_path, vhacd_enabled=True, density=10.0)
+    assert len(asset.shapes) == 2
+    assert asset.body_properties[0].mass == pytest.approx(20.0, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("name", "place"),
     [
