@@ -179,17 +179,47 @@ def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _faces(file: Path) -> np.ndarray:
-    """Returns all triangles of an OBJ file, shape [T, 3]; MuJoCo reads those of one group."""
-    found, num_vertices = [], 0
-    for line in file.open(errors="replace"):
+    """Returns all triangles of an OBJ file, shape [T, 3]; MuJoCo reads those of one group.
+
+    Raises:
+        MalformedModel: A face has fewer than three corners, or a vertex that the file lacks.
+    """
+    faces, num_vertices = [], 0
+    for number, line in enumerate(file.open(errors="replace"), 1):
         if line[:2] == "v ":
             num_vertices += 1
         elif line[:2] == "f ":
-            corners = [int(word.partition("/")[0]) for word in line.split()[1:]]
             # Negative indices count back from the last vertex above the line.
-            first, *rest = (i - 1 if i > 0 else i + num_vertices for i in corners)
-            found += [(first, a, b) for a, b in pairwise(rest)]
+            faces.append((number, line.split()[1:], num_vertices))
+    found = []
+    for number, words, above in faces:
+        corners = [_corner(word, above, num_vertices) for word in words]
+        if len(corners) < 3 or None in corners:
+            said = (
+                f"mesh {file.name}, line {number}: a face with the corners "
+                f"{' '.join(words) or '(none)'}; it needs three or more of vertices 1 to "
+                f"{num_vertices}"
+            )
+            raise MalformedModel(said, "face", file.name, str(number))
+        first, *rest = corners
+        found += [(first, a, b) for a, b in pairwise(rest)]
     return np.array(found, dtype=int).reshape(-1, 3)
+
+
+def _corner(word: str, above: int, num_vertices: int) -> int | None:
+    """Returns the vertex, from 0, of a corner of an OBJ file's face; None if there is no such.
+
+    Args:
+        word: The corner, such as ``3/1/2`` or ``-1``.
+        above: Number of vertices above the line.
+        num_vertices: Number of vertices in the file.
+    """
+    try:
+        index = int(word.partition("/")[0])
+    except ValueError:
+        return None
+    vertex = index - 1 if index > 0 else above + index
+    return vertex if index and 0 <= vertex < num_vertices else None
 
 
 def _flat_box(file: Path, scale: np.ndarray) -> tuple[Frame, np.ndarray] | None:

@@ -7,6 +7,7 @@ in the order in which the file declares the joints.
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -301,13 +302,25 @@ def _shape(
         geom.type = _CAPSULE if whole else _CYLINDER
         geom.size = [_length(shape, "radius"), 0.5 * _length(shape, "length"), 0]
     elif shape.tag == "mesh":
-        field = collision.find("sdf")
-        meshes.use(
-            geom, shape, where, 0 if field is None else int(number(field, "resolution", 256))
-        )
+        meshes.use(geom, shape, where, _resolution(collision.find("sdf")))
     else:
         said = f"shape <{shape.tag}> is not one of sphere, box, cylinder, capsule, mesh"
         raise MalformedModel(said, "shape", shape.tag)
+
+
+def _resolution(field: ET.Element | None) -> int:
+    """Returns the resolution of a signed distance field, 0 without one.
+
+    Raises:
+        MalformedModel: It is less than 1 or infinite.
+    """
+    if field is None:
+        return 0
+    value = number(field, "resolution", 256)
+    if not 1 <= value < math.inf:
+        said = f"an <sdf> has a resolution of {value:g}; resolutions are at least 1"
+        raise MalformedModel(said, "resolution", field.tag, f"{value:g}")
+    return int(value)
 
 
 def _length(shape: ET.Element, name: str) -> float:

@@ -49,6 +49,16 @@ def test_negative_indices_count_back_from_their_line(tmp_path):
     assert asset.body_properties[0].mass == pytest.approx(20.0, rel=1e-4)
 
 
+@pytest.mark.parametrize("face", ["1 2 9", "1 2 0", "-5 2 3", "1 2", "", "1 2 x", "/1 /2 /3"])
+def test_a_face_without_three_vertices_of_the_file_is_refused(tmp_path, face):
+    """The tetrahedron has four vertices on lines 1 to 4; a fifth face is on line 9."""
+    write(tmp_path / "part.obj", f"{TETRAHEDRON}f {face}\n")
+    with pytest.raises(MalformedModel) as refusal:
+        load(tmp_path, vhacd_enabled=True)
+    assert (refusal.value.fault, refusal.value.named) == ("face", ("part.obj", "9"))
+    assert refusal.value.file == "robot.urdf"
+
+
 @pytest.mark.parametrize(
     ("name", "place"),
     [

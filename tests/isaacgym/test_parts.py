@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scenes import GYM, at, close, new_env, new_sim, run, wrapped
 
+from rlgpu.errors import MalformedModel
 from rlgpu.isaacgym.api import gymapi
 
 
@@ -100,6 +101,15 @@ def test_a_mesh_may_collide_at_several_resolutions(fields, shapes, tmp_path):
     assert len(asset.shapes) == shapes
     assert asset.body_properties[0].mass == pytest.approx(170.0, rel=1e-4)
     assert GYM.get_asset_rigid_shape_count(asset) == 2
+
+
+@pytest.mark.parametrize("resolution", ["-5", "0", "0.5", "inf"])
+def test_a_resolution_below_one_cell_is_refused(resolution, tmp_path):
+    """As is one without a bound."""
+    field = f'<sdf resolution="{resolution}"/>'
+    with pytest.raises(MalformedModel) as refusal:
+        load(new_sim("mujoco"), tmp_path, ring(4, 1.5, 0.5, 1.0), field)
+    assert (refusal.value.fault, refusal.value.named) == ("resolution", ("sdf", resolution))
 
 
 def drop(engine, folder, corners, more="", **options):
