@@ -101,10 +101,11 @@ def write(folder, body, count):
     return f"isaacgym:{folder / 'slider.py'}:Slider"
 
 
-def make(word, num_envs=2):
+def make(word, num_envs=2, overrides=()):
     """Returns the environments of a word."""
     task = script_task(word)
-    return task.make(EnvRequest(task.Config(), num_envs, 0, torch.device("cpu"), "mujoco"))
+    config = task.Config(overrides=overrides)
+    return task.make(EnvRequest(config, num_envs, 0, torch.device("cpu"), "mujoco"))
 
 
 def test_deferred_resets_lose_no_observation_and_leave_no_filler(tmp_path):
@@ -130,6 +131,16 @@ def test_deferred_resets_lose_no_observation_and_leave_no_filler(tmp_path):
     close(four.final_observations[1], [0.03, 4], atol=1e-5)
     close(four.observations[1], [0.01, 0], atol=1e-5)
     assert env.privileged is not None
+
+
+def test_an_override_that_chooses_a_file_needs_hydra(tmp_path):
+    """Hydra composes only tasks of isaacgymenvs; a key of the configuration is overridden."""
+    word = write(tmp_path, DEFERRED, "progress_buf")
+    assert make(word, overrides=("env.length=7",)).script.max_episode_length == 7
+    with pytest.raises(UsageError) as refusal:
+        make(word, overrides=("task/env=throw",))
+    assert (refusal.value.key, refusal.value.value) == ("task.overrides", "task/env=throw")
+    assert names(refusal.value, "hydra-core", "task/env=throw")
 
 
 def test_worlds_that_a_script_has_rebuilt_are_the_environments(tmp_path):

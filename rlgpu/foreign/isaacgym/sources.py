@@ -12,7 +12,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,15 +82,24 @@ def _explained(word: str) -> Iterator[None]:
         raise UsageError(said, key="task", value=word) from error
 
 
-def _override(tree: Any, config: ScriptTaskConfig) -> None:
-    for text in config.overrides:
+def _override(tree: Any, overrides: Iterable[str]) -> None:
+    for text in overrides:
         key, equals, value = text.partition("=")
-        if "/" in key:
-            continue  # chose a file
+        if _chooses_file(text):
+            said = (
+                f"task.overrides: {text}: only tasks of isaacgymenvs choose files, and they need "
+                "hydra-core; install it, or set the keys of the task's configuration"
+            )
+            raise UsageError(said, key="task.overrides", value=text)
         if not equals or OmegaConf.select(tree, key) is None:
             said = f"task.overrides: {text}: the task's configuration has no such key"
             raise UsageError(said, key="task.overrides", value=text)
         OmegaConf.update(tree, key, OmegaConf.from_dotlist([f"value={value}"])["value"])
+
+
+def _chooses_file(override: str) -> bool:
+    """Returns whether an override such as ``task/env=throw`` chooses a file, as Hydra reads it."""
+    return "/" in override.partition("=")[0]
 
 
 def _isaacgymenvs(name: str) -> Builder:
@@ -126,12 +135,13 @@ def _from_hydra(task: Any, folder: Path, file: Path, request: EnvRequest) -> Any
     Some tasks compose further files while they are built, so Hydra stays initialised.
     """
     hydra = importlib.import_module("hydra")
-    # ``task/env=throw`` chooses a file, and is Hydra's own; other overrides are checked below.
-    chosen = [text for text in request.config.overrides if "/" in text.partition("=")[0]]
+    chosen = [text for text in request.config.overrides if _chooses_file(text)]
+    others = [text for text in request.config.overrides if not _chooses_file(text)]
     words = [f"{key}={value}" for key, value in _settings(request).items() if value != ""]
     with hydra.initialize_config_dir(str(folder.resolve()), version_base="1.1"):
         tree = hydra.compose("config", overrides=[f"task={file.stem}", *words, *chosen])
         OmegaConf.set_struct(tree, False)
+        _override(tree.task, others)
         return _built(task, tree, request)
 
 
@@ -164,6 +174,7 @@ def _from_yaml(task: Any, file: Path, request: EnvRequest) -> Any:
     tree = OmegaConf.create(
         {"task_name": task.__name__, **_settings(request), "task": OmegaConf.load(file)}
     )
+    _override(tree.task, request.config.overrides)
     return _built(task, tree, request)
 
 
@@ -196,7 +207,6 @@ def _indexed(request: EnvRequest) -> str:
 
 def _built(task: Any, tree: Any, request: EnvRequest) -> Any:
     """Builds a task from its composed configuration."""
-    _override(tree.task, request.config)
     OmegaConf.update(tree.task, "env.numEnvs", request.num_envs)  # some files fix it
     settings = OmegaConf.to_container(tree.task, resolve=True)
     # IsaacGymEnvs hands out one simulation for ever, as Isaac Gym allows only one.
