@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -70,7 +71,7 @@ class MeshFiles:
             geom.type, geom.size = mujoco.mjtGeom.mjGEOM_BOX, flat[1]
             return
         resolution = resolution or _DECOMPOSED * self.options.vhacd_enabled
-        parts = _parts(file, scale, resolution) if resolution else []
+        parts = _parts(_version(file), scale, resolution) if resolution else []
         if len(parts) > 1:
             self._use_parts(geom, (file, scale, resolution), parts)
             return
@@ -149,10 +150,25 @@ class MeshFiles:
         raise MalformedModel(said, "no_mesh", name, file=self.path.name)
 
 
+class _Version(NamedTuple):
+    """A file as it was when it was last written, which tells cached results of it apart."""
+
+    file: Path
+    modified: int
+    """Time of the last modification [ns]."""
+    size: int
+    """Size [bytes]."""
+
+
+def _version(file: Path) -> _Version:
+    state = file.stat()
+    return _Version(file, state.st_mtime_ns, state.st_size)
+
+
 @lru_cache(maxsize=64)
-def _parts(file: Path, scale: tuple[float, ...], resolution: int) -> tuple[np.ndarray, ...]:
+def _parts(version: _Version, scale: tuple[float, ...], resolution: int) -> tuple[np.ndarray, ...]:
     """Returns the points of a mesh's convex parts [m], each of shape [P, 3]."""
-    vertices, faces = _triangles(file)
+    vertices, faces = _triangles(version.file)
     vertices = vertices * np.array(scale)
     tolerance = float(np.ptp(vertices, axis=0).max()) / resolution
     return tuple(convex_parts(vertices, faces, tolerance, _MOST_PARTS))

@@ -112,6 +112,16 @@ def test_a_resolution_below_one_cell_is_refused(resolution, tmp_path):
     assert (refusal.value.fault, refusal.value.named) == ("resolution", ("sdf", resolution))
 
 
+def test_a_mesh_that_was_written_again_is_split_again(tmp_path):
+    """A ring of half the size in the same file; both hold 8 of 9 parts of their hull."""
+    masses = []
+    for scale in (1.0, 0.5):
+        mesh = ring(4, 1.5 * scale, 0.5 * scale, scale)
+        (body,) = load(new_sim("mujoco"), tmp_path, mesh, FIELD, density=10.0).body_properties
+        masses.append(body.mass)
+    assert masses == pytest.approx([80.0, 10.0], rel=1e-4)
+
+
 def drop(engine, folder, corners, more="", **options):
     """Returns the height of a ball of 4.8 cm dropped into a hole of 5 cm about it, after 2 s."""
     sim = new_sim(engine, dt=0.005, ground=True)
