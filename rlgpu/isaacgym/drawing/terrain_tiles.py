@@ -89,7 +89,10 @@ class TerrainTiles:
             self.model = spec.compile()
 
     def show(self, scene: mujoco.MjvScene, frustum: Frustum) -> None:
-        """Puts the tiles that a camera may see in the place of their height fields."""
+        """Puts the tiles that a camera may see in the place of their height fields.
+
+        A height field whose tiles do not fit in the scene is drawn as a whole.
+        """
         for number in range(scene.ngeom):
             geom = scene.geoms[number]
             if geom.type != mujoco.mjtGeom.mjGEOM_HFIELD or geom.dataid not in self._tiles:
@@ -97,6 +100,8 @@ class TerrainTiles:
             tiles = self._tiles[geom.dataid]
             turn, at = np.array(geom.mat).reshape(3, 3), np.array(geom.pos)
             seen = np.flatnonzero(frustum.may_see(at + tiles.centers @ turn.T, tiles.radii))
+            if len(seen) - 1 > scene.maxgeom - scene.ngeom:
+                continue
             places = at + tiles.places @ turn.T
             # One is drawn in any case, out of view.
             for tile in seen[1:]:
