@@ -30,6 +30,7 @@ def finish(
     options: ReadOptions,
     drives: dict[str, Drive] | None = None,
     links: dict[str, str] | None = None,
+    owners: dict[str, str] | None = None,
 ) -> Robot:
     """Returns the robot of a specification, which becomes its own.
 
@@ -39,6 +40,7 @@ def finish(
         options: How to load it.
         drives: What else is known of its joints, by name.
         links: Names of the joints that hold bodies to their parents, by body.
+        owners: Names of the geoms that are the first convex parts of shapes, by further parts.
 
     Raises:
         ValueError: It is not one articulation of hinges and slides.
@@ -66,7 +68,7 @@ def finish(
         for joint in spec.joints:
             joint.armature = max(joint.armature, options.armature)
         known = dict(drives or {}) | drives_of(actuators)
-        return Robot(file, spec, known, actuators, links or {})
+        return Robot(file, spec, known, actuators, links or {}, owners or {})
     except ValueError as error:
         raise ValueError(f"{file} cannot be compiled: {' '.join(str(error).split())}") from error
 

@@ -24,8 +24,6 @@ _MOST_HULL_VERTICES = 64  # as PhysX's convex meshes
 _MOST_PARTS = 32
 _DECOMPOSED = 64
 """Resolution of convex decompositions that scripts ask for."""
-PART = ":part"
-"""Comes before the number of a part in the names of geoms that are one shape together."""
 
 
 class MeshFiles:
@@ -45,6 +43,8 @@ class MeshFiles:
         self.spec, self.path, self.folders, self.options = spec, path, folders, options
         self._names: dict[tuple[Path, tuple[float, ...], int], str] = {}
         """By file, scale and resolution of the parts, which is 0 for one hull."""
+        self.owners: dict[str, str] = {}
+        """Names of the geoms that are the first parts of meshes, by the names of the others."""
 
     def use(
         self, geom: mujoco.MjsGeom, shape: ET.Element, where: Frame, resolution: int = 0
@@ -93,7 +93,7 @@ class MeshFiles:
         if key not in self._names:
             self._names[key] = f"{file.stem}_{len(self._names)}"
             for i, points in enumerate(parts):
-                mesh = self.spec.add_mesh(name=f"{self._names[key]}{PART}{i}")
+                mesh = self.spec.add_mesh(name=f"{self._names[key]}:part{i}")
                 mesh.maxhullvert = _MOST_HULL_VERTICES
                 mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
                 mesh.uservert = points.astype(np.float32).flatten()
@@ -101,8 +101,10 @@ class MeshFiles:
         for i in range(len(parts)):
             part = geom if i == 0 else geom.parent.add_geom()
             part.pos, part.quat, part.density = geom.pos, geom.quat, geom.density
-            part.name = f"{shape}{PART}{i}"
-            part.type, part.meshname = mujoco.mjtGeom.mjGEOM_MESH, f"{self._names[key]}{PART}{i}"
+            part.name = f"{shape}:part{i}"
+            if i > 0:
+                self.owners[part.name] = geom.name
+            part.type, part.meshname = mujoco.mjtGeom.mjGEOM_MESH, f"{self._names[key]}:part{i}"
 
     def _add(self, name: str, file: Path, scale: tuple[float, ...]) -> None:
         mesh = self.spec.add_mesh(name=name)

@@ -88,3 +88,5 @@ class Robot:
     actuators: tuple[Actuator, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     """Names of the joints that hold bodies to their parents, by body, where the file names them."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Names of the geoms that are the first convex parts of shapes, by names of further parts."""

@@ -69,7 +69,8 @@ def read_urdf(path: Path, folders: list[Path], options: ReadOptions) -> Robot:
     except ValueError as error:
         said = " ".join(str(error).split())
         raise MalformedModel(said, "value", file=path.name) from error
-    return finish(path.name, spec, options, builder.drives, links=builder.holders)
+    links, owners = builder.holders, builder.meshes.owners
+    return finish(path.name, spec, options, builder.drives, links=links, owners=owners)
 
 
 class _Builder:

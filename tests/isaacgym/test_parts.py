@@ -122,6 +122,19 @@ def test_a_mesh_that_was_written_again_is_split_again(tmp_path):
     assert masses == pytest.approx([80.0, 10.0], rel=1e-4)
 
 
+def test_shapes_of_a_file_keep_their_names(tmp_path):
+    """A shape may be called as a part of a mesh would be."""
+    text = '<geom name="knee:part2" size="0.1"/><geom name="knee:part0" size="0.2"/>'
+    (tmp_path / "leg.xml").write_text(
+        f'<mujoco><worldbody><body name="leg">{text}</body></worldbody></mujoco>'
+    )
+    options = gymapi.AssetOptions()
+    asset = GYM.load_asset(new_sim("mujoco"), str(tmp_path), "leg.xml", options)
+    assert GYM.get_asset_rigid_shape_count(asset) == 2
+    (part,) = GYM.get_asset_rigid_body_shape_indices(asset)
+    assert (part.start, part.count) == (0, 2)
+
+
 def drop(engine, folder, corners, more="", **options):
     """Returns the height of a ball of 4.8 cm dropped into a hole of 5 cm about it, after 2 s."""
     sim = new_sim(engine, dt=0.005, ground=True)

@@ -23,7 +23,6 @@ from rlgpu.isaacgym.records.properties import (
 from rlgpu.isaacgym.records.structs import AssetOptions
 from rlgpu.robots import Actuator as RobotActuator
 from rlgpu.robots import Drive, ReadOptions, Robot
-from rlgpu.robots.meshes import PART
 from rlgpu.robots.robot import RESERVED, STAND_IN
 
 T = TypeVar("T")
@@ -92,8 +91,8 @@ class Asset:
         self.tendons = tuple(model.tendon(i).name for i in range(model.ntendon))
         self.shapes = tuple(i for i in range(model.ngeom) if collides(model, i))
         """Geoms that collide, in the model's order."""
-        parts = [model.geom(i).name.partition(PART)[2] for i in self.shapes]
-        self.heads = tuple(i for i, part in enumerate(parts) if part in ("", "0"))
+        shapes = [model.geom(i).name for i in self.shapes]
+        self.heads = tuple(i for i, name in enumerate(shapes) if name not in self.robot.owners)
         """Places in ``shapes`` of what scripts see as shapes: the first of several parts of one."""
         self.dof_properties = self._dof_properties()
         self.body_properties = [_body_properties(model, i) for i in range(1, model.nbody)]
