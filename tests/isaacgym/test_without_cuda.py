@@ -134,7 +134,7 @@ print(args.sim_device, args.use_gpu_pipeline, roots.device, sim.engine, roots[0,
 
 
 def test_a_simulation_on_the_gpu_pipeline_is_on_the_cpu(tmp_path):
-    """Default arguments, which ask for a GPU, give a simulation on MuJoCo C."""
+    """Default arguments, which ask for a GPU, give a simulation on the fused engine."""
     done = run_script(tmp_path, SIMULATION)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["cuda:0", "True", "cpu", "fused", "1.0"]
