@@ -1,4 +1,4 @@
-"""Environments that differ in a property move as each does in a simulation of its own."""
+"""Environments that differ in a property move as each does in a separate simulation."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from rlgpu.isaacgym.simulation.sharing import Shares
 
 @pytest.mark.parametrize("num_threads", [1, 2, 5])
 def test_every_kind_is_called_once(num_threads):
-    """Large ones by the caller itself, which has threads of its own for them."""
+    """The calling thread starts large ones, which use the engine's threads."""
     sizes = [1, 100, 3, 1, 2, 64, 1]
     shares, called, by = Shares(sizes, num_threads), [], {}
 

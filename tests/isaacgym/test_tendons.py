@@ -108,7 +108,7 @@ def test_an_assets_coefficients_are_those_of_new_actors(slides):
 
 
 def test_tendons_differ_between_environments_of_one_kind(tmp_path):
-    """Each moves as in a simulation of its own; on MuJoCo C most share a model."""
+    """Each moves as in a separate simulation; on MuJoCo C most share a model."""
     (tmp_path / "slides.xml").write_text(SLIDES)
 
     def moved(changes):

@@ -198,7 +198,7 @@ class EnvironmentCalls:
 
     def get_actor_rigid_shape_count(self, env: Env, handle: int) -> int:
         """Returns the number of an actor's shapes."""
-        return len(actor_of(env, handle).asset.heads)
+        return len(actor_of(env, handle).asset.first_parts)
 
     def get_actor_rigid_body_shape_indices(self, env: Env, handle: int) -> list[IndexRange]:
         """Returns the range of shapes of each of an actor's bodies."""

@@ -150,7 +150,7 @@ class LoadingCalls(Calls):
 
     def get_asset_rigid_shape_count(self, asset: Asset) -> int:
         """Returns the number of collision shapes."""
-        return len(asset.heads)
+        return len(asset.first_parts)
 
     def get_asset_rigid_body_shape_indices(self, asset: Asset) -> list[IndexRange]:
         """Returns each body's range of shapes."""
@@ -158,16 +158,16 @@ class LoadingCalls(Calls):
 
     def get_asset_rigid_shape_properties(self, asset: Asset) -> list[RigidShapeProperties]:
         """Returns copies of the shapes' properties."""
-        return [p.__copy__() for p in asset.seen_shapes(asset.shape_properties)]
+        return [p.__copy__() for p in asset.visible_shapes(asset.shape_properties)]
 
     def set_asset_rigid_shape_properties(
         self, asset: Asset, props: list[RigidShapeProperties]
     ) -> None:
         """Sets the shapes' properties for actors created from now on."""
         values = checked_list(
-            "set_asset_rigid_shape_properties", props, len(asset.heads), RigidShapeProperties
+            "set_asset_rigid_shape_properties", props, len(asset.first_parts), RigidShapeProperties
         )
-        asset.shape_properties = asset.all_shapes(values)
+        asset.shape_properties = asset.expand_shapes(values)
 
     # Degrees of freedom and joints
 

@@ -90,7 +90,7 @@ class PropertyCalls:
     def get_actor_rigid_shape_properties(self, env: Env, handle: int) -> list[RigidShapeProperties]:
         """Returns copies of the properties of an actor's shapes."""
         actor = actor_of(env, handle)
-        return [p.__copy__() for p in actor.asset.seen_shapes(actor.shape_properties)]
+        return [p.__copy__() for p in actor.asset.visible_shapes(actor.shape_properties)]
 
     def set_actor_rigid_shape_properties(
         self, env: Env, handle: int, props: list[RigidShapeProperties]
@@ -100,11 +100,11 @@ class PropertyCalls:
         values = checked_list(
             "set_actor_rigid_shape_properties",
             props,
-            len(actor.asset.heads),
+            len(actor.asset.first_parts),
             RigidShapeProperties,
         )
         note_restitution(env.sim.notes, *values)
-        values = actor.asset.all_shapes(values)
+        values = actor.asset.expand_shapes(values)
         filters = [p.filter for p in actor.shape_properties]
         if env.sim.world is not None and [p.filter for p in values] != filters:
             refuse_late(env.sim, "set_actor_rigid_shape_properties with another filter")

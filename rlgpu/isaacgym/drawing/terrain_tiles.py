@@ -1,4 +1,4 @@
-"""Cuts height fields into tiles, of which a camera draws only those that it sees.
+"""Cuts height fields into tiles, of which a camera draws only the ones in view.
 
 OpenGL holds a height field as one list of triangles. A model for OpenGL alone has further height
 fields, the tiles; in the scene of a view they take the place of the whole field.
@@ -21,11 +21,11 @@ _MOST_TILES = 1000
 _FEW = 2 * _CELLS
 """Height fields with fewer cells along both sides are drawn as a whole."""
 _SHARED = ("category", "objtype", "objid", "segid", "matid", "emission", "specular", "shininess")
-"""What a tile has from the geom of its field."""
+"""Attributes that a tile shares with the geom of its height field."""
 
 
 class Frustum(NamedTuple):
-    """What a camera sees."""
+    """The volume in view of a camera."""
 
     position: Vec3
     forward: Vec3
@@ -75,7 +75,7 @@ class TerrainTiles:
 
         Args:
             model: The model whose scenes will be drawn.
-            spec: What it was compiled from; tiles are added to it.
+            spec: Its specification; tiles are added to it.
         """
         self._tiles: dict[int, _Tiles] = {}
         self.model = model

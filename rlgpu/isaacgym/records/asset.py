@@ -50,7 +50,7 @@ class Sensor(NamedTuple):
 
 
 class TendonPath(NamedTuple):
-    """What the length of a fixed tendon is made of."""
+    """The joints and coefficients that give the length of a fixed tendon."""
 
     joints: tuple[str, ...]
     coefficients: tuple[float, ...]
@@ -92,8 +92,10 @@ class Asset:
         self.shapes = tuple(i for i in range(model.ngeom) if collides(model, i))
         """Geoms that collide, in the model's order."""
         shapes = [model.geom(i).name for i in self.shapes]
-        self.heads = tuple(i for i, name in enumerate(shapes) if name not in self.robot.owners)
-        """Places in ``shapes`` of what scripts see as shapes: the first of several parts of one."""
+        self.first_parts = tuple(
+            i for i, name in enumerate(shapes) if name not in self.robot.owners
+        )
+        """Indices into ``shapes`` of the shapes that scripts see: of several parts, the first."""
         self.dof_properties = self._dof_properties()
         self.body_properties = [_body_properties(model, i) for i in range(1, model.nbody)]
         self.shape_properties = [self._shape_properties(i) for i in self.shapes]
@@ -156,18 +158,18 @@ class Asset:
         """Returns whether a degree of freedom is a rotation."""
         return bool(self.model.jnt_type[dof] == mujoco.mjtJoint.mjJNT_HINGE)
 
-    def seen_shapes(self, values: Sequence[T]) -> list[T]:
-        """Returns what scripts see of a value for each of ``shapes``."""
-        return [values[i] for i in self.heads]
+    def visible_shapes(self, values: Sequence[T]) -> list[T]:
+        """Returns the values of the shapes that scripts see, given one for each of ``shapes``."""
+        return [values[i] for i in self.first_parts]
 
-    def all_shapes(self, values: Sequence[T]) -> list[T]:
-        """Returns a value for each of ``shapes`` of one for each shape that scripts see."""
-        owners = np.searchsorted(self.heads, range(len(self.shapes)), side="right") - 1
+    def expand_shapes(self, values: Sequence[T]) -> list[T]:
+        """Returns a value for each of ``shapes``, given one for each shape that scripts see."""
+        owners = np.searchsorted(self.first_parts, range(len(self.shapes)), side="right") - 1
         return [values[i] for i in owners]
 
     def body_shapes(self, body: int) -> tuple[int, int]:
         """Returns the first of a body's shapes and their number."""
-        owners = [int(self.model.geom_bodyid[self.shapes[i]]) - 1 for i in self.heads]
+        owners = [int(self.model.geom_bodyid[self.shapes[i]]) - 1 for i in self.first_parts]
         return sum(owner < body for owner in owners), owners.count(body)
 
 
