@@ -105,10 +105,7 @@ class FusedWorlds:
             ValueError: The device has no such number of lanes, or hulls cannot be so small.
             RuntimeError: The compiled extension is missing, or lacks CUDA.
         """
-        reasons = accept(model)
-        if "body_iquat" in fields and has_fluid(model):
-            reasons = [*reasons, "inertial axes differ between worlds in a fluid"]
-        if reasons:
+        if reasons := _reasons_against(model, fields):
             said = f"it does not simulate this model: {'; '.join(reasons)}; use sim=auto"
             raise UnsupportedModel(said, reasons)
         self.num_worlds, self.model, self.device = num_worlds, model, device or torch.device("cpu")
@@ -309,6 +306,14 @@ class FusedWorlds:
         self._fields.clear()
         self._derived.clear()
         self.__dict__.pop("_batch", None)  # closing twice is allowed
+
+
+def _reasons_against(model: mujoco.MjModel, fields: Collection[str]) -> list[str]:
+    """Returns why the engine cannot simulate a model whose fields differ between worlds."""
+    reasons = accept(model)
+    if "body_iquat" in fields and has_fluid(model):
+        reasons.append("inertial axes differ between worlds in a fluid")
+    return reasons
 
 
 def _default_lanes(num_worlds: int, device: torch.device) -> int:
