@@ -1,7 +1,7 @@
 """Runs a public task and checks one physical statement about it; ``test_public`` starts it.
 
-``python public.py isaacgymenvs:Ant`` needs the packages of ``docs/isaacgym.md`` on its path. A
-statement that does not hold ends it with the values that break it.
+``python public.py mujoco isaacgymenvs:Ant`` needs the packages of ``docs/isaacgym.md`` on its path.
+A statement that does not hold ends it with the values that break it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 
+import numpy as np
 import torch
 from statements import GIVE, STATEMENTS, Rollout
 
@@ -55,12 +56,13 @@ def of_legged_gym(name):
     return env
 
 
-def main(word, *words):
-    """Builds the task, checks its statement, then that random actions stay within limits."""
+def main(engine, word, *words):
+    """Builds the task and checks its statement, then that random actions stay within limits."""
     warnings.filterwarnings("ignore")
-    install(engine="mujoco", missing="placeholder", without_gpu="cpu")
+    install(engine=engine, missing="placeholder", without_gpu="cpu")
     torch.set_num_threads(1)
     torch.manual_seed(1)
+    np.random.seed(1)  # terrains are drawn with it
     kind, _, name = word.partition(":")
     env = of_isaacgymenvs(name, words) if kind == "isaacgymenvs" else of_legged_gym(name)
     run = Rollout(env)
