@@ -6,6 +6,7 @@
 #pragma GCC target("arch=x86-64-v3")
 #pragma GCC optimize("fp-contract=fast")
 #define RLGPU_PHYSICS_BUILD avx2
+#define RLGPU_PHYSICS_AVX2
 #define RLGPU_PHYSICS_LANES 8
 #include "run.h"
 

@@ -6,6 +6,7 @@
 #pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
 #pragma GCC optimize("fp-contract=fast")
 #define RLGPU_PHYSICS_BUILD avx512
+#define RLGPU_PHYSICS_AVX512
 #define RLGPU_PHYSICS_LANES 16
 #include "run.h"
 

@@ -11,7 +11,7 @@
 
 #include "../portable.h"
 
-#if defined(RLGPU_PHYSICS_LANES) && defined(__x86_64__)
+#if defined(RLGPU_PHYSICS_AVX512) || defined(RLGPU_PHYSICS_AVX2)
 #include <immintrin.h>
 #endif
 
@@ -93,9 +93,9 @@ struct Lanes<Floats> {
 };
 
 RLGPU_HD uint32_t lanes_in(FloatsMask mask) {
-#if RLGPU_PHYSICS_LANES == 16 && defined(__AVX512F__)
+#if defined(RLGPU_PHYSICS_AVX512)
   return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
-#elif RLGPU_PHYSICS_LANES == 8 && defined(__AVX2__)
+#elif defined(RLGPU_PHYSICS_AVX2)
   return static_cast<uint32_t>(_mm256_movemask_ps((__m256)mask));
 #else
   uint32_t bits = 0;

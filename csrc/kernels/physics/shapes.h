@@ -46,8 +46,10 @@ struct Shape {
 // The same geom in all lanes.
 template <typename V>
 RLGPU_STAGE Shape<V> shape_of(const Tables<Real<V>>& t, int geom) {
-  Shape<V> s{};
-  for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) s.set(t, lane, geom);
+  Shape<V> s{t.geom_shape[geom], splat3<V>(t.geom_size + 3 * geom)};
+  if (s.kind != kHull) return s;
+  s.points = t.cell_point;
+  for (auto& cells : s.cells) cells = t.cell_adr + t.hull_cell_adr[t.geom_hull[geom]];
   return s;
 }
 
