@@ -79,6 +79,16 @@ PENDULUM = (
 """A fixed base with an arm of 2 kg, its centre 0.5 m below a hinge about y; I = 0.5 + 2 * 0.25."""
 
 
+def add_steps(sim, count):
+    """Adds a terrain of steps 2 m long and 0.1 m high, which rise along x from -1 m on."""
+    params = gymapi.HeightFieldParams()
+    params.nbRows, params.nbColumns = 4 * count + 1, 5
+    params.row_scale, params.column_scale, params.vertical_scale = 0.5, 1.0, 0.1
+    params.transform.p = gymapi.Vec3(-1, -2, 0)
+    samples = np.repeat(np.arange(params.nbRows)[:, None] // 4, 5, axis=1).astype(np.int16)
+    GYM.add_heightfield(sim, samples, params)
+
+
 def run(sim, steps):
     """Simulates a number of steps."""
     for _ in range(steps):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scenes import GYM, at, close, joint, link, new_env, new_sim, unwrap, urdf, wrapped
+from scenes import GYM, add_steps, at, close, joint, link, new_env, new_sim, unwrap, urdf, wrapped
 
 from rlgpu.isaacgym.api import gymapi
 
@@ -69,16 +69,22 @@ CHANGES = {
 }
 
 
-def build(engine, folder, changes):
-    """Returns a simulation with an arm for each change, and its tensor of degrees of freedom."""
+def arms(engine, folder, changes, *, is_fixed=True):
+    """Returns a prepared simulation with an arm for each change."""
     sim, options = new_sim(engine, dt=0.01), gymapi.AssetOptions()
-    options.fix_base_link = True
+    options.fix_base_link = is_fixed
     arm = GYM.load_asset(sim, *urdf(folder, ARM), options)
     for change in changes:
         env = new_env(sim)
         GYM.create_actor(env, arm, at(z=2.0), "arm", 0, 0)
         change(env)
     GYM.prepare_sim(sim)
+    return sim
+
+
+def build(engine, folder, changes):
+    """Returns a simulation with an arm for each change, and its tensor of degrees of freedom."""
+    sim = arms(engine, folder, changes)
     return sim, wrapped(GYM.acquire_dof_state_tensor(sim)).view(len(changes), 2, 2)
 
 
@@ -128,12 +134,7 @@ def test_properties_that_change_later_act_at_once(engine, kind, tmp_path):
 def test_a_terrain_is_where_each_environment_sees_it(engine):
     """Balls of environments 2 m apart fall on steps of 0.1 m."""
     sim = new_sim(engine, dt=0.005)
-    params = gymapi.HeightFieldParams()
-    params.nbRows, params.nbColumns = 17, 5
-    params.row_scale, params.column_scale, params.vertical_scale = 0.5, 1.0, 0.1
-    params.transform.p = gymapi.Vec3(-1, -2, 0)
-    samples = np.repeat(np.arange(17)[:, None] // 4, 5, axis=1).astype(np.int16)
-    GYM.add_heightfield(sim, samples, params)
+    add_steps(sim, 4)
     ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
     for index in range(3):
         env = GYM.create_env(sim, gymapi.Vec3(-1, -1, 0), gymapi.Vec3(1, 1, 1), 3)
@@ -167,14 +168,7 @@ def test_mass_matrices_are_of_each_environments_bodies(engine, kind, is_fixed, t
     """As MuJoCo computes them where one environment is simulated alone; also after changes."""
 
     def masses(engine, changes, later=()):
-        sim, options = new_sim(engine), gymapi.AssetOptions()
-        options.fix_base_link = is_fixed
-        arm = GYM.load_asset(sim, *urdf(tmp_path, ARM), options)
-        for change in changes:
-            env = new_env(sim)
-            GYM.create_actor(env, arm, at(z=2.0), "arm", 0, 0)
-            change(env)
-        GYM.prepare_sim(sim)
+        sim = arms(engine, tmp_path, changes, is_fixed=is_fixed)
         matrices = wrapped(GYM.acquire_mass_matrix_tensor(sim, "arm"))
         dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
         for env, change in zip(sim.envs, later, strict=False):

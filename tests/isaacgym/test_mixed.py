@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 import torch
 from mixed import build, contents, drive, load, parts, play
-from scenes import GYM, at, close, ids, joint, link, new_env, new_sim, run, unwrap, urdf, wrapped
+from scenes import (
+    GYM,
+    add_steps,
+    at,
+    close,
+    ids,
+    joint,
+    link,
+    new_env,
+    new_sim,
+    run,
+    unwrap,
+    urdf,
+    wrapped,
+)
 
 from rlgpu.isaacgym.api import gymapi
 
@@ -365,12 +379,7 @@ def test_mujoco_warp_moves_each_environment_as_among_alike_ones(tmp_path):
 def test_environments_of_each_kind_stand_where_they_are_on_a_terrain():
     """Steps of 0.1 m, one an environment: balls rest on theirs, one, two or three."""
     sim = new_sim("mujoco", dt=0.005)
-    params = gymapi.HeightFieldParams()
-    params.nbRows, params.nbColumns = 21, 5
-    params.row_scale, params.column_scale, params.vertical_scale = 0.5, 1.0, 0.1
-    params.transform.p = gymapi.Vec3(-1, -2, 0)
-    samples = np.repeat(np.arange(21)[:, None] // 4, 5, axis=1).astype(np.int16)
-    GYM.add_heightfield(sim, samples, params)
+    add_steps(sim, 5)
     ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
     for index in range(4):
         # Environments are 2 m apart along x; each has 0.5 m of its step on both sides.

@@ -39,6 +39,28 @@ def step_errors(
     return double, single
 
 
+def falls(
+    model: mujoco.MjModel, count: int, *, seed: int, speed: float, steps: tuple[int, int]
+) -> PhysicsState:
+    """Returns worlds at different moments of different falls, in single precision.
+
+    Args:
+        model: The model.
+        count: Number of worlds.
+        seed: Of the falls.
+        speed: Standard deviation of the first velocities [m/s, rad/s].
+        steps: A fall has as many steps as the first number or more, but fewer than the second.
+    """
+    rng, data, rows = np.random.default_rng(seed), mujoco.MjData(model), []
+    for _ in range(count):
+        mujoco.mj_resetData(model, data)
+        data.qvel[:] = speed * rng.normal(size=model.nv)
+        mujoco.mj_step(model, data, int(rng.integers(*steps)))
+        rows.append((data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy()))
+    values = (torch.tensor(np.array(x), dtype=SINGLE) for x in zip(*rows, strict=True))
+    return PhysicsState(*values, torch.zeros(count, dtype=torch.bool), torch.zeros(count, 0))
+
+
 def fused_step(
     model: mujoco.MjModel,
     qpos: np.ndarray,

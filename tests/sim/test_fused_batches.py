@@ -12,7 +12,7 @@ from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.pair_kinds import PairKind, kind_of
 from rlgpu.sim.mujoco.fused.tables import Tables
 from rlgpu.sim.mujoco.pairs import colliding_pairs
-from tests.sim.fused_steps import step_errors
+from tests.sim.fused_steps import falls, step_errors
 
 WEDGE = "0 0 0  .2 0 0  0 .15 0  .2 .15 0  .1 .07 .12"
 SHAPES = (
@@ -43,14 +43,7 @@ def heap() -> mujoco.MjModel:
 
 def settling(model: mujoco.MjModel, count: int) -> PhysicsState:
     """Returns worlds at different moments of different falls."""
-    rng, data, rows = np.random.default_rng(5), mujoco.MjData(model), []
-    for _ in range(count):
-        mujoco.mj_resetData(model, data)
-        data.qvel[:] = 0.7 * rng.normal(size=model.nv)
-        mujoco.mj_step(model, data, int(rng.integers(20, 120)))
-        rows.append((data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy()))
-    values = (torch.tensor(np.array(x), dtype=torch.float32) for x in zip(*rows, strict=True))
-    return PhysicsState(*values, torch.zeros(count, dtype=torch.bool), torch.zeros(count, 0))
+    return falls(model, count, seed=5, speed=0.7, steps=(20, 120))
 
 
 def stepped(

@@ -11,7 +11,7 @@ from rlgpu.ops import PhysicsOutputs, PhysicsState, physics_step
 from rlgpu.sim.mujoco.fused.coverage import accept
 from rlgpu.sim.mujoco.fused.pattern import bridge_of, elimination_pattern, parents_of
 from rlgpu.sim.mujoco.fused.tables import Tables
-from tests.sim.fused_steps import step_errors
+from tests.sim.fused_steps import falls, step_errors
 
 # Limbs that touch each other and the floor, limits, a loss, a coupling, a ball joint: all kinds of
 # rows, and a matrix whose pattern depends on who touches whom.
@@ -48,15 +48,7 @@ def crab(cone: str, impratio: float, condim: int) -> mujoco.MjModel:
 
 def falling(model: mujoco.MjModel, count: int) -> PhysicsState:
     """Returns worlds at different moments of different falls."""
-    rng, data, rows = np.random.default_rng(3), mujoco.MjData(model), []
-    for _ in range(count):
-        mujoco.mj_resetData(model, data)
-        data.qvel[:] = 2.0 * rng.normal(size=model.nv)
-        mujoco.mj_step(model, data, int(rng.integers(5, 150)))
-        rows.append((data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy()))
-    values = (torch.tensor(np.array(x), dtype=torch.float32) for x in zip(*rows, strict=True))
-    nothing = torch.zeros(count, 0)
-    return PhysicsState(*values, torch.zeros(count, dtype=torch.bool), nothing)
+    return falls(model, count, seed=3, speed=2.0, steps=(5, 150))
 
 
 def stepped(
