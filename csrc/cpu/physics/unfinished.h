@@ -10,11 +10,7 @@
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
 
-inline int count(FloatsMask mask) {
-  int found = 0;
-  for (int i = 0; i < RLGPU_PHYSICS_LANES; ++i) found -= mask[i];
-  return found;
-}
+inline int count(FloatsMask mask) { return __builtin_popcount(bits_of(mask)); }
 
 // Which lanes of one group take the place of which of another.
 struct Passage {
@@ -61,8 +57,8 @@ class Unfinished {
     while (kLanes - count(progress_.busy) < count(progress.busy)) go_on();
     hand_back();
     Passage in;
-    for (int lane = 0, free = 0; lane < kLanes; ++lane) {
-      if (!progress.busy[lane]) continue;
+    int free = 0;
+    for (const int lane : lanes_in<Floats>(progress.busy)) {
       while (progress_.busy[free] || in.taken[free]) ++free;
       in.add(lane, free);
       owners_[free] = {&group, lane};

@@ -59,9 +59,9 @@ RLGPU_RARE void add_several(const Tables<Real<V>>& t, const int (&pairs)[Lanes<V
   const V vertices_b[3] = {p[0].vertex_b, p[1].vertex_b, p[2].vertex_b};
   const V half = R(0.5) * touch.distance;
   const Vec3<V> on_a = touch.point - half * touch.normal, on_b = touch.point + half * touch.normal;
-  for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
+  for (const int lane : lanes_in<V>(d.active)) {
     const int pair = pairs[lane];
-    if (lane_of(counts, lane) == R(0) || t.pair_slot[pair + 1] - t.pair_slot[pair] == 1) continue;
+    if (t.pair_slot[pair + 1] - t.pair_slot[pair] == 1) continue;
     Side<R> a = side_of(t, t.pair_geom1[pair], vertices_a, lane);
     Side<R> b = side_of(t, t.pair_geom2[pair], vertices_b, lane);
     a.turn = identity<R>(), a.offset = {};
@@ -100,7 +100,6 @@ RLGPU_STAGE R deep_overlap(const Tables<R>& t, int a, int b) {
 template <typename V>
 RLGPU_RARE void put_contacts(const Tables<Real<V>>& t, Work<V>& w, const Batch<V>& batch,
                              const int (&pairs)[Lanes<V>::kWidth], const Manifolds<V>& m) {
-  using R = Real<V>;
   Vec3<V> centre{};
   Mat3<V> frame{};
   for (int lane = 0; lane < batch.count; ++lane) {
@@ -109,13 +108,11 @@ RLGPU_RARE void put_contacts(const Tables<Real<V>>& t, Work<V>& w, const Batch<V
     set_lane(frame, lane, lane_of(w.geom_frame[geom], world));
   }
   for (int k = 0; k < kMostContacts && any(m.active[k]); ++k) {
-    const V is_active = keep<V>(m.active[k], splat<V>(1));
     const Vec3<V> point = centre + frame * m.touch[k].point;
     const Mat3<V> own = frame_of(frame * m.touch[k].normal);
-    for (int lane = 0; lane < batch.count; ++lane)
-      if (lane_of(is_active, lane) != R(0))
-        put_contact(w, t.pair_slot[pairs[lane]] + k, batch.worlds[lane],
-                    lane_of(m.touch[k].distance, lane), lane_of(point, lane), lane_of(own, lane));
+    for (const int lane : lanes_in<V>(m.active[k]))
+      put_contact(w, t.pair_slot[pairs[lane]] + k, batch.worlds[lane],
+                  lane_of(m.touch[k].distance, lane), lane_of(point, lane), lane_of(own, lane));
   }
 }
 
@@ -125,7 +122,8 @@ RLGPU_RARE void collide_batch(const Tables<Real<V>>& t, Work<V>& w, Batch<V>& ba
   constexpr int kWidth = Batch<V>::kWidth;
   ConvexPair<V> shapes{{}, {}, batch.turn, batch.offset};
   int pairs[kWidth];
-  V margin, deep, lane_ids;
+  V margin, deep;
+  Mask<V> live{};
   for (int lane = 0; lane < kWidth; ++lane) {
     // Lanes without a pair have the shapes of the first.
     const int pair = t.convex_pair[batch.convex_ids[lane < batch.count ? lane : 0]];
@@ -133,14 +131,12 @@ RLGPU_RARE void collide_batch(const Tables<Real<V>>& t, Work<V>& w, Batch<V>& ba
     pairs[lane] = pair;
     shapes.a.set(t, lane, a), shapes.b.set(t, lane, b);
     lane_of(margin, lane) = t.pair_detection[pair];
-    lane_of(deep, lane) = deep_overlap(t, a, b), lane_of(lane_ids, lane) = Real<V>(lane);
+    lane_of(deep, lane) = deep_overlap(t, a, b);
+    if (lane < batch.count) live = live | only<V>(lane);
   }
-  const Mask<V> live = lane_ids < Real<V>(batch.count);
   const Deepest<V> d = deepest_of(shapes, margin, deep, live);
-  const V is_apart = keep<V>(d.apart, splat<V>(1));
-  for (int lane = 0; lane < batch.count; ++lane)
-    if (lane_of(is_apart, lane) != Real<V>(0))
-      set_lane(w.axes[batch.convex_ids[lane]], batch.worlds[lane], lane_of(d.axis, lane));
+  for (const int lane : lanes_in<V>(d.apart))
+    set_lane(w.axes[batch.convex_ids[lane]], batch.worlds[lane], lane_of(d.axis, lane));
   if (any(d.active)) {
     Manifolds<V> m{};
     m.active[0] = d.active, m.touch[0] = d.touch;
@@ -178,8 +174,7 @@ RLGPU_STAGE void gather_pair(const Tables<Real<V>>& t, Work<V>& w, int convex, B
   const ConvexPair<V> shapes{shape_of<V>(t, a), shape_of<V>(t, b), turn, offset};
   const V cutoff = margin + (core_radius(shapes.a) + core_radius(shapes.b));
   const V over = dot(shapes.support(-axis, near).w, axis) - cutoff * length(axis);
-  for (uint32_t left = lanes_in(Mask<V>(near & !(over > V{}))); left != 0; left &= left - 1) {
-    const int world = lowest_bit(left);
+  for (const int world : lanes_in<V>(near & !(over > V{}))) {
     if (batch.count == Batch<V>::kWidth || (batch.count > 0 && !fits(t, batch, a, b)))
       collide_batch(t, w, batch);
     const int lane = batch.count++;

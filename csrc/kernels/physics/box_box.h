@@ -97,11 +97,9 @@ struct BoxContacts {
 
   RLGPU_HD void add(Mask<V> where, V how_far, Vec3<V> at) {
     using R = Real<V>;
-    if (!any(where)) return;
-    const V is = keep<V>(where, splat<V>(1));
-    for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
+    for (const int lane : lanes_in<V>(where)) {
       const int k = static_cast<int>(lane_of(count, lane));
-      if (lane_of(is, lane) == R(0) || k == kMostOfBoxes) continue;
+      if (k == kMostOfBoxes) continue;
       lane_of(distance[k], lane) = lane_of(how_far, lane);
       set_lane(point[k], lane, lane_of(at, lane));
       lane_of(count, lane) = R(k + 1);

@@ -187,9 +187,7 @@ RLGPU_RARE void capsule_box(Work<V>& w, int slot, Vec3<V> capsule, Vec3<V> axis,
   const NearestOnBox<V> best = nearest_on_box(center, half, size, size1[1]);
   sphere_box(w, slot, center + best.along * half, radius, frame, box, size, near, margin);
   V second = splat<V>(R(-4));
-  const V is_near = keep<V>(near, splat<V>(1));
-  for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
-    if (lane_of(is_near, lane) == R(0)) continue;
+  for (const int lane : lanes_in<V>(near)) {
     const auto whole_of = [&](const V& x) { return static_cast<int>(lane_of(x, lane)); };
     lane_of(second, lane) =
         second_place(lane_of(center, lane), lane_of(half, lane), size, size1[1],

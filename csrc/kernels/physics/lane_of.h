@@ -1,10 +1,39 @@
-// One lane of a vector, to read or write.
+// Single lanes of vectors: to read, to write, and to loop over.
 #pragma once
 
 #include "spatial.h"
 
 namespace rlgpu::physics {
 inline namespace RLGPU_PHYSICS_BUILD {
+
+// The lanes of a mask: for (const int lane : lanes_in<V>(mask)).
+class LanesIn {
+ public:
+  RLGPU_HD explicit LanesIn(uint32_t bits) : left_(bits) {}
+
+  RLGPU_HD LanesIn begin() const { return *this; }
+  RLGPU_HD LanesIn end() const { return LanesIn(0); }
+  RLGPU_HD bool operator!=(const LanesIn& other) const { return left_ != other.left_; }
+  RLGPU_HD int operator*() const {
+#if defined(__CUDA_ARCH__)
+    return __ffs(static_cast<int>(left_)) - 1;
+#else
+    return __builtin_ctz(left_);
+#endif
+  }
+  RLGPU_HD LanesIn& operator++() {
+    left_ &= left_ - 1;
+    return *this;
+  }
+
+ private:
+  uint32_t left_;
+};
+
+template <typename V>
+RLGPU_HD LanesIn lanes_in(Mask<V> mask) {
+  return LanesIn(bits_of(mask));
+}
 
 template <typename V>
 RLGPU_HD Real<V>& lane_of(V& v, int lane) {

@@ -62,15 +62,7 @@ using Mask = typename Lanes<V>::Mask;
 
 RLGPU_HD bool any(bool mask) { return mask; }
 // The lanes of a mask, a bit for each.
-RLGPU_HD uint32_t lanes_in(bool mask) { return mask ? 1 : 0; }
-// The number of the lowest bit that is set.
-RLGPU_HD int lowest_bit(uint32_t bits) {
-#if defined(__CUDA_ARCH__)
-  return __ffs(static_cast<int>(bits)) - 1;
-#else
-  return __builtin_ctz(bits);
-#endif
-}
+RLGPU_HD uint32_t bits_of(bool mask) { return mask ? 1 : 0; }
 // Has memory fetched that is read soon.
 RLGPU_HD void prefetch([[maybe_unused]] const void* address) {
 #if !defined(__CUDA_ARCH__)
@@ -92,7 +84,7 @@ struct Lanes<Floats> {
   static constexpr int kWidth = RLGPU_PHYSICS_LANES;
 };
 
-RLGPU_HD uint32_t lanes_in(FloatsMask mask) {
+RLGPU_HD uint32_t bits_of(FloatsMask mask) {
 #if defined(RLGPU_PHYSICS_AVX512)
   return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
 #elif defined(RLGPU_PHYSICS_AVX2)
@@ -104,7 +96,7 @@ RLGPU_HD uint32_t lanes_in(FloatsMask mask) {
 #endif
 }
 
-RLGPU_HD bool any(FloatsMask mask) { return lanes_in(mask) != 0; }
+RLGPU_HD bool any(FloatsMask mask) { return bits_of(mask) != 0; }
 
 RLGPU_HD Floats square_root(Floats x) {
   Floats root;

@@ -40,8 +40,8 @@ RLGPU_STAGE void pack_alike(const Tables<Real<V>>& t, Work<V>& w, Mask<V> worlds
     const int slot = w.open[i];
     const SearchedContact<V> here = searched_contact(t, w, slot);
     if (here.dims != dims) continue;
-    for (uint32_t left = lanes_in(Mask<V>(w.active[slot] & worlds)); left != 0; left &= left - 1) {
-      const int lane = lowest_bit(left), place = next[lane]++;
+    for (const int lane : lanes_in<V>(w.active[slot] & worlds)) {
+      const int place = next[lane]++;
       if (place == w.num_searched) {
         w.searched[w.num_searched++] = {w.packed + place, w.packed_wides + place, dims};
         w.packed[place] = Cost<V>{};

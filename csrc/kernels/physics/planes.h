@@ -118,8 +118,7 @@ RLGPU_RARE void plane_hull(const Tables<Real<V>>& t, Work<V>& w, int slot, int g
   if (any(touches)) {
     const Polytope<R> hull = polytope_of(t, geom);
     V counts = keep<V>(touches, splat<V>(1));
-    for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
-      if (lane_of(counts, lane) == R(0)) continue;
+    for (const int lane : lanes_in<V>(touches)) {
       const Vec3<R> own_up = lane_of(up, lane);
       const int v = static_cast<int>(lane_of(lowest.vertex, lane));
       int best = -1;

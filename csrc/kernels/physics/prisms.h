@@ -42,11 +42,10 @@ template <typename V>
 RLGPU_RARE void append_contact(Work<V>& w, int slot, int slots, const Touch<V>& touch,
                                Mask<V> where, V& count) {
   using R = Real<V>;
-  const V is_there = keep<V>(where, splat<V>(1));
   const Mat3<V> frame = frame_of(touch.normal);
-  for (int lane = 0; lane < Lanes<V>::kWidth; ++lane) {
+  for (const int lane : lanes_in<V>(where)) {
     const int k = static_cast<int>(lane_of(count, lane));
-    if (lane_of(is_there, lane) == R(0) || k == slots) continue;
+    if (k == slots) continue;
     put_contact(w, slot + k, lane, lane_of(touch.distance, lane), lane_of(touch.point, lane),
                 lane_of(frame, lane));
     lane_of(count, lane) = R(k + 1);

@@ -96,13 +96,11 @@ RLGPU_STAGE Corner<V> farthest_in_cells(const Shape<V>& s, Vec3<V> d, Mask<V> wa
   const V cells = cell_of(d);
   Corner<V> found{};
   const int32_t* cell_at[Lanes<V>::kWidth];
-  for (uint32_t left = lanes_in(wanted); left != 0; left &= left - 1) {
-    const int lane = lowest_bit(left);
+  for (const int lane : lanes_in<V>(wanted)) {
     cell_at[lane] = s.cells[lane] + static_cast<int>(lane_of(cells, lane));
     prefetch(s.points + 4 * cell_at[lane][0]);
   }
-  for (uint32_t left = lanes_in(wanted); left != 0; left &= left - 1) {
-    const int lane = lowest_bit(left);
+  for (const int lane : lanes_in<V>(wanted)) {
     const int32_t* const cell = cell_at[lane];
     const Vec3<R> way = lane_of(d, lane);
     const R *best = s.points + 4 * cell[0], *const end = s.points + 4 * cell[1];
