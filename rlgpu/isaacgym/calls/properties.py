@@ -248,8 +248,7 @@ def _changed_bodies(env: Env) -> None:
     write_bodies(env, group.layout.places.bodies, row)
     # What stays the same need not differ between worlds: some engines share it.
     changed = [name for name in _BODY_FIELDS if not np.array_equal(row[name], before[name])]
-    for name in changed:
-        world.varying_field(name, env)
+    world.vary(changed)
     for name in changed:
         world.varying_field(name, env).copy_(torch.from_numpy(row[name]))
     world.written.update(changed)

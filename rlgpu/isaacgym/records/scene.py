@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
+from rlgpu.device import num_usable_cores
 from rlgpu.isaacgym.records.asset import Asset, TendonPath
 from rlgpu.isaacgym.records.geometry import Transform, Vec3
 from rlgpu.isaacgym.records.properties import (
@@ -183,6 +184,11 @@ class Sim:
     def holds_armature_in_joints(self) -> bool:
         """Whether the engine's actuators have no armature."""
         return self.engine == "fused"
+
+    @property
+    def usable_threads(self) -> int:
+        """Threads that step worlds on a CPU: those asked for, or one a core."""
+        return self.num_threads or num_usable_cores()
 
     @property
     def num_substeps(self) -> int:

@@ -10,7 +10,6 @@ import mujoco
 import numpy as np
 import torch
 
-from rlgpu.device import num_usable_cores
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.properties import DOF_PROPERTIES
 from rlgpu.isaacgym.records.scene import Env, Sim
@@ -85,7 +84,7 @@ def build_groups(
     groups = []
     for kind, (model, where, fields) in zip(kinds, parts, strict=True):
         _note_terrain(sim, model)
-        threads = sim.num_threads or num_usable_cores()
+        threads = sim.usable_threads
         if len(kinds) > 1:
             threads = num_threads_of(len(kind.envs), threads)
         worlds = make_worlds(sim, model, names, len(kind.envs), threads)

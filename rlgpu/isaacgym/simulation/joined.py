@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlgpu.device import host_may_read, num_usable_cores
+from rlgpu.device import host_may_read
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.build import Group
 from rlgpu.isaacgym.simulation.layout import Places, Sizes, joined
@@ -98,7 +98,7 @@ class JoinedWorlds:
         self._states, self._poses = _Copies(), _Copies()
         self._controls, self._outputs = _Copies(), _Copies()
         # Calls of MuJoCo C take long enough for threads to share them.
-        threads = sim.num_threads or num_usable_cores() if sim.engine == "mujoco" else 1
+        threads = sim.usable_threads if sim.engine == "mujoco" else 1
         self._shares = Shares([worlds.num_worlds for worlds in self._worlds], threads)
         self._restarts = any(worlds.capabilities.restarts_in_check for worlds in self._worlds)
         self._wrenches: tuple[Tensor, Tensor] | None = None

@@ -7,7 +7,7 @@ itself and not handed over yet: setting roots leaves the DOF tensor alone, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import cast
 
 import numpy as np
@@ -365,20 +365,25 @@ class World:
             field.copy_(gravity.expand_as(field))
         self.written.add("opt.gravity")
 
-    def _varying_fields(self, name: str) -> list[Tensor]:
-        """Returns each group's rows of a model field, shape [N of the group, ...].
+    def vary(self, names: Collection[str]) -> None:
+        """Makes model fields vary between worlds, which are rebuilt once if some did not.
 
         Tensors that scripts hold stay the same: they are rewritten from the new worlds.
         """
-        if name not in self.fields:
-            state, old, forces = self.worlds.state_dict(), self._acquired, self.forces
-            self._build(self.fields | {name})
-            self.worlds.load_state_dict(state)
-            self.forces = forces.moved(self.worlds, self.layout)
-            self.sim.renderers = None
-            for key, (held, _) in old.items():
-                tensor, update = self._reading(key)
-                self._acquired[key] = held, _both(update, held, tensor)
+        if self.fields.issuperset(names):
+            return
+        state, old, forces = self.worlds.state_dict(), self._acquired, self.forces
+        self._build(self.fields.union(names))
+        self.worlds.load_state_dict(state)
+        self.forces = forces.moved(self.worlds, self.layout)
+        self.sim.renderers = None
+        for key, (held, _) in old.items():
+            tensor, update = self._reading(key)
+            self._acquired[key] = held, _both(update, held, tensor)
+
+    def _varying_fields(self, name: str) -> list[Tensor]:
+        """Returns each group's rows of a model field, shape [N of the group, ...]."""
+        self.vary([name])
         if self._joined is None:
             return [self.worlds.field(name)]
         return [self._joined.field_of(name, number) for number in range(len(self.groups))]
