@@ -17,6 +17,8 @@ from typing import NamedTuple
 import mujoco
 import numpy as np
 
+from rlgpu.robots.frames import mesh_vertices
+
 _MOST_TRIANGLES = 600
 """Triangles of a part that are looked at."""
 _DIRECTIONS = 256
@@ -124,9 +126,8 @@ def _part(triangles: np.ndarray) -> _Part | None:
     shown = triangles[:: -(-len(triangles) // _MOST_TRIANGLES)]
     outwards = np.cross(shown[:, 1] - shown[:, 0], shown[:, 2] - shown[:, 0])
     length = np.linalg.norm(outwards, axis=1)
-    whole = (
-        length > 1e-6 * np.ptp(triangles, axis=(0, 1)).max() ** 2
-    )  # slivers of cuts point anywhere
+    # Slivers of cuts point anywhere.
+    whole = length > 1e-6 * np.ptp(triangles, axis=(0, 1)).max() ** 2
     shown, outwards = shown[whole], outwards[whole] / length[whole, None]
     if not len(shown):
         return None
@@ -158,9 +159,7 @@ def _hull(points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         model = spec.compile()
     except ValueError:
         return None
-    rotation = np.zeros(9)
-    mujoco.mju_quat2Mat(rotation, model.mesh_quat[0])
-    corners = model.mesh_vert @ rotation.reshape(3, 3).T + model.mesh_pos[0]
+    corners = mesh_vertices(model)
     graph = model.mesh_graph
     faces = graph[2 + 3 * graph[0] + 3 * graph[1] :][: 3 * graph[1]].reshape(-1, 3)
     a, b, c = corners[faces].transpose(1, 0, 2)

@@ -121,6 +121,22 @@ def moments_of(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return thickened(moments), quat
 
 
+def rotation_of(quat: np.ndarray) -> np.ndarray:
+    """Returns the rotation matrix of a quaternion (w, x, y, z), shape [3, 3]."""
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, quat)
+    return matrix.reshape(3, 3)
+
+
+def mesh_vertices(model: mujoco.MjModel) -> np.ndarray:
+    """Returns the vertices of a model's first mesh as they were given, shape [V, 3].
+
+    MuJoCo stores a mesh in its principal axes.
+    """
+    vertices = model.mesh_vert[: model.mesh_vertnum[0]]
+    return np.asarray(vertices @ rotation_of(model.mesh_quat[0]).T + model.mesh_pos[0])
+
+
 def moments_like(
     tensor: np.ndarray, moments: np.ndarray, axes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -133,9 +149,8 @@ def moments_like(
         moments: Shape [3].
         axes: Quaternion (w, x, y, z).
     """
-    rotation = np.zeros(9)
-    mujoco.mju_quat2Mat(rotation, axes)
-    held = rotation.reshape(3, 3) * moments @ rotation.reshape(3, 3).T
+    rotation = rotation_of(axes)
+    held = rotation * moments @ rotation.T
     if np.allclose(held, tensor, rtol=0, atol=1e-6 * np.abs(tensor).max()):
         return moments, axes
     return moments_of(tensor)

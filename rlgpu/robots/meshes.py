@@ -15,7 +15,7 @@ import numpy as np
 from rlgpu.errors import MalformedModel
 from rlgpu.robots.convex_parts import convex_parts
 from rlgpu.robots.dae import read_dae
-from rlgpu.robots.frames import THIN, Frame, numbers, word
+from rlgpu.robots.frames import THIN, Frame, mesh_vertices, numbers, word
 from rlgpu.robots.reports import report
 from rlgpu.robots.robot import ReadOptions
 from rlgpu.robots.shapes import READ_BY_MUJOCO
@@ -190,10 +190,8 @@ def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:
     mesh = spec.add_mesh(name="mesh", file=str(file))
     mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # exact needs a closed mesh
     spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname="mesh")
-    model, rotation = spec.compile(), np.zeros(9)
-    mujoco.mju_quat2Mat(rotation, model.mesh_quat[0])
-    # MuJoCo stores a mesh in its principal axes.
-    return model.mesh_vert @ rotation.reshape(3, 3).T + model.mesh_pos[0], model.mesh_face
+    model = spec.compile()
+    return mesh_vertices(model), model.mesh_face
 
 
 def _faces(file: Path) -> np.ndarray:

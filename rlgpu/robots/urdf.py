@@ -24,6 +24,7 @@ from rlgpu.robots.frames import (
     number,
     numbers,
     principal,
+    rotation_of,
     word,
 )
 from rlgpu.robots.joints import ball_axes
@@ -269,9 +270,7 @@ class _Builder:
             at = frame if inertial is None else frame @ frame_of(inertial)
             return value, at.pos, np.eye(3) * value * 1e-3
         model = spec.compile()
-        rotation = np.zeros(9)
-        mujoco.mju_quat2Mat(rotation, model.body_iquat[1])
-        axes = rotation.reshape(3, 3)
+        axes = rotation_of(model.body_iquat[1])
         ratio = 1.0 if mass is None else _mass(mass) / model.body_mass[1]
         tensor = frame.matrix @ (axes * model.body_inertia[1] * ratio) @ axes.T @ frame.matrix.T
         # A stated centre of mass counts, with or without a tensor.

@@ -23,6 +23,7 @@ from rlgpu.isaacgym.records.properties import (
 from rlgpu.isaacgym.records.structs import AssetOptions
 from rlgpu.robots import Actuator as RobotActuator
 from rlgpu.robots import Drive, ReadOptions, Robot
+from rlgpu.robots.frames import rotation_of
 from rlgpu.robots.robot import RESERVED, STAND_IN
 
 T = TypeVar("T")
@@ -209,9 +210,7 @@ def _body_properties(model: mujoco.MjModel, body: int) -> RigidBodyProperties:
     mass = float(model.body_mass[body])
     properties.mass, properties.invMass = mass, 1.0 / mass if mass else 0.0
     properties.com = Vec3(*model.body_ipos[body].tolist())
-    axes = np.zeros(9)
-    mujoco.mju_quat2Mat(axes, model.body_iquat[body])
-    rotation, diagonal = axes.reshape(3, 3), model.body_inertia[body]
+    rotation, diagonal = rotation_of(model.body_iquat[body]), model.body_inertia[body]
     properties.inertia.set_rows((rotation * diagonal) @ rotation.T)
     if diagonal.all():
         properties.invInertia.set_rows((rotation / diagonal) @ rotation.T)
