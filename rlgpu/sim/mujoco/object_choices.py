@@ -41,22 +41,16 @@ class ObjectChoices:
         counts = [len(bodies) for bodies in scene.choices]
         self.is_trivial = all(count == 1 for count in counts)
         """Whether every environment has all bodies."""
-        envs, kinds, first = torch.arange(num_envs), [], 0
-        chosen = []
-        for count in counts:
-            kinds.append(envs % count)
-            chosen.append(first + kinds[-1])
-            envs, first = envs.div(count, rounding_mode="floor"), first + count
-        shape = num_envs, len(counts)
-        self.kind = (
-            torch.stack(kinds, 1).to(device)
-            if kinds
-            else torch.zeros(shape, dtype=torch.int64, device=device)
-        )
+        envs, first = torch.arange(num_envs, device=device), 0
+        self.kind = torch.zeros(num_envs, len(counts), dtype=torch.int64, device=device)
         """Index of each object's body in its list, shape [N, K], int64."""
+        self._chosen = torch.zeros_like(self.kind)  # among all bodies of objects
+        for i, count in enumerate(counts):
+            self.kind[:, i] = envs % count
+            self._chosen[:, i] = first + self.kind[:, i]
+            envs, first = envs.div(count, rounding_mode="floor"), first + count
         if self.is_trivial:
             return
-        self._chosen = torch.stack(chosen, 1).to(device)  # [N, K], among all bodies of objects
         waits = torch.ones(num_envs, first, device=device).scatter_(1, self._chosen, 0.0)
         self._waits = waits.bool()[..., None]  # [N, M, 1]
         self._places = torch.tensor(_places(model, scene), device=device)  # [M, 7]
