@@ -19,6 +19,7 @@ FLOORS = {
     "rlgpu.config": 1,
     "rlgpu.ops": 1,
     "rlgpu.device": 1,
+    "rlgpu.compiler": 2,
     "rlgpu.nn": 2,
     "rlgpu.robots": 2,
     "rlgpu.sim": 2,

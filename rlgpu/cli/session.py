@@ -179,7 +179,7 @@ def _train(
         check_resumable(resumed, config)
     _announce(composed, console)
     viewer = _opens_viewer(config)
-    env = build_env(config, composed.task_class, training=True, viewer=viewer)
+    env = build_env(config, composed.task_class, training=True, viewer=viewer, say=console.print)
     with closing(env):
         _warn(env, console)
         check_actions(env.action_space, composed.given)

@@ -11,6 +11,8 @@ from rlgpu.config.limits import Range
 from rlgpu.config.schema import Config, TrainConfig
 from rlgpu.errors import Conflict, UsageError
 
+COMPILED_STEPS = 10_000
+"""Control steps of a run from which compiling for a CPU, half a minute at first, pays off."""
 PLAY_NUM_ENVS = 16
 """Default number of environments when playing back a policy."""
 
@@ -37,6 +39,10 @@ def resolve(
     if not (config.test or config.checkpoint):  # a run of before may have such settings
         check_used(config.train, config.algorithm)
     config = _resolve_devices(config, devices)
+    if config.compile is None:
+        num_steps = config.max_iterations * config.train.horizon_length
+        pays = config.sim_device != "cpu" or num_steps >= COMPILED_STEPS
+        config = replace(config, compile=pays and not config.test)
     if config.seed == -1:
         drawn = random.SystemRandom().randrange(10000)
         config = replace(config, seed=42 if config.torch_deterministic else drawn)

@@ -1,7 +1,7 @@
 """CPU and GPU differences: captured phases, streams, compilation, reads from the host."""
 
 from rlgpu.device.capabilities import has_display, host_may_read, is_gpu, is_out_of_memory
-from rlgpu.device.compilation import compiled
+from rlgpu.device.compilation import compiled, host_may_branch, tracing
 from rlgpu.device.graphs import Phase, Skipping, working_stream
 from rlgpu.device.seeds import derived_seed, environment_seeds, generator_seed
 from rlgpu.device.threads import num_usable_cores, one_torch_thread
@@ -14,10 +14,12 @@ __all__ = [
     "environment_seeds",
     "generator_seed",
     "has_display",
+    "host_may_branch",
     "host_may_read",
     "is_gpu",
     "is_out_of_memory",
     "num_usable_cores",
     "one_torch_thread",
+    "tracing",
     "working_stream",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rlgpu.device import compiled, generator_seed, host_may_read, one_torch_thre
 from rlgpu.envs import checks
 from rlgpu.envs.environments import Environments, Step, WorldCounts
 from rlgpu.envs.randomization import Randomizer
+from rlgpu.envs.step_code import StepCode, compile_steps, differing
 from rlgpu.envs.task import Mark, Task, shown_space_of
 from rlgpu.errors import TaskError, WrongShape
 from rlgpu.sim import ResetState, Simulator
@@ -83,7 +84,8 @@ class VecEnv(Environments):
         self.reported = {name: torch.zeros((), device=self.device) for name in names}
         # Always overwritten in place: a CUDA graph reads it at this address.
         self.observations = self._first_observations().clone()
-        self._begin = compiled(self._begin_step, use_compile)
+        self._plain = StepCode(self._begin_step, self._evaluate, self._restart)
+        self._code = self._plain._replace(begin=compiled(self._begin_step, use_compile))
         self._finish = compiled(self._finish_step, use_compile)
 
     def _check_start(self, states: ResetState) -> list[str]:
@@ -153,9 +155,44 @@ class VecEnv(Environments):
             actions: Actions before clamping, shape [N, A].
         """
         with one_torch_thread(self.device):
-            self._begin(actions)
+            self._code.begin(actions)
             self.sim.step()
             return self._end()
+
+    @torch.no_grad()
+    def compile_ahead(self, announce: Callable[[], None]) -> list[str]:
+        """Compiles the tensor code of steps for the CPU, and checks it against the Python code.
+
+        Args:
+            announce: Called before anything is compiled, which takes a while; what was compiled
+                before is loaded from the user's cache.
+
+        Returns:
+            Why parts of it stay Python code.
+
+        Raises:
+            NoCompiler: There is no C++ compiler.
+        """
+        if not self.sim.traceable:
+            return ["the engine is not made of torch's operations"]
+        state, attributes = self.state_dict(), dict(vars(self.task))
+        actions = torch.rand(self._actions.shape, generator=torch.Generator().manual_seed(0)) - 0.5
+        given = actions.to(self.device) * 2.0 * min(self.task.config.clip_actions, 1.0)
+
+        def restore() -> None:
+            self.task.__dict__ = dict(attributes)
+            self.load_state_dict(state)
+
+        try:
+            with one_torch_thread(self.device):
+                found = compile_steps(self._plain, given, self.task, self.sim.step, announce)
+                codes = self._plain, found.code
+                if name := differing(codes, given, self.sim.step, restore, self.task.buffers):
+                    return [f"compiled code gives another result ({name})"]
+        finally:
+            restore()
+        self._code = found.code
+        return found.reasons
 
     def step_physics(self) -> None:
         """Steps the engine alone, to measure it."""
@@ -167,7 +204,7 @@ class VecEnv(Environments):
         Args:
             actions: Actions before clamping, shape [N, A].
         """
-        self._begin(actions)
+        self._code.begin(actions)
         return self._end()
 
     def _end(self) -> Step:
@@ -176,9 +213,9 @@ class VecEnv(Environments):
             self._randomizer.draw(self.generator)
         if not self.host_may_read:
             return self._finish(self.task.reset_state(self.generator))
-        step = self._evaluate()
+        step = self._code.evaluate()
         if bool((step.terminated | step.truncated).any()):
-            step = self._restart(step, self.task.reset_state(self.generator))
+            step = self._code.restart(step)
         self.observations.copy_(step.observations)
         return step._replace(observations=self.observations)
 
@@ -194,7 +231,7 @@ class VecEnv(Environments):
 
     def _finish_step(self, to: ResetState) -> Step:
         """Does everything that follows the physics, without reading tensors on the host."""
-        step = self._restart(self._evaluate(), to)
+        step = self._restarted(self._evaluate(), to)
         self.observations.copy_(step.observations)
         return step._replace(observations=self.observations)
 
@@ -226,7 +263,11 @@ class VecEnv(Environments):
         observations = self._shown(true)
         return Step(observations, rewards, terminated, truncated, observations)
 
-    def _restart(self, step: Step, to: ResetState) -> Step:
+    def _restart(self, step: Step) -> Step:
+        """Resets ended episodes to states that are drawn for them."""
+        return self._restarted(step, self.task.reset_state(self.generator))
+
+    def _restarted(self, step: Step, to: ResetState) -> Step:
         """Resets ended episodes; returns the step with the first observations of the new ones."""
         done = step.terminated | step.truncated
         self._reset(done, to)

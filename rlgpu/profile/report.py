@@ -62,7 +62,7 @@ def _profile(words: list[str], console: Console) -> None:
     composed = compose([*defaults, *given], Tasks(), ENGINES, project)
     config = composed.config
     seed_everything(config)
-    env = build_env(config, composed.task_class, training=True)
+    env = build_env(config, composed.task_class, training=True, say=console.print)
     agent = make_agent(config, env)
     with working_stream(agent.device):
         trainer = Trainer(config, env, agent)

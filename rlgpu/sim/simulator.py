@@ -152,6 +152,8 @@ class Simulator(Protocol):
     """Upper joint limits [rad or m], inf where unlimited, shape [J]."""
     capturable: bool
     """Whether ``step`` and ``reset`` may run inside a CUDA graph."""
+    traceable: bool
+    """Whether ``refresh`` and ``reset`` are operations of torch only, which can be recorded."""
 
     description: str
     """The engine, its version and its sizes, for the console."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlgpu.compiler import NoCompiler
 from rlgpu.config import Config, DqnConfig, TrainConfig, without_unused
 from rlgpu.device import generator_seed, is_gpu
 from rlgpu.envs import (
@@ -34,6 +36,8 @@ from rlgpu.training.checkpoint import find_checkpoint, load_checkpoint
 from rlgpu.training.memory import check_memory
 from rlgpu.training.run_folder import task_folder
 
+_LONG = 5.0
+"""Seconds from which the time that compiling took is told."""
 _COARSE = 2.0**20
 """Observations from which float32's steps, of an eighth there, are worth a warning."""
 
@@ -46,6 +50,7 @@ def build_env(
     *,
     training: bool = False,
     viewer: bool = False,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Environments:
     """Returns environments of a task on the configured engine.
 
@@ -56,6 +61,7 @@ def build_env(
         seed: Seed of the resets; the configuration's if None.
         training: Whether they are used for training, so that compiling their code pays off.
         viewer: Whether to open the engine's own viewer, if it has one.
+        say: Takes a line for the user, before something that takes a while.
 
     Raises:
         UsageError: The engine is not installed, or cannot use the device or simulate the task; the
@@ -90,8 +96,29 @@ def build_env(
     except (RuntimeError, ValueError) as error:
         said = f"sim={config.sim.engine}: {error}"
         raise UsageError(said, key="sim", value=config.sim.engine) from error
-    use_compile = training and config.compile and is_gpu(device)
-    return VecEnv(task, sim, seed=seed, use_compile=use_compile, separate_critic=separate)
+    use_compile = training and bool(config.compile)
+    by_torch = use_compile and is_gpu(device)
+    env = VecEnv(task, sim, seed=seed, use_compile=by_torch, separate_critic=separate)
+    if use_compile and not by_torch:
+        _compile_ahead(env, say)
+    return env
+
+
+def _compile_ahead(env: VecEnv, say: Callable[[str], object]) -> None:
+    """Compiles the task's code for the CPU, and notes what stays Python code and why."""
+    start = time.monotonic()
+
+    def announce() -> None:
+        say("compiling the task's code, once; compile=False skips it")
+
+    try:
+        reasons = env.compile_ahead(announce)
+    except NoCompiler as error:
+        reasons = [str(error)]
+    if (seconds := time.monotonic() - start) > _LONG:
+        say(f"compiled in {seconds:.0f} s")
+    said = (f"the task's code is not compiled, and slower: {reason}" for reason in reasons)
+    env.notes = [*env.notes, *said]
 
 
 def make_agent(config: Config, env: Environments) -> Agent:
@@ -159,7 +186,7 @@ def make_ppo(config: Config, env: Environments) -> Ppo:
         device=device,
         seed=config.seed,
         precision=config.precision,
-        use_compile=config.compile and is_gpu(device),
+        use_compile=bool(config.compile) and is_gpu(device),
         mirror=_mirror_of(config, env),
         teacher=_teacher_of(config, env),
     )

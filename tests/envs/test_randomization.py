@@ -332,7 +332,7 @@ def test_a_compiled_step_with_randomisation_matches_the_plain_one() -> None:
         actions = torch.rand(8, 12, generator=g) * 2 - 1
         steps = []
         for env in (plain, compiled):
-            env._begin(actions)
+            env._code.begin(actions)
             env.sim.step()
             for each in (env.task, env._randomizer):
                 each.draw(env.generator)

@@ -29,7 +29,7 @@ def test_a_compiled_step_has_no_graph_breaks_and_matches_the_plain_one() -> None
         actions = torch.rand(N, 8, generator=g) * 2 - 1
         steps = []
         for env in (plain, compiled):
-            env._begin(actions)
+            env._code.begin(actions)
             env.sim.step()
             steps.append(env._finish(env.task.reset_state(env.generator)))
         for ours, theirs in zip(*steps, strict=True):

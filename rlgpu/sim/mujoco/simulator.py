@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.device import host_may_read
+from rlgpu.device import host_may_branch
 from rlgpu.device.rows import ALL_ROWS, Rows, per_row, write_rows
 from rlgpu.sim.frames import frames_of
 from rlgpu.sim.mujoco import readout
@@ -42,8 +42,8 @@ class MujocoSimulator:
         """
         self.worlds, self.timing = worlds, timing
         self.num_envs, self.device = worlds.num_worlds, worlds.device
-        self._host_may_read = host_may_read(self.device)
         self.capturable, self.description = worlds.capturable, worlds.description
+        self.traceable = worlds.capabilities.traceable
         self._body_states = scene.body_states
         self._where = where = layout(worlds.model, scene, self.device)
         self.joint_names, self.body_names = where.joint_names, where.body_names
@@ -166,7 +166,7 @@ class MujocoSimulator:
         """Puts the masked environments into the given state, without contacts or history."""
         rows: Rows = ALL_ROWS
         # Only these are computed, unless shapes must not depend on values.
-        if self._host_may_read and not torch.compiler.is_compiling():
+        if host_may_branch(self.device):
             rows = mask.nonzero()[:, 0]
         to = to.to(self._qpos.dtype, rows)
         choices = self._choices

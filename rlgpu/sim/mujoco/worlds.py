@@ -36,6 +36,8 @@ class Capabilities(NamedTuple):
     """Whether ``check``, not ``step``, restarts diverged worlds."""
     varying_fields: frozenset[str] | None = None
     """Model fields that can differ between worlds; None: all."""
+    traceable: bool = False
+    """Whether reading and resetting worlds are operations of torch only, which can be recorded."""
 
 
 class WorldsRequest(NamedTuple):

@@ -54,6 +54,7 @@ class IsaacGymSimulator:
     """``Simulator`` on Isaac Gym's PhysX."""
 
     capturable = False
+    traceable = False
 
     def __init__(
         self,

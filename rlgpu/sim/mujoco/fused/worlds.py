@@ -11,7 +11,7 @@ import torch
 from mujoco.batch import Batch
 from torch import Tensor
 
-from rlgpu.device import host_may_read, is_gpu, num_usable_cores
+from rlgpu.device import host_may_branch, host_may_read, is_gpu, num_usable_cores
 from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.errors import UnsupportedModel
 from rlgpu.ops import (
@@ -60,6 +60,7 @@ class FusedWorlds:
     capabilities = Capabilities(
         has_contact_sensors=False,
         varying_fields=frozenset(PARAMETER_FIELDS),
+        traceable=True,
     )
     has_mass_matrix = False
 
@@ -271,7 +272,7 @@ class FusedWorlds:
 
     def _derive(self, rows: Rows) -> None:
         """Brings the constants that MuJoCo derives from masses and armatures up to date."""
-        if host_may_read(self.device) and not torch.compiler.is_compiling():
+        if host_may_branch(self.device):
             self._batch.set_const(None if isinstance(rows, slice) else rows.numpy())
             return
         assert self._inverse_weights is not None

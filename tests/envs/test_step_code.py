@@ -1,0 +1,152 @@
+"""Control steps compiled for the CPU against the same steps as Python code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlgpu.compiler import NoCompiler, find_compiler
+from rlgpu.config import compose
+from rlgpu.envs import Outcome, VecEnv
+from rlgpu.sim import ENGINES, SimState, make_simulator
+from rlgpu.tasks import TASKS
+from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
+
+N = 12
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        find_compiler()
+    except NoCompiler as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def make(task: Cartpole | None = None, engine: str = "fused") -> VecEnv:
+    task = task or Cartpole(CartpoleConfig(name="Cartpole", episode_length=9))
+    sim = make_simulator(engine, task.scene(), task.config.timing(), N)
+    return VecEnv(task, sim, seed=1)
+
+
+def check(plain: VecEnv, compiled: VecEnv, steps: int, close: float = 1e-4) -> int:
+    """Steps both; returns the number of episodes that ended."""
+    g = torch.Generator().manual_seed(0)
+    ended = 0
+    for _ in range(steps):
+        actions = torch.rand(plain.num_envs, plain.num_actions, generator=g) * 2 - 1
+        pairs = zip(plain.step(actions), compiled.step(actions), strict=True)
+        for ours, theirs in pairs:
+            # An angle may jump by a whole turn between two roundings.
+            near = torch.isclose(theirs.double(), ours.double(), rtol=close, atol=close)
+            assert near.double().mean() > 0.999
+        ended += int((plain.episode_step == 0).sum())
+        assert torch.equal(plain.generator.get_state(), compiled.generator.get_state())
+        # Contacts amplify rounding errors, so each step is compared on its own.
+        compiled.load_state_dict(plain.state_dict())
+    return ended
+
+
+def test_compiled_steps_are_those_of_python() -> None:
+    """Observations, rewards, ends, resets and random numbers, past two time limits."""
+    plain, env = make(), make()
+    before = {name: str(value) for name, value in env.state_dict().items()}
+    said: list[str] = []
+    assert env.compile_ahead(lambda: said.append("compiles")) == []
+    assert said == ["compiles"]
+    assert env._code != env._plain
+    assert {name: str(value) for name, value in env.state_dict().items()} == before
+    assert check(plain, env, 20) >= 2 * N
+    again = make()
+    assert again.compile_ahead(lambda: said.append("compiles")) == []
+    assert said == ["compiles"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_compiles_whole(name: str) -> None:
+    words = [f"task={name}", "sim=fused", f"num_envs={N}", "headless=True", "seed=3"]
+    config = compose(words, TASKS, ENGINES).config
+    envs = []
+    for _ in range(2):
+        task = TASKS[name](config.task)
+        sim = make_simulator("fused", task.scene(), config.task.timing(), N, settings=config.sim)
+        envs.append(VecEnv(task, sim, seed=3))
+        envs[-1].randomize_ages()
+    assert envs[1].compile_ahead(lambda: None) == []
+    check(*envs, 30, 1e-3)
+
+
+class Counting(Cartpole):
+    """Its reward depends on a number of Python that every step replaces."""
+
+    def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
+        """Scales the reward."""
+        self.steps = getattr(self, "steps", 0) + 1
+        found = super().evaluate(state, actions, observations)
+        return found._replace(rewards=found.rewards * self.steps)
+
+
+class Replacing(Cartpole):
+    """It replaces a tensor in every step, which compiled code would go on to read."""
+
+    def observe(self, state: SimState, actions: Tensor) -> Tensor:
+        """Keeps a copy."""
+        self.last = state.joint_pos.clone()
+        return super().observe(state, actions)
+
+
+class Looking(Cartpole):
+    """It branches on values."""
+
+    def observe(self, state: SimState, actions: Tensor) -> Tensor:
+        """Turns the signs if all are negative."""
+        found = super().observe(state, actions)
+        return found if bool((found > 0.0).any()) else -found
+
+
+class Converting(Cartpole):
+    """It leaves torch on the way, which no recording shows."""
+
+    def observe(self, state: SimState, actions: Tensor) -> Tensor:
+        """Adds a sum."""
+        found = super().observe(state, actions)
+        found += torch.from_numpy(state.joint_pos.numpy().copy()).sum()
+        return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Counting, "Counting.steps is replaced in each step"),
+        (Replacing, "Replacing.last is replaced in each step"),
+        (Looking, "needs values on the host"),
+    ],
+)
+def test_what_cannot_be_repeated_stays_python(kind: type[Cartpole], said: str) -> None:
+    """Actions are compiled still, and results are those of Python."""
+    config = CartpoleConfig(name="Cartpole", episode_length=9)
+    plain, env = make(kind(config)), make(kind(config))
+    reasons = env.compile_ahead(lambda: None)
+    assert any(said in reason for reason in reasons), reasons
+    assert env._code.evaluate == env._plain.evaluate
+    check(plain, env, 12)
+
+
+def test_code_with_another_result_is_not_used() -> None:
+    config = CartpoleConfig(name="Cartpole", episode_length=9)
+    plain, env = make(Converting(config)), make(Converting(config))
+    reasons = env.compile_ahead(lambda: None)
+    assert len(reasons) == 1
+    assert env._code == env._plain
+    check(plain, env, 12)
+
+
+def test_engines_without_tensor_code_stay_as_they_are() -> None:
+    env = make(engine="mujoco")
+    assert env.compile_ahead(lambda: None) == ["the engine is not made of torch's operations"]
+    assert env._code == env._plain
