@@ -144,15 +144,20 @@ def _unchanged(owner: object) -> Iterator[None]:
     Raises:
         NotRecordable: An attribute was replaced.
     """
-    before = _attributes(owner)
-    yield
+    before, failure = _attributes(owner), None
+    try:
+        yield
+    except NotRecordable as error:
+        failure = error
     after = _attributes(owner)
     for name in {**before, **after}:
         if before.get(name) != after.get(name):
             raise NotRecordable(
                 f"{type(owner).__name__}.{name} is replaced in each step; a tensor that is written "
                 "in place (copy_) would do"
-            )
+            ) from failure
+    if failure:
+        raise failure
 
 
 def _attributes(owner: object) -> dict[str, object]:

@@ -47,8 +47,9 @@ class Toy:
         self.state.copy_(torch.where(mask[:, None], torch.cat((turned, noise), -1), self.state))
         signs = torch.tensor([1.0, -1.0, 1.0])
         axes = torch.linalg.cross(turned, self.velocity)
-        return (torch.stack((axes.sum(-1), torch.atan2(axes[:, 0], axes[:, 1])), -1), values * 2,
-                signs * turned.roll(1, -1), self.position)  # fmt: skip
+        angle = torch.atan2(axes[:, 0], axes[:, 1])
+        seen = torch.stack((axes.sum(-1), angle, values * 2), -1)
+        return seen, signs * turned.roll(1, -1), self.position
 
 
 @pytest.fixture(scope="module")
