@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 #include <torch/library.h>
 
+#include "cpu/tiles/tiles.h"
 #include "kernels/physics/tables.h"
 
 #if defined(RLGPU_WITH_CUDA)
@@ -82,11 +83,19 @@ std::map<std::string, std::vector<std::string>> physics_tables() {
 #undef RLGPU_NAME
 }
 
+int64_t tile_panel() {
+  const rlgpu::tiles::Tiles* tiles = rlgpu::tiles::tiles();
+  return tiles == nullptr ? 0 : tiles->panel;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
   m.def("keep_freed_memory", &keep_freed_memory,
         "Makes this process reuse freed memory; returns whether the C library supports it.");
+  m.def("limit_tile_lanes", &rlgpu::tiles::limit_lanes,
+        "Limits the floats of a vector in the CPU's layers, for tests; returns the old limit.");
+  m.def("tile_panel", &tile_panel, "Returns the columns of a tile on this CPU; 0 without tiles.");
   m.def("physics_tables", &physics_tables, "Returns the names of the tables of a physics model.");
   m.doc() = "rlgpu's compiled ops, reached through torch.ops.rlgpu.";
 #if defined(RLGPU_WITH_CUDA)

@@ -1,7 +1,8 @@
 // A multilayer perceptron on the CPU, forward and backward.
 //
 // The one idea: a thread takes a group of rows through all layers before it starts the next group,
-// so activations stay in its cache and threads synchronise once per pass, not once per layer.
+// so activations stay in its cache and threads synchronise once per pass, not once per layer. The
+// products are tiles (tiles/); on CPUs without AVX2, and in bfloat16, they are torch's.
 #include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/addmm.h>
@@ -16,6 +17,7 @@
 
 #include "../checks/mlp.h"
 #include "../kernels/mlp.cuh"
+#include "tiles/mlp.h"
 
 namespace rlgpu {
 namespace {
@@ -91,12 +93,20 @@ std::vector<at::Tensor> rounded(at::TensorList tensors, Precision precision) {
   return result;
 }
 
+// Returns the tiles that compute in a precision, or null.
+const tiles::Tiles* tiles_for(Precision precision) {
+  return precision == Precision::kBf16 ? nullptr : tiles::tiles();
+}
+
 std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList given_weights,
                                         at::TensorList biases, c10::string_view precision_name,
                                         c10::string_view activation_name) {
   check_mlp("mlp_forward", x, given_weights, biases);
   const Precision precision = parse_precision("mlp_forward", precision_name);
   const Activation activation = parse_activation("mlp_forward", activation_name);
+  if (const tiles::Tiles* fast = tiles_for(precision)) {
+    return tiles::mlp_forward(*fast, x, given_weights, biases, activation);
+  }
   const std::vector<at::Tensor> weights = rounded(given_weights, precision);
   const at::Tensor input = x.contiguous();
   const int64_t num_rows = x.size(0);
@@ -167,6 +177,10 @@ std::tuple<at::Tensor, at::Tensor> mlp_backward_cpu(const at::Tensor& grad, cons
   check_mlp_backward(grad, x, given_weights, activations);
   const Precision precision = parse_precision("mlp_backward", precision_name);
   const Activation activation = parse_activation("mlp_backward", activation_name);
+  if (const tiles::Tiles* fast = tiles_for(precision)) {
+    return tiles::mlp_backward(*fast, grad, x, given_weights, activations, activation,
+                               input_gradient);
+  }
   const std::vector<at::Tensor> weights = rounded(given_weights, precision);
   const at::Tensor input = x.contiguous(), grad_c = grad.contiguous();
   const int64_t num_rows = x.size(0);
