@@ -57,6 +57,12 @@ TORCH_LIBRARY(rlgpu, m) {
       "adam_step(Tensor(a!) params, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) step, "
       "Tensor(e!) nonfinite_steps, Tensor grads, Tensor learning_rate, Tensor stop, float beta1, "
       "float beta2, float eps, float max_grad_norm) -> Tensor grad_norm");
+  m.def(
+      "ppo_update(Tensor(a!)[] trained, Tensor(b!)[] progress, Tensor(c!) learning_rate, "
+      "Tensor[] rollout, Tensor ids, Tensor old_log_std, Tensor coefficients, int[] layers, "
+      "str activation, int log_std, int[] choices, int[] group_ends, float[] rate_ratios, "
+      "int num_minibatches, float[] adam, float[] rules, str adapt_when, bool adapt_from_start) "
+      "-> ()");
 }
 
 namespace {

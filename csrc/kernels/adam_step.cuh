@@ -23,6 +23,14 @@ struct AdamScalars {
   float inverse_sqrt_correction2;
 };
 
+struct AdamBuffers {
+  float* __restrict__ params;
+  float* __restrict__ exp_avg;
+  float* __restrict__ exp_avg_sq;
+  int64_t* __restrict__ step;
+  int64_t* __restrict__ nonfinite_steps;
+};
+
 // step counts from 1. The corrections are computed in double: 1 - beta2^step is tiny at first.
 RLGPU_HD AdamScalars adam_scalars(const AdamHyperparameters& h, float learning_rate, int64_t step,
                                   double grad_norm) {
@@ -55,14 +63,6 @@ struct AdamScratch {
   double partials[kAdamMaxBlocks];
   AdamScalars scalars;
   bool taken;
-};
-
-struct AdamBuffers {
-  float* __restrict__ params;
-  float* __restrict__ exp_avg;
-  float* __restrict__ exp_avg_sq;
-  int64_t* __restrict__ step;
-  int64_t* __restrict__ nonfinite_steps;
 };
 
 // Each thread strides over the gradients; one partial per block; coalesced; deterministic.

@@ -78,6 +78,23 @@ RLGPU_HD float value_term(float value, float old_value, float target, const PpoC
   return loss;
 }
 
+// The clipped surrogate loss of one row.
+struct SurrogateTerm {
+  float loss;
+  float grad_log_prob;  // of the loss; 0 if clipped
+  float is_outside;     // 1 if the ratio is beyond the clipping range, otherwise 0
+};
+
+RLGPU_HD SurrogateTerm surrogate_term(float ratio, float advantage, const PpoCoefficients& c) {
+  const float low = 1.0f - c.clip_ratio, high = 1.0f + c.clip_ratio;
+  const float clipped_ratio = ratio < low ? low : (ratio > high ? high : ratio);
+  const float unclipped_loss = -advantage * ratio;
+  const float clipped_loss = -advantage * clipped_ratio;
+  const bool clipped = clipped_loss > unclipped_loss;
+  return {clipped ? clipped_loss : unclipped_loss, clipped ? 0.0f : unclipped_loss,
+          ratio != clipped_ratio ? 1.0f : 0.0f};
+}
+
 // Processes one row: writes its gradients (already divided by num_rows) and adds to grad_log_std
 // and metrics.
 RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scales,
@@ -100,14 +117,9 @@ RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scale
     bounds += excess * excess;
   }
 
-  const float advantage = in.advantages[row];
-  const float ratio = expf(log_prob - in.old_log_probs[row]);
-  const float low = 1.0f - c.clip_ratio, high = 1.0f + c.clip_ratio;
-  const float clipped_ratio = ratio < low ? low : (ratio > high ? high : ratio);
-  const float unclipped_loss = -advantage * ratio;
-  const float clipped_loss = -advantage * clipped_ratio;
-  const bool clipped = clipped_loss > unclipped_loss;
-  const float grad_log_prob = clipped ? 0.0f : unclipped_loss * scale;
+  const SurrogateTerm surrogate =
+      surrogate_term(expf(log_prob - in.old_log_probs[row]), in.advantages[row], c);
+  const float grad_log_prob = surrogate.grad_log_prob * scale;
 
   // z is recomputed: an array of run-time length would not stay in registers on a GPU.
   for (int64_t i = 0; i < num_actions; ++i) {
@@ -122,12 +134,12 @@ RLGPU_HD void ppo_row(const PpoInputs& in, const ActionScale* __restrict__ scale
       value_term(in.values[row], in.old_values[row], in.returns[row], c, grad_value);
   grad_values_out[row] = c.value_loss_coef * grad_value * scale;
 
-  metrics[kSurrogateLoss] += clipped ? clipped_loss : unclipped_loss;
+  metrics[kSurrogateLoss] += surrogate.loss;
   metrics[kValueLoss] += value_loss;
   metrics[kEntropy] += entropy;
   metrics[kBoundsLoss] += bounds;
   metrics[kApproxKl] += kl;
-  metrics[kClipFraction] += ratio != clipped_ratio ? 1.0f : 0.0f;
+  metrics[kClipFraction] += surrogate.is_outside;
 }
 
 }  // namespace rlgpu

@@ -25,16 +25,12 @@ namespace rlgpu {
 
 constexpr float kHalfLog2Pi = 0.91893853320467274f;
 
-// exp(x) for x <= 0, correct to 2 ulp down to -87 and constant below, without a branch or a table,
-// so that compilers can vectorise it. Source: the classic Cephes expf reduction and polynomial.
-RLGPU_HD float exp_nonpositive(float x) {
-#if defined(__CUDA_ARCH__)
-  return expf(x);
-#else
+// exp(x) for x from -87 to 88, correct to 2 ulp, without a branch or a table, so that compilers can
+// vectorise it. Source: the classic Cephes expf reduction and polynomial.
+RLGPU_HD float exp_within_range(float x) {
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  const float clamped = x < -87.0f ? -87.0f : x;
-  const float n = (clamped * 1.44269504f + kRound) - kRound;
-  const float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
+  const float n = (x * 1.44269504f + kRound) - kRound;
+  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -46,6 +42,25 @@ RLGPU_HD float exp_nonpositive(float x) {
   float scale;
   std::memcpy(&scale, &bits, sizeof(scale));
   return p * scale;
+}
+
+// exp(x) for x <= 0, constant below -87.
+RLGPU_HD float exp_nonpositive(float x) {
+#if defined(__CUDA_ARCH__)
+  return expf(x);
+#else
+  return exp_within_range(x < -87.0f ? -87.0f : x);
+#endif
+}
+
+// exp(x), constant below -87 and from 88 to where it overflows; exactly 1 at 0.
+RLGPU_HD float exp_vectorized(float x) {
+#if defined(__CUDA_ARCH__)
+  return expf(x);
+#else
+  const float clamped = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);  // NaN passes through
+  const float y = exp_within_range(clamped);
+  return x > 88.72283f ? HUGE_VALF : y;
 #endif
 }
 

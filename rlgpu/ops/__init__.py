@@ -17,7 +17,8 @@ from rlgpu.ops import gaussian_ppo_loss as _gaussian_ppo_loss
 from rlgpu.ops import gaussian_sample as _gaussian_sample
 from rlgpu.ops import mlp as _mlp
 from rlgpu.ops import physics as _physics
-from rlgpu.ops import reference
+from rlgpu.ops import ppo_update as _ppo_update
+from rlgpu.ops import reference, reference_update
 from rlgpu.ops import running_stats as _running_stats
 from rlgpu.ops import shuffle as _shuffle
 from rlgpu.ops.adam_step import AdamHyperparameters, AdamState, adam_step
@@ -42,6 +43,14 @@ from rlgpu.ops.physics import (
     physics_tables,
     write_blocks,
 )
+from rlgpu.ops.ppo_update import (
+    AdaptWhen,
+    Layer,
+    UpdateNetworks,
+    UpdateRules,
+    has_ppo_update,
+    ppo_update,
+)
 from rlgpu.ops.running_stats import RunningStats, normalize, running_stats
 from rlgpu.ops.shuffle import shuffle
 
@@ -51,9 +60,11 @@ __all__ = [
     "Activation",
     "AdamHyperparameters",
     "AdamState",
+    "AdaptWhen",
     "Gae",
     "Kernels",
     "KernelsName",
+    "Layer",
     "PhysicsModel",
     "PhysicsOutputs",
     "PhysicsState",
@@ -62,18 +73,23 @@ __all__ = [
     "PpoGradients",
     "Precision",
     "RunningStats",
+    "UpdateNetworks",
+    "UpdateRules",
     "adam_step",
     "gae",
     "gather_rows",
     "gaussian_ppo_loss",
     "gaussian_sample",
+    "has_ppo_update",
     "in_blocks",
     "load_extension",
     "mlp",
     "normalize",
     "physics_step",
     "physics_tables",
+    "ppo_update",
     "reference",
+    "reference_update",
     "running_stats",
     "select_kernels",
     "shuffle",
@@ -139,6 +155,7 @@ if importlib.util.find_spec("rlgpu._C") is not None:
         _gaussian_sample,
         _mlp,
         _physics,
+        _ppo_update,
         _running_stats,
         _shuffle,
     ):
