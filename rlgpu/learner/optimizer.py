@@ -24,18 +24,21 @@ class Optimizer:
             kernels: Implementation of the ops.
         """
         self._kernels = kernels
-        self._constants = AdamHyperparameters(
+        self.constants = AdamHyperparameters(
             eps=config.adam_eps, max_grad_norm=config.max_grad_norm
         )
         ratio = config.critic_learning_rate / config.learning_rate if config.learning_rate else 0.0
         apart = ratio > 0 or config.clip_gradients == "per_network"
-        places = flat.groups if apart else [slice(0, flat.params.numel())]
+        self.places = flat.groups if apart else [slice(0, flat.params.numel())]
+        """Where each group of parameters lies, G of them."""
+        self.ratios = [ratio if i else 0.0 for i in range(len(self.places))]
+        """Ratio of each group's learning rate to the first one's; 0 for the same rate."""
         device = flat.params.device
         self.state = AdamState(
             torch.zeros_like(flat.params),
             torch.zeros_like(flat.params),
-            torch.zeros(len(places), dtype=torch.int64, device=device),
-            torch.zeros(len(places), dtype=torch.int64, device=device),
+            torch.zeros(len(self.places), dtype=torch.int64, device=device),
+            torch.zeros(len(self.places), dtype=torch.int64, device=device),
         )
         """Moments of all parameters; steps and skipped steps of each group, shape [G]."""
         self._groups = [
@@ -48,9 +51,9 @@ class Optimizer:
                     self.state.step[i],
                     self.state.nonfinite_steps[i],
                 ),
-                ratio if i else 0.0,
+                self.ratios[i],
             )
-            for i, place in enumerate(places)
+            for i, place in enumerate(self.places)
         ]
 
     @property
@@ -75,7 +78,7 @@ class Optimizer:
                 grads,
                 learning_rate * ratio if ratio else learning_rate,
                 stop,
-                self._constants,
+                self.constants,
             )
             for params, grads, state, ratio in self._groups
         ]

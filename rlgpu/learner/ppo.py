@@ -17,12 +17,13 @@ from rlgpu.learner.augmented import normalized, ppo_gradients
 from rlgpu.learner.divergence import Divergence
 from rlgpu.learner.filler_rows import explained_variance, without_fillers
 from rlgpu.learner.metrics import UpdateMetrics
+from rlgpu.learner.native_update import NativeUpdate
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options import Fillers, Mirror, Teacher, make_options
 from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, adapt, check_kl
 from rlgpu.learner.recurrence import RecurrentStorage
 from rlgpu.learner.schedules import anneal, back_off
-from rlgpu.learner.storage import Minibatch, RolloutStorage
+from rlgpu.learner.storage import Minibatch, RolloutStorage, epoch_orders
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
 from rlgpu.nn.distributions import make_distribution
 from rlgpu.ops import METRICS, Kernels, PpoBatch, PpoCoefficients, Precision
@@ -86,8 +87,7 @@ class Ppo:
         self.optimizer = Optimizer(self.flat, config, kernels)
         self.learning_rate = torch.tensor(config.learning_rate, device=device)
         self.linear_share = torch.ones((), device=device)  # of the linear schedule's rate
-        self.iteration = torch.zeros((), dtype=torch.int64, device=device)
-        self.rng_state = torch.tensor([seed, 0], dtype=torch.int64, device=device)
+        self.iteration, self.rng_state = (torch.tensor(x, device=device) for x in (0, [seed, 0]))
         self.coefficients = _coefficients(config).tensor(device)
         self.progress = UpdateProgress.fresh(device)
         self._skipping = Skipping(device, enabled=skipping and config.target_kl > 0)
@@ -99,6 +99,7 @@ class Ppo:
             space=observation_space, mirror=mirror, teacher=teacher, stop=self.progress.stop,
             num_minibatches=num_minibatches, fillers=Fillers(config) if fillers else None,
         )  # fmt: skip
+        self._native = NativeUpdate.if_suitable(self, precision, use_compile=use_compile)
 
     def new_storage(self, num_envs: int) -> RolloutStorage:
         """Returns the storage that this agent's rollouts need."""
@@ -208,15 +209,10 @@ class Ppo:
         """Trains on a complete rollout for ``num_epochs`` epochs, or until the KL is too large."""
         explained = self.compute_advantages(storage)
         self._prepare(storage)
-        for index, ids in self._minibatches(storage):
-            with self._skipping.unless(self.progress.stop):
-                minibatch = storage.minibatch(
-                    index, self.num_minibatches, ids, self.kernels.gather_rows
-                )
-                self._step(minibatch, index)
-            # Steps after the stop have no effect; skip them where reading the flag is free.
-            if self.host_may_read and bool(self.progress.stop):
-                break
+        if self._native:
+            self._native.run(storage, self._orders(storage), self.progress, self.learning_rate)
+        else:
+            self._step_by_step(storage)
         if self.config.statistics_update == "after":
             self._update_observation_statistics(storage)
         self.iteration += 1
@@ -258,21 +254,29 @@ class Ppo:
     def _update_observation_statistics(self, storage: RolloutStorage) -> None:
         self.observation_normalizer.update(without_fillers(storage.observations, storage.filler))
 
+    def _step_by_step(self, storage: RolloutStorage) -> None:
+        """Trains on all minibatches, each with the options' parts."""
+        for index, ids in self._minibatches(storage):
+            with self._skipping.unless(self.progress.stop):
+                minibatch = storage.minibatch(
+                    index, self.num_minibatches, ids, self.kernels.gather_rows
+                )
+                self._step(minibatch, index)
+            # Steps after the stop have no effect; skip them where reading the flag is free.
+            if self.host_may_read and bool(self.progress.stop):
+                break
+
     def _minibatches(self, storage: RolloutStorage) -> list[tuple[int, Tensor | None]]:
         """Returns each minibatch's index and the permutation that it is a slice of."""
-        order, num_epochs = self.config.minibatch_order, self.config.num_epochs
-        # Drawn up front, so that random numbers do not depend on when the KL stops the update.
-        orders: list[Tensor | None]
-        if order == "shuffled":
-            shuffle = self.kernels.shuffle
-            orders = [shuffle(self.rng_state, storage.num_items) for _ in range(num_epochs)]
-        elif order == "shuffled_once":
-            orders = [self.kernels.shuffle(self.rng_state, storage.num_items)] * num_epochs
-        else:
-            orders = [storage.env_order() if order == "by_env" else None] * num_epochs
+        orders = self._orders(storage)
+        return [(index, ids) for ids in orders for index in range(self.num_minibatches)]
+
+    def _orders(self, storage: RolloutStorage) -> list[Tensor | None]:
+        """Returns each epoch's permutation of the rows; None for the order of time."""
+        orders = epoch_orders(storage, self.config, self.kernels.shuffle, self.rng_state)
         for option in self.options:
             orders = [option.order(ids) for ids in orders]
-        return [(index, ids) for ids in orders for index in range(self.num_minibatches)]
+        return orders
 
     def _step(self, minibatch: Minibatch, index: int = 0) -> None:
         """Takes one optimiser step unless the stop flag is set before it or by this minibatch."""

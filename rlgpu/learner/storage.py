@@ -167,6 +167,33 @@ class RolloutStorage:
         """Carries the memory after the last step over to the next rollout."""
 
 
+def epoch_orders(
+    storage: RolloutStorage,
+    config: TrainConfig,
+    shuffle: Callable[[Tensor, int], Tensor],
+    rng_state: Tensor,
+) -> list[Tensor | None]:
+    """Returns the order of the items in each epoch, shape [``num_items``], int64 each.
+
+    They are drawn up front, so that random numbers do not depend on when the KL stops the update.
+
+    Args:
+        storage: The rollout.
+        config: Contains ``minibatch_order`` and ``num_epochs``.
+        shuffle: Implementation of the op.
+        rng_state: Seed and number of calls so far, shape [2], int64; the latter is incremented.
+
+    Returns:
+        One permutation for each epoch; None for the order of time.
+    """
+    order, num_epochs = config.minibatch_order, config.num_epochs
+    if order == "shuffled":
+        return [shuffle(rng_state, storage.num_items) for _ in range(num_epochs)]
+    if order == "shuffled_once":
+        return [shuffle(rng_state, storage.num_items)] * num_epochs
+    return [storage.env_order() if order == "by_env" else None] * num_epochs
+
+
 def gathered(rows: PpoBatch, ids: Tensor, gather_rows: Gather) -> PpoBatch:
     """Returns some rows, in the order of their ids; those of pixels by torch's own op."""
     pixels = rows.normalized_observations

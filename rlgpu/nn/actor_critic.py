@@ -66,12 +66,21 @@ class ActorCritic(nn.Module):
             if separate
             else None
         )
-        towers = [self.actor, *([self.critic] if self.critic else [])]
-        self._memories = [tower.memory_size for tower in towers]
+        self._memories = [tower.memory_size for tower in self.towers]
         self.memory_size = sum(self._memories)
         """Numbers M that are remembered of an environment; 0 unless recurrent."""
         if config.weight_init == "orthogonal":
             self._orthogonal()
+
+    @property
+    def towers(self) -> list[Tower]:
+        """The actor or the shared network, and a separate critic."""
+        return [self.actor, *([self.critic] if self.critic else [])]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no choice is masked and all networks are linear layers in one op each."""
+        return self._mask is None and all(tower.is_plain for tower in self.towers)
 
     def forward(self, observations: Tensor, memory: Tensor | None = None) -> Policy:
         """Returns parameters and values of one step.

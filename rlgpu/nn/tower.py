@@ -48,6 +48,16 @@ class Layers(nn.Module):
         assert isinstance(last, nn.Linear)
         return last.weight.detach()
 
+    @property
+    def is_fused(self) -> bool:
+        """Whether the ``mlp`` op computes all layers."""
+        return self._is_fused
+
+    @property
+    def weights_and_biases(self) -> list[tuple[Tensor, Tensor]]:
+        """The parameters of each layer, shapes [O, I] and [O]."""
+        return list(zip(self._weights, self._biases, strict=True))
+
     def forward(self, x: Tensor) -> Tensor:
         """Returns the outputs, [B, I] -> [B, P]."""
         if self._is_fused:
@@ -116,6 +126,11 @@ class Tower(nn.Module):
     def memory_size(self) -> int:
         """Numbers M in an environment's state; 0 without memory."""
         return self.memory.state_size if self.memory else 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is linear layers in one op, which see all observations."""
+        return self._all and self.memory is None and self.layers.is_fused
 
     def _features(self, x: Tensor) -> Tensor:
         """Returns what the memory or the layers see, [B, O] -> [B, F]."""

@@ -178,6 +178,7 @@ def test_the_rate_may_adapt_before_the_step_it_is_for(when, wanted, monkeypatch)
         adapt_when=when,
         normalize_observations=False,
     )
+    ppo._native = None  # it takes no KL from elsewhere
     kls, rates = iter([0.0, 0.001, 0.001, 0.01]), []
     backward, step = ppo._backward, ppo.optimizer.step
 

@@ -133,6 +133,7 @@ def test_the_update_stops_once_the_kl_is_too_large() -> None:
 def test_stopping_early_gives_the_same_weights_as_skipping_steps() -> None:
     """Breaking out of the loop (CPU) and letting the flag skip every later step (GPU) agree."""
     early, flagged = (agent(learning_rate=3e-2, target_kl=0.01) for _ in range(2))
+    early._native = None
     metrics = early.update(rollout(early))
     storage = rollout(flagged)
     flagged.compute_advantages(storage)
@@ -155,6 +156,7 @@ def test_stopping_early_gives_the_same_weights_as_skipping_steps() -> None:
 def test_the_gpu_code_path_gives_the_same_weights() -> None:
     """It values all final observations, not only those needed, and never stops early: same bits."""
     usual, pretending = (agent(learning_rate=3e-2, target_kl=0.01) for _ in range(2))
+    usual._native = pretending._native = None
     for seed in range(3):
         usual.update(rollout(usual, seed))
         storage = rollout(pretending, seed)
@@ -220,6 +222,7 @@ class Recorded(NamedTuple):
 def recorded(**changes) -> Recorded:
     """Trains for one iteration and records the advantages passed to the loss."""
     ppo, seen = agent(**changes), []
+    ppo._native = None  # it has no loss of its own to spy on
     loss = ppo.kernels.gaussian_ppo_loss
 
     def spy(mean, log_std, values, batch, *rest):

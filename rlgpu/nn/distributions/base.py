@@ -35,6 +35,11 @@ class Distribution(nn.Module, ABC):
     log_std: Tensor
     """Log standard deviations that are parameters of their own, shape [A]; [0] without any."""
 
+    @property
+    def old_log_std(self) -> Tensor:
+        """The ``log_std`` of the acting policy, kept by ``remember``, of the same shape."""
+        return self.log_std
+
     @abstractmethod
     def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
         """Samples actions and writes what acting yields to a rollout slot.

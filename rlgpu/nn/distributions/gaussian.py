@@ -73,6 +73,11 @@ class Gaussian(Normal):
         self.register_buffer("_old_log_std", torch.zeros(num_actions), persistent=False)
         self._old_log_std: Tensor
 
+    @property
+    def old_log_std(self) -> Tensor:
+        """The log-std of the acting policy."""
+        return self._old_log_std
+
     def sample(self, outputs: Tensor, values: Tensor, rng_state: Tensor, slot: ActionSlot) -> None:
         """Samples actions; one fused op."""
         self._kernels.gaussian_sample(outputs, values, self.log_std, rng_state, slot)

@@ -1,0 +1,156 @@
+"""PPO's update in one call of an op, for the usual settings on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rlgpu.config import TrainConfig
+from rlgpu.learner.optimizer import Optimizer
+from rlgpu.learner.options import Option
+from rlgpu.learner.progress import KL_STOP_FACTOR, UpdateProgress
+from rlgpu.learner.storage import RolloutStorage
+from rlgpu.nn import ActorCritic, FlatParameters
+from rlgpu.nn.distributions import Categorical, Gaussian
+from rlgpu.ops import (
+    AdaptWhen,
+    Kernels,
+    Layer,
+    Precision,
+    UpdateNetworks,
+    UpdateRules,
+    has_ppo_update,
+    mlp,
+    ppo_update,
+)
+from rlgpu.ops.ppo_update import MAX_PARAMETERS
+
+
+class Trained(Protocol):
+    """The parts of an agent that an update changes or depends on."""
+
+    config: TrainConfig
+    network: ActorCritic
+    kernels: Kernels
+    flat: FlatParameters
+    optimizer: Optimizer
+    coefficients: Tensor
+    num_minibatches: int
+    options: list[Option]
+
+
+class NativeUpdate:
+    """The minibatches of an update, in one call."""
+
+    def __init__(self, agent: Trained) -> None:
+        """Describes the networks to the op.
+
+        Args:
+            agent: An agent that ``is_suitable``.
+        """
+        config, network, optimizer = agent.config, agent.network, agent.optimizer
+        self._config, self._flat, self._optimizer = config, agent.flat, optimizer
+        self._coefficients, self._num_minibatches = agent.coefficients, agent.num_minibatches
+        distribution = self._distribution = network.distribution
+        choices = distribution.choices if isinstance(distribution, Categorical) else []
+        self._networks = UpdateNetworks(
+            layers=[
+                Layer(number, weight.shape[1], weight.shape[0], _place(weight), _place(bias))
+                for number, tower in enumerate(network.towers)
+                for weight, bias in tower.layers.weights_and_biases
+            ],
+            activation=config.activation,  # type: ignore[arg-type]  # silu is not suitable
+            log_std=0 if choices else _place(distribution.log_std),
+            choices=choices,
+            groups=optimizer.places,
+            rate_ratios=optimizer.ratios,
+        )
+        self._rules = UpdateRules(
+            kl_limit=KL_STOP_FACTOR * config.target_kl,
+            adaptive_kl=config.adaptive_kl,
+            min_learning_rate=config.min_learning_rate,
+            max_learning_rate=config.max_learning_rate,
+            min_log_std=config.min_log_std,
+            max_log_std=config.max_log_std,
+        )
+
+    @staticmethod
+    def is_suitable(agent: Trained, precision: Precision, *, use_compile: bool = False) -> bool:
+        """Returns whether the op computes all that an agent asks for.
+
+        It does not compute options, bfloat16 products, recurrent or image networks, layer
+        normalisation, masked choices, networks that see a part of the observations, standard
+        deviations by the network, advantages normalised by minibatch, or other libraries' KL
+        divergences.
+
+        Args:
+            agent: The agent.
+            precision: Precision of its matrix products.
+            use_compile: Whether torch.compile is asked to fuse the arithmetic between the ops.
+        """
+        config, network = agent.config, agent.network
+        distribution = network.distribution
+        return (
+            agent.kernels.mlp is mlp  # the compiled one
+            and not agent.options
+            and not use_compile
+            and has_ppo_update(agent.flat.params.device)
+            and precision != "bf16"
+            and network.is_plain
+            and type(distribution) in (Gaussian, Categorical)
+            and distribution.num_outputs <= MAX_PARAMETERS
+            and config.normalize_advantages != "minibatch"
+            and (config.kl_estimate, config.kl_reference) == ("forward", "rollout")
+        )
+
+    @classmethod
+    def if_suitable(
+        cls, agent: Trained, precision: Precision, *, use_compile: bool = False
+    ) -> NativeUpdate | None:
+        """Returns one for the agent, or None unless it ``is_suitable``."""
+        return cls(agent) if cls.is_suitable(agent, precision, use_compile=use_compile) else None
+
+    def run(
+        self,
+        storage: RolloutStorage,
+        orders: Sequence[Tensor | None],
+        progress: UpdateProgress,
+        learning_rate: Tensor,
+    ) -> None:
+        """Trains on all minibatches, or until the KL is too large.
+
+        Args:
+            storage: A complete rollout with advantages.
+            orders: For each epoch a permutation of the rows, shape [``num_items``], int64; None for
+                the order of time.
+            progress: Progress of the update, overwritten.
+            learning_rate: Overwritten if the schedule is adaptive, shape [].
+        """
+        config = self._config
+        in_time = torch.arange(storage.num_items)
+        adapt_when: AdaptWhen = config.adapt_when if config.schedule == "adaptive" else "never"
+        ppo_update(
+            self._flat.params,
+            self._flat.grads,
+            self._optimizer.state,
+            progress,
+            learning_rate,
+            storage.batch(),
+            torch.stack([in_time if ids is None else ids for ids in orders]),
+            self._distribution.old_log_std,
+            self._coefficients,
+            networks=self._networks,
+            num_minibatches=self._num_minibatches,
+            adam=self._optimizer.constants,
+            rules=self._rules,
+            adapt_when=adapt_when,
+            adapt_from_start=config.adapt_from_start,
+        )
+
+
+def _place(parameter: Tensor) -> int:
+    """Returns where a parameter begins in the flat parameters."""
+    return int(parameter.storage_offset())
