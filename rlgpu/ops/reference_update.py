@@ -35,11 +35,9 @@ def ppo_update(
     adapt_from_start: bool = False,
 ) -> None:
     """Does the same as ``rlgpu.ops.ppo_update``, in the dtype of its inputs."""
-    stop, stopped_before, steps, sums, last_kl, grad_norm, epoch_kl = progress
-    minibatches = [
-        (part, i + 1) for order in ids for i, part in enumerate(order.chunk(num_minibatches))
-    ]
-    for rows, number in minibatches:
+    stop, stopped_before, steps, sums, last_kl, grad_norm, _ = progress
+    parts = [(rows, i + 1) for order in ids for i, rows in enumerate(order.chunk(num_minibatches))]
+    for rows, number in parts:
         if stop:
             break
         batch = PpoBatch(*(x[rows] for x in rollout))
@@ -48,25 +46,15 @@ def ppo_update(
         last_kl.fill_(kl)
         stopped_before.fill_(False)
         stop.fill_(0 < rules.kl_limit < kl)
-        due = {
-            "never": False,
-            "after_epoch": number == num_minibatches or bool(stop),
-        }.get(adapt_when, adapt_from_start or steps.item() > 0)
+        ends_epoch = number == num_minibatches or bool(stop)
         if adapt_when == "after_epoch":
-            epoch_kl += torch.tensor([kl, 1.0])
-            kl = (epoch_kl[0] / epoch_kl[1]).item()
-            epoch_kl *= 1 - due
-        rate = _adapted(learning_rate.item(), kl, rules) if due else learning_rate.item()
+            rate = _adapted_by_epoch(learning_rate.item(), kl, rules, progress[-1], ends_epoch)
+        else:
+            due = adapt_when != "never" and (adapt_from_start or steps.item() > 0)
+            rate = _adapted(learning_rate.item(), kl, rules) if due else learning_rate.item()
         if adapt_when == "before_step":
             learning_rate.fill_(rate)
-        norms = []
-        for i, (group, ratio) in enumerate(zip(networks.groups, networks.rate_ratios, strict=True)):
-            part = AdamState(*(x[group] for x in state[:2]), *(x[i] for x in state[2:]))
-            step_rate = learning_rate * (ratio or 1.0)
-            norms.append(
-                reference.adam_step(params[group], part, grads[group], step_rate, stop, adam)
-            )
-        norm = torch.stack(norms).norm()
+        norm = _step(params, grads, state, learning_rate, stop, networks, adam)
         learning_rate.fill_(rate)
         if not stop and norm.isfinite():
             sums += metrics
@@ -74,6 +62,35 @@ def ppo_update(
             grad_norm.copy_(norm)
         if not networks.choices:
             _log_std(params, networks, rollout).clamp_(rules.min_log_std, rules.max_log_std)
+
+
+def _step(
+    params: Tensor,
+    grads: Tensor,
+    state: AdamState,
+    learning_rate: Tensor,
+    stop: Tensor,
+    networks: UpdateNetworks,
+    adam: AdamHyperparameters,
+) -> Tensor:
+    """Takes a step for each group of parameters and returns the norm of all gradients."""
+    norms = []
+    for i, (group, ratio) in enumerate(zip(networks.groups, networks.rate_ratios, strict=True)):
+        part = AdamState(state[0][group], state[1][group], state[2][i], state[3][i])
+        rate = learning_rate * (ratio or 1.0)
+        norms.append(reference.adam_step(params[group], part, grads[group], rate, stop, adam))
+    return torch.stack(norms).norm()
+
+
+def _adapted_by_epoch(
+    rate: float, kl: float, rules: UpdateRules, epoch_kl: Tensor, ends_epoch: bool
+) -> float:
+    epoch_kl += torch.tensor([kl, 1.0])
+    if not ends_epoch:
+        return rate
+    mean = (epoch_kl[0] / epoch_kl[1]).item()
+    epoch_kl.zero_()
+    return _adapted(rate, mean, rules)
 
 
 def _adapted(rate: float, kl: float, rules: UpdateRules) -> float:

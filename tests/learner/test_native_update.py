@@ -41,10 +41,16 @@ def agent(space: ActionSpace = CONTINUOUS, *, kernels: str = "compiled", **chang
     )
     precision = changes.pop("precision", "fp32")
     return Ppo(
-        dataclasses.replace(base, **changes), numbers(O), space, max_iterations=10,
-        num_minibatches=4, kernels=select_kernels(kernels, CPU), device=CPU, seed=3,
+        dataclasses.replace(base, **changes),
+        numbers(O),
+        space,
+        max_iterations=10,
+        num_minibatches=4,
+        kernels=select_kernels(kernels, CPU),
+        device=CPU,
+        seed=3,
         precision=precision,
-    )  # fmt: skip
+    )
 
 
 def rollout(ppo: Ppo, seed: int) -> RolloutStorage:
@@ -54,7 +60,9 @@ def rollout(ppo: Ppo, seed: int) -> RolloutStorage:
         storage.observations[t] = torch.randn(N, O, generator=g)
         actions = ppo.act(storage, t)
         storage.rewards[t] = -(actions[:, 0] - storage.observations[t, :, 0]).abs()
-        storage.terminated[t] = torch.rand(N, generator=g) < 0.05
+        terminated, truncated = torch.rand(2, N, generator=g) < 0.05
+        storage.terminated[t], storage.truncated[t] = terminated, truncated & ~terminated
+        storage.final_observations[t] = torch.randn(N, O, generator=g)
     storage.last_observations.copy_(torch.randn(N, O, generator=g))
     return storage
 
@@ -109,6 +117,21 @@ def test_gradients_that_are_not_finite_skip_the_same_steps() -> None:
         results.append((metrics.nonfinite_steps.item(), metrics.epochs.item()))
         assert ppo.flat.params.isfinite().all()
     assert results == [(3, 9 / 4)] * 2
+
+
+@pytest.mark.parametrize("in_one_call", [True, False])
+def test_the_gpu_code_path_gives_the_same_weights(in_one_call) -> None:
+    """It values all final observations, not only those needed, and never stops early: same bits."""
+    usual, pretending = (agent(learning_rate=3e-2, target_kl=0.01) for _ in range(2))
+    for ppo in (usual, pretending):
+        ppo._native = ppo._native if in_one_call else None
+    for seed in range(3):
+        usual.update(rollout(usual, seed))
+        storage = rollout(pretending, seed)
+        pretending.host_may_read = False
+        pretending.update(storage)
+        assert torch.equal(usual.flat.params, pretending.flat.params)
+        assert torch.equal(usual.rng_state, pretending.rng_state)
 
 
 def test_a_resumed_agent_continues_bit_for_bit() -> None:

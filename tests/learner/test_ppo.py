@@ -153,19 +153,6 @@ def test_stopping_early_gives_the_same_weights_as_skipping_steps() -> None:
     assert torch.equal(early.rng_state, flagged.rng_state)
 
 
-def test_the_gpu_code_path_gives_the_same_weights() -> None:
-    """It values all final observations, not only those needed, and never stops early: same bits."""
-    usual, pretending = (agent(learning_rate=3e-2, target_kl=0.01) for _ in range(2))
-    usual._native = pretending._native = None
-    for seed in range(3):
-        usual.update(rollout(usual, seed))
-        storage = rollout(pretending, seed)
-        pretending.host_may_read = False
-        pretending.update(storage)
-        assert torch.equal(usual.flat.params, pretending.flat.params)
-        assert torch.equal(usual.rng_state, pretending.rng_state)
-
-
 def test_a_resumed_agent_continues_bit_for_bit() -> None:
     """Three iterations, or one, save, restore into a fresh agent, two more."""
     whole, first = agent(), agent()

@@ -69,11 +69,21 @@ def outputs_of(params: Tensor, networks: UpdateNetworks, observations: Tensor) -
 
 
 def problem(
-    *, rows: int = 640, sizes: tuple[int, ...] = (10, 32, 16), separate: bool = False,
-    activation: str = "elu", choices: tuple[int, ...] = (), num_actions: int = 3, epochs: int = 2,
-    num_minibatches: int = 4, clip_value: bool = True, dtype: torch.dtype = torch.float32,
-    learning_rate: float = 1e-3, noise: float = 0.3, **given: Any,
-) -> tuple[State, dict[str, Any]]:  # fmt: skip
+    *,
+    rows: int = 640,
+    sizes: tuple[int, ...] = (10, 32, 16),
+    separate: bool = False,
+    activation: str = "elu",
+    choices: tuple[int, ...] = (),
+    num_actions: int = 3,
+    epochs: int = 2,
+    num_minibatches: int = 4,
+    clip_value: bool = True,
+    dtype: torch.dtype = torch.float32,
+    learning_rate: float = 1e-3,
+    noise: float = 0.3,
+    **given: Any,
+) -> tuple[State, dict[str, Any]]:
     """Returns what an update overwrites, and its other arguments, of random data."""
     g = torch.Generator().manual_seed(0)
     num_outputs = sum(choices) or num_actions
@@ -98,14 +108,20 @@ def problem(
     batch = [observations, actions, log_probs, parameters, randn(rows), randn(rows), randn(rows)]
     coefficients = PpoCoefficients(0.2, 2.0, clip_value, 0.01, 1e-2).tensor(CPU)
     ids = torch.stack([torch.randperm(rows, generator=g) for _ in range(epochs)])
-    progress = [torch.tensor(False), torch.tensor(False), *(torch.zeros(s, dtype=dtype) for s in
-                ((), (6,), (), (), (2,)))]  # fmt: skip
+    progress = [
+        torch.tensor(False),
+        torch.tensor(False),
+        *(torch.zeros(s, dtype=dtype) for s in ((), (6,), (), (), (2,))),
+    ]
     moments = [0.01 * randn(size).to(dtype), 0.01 * randn(size).square().to(dtype)]
     counts = [torch.full((len(networks.groups),), n, dtype=torch.int64) for n in (50, 0)]
     state = State(
-        params.to(dtype), torch.zeros(size, dtype=dtype), AdamState(*moments, *counts), progress,
+        params.to(dtype),
+        torch.zeros(size, dtype=dtype),
+        AdamState(*moments, *counts),
+        progress,
         torch.tensor(learning_rate, dtype=dtype),
-    )  # fmt: skip
+    )
     arguments = {
         "rollout": PpoBatch(*(x.to(dtype) for x in batch)),
         "ids": ids,
@@ -291,9 +307,23 @@ def test_opcheck_accepts_schema_and_fake_kernel() -> None:
     state, a = problem(rows=8, num_minibatches=2)
     networks = a["networks"]
     arguments = (
-        [state.params, state.grads, *state.adam], state.progress, state.learning_rate,
-        list(a["rollout"]), a["ids"], a["old_log_std"], a["coefficients"],
-        [n for layer in networks.layers for n in layer], "elu", 0, [], [networks.groups[0].stop],
-        [0.0], 2, list(a["adam"]), list(RULES), "never", False,
-    )  # fmt: skip
+        [state.params, state.grads, *state.adam],
+        state.progress,
+        state.learning_rate,
+        list(a["rollout"]),
+        a["ids"],
+        a["old_log_std"],
+        a["coefficients"],
+        [n for layer in networks.layers for n in layer],
+        "elu",
+        0,
+        [],
+        [networks.groups[0].stop],
+        [0.0],
+        2,
+        list(a["adam"]),
+        list(RULES),
+        "never",
+        False,
+    )
     torch.library.opcheck(torch.ops.rlgpu.ppo_update.default, arguments)
