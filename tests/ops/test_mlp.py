@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 import torch
 
-from rlgpu.ops import mlp, reference
+from rlgpu import _C
+from rlgpu.ops import has_ppo_update, mlp, reference
 from tests.refusals import names
 
 
@@ -139,3 +141,28 @@ def test_opcheck_accepts_schemas_and_fake_kernels(device) -> None:
         torch.ops.rlgpu.mlp_backward.default,
         (grad, x, weights, activations, "tf32", "relu", True),
     )
+
+
+@pytest.fixture
+def no_tiles() -> Iterator[None]:
+    """A CPU without AVX2, as far as the layers can tell."""
+    before = _C.limit_tile_lanes(0)
+    yield
+    _C.limit_tile_lanes(before)
+
+
+@pytest.mark.parametrize("activation", ["elu", "relu", "tanh"])
+def test_other_cpus_compute_the_same_with_torchs_products(activation, no_tiles) -> None:
+    """Output and gradients, to the rounding of float32; ``ppo_update`` is refused there."""
+    assert _C.tile_panel() == 0
+    assert not has_ppo_update(torch.device("cpu"))
+    test_output_and_gradients_agree_with_the_float64_reference(
+        257, [60, 256, 128, 64, 9], activation, torch.device("cpu")
+    )
+
+
+def test_this_cpus_tiles_are_those_of_its_vectors() -> None:
+    """Sixteen columns with AVX2, 32 with AVX-512, which has not run where it is missing."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    wanted = {"AVX2": (16,), "AVX512": (32,)}.get(capability, (0, 16, 32))
+    assert _C.tile_panel() in wanted
