@@ -46,6 +46,10 @@ TORCH_LIBRARY(rlgpu, m) {
       "Tensor(i!)? subtree_com, Tensor(j!)? cvel, Tensor(k!)? cfrc_ext, "
       "Tensor(l!)? qfrc_actuator, Tensor(n!)? xipos, Tensor(o!)? cdof, "
       "int num_steps, int num_threads, int lanes) -> ()");
+  m.def(
+      "policy_act(Tensor observations, Tensor? scale, Tensor? offset, float clip, Tensor params, "
+      "int[] layers, str activation, int log_std, Tensor(a!) rng_state, Tensor(b!) normalized, "
+      "Tensor(c!) actions, Tensor(d!) log_probs, Tensor(e!) means, Tensor(f!) values) -> ()");
   m.def("shuffle(Tensor(a!) rng_state, int count) -> Tensor ids");
   m.def(
       "gaussian_ppo_loss(Tensor mean, Tensor log_std, Tensor values, Tensor actions, Tensor "

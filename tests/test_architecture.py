@@ -56,7 +56,7 @@ CPP = sorted(
     if path.suffix in (".cpp", ".cu", ".cuh", ".h")
 )
 ALL_PYTHON = sorted([*PYTHON, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/*.py")])
-ONLY_ON_CPU = {"physics", "ppo_update"}
+ONLY_ON_CPU = {"physics", "policy_act", "ppo_update"}
 # Maximum numbers of lines; a function's docstring does not count.
 MAX_FILE, MAX_CPP_FILE, MAX_FUNCTION = 400, 300, 50
 MAX_UNFORMATTED = 50  # marks

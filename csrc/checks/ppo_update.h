@@ -21,12 +21,6 @@ struct PpoRolloutTensors {
   at::Tensor observations, actions, log_probs, parameters, values, advantages, returns;
 };
 
-// One layer, as 5 numbers: its network, width and units, and where its weights and biases begin.
-struct PpoLayer {
-  int64_t network, width, units, weight, bias;
-};
-constexpr int64_t kPpoLayerNumbers = sizeof(PpoLayer) / sizeof(int64_t);
-
 template <typename Struct>
 Struct named(const char* list, at::TensorList tensors) {
   constexpr size_t kCount = sizeof(Struct) / sizeof(at::Tensor);

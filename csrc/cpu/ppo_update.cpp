@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "../checks/mlp.h"
+#include "../checks/networks.h"
 #include "../checks/ppo_update.h"
 #include "ppo_update/update.h"
 
@@ -13,43 +14,6 @@ namespace rlgpu {
 namespace {
 
 using ppo::Problem;
-
-// Sorts layers into networks, and checks that they fit each other, the rollout and the parameters.
-std::vector<std::vector<tiles::GivenLayer>> read_networks(at::IntArrayRef numbers,
-                                                          const at::Tensor& params,
-                                                          const ppo::Rollout& rollout) {
-  TORCH_CHECK_VALUE(!numbers.empty() && numbers.size() % kPpoLayerNumbers == 0, kPpoUpdate,
-                    ": layers has ", numbers.size(), " numbers, wanted ", kPpoLayerNumbers,
-                    " for each layer");
-  const float* at = params.const_data_ptr<float>();
-  const auto fits = [&](int64_t begin, int64_t size) {
-    return begin >= 0 && size > 0 && begin + size <= params.numel();
-  };
-  std::vector<std::vector<tiles::GivenLayer>> networks;
-  for (size_t i = 0; i < numbers.size(); i += kPpoLayerNumbers) {
-    PpoLayer x;
-    std::memcpy(&x, numbers.data() + i, sizeof(x));
-    if (x.network == static_cast<int64_t>(networks.size())) networks.emplace_back();
-    TORCH_CHECK_VALUE(x.network + 1 == static_cast<int64_t>(networks.size()) && x.network < 2,
-                      kPpoUpdate, ": layers names network ", x.network,
-                      ", wanted those of network 0, then those of network 1");
-    auto& network = networks.back();
-    const int64_t below = network.empty() ? rollout.num_observations : network.back().units;
-    TORCH_CHECK_VALUE(
-        x.width == below && fits(x.weight, x.width * x.units) && fits(x.bias, x.units), kPpoUpdate,
-        ": a layer of ", x.width, " inputs and ", x.units, " units, weights at ", x.weight,
-        " and biases at ", x.bias, " does not follow ", below, " values or lie within ",
-        params.numel(), " parameters");
-    network.push_back({x.width, x.units, at + x.weight, at + x.bias, x.weight, x.bias});
-  }
-  const bool shared = networks.size() == 1;
-  TORCH_CHECK_VALUE(networks[0].back().units == rollout.num_outputs + (shared ? 1 : 0) &&
-                        networks.back().back().units == (shared ? rollout.num_outputs + 1 : 1),
-                    kPpoUpdate, ": the networks have ", networks[0].back().units, " and ",
-                    networks.back().back().units, " outputs, wanted ", rollout.num_outputs,
-                    " parameters and a value");
-  return networks;
-}
 
 PpoProgress read_progress(const PpoProgressTensors& t) {
   PpoProgress p{};
@@ -121,6 +85,30 @@ PpoRules read_rules(at::ArrayRef<double> x, c10::string_view adapt_when, bool ad
   return {f(0), parse_adapt_when(adapt_when), adapt_from_start, f(1), f(2), f(3), f(4), f(5)};
 }
 
+AdamHyperparameters read_adam(at::ArrayRef<double> x) {
+  TORCH_CHECK_VALUE(x.size() == 4, kPpoUpdate, ": adam has ", x.size(), " numbers, wanted 4");
+  const auto f = [&](int i) { return static_cast<float>(x[i]); };
+  return {f(0), f(1), f(2), f(3)};
+}
+
+AdamBuffers read_buffers(const PpoTrained& t) {
+  return {t.params.mutable_data_ptr<float>(), t.exp_avg.mutable_data_ptr<float>(),
+          t.exp_avg_sq.mutable_data_ptr<float>(), t.step.mutable_data_ptr<int64_t>(),
+          t.nonfinite_steps.mutable_data_ptr<int64_t>()};
+}
+
+// Trains on minibatch after minibatch, until the KL is too large.
+void train(const tiles::Tiles& tiles, const Problem& problem, const at::Tensor& ids,
+           int64_t num_minibatches, PpoProgress& progress, float& learning_rate) {
+  ppo::Update update(tiles, problem, at::get_num_threads());
+  const int64_t* next = ids.const_data_ptr<int64_t>();
+  const int64_t total = ids.size(0) * num_minibatches;
+  for (int64_t i = 0; i < total && !progress.stop; ++i, next += problem.minibatch_rows) {
+    update.gradients(next);
+    update.step((i + 1) % num_minibatches == 0, progress, learning_rate);
+  }
+}
+
 void ppo_update_cpu(at::TensorList trained, at::TensorList progress_list, at::Tensor& learning_rate,
                     at::TensorList rollout_list, const at::Tensor& ids,
                     const at::Tensor& old_log_std, const at::Tensor& coefficients,
@@ -139,35 +127,24 @@ void ppo_update_cpu(at::TensorList trained, at::TensorList progress_list, at::Te
   check_ppo_rollout(rollout, ids, num_minibatches);
   check_ppo_tensor("learning_rate", learning_rate, {});
   check_ppo_tensor("coefficients", coefficients, kNumPpoCoefficients);
-  TORCH_CHECK_VALUE(adam.size() == 4, kPpoUpdate, ": adam has ", adam.size(), " numbers, wanted 4");
   Problem p{};
   p.rollout = read_rollout(rollout);
-  p.networks = read_networks(layers, t.params, p.rollout);
+  p.networks = read_networks(kPpoUpdate, layers, t.params, p.rollout.num_observations,
+                             p.rollout.num_outputs);
   p.activation = parse_activation(kPpoUpdate, activation);
   p.choices = choices.vec();
   p.log_std = log_std, p.old_log_std = old_log_std.const_data_ptr<float>();
   p.minibatch_rows = rollout.observations.size(0) / num_minibatches;
   std::memcpy(&p.coefficients, coefficients.const_data_ptr<float>(), sizeof(p.coefficients));
   p.rules = read_rules(rules, adapt_when, adapt_from_start);
-  const auto f = [&](int i) { return static_cast<float>(adam[i]); };
-  p.adam = {f(0), f(1), f(2), f(3)};
+  p.adam = read_adam(adam);
   p.num_params = t.params.numel();
   p.groups = read_groups(group_ends, rate_ratios, p.num_params);
-  p.buffers = {t.params.mutable_data_ptr<float>(), t.exp_avg.mutable_data_ptr<float>(),
-               t.exp_avg_sq.mutable_data_ptr<float>(), t.step.mutable_data_ptr<int64_t>(),
-               t.nonfinite_steps.mutable_data_ptr<int64_t>()};
+  p.buffers = read_buffers(t);
   p.grads = t.grads.mutable_data_ptr<float>();
   check_distribution(p, old_log_std);
-
-  ppo::Update update(*tiles, p, at::get_num_threads());
   PpoProgress progress = read_progress(progress_tensors);
-  float& rate = *learning_rate.mutable_data_ptr<float>();
-  const int64_t* next = ids.const_data_ptr<int64_t>();
-  const int64_t total = ids.size(0) * num_minibatches;
-  for (int64_t i = 0; i < total && !progress.stop; ++i, next += p.minibatch_rows) {
-    update.gradients(next);
-    update.step((i + 1) % num_minibatches == 0, progress, rate);
-  }
+  train(*tiles, p, ids, num_minibatches, progress, *learning_rate.mutable_data_ptr<float>());
   write_progress(progress, progress_tensors);
 }
 

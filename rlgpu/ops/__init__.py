@@ -17,6 +17,7 @@ from rlgpu.ops import gaussian_ppo_loss as _gaussian_ppo_loss
 from rlgpu.ops import gaussian_sample as _gaussian_sample
 from rlgpu.ops import mlp as _mlp
 from rlgpu.ops import physics as _physics
+from rlgpu.ops import policy_act as _policy_act
 from rlgpu.ops import ppo_update as _ppo_update
 from rlgpu.ops import reference, reference_update
 from rlgpu.ops import running_stats as _running_stats
@@ -43,6 +44,7 @@ from rlgpu.ops.physics import (
     physics_tables,
     write_blocks,
 )
+from rlgpu.ops.policy_act import policy_act
 from rlgpu.ops.ppo_update import (
     AdaptWhen,
     Layer,
@@ -87,6 +89,7 @@ __all__ = [
     "normalize",
     "physics_step",
     "physics_tables",
+    "policy_act",
     "ppo_update",
     "reference",
     "reference_update",
@@ -155,6 +158,7 @@ if importlib.util.find_spec("rlgpu._C") is not None:
         _gaussian_sample,
         _mlp,
         _physics,
+        _policy_act,
         _ppo_update,
         _running_stats,
         _shuffle,
