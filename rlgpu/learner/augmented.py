@@ -5,12 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rlgpu.config import TrainConfig
 from rlgpu.nn.distributions import Distribution
 from rlgpu.nn.distributions.base import Gradients
-from rlgpu.ops import METRICS, PpoBatch
+from rlgpu.ops import METRICS, PpoBatch, PpoCoefficients
 
 _EPS = 1e-8
 _OF_THE_ROLLOUT = [METRICS.index(name) for name in ("entropy", "approx_kl", "clip_fraction")]
+
+
+def ppo_coefficients(config: TrainConfig) -> PpoCoefficients:
+    """Returns the coefficients of the loss."""
+    return PpoCoefficients(
+        clip_ratio=config.clip_ratio,
+        value_loss_coef=config.value_loss_coef,
+        clip_value=config.clip_value,
+        entropy_coef=config.entropy_coef,
+        bounds_loss_coef=config.bounds_loss_coef,
+    )
 
 
 def normalized(advantages: Tensor, num_original: int | None) -> Tensor:

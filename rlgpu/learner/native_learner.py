@@ -1,4 +1,4 @@
-"""PPO's update in one call of an op, for the usual settings on a CPU."""
+"""PPO's acting and its update in one call each, for the usual settings on a CPU."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options import Option
 from rlgpu.learner.progress import KL_STOP_FACTOR, UpdateProgress
 from rlgpu.learner.storage import RolloutStorage
-from rlgpu.nn import ActorCritic, FlatParameters
+from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
 from rlgpu.nn.distributions import Categorical, Gaussian
+from rlgpu.nn.normalizer import CLIP
 from rlgpu.ops import (
     AdaptWhen,
     Kernels,
@@ -24,6 +25,7 @@ from rlgpu.ops import (
     UpdateRules,
     has_ppo_update,
     mlp,
+    policy_act,
     ppo_update,
 )
 from rlgpu.ops.ppo_update import MAX_PARAMETERS
@@ -40,10 +42,12 @@ class Trained(Protocol):
     coefficients: Tensor
     num_minibatches: int
     options: list[Option]
+    observation_normalizer: RunningNormalizer
+    rng_state: Tensor
 
 
-class NativeUpdate:
-    """The minibatches of an update, in one call."""
+class NativeLearner:
+    """A step of acting, and all minibatches of an update, in one call each."""
 
     def __init__(self, agent: Trained) -> None:
         """Describes the networks to the op.
@@ -54,6 +58,7 @@ class NativeUpdate:
         config, network, optimizer = agent.config, agent.network, agent.optimizer
         self._config, self._flat, self._optimizer = config, agent.flat, optimizer
         self._coefficients, self._num_minibatches = agent.coefficients, agent.num_minibatches
+        self._normalizer, self._rng_state = agent.observation_normalizer, agent.rng_state
         distribution = self._distribution = network.distribution
         choices = distribution.choices if isinstance(distribution, Categorical) else []
         self._networks = UpdateNetworks(
@@ -109,9 +114,32 @@ class NativeUpdate:
     @classmethod
     def if_suitable(
         cls, agent: Trained, precision: Precision, *, use_compile: bool = False
-    ) -> NativeUpdate | None:
+    ) -> NativeLearner | None:
         """Returns one for the agent, or None unless it ``is_suitable``."""
         return cls(agent) if cls.is_suitable(agent, precision, use_compile=use_compile) else None
+
+    def act(self, storage: RolloutStorage, t: int) -> bool:
+        """Acts on slot ``t`` of a rollout, and returns whether it can: for Gaussian actions.
+
+        Args:
+            storage: The rollout.
+            t: Index of the slot.
+        """
+        observations, normalizer = storage.observations[t], self._normalizer
+        if self._networks.choices or observations.dtype != torch.float32:
+            return False
+        policy_act(
+            observations,
+            normalizer.scale if normalizer.enabled else None,
+            normalizer.offset if normalizer.enabled else None,
+            CLIP,
+            self._flat.params,
+            self._rng_state,
+            storage.normalized_observations[t],
+            storage.slot(t),
+            networks=self._networks,
+        )
+        return True
 
     def run(
         self,

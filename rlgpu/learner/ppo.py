@@ -13,11 +13,11 @@ from torch import Tensor
 
 from rlgpu.config import TrainConfig
 from rlgpu.device import Skipping, compiled, generator_seed, host_may_read
-from rlgpu.learner.augmented import normalized, ppo_gradients
+from rlgpu.learner.augmented import normalized, ppo_coefficients, ppo_gradients
 from rlgpu.learner.divergence import Divergence
 from rlgpu.learner.filler_rows import explained_variance, without_fillers
 from rlgpu.learner.metrics import UpdateMetrics
-from rlgpu.learner.native_update import NativeUpdate
+from rlgpu.learner.native_learner import NativeLearner
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options import Fillers, Mirror, Teacher, make_options
 from rlgpu.learner.progress import APPROX_KL, UpdateProgress, account, adapt, check_kl
@@ -26,7 +26,7 @@ from rlgpu.learner.schedules import anneal, back_off
 from rlgpu.learner.storage import Minibatch, RolloutStorage, epoch_orders
 from rlgpu.nn import ActorCritic, FlatParameters, RunningNormalizer
 from rlgpu.nn.distributions import make_distribution
-from rlgpu.ops import METRICS, Kernels, PpoBatch, PpoCoefficients, Precision
+from rlgpu.ops import METRICS, Kernels, PpoBatch, Precision
 from rlgpu.spaces import ActionSpace, ObservationSpace
 
 
@@ -88,7 +88,7 @@ class Ppo:
         self.learning_rate = torch.tensor(config.learning_rate, device=device)
         self.linear_share = torch.ones((), device=device)  # of the linear schedule's rate
         self.iteration, self.rng_state = (torch.tensor(x, device=device) for x in (0, [seed, 0]))
-        self.coefficients = _coefficients(config).tensor(device)
+        self.coefficients = ppo_coefficients(config).tensor(device)
         self.progress = UpdateProgress.fresh(device)
         self._skipping = Skipping(device, enabled=skipping and config.target_kl > 0)
         self._check_kl = compiled(check_kl, use_compile)
@@ -99,7 +99,7 @@ class Ppo:
             space=observation_space, mirror=mirror, teacher=teacher, stop=self.progress.stop,
             num_minibatches=num_minibatches, fillers=Fillers(config) if fillers else None,
         )  # fmt: skip
-        self._native = NativeUpdate.if_suitable(self, precision, use_compile=use_compile)
+        self._native = NativeLearner.if_suitable(self, precision, use_compile=use_compile)
 
     def new_storage(self, num_envs: int) -> RolloutStorage:
         """Returns the storage that this agent's rollouts need."""
@@ -126,6 +126,8 @@ class Ppo:
         Returns:
             The actions for the environments, unclipped, shape [N, A].
         """
+        if self._native and self._native.act(storage, t):
+            return self.distribution.applied(storage.actions[t])
         normalized = self.observation_normalizer.normalize(
             storage.observations[t], out=storage.normalized_observations[t]
         )
@@ -387,13 +389,3 @@ class Ppo:
         self.rng_state.copy_(state["rng_state"])
         for option in self.options:
             option.load_state_dict(state["options"].get(option.name, option.state_dict()))
-
-
-def _coefficients(config: TrainConfig) -> PpoCoefficients:
-    return PpoCoefficients(
-        clip_ratio=config.clip_ratio,
-        value_loss_coef=config.value_loss_coef,
-        clip_value=config.clip_value,
-        entropy_coef=config.entropy_coef,
-        bounds_loss_coef=config.bounds_loss_coef,
-    )

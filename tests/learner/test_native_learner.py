@@ -1,4 +1,4 @@
-"""NativeUpdate: what it suits, and the same training as step by step."""
+"""NativeLearner: what it suits, and the same training as step by step."""
 
 from __future__ import annotations
 
@@ -178,3 +178,17 @@ def test_more_actions_than_it_takes_go_step_by_step() -> None:
     """65 choices."""
     assert agent(Discrete([65]))._native is None
     assert agent(Discrete([64]))._native is not None
+
+
+@pytest.mark.parametrize("changes", [{}, {"separate": True}, {"normalize_observations": False}])
+def test_acting_in_one_call_has_the_bits_of_the_ops_one_by_one(changes) -> None:
+    """Everything that a rollout keeps, after an update has moved the normaliser."""
+    native, general = agent(**changes), agent(**changes)
+    native.update(rollout(native, 0))
+    general.load_state_dict(native.state_dict())
+    general._native = None
+    kept, wanted = rollout(native, 1), rollout(general, 1)
+    for x, y in zip(kept.batch(), wanted.batch(), strict=True):
+        assert torch.equal(x, y)
+    assert torch.equal(native.rng_state, general.rng_state)
+    assert wanted.normalized_observations.std() > 0.5
