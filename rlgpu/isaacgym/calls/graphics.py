@@ -339,8 +339,9 @@ def _renderers(sim: Sim) -> Renderers:
 
 def _segments(env: Env) -> np.ndarray:
     """Returns the segmentation number of each geom."""
-    group, _ = world_of(env.sim).group_of(env)
-    model, bodies = group.worlds.model, group.layout.places.bodies
+    world = world_of(env.sim)
+    model = world.group_of(env)[0].worlds.model
+    bodies = world.layout_of(env).places.bodies
     numbers = np.zeros(model.ngeom, dtype=np.int32)
     for actor in env.actors:
         for i in range(len(actor.asset.bodies)):

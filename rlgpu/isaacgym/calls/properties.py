@@ -113,7 +113,7 @@ class PropertyCalls:
         if world is not None:
             field = world.varying_field("geom_friction", env)
             row = field.cpu().numpy().astype(float)
-            write_shapes(env.sim, env, world.group_of(env)[0].layout.shapes, row)
+            write_shapes(env.sim, env, world.layout_of(env).shapes, row)
             field.copy_(torch.from_numpy(row))
             world.written.add("geom_friction")
         return True
@@ -245,7 +245,7 @@ def _changed_bodies(env: Env) -> None:
         for name in _BODY_FIELDS
     }
     row = {name: values.copy() for name, values in before.items()}
-    write_bodies(env, group.layout.places.bodies, row)
+    write_bodies(env, world.layout_of(env).places.bodies, row)
     # What stays the same need not differ between worlds: some engines share it.
     changed = [name for name in _BODY_FIELDS if not np.array_equal(row[name], before[name])]
     world.vary(changed)

@@ -124,7 +124,7 @@ class Renderers:
         if key not in self._renderers:
             if key[0] not in self._tiles:
                 group, _ = self._world.group_of(camera.env)
-                spec = compose_model(self._world.sim, group.envs[0])
+                spec = compose_model(self._world.sim, group.stage)
                 self._tiles[key[0]] = TerrainTiles(model, spec)
             self._renderers[key] = ViewRenderer(model, self._tiles[key[0]], *key[1:])
         return self._renderers[key]

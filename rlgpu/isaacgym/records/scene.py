@@ -183,7 +183,7 @@ class Sim:
     @property
     def holds_armature_in_joints(self) -> bool:
         """Whether the engine's actuators have no armature."""
-        return self.engine == "fused"
+        return not self.capabilities.has_actuator_armature
 
     @property
     def usable_threads(self) -> int:

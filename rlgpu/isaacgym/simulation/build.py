@@ -12,12 +12,12 @@ import torch
 
 from rlgpu.isaacgym.records.geometry import Quat, Transform, Vec3
 from rlgpu.isaacgym.records.properties import DOF_PROPERTIES
-from rlgpu.isaacgym.records.scene import Env, Sim
+from rlgpu.isaacgym.records.scene import Actor, Env, Sim
 from rlgpu.isaacgym.simulation import variation
 from rlgpu.isaacgym.simulation.compose import body_names, compose_model, prefix
 from rlgpu.isaacgym.simulation.drives import drive_fields
 from rlgpu.isaacgym.simulation.grouping import Kind
-from rlgpu.isaacgym.simulation.layout import ModelLayout, model_layout
+from rlgpu.isaacgym.simulation.layout import ModelLayout, layouts_of, model_layout
 from rlgpu.isaacgym.simulation.sharing import num_threads_of
 from rlgpu.sim.mujoco.model import compiled
 from rlgpu.sim.mujoco.readout import XYZW
@@ -43,12 +43,32 @@ class Group:
 
     kind: Kind
     worlds: Worlds
+    stage: Env
+    """Environment of all actors that the model holds."""
     layout: ModelLayout
+    """Where the parts of ``stage`` are."""
+    layouts: tuple[ModelLayout, ...]
+    """Where the parts of each environment are."""
 
     @property
     def envs(self) -> tuple[Env, ...]:
         """The environments, in the order of the worlds."""
         return self.kind.envs
+
+    def slot_of(self, world: int, actor: Actor) -> int:
+        """Returns the handle in ``stage`` of an actor of one of the worlds."""
+        return self.kind.seats[world][actor.handle] if self.kind.roster else actor.handle
+
+    def actors_at(self, slot: int) -> list[Actor]:
+        """Returns each environment's actor by its handle in ``stage``; that of it if absent."""
+        if self.kind.roster is None:
+            return [env.actors[slot] for env in self.envs]
+        found = []
+        for env, seats in zip(self.envs, self.kind.seats, strict=True):
+            found.append(
+                env.actors[seats.index(slot)] if slot in seats else self.stage.actors[slot]
+            )
+        return found
 
 
 def dof_properties(envs: Sequence[Env]) -> np.ndarray:
@@ -82,7 +102,7 @@ def build_groups(
         if moves_centres(kind, names) and not moves_centres(kind, also):
             parts[i] = _compose(sim, kind, names)
     groups = []
-    for kind, (model, where, fields) in zip(kinds, parts, strict=True):
+    for kind, (model, stage, where, wheres, fields) in zip(kinds, parts, strict=True):
         _note_terrain(sim, model)
         threads = sim.usable_threads
         if len(kinds) > 1:
@@ -92,7 +112,7 @@ def build_groups(
             worlds.field(name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
         if fields:
             worlds.fields_written(sorted(fields))
-        groups.append(Group(kind, worlds, where))
+        groups.append(Group(kind, worlds, stage, where, wheres))
     kinds_said = "" if len(kinds) == 1 else f" of {len(kinds)} kinds"
     sim.notes.add(f"{len(sim.envs)} environments{kinds_said} on {groups[0].worlds.description}")
     return groups, names
@@ -102,27 +122,32 @@ class _Composed(NamedTuple):
     """The model of a kind of environments and the fields in which these differ."""
 
     model: mujoco.MjModel
+    stage: Env
     layout: ModelLayout
+    layouts: tuple[ModelLayout, ...]
     fields: dict[str, np.ndarray]
 
 
 def _compose(sim: Sim, kind: Kind, also: frozenset[str]) -> _Composed:
-    env = kind.first
+    stage = kind.stage()
     free_centres = variation.may_move_centres(kind, also)
-    model = compiled(compose_model(sim, env), free_centres=free_centres)
+    model = compiled(compose_model(sim, stage), free_centres=free_centres)
     properties = dof_properties(kind.envs)
-    where = model_layout(model, sim, env)
+    where = model_layout(model, sim, stage)
+    layouts = (where,) * len(kind.envs)
+    if kind.roster is not None:
+        layouts = layouts_of(where, kind.envs, kind.seats)
     drives = drive_fields(
         model, where.joints, properties[:1], by_joint=sim.holds_armature_in_joints
     )
     for name, values in drives.items():
         getattr(model, name)[:] = values[0]
-    _add_damping(model, env)
+    _add_damping(model, stage)
     fields = {name: rows[list(kind.recipes)] for name, rows in kind.sizes.items()}
     fields |= variation.of_drives(sim, model, properties, where)
-    fields |= variation.of_bodies(sim, kind.envs, model, fields, where)
+    fields |= variation.of_bodies(sim, kind.envs, model, fields, layouts)
     fields |= _of_statics(sim, kind.envs, model, fields)
-    return _Composed(model, where, fields)
+    return _Composed(model, stage, where, layouts, fields)
 
 
 def initial_poses(env: Env) -> list[Transform]:

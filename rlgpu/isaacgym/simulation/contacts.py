@@ -75,12 +75,11 @@ def _solve(world: World, env: Env) -> tuple[mujoco.MjModel, mujoco.MjData, np.nd
 
     Handles are those of MuJoCo's bodies, in their order.
     """
-    group, _ = world.group_of(env)
     model = model_of(world, env)
     data = mujoco.MjData(model)
     for name, values in world.state_of(env).items():
         getattr(data, name)[:] = values
     mujoco.mj_forward(model, data)
     index = np.full(model.nbody, NO_BODY)
-    index[group.layout.places.bodies] = np.arange(env.num_bodies)
+    index[world.layout_of(env).places.bodies] = np.arange(env.num_bodies)
     return model, data, index

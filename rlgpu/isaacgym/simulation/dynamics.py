@@ -51,7 +51,7 @@ def mass_matrix(group: Group, actor: Actor, fields: Collection[str]) -> Reader:
 
     Args:
         group: The environments that hold it.
-        actor: The same actor of each of them.
+        actor: The actor, of the group's stage.
         fields: Model fields that differ between the environments.
     """
     worlds = group.worlds
@@ -100,7 +100,7 @@ def _armature(group: Group, actor: Actor, fields: Collection[str]) -> Reader:
     def read(rows: Rows = ALL_ROWS) -> Tensor:
         nonlocal last, own
         # A change replaces an actor's table, so that most calls only compare identities.
-        tables = [env.actors[actor.handle].dof_properties for env in group.envs]
+        tables = [own.dof_properties for own in group.actors_at(actor.handle)]
         if len(last) != len(tables) or any(map(is_not, tables, last)):
             last, own = tables, rows_of(tables)
         return own[rows]
@@ -141,8 +141,9 @@ def actor_reading(
     count = 0
     for group, world, env in found:
         if (actor := next((a for a in env.actors if a.name == name), None)) is not None:
-            key = id(group), actor.handle
-            _, _, worlds, rows = places.setdefault(key, (group, actor, [], []))
+            slot = group.slot_of(world, actor)
+            new = group, group.stage.actors[slot], [], []
+            _, _, worlds, rows = places.setdefault((id(group), slot), new)
             worlds.append(world)
             rows.append(count)
             count += 1

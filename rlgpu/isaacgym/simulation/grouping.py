@@ -1,10 +1,13 @@
-"""Groups environments by what they hold: those of a group are worlds of one model."""
+"""Groups environments by what they hold: those of a group are worlds of one model.
+
+A model holds the actors of its environments, or more; see ``rosters``.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import mujoco
@@ -14,6 +17,15 @@ from rlgpu.isaacgym.records.fields import Record
 from rlgpu.isaacgym.records.scene import Actor, Env, Sim
 from rlgpu.isaacgym.simulation import drives
 from rlgpu.isaacgym.simulation.compose import GRAVITY_OFF, compose_model, rolls
+from rlgpu.isaacgym.simulation.rosters import (
+    Cast,
+    Described,
+    Member,
+    Roster,
+    cast_members,
+    owner_of,
+    way_out,
+)
 from rlgpu.sim.mujoco.model import compiled
 
 SIZES = (
@@ -72,18 +84,29 @@ class Kind:
     """Fields of sizes and masses that differ, one row a recipe."""
     recipes: tuple[int, ...] = ()
     """Row of each environment; empty if all are of one recipe."""
+    roster: Roster | None = None
+    """The actors of the model, if they are not those of every environment in their order."""
+    seats: tuple[tuple[int, ...], ...] = ()
+    """With a roster, the slots of each environment's actors."""
 
-    @property
-    def first(self) -> Env:
-        """The environment whose model the worlds share."""
-        return self.envs[0]
+    def stage(self) -> Env:
+        """Returns an environment of all actors as they are now, from which the model is composed.
+
+        Without a roster, it is the first environment.
+        """
+        first = self.envs[0]
+        return first if self.roster is None else self.roster.stage(first, self.seats[0])
 
 
-def group_environments(sim: Sim) -> list[Kind]:
+def group_environments(sim: Sim, *, may_park: bool = True) -> list[Kind]:
     """Returns the environments in groups, each in the order of creation.
 
     Environments share a model if their models differ only in sizes, masses, places and properties
     that the engine can vary between worlds. The kinds of their drives are settled first.
+
+    Args:
+        sim: The simulation.
+        may_park: Whether a model may hold actors that some of its environments lack.
 
     Raises:
         RuntimeError: There are no environments.
@@ -96,12 +119,19 @@ def group_environments(sim: Sim) -> list[Kind]:
         members.setdefault(recipe_of(env), []).append(env)
     if len(members) == 1:
         return [Kind(tuple(sim.envs))]
+    casts: Sequence[Cast | None] = [None] * len(members)
+    if may_park and way_out(sim) is not None:
+        casts = cast_members(_described(sim, list(members.values())), sim.capabilities)
     groups: dict[tuple[object, ...], _Members] = {}
-    for envs in members.values():
-        model = compiled(compose_model(sim, envs[0]), free_centres=True)
-        key = (*map(_traits, envs[0].actors), _digest(model, sim))
-        found = groups.setdefault(key, _Members({}, []))
-        found.recipes.update((env.index, len(found.sizes)) for env in envs)
+    for envs, cast in zip(members.values(), casts, strict=True):
+        stage = envs[0] if cast is None else cast.roster.stage(envs[0], cast.seats)
+        model = compiled(compose_model(sim, stage), free_centres=True)
+        roster = None if cast is None else cast.roster
+        key = (id(roster), *map(_traits, stage.actors), _digest(model, sim))
+        found = groups.setdefault(key, _Members({}, [], roster, {}))
+        for env in envs:
+            found.recipes[env.index] = len(found.sizes)
+            found.seats[env.index] = () if cast is None else cast.seats
         names = varying_sizes(sim)
         found.sizes.append(
             {n: (_field_without_roots(model, n), _field_of_worlds(model, n)) for n in names}
@@ -116,34 +146,80 @@ class _Members(NamedTuple):
     """Row of ``sizes`` of each environment, by the environment's index."""
     sizes: list[dict[str, tuple[np.ndarray, np.ndarray]]]
     """Fields of each recipe's model, to compare and as worlds have them."""
+    roster: Roster | None
+    seats: dict[int, tuple[int, ...]]
+    """Slots of the actors of each environment, by the environment's index."""
 
 
 def _kind(sim: Sim, group: _Members) -> Kind:
     indices = sorted(group.recipes)
     envs = tuple(sim.envs[i] for i in indices)
+    seats = tuple(group.seats[i] for i in indices)
     if len(group.sizes) == 1:
-        return Kind(envs)
+        return Kind(envs, roster=group.roster, seats=seats)
     sizes = {}
     for name in varying_sizes(sim):
         shapes, values = zip(*(found[name] for found in group.sizes), strict=True)
         if any(not np.array_equal(shape, shapes[0]) for shape in shapes):
             sizes[name] = np.stack(values)
-    return Kind(envs, sizes, tuple(group.recipes[i] for i in indices))
+    recipes = tuple(group.recipes[i] for i in indices)
+    return Kind(envs, sizes, recipes, group.roster, seats)
+
+
+def _described(sim: Sim, members: Sequence[Sequence[Env]]) -> list[Member]:
+    """Returns environments as models are assigned to them; each list holds the same actors."""
+    bare = replace(sim, grounds=[], terrains=[])
+    digests: dict[tuple[object, ...], bytes] = {}
+
+    def digest(actor: Actor) -> bytes:
+        key = _recipe(actor)
+        if key not in digests:
+            alone = replace(actor.env, actors=[], attractors=[])
+            alone.actors.append(replace(actor, env=alone, handle=0, first_body=0, first_dof=0))
+            digests[key] = _digest(compiled(compose_model(bare, alone), free_centres=True), sim)
+        return digests[key]
+
+    found = []
+    for env, *others in members:
+        owners = [owner_of(env, attractor.rigid_handle) for attractor in env.attractors]
+        tied, actors = {owner for owner, _ in owners}, []
+        for actor, label in zip(env.actors, _labels(env), strict=True):
+            filters = actor.filter, *(p.filter for p in actor.shape_properties)
+            trait = (label, filters, _traits(actor), digest(actor))
+            is_optional = not actor.asset.dofs and actor.handle not in tied
+            actors.append(Described(actor, trait, label, is_optional))
+        core = [actor.actor.handle for actor in actors if not actor.is_optional]
+        ends = tuple((core.index(owner), body) for owner, body in owners)
+        ties = tuple(tie[1:] for tie in _ties(env))
+        found.append(Member(tuple(actors), (ends, ties, _place(env)), 1 + len(others)))
+    return found
 
 
 def recipe_of(env: Env) -> tuple[object, ...]:
     """Returns what decides an environment's model but for properties that vary between worlds."""
-    labels: dict[int, int] = {-1: -1}
     actors = tuple(
-        (*_recipe(actor), labels.setdefault(actor.group, len(labels))) for actor in env.actors
+        (*_recipe(actor), label) for actor, label in zip(env.actors, _labels(env), strict=True)
     )
-    ties = tuple(
+    return actors, _ties(env), _place(env)
+
+
+def _labels(env: Env) -> list[int]:
+    """Returns numbers of actors' collision groups, by first appearance; -1 stays."""
+    labels: dict[int, int] = {-1: -1}
+    return [labels.setdefault(actor.group, len(labels)) for actor in env.actors]
+
+
+def _ties(env: Env) -> tuple[tuple[object, ...], ...]:
+    return tuple(
         (a.rigid_handle, int(a.axes), a.stiffness, a.damping, *a.offset.values())
         for a in env.attractors
     )
-    # Terrains are elsewhere, seen from another environment.
+
+
+def _place(env: Env) -> tuple[float, ...] | None:
+    """Returns an environment's place if terrains are elsewhere in models of other places."""
     is_shared = not env.sim.terrains or "geom_pos" in varying_sizes(env.sim)
-    return actors, ties, None if is_shared else tuple(env.origin)
+    return None if is_shared else tuple(env.origin)
 
 
 def _recipe(actor: Actor) -> tuple[object, ...]:
@@ -182,9 +258,13 @@ def _traits(actor: Actor) -> tuple[object, ...]:
 
 def varying_sizes(sim: Sim) -> list[str]:
     """Returns the fields of sizes and masses that the simulation's engine can vary."""
-    able = sim.capabilities.varying_fields
-    unused = () if sim.engine == "mujoco" else (*_TREES, *_PATHS)
-    return [name for name in SIZES if (able is None or name in able) and name not in unused]
+    able = sim.capabilities
+    varying, unused = able.varying_fields, set()
+    if not able.has_bounding_volumes:
+        unused |= {*_TREES}
+    if not able.varies_tendon_paths:
+        unused |= {*_PATHS}
+    return [name for name in SIZES if (varying is None or name in varying) and name not in unused]
 
 
 def _field_of_worlds(model: mujoco.MjModel, name: str) -> np.ndarray:
@@ -213,7 +293,7 @@ def _digest(model: mujoco.MjModel, sim: Sim) -> bytes:
     able = sim.capabilities.varying_fields
     skipped = {*varying_sizes(sim), *_DERIVED}
     skipped |= {name for name in _SET if able is None or name in able}
-    if sim.engine != "mujoco":
+    if not sim.capabilities.has_bounding_volumes:
         skipped |= {*_TREES}
     digest = hashlib.blake2b()
     for name in FIELDS:

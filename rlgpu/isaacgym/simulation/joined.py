@@ -19,6 +19,7 @@ from rlgpu.device import host_may_read
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.build import Group
 from rlgpu.isaacgym.simulation.layout import Places, Sizes, joined
+from rlgpu.isaacgym.simulation.parked import Parked
 from rlgpu.isaacgym.simulation.sharing import Shares
 from rlgpu.sim.mujoco.worlds import Worlds
 
@@ -98,10 +99,12 @@ class JoinedWorlds:
         self._states, self._poses = _Copies(), _Copies()
         self._controls, self._outputs = _Copies(), _Copies()
         # Calls of MuJoCo C take long enough for threads to share them.
-        threads = sim.usable_threads if sim.engine == "mujoco" else 1
+        threads = sim.usable_threads if sim.capabilities.threads_share_calls else 1
         self._shares = Shares([worlds.num_worlds for worlds in self._worlds], threads)
         self._restarts = any(worlds.capabilities.restarts_in_check for worlds in self._worlds)
         self._wrenches: tuple[Tensor, Tensor] | None = None
+        self._parked = Parked(sim, groups)
+        self._parked.write(self.array)
 
     @property
     def diverged(self) -> Tensor:
@@ -199,6 +202,7 @@ class JoinedWorlds:
         self._controls.to_groups()
         self._shares.each(lambda i: self._worlds[i].step(num_steps))
         self._states.to_rows()
+        self._parked.write(self.array, moving_only=True)
 
     def check(self) -> None:
         """Updates flags and all that follows from the last step; engines may restart worlds."""
@@ -207,6 +211,7 @@ class JoinedWorlds:
         self._shares.each(lambda i: self._worlds[i].check())
         if self._restarts:
             self._states.to_rows()
+            self._parked.write(self.array, moving_only=True)
         self._outputs.to_rows()
         if self._wrenches is not None:
             row, order = self._wrenches
@@ -284,7 +289,7 @@ def joined_places(groups: Sequence[Group], sim: Sim) -> Places:
             shift = Sizes(*(s + world * n for s, n in zip(start, own, strict=True)))
             before = sim.start(env)
             shift = shift._replace(actors=before.actors, api_bodies=before.bodies)
-            places = group.layout.places._replace(actors=tuple(env.actors))
+            places = group.layouts[world].places._replace(actors=tuple(env.actors))
             found[env.index] = places.shifted(shift)
         start = Sizes(*(s + len(group.envs) * n for s, n in zip(start, own, strict=True)))
     return joined([found[env.index] for env in sim.envs])

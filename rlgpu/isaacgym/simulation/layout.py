@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import mujoco
@@ -162,6 +162,75 @@ def model_layout(model: mujoco.MjModel, sim: Sim, env: Env) -> ModelLayout:
         len(bodies),
     )
     return ModelLayout(places, sizes, ids, tuple(map(int, attractors)), tuple(shapes))
+
+
+def layouts_of(
+    whole: ModelLayout, envs: Sequence[Env], seats: Sequence[tuple[int, ...]]
+) -> tuple[ModelLayout, ...]:
+    """Returns the layouts of environments that have some of the actors of a model.
+
+    Args:
+        whole: The layout of all actors.
+        envs: The environments.
+        seats: Which of the model's actors each environment's are.
+    """
+    found: dict[tuple[int, ...], ModelLayout] = {}
+    for env, chosen in zip(envs, seats, strict=True):
+        if chosen not in found:
+            shapes = tuple(whole.shapes[slot] for slot in chosen)
+            joints = whole.joints[_rows_of(whole.places.dof_actor, _ids(chosen))]
+            places = _chosen(whole, env, chosen)
+            found[chosen] = replace(whole, places=places, joints=joints, shapes=shapes)
+    return tuple(found[chosen] for chosen in seats)
+
+
+def _chosen(whole: ModelLayout, env: Env, seats: Sequence[int]) -> Places:
+    """Returns the places of an environment's actors among those of all actors of its model."""
+    places, slots = whole.places, _ids(seats)
+    sizes = [len(actor.asset.bodies) for actor in env.actors]
+    bodies = np.concatenate(
+        [
+            np.zeros(0, np.int64),
+            *(
+                first + np.arange(n)
+                for first, n in zip(places.first_bodies[slots], sizes, strict=True)
+            ),
+        ]
+    )
+    dofs = _rows_of(places.dof_actor, slots)
+    free, held = _rows_of(places.free, slots), _rows_of(places.held, slots)
+    felt = _rows_of(places.felt, bodies)
+    return Places(
+        actors=tuple(env.actors),
+        first_bodies=_ids([actor.first_body for actor in env.actors]),
+        bodies=places.bodies[bodies],
+        body_roots=places.body_roots[bodies],
+        dof_qpos=places.dof_qpos[dofs],
+        dof_qvel=places.dof_qvel[dofs],
+        dof_actor=_ranks(places.dof_actor[dofs], slots),
+        motors=places.motors[dofs],
+        holds=places.holds[dofs],
+        free=_ranks(places.free[free], slots),
+        free_qpos=places.free_qpos[free],
+        free_qvel=places.free_qvel[free],
+        free_bodies=places.free_bodies[free],
+        held=_ranks(places.held[held], slots),
+        held_mocap=places.held_mocap[held],
+        felt=_ranks(places.felt[felt], bodies),
+        felt_sensors=places.felt_sensors[felt],
+    )
+
+
+def _rows_of(owners: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Returns the rows that chosen owners have, owner by owner, each in the rows' order."""
+    rows = [np.flatnonzero(owners == owner) for owner in chosen]
+    return np.concatenate([np.zeros(0, np.int64), *rows])
+
+
+def _ranks(owners: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Returns where each owner is among the chosen ones."""
+    rank = {int(owner): i for i, owner in enumerate(chosen)}
+    return _ids([rank[int(owner)] for owner in owners])
 
 
 def _ids(values: Sequence[int] | Sequence[range]) -> np.ndarray:

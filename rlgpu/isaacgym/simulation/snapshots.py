@@ -15,7 +15,7 @@ from rlgpu.sim.mujoco.worlds import DERIVING_FIELDS
 def dof_frames(world: World, env: Env) -> tuple[np.ndarray, np.ndarray]:
     """Returns origins [m] and axes of an environment's DOFs now, shape [D, 3] each."""
     _, data = _posed(world, env)
-    joints = world.group_of(env)[0].layout.joints
+    joints = world.layout_of(env).joints
     return data.xanchor[joints], data.xaxis[joints]
 
 
@@ -26,7 +26,7 @@ def joint_poses(world: World, env: Env) -> np.ndarray:
     its parent [m]. The axes are the body's, a quaternion (x, y, z, w).
     """
     model, data = _posed(world, env)
-    bodies = np.asarray(world.group_of(env)[0].layout.places.bodies)
+    bodies = np.asarray(world.layout_of(env).places.bodies)
     poses = np.concatenate([data.xpos[bodies], np.roll(data.xquat[bodies], -1, axis=1)], axis=1)
     for row, body in zip(poses, bodies, strict=True):
         if model.body_jntnum[body] and model.body_dofnum[body] <= 3:

@@ -53,7 +53,7 @@ def of_bodies(
     envs: Sequence[Env],
     model: mujoco.MjModel,
     base: Mapping[str, np.ndarray],
-    where: ModelLayout,
+    layouts: Sequence[ModelLayout],
 ) -> dict[str, np.ndarray]:
     """Returns fields that differ because body and shape properties do.
 
@@ -62,7 +62,7 @@ def of_bodies(
         envs: Environments that share a model.
         model: The model.
         base: Fields that differ already; changed properties go on top of them.
-        where: The model's layout.
+        layouts: Where the parts of each environment are in the model.
     """
     names = (
         "body_mass",
@@ -78,7 +78,7 @@ def of_bodies(
         else np.repeat(getattr(model, name)[None], len(envs), axis=0)
         for name in names
     }
-    for i, env in enumerate(envs):
+    for i, (env, where) in enumerate(zip(envs, layouts, strict=True)):
         write_bodies(env, where.places.bodies, {name: rows[i] for name, rows in wide.items()})
         write_shapes(sim, env, where.shapes, wide["geom_friction"][i])
     return differing(wide, model) | {k: v for k, v in wide.items() if k in base}

@@ -24,7 +24,7 @@ from rlgpu.isaacgym.simulation.forces import Forces
 from rlgpu.isaacgym.simulation.grouping import group_environments
 from rlgpu.isaacgym.simulation.holds import Holds
 from rlgpu.isaacgym.simulation.joined import JoinedWorlds, joined_places
-from rlgpu.isaacgym.simulation.layout import ActorLayout
+from rlgpu.isaacgym.simulation.layout import ActorLayout, ModelLayout
 from rlgpu.isaacgym.simulation.limits import SpeedLimits
 from rlgpu.isaacgym.simulation.readings import OF_POSES, Readings
 from rlgpu.isaacgym.simulation.roots import read_roots, write_roots
@@ -37,7 +37,8 @@ class World:
 
     Tensors have R rows. Environments that hold the same are worlds of one model, and each is a row.
     If they hold different things, each kind has its own worlds, and ``JoinedWorlds`` makes a single
-    row of all: the API's flat tensors are the same either way.
+    row of all: the API's flat tensors are the same either way. Actors that a model has and an
+    environment lacks are in no tensor.
     """
 
     def __init__(self, sim: Sim) -> None:
@@ -54,8 +55,9 @@ class World:
             for number, kind in enumerate(self._kinds)
             for i, env in enumerate(kind.envs)
         }
-        self.num_rows = len(sim.envs) if len(self._kinds) == 1 else 1
-        every = self._kinds[0].envs[:1] if self.num_rows == len(sim.envs) else sim.envs
+        self._is_alike = len(self._kinds) == 1 and self._kinds[0].roster is None
+        self.num_rows = len(sim.envs) if self._is_alike else 1
+        every = sim.envs[:1] if self._is_alike else sim.envs
         self.num_actors = sum(len(env.actors) for env in every)
         """Actors of a row."""
         self.num_bodies = sum(env.num_bodies for env in every)
@@ -111,6 +113,11 @@ class World:
         number, world = self._group_of[env.index]
         return self.groups[number], world
 
+    def layout_of(self, env: Env) -> ModelLayout:
+        """Returns where the parts of an environment are in its group's model."""
+        group, world = self.group_of(env)
+        return group.layouts[world]
+
     def aim(self, env: Env, handle: int) -> None:
         """Moves the target of an attractor to the pose that it says."""
         group, _ = self.group_of(env)
@@ -149,7 +156,7 @@ class World:
         sim = self.sim
         self.groups, self.fields = build_groups(sim, self._kinds, also)
         self.worlds: Worlds
-        if len(self.groups) == 1:
+        if self._is_alike:
             self._joined, places = None, self.groups[0].layout.places
             self.worlds = self.groups[0].worlds
         else:

@@ -36,7 +36,12 @@ _NOTHING = int(mujoco.mjtStage.mjSTAGE_NONE)
 class BatchWorlds:
     """``Worlds`` on MuJoCo C."""
 
-    capabilities = Capabilities(wrenches_need_sensors=True)
+    capabilities = Capabilities(
+        wrenches_need_sensors=True,
+        has_bounding_volumes=True,
+        varies_tendon_paths=True,
+        threads_share_calls=True,
+    )
     capturable = False
     has_mass_matrix = True
 

@@ -6,8 +6,6 @@ put back to their places high above the scene after every step, before they fall
 
 from __future__ import annotations
 
-import math
-
 import mujoco
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from rlgpu.device.rows import Rows
 from rlgpu.sim.mujoco.layout import Layout
+from rlgpu.sim.mujoco.parking import parking_places
 from rlgpu.sim.scene import SceneSpec
 
 _HEIGHT = 100.0
@@ -53,7 +52,7 @@ class ObjectChoices:
             return
         waits = torch.ones(num_envs, first, device=device).scatter_(1, self._chosen, 0.0)
         self._waits = waits.bool()[..., None]  # [N, M, 1]
-        self._places = torch.tensor(_places(model, scene), device=device)  # [M, 7]
+        self._places = torch.from_numpy(_places(model, scene)).float().to(device)  # [M, 7]
 
     def select(self, values: Tensor, rows: Rows) -> Tensor:
         """Returns the values of the objects, shape [R, K, C], among those of all bodies.
@@ -102,17 +101,8 @@ class ObjectChoices:
         return places if values.shape[-1] == 7 else torch.zeros_like(places[:, :6])
 
 
-def _places(model: mujoco.MjModel, scene: SceneSpec) -> list[list[float]]:
-    """Returns poses in which the bodies of objects touch nothing, one above the other."""
-    data = mujoco.MjData(model)
-    mujoco.mj_kinematics(model, data)
-    bounds = model.geom_rbound  # 0 for planes
-    top = float((data.geom_xpos[:, 2] + bounds).max(initial=0.0))
-    # Of the spheres about bodies' origins that hold all their shapes.
-    roots = model.body_rootid[model.geom_bodyid]
-    reaches = np.linalg.norm(data.geom_xpos - data.xpos[roots], axis=1) + bounds
+def _places(model: mujoco.MjModel, scene: SceneSpec) -> np.ndarray:
+    """Returns poses in which the bodies of objects touch nothing, shape [M, 7]."""
     ids = [model.body(name).id for name in scene.object_bodies]
-    radius = float(reaches[np.isin(roots, ids)].max(initial=1.0))
-    base = math.ceil(top + _HEIGHT + radius)
-    heights = [base + 3.0 * i * radius for i in range(len(ids))]
-    return [[0.0, 0.0, height, 1.0, 0.0, 0.0, 0.0] for height in heights]
+    positions = parking_places(model, ids, distance=_HEIGHT)
+    return np.hstack([positions, np.tile([1.0, 0.0, 0.0, 0.0], (len(ids), 1))])

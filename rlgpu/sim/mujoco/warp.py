@@ -65,7 +65,9 @@ _STATE = (
 class WarpWorlds:
     """``Worlds`` on MuJoCo Warp, on an NVIDIA GPU or Warp's CPU device."""
 
-    capabilities = Capabilities(stacks_on_terrain=False, restarts_in_check=True)
+    capabilities = Capabilities(
+        stacks_on_terrain=False, restarts_in_check=True, worlds_together=1024
+    )
     has_mass_matrix = False
 
     @classmethod

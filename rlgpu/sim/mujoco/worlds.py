@@ -38,6 +38,18 @@ class Capabilities(NamedTuple):
     """Model fields that can differ between worlds; None: all."""
     traceable: bool = False
     """Whether reading and resetting worlds are operations of torch only, which can be recorded."""
+    has_bounding_volumes: bool = False
+    """Whether contacts are found by the model's bounding volumes, which then can differ."""
+    varies_tendon_paths: bool = False
+    """Whether the coefficients of tendons can differ between worlds."""
+    has_actuator_armature: bool = True
+    """Whether actuators can have armature; otherwise their joints must have it."""
+    threads_share_calls: bool = False
+    """Whether calls take long enough for several threads to make them."""
+    worlds_together: int = 1
+    """Worlds of a model that a thread steps in about the time of one."""
+    bodies_per_call: float = 30.0
+    """What stepping a further model costs, in bodies of ``worlds_together`` worlds."""
 
 
 class WorldsRequest(NamedTuple):

@@ -61,6 +61,9 @@ class FusedWorlds:
         has_contact_sensors=False,
         varying_fields=frozenset(PARAMETER_FIELDS),
         traceable=True,
+        has_actuator_armature=False,
+        worlds_together=8,
+        bodies_per_call=5.0,
     )
     has_mass_matrix = False
 
