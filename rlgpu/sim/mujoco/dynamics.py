@@ -91,7 +91,8 @@ def joint_mass_matrix(
         axes = frame @ read_axes(rows)
         local = axes.transpose(-1, -2) @ turn
         total = summed_inertia(read_mass(rows), read_moments(rows), move, local)
-        total.diagonal(dim1=-2, dim2=-1)[:, -len(dofs) :].add_(read_armature(rows))
+        first = total.shape[-1] - len(dofs)
+        total.diagonal(dim1=-2, dim2=-1)[:, first:].add_(read_armature(rows))
         return total
 
     return read
