@@ -35,9 +35,18 @@ def test_a_scene_that_it_covers_is_on_the_fused_engine(capsys):
 
 
 def empty(sim):
-    """Adds an environment with a ball and one without anything."""
-    ball_in(new_env(sim))
+    """Adds an environment with a ball and slides, and one without anything."""
+    env = new_env(sim)
+    ball_in(env)
+    GYM.create_actor(env, slides(sim), at(x=5.0, z=2.0), "slides", 0, 0)
     new_env(sim)
+
+
+def slides(sim):
+    """Returns an asset with joints."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "slides.xml").write_text(SLIDES)
+        return GYM.load_asset(sim, folder, "slides.xml", gymapi.AssetOptions())
 
 
 def rough(sim):
@@ -53,9 +62,7 @@ def rough(sim):
 
 def roped(sim):
     """Adds two environments with a ball and slides, whose tendons differ in stiffness."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "slides.xml").write_text(SLIDES)
-        asset = GYM.load_asset(sim, folder, "slides.xml", gymapi.AssetOptions())
+    asset = slides(sim)
     for stiffness in (1.0, 2.0):
         env = new_env(sim)
         ball_in(env)
@@ -91,6 +98,19 @@ def test_an_engine_that_is_named_takes_the_scene_or_refuses_it():
     empty(sim)
     with pytest.raises(UnsupportedModel):
         GYM.prepare_sim(sim)
+
+
+def test_the_fused_engine_takes_an_environment_without_anything():
+    """It is a world of the other's model, whose ball it parks."""
+    sim = new_sim("auto")
+    new_env(sim)
+    ball_in(new_env(sim))
+    GYM.prepare_sim(sim)
+    assert (sim.engine, len(sim.world.groups)) == ("fused", 1)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    run(sim, 10)
+    assert len(roots) == 1
+    close(roots[0, 9], -0.981, rtol=1e-4)
 
 
 @pytest.fixture
@@ -131,7 +151,7 @@ def test_fields_that_worlds_share_are_named(sharing_masses, capsys):
 def test_other_refusals_name_no_other_engine(monkeypatch):
     """A scene that no engine takes is refused at once."""
 
-    def refuse(_sim):
+    def refuse(_sim, _kinds):
         raise NotImplementedError
 
     monkeypatch.setattr(engines, "World", refuse)

@@ -42,7 +42,7 @@ class Mirrors:
         model = group.worlds.model
         if id(model) not in self._mirrors:
             drawn = model
-            if self._varying:
+            if self._varying or group.kind.roster is not None:
                 # A copy to write to, without the shortcut for geoms that have their body's pose.
                 drawn = copy.copy(model)
                 drawn.geom_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
@@ -59,6 +59,11 @@ class Mirrors:
         for name in self._varying:
             values = self._world.varying_field(name, env)
             getattr(mirror.model, name)[:] = values.cpu().numpy()
+        group, world = self._world.group_of(env)
+        if group.kind.roster is not None:
+            # MuJoCo does not draw what is transparent.
+            mirror.model.geom_rgba[:] = group.worlds.model.geom_rgba
+            mirror.model.geom_rgba[group.absent_geoms(world), 3] = 0.0
         mirror.show(index)
         return mirror
 

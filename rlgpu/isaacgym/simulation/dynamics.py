@@ -142,8 +142,8 @@ def actor_reading(
     for group, world, env in found:
         if (actor := next((a for a in env.actors if a.name == name), None)) is not None:
             slot = group.slot_of(world, actor)
-            new = group, group.stage.actors[slot], [], []
-            _, _, worlds, rows = places.setdefault((id(group), slot), new)
+            key, staged = (id(group), slot), group.stage.actors[slot]
+            _, _, worlds, rows = places.setdefault(key, (group, staged, [], []))
             worlds.append(world)
             rows.append(count)
             count += 1

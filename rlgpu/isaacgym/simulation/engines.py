@@ -7,6 +7,7 @@ import torch
 from rlgpu.errors import UnsupportedModel
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.build import UnsupportedVariation
+from rlgpu.isaacgym.simulation.grouping import group_environments, recipe_of
 from rlgpu.isaacgym.simulation.world import World
 from rlgpu.ops import load_extension
 
@@ -19,16 +20,27 @@ def build_world(sim: Sim) -> World:
         UnsupportedVariation: Environments differ in what that engine's worlds share.
     """
     if not sim.may_change_engine:
-        return World(sim)
+        return _world(sim)
     reason = _reason_against(sim)
     if not reason:
         try:
-            return World(sim)
+            return _world(sim)
         except (UnsupportedModel, UnsupportedVariation) as error:
             reason = error.reasons[0]
     sim.engine = "mujoco"
     sim.notes.add(f"MuJoCo C instead of the faster engine, fused: {reason}")
-    return World(sim)
+    return _world(sim)
+
+
+def _world(sim: Sim) -> World:
+    """Returns the worlds of a simulation."""
+    try:
+        return World(sim, group_environments(sim))
+    except (UnsupportedModel, NotImplementedError):
+        if len({recipe_of(env) for env in sim.envs}) == 1:
+            raise
+        # A model of the actors of several kinds may be too much where each kind's is not.
+        return World(sim, group_environments(sim, may_park=False))
 
 
 def _reason_against(sim: Sim) -> str:

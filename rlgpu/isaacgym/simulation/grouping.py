@@ -98,6 +98,15 @@ class Kind:
         return first if self.roster is None else self.roster.stage(first, self.seats[0])
 
 
+def places_of(kinds: Sequence[Kind]) -> dict[int, tuple[int, int]]:
+    """Returns each environment's kind and its world there, by the environment's index."""
+    return {
+        env.index: (number, world)
+        for number, kind in enumerate(kinds)
+        for world, env in enumerate(kind.envs)
+    }
+
+
 def group_environments(sim: Sim, *, may_park: bool = True) -> list[Kind]:
     """Returns the environments in groups, each in the order of creation.
 

@@ -26,6 +26,8 @@ from rlgpu.sim.mujoco.worlds import Worlds
 _CONTROLS = ("ctrl", "xfrc_applied")
 _POSES = ("mocap_pos", "mocap_quat")
 _STATE = ("qpos", "qvel")
+_LARGE = 4
+"""Worlds a group, on average, from which on copying groups is faster than worlds one by one."""
 
 
 class JoinedModel:
@@ -51,6 +53,7 @@ class _Copies:
         self._own: list[Tensor] = []
         self._pieces: list[Tensor] = []
         self._rows: list[tuple[list[Tensor], Tensor]] = []
+        self._large: tuple[list[Tensor], list[Tensor]] = [], []
 
     def add(self, parts: Sequence[Tensor], row: Tensor, pieces: Sequence[Tensor]) -> None:
         """Adds an array.
@@ -60,7 +63,11 @@ class _Copies:
             row: Their entries one after another, shape [1, ...].
             pieces: Each tensor's part of the row, in its shape.
         """
-        self._rows.append(([world for part in parts for world in part], row[0]))
+        if sum(map(len, parts)) >= _LARGE * len(parts):
+            self._large[0].extend(pieces)
+            self._large[1].extend(parts)
+        else:
+            self._rows.append(([world for part in parts for world in part], row[0]))
         for part, piece in zip(parts, pieces, strict=True):
             if part.numel():
                 self._own.append(part)
@@ -70,6 +77,8 @@ class _Copies:
         """Copies the groups' tensors to the rows."""
         for worlds, row in self._rows:
             torch.cat(worlds, out=row)
+        if self._large[0]:
+            torch._foreach_copy_(*self._large)
 
     def to_groups(self) -> None:
         """Copies the rows to the groups' tensors."""

@@ -7,7 +7,7 @@ itself and not handed over yet: setting roots leaves the DOF tensor alone, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import cast
 
 import numpy as np
@@ -21,7 +21,7 @@ from rlgpu.isaacgym.simulation.compose import wxyz
 from rlgpu.isaacgym.simulation.drives import drive_fields, drive_terms
 from rlgpu.isaacgym.simulation.dynamics import actor_reading
 from rlgpu.isaacgym.simulation.forces import Forces
-from rlgpu.isaacgym.simulation.grouping import group_environments
+from rlgpu.isaacgym.simulation.grouping import Kind, places_of
 from rlgpu.isaacgym.simulation.holds import Holds
 from rlgpu.isaacgym.simulation.joined import JoinedWorlds, joined_places
 from rlgpu.isaacgym.simulation.layout import ActorLayout, ModelLayout
@@ -36,40 +36,35 @@ class World:
     """All environments of a simulation, stepped together.
 
     Tensors have R rows. Environments that hold the same are worlds of one model, and each is a row.
-    If they hold different things, each kind has its own worlds, and ``JoinedWorlds`` makes a single
-    row of all: the API's flat tensors are the same either way. Actors that a model has and an
-    environment lacks are in no tensor.
+    If they hold different things, ``JoinedWorlds`` makes a single row of all: the API's tensors are
+    flat either way. Actors that a model has and an environment lacks are in no tensor.
     """
 
-    def __init__(self, sim: Sim) -> None:
-        """Builds the worlds in the poses in which actors were created."""
-        self.sim = sim
-        self._kinds = group_environments(sim)
+    def __init__(self, sim: Sim, kinds: Sequence[Kind]) -> None:
+        """Builds the worlds in the poses in which actors were created.
+
+        Args:
+            sim: The simulation.
+            kinds: Its environments in groups.
+        """
+        self.sim, self._kinds = sim, kinds
         self._acquired: dict[tuple[str, str], tuple[Tensor, Callable[[], None]]] = {}
         self.drives_changed = False
         """Whether DOF properties of some actor changed since the last step."""
         self.written: set[str] = set()
         """Model fields that were written to since the last step."""
-        self._group_of = {
-            env.index: (number, i)
-            for number, kind in enumerate(self._kinds)
-            for i, env in enumerate(kind.envs)
-        }
-        self._is_alike = len(self._kinds) == 1 and self._kinds[0].roster is None
+        self._group_of = places_of(kinds)
+        self._is_alike = len(kinds) == 1 and kinds[0].roster is None
         self.num_rows = len(sim.envs) if self._is_alike else 1
         every = sim.envs[:1] if self._is_alike else sim.envs
         self.num_actors = sum(len(env.actors) for env in every)
-        """Actors of a row."""
         self.num_bodies = sum(env.num_bodies for env in every)
-        """Bodies of a row."""
         self.num_dofs = sum(env.num_dofs for env in every)
-        """Degrees of freedom of a row."""
-        zeros = self._zeros
-        self.root_state = zeros(self.num_rows * self.num_actors, 13)
-        self.dof_state = zeros(self.num_rows * self.num_dofs, 2)
-        self.position_targets = zeros(self.num_rows, self.num_dofs)
-        self.velocity_targets = zeros(self.num_rows, self.num_dofs)
-        self.efforts = zeros(self.num_rows, self.num_dofs)
+        """Degrees of freedom of a row, as before them actors and bodies."""
+        self.root_state = self._zeros(self.num_rows * self.num_actors, 13)
+        self.dof_state = self._zeros(self.num_rows * self.num_dofs, 2)
+        targets = (self._zeros(self.num_rows, self.num_dofs) for _ in range(3))
+        self.position_targets, self.velocity_targets, self.efforts = targets
         self._build(frozenset())
         self._start_all()
 
@@ -120,8 +115,7 @@ class World:
 
     def aim(self, env: Env, handle: int) -> None:
         """Moves the target of an attractor to the pose that it says."""
-        group, _ = self.group_of(env)
-        target, mocap = env.attractors[handle].target, group.layout.attractor_mocap[handle]
+        target, mocap = env.attractors[handle].target, self.layout_of(env).attractor_mocap[handle]
         for name, values in (("mocap_pos", list(target.p)), ("mocap_quat", wxyz(target.r))):
             array = self._array_of(name, env)
             array[mocap] = torch.tensor(values).to(array)
