@@ -112,8 +112,7 @@ class JoinedWorlds:
         self._shares = Shares([worlds.num_worlds for worlds in self._worlds], threads)
         self._restarts = any(worlds.capabilities.restarts_in_check for worlds in self._worlds)
         self._wrenches: tuple[Tensor, Tensor] | None = None
-        self._parked = Parked(sim, groups)
-        self._parked.write(self.array)
+        self._parked = Parked(sim, groups, self.array)
 
     @property
     def diverged(self) -> Tensor:
@@ -211,7 +210,6 @@ class JoinedWorlds:
         self._controls.to_groups()
         self._shares.each(lambda i: self._worlds[i].step(num_steps))
         self._states.to_rows()
-        self._parked.write(self.array, moving_only=True)
 
     def check(self) -> None:
         """Updates flags and all that follows from the last step; engines may restart worlds."""
@@ -220,7 +218,7 @@ class JoinedWorlds:
         self._shares.each(lambda i: self._worlds[i].check())
         if self._restarts:
             self._states.to_rows()
-            self._parked.write(self.array, moving_only=True)
+        self._parked.write()  # before they fall far
         self._outputs.to_rows()
         if self._wrenches is not None:
             row, order = self._wrenches

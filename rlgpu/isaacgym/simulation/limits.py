@@ -28,10 +28,8 @@ class SpeedLimits:
         alike = len(speed) == 0 or (speed == speed[:1]).all()
         self._joint = torch.tensor(speed[:1] if alike else speed).to(self._qvel)
         options = [where.actors[i].asset.options for i in where.free]
-        linear = [[o.max_linear_velocity] for o in options]
-        angular = [[o.max_angular_velocity] for o in options]
-        self._linear = torch.tensor(linear).view(-1, 1).to(self._qvel)  # [F, 1]
-        self._angular = torch.tensor(angular).view(-1, 1).to(self._qvel)
+        most = [[o.max_linear_velocity, o.max_angular_velocity] for o in options]
+        self._root = torch.tensor(most).view(-1, 2).to(self._qvel)  # [F, 2]
 
     def apply(self) -> None:
         """Caps velocities after a physics step.
@@ -48,18 +46,10 @@ class SpeedLimits:
                 self._qvel[:, where.dof_qvel] = velocity - excess
                 self._qpos[:, where.dof_qpos] -= self._step * excess
         if where.free:
-            velocity = self._qvel[:, where.free_qvel]  # [N, F, 6]
-            capped = torch.cat(
-                (
-                    _shortened(velocity[..., :3], self._linear),
-                    _shortened(velocity[..., 3:], self._angular),
-                ),
-                dim=-1,
-            )
-            self._qvel[:, where.free_qvel] = capped
-
-
-def _shortened(vector: torch.Tensor, most: torch.Tensor) -> torch.Tensor:
-    """Returns vectors no longer than ``most``; those within keep their bits."""
-    length = vector.norm(dim=-1, keepdim=True)
-    return torch.where(length > most, vector * (most / length.clamp(min=1e-9)), vector)
+            velocity = self._qvel[:, where.free_qvel].unflatten(-1, (2, 3))  # [N, F, 2, 3]
+            length = torch.linalg.vector_norm(velocity, dim=-1)
+            over = length > self._root
+            if over.is_cuda or bool(over.any()):
+                # Velocities within the limits keep their bits.
+                factor = torch.where(over, self._root / length.clamp(min=1e-9), 1.0)
+                self._qvel[:, where.free_qvel] = (velocity * factor[..., None]).flatten(-2)
