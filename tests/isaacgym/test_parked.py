@@ -138,6 +138,37 @@ def test_parked_actors_are_not_drawn(tmp_path):
         assert drawn.ngeom == 1 + sum(geoms[name] for name in ENVIRONMENTS[index])
 
 
+def drawn_colors(sim, index):
+    """Returns the colours of an environment's geoms as they are drawn, without the ground."""
+    mirror = Mirrors(sim.world).show(index)
+    model = mirror.model
+    shown = (model.geom_bodyid > 0) & (model.geom_rgba[:, 3] > 0)
+    return model.geom_rgba[shown, :3].round(3).tolist()
+
+
+def test_environments_of_one_model_have_their_own_colours(tmp_path):
+    """Colours of files and of scripts, also those that change in a running simulation."""
+    colors = {"red": [1.0, 0.0, 0.0], "green": [0.0, 1.0, 0.0], "blue": [0.0, 0.0, 1.0]}
+    sim, assets = new_sim("mujoco"), {}
+    for name, color in colors.items():
+        text = "<mujoco><worldbody><body><freejoint/><geom size='0.1' rgba='{} {} {} 1'/></body>"
+        file = tmp_path / f"{name}.xml"
+        file.write_text(text.format(*color) + "</worldbody></mujoco>")
+        assets[name] = GYM.load_asset(sim, str(tmp_path), file.name, gymapi.AssetOptions())
+    scenes = [("red",), ("red", "green"), ("blue",), ("red",)]
+    for index, names in enumerate(scenes):
+        env = new_env(sim)
+        for place, name in enumerate(names):
+            GYM.create_actor(env, assets[name], at(x=float(place)), f"ball{place}", index, 0)
+    GYM.prepare_sim(sim)
+    assert len(sim.world.groups) == 1
+    for index, names in enumerate(scenes):
+        assert drawn_colors(sim, index) == [colors[name] for name in names]
+    orange = gymapi.Vec3(1.0, 0.5, 0.0)
+    GYM.set_rigid_body_color(sim.envs[3], 0, 0, gymapi.MESH_VISUAL, orange)
+    assert [drawn_colors(sim, i)[0] for i in (0, 3)] == [colors["red"], [1.0, 0.5, 0.0]]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_actors_without_joints_may_come_in_any_order(engine):
     """A ball lies on a fixed table where there is one, else on the ground; a box is beside it."""

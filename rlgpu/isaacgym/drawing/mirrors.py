@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import mujoco
 import numpy as np
 
+from rlgpu.isaacgym.records.scene import Env
 from rlgpu.isaacgym.simulation.world import World
 from rlgpu.sim.mujoco.mirror import PoseMirror
 
@@ -41,16 +42,17 @@ class Mirrors:
         group, _ = self._world.group_of(self._world.sim.envs[index])
         model = group.worlds.model
         if id(model) not in self._mirrors:
-            drawn = model
-            if self._varying or group.kind.roster is not None:
-                # A copy to write to, without the shortcut for geoms that have their body's pose.
-                drawn = copy.copy(model)
+            drawn = copy.copy(model)
+            if self._varying:
+                # Without the shortcut for geoms that have their body's pose.
                 drawn.geom_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
             self._mirrors[id(model)] = PoseMirror(drawn, self._read)
         return self._mirrors[id(model)]
 
     def show(self, index: int) -> PoseMirror:
-        """Returns the mirror of an environment's model, in the environment's pose and sizes.
+        """Returns the mirror of an environment's model, with its pose, sizes and colours.
+
+        Actors that the model has and the environment lacks are not drawn.
 
         Args:
             index: The environment's index in the simulation.
@@ -59,11 +61,7 @@ class Mirrors:
         for name in self._varying:
             values = self._world.varying_field(name, env)
             getattr(mirror.model, name)[:] = values.cpu().numpy()
-        group, world = self._world.group_of(env)
-        if group.kind.roster is not None:
-            # MuJoCo does not draw what is transparent.
-            mirror.model.geom_rgba[:] = group.worlds.model.geom_rgba
-            mirror.model.geom_rgba[group.absent_geoms(world), 3] = 0.0
+        _paint(mirror.model, env, self._world.layout_of(env).places.bodies)
         mirror.show(index)
         return mirror
 
@@ -71,3 +69,23 @@ class Mirrors:
     def _varying(self) -> frozenset[str]:
         """Drawn fields in which environments of a kind differ."""
         return _DRAWN & self._world.fields
+
+
+def _paint(model: mujoco.MjModel, env: Env, bodies: np.ndarray) -> None:
+    """Gives geoms the colours of an environment's actors, or none if it lacks their actor.
+
+    Args:
+        model: The model that is drawn.
+        env: The environment.
+        bodies: The model's body of each of the environment's bodies.
+    """
+    model.geom_rgba[model.geom_bodyid > 0, 3] = 0.0  # MuJoCo does not draw what is transparent
+    for actor in env.actors:
+        own, first = actor.asset.model, actor.first_body
+        for i, body in enumerate(bodies[first : first + len(actor.asset.bodies)]):
+            start, number = model.body_geomadr[body], model.body_geomnum[body]
+            of_asset = own.body_geomadr[1 + i]
+            colors = own.geom_rgba[of_asset : of_asset + number]
+            if i in actor.colors:
+                colors = np.array([*actor.colors[i], 1.0])
+            model.geom_rgba[start : start + number] = colors

@@ -59,16 +59,6 @@ class Group:
         """Returns the handle in ``stage`` of an actor of one of the worlds."""
         return self.kind.seats[world][actor.handle] if self.kind.roster else actor.handle
 
-    def absent_geoms(self, world: int) -> np.ndarray:
-        """Returns which geoms are of actors that an environment lacks, shape [G], bool."""
-        model, where = self.worlds.model, self.layout.places
-        if self.kind.roster is None:
-            return np.zeros(model.ngeom, dtype=bool)
-        has = np.zeros(len(self.stage.actors), dtype=bool)
-        has[list(self.kind.seats[world])] = True
-        sizes = [len(actor.asset.bodies) for actor in self.stage.actors]
-        return np.isin(model.geom_bodyid, where.bodies[~np.repeat(has, sizes)])
-
     def actors_at(self, slot: int) -> list[Actor]:
         """Returns each environment's actor by its handle in ``stage``; that of it if absent."""
         if self.kind.roster is None:
