@@ -229,3 +229,28 @@ def test_centres_of_mass_may_be_set_later_in_any_kind_of_environment(engine, gro
     found = turn(first, later)
     close(found, turn(first | later, {}), atol=1e-5)
     assert (found[2] - found[3]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+@pytest.mark.parametrize("balls", [(0, 0, 0), (1, 0, 1), (0, 1, 0)])
+def test_a_mass_that_is_set_later_is_that_of_one_environment(engine, balls):
+    """The first environment's, from whose actors the model is composed; the others keep 8 kg."""
+    sim = new_sim(engine, gravity=(0.0, 0.0, 0.0))
+    box = GYM.create_box(sim, 0.2, 0.2, 0.2, gymapi.AssetOptions())
+    ball = GYM.create_sphere(sim, 0.1, gymapi.AssetOptions())
+    for index, count in enumerate(balls):
+        env = new_env(sim)
+        GYM.create_actor(env, box, at(), "box", index, 0)
+        for _ in range(count):
+            GYM.create_actor(env, ball, at(x=5.0), "ball", index, 0)
+    GYM.prepare_sim(sim)
+    bodies = GYM.get_actor_rigid_body_properties(sim.envs[0], 0)
+    bodies[0].mass *= 2
+    GYM.set_actor_rigid_body_properties(sim.envs[0], 0, bodies)
+    roots = wrapped(GYM.acquire_actor_root_state_tensor(sim))
+    for env in sim.envs:
+        GYM.apply_body_forces(env, 0, gymapi.Vec3(16.0, 0, 0), None, gymapi.ENV_SPACE)
+    GYM.simulate(sim)
+    rows = [GYM.get_actor_index(env, 0, gymapi.DOMAIN_SIM) for env in sim.envs]
+    # v = F / m dt
+    close(roots[rows, 7], [0.01, 0.02, 0.02], rtol=1e-5)

@@ -129,7 +129,7 @@ class _Composed(NamedTuple):
 
 
 def _compose(sim: Sim, kind: Kind, also: frozenset[str]) -> _Composed:
-    stage = kind.stage()
+    stage = kind.stage
     free_centres = variation.may_move_centres(kind, also)
     model = compiled(compose_model(sim, stage), free_centres=free_centres)
     properties = dof_properties(kind.envs)

@@ -91,7 +91,7 @@ def _armature(group: Group, actor: Actor, fields: Collection[str]) -> Reader:
     def rows_of(tables: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack([t["armature"] for t in tables])).float().to(device)
 
-    shared = rows_of([actor.dof_properties])
+    shared = rows_of([own.dof_properties for own in group.actors_at(actor.handle)[:1]])
     if "dof_armature" not in fields:
         return lambda rows=ALL_ROWS: shared
     last: list[np.ndarray] = []

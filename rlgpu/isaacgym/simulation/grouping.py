@@ -24,6 +24,8 @@ from rlgpu.isaacgym.simulation.rosters import (
     Roster,
     cast_members,
     owner_of,
+    stage_alone,
+    stage_of,
     way_out,
 )
 from rlgpu.sim.mujoco.model import compiled
@@ -53,6 +55,8 @@ SIZES = (
 """Fields that differ between actors of different sizes, masses, places and tendons."""
 _SET = (*drives.FIELDS, "geom_friction")
 """Fields that the properties of single actors decide."""
+_PLACES = ("body_pos", "body_quat", "qpos0", "qpos_spring")
+"""Fields that say where roots are."""
 _DERIVED = (
     "body_invweight0",
     "body_subtreemass",
@@ -80,6 +84,11 @@ class Kind:
     """Environments whose worlds share a model."""
 
     envs: tuple[Env, ...]
+    stage: Env
+    """Environment of all actors of the model as they were at first, for other rows to differ from.
+
+    Without a roster, its actors are those of the first environment.
+    """
     sizes: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Fields of sizes and masses that differ, one row a recipe."""
     recipes: tuple[int, ...] = ()
@@ -88,14 +97,6 @@ class Kind:
     """The actors of the model, if they are not those of every environment in their order."""
     seats: tuple[tuple[int, ...], ...] = ()
     """With a roster, the slots of each environment's actors."""
-
-    def stage(self) -> Env:
-        """Returns an environment of all actors as they are now, from which the model is composed.
-
-        Without a roster, it is the first environment.
-        """
-        first = self.envs[0]
-        return first if self.roster is None else self.roster.stage(first, self.seats[0])
 
 
 def places_of(kinds: Sequence[Kind]) -> dict[int, tuple[int, int]]:
@@ -127,17 +128,17 @@ def group_environments(sim: Sim, *, may_park: bool = True) -> list[Kind]:
     for env in sim.envs:
         members.setdefault(recipe_of(env), []).append(env)
     if len(members) == 1:
-        return [Kind(tuple(sim.envs))]
+        return [Kind(tuple(sim.envs), stage_alone(sim.envs[0]))]
     casts: Sequence[Cast | None] = [None] * len(members)
     if may_park and way_out(sim) is not None:
         casts = cast_members(_described(sim, list(members.values())), sim.capabilities)
     groups: dict[tuple[object, ...], _Members] = {}
     for envs, cast in zip(members.values(), casts, strict=True):
-        stage = envs[0] if cast is None else cast.roster.stage(envs[0], cast.seats)
+        stage = stage_of(envs[0], cast)
         model = compiled(compose_model(sim, stage), free_centres=True)
         roster = None if cast is None else cast.roster
         key = (id(roster), *map(_traits, stage.actors), _digest(model, sim))
-        found = groups.setdefault(key, _Members({}, [], roster, {}))
+        found = groups.setdefault(key, _Members(stage, {}, [], roster, {}))
         for env in envs:
             found.recipes[env.index] = len(found.sizes)
             found.seats[env.index] = () if cast is None else cast.seats
@@ -151,6 +152,8 @@ def group_environments(sim: Sim, *, may_park: bool = True) -> list[Kind]:
 class _Members(NamedTuple):
     """Environments of one kind while they are collected."""
 
+    stage: Env
+    """All actors of the model of the first of them."""
     recipes: dict[int, int]
     """Row of ``sizes`` of each environment, by the environment's index."""
     sizes: list[dict[str, tuple[np.ndarray, np.ndarray]]]
@@ -165,14 +168,14 @@ def _kind(sim: Sim, group: _Members) -> Kind:
     envs = tuple(sim.envs[i] for i in indices)
     seats = tuple(group.seats[i] for i in indices)
     if len(group.sizes) == 1:
-        return Kind(envs, roster=group.roster, seats=seats)
+        return Kind(envs, group.stage, roster=group.roster, seats=seats)
     sizes = {}
     for name in varying_sizes(sim):
         shapes, values = zip(*(found[name] for found in group.sizes), strict=True)
         if any(not np.array_equal(shape, shapes[0]) for shape in shapes):
             sizes[name] = np.stack(values)
     recipes = tuple(group.recipes[i] for i in indices)
-    return Kind(envs, sizes, recipes, group.roster, seats)
+    return Kind(envs, group.stage, sizes, recipes, group.roster, seats)
 
 
 def _described(sim: Sim, members: Sequence[Sequence[Env]]) -> list[Member]:
@@ -285,14 +288,14 @@ def _field_of_worlds(model: mujoco.MjModel, name: str) -> np.ndarray:
 
 def _field_without_roots(model: mujoco.MjModel, name: str) -> np.ndarray:
     """Returns a field without the poses of roots, which are set before the first step."""
-    values = np.ascontiguousarray(getattr(model, name))
-    free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
+    values: np.ndarray = getattr(model, name)
+    if name not in _PLACES:
+        return values
+    free, values = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE, values.copy()
     if name in ("body_pos", "body_quat"):
-        values = values.copy()
         values[model.body_mocapid >= 0] = 0.0
         values[model.jnt_bodyid[free]] = 0.0
-    elif name in ("qpos0", "qpos_spring"):
-        values = values.copy()
+    else:
         values[model.jnt_qposadr[free][:, None] + np.arange(7)] = 0.0
     return values
 

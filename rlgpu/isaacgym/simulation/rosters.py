@@ -25,6 +25,9 @@ from rlgpu.sim.mujoco.worlds import Capabilities
 _STEEPEST = 0.5
 """Least cosine between the way out and the normal of a ground plane."""
 
+_MOST_CANDIDATES = 64
+"""Models that are tried for environments with other actors, the newest ones."""
+
 Trait = tuple[Hashable, ...]
 """What actors must have in common to take the same slot."""
 
@@ -58,9 +61,9 @@ class Roster:
         return tuple(free[actor.trait, actor.is_optional].pop(0) for actor in actors)
 
     def stage(self, env: Env, seats: Sequence[int]) -> Env:
-        """Returns an environment of all actors, to compose the model from.
+        """Returns an environment of all actors as they are now, to compose the model from.
 
-        Actors of ``env`` are as they are now. Handles are slots.
+        Handles are slots.
 
         Args:
             env: The environment.
@@ -119,6 +122,18 @@ class Member(NamedTuple):
     ties: Hashable
     """What else must be the same in all environments of a model."""
     num_envs: int
+
+
+def stage_of(env: Env, cast: Cast | None) -> Env:
+    """Returns an environment of all actors of a model, as they are now."""
+    return stage_alone(env) if cast is None else cast.roster.stage(env, cast.seats)
+
+
+def stage_alone(env: Env) -> Env:
+    """Returns an environment of the same actors as they are now; later changes leave it alone."""
+    stage = replace(env, actors=[])
+    stage.actors.extend(replace(actor, env=stage) for actor in env.actors)
+    return stage
 
 
 def cast_members(members: Sequence[Member], able: Capabilities) -> list[Cast | None]:
@@ -195,9 +210,10 @@ def _unite(unions: list[_Union], able: Capabilities) -> list[_Union]:
         alike[key] = alike[key].joined(union) if key in alike else union
     found: list[_Union] = []
     for union in sorted(alike.values(), key=lambda u: -sum(u.optional.values())):
-        gains = [_gain(other, union, able) for other in found]
-        best = max(range(len(found)), key=gains.__getitem__, default=0)
+        gains = [_gain(other, union, able) for other in found[-_MOST_CANDIDATES:]]
+        best = max(range(len(gains)), key=gains.__getitem__, default=0)
         if gains and gains[best] > 0:
+            best -= len(gains)
             found[best] = found[best].joined(union)
         else:
             found.append(union)
