@@ -37,6 +37,21 @@ def ring(corners, outer, inner, height):
     return "\n".join(lines) + "\n"
 
 
+def refined(text, times):
+    """Returns the text of an OBJ file with each triangle cut into four, some times."""
+    rows = [line.split() for line in text.splitlines()]
+    points = np.array([row[1:] for row in rows if row[0] == "v"], float)
+    triangles = points[np.array([row[1:] for row in rows if row[0] == "f"], int) - 1]
+    for _ in range(times):
+        a, b, c = triangles.transpose(1, 0, 2)
+        ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+        parts = (a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)
+        triangles = np.concatenate([np.stack(part, axis=1) for part in parts])
+    lines = ["v {:.9f} {:.9f} {:.9f}".format(*point) for point in triangles.reshape(-1, 3)]
+    lines += [f"f {i} {i + 1} {i + 2}" for i in range(1, 3 * len(triangles), 3)]
+    return "\n".join(lines) + "\n"
+
+
 def load(sim, folder, mesh, more="", **options):
     """Returns the asset of a fixed link that collides as a mesh."""
     (folder / "part.obj").write_text(mesh)
@@ -74,6 +89,17 @@ def test_a_block_with_a_square_hole_is_four_boxes_and_one_shape(tmp_path):
     model = sim.world.groups[0].worlds.model
     assert model.ngeom == 4
     close(model.geom_friction[:, 0], 0.25)
+
+
+@pytest.mark.parametrize("times", [3, 4])
+def test_a_finely_meshed_block_is_cut_along_its_walls(times, tmp_path):
+    """2048 and 8192 triangles, of which not all are looked at, make the same four boxes."""
+    mesh = refined(ring(4, 1.5, 0.5, 1.0), times)
+    asset = load(new_sim("mujoco"), tmp_path, mesh, FIELD, density=10.0)
+    assert len(asset.shapes) == 4
+    (body,) = asset.body_properties
+    assert body.mass == pytest.approx(80.0, rel=1e-4)
+    close(list(body.com), [0, 0, 0.5], atol=1e-4)
 
 
 def test_a_convex_mesh_stays_one_hull(tmp_path):
