@@ -47,13 +47,16 @@ def mesh_hull(model: mujoco.MjModel, mesh: int) -> Hull:
     local = {int(vertex): i for i, vertex in enumerate(kept)}
     adr, polygons = int(model.mesh_polyadr[mesh]), int(model.mesh_polynum[mesh])
     faces = []
-    for polygon in range(adr, adr + polygons):
-        start = int(model.mesh_polyvertadr[polygon])
-        corners = model.mesh_polyvert[start : start + int(model.mesh_polyvertnum[polygon])]
-        faces.append([local[int(vertex)] for vertex in corners])
-    around = []
-    for vertex in kept:
-        start = int(model.mesh_polymapadr[first + vertex])
-        end = start + int(model.mesh_polymapnum[first + vertex])
-        around.append([int(face) for face in model.mesh_polymap[start:end]])
+    starts, sizes = (
+        x[adr : adr + polygons].tolist() for x in (model.mesh_polyvertadr, model.mesh_polyvertnum)
+    )
+    corners = model.mesh_polyvert
+    for start, size in zip(starts, sizes, strict=True):
+        faces.append([local[vertex] for vertex in corners[start : start + size].tolist()])
+    around, touching = [], model.mesh_polymap
+    starts, sizes = (
+        x[first + kept].tolist() for x in (model.mesh_polymapadr, model.mesh_polymapnum)
+    )
+    for start, size in zip(starts, sizes, strict=True):
+        around.append(touching[start : start + size].tolist())
     return Hull(vertices[kept], faces, model.mesh_polynormal[adr : adr + polygons], around)

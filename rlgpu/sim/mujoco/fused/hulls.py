@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import mujoco
@@ -86,19 +87,36 @@ class HullTables:
             around_adr.append(len(ints["around_face"]))
             ints["hull_cell_adr"].append(len(ints["cell_adr"]) if number in meshes else -1)
             if number in meshes:
-                ints["cell_adr"].append(sum(map(len, candidates)))
-                for cell in cells_of(hull.vertices):
-                    candidates.append(np.column_stack((hull.vertices[cell], cell)))
-                    ints["cell_adr"].append(ints["cell_adr"][-1] + len(cell))
-        points = np.concatenate(vertices) if vertices else np.zeros((0, 3))
+                points, ends = _candidates(np.asarray(hull.vertices, np.float64).tobytes())
+                ints["cell_adr"] += (sum(map(len, candidates)) + ends).tolist()
+                candidates.append(points)
+        corners = np.concatenate(vertices) if vertices else np.zeros((0, 3))
         normals = [hull.normals for hull in self._hulls]
         return ints | {"around_adr": around_adr}, {
-            "hull_x": points[:, 0],
-            "hull_y": points[:, 1],
-            "hull_z": points[:, 2],
+            "hull_x": corners[:, 0],
+            "hull_y": corners[:, 1],
+            "hull_z": corners[:, 2],
             "cell_point": np.concatenate(candidates) if candidates else np.zeros((0, 4)),
             "face_normal": np.concatenate(normals) if normals else np.zeros((0, 3)),
         }
+
+
+@lru_cache(maxsize=256)  # models that differ elsewhere have the same meshes
+def _candidates(vertices: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the candidates of all cells of a mesh's hull, and where those of each cell end.
+
+    Args:
+        vertices: The vertices [m], float64, shape [V, 3].
+
+    Returns:
+        Place and number of each candidate, shape [N, 4], and the ends after a first 0, shape
+        [6 * CELLS ** 2 + 1].
+    """
+    points = np.frombuffer(vertices).reshape(-1, 3)
+    cells = cells_of(points)
+    chosen = np.concatenate(cells)
+    ends = np.cumsum([0, *map(len, cells)])
+    return np.column_stack((points[chosen], chosen)), ends
 
 
 def cells_of(vertices: np.ndarray) -> list[np.ndarray]:
@@ -115,39 +133,47 @@ def cells_of(vertices: np.ndarray) -> list[np.ndarray]:
     for side in range(6):
         axis, sign = side // 2, 1.0 - 2.0 * (side % 2)
         across = [k for k in range(3) if k != axis]
-        cells, width = {(0, 0): np.arange(len(vertices))}, 1
-        while width <= CELLS:
-            for (u, v), among in cells.items():
-                low = 2.0 * np.array([u, v]) / width - 1.0
-                kept = _farthest_within(vertices[among], axis, sign, across, low, 2.0 / width)
-                cells[u, v] = among[kept]
+        kept, width = [np.arange(len(vertices))], 1
+        while True:
+            places = np.array(list(itertools.product(range(width), repeat=2)))
+            directions = np.full((len(places), _SAMPLES * _SAMPLES, 3), sign)
+            directions[:, :, across] = (2.0 * places[:, None] + _PLACES) / width - 1.0
+            kept = _farthest_within(vertices, kept, directions)
+            if width == CELLS:
+                break
             width *= 2
-            if width <= CELLS:
-                places = itertools.product(range(width), repeat=2)
-                cells = {(u, v): cells[u // 2, v // 2] for u, v in places}
-        sides += [cells[u, v] for u, v in itertools.product(range(CELLS), repeat=2)]
+            halves = np.arange(width) // 2
+            kept = [kept[u * (width // 2) + v] for u, v in itertools.product(halves, repeat=2)]
+        sides += kept
     return sides
 
 
+_PLACES = np.array(list(itertools.product(np.linspace(0.0, 2.0, _SAMPLES), repeat=2)))
+"""Places of the sampled directions in a cell of width 2, shape [_SAMPLES ** 2, 2]."""
+_CORNERS = [0, _SAMPLES - 1, -_SAMPLES, -1]
+"""Its corners among them."""
+
+
 def _farthest_within(
-    vertices: np.ndarray, axis: int, sign: float, across: list[int], low: np.ndarray, width: float
-) -> np.ndarray:
-    """Returns the numbers of vertices that may be the farthest within a square of directions.
+    vertices: np.ndarray, among: list[np.ndarray], directions: np.ndarray
+) -> list[np.ndarray]:
+    """Returns the numbers of vertices that may be the farthest within each of some cells.
 
     Args:
         vertices: Shape [V, 3].
-        axis: The axis on which the square's side of the cube lies.
-        sign: Its sign there.
-        across: The other axes.
-        low: The square's lower corner along them, shape [2].
-        width: Its width.
+        among: Numbers of the vertices to choose from, of each of C cells.
+        directions: Sampled directions, shape [C, S, 3].
     """
-    samples = np.linspace(0.0, width, _SAMPLES)
-    directions = np.full((_SAMPLES * _SAMPLES, 3), sign)
-    directions[:, across] = low + np.array(list(itertools.product(samples, repeat=2)))
-    reach = directions @ vertices.T
-    corners = reach[[0, _SAMPLES - 1, -_SAMPLES, -1]]
-    chosen = np.unique(reach.argmax(axis=1))
-    slack = 1e-6 * np.abs(corners).max()
-    exceeded = (corners[:, :, None] + slack < corners[:, None, chosen]).all(axis=0)
-    return np.flatnonzero(~exceeded.any(axis=1))
+    counts = np.array([len(ids) for ids in among])
+    exists = np.arange(counts.max()) < counts[:, None]  # [C, M]
+    ids = np.zeros(exists.shape, int)
+    ids[exists] = np.concatenate(among)
+    reach = directions @ vertices[ids].transpose(0, 2, 1)  # [C, S, M]
+    chosen = np.where(exists[:, None], reach, -np.inf).argmax(axis=2)  # [C, S]
+    corners = reach[:, _CORNERS]  # [C, 4, M]
+    most = np.take_along_axis(corners, chosen[:, None], axis=2)  # [C, 4, S]
+    slack = 1e-6 * np.abs(corners).max(axis=(1, 2), keepdims=True)
+    low = corners + slack
+    for sample in range(chosen.shape[1]):
+        exists &= ~(low < most[:, :, sample, None]).all(axis=1)
+    return np.split(ids[exists], np.cumsum(exists.sum(axis=1))[:-1])
