@@ -16,6 +16,7 @@ from rlgpu.errors import MalformedModel
 from rlgpu.robots.convex_parts import convex_parts
 from rlgpu.robots.dae import read_dae
 from rlgpu.robots.frames import THIN, Frame, mesh_vertices, numbers, word
+from rlgpu.robots.part_cache import keep_parts
 from rlgpu.robots.reports import report
 from rlgpu.robots.robot import ReadOptions
 from rlgpu.robots.shapes import READ_BY_MUJOCO
@@ -170,10 +171,14 @@ def _version(file: Path) -> _Version:
 @lru_cache(maxsize=64)
 def _parts(version: _Version, scale: tuple[float, ...], resolution: int) -> tuple[np.ndarray, ...]:
     """Returns the points of a mesh's convex parts [m], each of shape [P, 3]."""
-    vertices, faces = _triangles(version.file)
-    vertices = vertices * np.array(scale)
-    tolerance = float(np.ptp(vertices, axis=0).max()) / resolution
-    return tuple(convex_parts(vertices, faces, tolerance, _MOST_PARTS))
+
+    def compute() -> list[np.ndarray]:
+        vertices, faces = _triangles(version.file)
+        vertices = vertices * np.array(scale)
+        tolerance = float(np.ptp(vertices, axis=0).max()) / resolution
+        return convex_parts(vertices, faces, tolerance, _MOST_PARTS)
+
+    return keep_parts(version.file, (*scale, resolution, _MOST_PARTS), compute)
 
 
 def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from scenes import GYM, at, close, new_env, new_sim, run, wrapped
 
 from rlgpu.errors import MalformedModel
 from rlgpu.isaacgym.api import gymapi
+from rlgpu.robots import meshes
 
 
 def ring(corners, outer, inner, height):
@@ -66,6 +67,14 @@ def load(sim, folder, mesh, more="", **options):
 
 
 FIELD = '<sdf resolution="256"/>'
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """The folder in which parts are kept, empty at first."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder / "rlgpu" / "convex_parts"
 
 
 def test_a_block_with_a_square_hole_is_four_boxes_and_one_shape(tmp_path):
@@ -146,6 +155,41 @@ def test_a_mesh_that_was_written_again_is_split_again(tmp_path):
         (body,) = load(new_sim("mujoco"), tmp_path, mesh, FIELD, density=10.0).body_properties
         masses.append(body.mass)
     assert masses == pytest.approx([80.0, 10.0], rel=1e-4)
+
+
+def test_parts_are_kept_for_other_processes(cache, tmp_path, monkeypatch):
+    """By the mesh's content: under another name it is not split again, of another size it is."""
+    square = ring(4, 1.5, 0.5, 1.0)
+    load(new_sim("mujoco"), tmp_path, square, FIELD)
+    assert len(list(cache.iterdir())) == 1
+    monkeypatch.setattr(meshes, "convex_parts", lambda *_: pytest.fail("split again"))
+    for folder in (tmp_path / "a", tmp_path / "b"):  # neither file is known to this process
+        folder.mkdir()
+        asset = load(new_sim("mujoco"), folder, square, FIELD, density=10.0)
+        assert asset.body_properties[0].mass == pytest.approx(80.0, rel=1e-4)
+    with pytest.raises(pytest.fail.Exception):
+        load(new_sim("mujoco"), tmp_path, ring(4, 1.5, 0.6, 1.0), FIELD)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])
+def test_a_damaged_file_of_the_cache_is_written_again(content, cache, tmp_path):
+    """As if it were not there."""
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        asset = load(new_sim("mujoco"), folder, ring(4, 1.5, 0.5, 1.0), FIELD)
+        assert len(asset.shapes) == 4
+        (file,) = cache.iterdir()
+        whole = file.read_bytes()
+        file.write_bytes(content)
+    assert len(whole) > 100
+
+
+def test_without_a_folder_to_write_parts_are_computed(cache, tmp_path):
+    """A file is in the folder's place."""
+    cache.parent.parent.mkdir(exist_ok=True)
+    cache.parent.write_text("")
+    asset = load(new_sim("mujoco"), tmp_path, ring(4, 1.5, 0.5, 1.0), FIELD)
+    assert len(asset.shapes) == 4
 
 
 def test_shapes_of_a_file_keep_their_names(tmp_path):

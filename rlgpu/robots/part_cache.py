@@ -1,0 +1,68 @@
+"""Keeps the convex parts of meshes in the user's cache folder, as splitting takes seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from rlgpu.robots import convex_parts
+
+
+def keep_parts(
+    file: Path, settings: Sequence[float], compute: Callable[[], Sequence[np.ndarray]]
+) -> tuple[np.ndarray, ...]:
+    """Returns the convex parts of a mesh, from the cache folder if they have been computed before.
+
+    The folder is ``rlgpu/convex_parts`` in ``XDG_CACHE_HOME``, or in ``~/.cache`` without it. It
+    may be deleted at any time. If it cannot be written, nothing is kept.
+
+    Args:
+        file: The mesh's file; parts are found again by its content.
+        settings: Everything else that decides about the parts.
+        compute: Returns them [m], each of shape [P, 3].
+    """
+    kept = _folder() / f"{_key(file, settings)}.npz"
+    try:
+        with np.load(kept, allow_pickle=False) as stored:
+            return tuple(stored[f"arr_{i}"] for i in range(len(stored.files)))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        parts = tuple(compute())  # missing, or not written by us
+    with contextlib.suppress(OSError):
+        _write(kept, parts)
+    return parts
+
+
+def _folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "rlgpu" / "convex_parts"
+
+
+def _key(file: Path, settings: Sequence[float]) -> str:
+    """Returns a name for the parts that a file, the settings and the algorithm give."""
+    sources = [Path(convex_parts.__file__).read_bytes(), mujoco.__version__.encode()]
+    texts = [file.suffix.lower().encode(), *(float(value).hex().encode() for value in settings)]
+    found = hashlib.sha256()
+    for text in (*sources, *texts, file.read_bytes()):
+        found.update(hashlib.sha256(text).digest())
+    return found.hexdigest()
+
+
+def _write(path: Path, parts: Sequence[np.ndarray]) -> None:
+    """Writes all parts or nothing, as other processes may read meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(number, "wb") as stream:
+            np.savez(stream, *parts)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
