@@ -28,7 +28,7 @@ from rlgpu.config.reading import read_value, read_words
 from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences, layers_of
 from rlgpu.config.schema import Config
-from rlgpu.config.task_file import FoundTask, check_name, find_task, is_file, is_gym
+from rlgpu.config.task_file import FoundTask, check_name, find_task, is_file, is_gym, is_script
 from rlgpu.errors import NoEffect, UnknownKey, UsageError, first_line, line_in, nearest, shown
 
 _CHOICES = ("task", "train", "sim")
@@ -120,7 +120,8 @@ def compose(
     )
     candidates = _candidates(words["sim"], given.get("sim_device", "auto"), engines)
     if not request.task.task_folders:  # its scene is not ours to look at
-        candidates = candidates[-1:]
+        # Scripts of Isaac Gym change the engine when their scene is built, if they have to.
+        candidates = candidates[:1] if is_script(words["task"]) else candidates[-1:]
     notes: list[str] = []
     for engine in candidates:
         composed = _compose(request, engine)

@@ -101,6 +101,11 @@ def is_file(word: str) -> bool:
     return ":" in word or word.endswith(".py")
 
 
+def is_script(word: str) -> bool:
+    """Returns whether a task is written for Isaac Gym, such as ``isaacgymenvs:Ant``."""
+    return is_foreign(word) and not is_gym(word)
+
+
 def is_foreign(word: str) -> bool:
     """Returns whether ``task=`` names an environment that is not ours."""
     kind, colon, _ = word.partition(":")

@@ -13,6 +13,10 @@ from scenes import close
 from rlgpu.errors import Unreadable, UsageError
 from rlgpu.foreign.isaacgym import script_task
 from rlgpu.foreign.task import EnvRequest
+from rlgpu.isaacgym.runner.without_cuda import ON_CPU
+from rlgpu.isaacgym.simulation import engines
+from rlgpu.sim.mujoco.batch import BatchWorlds
+from rlgpu.sim.mujoco.fused.worlds import FusedWorlds
 from rlgpu.training import load_checkpoint
 from tests.refusals import names
 
@@ -101,11 +105,11 @@ def write(folder, body, count):
     return f"isaacgym:{folder / 'slider.py'}:Slider"
 
 
-def make(word, num_envs=2, overrides=()):
+def make(word, num_envs=2, overrides=(), engine="mujoco"):
     """Returns the environments of a word."""
     task = script_task(word)
     config = task.Config(overrides=overrides)
-    return task.make(EnvRequest(config, num_envs, 0, torch.device("cpu"), "mujoco"))
+    return task.make(EnvRequest(config, num_envs, 0, torch.device("cpu"), engine))
 
 
 def test_deferred_resets_lose_no_observation_and_leave_no_filler(tmp_path):
@@ -282,13 +286,45 @@ def test_a_task_of_isaacgymenvs_is_found_by_the_name_in_its_file(tmp_path, monke
         del sys.modules[name]
 
 
-def train(folder, *words):
-    """Runs the training command in a folder and returns the newest checkpoint."""
-    subprocess.run(
+def test_mujoco_takes_the_place_of_an_engine_that_cannot_run(tmp_path, monkeypatch, capsys):
+    """The fused engine, if the extension is not compiled; a remark says so."""
+    word = write(tmp_path, DEFERRED, "progress_buf")
+    assert isinstance(make(word, engine="fused").sim, FusedWorlds)
+
+    def missing(_device):
+        raise RuntimeError("not compiled")
+
+    monkeypatch.setattr(engines, "load_extension", missing)
+    assert isinstance(make(word, engine="fused").sim, BatchWorlds)
+    assert "MuJoCo C" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is used where there is a GPU")
+def test_scripts_train_on_the_fused_engine_and_the_cpu_unless_told_otherwise(tmp_path):
+    """What a script puts on CUDA is on the CPU, and it is said once."""
+    word = write(tmp_path, DEFERRED, "progress_buf")
+    text = (tmp_path / "slider.py").read_text()
+    text = text.replace("zeros(self.num_envs, 2)", 'zeros(self.num_envs, 2, device="cuda:0")')
+    text = text.replace("self.judge()", "self.judge(); torch.ones(2).cuda()")
+    (tmp_path / "slider.py").write_text(text)
+    done = run_training(tmp_path, f"task={word}", "max_iterations=1", "sim_device=cpu")
+    said = done.stdout + done.stderr
+    assert said.count(ON_CPU) == 1
+    assert "fused engine on the CPU" in said
+
+
+def run_training(folder, *words):
+    """Runs the training command in a folder; returns the finished process."""
+    return subprocess.run(
         [sys.executable, str(ROOT / "train.py"), "headless=True", "num_envs=16",
          "train.minibatch_size=64", "train.horizon_length=8", f"runs_dir={folder}", *words],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
+
+
+def train(folder, *words):
+    """Runs the training command in a folder and returns the newest checkpoint."""
+    run_training(folder, *words)
     runs = sorted(folder.glob("*/2*"))
     return runs[-1] / "nn" / "last.pth"
 

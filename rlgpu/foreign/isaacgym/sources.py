@@ -47,6 +47,9 @@ Builder = Callable[[EnvRequest], Any]
 def script_task(word: str) -> type[ForeignTask]:
     """Returns the task that a word such as ``isaacgymenvs:Ant`` names.
 
+    Its environments run on MuJoCo C, and a remark says why, if the engine is fused and does not
+    cover their scene. On a machine without a GPU, the CPU takes the place of CUDA.
+
     Raises:
         UsageError: It is no such word.
     """
@@ -56,7 +59,8 @@ def script_task(word: str) -> type[ForeignTask]:
     )
 
     def make(request: EnvRequest) -> Environments:
-        gym = install(engine=request.engine)
+        engine = "auto" if request.engine == "fused" else request.engine
+        gym = install(engine=engine, without_gpu="cpu")
         request = request._replace(seed=generator_seed(request.seed))
         seed_scripts(request.seed)
         with _explained(word), placeholders(gym.notes):
