@@ -207,11 +207,12 @@ def _faces(file: Path) -> np.ndarray:
     """
     faces, num_vertices = [], 0
     for number, line in enumerate(file.open(errors="replace"), 1):
-        if line[:2] == "v ":
-            num_vertices += 1
-        elif line[:2] == "f ":
-            # Negative indices count back from the last vertex above the line.
-            faces.append((number, line.split()[1:], num_vertices))
+        match line.lstrip()[:2]:
+            case "v " | "v\t":
+                num_vertices += 1
+            case "f " | "f\t" | "f\n":
+                # Negative indices count back from the last vertex above the line.
+                faces.append((number, line.split()[1:], num_vertices))
     found = []
     for number, words, above in faces:
         corners = [_corner(word, above, num_vertices) for word in words]
@@ -266,8 +267,9 @@ def _vertices(file: Path) -> np.ndarray | None:
     if kind == ".dae":
         return read_dae(file)[0]
     if kind == ".obj":
-        lines = (line.split()[1:4] for line in file.open(errors="replace") if line[:2] == "v ")
-        return np.array(list(lines), dtype=float).reshape(-1, 3)
+        with file.open(errors="replace") as lines:
+            rows = [x.split()[1:4] for x in lines if x.lstrip()[:2] in ("v ", "v\t")]
+        return np.array(rows, dtype=float).reshape(-1, 3)
     data = file.read_bytes()
     count = int.from_bytes(data[80:84], "little")
     if kind != ".stl" or len(data) != 84 + 50 * count:

@@ -49,6 +49,16 @@ def test_negative_indices_count_back_from_their_line(tmp_path):
     assert asset.body_properties[0].mass == pytest.approx(20.0, rel=1e-4)
 
 
+def test_lines_of_a_mesh_may_be_indented_and_have_tabs(tmp_path):
+    """Two tetrahedra of 1 m^3; one that is read as flat would weigh nothing."""
+    faces = "f -4 -2 -3\n  f -4 -3 -1\n\tf\t-4\t-1\t-2\nf -3 -2 -1\n"
+    blocks = (f" v {x} 0 0\nv\t{x + 1} 0 0\n\tv {x} 2 0\nv {x} 0 3\n{faces}" for x in (0, 9))
+    write(tmp_path / "part.obj", "".join(blocks))
+    asset = load(tmp_path, vhacd_enabled=True, density=10.0)
+    assert len(asset.shapes) == 2
+    assert asset.body_properties[0].mass == pytest.approx(20.0, rel=1e-4)
+
+
 @pytest.mark.parametrize("face", ["1 2 9", "1 2 0", "-5 2 3", "1 2", "", "1 2 x", "/1 /2 /3"])
 def test_a_face_without_three_vertices_of_the_file_is_refused(tmp_path, face):
     """The tetrahedron has four vertices on lines 1 to 4; a fifth face is on line 9."""

@@ -69,14 +69,6 @@ def load(sim, folder, mesh, more="", **options):
 FIELD = '<sdf resolution="256"/>'
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    """The folder in which parts are kept, empty at first."""
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    return folder / "rlgpu" / "convex_parts"
-
-
 def test_a_block_with_a_square_hole_is_four_boxes_and_one_shape(tmp_path):
     """3 m x 3 m x 1 m without 1 m^3: 8 m^3 in the parts, whose friction a script sets at once."""
     sim = new_sim("mujoco")
