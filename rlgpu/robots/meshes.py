@@ -268,8 +268,8 @@ def _vertices(file: Path) -> np.ndarray | None:
         return read_dae(file)[0]
     if kind == ".obj":
         with file.open(errors="replace") as lines:
-            rows = [x.split()[1:4] for x in lines if x.lstrip()[:2] in ("v ", "v\t")]
-        return np.array(rows, dtype=float).reshape(-1, 3)
+            places = [x.split()[1:4] for x in lines if x.lstrip()[:2] in ("v ", "v\t")]
+        return np.array(places, dtype=float).reshape(-1, 3)
     data = file.read_bytes()
     count = int.from_bytes(data[80:84], "little")
     if kind != ".stl" or len(data) != 84 + 50 * count:

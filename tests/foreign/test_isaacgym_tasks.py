@@ -137,6 +137,33 @@ def test_deferred_resets_lose_no_observation_and_leave_no_filler(tmp_path):
     assert env.privileged is not None
 
 
+def test_a_task_that_resets_only_when_told_begins_with_episodes(tmp_path):
+    """As HumanoidAMP, whose step never resets, and whose method to observe begins with ``_``."""
+    body = """self.compute_observations()
+        self.judge()
+        return {"obs": self.obs_buf}, self.rew_buf, self.reset_buf, self.extras"""
+    word = write(tmp_path, body, "progress_buf")
+    file = tmp_path / "slider.py"
+    file.write_text(file.read_text().replace("compute_observations", "_compute_observations"))
+    env = make(word)
+    close(env.observations, [[0.01, 0], [0.01, 0]], atol=1e-6)
+    env.step(torch.tensor([[10.0], [1.0]]))
+    two = env.step(torch.tensor([[10.0], [1.0]]))
+    assert two.terminated.tolist() == [True, False]
+    close(two.final_observations, [[0.21, 2], [0.03, 2]], atol=1e-5)
+    close(two.observations, [[0.01, 0], [0.03, 2]], atol=1e-5)
+
+
+def test_a_task_that_cannot_observe_is_refused(tmp_path):
+    """When it is to begin new episodes."""
+    word = write(tmp_path, DEFERRED, "progress_buf")
+    file = tmp_path / "slider.py"
+    file.write_text(file.read_text().replace("compute_observations", "observe"))
+    with pytest.raises(UsageError) as refusal:
+        make(word).reset()
+    assert refusal.value.key == "Slider.compute_observations"
+
+
 def test_an_override_that_chooses_a_file_needs_hydra(tmp_path):
     """Hydra composes only tasks of isaacgymenvs; a key of the configuration is overridden."""
     word = write(tmp_path, DEFERRED, "progress_buf")

@@ -4,8 +4,8 @@ What their ``step`` returns is mapped to ``Step``:
 
 - IsaacGymEnvs reports an episode's end one step before it resets, and the step between belongs to
   no episode. Here, ended environments are reset at once by the task's own ``reset_idx``, its
-  ``compute_observations`` gives the first observations of the new episode, and the observations
-  that ``step`` returned are the final ones, exactly.
+  ``compute_observations`` (HumanoidAMP: ``_compute_observations``) gives the first observations of
+  the new episode, and the observations that ``step`` returned are the final ones, exactly.
 - legged_gym resets within the step and returns the new episode's observations only. The final ones
   are lost, so an episode that ends by time is continued by the value of the observations before the
   step, as in rsl_rl.
@@ -86,7 +86,7 @@ class ScriptEnv(Environments):
         self.observations = torch.zeros(self.num_envs, self.num_observations, device=self.device)
         if _first(env, "progress_buf") is None and hasattr(env, "reset"):
             env.reset()  # IsaacGymEnvs' does nothing, its first step resets
-        first = self._returned(torch.zeros(self.num_envs, self.num_actions, device=self.device))
+        first, has_begun = self._first_step()
         if first.observations.shape != self.observations.shape:
             raise UsageError(
                 f"{type(env).__name__} says num_obs {self.num_observations} and returns "
@@ -96,6 +96,28 @@ class ScriptEnv(Environments):
                 allowed=[first.observations.shape[-1]],
             )
         self.observations.copy_(self._next(first))
+        if not has_begun:
+            self.reset()
+
+    def _first_step(self) -> tuple[_Returned, bool]:
+        """Steps with actions of zero; returns the results, and whether episodes have begun.
+
+        HumanoidAMP never resets in its step, only when its player asks for it.
+        """
+        actions = torch.zeros(self.num_envs, self.num_actions, device=self.device)
+        if _first(self.script, "progress_buf") is None or not hasattr(self.script, "reset_idx"):
+            return self._returned(actions), True
+        reset_idx, calls = self.script.reset_idx, []
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            calls.append(args)
+            return reset_idx(*args, **kwargs)
+
+        self.script.reset_idx = watched
+        try:
+            return self._returned(actions), bool(calls)
+        finally:
+            del self.script.reset_idx
 
     def _returned(self, actions: Tensor) -> _Returned:
         """Steps the script's environments."""
@@ -121,10 +143,26 @@ class ScriptEnv(Environments):
         if ids.numel() == 0:
             return returned.observations
         self.script.reset_idx(ids, *self._further_ids(ids))
-        self.script.compute_observations()
+        self._observe()
         limit = float(_first(self.script, "clip_obs") or float("inf"))
         fresh = self._add_noise(self.script.obs_buf).clamp(-limit, limit)
         return torch.where(waiting[:, None], fresh, returned.observations)
+
+    def _observe(self) -> None:
+        """Lets the script observe its environments.
+
+        Raises:
+            UsageError: It has no method for that.
+        """
+        observe = _first(self.script, "compute_observations", "_compute_observations")
+        if observe is None:
+            name = type(self.script).__name__
+            raise UsageError(
+                f"{name} has no compute_observations, which gives the first observations of new "
+                "episodes; define it, so that it writes obs_buf",
+                key=f"{name}.compute_observations",
+            )
+        observe()
 
     def _further_ids(self, ids: Tensor) -> list[Tensor]:
         """Returns what ``reset_idx`` takes after the environments' ids.
@@ -184,7 +222,7 @@ class ScriptEnv(Environments):
         elif hasattr(self.script, "reset"):
             first = self.script.reset()
             if first is None:
-                self.script.compute_observations()
+                self._observe()
                 first = self.script.obs_buf
             self.observations.copy_(first[0] if isinstance(first, tuple) else first)
         else:
