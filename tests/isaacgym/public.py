@@ -30,6 +30,8 @@ def of_isaacgymenvs(name, words):
     words = [f"task={name}", f"num_envs={NUM_ENVS}", "headless=True", *device, *words]
     task = hydra.compose("config", overrides=words).task
     OmegaConf.update(task, "env.numEnvs", NUM_ENVS)  # IndustReal's files fix it
+    if OmegaConf.select(task, "sim.physx.contact_collection") is not None:
+        OmegaConf.update(task, "sim.physx.contact_collection", 1)  # statements read forces
     return isaacgym_task_map[task.name](
         cfg=OmegaConf.to_container(task, resolve=True),
         rl_device="cpu",
