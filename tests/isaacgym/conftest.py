@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def cache(tmp_path_factory, monkeypatch):
     """The folder in which convex parts of meshes are kept, empty at first."""
     folder = tmp_path_factory.mktemp("cache")

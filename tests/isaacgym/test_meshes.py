@@ -10,6 +10,8 @@ from scenes import GYM, close, new_sim
 from rlgpu.errors import MalformedModel
 from rlgpu.isaacgym.api import gymapi
 
+pytestmark = pytest.mark.usefixtures("cache")  # meshes are split in some
+
 TETRAHEDRON = "v 0 0 0\nv 1 0 0\nv 0 2 0\nv 0 0 3\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
 TRIANGLE = "v 1 0 0\nv 1 2 0\nv 1 0 4\nf 1 2 3\n"
 

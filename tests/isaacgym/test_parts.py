@@ -10,6 +10,8 @@ from rlgpu.errors import MalformedModel
 from rlgpu.isaacgym.api import gymapi
 from rlgpu.robots import meshes
 
+pytestmark = pytest.mark.usefixtures("cache")  # meshes are split in some
+
 
 def ring(corners, outer, inner, height):
     """Returns the text of an OBJ file: a regular prism with a hole along z, which starts at z = 0.
