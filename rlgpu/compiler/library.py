@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from rlgpu.device import user_cache
+
 if TYPE_CHECKING:
     from rlgpu.compiler.lowering import Lowered, Place
 
@@ -46,8 +48,7 @@ class NoCompiler(Exception):
 
 def cache_folder() -> Path:
     """Returns the folder of compiled code, the user's own: runs never bring any."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "rlgpu" / "compiled"
+    return user_cache("compiled")
 
 
 def find_compiler() -> str:
@@ -120,21 +121,29 @@ def build(key: str, segments: Sequence[Lowered], opaque: Collection[str]) -> Lib
     Raises:
         NoCompiler: The compiler fails.
     """
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="building-") as name:
-        own = Path(name) / key
-        own.mkdir()
-        (own / "code.cpp").write_text(_source(segments))
-        _compile(own / "code.cpp", own / "code.so")
-        plan = {"opaque": sorted(opaque), "temporaries": [x.temporaries for x in segments]}
-        (own / "plan.json").write_text(json.dumps(plan))
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+    except OSError:  # it cannot be kept
+        with tempfile.TemporaryDirectory() as name:
+            return Library(_written(Path(name), key, segments, opaque))
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="building-") as name:
+        own, kept = _written(Path(name), key, segments, opaque), cache_folder() / key
         try:
-            own.rename(folder / key)
+            own.rename(kept)
         except OSError:  # another process was faster
-            if not (folder / key / "plan.json").is_file():
-                raise
-    return Library(folder / key)
+            return Library(kept if (kept / "plan.json").is_file() else own)
+    return Library(kept)
+
+
+def _written(folder: Path, key: str, segments: Sequence[Lowered], opaque: Collection[str]) -> Path:
+    """Returns a new folder with a library's files."""
+    own = folder / key
+    own.mkdir()
+    (own / "code.cpp").write_text(_source(segments))
+    _compile(own / "code.cpp", own / "code.so")
+    plan = {"opaque": sorted(opaque), "temporaries": [x.temporaries for x in segments]}
+    (own / "plan.json").write_text(json.dumps(plan))
+    return own
 
 
 def _compile(source: Path, target: Path) -> None:

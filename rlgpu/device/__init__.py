@@ -1,5 +1,6 @@
-"""CPU and GPU differences: captured phases, streams, compilation, reads from the host."""
+"""The machine: captured phases, streams, compilation, reads from the host, threads, caches."""
 
+from rlgpu.device.cache import user_cache
 from rlgpu.device.capabilities import has_display, host_may_read, is_gpu, is_out_of_memory
 from rlgpu.device.compilation import compiled, host_may_branch, tracing
 from rlgpu.device.graphs import Phase, Skipping, working_stream
@@ -21,5 +22,6 @@ __all__ = [
     "num_usable_cores",
     "one_torch_thread",
     "tracing",
+    "user_cache",
     "working_stream",
 ]

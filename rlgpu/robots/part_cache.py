@@ -13,6 +13,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from rlgpu.device import user_cache
 from rlgpu.robots import convex_parts
 
 
@@ -21,15 +22,14 @@ def keep_parts(
 ) -> tuple[np.ndarray, ...]:
     """Returns the convex parts of a mesh, from the cache folder if they have been computed before.
 
-    The folder is ``rlgpu/convex_parts`` in ``XDG_CACHE_HOME``, or in ``~/.cache`` without it. It
-    may be deleted at any time. If it cannot be written, nothing is kept.
+    If the folder cannot be written, nothing is kept.
 
     Args:
         file: The mesh's file; parts are found again by its content.
         settings: Everything else that decides about the parts.
         compute: Returns them [m], each of shape [P, 3].
     """
-    kept = _folder() / f"{_key(file, settings)}.npz"
+    kept = user_cache("convex_parts") / f"{_key(file, settings)}.npz"
     try:
         with np.load(kept, allow_pickle=False) as stored:
             return tuple(stored[f"arr_{i}"] for i in range(len(stored.files)))
@@ -38,11 +38,6 @@ def keep_parts(
     with contextlib.suppress(OSError):
         _write(kept, parts)
     return parts
-
-
-def _folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "rlgpu" / "convex_parts"
 
 
 def _key(file: Path, settings: Sequence[float]) -> str:

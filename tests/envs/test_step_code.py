@@ -122,9 +122,9 @@ class Converting(Cartpole):
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (Counting, "Counting.steps is replaced in each step"),
         (Replacing, "Replacing.last is replaced in each step"),
-        (Looking, "needs values on the host"),
+        pytest.param(Counting, "Counting.steps is replaced in each step", marks=pytest.mark.slow),
+        pytest.param(Looking, "needs values on the host", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_repeated_stays_python(kind: type[Cartpole], said: str) -> None:
@@ -137,6 +137,7 @@ def test_what_cannot_be_repeated_stays_python(kind: type[Cartpole], said: str) -
     check(plain, env, 12)
 
 
+@pytest.mark.slow
 def test_code_with_another_result_is_not_used() -> None:
     config = CartpoleConfig(name="Cartpole", episode_length=9)
     plain, env = make(Converting(config)), make(Converting(config))

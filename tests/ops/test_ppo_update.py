@@ -68,6 +68,34 @@ def outputs_of(params: Tensor, networks: UpdateNetworks, observations: Tensor) -
     return mlp(observations, weights, biases, activation=networks.activation)
 
 
+def rollout_of(
+    params: torch.Tensor,
+    networks: UpdateNetworks,
+    rows: int,
+    width: int,
+    num_outputs: int,
+    choices: tuple[int, ...],
+    noise: float,
+    g: torch.Generator,
+) -> list[torch.Tensor]:
+    """Returns the columns of a rollout by a policy near that of some parameters."""
+    randn = lambda *shape: torch.randn(*shape, generator=g)  # noqa: E731
+    observations = randn(rows, width)
+    parameters = outputs_of(params, networks, observations)[:, :num_outputs]
+    parameters = parameters + noise * randn(rows, num_outputs)
+    columns = [torch.randint(n, (rows,), generator=g).float() for n in choices]
+    if choices:
+        parts = parameters.split(list(choices), -1)
+        actions = torch.stack(columns, -1)
+        pairs = zip(parts, columns, strict=True)
+        log_probs = sum(torch.distributions.Categorical(logits=x).log_prob(y) for x, y in pairs)
+    else:
+        actions = parameters + 0.6 * randn(rows, num_outputs)
+        old = torch.distributions.Normal(parameters, math.exp(-0.5))
+        log_probs = old.log_prob(actions).sum(-1)
+    return [observations, actions, log_probs, parameters, randn(rows), randn(rows), randn(rows)]
+
+
 def problem(
     *,
     rows: int = 640,
@@ -88,24 +116,10 @@ def problem(
     g = torch.Generator().manual_seed(0)
     num_outputs = sum(choices) or num_actions
     networks, size = networks_of(list(sizes), num_outputs, separate, activation, list(choices))
-    randn = lambda *shape: torch.randn(*shape, generator=g)  # noqa: E731
-    params = 0.25 * randn(size)
+    params = 0.25 * torch.randn(size, generator=g)
     if not choices:
         params[:num_actions] = -0.5
-    observations = randn(rows, sizes[0])
-    parameters = outputs_of(params, networks, observations)[:, :num_outputs]
-    parameters = parameters + noise * randn(rows, num_outputs)  # of a policy nearby
-    columns = [torch.randint(n, (rows,), generator=g).float() for n in choices]
-    if choices:
-        parts = parameters.split(list(choices), -1)
-        actions = torch.stack(columns, -1)
-        pairs = zip(parts, columns, strict=True)
-        log_probs = sum(torch.distributions.Categorical(logits=x).log_prob(y) for x, y in pairs)
-    else:
-        actions = parameters + 0.6 * randn(rows, num_actions)
-        old = torch.distributions.Normal(parameters, math.exp(-0.5))
-        log_probs = old.log_prob(actions).sum(-1)
-    batch = [observations, actions, log_probs, parameters, randn(rows), randn(rows), randn(rows)]
+    batch = rollout_of(params, networks, rows, sizes[0], num_outputs, choices, noise, g)
     coefficients = PpoCoefficients(0.2, 2.0, clip_value, 0.01, 1e-2).tensor(CPU)
     ids = torch.stack([torch.randperm(rows, generator=g) for _ in range(epochs)])
     progress = [
@@ -113,12 +127,12 @@ def problem(
         torch.tensor(False),
         *(torch.zeros(s, dtype=dtype) for s in ((), (6,), (), (), (2,))),
     ]
-    moments = [0.01 * randn(size).to(dtype), 0.01 * randn(size).square().to(dtype)]
+    mean, other = 0.01 * torch.randn(2, size, generator=g).to(dtype)
     counts = [torch.full((len(networks.groups),), n, dtype=torch.int64) for n in (50, 0)]
     state = State(
         params.to(dtype),
         torch.zeros(size, dtype=dtype),
-        AdamState(*moments, *counts),
+        AdamState(mean, 100.0 * other.square(), *counts),
         progress,
         torch.tensor(learning_rate, dtype=dtype),
     )
