@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from rlgpu.compiler.library import Library, build, key_of, stored
+from rlgpu.compiler.library import Library, build, find_compiler, key_of, stored
 from rlgpu.compiler.recording import Call, NotRecordable, Recording, record
 from rlgpu.compiler.segments import Blocks, Segment, Step, divide
+
+if TYPE_CHECKING:
+    from rlgpu.compiler.lowering import Lowered
 
 Function = Callable[..., Sequence[Tensor]]
 
@@ -119,25 +122,38 @@ def compile_programs(
 
 
 def _built(key: str, recorded: Sequence[Recorded]) -> Library:
-    """Returns a new library; operations that Inductor has no kernels for stay as they are."""
+    """Returns a new library; operations that Inductor has no kernels for stay as they are.
+
+    Raises:
+        NoCompiler: There is no C++ compiler, or it fails.
+        NotRecordable: Inductor, which is not made for this, fails.
+    """
+    find_compiler()
+    try:
+        lowered, opaque = _lowered(recorded)
+    except Exception as error:
+        said = f"Inductor of torch {torch.__version__} fails: {type(error).__name__}: {error}"
+        raise NotRecordable(said) from error
+    return build(key, lowered, opaque)
+
+
+def _lowered(recorded: Sequence[Recorded]) -> tuple[list[Lowered], frozenset[str]]:
+    """Returns the kernels of all segments, and the operations that have none."""
     from rlgpu.compiler.lowering import NotLowered, lower  # noqa: PLC0415  (takes seconds)
 
     opaque = frozenset[str]()
     while True:
-        lowered = []
         try:
-            for function in recorded:
-                segments = (x for x in function.steps(opaque) if isinstance(x, Segment))
-                lowered += [
-                    lower(x.graph, [function.blocks.flat(i) for i in x.inputs]) for x in segments
-                ]
+            return [
+                lower(x.graph, [function.blocks.flat(i) for i in x.inputs])
+                for function in recorded
+                for x in function.steps(opaque)
+                if isinstance(x, Segment)
+            ], opaque
         except NotLowered as error:
-            name = str(error)
-            if name in opaque:
-                raise NotRecordable(f"Inductor fails on {name}") from error
-            opaque |= {name}
-        else:
-            return build(key, lowered, opaque)
+            if str(error) in opaque:
+                raise
+            opaque |= {str(error)}
 
 
 def _is_opaque(operation: Any, names: frozenset[str]) -> bool:

@@ -28,6 +28,17 @@ class StepCode(NamedTuple):
     """Resets ended episodes; returns the step with their new observations."""
 
 
+class Trial(NamedTuple):
+    """What it takes to try the code of a step."""
+
+    actions: Tensor
+    """Actions, [N, A]."""
+    step_physics: Callable[[], None]
+    """Steps the engine."""
+    restore: Callable[[], None]
+    """Returns to the state before the trial."""
+
+
 class Compiled(NamedTuple):
     """Code of which as much as possible is compiled."""
 
@@ -39,25 +50,26 @@ class Compiled(NamedTuple):
 
 def compile_steps(
     plain: StepCode,
-    actions: Tensor,
+    trial: Trial,
     owner: object,
-    step_physics: Callable[[], None],
     announce: Callable[[], None],
+    *,
+    restarts: bool = True,
 ) -> Compiled:
     """Returns the code of a step compiled, after it has stepped the environments a few times.
 
     Args:
         plain: The code.
-        actions: Actions to try it with, [N, A].
+        trial: How to try it.
         owner: The task, whose attributes must not be replaced in a step.
-        step_physics: Steps the engine.
         announce: Called before anything is compiled, which takes a while.
+        restarts: Whether resets are operations of torch that do not depend on values.
 
     Raises:
         NoCompiler: There is no C++ compiler.
     """
-    first = _tried(plain, actions, step_physics)
-    names = ("begin", "evaluate", "restart")
+    first = _tried(plain, trial)
+    names = StepCode._fields
 
     def begin(given: Tensor) -> tuple[Tensor, ...]:
         plain.begin(given)
@@ -66,10 +78,10 @@ def compile_steps(
     def restart(*fields: Tensor) -> Step:
         return plain.restart(Step(*fields))
 
-    functions: tuple[Function, ...] = (begin, plain.evaluate, restart)
+    functions: tuple[Function, ...] = (begin, plain.evaluate, restart)[: 3 if restarts else 2]
     reasons, recorded = [], {}
-    args: tuple[Tensor, ...] = (actions.clone(),)
-    for name, function in zip(names, functions, strict=True):
+    args: tuple[Tensor, ...] = (trial.actions.clone(),)
+    for name, function in zip(names, functions, strict=False):
         try:
             with _unchanged(owner):
                 found = Recorded(function, args)
@@ -87,25 +99,20 @@ def compile_steps(
 
 
 def differing(
-    codes: tuple[StepCode, StepCode],
-    actions: Tensor,
-    step_physics: Callable[[], None],
-    restore: Callable[[], None],
-    buffers: Mapping[str, Tensor],
+    plain: StepCode, code: StepCode, trial: Trial, buffers: Mapping[str, Tensor]
 ) -> str | None:
     """Returns what differs between two codes after two steps each; None if nothing does.
 
     Args:
-        codes: The codes.
-        actions: Actions, [N, A].
-        step_physics: Steps the engine.
-        restore: Returns to the state from which they start.
+        plain: The one code.
+        code: The other.
+        trial: How to try them.
         buffers: What else a step changes.
     """
     results = []
-    for code in codes:
-        restore()
-        steps = [_tried(code, actions * scale, step_physics) for scale in (1.0, -0.5)]
+    for each in (plain, code):
+        trial.restore()
+        steps = [_tried(each, trial, scale) for scale in (1.0, -0.5)]
         values = {f"{k} of step {i}": x for i, s in enumerate(steps) for k, x in s.items()}
         results.append(values | {name: x.clone() for name, x in buffers.items()})
     one, other = results
@@ -117,9 +124,9 @@ def differing(
     return None
 
 
-def _tried(code: StepCode, actions: Tensor, step_physics: Callable[[], None]) -> dict[str, Tensor]:
-    code.begin(actions)
-    step_physics()
+def _tried(code: StepCode, trial: Trial, scale: float = 1.0) -> dict[str, Tensor]:
+    code.begin(trial.actions * scale)
+    trial.step_physics()
     step = code.restart(code.evaluate())
     return {name: value.clone() for name, value in step._asdict().items()}
 

@@ -15,7 +15,7 @@ from rlgpu.device import compiled, generator_seed, host_may_read, one_torch_thre
 from rlgpu.envs import checks
 from rlgpu.envs.environments import Environments, Step, WorldCounts
 from rlgpu.envs.randomization import Randomizer
-from rlgpu.envs.step_code import StepCode, compile_steps, differing
+from rlgpu.envs.step_code import StepCode, Trial, compile_steps, differing
 from rlgpu.envs.task import Mark, Task, shown_space_of
 from rlgpu.errors import TaskError, WrongShape
 from rlgpu.sim import ResetState, Simulator
@@ -168,14 +168,15 @@ class VecEnv(Environments):
                 before is loaded from the user's cache.
 
         Returns:
-            Why parts of it stay Python code.
+            Why parts of it stay Python code, if they could be compiled at all: what engines and
+            randomisation do between torch's operations cannot.
 
         Raises:
             NoCompiler: There is no C++ compiler.
         """
         if not self.sim.traceable:
-            return ["the engine is not made of torch's operations"]
-        state, attributes = self.state_dict(), dict(vars(self.task))
+            return []
+        state, attributes, restarts = self.state_dict(), dict(vars(self.task)), not self._randomizer
         actions = torch.rand(self._actions.shape, generator=torch.Generator().manual_seed(0)) - 0.5
         given = actions.to(self.device) * 2.0 * min(self.task.config.clip_actions, 1.0)
 
@@ -185,9 +186,9 @@ class VecEnv(Environments):
 
         try:
             with one_torch_thread(self.device):
-                found = compile_steps(self._plain, given, self.task, self.sim.step, announce)
-                codes = self._plain, found.code
-                if name := differing(codes, given, self.sim.step, restore, self.task.buffers):
+                trial = Trial(given, self.sim.step, restore)
+                found = compile_steps(self._plain, trial, self.task, announce, restarts=restarts)
+                if name := differing(self._plain, found.code, trial, self.task.buffers):
                     return [f"compiled code gives another result ({name})"]
         finally:
             restore()

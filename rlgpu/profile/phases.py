@@ -26,8 +26,9 @@ class PhaseTime(NamedTuple):
 def time_phases(trainer: Trainer) -> list[PhaseTime]:
     """Returns the time of each phase of an iteration, each measured separately.
 
-    The parts of a rollout are also timed separately. On a GPU they are then separate graphs, so
-    their times need not add up to the time of the rollout.
+    The parts of a rollout are also timed separately, the task without resets. On a GPU they are
+    then separate graphs, so their times need not add up to the time of the rollout. What a rollout
+    takes longer than its parts goes to resets, and to copies into the storage.
 
     Args:
         trainer: A trainer before training; its environments are stepped and its agent trained.
@@ -50,9 +51,12 @@ def time_phases(trainer: Trainer) -> list[PhaseTime]:
         name="advantages",
         enabled=trainer.config.cuda_graphs,
     )
+    collect, parts = timed("collect", trainer.collect), _time_parts(trainer)
+    rest = max(collect.seconds - sum(part.seconds for part in parts), 0.0)
     return [
-        timed("collect", trainer.collect),
-        *_time_parts(trainer),
+        collect,
+        *parts,
+        PhaseTime("resets, copies", rest, is_part=True),
         timed("advantages", advantages),
         # Each update gets a new rollout: a second update would start far from the old policy.
         timed("update, advantages included", trainer.update, before=trainer.collect),

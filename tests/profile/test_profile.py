@@ -23,7 +23,16 @@ def test_phases_and_operations_are_listed_and_traced(tmp_path, monkeypatch, capf
     words += ["headless=True", "train.target_kl=0.02"]  # in place of the profiler's own
     assert main(["profile", *words]) == 0
     output = capfd.readouterr().out
-    for row in ("collect", "policy", "physics", "task", "advantages", "update", "iteration"):
+    for row in (
+        "collect",
+        "policy",
+        "physics",
+        "task",
+        "resets, copies",
+        "advantages",
+        "update",
+        "iteration",
+    ):
         assert row in output
     for operation in ("mlp_forward", "gaussian_ppo_loss", "GB/s"):
         assert operation in output
