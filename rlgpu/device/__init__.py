@@ -5,11 +5,13 @@ from rlgpu.device.capabilities import has_display, host_may_read, is_gpu, is_out
 from rlgpu.device.compilation import compiled, host_may_branch, tracing
 from rlgpu.device.graphs import Phase, Skipping, working_stream
 from rlgpu.device.seeds import derived_seed, environment_seeds, generator_seed
-from rlgpu.device.threads import num_usable_cores, one_torch_thread
+from rlgpu.device.thread_choice import ThreadChoice
+from rlgpu.device.threads import num_usable_cores, one_torch_thread, torch_threads
 
 __all__ = [
     "Phase",
     "Skipping",
+    "ThreadChoice",
     "compiled",
     "derived_seed",
     "environment_seeds",
@@ -21,6 +23,7 @@ __all__ = [
     "is_out_of_memory",
     "num_usable_cores",
     "one_torch_thread",
+    "torch_threads",
     "tracing",
     "user_cache",
     "working_stream",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -13,8 +13,7 @@ import torch
 _MEMBERSHIP, _CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
-@contextmanager
-def one_torch_thread(device: torch.device) -> Iterator[None]:
+def one_torch_thread(device: torch.device) -> AbstractContextManager[None]:
     """Runs torch on one thread, where the work is small and an engine on the CPU has its own.
 
     A rollout's tensors of a few hundred rows cost less than waking a second thread for each.
@@ -22,13 +21,18 @@ def one_torch_thread(device: torch.device) -> Iterator[None]:
     Args:
         device: Where the environments are; nothing changes unless that is the CPU.
     """
-    threads = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
+    return torch_threads(1) if device.type == "cpu" else nullcontext()
+
+
+@contextmanager
+def torch_threads(num_threads: int) -> Iterator[None]:
+    """Runs torch, and ops that take its threads, on a number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def num_usable_cores() -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from rlgpu.config import TrainConfig
+from rlgpu.device import ThreadChoice, torch_threads
 from rlgpu.learner.optimizer import Optimizer
 from rlgpu.learner.options import Option
 from rlgpu.learner.progress import KL_STOP_FACTOR, UpdateProgress
@@ -58,6 +60,7 @@ class NativeLearner:
         config, network, optimizer = agent.config, agent.network, agent.optimizer
         self._config, self._flat, self._optimizer = config, agent.flat, optimizer
         self._coefficients, self._num_minibatches = agent.coefficients, agent.num_minibatches
+        self._threads = ThreadChoice(torch.get_num_threads())
         self._normalizer, self._rng_state = agent.observation_normalizer, agent.rng_state
         distribution = self._distribution = network.distribution
         choices = distribution.choices if isinstance(distribution, Categorical) else []
@@ -160,23 +163,26 @@ class NativeLearner:
         config = self._config
         in_time = torch.arange(storage.num_items)
         adapt_when: AdaptWhen = config.adapt_when if config.schedule == "adaptive" else "never"
-        ppo_update(
-            self._flat.params,
-            self._flat.grads,
-            self._optimizer.state,
-            progress,
-            learning_rate,
-            storage.batch(),
-            torch.stack([in_time if ids is None else ids for ids in orders]),
-            self._distribution.old_log_std,
-            self._coefficients,
-            networks=self._networks,
-            num_minibatches=self._num_minibatches,
-            adam=self._optimizer.constants,
-            rules=self._rules,
-            adapt_when=adapt_when,
-            adapt_from_start=config.adapt_from_start,
-        )
+        ids = torch.stack([in_time if ids is None else ids for ids in orders])
+        steps = partial(float, progress.steps)  # the KL may stop an update early
+        with self._threads.measured(steps) as num_threads, torch_threads(num_threads):
+            ppo_update(
+                self._flat.params,
+                self._flat.grads,
+                self._optimizer.state,
+                progress,
+                learning_rate,
+                storage.batch(),
+                ids,
+                self._distribution.old_log_std,
+                self._coefficients,
+                networks=self._networks,
+                num_minibatches=self._num_minibatches,
+                adam=self._optimizer.constants,
+                rules=self._rules,
+                adapt_when=adapt_when,
+                adapt_from_start=config.adapt_from_start,
+            )
 
 
 def _place(parameter: Tensor) -> int:

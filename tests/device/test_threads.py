@@ -32,7 +32,7 @@ def test_one_allowed_core_gives_one_thread_and_one_process() -> None:
     """Whatever the machine has: fused, MuJoCo C and Gymnasium's environments."""
     assert num_usable_cores() == 1
     model = task_model("Cartpole")
-    assert FusedWorlds(model, 64)._threads == 1
+    assert FusedWorlds(model, 64)._choice.most == 1
     before = len(os.listdir("/proc/self/task"))
     batch = BatchWorlds(model, 64)
     assert len(os.listdir("/proc/self/task")) <= before + 1

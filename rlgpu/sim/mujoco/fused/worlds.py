@@ -11,7 +11,13 @@ import torch
 from mujoco.batch import Batch
 from torch import Tensor
 
-from rlgpu.device import host_may_branch, host_may_read, is_gpu, num_usable_cores
+from rlgpu.device import (
+    ThreadChoice,
+    host_may_branch,
+    host_may_read,
+    is_gpu,
+    num_usable_cores,
+)
 from rlgpu.device.rows import ALL_ROWS, Rows
 from rlgpu.errors import UnsupportedModel
 from rlgpu.ops import (
@@ -117,7 +123,8 @@ class FusedWorlds:
         load_extension(self.device)
         where = str(self.device) if is_gpu(self.device) else "the CPU"
         self.description = f"rlgpu's fused engine on {where}, physics of MuJoCo {_VERSION}"
-        self._threads = num_threads or num_usable_cores()
+        adapts = not (num_threads or self.capturable)
+        self._choice = ThreadChoice(num_threads or num_usable_cores(), adapts=adapts)
         self._lanes = lanes or _default_lanes(num_worlds, self.device)
         if 0 < hull_vertices < LEAST_VERTICES:
             raise ValueError(f"hull_vertices={hull_vertices}: use {LEAST_VERTICES} or more, or 0")
@@ -136,10 +143,7 @@ class FusedWorlds:
             "ctrl": self._zeros(model.nu),
             "act": self._act,
         }
-        self._mocap_pose = self._initial_mocap_pose()
-        if self._mocap_pose is not None:
-            self._arrays["mocap_pos"] = self._mocap_pose[..., :3]
-            self._arrays["mocap_quat"] = self._mocap_pose[..., 3:]
+        self._mocap_pose = self._bind_mocap_pose()
         self._outputs = PhysicsOutputs()
         self._derived = self._bind_derived()
         self._inverse_weights = InverseWeights(model, self.device) if self._deriving else None
@@ -158,14 +162,16 @@ class FusedWorlds:
         qvel, qacc = self._zeros(model.nv), self._zeros(model.nv)
         return PhysicsState(qpos, qvel, qacc, self.diverged, act), act
 
-    def _initial_mocap_pose(self) -> Tensor | None:
-        """Returns the poses of mocap bodies as in the model, shape [N, nmocap, 7]; None if none."""
+    def _bind_mocap_pose(self) -> Tensor | None:
+        """Returns live poses of mocap bodies, first the model's, [N, nmocap, 7]; None if none."""
         if not self.model.nmocap:
             return None
         bodies = self.model.body_mocapid.argsort(kind="stable")[-self.model.nmocap :].tolist()
         fields = (model_field(self.model, name)[:, bodies] for name in ("body_pos", "body_quat"))
         pose = torch.cat(list(fields), dim=-1).float().to(self.device)
-        return pose.repeat(self.num_worlds, 1, 1)
+        live = pose.repeat(self.num_worlds, 1, 1)
+        self._arrays["mocap_pos"], self._arrays["mocap_quat"] = live[..., :3], live[..., 3:]
+        return live
 
     def _own_field(self, name: str) -> Tensor:
         """Returns a row of a model field for each world, shape [N, ...], float64."""
@@ -179,7 +185,7 @@ class FusedWorlds:
         if not host_may_read(self.device):
             return {name: self._own_field(name) for name in _DERIVED_FIELDS}
         # MuJoCo itself derives them, in memory that it shares with us.
-        self._batch = Batch(self.model, self.num_worlds, self._threads)
+        self._batch = Batch(self.model, self.num_worlds, self._choice.most)
         for name in self._deriving:
             shared = torch.from_numpy(self._batch.expand(name))
             self._fields[name] = shared.copy_(self._fields[name])
@@ -217,16 +223,17 @@ class FusedWorlds:
 
     def step(self, num_steps: int) -> None:
         """Advances every world by physics steps under one held ``ctrl``."""
-        self._run(self._outputs, num_steps)
+        with self._choice.measured() as num_threads:
+            self._run(self._outputs, num_steps, num_threads)
 
-    def _run(self, outputs: PhysicsOutputs, num_steps: int) -> None:
+    def _run(self, outputs: PhysicsOutputs, num_steps: int, num_threads: int = 0) -> None:
         physics_step(
             self._packed,
             self._arrays["ctrl"],
             self._state,
             outputs,
             num_steps=num_steps,
-            num_threads=self._threads,
+            num_threads=num_threads or self._choice.most,
             lanes=self._lanes,
             xfrc_applied=self._arrays.get("xfrc_applied"),
             mocap_pose=self._mocap_pose,
