@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ _FLAGS = (
     "-g0",
 )
 _COMPILER_SECONDS = 600
+_KEPT = 100
+"""Libraries that stay in the cache, each of 100 kB."""
 _PREFIX = "#include <torch/csrc/inductor/cpp_prefix.h>"
 _SIGNATURE = re.compile(r'extern "C"\s+void\s+kernel\(([^)]*)\)')
 
@@ -66,12 +68,19 @@ def find_compiler() -> str:
     return found
 
 
-def key_of(texts: Sequence[str]) -> str:
-    """Returns the name in the cache of what was recorded, with this version of everything."""
+def key_of(compiler: str, texts: Sequence[str]) -> str:
+    """Returns the name in the cache of what was recorded, with this version of everything.
+
+    Args:
+        compiler: What ``find_compiler`` returned.
+        texts: What was recorded.
+    """
     digest = hashlib.blake2b(digest_size=20)
     own = Path(__file__).parent
     for text in (
         torch.__version__,
+        platform.machine(),
+        _version_of(compiler),
         *_FLAGS,
         *(path.read_text() for path in sorted(own.glob("*.py"))),
         *texts,
@@ -80,12 +89,29 @@ def key_of(texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def _version_of(compiler: str) -> str:
+    """Returns a compiler's path and version.
+
+    Raises:
+        NoCompiler: It does not run.
+    """
+    try:
+        done = subprocess.run(
+            [compiler, "--version"], capture_output=True, text=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NoCompiler(f"{compiler} does not run: {error}") from error
+    return f"{compiler} {done.stdout}"
+
+
 class Library:
     """Native code of several segments."""
 
     def __init__(self, folder: Path) -> None:
         """Loads what ``build`` wrote."""
         plan = json.loads((folder / "plan.json").read_text())
+        if not isinstance(plan, dict):
+            raise TypeError(f"{folder / 'plan.json'} holds no plan")
         self.opaque = frozenset[str](plan["opaque"])
         """Names of the operations that are called as they are."""
         self.temporaries: list[list[int]] = plan["temporaries"]
@@ -94,20 +120,29 @@ class Library:
         self.functions: list[Any] = []
         for i in range(len(self.temporaries)):
             function = getattr(code, f"segment_{i}")
-            function.argtypes, function.restype = [ctypes.c_void_p], None
+            function.argtypes, function.restype = [ctypes.c_void_p], ctypes.c_int
             self.functions.append(function)
 
 
-def stored(key: str) -> Library | None:
-    """Returns a library of the cache; None if it is not there."""
+def stored(key: str, count_segments: Callable[[frozenset[str]], int]) -> Library | None:
+    """Returns a library of the cache; None if it is not there or damaged.
+
+    Args:
+        key: Its name.
+        count_segments: Returns the number of segments that it should have, by its opaque
+            operations.
+    """
     folder = cache_folder() / key
     if not (folder / "plan.json").is_file():
         return None
     try:
-        return Library(folder)
-    except (OSError, ValueError, KeyError):  # damaged
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
+        library = Library(folder)
+        if len(library.temporaries) == count_segments(library.opaque):
+            return library
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
 
 
 def build(key: str, segments: Sequence[Lowered], opaque: Collection[str]) -> Library:
@@ -122,17 +157,39 @@ def build(key: str, segments: Sequence[Lowered], opaque: Collection[str]) -> Lib
         NoCompiler: The compiler fails.
     """
     try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-    except OSError:  # it cannot be kept
+        return _kept(key, segments, opaque)
+    except OSError:  # it cannot be kept: the folder is read-only, or full
+        pass
+    try:
         with tempfile.TemporaryDirectory() as name:
             return Library(_written(Path(name), key, segments, opaque))
-    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="building-") as name:
-        own, kept = _written(Path(name), key, segments, opaque), cache_folder() / key
+    except OSError as error:
+        raise NoCompiler(f"no folder can be written: {error}") from error
+
+
+def _kept(key: str, segments: Sequence[Lowered], opaque: Collection[str]) -> Library:
+    """Returns a new library of the cache.
+
+    Raises:
+        OSError: The cache cannot be written.
+    """
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_old(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="building-") as name:
+        own, kept = _written(Path(name), key, segments, opaque), folder / key
         try:
             own.rename(kept)
         except OSError:  # another process was faster
             return Library(kept if (kept / "plan.json").is_file() else own)
     return Library(kept)
+
+
+def _remove_old(folder: Path) -> None:
+    """Removes the oldest libraries beyond those that are kept, and what killed runs left."""
+    entries = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
+    for path in entries[:-_KEPT]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _written(folder: Path, key: str, segments: Sequence[Lowered], opaque: Collection[str]) -> Path:
@@ -165,7 +222,8 @@ def _compile(source: Path, target: Path) -> None:
 def _source(segments: Sequence[Lowered]) -> str:
     """Returns the source of a library: kernels, and a function for each segment.
 
-    A segment's function takes pointers to its inputs, its temporaries and its outputs.
+    A segment's function takes pointers to its inputs, its temporaries and its outputs, and returns
+    0 if it succeeds.
     """
     parts = [f"#include <cstring>\n{_PREFIX}\n"]
     for i, lowered in enumerate(segments):
@@ -188,11 +246,12 @@ def _driver(index: int, lowered: Lowered, types: list[list[str]]) -> str:
         first = 0 if place.kind == "input" else lowered.num_inputs
         return f"p[{first + place.number}] + {place.offset}"
 
-    lines = [f'extern "C" void segment_{index}(char* const* p) {{']
+    lines = [f'extern "C" int segment_{index}(char* const* p) try {{']
     for number, places in lowered.calls:
         args = [f"({t})({address(x)})" for t, x in zip(types[number], places, strict=True)]
         lines.append(f"  kernel_{index}_{number}({', '.join(args)});")
     first = lowered.num_inputs + len(lowered.temporaries)
     for i, (place, size) in enumerate(lowered.outputs):
         lines.append(f"  std::memcpy(p[{first + i}], {address(place)}, {size});")
-    return "\n".join([*lines, "}"])
+    # Inductor's kernels throw if an integer is divided by zero.
+    return "\n".join([*lines, "  return 0;", "} catch (...) {", "  return 1;", "}"])

@@ -78,6 +78,8 @@ def lower(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Lowered:
     own = [torch.empty_strided(x.shape, x.stride(), dtype=x.dtype) for x in inputs]
     with _NothingElse():
         outputs = namespace["call"](list(own))
+    if not all(x.is_contiguous() for x in outputs):
+        raise RuntimeError("an output is not contiguous")
     places = _Places(own)
     return Lowered(
         kernels,
@@ -108,7 +110,7 @@ class _Places:
 
 
 class _NothingElse(TorchDispatchMode):
-    """Refuses operations that are not kernels, and keeps every tensor alive."""
+    """Refuses operations that are not kernels."""
 
     _ALLOWED = ("empty", "empty_strided", "as_strided", "_reinterpret_tensor", "view", "detach")
 

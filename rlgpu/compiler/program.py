@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,10 @@ class Recorded:
             raise NotRecordable("its operations differ from one call to the next")
         self.text = texts[0]
         _check_constants(first, self.recording)
+        for call in self.recording.calls:
+            for tensor in (*call.inputs, *call.outputs):
+                self.blocks.number(tensor)
+        self.blocks.check()
 
     def steps(self, opaque: frozenset[str]) -> list[Step]:
         """Returns the steps, with some operations called as they are."""
@@ -91,7 +96,12 @@ class Program:
         table = np.array([x.data_ptr() for x in tensors], dtype=np.uint64)
         self._memory += [tensors, table]
         address = table.ctypes.data
-        return lambda: function(address)
+
+        def run() -> None:
+            if function(address):
+                raise ZeroDivisionError("an integer was divided by zero")
+
+        return run
 
 
 def compile_programs(
@@ -107,8 +117,8 @@ def compile_programs(
         NoCompiler: There is no C++ compiler, or it fails.
         NotRecordable: An operation cannot be compiled.
     """
-    key = key_of([x.text for x in recorded])
-    library = stored(key)
+    key = key_of(find_compiler(), [x.text for x in recorded])
+    library = stored(key, partial(_count_segments, recorded))
     if library is None:
         announce()
         library = _built(key, recorded)
@@ -121,16 +131,21 @@ def compile_programs(
     return programs
 
 
+def _count_segments(recorded: Sequence[Recorded], opaque: frozenset[str]) -> int:
+    return sum(isinstance(step, Segment) for x in recorded for step in x.steps(opaque))
+
+
 def _built(key: str, recorded: Sequence[Recorded]) -> Library:
     """Returns a new library; operations that Inductor has no kernels for stay as they are.
 
     Raises:
-        NoCompiler: There is no C++ compiler, or it fails.
+        NoCompiler: The C++ compiler fails.
         NotRecordable: Inductor, which is not made for this, fails.
     """
-    find_compiler()
     try:
         lowered, opaque = _lowered(recorded)
+    except NotRecordable:
+        raise
     except Exception as error:
         said = f"Inductor of torch {torch.__version__} fails: {type(error).__name__}: {error}"
         raise NotRecordable(said) from error
@@ -151,9 +166,10 @@ def _lowered(recorded: Sequence[Recorded]) -> tuple[list[Lowered], frozenset[str
                 if isinstance(x, Segment)
             ], opaque
         except NotLowered as error:
-            if str(error) in opaque:
+            name = str(error).rstrip("_")
+            if name in opaque:
                 raise
-            opaque |= {str(error)}
+            opaque |= {name}
 
 
 def _is_opaque(operation: Any, names: frozenset[str]) -> bool:
@@ -185,7 +201,7 @@ def _text(recording: Recording, blocks: Blocks) -> str:
 
     def shown(leaf: Any) -> str:
         if isinstance(leaf, Tensor):
-            return f"{blocks.view(leaf)} {leaf.dtype}"
+            return f"{blocks.view(leaf)} {leaf.dtype} {leaf.untyped_storage().nbytes()}"
         return type(leaf).__name__ if isinstance(leaf, torch.Generator) else repr(leaf)
 
     lines = []
@@ -208,4 +224,6 @@ def _check_constants(first: Recording, second: Recording) -> None:
             is_constant = id(b) not in made and a.data_ptr() != b.data_ptr()
             if is_constant and a.numel() and not torch.equal(a, b):
                 raise NotRecordable("it makes a tensor of values that change")
+            if is_constant and other.operation._schema.is_mutable:
+                raise NotRecordable("it writes a tensor that it makes without an operation")
         made |= {id(x) for x in other.outputs}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -49,12 +50,18 @@ def record(function: Callable[..., Sequence[Tensor]], *args: Tensor) -> Recordin
         args: Its arguments.
 
     Raises:
-        NotRecordable: An operation reads values on the host, or its shapes depend on values.
+        NotRecordable: An operation reads values on the host, or its shapes depend on values, or
+            the function fails.
     """
     recorder = _Recorder()
-    with tracing(), recorder:
-        results = function(*args)
-    return Recording(recorder.calls, tuple(results))
+    try:
+        with tracing(), recorder, _Leaving(recorder):
+            results = tuple(function(*args))
+    except Exception as error:
+        # TorchScript turns a refusal into an error of its own.
+        reason = recorder.refusal or f"{type(error).__name__}: {error}"
+        raise NotRecordable(reason.partition("\n")[0]) from error
+    return Recording(recorder.calls, results)
 
 
 class _Recorder(TorchDispatchMode):
@@ -63,6 +70,16 @@ class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Call] = []
+        self.refusal = ""
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Ends the recording.
+
+        Raises:
+            NotRecordable: Always.
+        """
+        self.refusal = reason
+        raise NotRecordable(reason)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -77,7 +94,9 @@ class _Recorder(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         if _depends_on_values(func, args):
-            raise NotRecordable(f"{func} needs values on the host")
+            self.refuse(f"{func} needs values on the host")
+        if func is torch.ops.aten.lift_fresh.default:
+            func = torch.ops.aten.clone.default  # a constant, which may be written afterwards
         result = func(*args, **kwargs)
         outputs = tuple(x for x in pytree.tree_leaves(result) if isinstance(x, Tensor))
         self.calls.append(Call(func, args, kwargs, outputs))
@@ -93,3 +112,28 @@ def _depends_on_values(operation: Any, args: tuple[Any, ...]) -> bool:
         is_masked = any(x.dtype in (torch.bool, torch.uint8) for x in indices)
         return is_masked and operation is torch.ops.aten.index.Tensor
     return torch.Tag.dynamic_output_shape in operation.tags
+
+
+class _Leaving(TorchFunctionMode):
+    """Refuses to hand tensors to other libraries, whose operations would not be recorded."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in _LEAVING:
+            self._recorder.refuse(f"Tensor.{func.__name__} needs values on the host")
+        return func(*args, **(kwargs or {}))
+
+
+_LEAVING = (
+    Tensor.numpy,
+    Tensor.tolist,
+    Tensor.__array__,
+    Tensor.__dlpack__,
+    Tensor.data_ptr,
+    Tensor.untyped_storage,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -61,6 +62,19 @@ class Blocks:
         shape, stride = tuple(tensor.shape), tuple(tensor.stride())
         return View(self.number(tensor), shape, stride, int(tensor.storage_offset()))
 
+    def check(self) -> None:
+        """Checks that no block is a part of another.
+
+        Raises:
+            NotRecordable: Two overlap, as arrays of NumPy and tensors can.
+        """
+        places = sorted(
+            (x.untyped_storage().data_ptr(), x.untyped_storage().nbytes()) for x in self.tensors
+        )
+        for (start, size), (following, _) in itertools.pairwise(places):
+            if size and start + size > following:
+                raise NotRecordable("two tensors share memory that they have from elsewhere")
+
     def flat(self, number: int) -> Tensor:
         """Returns a whole block as a flat tensor."""
         tensor = self.tensors[number]
@@ -80,7 +94,7 @@ def divide(recording: Recording, blocks: Blocks, is_opaque: Callable[[Any], bool
         is_opaque: Says of an operation whether it is called as it is.
 
     Raises:
-        NotRecordable: A block that is passed on is not contiguous.
+        NotRecordable: A block that is passed on has gaps.
     """
     runs: list[list[Call] | Call] = []
     for call in recording.calls:
@@ -154,11 +168,17 @@ class _Builder:
         return self._nodes[id(leaf)]
 
     def _output(self, number: int) -> fx.Node:
+        """Returns a block with its elements in the order of memory."""
         tensor, node = self._made[number]
+        order = sorted(range(tensor.dim()), key=lambda i: -tensor.stride()[i])
         whole = tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
-        if not (whole and tensor.is_contiguous()):
-            raise NotRecordable("a block that is passed on is not contiguous")
-        return node
+        if not (whole and tensor.permute(order).is_contiguous()):
+            raise NotRecordable("a block that is passed on has gaps")
+        if tensor.is_contiguous():
+            return node
+        turned = self._graph.call_function(torch.ops.aten.permute.default, (node, [*order]))
+        how: dict[str, Any] = {"memory_format": torch.contiguous_format}
+        return self._graph.call_function(torch.ops.aten.clone.default, (turned,), how)
 
 
 def _item(values: Any, index: int) -> Any:

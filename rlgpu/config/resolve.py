@@ -41,7 +41,8 @@ def resolve(
     config = _resolve_devices(config, devices)
     if config.compile is None:
         num_steps = config.max_iterations * config.train.horizon_length
-        pays = config.sim_device != "cpu" or num_steps >= COMPILED_STEPS
+        on_cpu = config.sim_device == config.rl_device == "cpu"
+        pays = not on_cpu or num_steps >= COMPILED_STEPS
         config = replace(config, compile=pays and not config.test)
     if config.seed == -1:
         drawn = random.SystemRandom().randrange(10000)

@@ -315,8 +315,8 @@ class Config:
     """On a GPU, launch the rollout and the update as one CUDA graph each."""
     compile: bool | None = None
     """Compile the small operations of the task: on a GPU by torch.compile, with those of the
-    learner; on a CPU to C++ that the user's cache keeps. Unset, a CPU run of fewer than 10000
-    control steps is not worth the wait. The run records what was chosen."""
+    learner; on a CPU, with ``sim=fused``, to C++ that the user's cache keeps. Unset, a CPU run of
+    fewer than 10000 control steps is not worth the wait. The run records what was chosen."""
     headless: bool = False
     """Play without a viewer. Training never opens one."""
     test: bool = False

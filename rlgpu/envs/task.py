@@ -133,8 +133,9 @@ class Task(ABC):
       observations of new episodes. On a GPU, ``reset_state`` is called in every step, and follows
       ``draw``.
 
-    Before the first step all of them are called once more to be checked, and the task's buffers
-    are put back.
+    Before the first step all of them are called a few times more, to be checked and, on a CPU, to
+    be recorded and compiled; the task's tensors and attributes are put back. What is recorded is
+    repeated without Python: tensors are written in place (``copy_``) instead of being replaced.
     """
 
     Config: ClassVar[type[TaskConfig]]

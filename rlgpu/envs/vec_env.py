@@ -15,8 +15,9 @@ from rlgpu.device import compiled, generator_seed, host_may_read, one_torch_thre
 from rlgpu.envs import checks
 from rlgpu.envs.environments import Environments, Step, WorldCounts
 from rlgpu.envs.randomization import Randomizer
-from rlgpu.envs.step_code import StepCode, Trial, compile_steps, differing
+from rlgpu.envs.step_code import StepCode, Trial, compile_steps
 from rlgpu.envs.task import Mark, Task, shown_space_of
+from rlgpu.envs.task_state import TaskState
 from rlgpu.errors import TaskError, WrongShape
 from rlgpu.sim import ResetState, Simulator
 from rlgpu.spaces import ActionSpace, Continuous
@@ -109,9 +110,7 @@ class VecEnv(Environments):
             for buffers, first in zip(self._lasting(), self._first_buffers, strict=True):
                 for name, value in first.items():
                     buffers[name].copy_(value)
-        self.task.draw(self.generator)
-        if self._randomizer:
-            self._randomizer.draw(self.generator)
+        self._draw()
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._reset(everyone, self.task.reset_state(self.generator))
         self.observations.copy_(self._first_observations())
@@ -176,20 +175,23 @@ class VecEnv(Environments):
         """
         if not self.sim.traceable:
             return []
-        state, attributes, restarts = self.state_dict(), dict(vars(self.task)), not self._randomizer
+        before, task = self.state_dict(), TaskState(self.task, (self.sim, self.generator))
         actions = torch.rand(self._actions.shape, generator=torch.Generator().manual_seed(0)) - 0.5
         given = actions.to(self.device) * 2.0 * min(self.task.config.clip_actions, 1.0)
 
         def restore() -> None:
-            self.task.__dict__ = dict(attributes)
-            self.load_state_dict(state)
+            task.restore()
+            self.load_state_dict(before)
+            for total in self.reported.values():
+                total.zero_()
 
+        changed = {**self.task.buffers, **self.reported, **self.counts._asdict()}
+        trial = Trial(given, self.sim.step, self._draw, restore, changed)
         try:
             with one_torch_thread(self.device):
-                trial = Trial(given, self.sim.step, restore)
-                found = compile_steps(self._plain, trial, self.task, announce, restarts=restarts)
-                if name := differing(self._plain, found.code, trial, self.task.buffers):
-                    return [f"compiled code gives another result ({name})"]
+                found = compile_steps(
+                    self._plain, trial, task, announce, restarts=not self._randomizer
+                )
         finally:
             restore()
         self._code = found.code
@@ -208,10 +210,14 @@ class VecEnv(Environments):
         self._code.begin(actions)
         return self._end()
 
-    def _end(self) -> Step:
+    def _draw(self) -> None:
+        """Draws the random numbers of a step."""
         self.task.draw(self.generator)
         if self._randomizer:
             self._randomizer.draw(self.generator)
+
+    def _end(self) -> Step:
+        self._draw()
         if not self.host_may_read:
             return self._finish(self.task.reset_state(self.generator))
         step = self._code.evaluate()

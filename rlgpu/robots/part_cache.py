@@ -16,6 +16,9 @@ import numpy as np
 from rlgpu.device import user_cache
 from rlgpu.robots import convex_parts
 
+_SOURCES = ("convex_parts.py", "meshes.py", "dae.py")
+"""What decides the parts of a file."""
+
 
 def keep_parts(
     file: Path, settings: Sequence[float], compute: Callable[[], Sequence[np.ndarray]]
@@ -42,7 +45,9 @@ def keep_parts(
 
 def _key(file: Path, settings: Sequence[float]) -> str:
     """Returns a name for the parts that a file, the settings and the algorithm give."""
-    sources = [Path(convex_parts.__file__).read_bytes(), mujoco.__version__.encode()]
+    folder = Path(convex_parts.__file__).parent
+    sources = [(folder / name).read_bytes() for name in _SOURCES]
+    sources.append(mujoco.__version__.encode())
     texts = [file.suffix.lower().encode(), *(float(value).hex().encode() for value in settings)]
     found = hashlib.sha256()
     for text in (*sources, *texts, file.read_bytes()):

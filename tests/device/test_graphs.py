@@ -109,7 +109,7 @@ def run_without_waiting(trained: Trainer, iterations: int) -> None:
 def pretend_to_be_on_a_gpu(trained: Trainer) -> None:
     """Makes the code take its GPU paths; the tensors stay where they are."""
     trained.agent.host_may_read = trained.env.host_may_read = False
-    trained.env.sim._host_may_read = False
+    trained.env.sim._host_may_branch = lambda: False
     trained.env.sim.capturable = True
     trained.collector = make_collector(
         trained.env, trained.agent, trained.storage, cuda_graphs=False

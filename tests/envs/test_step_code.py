@@ -10,8 +10,9 @@ from torch import Tensor
 
 from rlgpu.compiler import NoCompiler, find_compiler
 from rlgpu.config import compose
+from rlgpu.device import host_may_branch
 from rlgpu.envs import Outcome, VecEnv
-from rlgpu.sim import ENGINES, SimState, make_simulator
+from rlgpu.sim import ENGINES, ResetState, SimState, Simulator, make_simulator
 from rlgpu.tasks import TASKS
 from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
 
@@ -81,23 +82,54 @@ def test_every_task_compiles_whole(name: str) -> None:
     check(*envs, 30, 1e-3)
 
 
+class Helper:
+    """An object of a task, with a number and a tensor."""
+
+    def __init__(self) -> None:
+        self.steps, self.last = 0, torch.zeros(N, 2)
+
+
 class Counting(Cartpole):
-    """Its reward depends on a number of Python that every step replaces."""
+    """Its reward depends on a number of Python that every step replaces, in a helper."""
+
+    def bind(self, sim: Simulator) -> None:
+        """Makes the helper."""
+        super().bind(sim)
+        self.helper = Helper()
 
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
         """Scales the reward."""
-        self.steps = getattr(self, "steps", 0) + 1
+        self.helper.steps += 1
         found = super().evaluate(state, actions, observations)
-        return found._replace(rewards=found.rewards * self.steps)
+        return found._replace(rewards=found.rewards * self.helper.steps)
 
 
-class Replacing(Cartpole):
+class Replacing(Counting):
     """It replaces a tensor in every step, which compiled code would go on to read."""
 
-    def observe(self, state: SimState, actions: Tensor) -> Tensor:
+    def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
+        """Takes a small part of the tensor of the step before."""
+        found = Cartpole.evaluate(self, state, actions, observations)
+        return found._replace(rewards=found.rewards - 4e-4 * self.helper.last[:, 0])
+
+    def targets(self, actions: Tensor) -> Tensor:
         """Keeps a copy."""
-        self.last = state.joint_pos.clone()
-        return super().observe(state, actions)
+        self.helper.last = 2.0 * actions
+        return super().targets(actions)
+
+
+class Drawing(Counting):
+    """It draws into a new tensor."""
+
+    evaluate = Cartpole.evaluate
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Draws a number for each environment."""
+        self.helper.last = torch.rand(N, 2, generator=generator)
+
+    def observe(self, state: SimState, actions: Tensor) -> Tensor:
+        """Adds what was drawn."""
+        return super().observe(state, actions) + self.helper.last[:, :1]
 
 
 class Looking(Cartpole):
@@ -110,40 +142,68 @@ class Looking(Cartpole):
 
 
 class Converting(Cartpole):
-    """It leaves torch on the way, which no recording shows."""
+    """It leaves torch on the way."""
 
     def observe(self, state: SimState, actions: Tensor) -> Tensor:
         """Adds a sum."""
         found = super().observe(state, actions)
-        found += torch.from_numpy(state.joint_pos.numpy().copy()).sum()
-        return found
+        return found + float(state.joint_pos.numpy().sum())
+
+
+class Failing(Cartpole):
+    """A scripted function branches on values."""
+
+    def observe(self, state: SimState, actions: Tensor) -> Tensor:
+        """Turns the signs if all are negative."""
+        return turned(super().observe(state, actions))
+
+
+@torch.jit.script
+def turned(x: Tensor) -> Tensor:
+    if bool((x > 100.0).any()):
+        return -x
+    return x
+
+
+class Wrong(Cartpole):
+    """It is wrong on purpose while it is recorded, in a small part of one column."""
+
+    def observe(self, state: SimState, actions: Tensor) -> Tensor:
+        """Adds a small number that only compiled code has."""
+        found = super().observe(state, actions)
+        return found + (0.0 if host_may_branch(found.device) else 0.01 * found.detach())
+
+
+class WrongResets(Cartpole):
+    """It resets to another state while it is recorded."""
+
+    def reset_state(self, generator: torch.Generator) -> ResetState:
+        """Returns a state that is half as far from the middle in compiled code."""
+        found = super().reset_state(generator)
+        factor = 1.0 if host_may_branch(found.joint_pos.device) else 0.5
+        return found._replace(joint_pos=factor * found.joint_pos)
 
 
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (Replacing, "Replacing.last is replaced in each step"),
-        pytest.param(Counting, "Counting.steps is replaced in each step", marks=pytest.mark.slow),
+        (Counting, "Counting.helper.steps is replaced in each step"),
+        (Replacing, "Replacing.helper.last is replaced in each step"),
+        (Drawing, "Drawing.helper.last is replaced in each step"),
         pytest.param(Looking, "needs values on the host", marks=pytest.mark.slow),
+        pytest.param(Converting, "Tensor.numpy needs values on", marks=pytest.mark.slow),
+        pytest.param(Failing, "needs values on the host", marks=pytest.mark.slow),
+        pytest.param(Wrong, "another result (observations of step 0)", marks=pytest.mark.slow),
+        pytest.param(WrongResets, "another result (observations of", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_repeated_stays_python(kind: type[Cartpole], said: str) -> None:
-    """Actions are compiled still, and results are those of Python."""
+    """Also where only a part cannot; results are those of a task that nobody tried to compile."""
     config = CartpoleConfig(name="Cartpole", episode_length=9)
     plain, env = make(kind(config)), make(kind(config))
     reasons = env.compile_ahead(lambda: None)
     assert any(said in reason for reason in reasons), reasons
     assert env._code.evaluate == env._plain.evaluate
-    check(plain, env, 12)
-
-
-@pytest.mark.slow
-def test_code_with_another_result_is_not_used() -> None:
-    config = CartpoleConfig(name="Cartpole", episode_length=9)
-    plain, env = make(Converting(config)), make(Converting(config))
-    reasons = env.compile_ahead(lambda: None)
-    assert len(reasons) == 1
-    assert env._code == env._plain
     check(plain, env, 12)
 
 

@@ -150,7 +150,7 @@ def ants(seed: int = 0) -> VecEnv:
 def test_the_gpu_code_path_steps_to_the_same_bits() -> None:
     """Without branches on the host every step resets by mask; 30 steps, two time limits."""
     plain, branchless = ants(), ants()
-    branchless.host_may_read = branchless.sim._host_may_read = False
+    branchless.host_may_read, branchless.sim._host_may_branch = False, lambda: False
     g = torch.Generator().manual_seed(0)
     ended = 0
     for _ in range(30):

@@ -143,6 +143,11 @@ RLGPU_CPU_CLONES void categorical_gradients(const std::vector<int64_t>& choices,
   }
 }
 
+// Returns a row's number; 0 in lanes without a row, whose number may be infinite.
+inline float if_present(const Block& block, int lane, float x) {
+  return block.present[lane] > 0.0f ? x : 0.0f;
+}
+
 // Writes the gradients of the log-probabilities and of the values, and adds the metrics.
 RLGPU_CPU_CLONES void clipped_losses(const PpoCoefficients& c, const float* share, Block& block,
                                      Terms& terms, LossSums& sums) {
@@ -150,20 +155,20 @@ RLGPU_CPU_CLONES void clipped_losses(const PpoCoefficients& c, const float* shar
     const float ratio = exp_vectorized(terms.log_prob[lane] - block.old_log_probs[lane]);
     const SurrogateTerm surrogate = surrogate_term(ratio, block.advantages[lane], c);
     terms.grad_log_prob[lane] = surrogate.grad_log_prob * share[lane];
-    sums.metrics[kSurrogateLoss][lane] += surrogate.loss * block.present[lane];
-    sums.metrics[kClipFraction][lane] += surrogate.is_outside * block.present[lane];
+    sums.metrics[kSurrogateLoss][lane] += if_present(block, lane, surrogate.loss);
+    sums.metrics[kClipFraction][lane] += if_present(block, lane, surrogate.is_outside);
   }
   for (int lane = 0; lane < kLanes; ++lane) {
     float grad;
     const float loss =
         value_term(block.values[lane], block.old_values[lane], block.returns[lane], c, grad);
     block.values[lane] = c.value_loss_coef * grad * share[lane];
-    sums.metrics[kValueLoss][lane] += loss * block.present[lane];
+    sums.metrics[kValueLoss][lane] += if_present(block, lane, loss);
   }
   for (int lane = 0; lane < kLanes; ++lane) {
-    sums.metrics[kEntropy][lane] += terms.entropy[lane] * block.present[lane];
-    sums.metrics[kBoundsLoss][lane] += terms.bounds[lane] * block.present[lane];
-    sums.metrics[kApproxKl][lane] += terms.kl[lane] * block.present[lane];
+    sums.metrics[kEntropy][lane] += if_present(block, lane, terms.entropy[lane]);
+    sums.metrics[kBoundsLoss][lane] += if_present(block, lane, terms.bounds[lane]);
+    sums.metrics[kApproxKl][lane] += if_present(block, lane, terms.kl[lane]);
   }
 }
 

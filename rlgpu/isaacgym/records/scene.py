@@ -168,6 +168,8 @@ class Sim:
     world: RunningWorld | None = None
     initial_poses: dict[tuple[object, ...], list[Transform]] = field(default_factory=dict)
     """Poses of the bodies of environments, by their recipes and actors' poses."""
+    parking: Vec3 | None = None
+    """Direction in which actors are parked that environments lack, chosen with their models."""
     prepared: bool = False
     """Whether nothing can be added any more."""
     renderers: Any = None

@@ -130,7 +130,8 @@ def group_environments(sim: Sim, *, may_park: bool = True) -> list[Kind]:
     if len(members) == 1:
         return [Kind(tuple(sim.envs), stage_alone(sim.envs[0]))]
     casts: Sequence[Cast | None] = [None] * len(members)
-    if may_park and way_out(sim) is not None:
+    sim.parking = way_out(sim)
+    if may_park and sim.parking is not None:
         casts = cast_members(_described(sim, list(members.values())), sim.capabilities)
     groups: dict[tuple[object, ...], _Members] = {}
     for envs, cast in zip(members.values(), casts, strict=True):

@@ -12,7 +12,6 @@ from torch import Tensor
 from rlgpu.isaacgym.records.scene import Sim
 from rlgpu.isaacgym.simulation.build import Group
 from rlgpu.isaacgym.simulation.layout import Places
-from rlgpu.isaacgym.simulation.rosters import way_out
 from rlgpu.sim.mujoco.parking import parking_places
 
 _DISTANCE = 1e4
@@ -76,7 +75,7 @@ class _Rest:
 def _entries(sim: Sim, groups: Sequence[Group]) -> dict[str, list[_Entry]]:
     """Returns the entries of absent actors in the rows of all worlds, by array."""
     found: dict[str, list[_Entry]] = {name: [] for name in _LENGTHS}
-    starts, up = dict.fromkeys(_LENGTHS, 0), way_out(sim)
+    starts, up = dict.fromkeys(_LENGTHS, 0), sim.parking
     for group in groups:
         where, sizes = group.layout.places, group.layout.sizes
         widths = {name: getattr(sizes, length) for name, length in _LENGTHS.items()}

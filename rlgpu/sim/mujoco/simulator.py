@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,6 +43,7 @@ class MujocoSimulator:
         """
         self.worlds, self.timing = worlds, timing
         self.num_envs, self.device = worlds.num_worlds, worlds.device
+        self._host_may_branch = partial(host_may_branch, self.device)
         self.capturable, self.description = worlds.capturable, worlds.description
         self.traceable = worlds.capabilities.traceable
         self._body_states = scene.body_states
@@ -166,7 +168,7 @@ class MujocoSimulator:
         """Puts the masked environments into the given state, without contacts or history."""
         rows: Rows = ALL_ROWS
         # Only these are computed, unless shapes must not depend on values.
-        if host_may_branch(self.device):
+        if self._host_may_branch():
             rows = mask.nonzero()[:, 0]
         to = to.to(self._qpos.dtype, rows)
         choices = self._choices
