@@ -37,19 +37,19 @@ class Recorded:
         self.args = tuple(args)
         first, self.recording = (record(function, *args) for _ in range(2))
         self.blocks = Blocks()
-        texts = [_text(x, Blocks()) for x in (first, self.recording)]
-        if texts[0] != texts[1]:
+        self.text = _text(self.recording, self.blocks)
+        if self.text != _text(first, Blocks()):
             raise NotRecordable("its operations differ from one call to the next")
-        self.text = texts[0]
         _check_constants(first, self.recording)
-        for call in self.recording.calls:
-            for tensor in (*call.inputs, *call.outputs):
-                self.blocks.number(tensor)
         self.blocks.check()
+        self._steps: dict[frozenset[str], list[Step]] = {}
 
     def steps(self, opaque: frozenset[str]) -> list[Step]:
         """Returns the steps, with some operations called as they are."""
-        return divide(self.recording, self.blocks, lambda op: _is_opaque(op, opaque))
+        if opaque not in self._steps:
+            is_opaque = partial(_is_opaque, names=opaque)
+            self._steps[opaque] = divide(self.recording, self.blocks, is_opaque)
+        return self._steps[opaque]
 
 
 class Program:

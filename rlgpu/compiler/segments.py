@@ -127,7 +127,6 @@ class _Builder:
 
     def segment(self, needed: set[int]) -> Segment:
         """Returns the segment, which gives later ones the blocks that they need."""
-        made = {self._blocks.number(x) for call in self._calls for x in call.outputs}
         read: list[int] = []
         known: set[int] = set()
         for call in self._calls:
@@ -137,7 +136,7 @@ class _Builder:
             self._inputs[number] = self._graph.placeholder(f"block_{number}")
         for call in self._calls:
             self._add(call)
-        outputs = [n for n in self._made if n in made & needed]
+        outputs = [n for n in self._made if n in needed]
         self._graph.output(tuple(self._output(n) for n in outputs))
         module = fx.GraphModule(torch.nn.Module(), self._graph)
         return Segment(module, list(self._inputs), outputs)

@@ -46,7 +46,7 @@ def policy_act(
         offset,
         clip,
         params,
-        [number for layer in networks.layers for number in layer],
+        networks.layer_numbers,
         networks.activation,
         networks.log_std,
         rng_state,

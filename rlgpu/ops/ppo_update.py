@@ -54,6 +54,11 @@ class UpdateNetworks(NamedTuple):
     rate_ratios: Sequence[float]
     """Ratio of each range's learning rate to the first one's; 0 for the same rate."""
 
+    @property
+    def layer_numbers(self) -> list[int]:
+        """The layers' fields one after another, as the ops take them."""
+        return [number for layer in self.layers for number in layer]
+
 
 class UpdateRules(NamedTuple):
     """Decisions at each minibatch."""
@@ -133,7 +138,7 @@ def ppo_update(
         ids,
         old_log_std,
         coefficients,
-        [number for layer in networks.layers for number in layer],
+        networks.layer_numbers,
         networks.activation,
         networks.log_std,
         list(networks.choices),
