@@ -94,6 +94,21 @@ def test_parked_actors_stay_where_they_are(engine, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_parked_actors_stay_when_gravity_leads_into_the_ground(engine, tmp_path):
+    """The direction in which they are parked is that of the beginning, also in rebuilt worlds."""
+    scene = build(engine, tmp_path, ENVIRONMENTS)
+    sim, start = scene.sim, parked(scene)
+    params = GYM.get_sim_params(sim)
+    params.gravity = gymapi.Vec3(0, 0, 9.8)
+    GYM.set_sim_params(sim, params)
+    bodies = GYM.get_actor_rigid_body_properties(scene.envs[1], 1)
+    bodies[0].mass *= 2
+    GYM.set_actor_rigid_body_properties(scene.envs[1], 1, bodies, recomputeInertia=True)
+    run(sim, 3)
+    assert torch.equal(parked(scene), start)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_an_environment_that_diverges_parks_its_actors_again(engine, tmp_path):
     """It restarts alone."""
     scene = build(engine, tmp_path, ENVIRONMENTS)
