@@ -87,7 +87,7 @@ $(VENV)/requirements: requirements.txt
 	@touch $@
 
 $(VENV)/built: $(VENV)/requirements $(SOURCES)
-	@echo 'Building the C++ extension (about a minute)'
+	@echo 'Building the C++ extension (one to four minutes)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
