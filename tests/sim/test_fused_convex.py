@@ -41,7 +41,7 @@ BLOCK = " ".join(
 )
 ROOF = "-.002 0 -.05  .002 0 -.05  -.1 -.1 .05  .1 -.1 .05  -.1 .1 .05  .1 .1 .05"
 """Upside down, on a ridge of 4 mm."""
-ASSETS = lumpy("hull", 24) + lumpy("large", 300)
+ASSETS = lumpy("hull", 24) + lumpy("large", 300) + lumpy("fine", 3000)
 ASSETS += f'<mesh name="block" vertex="{BLOCK}"/><mesh name="roof" vertex="{ROOF}"/>'
 GEOMS = {
     "plane": 'type="plane" size="5 5 .1"',
@@ -53,6 +53,7 @@ GEOMS = {
     "hull": 'type="mesh" mesh="hull"',
     "large": 'type="mesh" mesh="large"',
     "block": 'type="mesh" mesh="block"',
+    "fine": 'type="mesh" mesh="fine"',
 }
 CURVED = ("ellipsoid", "cylinder")
 
@@ -128,7 +129,7 @@ def errors(
 PAIRS = [
     pair
     for pair in itertools.combinations_with_replacement(GEOMS, 2)
-    if pair[1] != "plane" and "block" not in pair
+    if pair[1] != "plane" and "block" not in pair and "fine" not in pair
 ]
 
 
@@ -177,6 +178,14 @@ def test_deep_contacts_are_those_of_the_least_depth(pair) -> None:
     assert (found[DOUBLE] > WRONG).mean() <= 1 / STATES
     assert (found[SINGLE] > WRONG).mean() <= 2 / STATES
     assert np.median(found[SINGLE]) < 1e-4
+
+
+def test_the_normal_of_a_deep_contact_is_the_face_of_a_fine_mesh() -> None:
+    """Its faces are 5 mm wide, so those beside each other differ by 1e-6 m in depth or less."""
+    model = pair_model("box", "fine")
+    found = errors(model, *states(model, -0.06, -0.005))
+    assert found[DOUBLE].max() < 1e-9
+    assert found[SINGLE].max() < 1e-4
 
 
 @pytest.mark.parametrize("other", ["cylinder", "box", "hull", "large"])

@@ -134,7 +134,12 @@ RLGPU_STAGE void push(const ConvexPair<V>& pair, Portal<V>& r, Vec3<V> start, Ve
                       Mask<V> going) {
   using R = Real<V>;
   constexpr bool kSingle = sizeof(R) == 4;
-  const R tolerance = kSingle ? R(1e-6) : R(1e-11), flat = kSingle ? R(1e-24) : R(1e-30);
+  // Faces of a fine hull differ by little: what is left is what rounding leaves. Normals of curved
+  // shapes are polished.
+  const bool curved = is_curved(pair.a) || is_curved(pair.b);
+  const R rough = kSingle ? R(1e-6) : R(1e-11), fine = kSingle ? R(1e-7) : R(1e-12);
+  const V tolerance = curved ? splat<V>(rough) : V(fine * length(pair.offset));
+  const R flat = kSingle ? R(1e-24) : R(1e-30);
   const V none{};
   Point<V>&a = r.p[0], &b = r.p[1], &c = r.p[2];
   r.normal = ray;
