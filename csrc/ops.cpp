@@ -48,7 +48,8 @@ TORCH_LIBRARY(rlgpu, m) {
       "int num_steps, int num_threads, int lanes) -> ()");
   m.def(
       "policy_act(Tensor observations, Tensor? scale, Tensor? offset, float clip, Tensor params, "
-      "int[] layers, str activation, int log_std, Tensor(a!) rng_state, Tensor(b!) normalized, "
+      "int[] layers, int[] columns, str activation, int log_std, Tensor(a!) rng_state, Tensor(b!) "
+      "normalized, "
       "Tensor(c!) actions, Tensor(d!) log_probs, Tensor(e!) means, Tensor(f!) values) -> ()");
   m.def("shuffle(Tensor(a!) rng_state, int count) -> Tensor ids");
   m.def(
@@ -64,7 +65,8 @@ TORCH_LIBRARY(rlgpu, m) {
   m.def(
       "ppo_update(Tensor(a!)[] trained, Tensor(b!)[] progress, Tensor(c!) learning_rate, "
       "Tensor[] rollout, Tensor ids, Tensor old_log_std, Tensor coefficients, int[] layers, "
-      "str activation, int log_std, int[] choices, int[] group_ends, float[] rate_ratios, "
+      "int[] columns, str activation, int log_std, int[] choices, int[] group_ends, float[] "
+      "rate_ratios, "
       "int num_minibatches, float[] adam, float[] rules, str adapt_when, bool adapt_from_start) "
       "-> ()");
 }

@@ -29,7 +29,7 @@ void act_on_group(const Acting& a, std::vector<tiles::Workspace>& workspaces, in
   for (int64_t row = 0; row < count; ++row) {
     const int64_t at = (begin + row) * a.num_observations;
     normalize_row(a.observations + at, a.normalization, a.num_observations, a.normalized_out + at);
-    workspaces.front().set_input(row, a.normalized_out + at);
+    for (auto& workspace : workspaces) workspace.set_input(row, a.normalized_out + at);
   }
   for (size_t n = 0; n < a.networks.size(); ++n) {
     a.networks[n].forward(workspaces[n].values(), count);
@@ -56,9 +56,7 @@ void act_on_all(Acting& a, int64_t num_rows) {
   std::vector<std::vector<tiles::Workspace>> workers(tiles::num_workers(threads, num_groups));
   tiles::in_parallel(threads, num_groups, [&](int64_t worker, int64_t group) {
     std::vector<tiles::Workspace>& own = workers[worker];
-    for (size_t n = own.size(); n < a.networks.size(); ++n) {
-      own.emplace_back(a.networks[n], own.empty() ? nullptr : &own.front());
-    }
+    if (own.empty()) own = tiles::workspaces_of(a.networks);
     const int64_t begin = group * tiles::kGroupRows;
     act_on_group(a, own, begin, std::min(tiles::kGroupRows, num_rows - begin));
   });
@@ -66,9 +64,10 @@ void act_on_all(Acting& a, int64_t num_rows) {
 
 void policy_act_cpu(const at::Tensor& observations, const std::optional<at::Tensor>& scale,
                     const std::optional<at::Tensor>& offset, double clip, const at::Tensor& params,
-                    at::IntArrayRef layers, c10::string_view activation, int64_t log_std,
-                    at::Tensor& rng_state, at::Tensor& normalized, at::Tensor& actions,
-                    at::Tensor& log_probs, at::Tensor& means, at::Tensor& values) {
+                    at::IntArrayRef layers, at::IntArrayRef columns, c10::string_view activation,
+                    int64_t log_std, at::Tensor& rng_state, at::Tensor& normalized,
+                    at::Tensor& actions, at::Tensor& log_probs, at::Tensor& means,
+                    at::Tensor& values) {
   const tiles::Tiles* tiles = tiles::tiles();
   TORCH_CHECK(tiles != nullptr, kPolicyAct, ": this CPU has no AVX2; use the ops one by one");
   check_policy_act({observations, scale, offset, params, rng_state, normalized, actions, log_probs,
@@ -89,8 +88,8 @@ void policy_act_cpu(const at::Tensor& observations, const std::optional<at::Tens
            means.mutable_data_ptr<float>(), values.mutable_data_ptr<float>()};
   const Activation kind = parse_activation(kPolicyAct, activation);
   for (const auto& network :
-       read_networks(kPolicyAct, layers, params, a.num_observations, a.num_actions)) {
-    a.networks.emplace_back(*tiles, network, kind, static_cast<int64_t>(network.size()));
+       read_networks(kPolicyAct, layers, columns, params, a.num_observations, a.num_actions)) {
+    a.networks.emplace_back(*tiles, network, kind, static_cast<int64_t>(network.layers.size()));
   }
   act_on_all(a, observations.size(0));
   state[1] += 1;

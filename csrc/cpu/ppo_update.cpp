@@ -112,8 +112,8 @@ void train(const tiles::Tiles& tiles, const Problem& problem, const at::Tensor& 
 void ppo_update_cpu(at::TensorList trained, at::TensorList progress_list, at::Tensor& learning_rate,
                     at::TensorList rollout_list, const at::Tensor& ids,
                     const at::Tensor& old_log_std, const at::Tensor& coefficients,
-                    at::IntArrayRef layers, c10::string_view activation, int64_t log_std,
-                    at::IntArrayRef choices, at::IntArrayRef group_ends,
+                    at::IntArrayRef layers, at::IntArrayRef columns, c10::string_view activation,
+                    int64_t log_std, at::IntArrayRef choices, at::IntArrayRef group_ends,
                     at::ArrayRef<double> rate_ratios, int64_t num_minibatches,
                     at::ArrayRef<double> adam, at::ArrayRef<double> rules,
                     c10::string_view adapt_when, bool adapt_from_start) {
@@ -129,7 +129,7 @@ void ppo_update_cpu(at::TensorList trained, at::TensorList progress_list, at::Te
   check_ppo_tensor("coefficients", coefficients, kNumPpoCoefficients);
   Problem p{};
   p.rollout = read_rollout(rollout);
-  p.networks = read_networks(kPpoUpdate, layers, t.params, p.rollout.num_observations,
+  p.networks = read_networks(kPpoUpdate, layers, columns, t.params, p.rollout.num_observations,
                              p.rollout.num_outputs);
   p.activation = parse_activation(kPpoUpdate, activation);
   p.choices = choices.vec();

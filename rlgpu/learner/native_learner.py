@@ -75,6 +75,7 @@ class NativeLearner:
             choices=choices,
             groups=optimizer.places,
             rate_ratios=optimizer.ratios,
+            columns=_columns(network),
         )
         self._rules = UpdateRules(
             kl_limit=KL_STOP_FACTOR * config.target_kl,
@@ -90,9 +91,8 @@ class NativeLearner:
         """Returns whether the op computes all that an agent asks for.
 
         It does not compute options, bfloat16 products, recurrent or image networks, layer
-        normalisation, masked choices, networks that see a part of the observations, standard
-        deviations by the network, advantages normalised by minibatch, or other libraries' KL
-        divergences.
+        normalisation, masked choices, standard deviations by the network, advantages normalised
+        by minibatch, or other libraries' KL divergences.
 
         Args:
             agent: The agent.
@@ -183,6 +183,15 @@ class NativeLearner:
                 adapt_when=adapt_when,
                 adapt_from_start=config.adapt_from_start,
             )
+
+
+def _columns(network: ActorCritic) -> list[int]:
+    """Returns the columns that each network sees; none if all see all in order."""
+    seen = [tower.columns for tower in network.towers]
+    every = list(range(network.num_observations))
+    if all(columns == every for columns in seen):
+        return []
+    return [column for columns in seen for column in columns]
 
 
 def _place(parameter: Tensor) -> int:

@@ -54,7 +54,7 @@ class ActorCritic(nn.Module):
         """
         super().__init__()
         self.distribution = distribution
-        self.num_outputs = distribution.num_outputs
+        self.num_outputs, self.num_observations = distribution.num_outputs, space.size
         masks = space.columns(space.of("actor", "mask"))
         self._mask = slice(masks[0], masks[-1] + 1) if masks else None
         separate = config.has_separate_critic or space.is_asymmetric

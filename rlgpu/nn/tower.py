@@ -129,8 +129,14 @@ class Tower(nn.Module):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is linear layers in one op, which see all observations."""
-        return self._all and self.memory is None and self.layers.is_fused
+        """Whether it is linear layers in one op, which see columns of the observations."""
+        return not self.images and self.memory is None and self.layers.is_fused
+
+    @property
+    def columns(self) -> list[int]:
+        """The columns of the observations that it sees as plain numbers."""
+        found: list[int] = self._numbers.tolist()
+        return found
 
     def _features(self, x: Tensor) -> Tensor:
         """Returns what the memory or the layers see, [B, O] -> [B, F]."""

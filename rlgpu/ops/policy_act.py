@@ -47,6 +47,7 @@ def policy_act(
         clip,
         params,
         networks.layer_numbers,
+        list(networks.columns),
         networks.activation,
         networks.log_std,
         rng_state,

@@ -53,6 +53,9 @@ class UpdateNetworks(NamedTuple):
     """Consecutive ranges of the parameters with separate norms and step counts, G of them."""
     rate_ratios: Sequence[float]
     """Ratio of each range's learning rate to the first one's; 0 for the same rate."""
+    columns: Sequence[int] = ()
+    """The columns of the observations that each network sees, as many as its first layer has
+    inputs, one network after the other; empty if all networks see all columns."""
 
     @property
     def layer_numbers(self) -> list[int]:
@@ -139,6 +142,7 @@ def ppo_update(
         old_log_std,
         coefficients,
         networks.layer_numbers,
+        list(networks.columns),
         networks.activation,
         networks.log_std,
         list(networks.choices),

@@ -116,18 +116,17 @@ def _gradients(
     """Writes the gradients of all parameters and returns the metrics, shape [6]."""
     leaf = params.detach().clone().requires_grad_()
     with torch.enable_grad():
-        found = []
+        found, columns = [], list(networks.columns)
         for number in range(networks.layers[-1].network + 1):
             layers = [x for x in networks.layers if x.network == number]
             weights = [
                 leaf[x.weight : x.weight + x.units * x.width].view(x.units, x.width) for x in layers
             ]
             biases = [leaf[x.bias : x.bias + x.units] for x in layers]
-            found.append(
-                reference.mlp(
-                    batch.normalized_observations, weights, biases, "fp32", networks.activation
-                )
-            )
+            seen = batch.normalized_observations
+            if columns:
+                seen, columns = seen[:, columns[: layers[0].width]], columns[layers[0].width :]
+            found.append(reference.mlp(seen, weights, biases, "fp32", networks.activation))
         outputs, values = found[0][:, : batch.parameters.shape[1]], found[-1][:, -1]
         if networks.choices:
             loss, metrics = _categorical_loss(

@@ -30,6 +30,8 @@ KINDS: dict[str, tuple[dict[str, Any], ActionSpace]] = {
     "relu in time": ({"activation": "relu", "minibatch_order": "contiguous"}, CONTINUOUS),
     "stops": ({"learning_rate": 1e-2, "target_kl": 0.01}, CONTINUOUS),
     "statistics before": ({"statistics_update": "before"}, CONTINUOUS),
+    "a critic that sees more": ({"privileged": 4}, CONTINUOUS),
+    "choices of an actor that sees less": ({"privileged": 1}, DISCRETE),
     "choices": ({"entropy_coef": 0.01, "minibatch_order": "shuffled_once"}, DISCRETE),
     "choices stop": ({"learning_rate": 3e-2, "target_kl": 0.01, "separate": True}, DISCRETE),
 }
@@ -39,10 +41,10 @@ def agent(space: ActionSpace = CONTINUOUS, *, kernels: str = "compiled", **chang
     base = TrainConfig(
         horizon_length=T, hidden_sizes=[32, 16], learning_rate=1e-3, target_kl=0.0, num_epochs=3
     )
-    precision = changes.pop("precision", "fp32")
+    precision, privileged = changes.pop("precision", "fp32"), changes.pop("privileged", 0)
     return Ppo(
         dataclasses.replace(base, **changes),
-        numbers(O),
+        numbers(O, privileged=privileged),
         space,
         max_iterations=10,
         num_minibatches=4,

@@ -26,11 +26,14 @@ CLIP = 2.0
 
 
 def arguments(
-    rows: int = 130, separate: bool = False, activation: str = "elu"
+    rows: int = 130,
+    separate: bool = False,
+    activation: str = "elu",
+    seen: tuple[list[int], ...] = (),
 ) -> tuple[list[Any], dict[str, Any]]:
     """Returns random arguments for 7 observations and 5 actions."""
     g = torch.Generator().manual_seed(0)
-    networks, size = networks_of([7, 33, 16], 5, separate, activation, [])
+    networks, size = networks_of([7, 33, 16], 5, separate, activation, [], seen)
     params = 0.3 * torch.randn(size, generator=g)
     observations = 2 * torch.randn(rows, 7, generator=g)
     slot = ActionSlot(*(torch.zeros(shape) for shape in ((rows, 5), rows, (rows, 5), rows)))
@@ -43,9 +46,11 @@ def arguments(
 @pytest.mark.parametrize("rows", [0, 1, 64, 130])
 @pytest.mark.parametrize("separate", [False, True])
 @pytest.mark.parametrize("activation", ["elu", "relu", "tanh"])
-def test_the_bits_are_those_of_the_ops_one_by_one(rows, separate, activation) -> None:
+@pytest.mark.parametrize("seen", [None, ([0, 3, 4], [1, 2, 3, 4, 5, 6])], ids=["all", "parts"])
+def test_the_bits_are_those_of_the_ops_one_by_one(rows, separate, activation, seen) -> None:
     """For one thread and for three."""
-    given, named = arguments(rows, separate, activation)
+    columns = seen[: 1 + separate] if seen else ()
+    given, named = arguments(rows, separate, activation, columns)
     observations, scale, offset, _, params, rng_state, normalized, slot = given
     wanted, state = torch.empty_like(normalized), rng_state.clone()
     normalize(observations, scale, offset, CLIP, out=wanted)
@@ -54,7 +59,8 @@ def test_the_bits_are_those_of_the_ops_one_by_one(rows, separate, activation) ->
         layers = [x for x in named["networks"].layers if x.network == number]
         weights = [params[x.weight : x.bias].view(x.units, x.width) for x in layers]
         biases = [params[x.bias : x.bias + x.units] for x in layers]
-        outputs.append(mlp(wanted, weights, biases, activation=activation))
+        part = wanted[:, columns[number]] if columns else wanted
+        outputs.append(mlp(part, weights, biases, activation=activation))
     other = ActionSlot(*(torch.zeros_like(x) for x in slot))
     gaussian_sample(outputs[0][:, :5], outputs[-1][:, -1], params[:5], state, other)
     threads = torch.get_num_threads()
@@ -101,5 +107,5 @@ def test_opcheck_accepts_schema_and_fake_kernel() -> None:
     given, named = arguments(4)
     networks = named["networks"]
     layers = [n for layer in networks.layers for n in layer]
-    arguments_ = (*given[:5], layers, "elu", 0, *given[5:7], *given[7])
+    arguments_ = (*given[:5], layers, [], "elu", 0, *given[5:7], *given[7])
     torch.library.opcheck(torch.ops.rlgpu.policy_act.default, arguments_)

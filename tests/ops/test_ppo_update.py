@@ -43,26 +43,38 @@ class State(NamedTuple):
 
 
 def networks_of(
-    sizes: list[int], num_outputs: int, separate: bool, activation: str, choices: list[int]
+    sizes: list[int],
+    num_outputs: int,
+    separate: bool,
+    activation: str,
+    choices: list[int],
+    seen: tuple[list[int], ...] = (),
 ) -> tuple[UpdateNetworks, int]:
-    """Returns the layout of networks with these inputs and hidden layers, and its size."""
+    """Returns the layout of networks with these inputs and hidden layers, and its size.
+
+    seen: The columns that each network sees, if not all.
+    """
     at, layers, ends = 0, [], []
     outputs = [[num_outputs], [1]] if separate else [[num_outputs + 1]]
     log_std = 0 if choices else num_outputs
     at = log_std
     for number, last in enumerate(outputs):
-        for width, units in pairwise([*sizes, *last]):
+        inputs = len(seen[number]) if seen else sizes[0]
+        for width, units in pairwise([inputs, *sizes[1:], *last]):
             layers.append(Layer(number, width, units, at, at + width * units))
             at += width * units + units
         ends.append(at)
     groups = [slice(a, b) for a, b in pairwise([0, *ends])]
     ratios = [0.0, *[0.5] * (len(groups) - 1)]
-    return UpdateNetworks(layers, activation, 0, choices, groups, ratios), at  # type: ignore
+    columns = [column for part in seen for column in part]
+    return UpdateNetworks(layers, activation, 0, choices, groups, ratios, columns), at  # type: ignore
 
 
 def outputs_of(params: Tensor, networks: UpdateNetworks, observations: Tensor) -> Tensor:
     """Returns the outputs of the first network."""
     layers = [layer for layer in networks.layers if layer.network == 0]
+    if networks.columns:
+        observations = observations[:, networks.columns[: layers[0].width]]
     weights = [params[x.weight : x.bias].view(x.units, x.width) for x in layers]
     biases = [params[x.bias : x.bias + x.units] for x in layers]
     return mlp(observations, weights, biases, activation=networks.activation)
@@ -110,12 +122,15 @@ def problem(
     dtype: torch.dtype = torch.float32,
     learning_rate: float = 1e-3,
     noise: float = 0.3,
+    seen: tuple[list[int], ...] = (),
     **given: Any,
 ) -> tuple[State, dict[str, Any]]:
     """Returns what an update overwrites, and its other arguments, of random data."""
     g = torch.Generator().manual_seed(0)
     num_outputs = sum(choices) or num_actions
-    networks, size = networks_of(list(sizes), num_outputs, separate, activation, list(choices))
+    networks, size = networks_of(
+        list(sizes), num_outputs, separate, activation, list(choices), seen
+    )
     params = 0.25 * torch.randn(size, generator=g)
     if not choices:
         params[:num_actions] = -0.5
@@ -177,6 +192,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "tanh": {"activation": "tanh"},
     "choices": {"choices": (4,)},
     "several choices": {"choices": (2, 5, 1), "separate": True},
+    "other columns each": {"seen": ([0, 1, 2, 9], [3, 2, 1, 4, 5, 6, 7, 8]), "separate": True},
+    "some columns": {"seen": ([8, 1, 4],)},
 }
 
 
@@ -260,7 +277,7 @@ def test_the_log_std_stays_within_its_limits() -> None:
     assert set(ours.params[:3].tolist()) <= {torch.tensor(x).item() for x in (-0.5001, -0.4999)}
 
 
-@pytest.mark.parametrize("kind", ["shared", "odd sizes", "many rows", "several choices"])
+@pytest.mark.parametrize("kind", ["shared", "odd sizes", "many rows", "other columns each"])
 def test_the_bits_do_not_depend_on_the_number_of_threads(kind) -> None:
     """Slices of rows are fixed and added in order."""
     threads, results = torch.get_num_threads(), []
@@ -311,6 +328,12 @@ def test_arguments_that_do_not_fit_are_refused() -> None:
     assert names(wrong, "ppo_update", "9", "10")
     kind = networks._replace(activation="silu")
     assert names(refused(lambda s, a: (s, a | {"networks": kind})), "ppo_update", "silu")
+    few = networks._replace(columns=[0, 1])
+    assert names(refused(lambda s, a: (s, a | {"networks": few})), "ppo_update", "2", "columns")
+    many = networks._replace(columns=list(range(11)))
+    assert names(refused(lambda s, a: (s, a | {"networks": many})), "ppo_update", "11", "10")
+    other = networks._replace(columns=[*range(9), 10])
+    assert names(refused(lambda s, a: (s, a | {"networks": other})), "ppo_update", "10")
     choices = networks._replace(choices=[2, 2])
     assert names(refused(lambda s, a: (s, a | {"networks": choices})), "ppo_update", "choices")
     assert names(refused(lambda s, a: (s, a | {"adapt_when": "now"})), "adapt_when", "now")
@@ -329,6 +352,7 @@ def test_opcheck_accepts_schema_and_fake_kernel() -> None:
         a["old_log_std"],
         a["coefficients"],
         [n for layer in networks.layers for n in layer],
+        list(range(10)),
         "elu",
         0,
         [],

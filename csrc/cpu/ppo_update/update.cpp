@@ -8,12 +8,6 @@
 
 namespace rlgpu::ppo {
 
-Update::Worker::Worker(const std::vector<tiles::PackedNetwork>& networks) {
-  for (const tiles::PackedNetwork& network : networks) {
-    workspaces.emplace_back(network, workspaces.empty() ? nullptr : &workspaces.front());
-  }
-}
-
 Update::Update(const tiles::Tiles& tiles, const Problem& problem, int64_t num_threads)
     : p_(problem),
       num_threads_(num_threads),
@@ -21,8 +15,8 @@ Update::Update(const tiles::Tiles& tiles, const Problem& problem, int64_t num_th
       num_slices_((problem.minibatch_rows + slice_rows_ - 1) / slice_rows_),
       distribution_{problem.choices, problem.rollout.num_actions, {}},
       loss_sums_(num_slices_) {
-  for (const std::vector<tiles::GivenLayer>& layers : p_.networks) {
-    networks_.emplace_back(tiles, layers, p_.activation, 1);
+  for (const tiles::GivenNetwork& network : p_.networks) {
+    networks_.emplace_back(tiles, network, p_.activation, 1);
     sums_size_ += networks_.back().sums_size();
   }
   for (size_t n = 0; n < networks_.size(); ++n) {
@@ -33,7 +27,7 @@ Update::Update(const tiles::Tiles& tiles, const Problem& problem, int64_t num_th
   }
   sums_ = tiles::floats(num_slices_ * sums_size_);
   for (int64_t i = 0; i < tiles::num_workers(num_threads, num_slices_); ++i) {
-    workers_.emplace_back(networks_);
+    workers_.push_back({tiles::workspaces_of(networks_)});
   }
   read_parameters();
 }
@@ -59,9 +53,10 @@ void Update::add_slice(Worker& worker, const int64_t* ids, int64_t slice) {
   for (int64_t begin = first; begin < end; begin += tiles::kGroupRows) {
     const int64_t count = std::min(tiles::kGroupRows, end - begin);
     for (int64_t row = 0; row < count; ++row) {
-      const int64_t id = ids[begin + row];
-      worker.workspaces.front().set_input(
-          row, p_.rollout.observations + id * p_.rollout.num_observations);
+      const int64_t at = ids[begin + row] * p_.rollout.num_observations;
+      for (auto& workspace : worker.workspaces) {
+        workspace.set_input(row, p_.rollout.observations + at);
+      }
     }
     for (size_t n = 0; n < networks_.size(); ++n) {
       networks_[n].forward(worker.workspaces[n].values(), count);

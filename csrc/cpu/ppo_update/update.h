@@ -28,7 +28,7 @@ struct Group {
 struct Problem {
   // One network, whose last output is the value, or an actor and a critic. Offsets of gradients are
   // also those of the parameters.
-  std::vector<std::vector<tiles::GivenLayer>> networks;
+  std::vector<tiles::GivenNetwork> networks;
   Activation activation;
   std::vector<int64_t> choices;  // of each action; empty for Gaussians
   int64_t log_std;               // where the Gaussians' log-std begins in the parameters
@@ -61,7 +61,6 @@ class Update {
  private:
   // A thread's memory.
   struct Worker {
-    explicit Worker(const std::vector<tiles::PackedNetwork>& networks);
     std::vector<tiles::Workspace> workspaces;
   };
   void add_slice(Worker& worker, const int64_t* ids, int64_t slice);

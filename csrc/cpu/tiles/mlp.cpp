@@ -71,7 +71,7 @@ std::vector<at::Tensor> mlp_forward(const Tiles& tiles, const at::Tensor& x, at:
   }
   if (num_rows == 0) return activations;
   const int64_t num_layers = static_cast<int64_t>(weights.size());
-  PackedNetwork network(tiles, given_layers(kept_weights, kept_biases), activation, num_layers);
+  PackedNetwork network(tiles, {given_layers(kept_weights, kept_biases)}, activation, num_layers);
   for (int64_t piece = 0; piece < network.num_pieces(); ++piece) network.pack(piece);
   const int64_t num_groups = (num_rows + kGroupRows - 1) / kGroupRows;
   Workspaces workspaces(network, num_workers(threads, num_groups));
@@ -102,7 +102,8 @@ std::tuple<at::Tensor, at::Tensor> mlp_backward(const Tiles& tiles, const at::Te
   kept.insert(kept.begin(), x.contiguous());
   kept.push_back(grad.contiguous());
   const int64_t num_rows = x.size(0), width = x.size(1), threads = at::get_num_threads();
-  PackedNetwork network(tiles, given_layers(kept_weights, {}), activation, input_gradient ? 0 : 1);
+  PackedNetwork network(tiles, {given_layers(kept_weights, {})}, activation,
+                        input_gradient ? 0 : 1);
   int64_t size = 0;
   for (const GivenLayer& layer : network.layers()) size += (layer.width + 1) * layer.units;
   at::Tensor grad_x = at::empty({input_gradient ? num_rows : 0, width}, x.options());

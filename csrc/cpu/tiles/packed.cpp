@@ -51,11 +51,11 @@ Floats floats(int64_t count) {
   return Floats(static_cast<float*>(::operator new[](bytes, std::align_val_t{64})));
 }
 
-PackedNetwork::PackedNetwork(const Tiles& tiles, std::vector<GivenLayer> given,
-                             Activation activation, int64_t first_gradient)
+PackedNetwork::PackedNetwork(const Tiles& tiles, GivenNetwork given, Activation activation,
+                             int64_t first_gradient)
     : tiles_(tiles), given_(std::move(given)) {
-  for (size_t l = 0; l < given_.size(); ++l) {
-    const GivenLayer& layer = given_[l];
+  for (size_t l = 0; l < given_.layers.size(); ++l) {
+    const GivenLayer& layer = given_.layers[l];
     const int64_t units = num_panels(layer.units), width = num_panels(layer.width);
     const bool has_gradient = static_cast<int64_t>(l) >= first_gradient;
     const int64_t sizes[3] = {units * tiles.panel * layer.width,
@@ -80,7 +80,7 @@ PackedNetwork::PackedNetwork(const Tiles& tiles, std::vector<GivenLayer> given,
 
 void PackedNetwork::pack(int64_t number) {
   const Piece& piece = pieces_[number];
-  const GivenLayer& given = given_[piece.layer];
+  const GivenLayer& given = given_.layers[piece.layer];
   const Layer& layer = layers_[piece.layer];
   const int64_t first = piece.panel * tiles_.panel;
   if (!piece.is_column) {
@@ -96,7 +96,7 @@ void PackedNetwork::pack(int64_t number) {
 void PackedNetwork::add_slices(int64_t number, const float* sums, int64_t stride,
                                int64_t num_slices, float* grads_out) const {
   const Piece& piece = gradient_pieces_[number];
-  const GivenLayer& layer = given_[piece.layer];
+  const GivenLayer& layer = given_.layers[piece.layer];
   const int64_t panel = tiles_.panel, first = piece.panel * panel;
   const int64_t count = std::min(panel, layer.width - first);
   std::vector<float> total(std::max(layer.units * panel, layer.units));
@@ -116,19 +116,28 @@ void PackedNetwork::add_slices(int64_t number, const float* sums, int64_t stride
 }
 
 Workspace::Workspace(const PackedNetwork& network, const Workspace* input_of)
-    : width_(network.layers().front().width) {
+    : network_(network), shares_input_(input_of != nullptr) {
   const auto add = [&](int64_t size) {
     const int64_t stride = row_stride(size, network.panel());
     memory_.push_back(floats(kGroupRows * stride));
     values_.push_back({memory_.back().get(), stride});
   };
   if (input_of == nullptr) {
-    add(width_);
+    add(network.layers().front().width);
     std::fill_n(values_[0].at, kGroupRows * values_[0].stride, 0.0f);  // the padding must be zero
   } else {
     values_.push_back(input_of->values_[0]);
   }
   for (const GivenLayer& layer : network.layers()) add(layer.units);
+}
+
+std::vector<Workspace> workspaces_of(const std::vector<PackedNetwork>& networks) {
+  std::vector<Workspace> made;
+  for (const PackedNetwork& network : networks) {
+    const bool shares = !made.empty() && network.columns() == networks.front().columns();
+    made.emplace_back(network, shares ? &made.front() : nullptr);
+  }
+  return made;
 }
 
 }  // namespace rlgpu::tiles

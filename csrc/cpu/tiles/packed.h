@@ -37,10 +37,16 @@ struct GivenLayer {
   int64_t weight_grad, bias_grad;  // where their gradients begin in a flat buffer
 };
 
+// A network as its owner holds it.
+struct GivenNetwork {
+  std::vector<GivenLayer> layers;
+  std::vector<int64_t> columns = {};  // that the first layer sees of the input; empty: all
+};
+
 class PackedNetwork {
  public:
   // first_gradient: the first layer whose input needs a gradient. The number of layers: none does.
-  PackedNetwork(const Tiles& tiles, std::vector<GivenLayer> given, Activation activation,
+  PackedNetwork(const Tiles& tiles, GivenNetwork given, Activation activation,
                 int64_t first_gradient);
 
   // Packs the current weights. Pieces are independent.
@@ -60,7 +66,8 @@ class PackedNetwork {
                 float* sums) const {
     tiles_.backward(network_, values, num_rows, adds, input_gradient, sums);
   }
-  const std::vector<GivenLayer>& layers() const { return given_; }
+  const std::vector<GivenLayer>& layers() const { return given_.layers; }
+  const std::vector<int64_t>& columns() const { return given_.columns; }
   int64_t panel() const { return tiles_.panel; }
 
  private:
@@ -72,7 +79,7 @@ class PackedNetwork {
   int64_t num_panels(int64_t size) const { return (size + tiles_.panel - 1) / tiles_.panel; }
 
   const Tiles& tiles_;
-  std::vector<GivenLayer> given_;
+  GivenNetwork given_;
   std::vector<Layer> layers_;
   std::vector<Floats> memory_;
   std::vector<Piece> pieces_, gradient_pieces_;
@@ -81,23 +88,32 @@ class PackedNetwork {
   Network network_;
 };
 
-// A thread's values of one group of rows: the input, then those of each layer.
+// A thread's values of one group of rows: the input, then those of each layer. The network must
+// outlive it.
 class Workspace {
  public:
   // input_of: another network's workspace with the same input, which is then shared.
   explicit Workspace(const PackedNetwork& network, const Workspace* input_of = nullptr);
 
-  // Copies a row of the input.
+  // Copies a row of the input, or the columns of it that the network sees.
   void set_input(int64_t row, const float* x) {
-    std::copy_n(x, width_, values_[0].at + row * values_[0].stride);
+    if (shares_input_) return;
+    float* const to = values_[0].at + row * values_[0].stride;
+    const std::vector<int64_t>& columns = network_.columns();
+    if (columns.empty()) std::copy_n(x, network_.layers().front().width, to);
+    for (size_t i = 0; i < columns.size(); ++i) to[i] = x[columns[i]];
   }
   const Matrix* values() const { return values_.data(); }
   Matrix output() const { return values_.back(); }
 
  private:
-  int64_t width_;
+  const PackedNetwork& network_;
+  bool shares_input_;
   std::vector<Floats> memory_;
   std::vector<Matrix> values_;
 };
+
+// One for each of some networks with one input, which those that see the same columns share.
+std::vector<Workspace> workspaces_of(const std::vector<PackedNetwork>& networks);
 
 }  // namespace rlgpu::tiles
