@@ -16,7 +16,7 @@ from rlgpu.ops import (
     normalize,
     policy_act,
 )
-from tests.ops.test_ppo_update import networks_of
+from tests.ops.updates import networks_of
 from tests.refusals import names
 
 pytestmark = pytest.mark.skipif(
