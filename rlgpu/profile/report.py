@@ -92,7 +92,7 @@ def _phase_table(phases: list[PhaseTime], rows: int) -> Table:
             ("  " if phase.is_part else "") + phase.name,
             f"{1e3 * phase.seconds:.3f}",
             f"{phase.seconds / whole:.0%}",
-            f"{rows / phase.seconds:,.0f}",
+            f"{rows / phase.seconds:,.0f}" if phase.seconds else "",
         )
     return table
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
 from rlgpu.cli import main
 from rlgpu.profile.kernels import least_bytes
+from rlgpu.profile.phases import PhaseTime
+from rlgpu.profile.report import _phase_table
 from rlgpu.profile.timing import copy_bandwidth
 from tests.device.test_graphs import trainer
 from tests.refusals import error_of, names
@@ -65,3 +69,13 @@ def test_the_least_bytes_match_numbers_worked_by_hand(tmp_path) -> None:
 def test_a_copys_bandwidth_is_plausible() -> None:
     """Between 0.1 GB/s and 10 TB/s."""
     assert 1e8 < copy_bandwidth(torch.device("cpu")) < 1e13
+
+
+def test_a_phase_that_takes_no_time_has_no_rate() -> None:
+    """Resets are the difference of two measurements, which may be zero."""
+    phases = [PhaseTime("resets, copies", 0.0, is_part=True), PhaseTime("iteration", 0.5, False)]
+    console = Console(file=io.StringIO(), width=100)
+    console.print(_phase_table(phases, 100))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert any("resets" in line and "0.000" in line and "0%" in line for line in lines)
+    assert any("iteration" in line and "200" in line for line in lines)
