@@ -78,10 +78,15 @@ def test_the_stand_in_behaves_like_a_gpu() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_marked_for_a_gpu_passes_on_the_stand_in() -> None:
-    """All but tests of kernels, of long training and of Isaac Gym's worker, which needs CUDA."""
+@pytest.mark.parametrize("of_engines", [True, False], ids=["engines", "others"])
+def test_what_is_marked_for_a_gpu_passes_on_the_stand_in(of_engines) -> None:
+    """All but tests of kernels, of long training and of Isaac Gym's worker, which needs CUDA.
+
+    Two processes: those of the engines, most of which compile MuJoCo Warp's kernels, and others.
+    """
+    where = ["tests/sim"] if of_engines else ["tests", "--ignore=tests/ops", "--ignore=tests/sim"]
     done = on_stand_in(
         "-m", "pytest", "-p", "stand_in_gpu", "-m", "cuda", "-p", "no:cacheprovider",
-        "tests", "--ignore=tests/ops", "-k", "not balances_the_pole and not isaacgym-cuda",
+        *where, "-k", "not balances_the_pole and not isaacgym-cuda",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

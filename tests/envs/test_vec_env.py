@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch._dynamo.utils import counters
 
@@ -18,6 +19,7 @@ def make(use_compile: bool) -> VecEnv:
     return VecEnv(Ant(config), sim, seed=1, use_compile=use_compile)
 
 
+@pytest.mark.slow
 def test_a_compiled_step_has_no_graph_breaks_and_matches_the_plain_one() -> None:
     """Observations, rewards, ends and resets over 20 steps, including two time limits."""
     torch._dynamo.reset()

@@ -16,6 +16,8 @@ from rlgpu.sim import ENGINES
 from rlgpu.sim.mujoco.worlds import Worlds, WorldsRequest, worlds_class
 
 G = 9.81
+COARSE = 0.004
+"""Timestep [s] of bodies that come to rest: MuJoCo Warp takes 20 ms a step on a CPU."""
 N = 3
 MUJOCOS = [engine for engine in ENGINES if engine != "isaacgym"]
 ON_CPU = [
@@ -34,9 +36,16 @@ def make(request):
     """Returns a function that builds worlds of an engine from the parts of a model."""
     engine, device = request.param
 
-    def build(bodies: str, more: str = "", *, option: str = "", gravity: float = -G) -> Worlds:
+    def build(
+        bodies: str,
+        more: str = "",
+        *,
+        option: str = "",
+        gravity: float = -G,
+        timestep: float = 0.001,
+    ) -> Worlds:
         text = f"""<mujoco><compiler autolimits="true" angle="radian"/>
-          <option timestep="0.001" integrator="implicitfast" gravity="0 0 {gravity}" {option}/>
+          <option timestep="{timestep}" integrator="implicitfast" gravity="0 0 {gravity}" {option}/>
           <default><geom condim="3"/></default>
           <worldbody>{bodies}</worldbody>{more}</mujoco>"""
         model = mujoco.MjModel.from_xml_string(text)
@@ -83,8 +92,9 @@ def test_a_string_holds_a_body_at_its_length(make) -> None:
     """A body hangs 0.5 m below the string's other end, which is 0.1 m above its start."""
     string = """<tendon><spatial range="0 0.5"><site site="top"/><site site="a"/></spatial>
       </tendon>"""
-    worlds = make('<site name="top" pos="0 0 .1"/>' + slider("a", 1, more='damping="5"'), string)
-    worlds.step(1500)
+    bodies = '<site name="top" pos="0 0 .1"/>' + slider("a", 1, more='damping="5"')
+    worlds = make(bodies, string, timestep=COARSE)
+    worlds.step(375)
     assert values(worlds, "qpos").item() == pytest.approx(-0.4, abs=3e-3)
 
 
@@ -147,9 +157,9 @@ def test_a_ball_joints_limit_stops_it(make) -> None:
     """A body that falls to the side is held near 0.4 rad from upright."""
     body = """<body><joint type="ball" range="0 0.4" damping="0.05"/><inertial pos="0 0 .2"
       mass="1" diaginertia=".01 .01 .01"/><geom size=".01" contype="0" conaffinity="0"/></body>"""
-    worlds = make(body)
+    worlds = make(body, timestep=COARSE)
     worlds.array("qvel")[:, 1] = 1.0
-    worlds.step(2000)
+    worlds.step(500)
     assert 2.0 * math.acos(values(worlds, "qpos")[0]) == pytest.approx(0.4, abs=0.02)
 
 
@@ -245,10 +255,13 @@ def test_a_gap_finds_contacts_that_do_not_push(make) -> None:
 
 def test_a_mocap_body_carries_what_stands_on_it(make) -> None:
     """A platform at 0.5 m, whose top is at 0.6 m, below a ball of 0.1 m."""
-    worlds = make("""<body name="platform" mocap="true" pos="0 0 0"><geom type="box"
-      size=".5 .5 .1"/></body><body pos="0 0 .71"><freejoint/><geom size=".1" mass="1"/></body>""")
+    worlds = make(
+        """<body name="platform" mocap="true" pos="0 0 0"><geom type="box"
+      size=".5 .5 .1"/></body><body pos="0 0 .71"><freejoint/><geom size=".1" mass="1"/></body>""",
+        timestep=COARSE,
+    )
     worlds.array("mocap_pos")[:, 0, 2] = 0.5
-    worlds.step(800)
+    worlds.step(200)
     assert values(worlds, "xpos")[-2:, 2].tolist() == pytest.approx([0.5, 0.7], abs=5e-3)
 
 
@@ -274,6 +287,7 @@ def test_a_convex_geom_rests_on_a_height_field(make, geom, height) -> None:
         f"""<geom type="hfield" hfield="h" pos="0 0 .3"/><body pos="0 0 {0.305 + height}">
         <joint type="slide" axis="0 0 1" damping="5"/><geom {geom} mass="1"/></body>""",
         ground,
+        timestep=COARSE,
     )
-    worlds.step(1000)
+    worlds.step(250)
     assert values(worlds, "xpos")[-1, 2].item() == pytest.approx(0.3 + height, abs=3e-3)
