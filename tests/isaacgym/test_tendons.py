@@ -143,3 +143,80 @@ def test_tendons_differ_between_environments_of_one_kind(tmp_path):
     for each, change in zip(found, changes, strict=True):
         close(each, moved([change])[0][0], atol=1e-6)
     assert len({tuple(np.round(each, 4)) for each in found}) == len(changes)
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "fused"])
+def test_springs_of_a_running_simulation_change(engine, tmp_path):
+    """Each environment moves as one that had the properties from the start, from then on."""
+    (tmp_path / "slides.xml").write_text(SLIDES)
+    changes = [(100.0, 20.0, 0.2), (300.0, 20.0, 0.2), (100.0, 2.0, 0.2), (100.0, 20.0, 0.4)]
+
+    def moved(when):
+        """Returns the joints' positions, shape [N, 2], if springs change after some steps."""
+        sim, options = new_sim(engine, gravity=(0, 0, 0)), gymapi.AssetOptions()
+        options.fix_base_link = True
+        asset = GYM.load_asset(sim, str(tmp_path), "slides.xml", options)
+        envs = [added(sim, asset) for _ in changes]
+        if when:
+            GYM.prepare_sim(sim)
+            run(sim, when)
+        for env, (stiffness, damping, rest) in zip(envs, changes, strict=True):
+            tendons = GYM.get_actor_tendon_properties(env, 0)
+            tendons[0].stiffness, tendons[0].damping = stiffness, damping
+            tendons[0].fixed_spring_rest_length = rest
+            GYM.set_actor_tendon_properties(env, 0, tendons)
+        if not when:
+            GYM.prepare_sim(sim)
+        dofs = wrapped(GYM.acquire_dof_state_tensor(sim))
+        run(sim, 10)
+        # Frictions that begin to differ rebuild the worlds, which keep their springs.
+        shapes = GYM.get_actor_rigid_shape_properties(envs[0], 0)
+        shapes[0].friction = 0.5
+        GYM.set_actor_rigid_shape_properties(envs[0], 0, shapes)
+        # So do drives that change, in an engine whose springs are actuators.
+        table = GYM.get_actor_dof_properties(envs[1], 0)
+        table["friction"] = 1e-6
+        GYM.set_actor_dof_properties(envs[1], 0, table)
+        run(sim, 10)
+        assert GYM.get_actor_tendon_properties(envs[1], 0)[0].stiffness == 300.0
+        return dofs[:, 0].view(-1, 2).tolist()
+
+    at_once, later = moved(0), moved(3)
+    close(later, at_once, atol=1e-5)  # everything rests until springs change
+    assert len({tuple(np.round(each, 4)) for each in later}) == len(changes)
+    # A rope alone: 1 kg and 1/4 kg along it move apart, x'' = (1 + 4) (100 (0.2 - x) - 20 x').
+    assert 0.05 < later[0][0] - 2 * later[0][1] < 0.2
+
+
+def test_limits_of_a_running_simulation_change_where_worlds_may_differ(slides, tmp_path):
+    """MuJoCo C takes new bounds over; fused names what it cannot change."""
+    sim, asset = slides
+    env = added(sim, asset)
+    GYM.prepare_sim(sim)
+    tendons = GYM.get_actor_tendon_properties(env, 0)
+    tendons[1].fixed_upper_limit = 0.1
+    assert sim.engine == "fused"
+    with pytest.raises(RuntimeError) as late:
+        GYM.set_actor_tendon_properties(env, 0, tendons)
+    assert names(late.value, "set_actor_tendon_properties", "fixed_upper_limit")
+
+    sim, options = new_sim("mujoco", gravity=(0, 0, 0)), gymapi.AssetOptions()
+    options.fix_base_link = True
+    asset = GYM.load_asset(sim, str(tmp_path), "slides.xml", options)
+    envs = [added(sim, asset) for _ in range(2)]
+    GYM.prepare_sim(sim)
+    run(sim, 3)
+    tendons = GYM.get_actor_tendon_properties(envs[1], 0)
+    for tendon, rest in zip(tendons, (0.0, 0.3), strict=True):
+        tendon.fixed_spring_rest_length = rest
+    GYM.set_actor_tendon_properties(envs[0], 0, tendons)
+    tendons[1].fixed_upper_limit = 0.1
+    GYM.set_actor_tendon_properties(envs[1], 0, tendons)
+    run(sim, 800)
+    found = wrapped(GYM.acquire_dof_state_tensor(sim))[:, 0].view(2, 2)
+    close(found[0, 1], 0.3, atol=1e-3)
+    close(found[1, 1], 0.1, atol=5e-3)  # soft: the spring pulls with 20 N
+    tendons[1].is_fixed_limited = False
+    with pytest.raises(RuntimeError) as late:
+        GYM.set_actor_tendon_properties(envs[1], 0, tendons)
+    assert names(late.value, "is_fixed_limited")

@@ -19,6 +19,7 @@ from rlgpu.isaacgym.records.properties import (
     TendonProperties,
 )
 from rlgpu.isaacgym.records.scene import Actor, Env
+from rlgpu.isaacgym.simulation.tendons import late_changes
 from rlgpu.isaacgym.simulation.variation import write_bodies, write_shapes
 
 _BODY_FIELDS = ("body_mass", "body_ipos", "body_gravcomp", "body_inertia", "body_iquat")
@@ -179,14 +180,22 @@ class PropertyCalls:
     def set_actor_tendon_properties(
         self, env: Env, handle: int, props: list[TendonProperties]
     ) -> bool:
-        """Sets the properties of an actor's tendons; before ``prepare_sim``."""
+        """Sets the properties of an actor's tendons.
+
+        Raises:
+            RuntimeError: The simulation is prepared, and its engine cannot change one of them.
+        """
         actor = actor_of(env, handle)
         values = checked_list(
             "set_actor_tendon_properties", props, len(actor.asset.tendons), TendonProperties
         )
         if values != actor.tendon_properties:
-            refuse_late(env.sim, "set_actor_tendon_properties")
+            changes = late_changes(actor, values)
+            if changes or not env.sim.prepared:
+                refuse_late(env.sim, f"set_actor_tendon_properties, {', '.join(changes)}")
             actor.tendon_properties = values
+            if world := running_world(env.sim):
+                world.drives_changed = True
         return True
 
     # Attractors

@@ -144,7 +144,7 @@ def _compose(sim: Sim, kind: Kind, also: frozenset[str]) -> _Composed:
         getattr(model, name)[:] = values[0]
     _add_damping(model, stage)
     fields = {name: rows[list(kind.recipes)] for name, rows in kind.sizes.items()}
-    fields |= variation.of_drives(sim, model, properties, where)
+    fields |= variation.of_drives(sim, kind, model, properties, where, tuple(fields))
     fields |= variation.of_bodies(sim, kind.envs, model, fields, layouts)
     fields |= _of_statics(sim, kind.envs, model, fields)
     return _Composed(model, stage, where, layouts, fields)

@@ -58,10 +58,14 @@ def _reason_against(sim: Sim) -> str:
 
 
 def _differ_in_tendons(sim: Sim) -> bool:
-    """Returns whether alike actors have other tendon properties in other environments."""
+    """Returns whether alike actors have other tendon limits or paths in other environments."""
     found: dict[tuple[int, int], list[object]] = {}
     for actor in (actor for env in sim.envs for actor in env.actors if actor.asset.tendons):
-        own = [*actor.tendon_properties, *actor.tendon_paths]
+        limits = [
+            (p.is_fixed_limited, p.fixed_lower_limit, p.fixed_upper_limit)
+            for p in actor.tendon_properties
+        ]
+        own: list[object] = [*limits, *actor.tendon_paths]
         if own != found.setdefault((id(actor.asset), actor.handle), own):
             return True
     return False

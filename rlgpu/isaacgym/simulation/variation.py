@@ -16,6 +16,7 @@ from rlgpu.isaacgym.simulation.compose import GRAVITY_OFF, averaged, rolls, turn
 from rlgpu.isaacgym.simulation.drives import drive_fields
 from rlgpu.isaacgym.simulation.grouping import Kind
 from rlgpu.isaacgym.simulation.layout import ModelLayout
+from rlgpu.isaacgym.simulation.tendons import tendon_fields
 from rlgpu.robots.frames import moments_like
 
 
@@ -32,20 +33,30 @@ def may_move_centres(kind: Kind, fields: Collection[str]) -> bool:
 
 
 def of_drives(
-    sim: Sim, model: mujoco.MjModel, properties: np.ndarray, where: ModelLayout
+    sim: Sim,
+    kind: Kind,
+    model: mujoco.MjModel,
+    properties: np.ndarray,
+    where: ModelLayout,
+    base: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
-    """Returns fields that differ because DOF properties do.
+    """Returns fields that differ because properties of DOFs and tendons do.
 
     Args:
         sim: The simulation.
+        kind: The environments.
         model: The model of the first environment.
         properties: DOF properties of all environments, shape [N, D].
         where: The model's layout.
+        base: Fields that are returned if they do not differ, too.
     """
-    if (properties == properties[:1]).all():
+    tendons = [[a.tendon_properties for a in env.actors if a.asset.tendons] for env in kind.envs]
+    if not base and (properties == properties[:1]).all() and tendons == tendons[:1] * len(tendons):
         return {}
     by_joint = sim.holds_armature_in_joints
-    return differing(drive_fields(model, where.joints, properties, by_joint=by_joint), model)
+    wide = drive_fields(model, where.joints, properties, by_joint=by_joint)
+    wide |= tendon_fields(model, kind.envs, kind.seats if kind.roster else (), wide)
+    return differing(wide, model) | {name: rows for name, rows in wide.items() if name in base}
 
 
 def of_bodies(

@@ -18,7 +18,7 @@ from rlgpu.device import host_may_read
 from rlgpu.isaacgym.records.scene import Actor, Env, Sim
 from rlgpu.isaacgym.simulation.build import Group, build_groups, dof_properties
 from rlgpu.isaacgym.simulation.compose import wxyz
-from rlgpu.isaacgym.simulation.drives import drive_fields, drive_terms
+from rlgpu.isaacgym.simulation.drives import drive_terms
 from rlgpu.isaacgym.simulation.dynamics import actor_reading
 from rlgpu.isaacgym.simulation.forces import Forces
 from rlgpu.isaacgym.simulation.grouping import Kind, places_of
@@ -28,7 +28,7 @@ from rlgpu.isaacgym.simulation.layout import ActorLayout, ModelLayout
 from rlgpu.isaacgym.simulation.limits import SpeedLimits
 from rlgpu.isaacgym.simulation.readings import OF_POSES, Readings
 from rlgpu.isaacgym.simulation.roots import read_roots, write_roots
-from rlgpu.isaacgym.simulation.variation import differing
+from rlgpu.isaacgym.simulation.variation import of_drives
 from rlgpu.sim.mujoco.worlds import Worlds
 
 
@@ -256,11 +256,10 @@ class World:
             self.drives_changed = False
             for number, group in enumerate(self.groups):
                 model, properties = group.worlds.model, dof_properties(group.envs)
-                by_joint = self.sim.holds_armature_in_joints
-                fields = drive_fields(model, group.layout.joints, properties, by_joint=by_joint)
                 # Fields that have rows are written even where they are the model's again.
-                wide = {n: v for n, v in fields.items() if n in self.fields}
-                wide |= differing(fields, model)
+                where, base = group.layout, self.fields
+                wide = of_drives(self.sim, group.kind, model, properties, where, base)
+                self.vary(wide)
                 for name, values in wide.items():
                     field = self._varying_fields(name)[number]
                     field.copy_(torch.from_numpy(values).to(field))
