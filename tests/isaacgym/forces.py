@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rlgpu.isaacgym.api import gymapi
+from rlgpu.isaacgym.api import gymapi, gymtorch
 
 G = 9.81
 """Acceleration of gravity [m/s^2]."""
@@ -72,3 +72,22 @@ def drives_approach_their_targets(run, target, constant):
     assert running.any()
     shrunk = (distances[0][running].mean() / distances[-1][running].mean()).log()
     assert 0.8 < shrunk / 2 < 1.3, shrunk / 2
+
+
+def slides_to_a_stop(run, actor, friction, speed=0.8, steps=3):
+    """What is pushed along its support loses the speed that friction takes, friction * g * time.
+
+    A pyramid of friction is weaker by up to 0.71 between its axes, so the loss is 0.65 to 1.05 of
+    that: half the friction is noticed, and so is twice.
+    """
+    index = run.gym.find_actor_index(run.sim.envs[0], actor, gymapi.DOMAIN_ENV)
+    run.roots[:, index, 7] += speed
+    run.gym.set_actor_root_state_tensor(run.sim, gymtorch.unwrap_tensor(run.roots))
+    before, valid = run.roots[:, index, 7:9].norm(dim=-1), torch.ones(run.num_envs).bool()
+    for _ in range(steps):
+        run.step()
+        valid &= ~run.fresh
+    lost = before - run.roots[:, index, 7:9].norm(dim=-1)
+    share = lost[valid] / (friction * G * run.dt * steps)
+    assert valid.any()
+    assert ((share > 0.65) & (share < 1.05)).all(), share

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 
 import torch
-from forces import G, both, drives_approach_their_targets, weighs_what_it_should
+from forces import G, both, drives_approach_their_targets, slides_to_a_stop, weighs_what_it_should
 
 from rlgpu.isaacgym.api import gymapi, gymtorch
 
@@ -317,7 +317,10 @@ STATEMENTS = {
         ),
         partial(weighs_what_it_should, actor="prop0"),
     ),
-    "isaacgymenvs:FrankaCubeStack": partial(holds_still, actors=("cubeA", "cubeB")),
+    "isaacgymenvs:FrankaCubeStack": both(
+        partial(holds_still, actors=("cubeA", "cubeB")),
+        partial(slides_to_a_stop, actor="cubeB", friction=1.0),
+    ),
     "isaacgymenvs:HumanoidAMP": partial(falls_no_faster_than_gravity, height=1.2, start=3.0),
     "isaacgymenvs:FactoryTaskNutBoltPick": partial(rests, actors=("nut",)),
     "isaacgymenvs:FactoryTaskNutBoltPlace": partial(object_is_never_thrown, actor="nut", most=2.5),
