@@ -61,15 +61,13 @@ def rough(sim):
 
 
 def roped(sim):
-    """Adds two environments with a ball and slides, whose tendons differ in stiffness."""
+    """Adds two environments with a ball and slides, whose tendons differ in their offsets."""
     asset = slides(sim)
-    for stiffness in (1.0, 2.0):
+    for offset in (0.1, 0.2):
         env = new_env(sim)
         ball_in(env)
         GYM.create_actor(env, asset, at(x=5.0, z=2.0), "slides", 0, 0)
-        tendons = GYM.get_actor_tendon_properties(env, 1)
-        tendons[0].stiffness = stiffness
-        GYM.set_actor_tendon_properties(env, 1, tendons)
+        GYM.set_actor_tendon_offset(env, 1, 0, offset)
 
 
 @pytest.mark.parametrize("add", [empty, rough, roped])
@@ -86,6 +84,21 @@ def test_another_scene_is_on_mujoco_and_it_is_said_once(add, capsys):
     run(sim, 10)
     close(roots[0, 9], -0.981, rtol=1e-4)
     assert len(sim.world.groups) == (2 if add is empty else 1)
+
+
+def test_tendons_of_other_stiffness_share_a_model_of_the_faster_engine():
+    """Their springs are actuators there, whose gains differ between worlds."""
+    sim = new_sim("auto")
+    asset = slides(sim)
+    for stiffness in (1.0, 2.0):
+        env = new_env(sim)
+        GYM.create_actor(env, asset, at(), "slides", 0, 0)
+        tendons = GYM.get_actor_tendon_properties(env, 0)
+        tendons[0].stiffness = stiffness
+        GYM.set_actor_tendon_properties(env, 0, tendons)
+    GYM.prepare_sim(sim)
+    assert sim.engine == "fused"
+    assert len(sim.world.groups) == 1
 
 
 def test_an_engine_that_is_named_takes_the_scene_or_refuses_it():
