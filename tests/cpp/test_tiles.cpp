@@ -50,7 +50,7 @@ struct Vec {
 namespace {
 
 using rlgpu::Activation;
-using rlgpu::tiles::GivenLayer;
+using rlgpu::tiles::GivenNetwork;
 using rlgpu::tiles::Tiles;
 
 using Floats = std::vector<float>;
@@ -68,13 +68,13 @@ Floats numbers(int64_t count, uint32_t seed) {
 constexpr int64_t kRows = 777, kObservations = 37, kActions = 5, kEpochs = 2;
 
 // An actor and a critic, or one network, of odd sizes.
-std::vector<std::vector<GivenLayer>> networks(bool separate, const float* params, int64_t& size) {
-  std::vector<std::vector<GivenLayer>> result;
+std::vector<GivenNetwork> networks(bool separate, const float* params, int64_t& size) {
+  std::vector<GivenNetwork> result;
   size = kActions;
   for (int n = 0; n < (separate ? 2 : 1); ++n) {
     const int64_t last = separate ? (n == 0 ? kActions : 1) : kActions + 1;
     const int64_t sizes[] = {kObservations, 100, 50, last};
-    auto& layers = result.emplace_back();
+    auto& layers = result.emplace_back().layers;
     for (int l = 0; l < 3; ++l) {
       const int64_t width = sizes[l], units = sizes[l + 1], bias = size + width * units;
       layers.push_back({width, units, params + size, params + bias, size, bias});
