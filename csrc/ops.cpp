@@ -48,7 +48,8 @@ TORCH_LIBRARY(rlgpu, m) {
       "int num_steps, int num_threads, int lanes) -> ()");
   m.def(
       "policy_act(Tensor observations, Tensor? scale, Tensor? offset, float clip, Tensor params, "
-      "int[] layers, int[] columns, str activation, int log_std, Tensor(a!) rng_state, Tensor(b!) "
+      "int[] layers, int[] columns, str activation, str precision, int log_std, Tensor(a!) "
+      "rng_state, Tensor(b!) "
       "normalized, "
       "Tensor(c!) actions, Tensor(d!) log_probs, Tensor(e!) means, Tensor(f!) values) -> ()");
   m.def("shuffle(Tensor(a!) rng_state, int count) -> Tensor ids");
@@ -65,7 +66,8 @@ TORCH_LIBRARY(rlgpu, m) {
   m.def(
       "ppo_update(Tensor(a!)[] trained, Tensor(b!)[] progress, Tensor(c!) learning_rate, "
       "Tensor[] rollout, Tensor ids, Tensor old_log_std, Tensor coefficients, int[] layers, "
-      "int[] columns, str activation, int log_std, int[] choices, int[] group_ends, float[] "
+      "int[] columns, str activation, str precision, int log_std, int[] choices, int[] group_ends, "
+      "float[] "
       "rate_ratios, "
       "int num_minibatches, float[] adam, float[] rules, str adapt_when, bool adapt_from_start) "
       "-> ()");
@@ -108,6 +110,9 @@ PYBIND11_MODULE(_C, m) {
   m.def("limit_tile_lanes", &rlgpu::tiles::limit_lanes,
         "Limits the floats of a vector in the CPU's layers, for tests; returns the old limit.");
   m.def("tile_panel", &tile_panel, "Returns the columns of a tile on this CPU; 0 without tiles.");
+  m.def(
+      "has_half_tiles", [] { return rlgpu::tiles::half_tiles() != nullptr; },
+      "Returns whether layers in bf16 are tiles on this CPU.");
   m.def("physics_tables", &physics_tables, "Returns the names of the tables of a physics model.");
   m.doc() = "rlgpu's compiled ops, reached through torch.ops.rlgpu.";
 #if defined(RLGPU_WITH_CUDA)

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../cpu/tiles/packed.h"
+#include "mlp.h"
 #include "tensor.h"
 
 namespace rlgpu {
@@ -14,6 +15,24 @@ struct LayerNumbers {
   int64_t network, width, units, weight, bias;
 };
 constexpr int64_t kLayerNumbers = sizeof(LayerNumbers) / sizeof(int64_t);
+
+// Returns the tiles that compute networks in a precision.
+inline const tiles::Tiles& tiles_for(const char* op, Precision precision,
+                                     const std::vector<tiles::GivenNetwork>& networks) {
+  const bool halves = precision == Precision::kBf16;
+  const tiles::Tiles* found = halves ? tiles::half_tiles() : tiles::tiles();
+  TORCH_CHECK(found != nullptr, op, ": this CPU has no ", halves ? "AMX for bf16" : "AVX2",
+              "; use the ops one by one");
+  for (const tiles::GivenNetwork& network : networks) {
+    for (const tiles::GivenLayer& layer : network.layers) {
+      TORCH_CHECK_VALUE(!halves || std::max(layer.width, layer.units) <= tiles::kMostHalfDepth, op,
+                        ": a layer of ", layer.width, " inputs and ", layer.units,
+                        " units, at most ", tiles::kMostHalfDepth,
+                        " are supported in bf16; use the ops one by one");
+    }
+  }
+  return *found;
+}
 
 // Gives each network as many of the columns as its first layer is wide, unless all see all.
 inline void read_columns(const char* op, at::IntArrayRef columns, int64_t num_observations,

@@ -93,9 +93,13 @@ std::vector<at::Tensor> rounded(at::TensorList tensors, Precision precision) {
   return result;
 }
 
-// Returns the tiles that compute in a precision, or null.
-const tiles::Tiles* tiles_for(Precision precision) {
-  return precision == Precision::kBf16 ? nullptr : tiles::tiles();
+// Returns the tiles that compute some layers in a precision, or null.
+const tiles::Tiles* tiles_for(Precision precision, at::TensorList weights) {
+  if (precision != Precision::kBf16) return tiles::tiles();
+  for (const at::Tensor& weight : weights) {
+    if (std::max(weight.size(0), weight.size(1)) > tiles::kMostHalfDepth) return nullptr;
+  }
+  return tiles::half_tiles();
 }
 
 std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList given_weights,
@@ -104,7 +108,7 @@ std::vector<at::Tensor> mlp_forward_cpu(const at::Tensor& x, at::TensorList give
   check_mlp("mlp_forward", x, given_weights, biases);
   const Precision precision = parse_precision("mlp_forward", precision_name);
   const Activation activation = parse_activation("mlp_forward", activation_name);
-  if (const tiles::Tiles* fast = tiles_for(precision)) {
+  if (const tiles::Tiles* fast = tiles_for(precision, given_weights)) {
     return tiles::mlp_forward(*fast, x, given_weights, biases, activation);
   }
   const std::vector<at::Tensor> weights = rounded(given_weights, precision);
@@ -177,7 +181,7 @@ std::tuple<at::Tensor, at::Tensor> mlp_backward_cpu(const at::Tensor& grad, cons
   check_mlp_backward(grad, x, given_weights, activations);
   const Precision precision = parse_precision("mlp_backward", precision_name);
   const Activation activation = parse_activation("mlp_backward", activation_name);
-  if (const tiles::Tiles* fast = tiles_for(precision)) {
+  if (const tiles::Tiles* fast = tiles_for(precision, given_weights)) {
     return tiles::mlp_backward(*fast, grad, x, given_weights, activations, activation,
                                input_gradient);
   }

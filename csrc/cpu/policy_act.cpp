@@ -65,11 +65,9 @@ void act_on_all(Acting& a, int64_t num_rows) {
 void policy_act_cpu(const at::Tensor& observations, const std::optional<at::Tensor>& scale,
                     const std::optional<at::Tensor>& offset, double clip, const at::Tensor& params,
                     at::IntArrayRef layers, at::IntArrayRef columns, c10::string_view activation,
-                    int64_t log_std, at::Tensor& rng_state, at::Tensor& normalized,
-                    at::Tensor& actions, at::Tensor& log_probs, at::Tensor& means,
-                    at::Tensor& values) {
-  const tiles::Tiles* tiles = tiles::tiles();
-  TORCH_CHECK(tiles != nullptr, kPolicyAct, ": this CPU has no AVX2; use the ops one by one");
+                    c10::string_view precision, int64_t log_std, at::Tensor& rng_state,
+                    at::Tensor& normalized, at::Tensor& actions, at::Tensor& log_probs,
+                    at::Tensor& means, at::Tensor& values) {
   check_policy_act({observations, scale, offset, params, rng_state, normalized, actions, log_probs,
                     means, values},
                    log_std);
@@ -87,9 +85,12 @@ void policy_act_cpu(const at::Tensor& observations, const std::optional<at::Tens
   a.out = {actions.mutable_data_ptr<float>(), log_probs.mutable_data_ptr<float>(),
            means.mutable_data_ptr<float>(), values.mutable_data_ptr<float>()};
   const Activation kind = parse_activation(kPolicyAct, activation);
-  for (const auto& network :
-       read_networks(kPolicyAct, layers, columns, params, a.num_observations, a.num_actions)) {
-    a.networks.emplace_back(*tiles, network, kind, static_cast<int64_t>(network.layers.size()));
+  const auto networks =
+      read_networks(kPolicyAct, layers, columns, params, a.num_observations, a.num_actions);
+  const tiles::Tiles& tiles =
+      tiles_for(kPolicyAct, parse_precision(kPolicyAct, precision), networks);
+  for (const tiles::GivenNetwork& network : networks) {
+    a.networks.emplace_back(tiles, network, kind, static_cast<int64_t>(network.layers.size()));
   }
   act_on_all(a, observations.size(0));
   state[1] += 1;

@@ -113,12 +113,10 @@ void ppo_update_cpu(at::TensorList trained, at::TensorList progress_list, at::Te
                     at::TensorList rollout_list, const at::Tensor& ids,
                     const at::Tensor& old_log_std, const at::Tensor& coefficients,
                     at::IntArrayRef layers, at::IntArrayRef columns, c10::string_view activation,
-                    int64_t log_std, at::IntArrayRef choices, at::IntArrayRef group_ends,
-                    at::ArrayRef<double> rate_ratios, int64_t num_minibatches,
-                    at::ArrayRef<double> adam, at::ArrayRef<double> rules,
+                    c10::string_view precision, int64_t log_std, at::IntArrayRef choices,
+                    at::IntArrayRef group_ends, at::ArrayRef<double> rate_ratios,
+                    int64_t num_minibatches, at::ArrayRef<double> adam, at::ArrayRef<double> rules,
                     c10::string_view adapt_when, bool adapt_from_start) {
-  const tiles::Tiles* tiles = tiles::tiles();
-  TORCH_CHECK(tiles != nullptr, kPpoUpdate, ": this CPU has no AVX2; use the ops one by one");
   const auto t = named<PpoTrained>("trained", trained);
   const auto progress_tensors = named<PpoProgressTensors>("progress", progress_list);
   const auto rollout = named<PpoRolloutTensors>("rollout", rollout_list);
@@ -144,7 +142,9 @@ void ppo_update_cpu(at::TensorList trained, at::TensorList progress_list, at::Te
   p.grads = t.grads.mutable_data_ptr<float>();
   check_distribution(p, old_log_std);
   PpoProgress progress = read_progress(progress_tensors);
-  train(*tiles, p, ids, num_minibatches, progress, *learning_rate.mutable_data_ptr<float>());
+  const tiles::Tiles& tiles =
+      tiles_for(kPpoUpdate, parse_precision(kPpoUpdate, precision), p.networks);
+  train(tiles, p, ids, num_minibatches, progress, *learning_rate.mutable_data_ptr<float>());
   write_progress(progress, progress_tensors);
 }
 

@@ -30,7 +30,7 @@ from rlgpu.ops import (
     policy_act,
     ppo_update,
 )
-from rlgpu.ops.ppo_update import MAX_PARAMETERS
+from rlgpu.ops.ppo_update import MAX_HALF_WIDTH, MAX_PARAMETERS
 
 
 class Trained(Protocol):
@@ -51,11 +51,12 @@ class Trained(Protocol):
 class NativeLearner:
     """A step of acting, and all minibatches of an update, in one call each."""
 
-    def __init__(self, agent: Trained) -> None:
+    def __init__(self, agent: Trained, precision: Precision) -> None:
         """Describes the networks to the op.
 
         Args:
             agent: An agent that ``is_suitable``.
+            precision: Precision of its matrix products.
         """
         config, network, optimizer = agent.config, agent.network, agent.optimizer
         self._config, self._flat, self._optimizer = config, agent.flat, optimizer
@@ -75,6 +76,7 @@ class NativeLearner:
             choices=choices,
             groups=optimizer.places,
             rate_ratios=optimizer.ratios,
+            precision=precision,
             columns=_columns(network),
         )
         self._rules = UpdateRules(
@@ -90,9 +92,10 @@ class NativeLearner:
     def is_suitable(agent: Trained, precision: Precision, *, use_compile: bool = False) -> bool:
         """Returns whether the op computes all that an agent asks for.
 
-        It does not compute options, bfloat16 products, recurrent or image networks, layer
-        normalisation, masked choices, standard deviations by the network, advantages normalised
-        by minibatch, or other libraries' KL divergences.
+        It does not compute options, bfloat16 products of CPUs without AMX or of layers wider than
+        ``MAX_HALF_WIDTH``, recurrent or image networks, layer normalisation, masked choices,
+        standard deviations by the network, advantages normalised by minibatch, or other libraries'
+        KL divergences.
 
         Args:
             agent: The agent.
@@ -105,9 +108,9 @@ class NativeLearner:
             agent.kernels.mlp is mlp  # the compiled one
             and not agent.options
             and not use_compile
-            and has_ppo_update(agent.flat.params.device)
-            and precision != "bf16"
+            and has_ppo_update(agent.flat.params.device, precision)
             and network.is_plain
+            and (precision != "bf16" or _max_width(network) <= MAX_HALF_WIDTH)
             and type(distribution) in (Gaussian, Categorical)
             and distribution.num_outputs <= MAX_PARAMETERS
             and config.normalize_advantages != "minibatch"
@@ -119,7 +122,8 @@ class NativeLearner:
         cls, agent: Trained, precision: Precision, *, use_compile: bool = False
     ) -> NativeLearner | None:
         """Returns one for the agent, or None unless it ``is_suitable``."""
-        return cls(agent) if cls.is_suitable(agent, precision, use_compile=use_compile) else None
+        suits = cls.is_suitable(agent, precision, use_compile=use_compile)
+        return cls(agent, precision) if suits else None
 
     def act(self, storage: RolloutStorage, t: int) -> bool:
         """Acts on slot ``t`` of a rollout, and returns whether it can: for Gaussian actions.
@@ -192,6 +196,12 @@ def _columns(network: ActorCritic) -> list[int]:
     if all(columns == every for columns in seen):
         return []
     return [column for columns in seen for column in columns]
+
+
+def _max_width(network: ActorCritic) -> int:
+    """Returns the most inputs or units of a layer."""
+    towers = [tower.layers.weights_and_biases for tower in network.towers]
+    return max(max(weight.shape) for layers in towers for weight, _ in layers)
 
 
 def _place(parameter: Tensor) -> int:

@@ -38,7 +38,7 @@ def policy_act(
 
     Raises:
         ValueError: A tensor has the wrong shape, dtype or device, or is not contiguous.
-        RuntimeError: The CPU has no AVX2.
+        RuntimeError: The CPU has no AVX2, or no AMX for ``bf16``.
     """
     torch.ops.rlgpu.policy_act(
         observations,
@@ -49,6 +49,7 @@ def policy_act(
         networks.layer_numbers,
         list(networks.columns),
         networks.activation,
+        networks.precision,
         networks.log_std,
         rng_state,
         normalized,

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from rlgpu.ops.adam_step import AdamHyperparameters, AdamState
 from rlgpu.ops.gaussian_ppo_loss import PpoBatch
-from rlgpu.ops.mlp import Activation
+from rlgpu.ops.mlp import Activation, Precision
 
 MAX_PARAMETERS = 64
 """Largest number of parameters of the distribution of a row's actions."""
+MAX_HALF_WIDTH = 1024
+"""Most inputs and units of a layer whose products are in ``bf16``."""
 
 AdaptWhen = Literal["never", "after_step", "before_step", "after_epoch"]
 """When the adaptive schedule reads the KL."""
@@ -53,6 +55,8 @@ class UpdateNetworks(NamedTuple):
     """Consecutive ranges of the parameters with separate norms and step counts, G of them."""
     rate_ratios: Sequence[float]
     """Ratio of each range's learning rate to the first one's; 0 for the same rate."""
+    precision: Precision = "fp32"
+    """Precision of the operands of matrix products; ``tf32`` is ``fp32`` on a CPU."""
     columns: Sequence[int] = ()
     """The columns of the observations that each network sees, as many as its first layer has
     inputs, one network after the other; empty if all networks see all columns."""
@@ -80,11 +84,17 @@ class UpdateRules(NamedTuple):
     """Upper limit of the log standard deviations."""
 
 
-def has_ppo_update(device: torch.device) -> bool:
-    """Returns whether this machine can run ``ppo_update``: a CPU with AVX2."""
+def has_ppo_update(device: torch.device, precision: Precision = "fp32") -> bool:
+    """Returns whether this machine can run ``ppo_update``: a CPU with AVX2, for ``bf16`` with AMX.
+
+    Args:
+        device: The device of the networks.
+        precision: Precision of the operands of matrix products.
+    """
     if device.type != "cpu":
         return False
-    return bool(importlib.import_module("rlgpu._C").tile_panel())
+    library = importlib.import_module("rlgpu._C")
+    return bool(library.has_half_tiles() if precision == "bf16" else library.tile_panel())
 
 
 def ppo_update(
@@ -131,7 +141,7 @@ def ppo_update(
 
     Raises:
         ValueError: A tensor has the wrong shape, dtype or device, or is not contiguous.
-        RuntimeError: The CPU has no AVX2.
+        RuntimeError: The CPU has no AVX2, or no AMX for ``bf16``.
     """
     torch.ops.rlgpu.ppo_update(
         [params, grads, *state],
@@ -144,6 +154,7 @@ def ppo_update(
         networks.layer_numbers,
         list(networks.columns),
         networks.activation,
+        networks.precision,
         networks.log_std,
         list(networks.choices),
         [group.stop for group in networks.groups],

@@ -10,6 +10,7 @@ import torch
 
 from rlgpu import _C
 from rlgpu.ops import has_ppo_update, mlp, reference
+from tests.ops.updates import NEEDS_AMX
 from tests.refusals import names
 
 
@@ -166,3 +167,38 @@ def test_this_cpus_tiles_are_those_of_its_vectors() -> None:
     capability = torch.backends.cpu.get_cpu_capability()
     wanted = {"AVX2": (16,), "AVX512": (32,)}.get(capability, (0, 16, 32))
     assert _C.tile_panel() in wanted
+
+
+@NEEDS_AMX
+@pytest.mark.parametrize("rows", [0, 1, 31, 33, 64, 130])
+@pytest.mark.parametrize("sizes", [[4, 3], [10, 32, 16, 5], [47, 101, 50, 13], [1024, 40, 1024, 2]])
+@pytest.mark.parametrize("activation", ["elu", "relu", "tanh"])
+def test_tiles_of_halves_compute_what_torchs_products_of_rounded_operands_do(
+    rows, sizes, activation
+) -> None:
+    """Single precision's rounding moves some values to the next half, by a share of 4e-3."""
+    weights, biases = layers(sizes, torch.device("cpu"))
+    for tensor in (*weights, *biases):
+        tensor.requires_grad_()
+    x = torch.randn(rows, sizes[0], requires_grad=True)
+    grad, found = torch.randn(rows, sizes[-1]), []
+    for lanes in (-1, 16):
+        before = _C.limit_tile_lanes(lanes)
+        assert _C.has_half_tiles() == (lanes < 0)
+        y = mlp(x, weights, biases, "bf16", activation)
+        found.append([y, *torch.autograd.grad(y, [x, *weights, *biases], grad)])
+        _C.limit_tile_lanes(before)
+    for ours, wanted in zip(*found, strict=True):
+        assert (ours - wanted).norm() <= 1e-3 * wanted.norm() + 1e-6
+
+
+@NEEDS_AMX
+def test_layers_too_wide_for_tiles_of_halves_are_torchs_products() -> None:
+    """The same bits as without tiles."""
+    weights, biases = layers([3, 1025, 2], torch.device("cpu"))
+    x = torch.randn(9, 3)
+    ours = mlp(x, weights, biases, "bf16")
+    before = _C.limit_tile_lanes(16)
+    wanted = mlp(x, weights, biases, "bf16")
+    _C.limit_tile_lanes(before)
+    assert torch.equal(ours, wanted)

@@ -10,13 +10,14 @@ import torch
 
 from rlgpu.ops import (
     ActionSlot,
+    Precision,
     gaussian_sample,
     has_ppo_update,
     mlp,
     normalize,
     policy_act,
 )
-from tests.ops.updates import networks_of
+from tests.ops.updates import NEEDS_AMX, networks_of
 from tests.refusals import names
 
 pytestmark = pytest.mark.skipif(
@@ -30,10 +31,11 @@ def arguments(
     separate: bool = False,
     activation: str = "elu",
     seen: tuple[list[int], ...] = (),
+    precision: Precision = "fp32",
 ) -> tuple[list[Any], dict[str, Any]]:
     """Returns random arguments for 7 observations and 5 actions."""
     g = torch.Generator().manual_seed(0)
-    networks, size = networks_of([7, 33, 16], 5, separate, activation, [], seen)
+    networks, size = networks_of([7, 33, 16], 5, separate, activation, [], seen, precision)
     params = 0.3 * torch.randn(size, generator=g)
     observations = 2 * torch.randn(rows, 7, generator=g)
     slot = ActionSlot(*(torch.zeros(shape) for shape in ((rows, 5), rows, (rows, 5), rows)))
@@ -47,10 +49,13 @@ def arguments(
 @pytest.mark.parametrize("separate", [False, True])
 @pytest.mark.parametrize("activation", ["elu", "relu", "tanh"])
 @pytest.mark.parametrize("seen", [None, ([0, 3, 4], [1, 2, 3, 4, 5, 6])], ids=["all", "parts"])
-def test_the_bits_are_those_of_the_ops_one_by_one(rows, separate, activation, seen) -> None:
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=NEEDS_AMX)])
+def test_the_bits_are_those_of_the_ops_one_by_one(
+    rows, separate, activation, seen, precision
+) -> None:
     """For one thread and for three."""
     columns = seen[: 1 + separate] if seen else ()
-    given, named = arguments(rows, separate, activation, columns)
+    given, named = arguments(rows, separate, activation, columns, precision)
     observations, scale, offset, _, params, rng_state, normalized, slot = given
     wanted, state = torch.empty_like(normalized), rng_state.clone()
     normalize(observations, scale, offset, CLIP, out=wanted)
@@ -60,7 +65,7 @@ def test_the_bits_are_those_of_the_ops_one_by_one(rows, separate, activation, se
         weights = [params[x.weight : x.bias].view(x.units, x.width) for x in layers]
         biases = [params[x.bias : x.bias + x.units] for x in layers]
         part = wanted[:, columns[number]] if columns else wanted
-        outputs.append(mlp(part, weights, biases, activation=activation))
+        outputs.append(mlp(part, weights, biases, precision, activation))
     other = ActionSlot(*(torch.zeros_like(x) for x in slot))
     gaussian_sample(outputs[0][:, :5], outputs[-1][:, -1], params[:5], state, other)
     threads = torch.get_num_threads()
@@ -107,5 +112,5 @@ def test_opcheck_accepts_schema_and_fake_kernel() -> None:
     given, named = arguments(4)
     networks = named["networks"]
     layers = [n for layer in networks.layers for n in layer]
-    arguments_ = (*given[:5], layers, [], "elu", 0, *given[5:7], *given[7])
+    arguments_ = (*given[:5], layers, [], "elu", "fp32", 0, *given[5:7], *given[7])
     torch.library.opcheck(torch.ops.rlgpu.policy_act.default, arguments_)

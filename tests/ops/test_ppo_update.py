@@ -16,7 +16,7 @@ from rlgpu.ops import (
     ppo_update,
     reference_update,
 )
-from tests.ops.updates import CPU, RULES, State, outputs_of, problem
+from tests.ops.updates import CPU, NEEDS_AMX, RULES, State, outputs_of, problem
 from tests.refusals import names
 
 pytestmark = pytest.mark.skipif(not has_ppo_update(CPU), reason="needs a CPU with AVX2")
@@ -66,6 +66,21 @@ def test_gradients_and_metrics_of_a_minibatch_agree_with_autograd(kind) -> None:
     assert ours.progress[2].item() == wanted.progress[2].item() == steps
     torch.testing.assert_close(ours.progress[3].double(), wanted.progress[3], rtol=1e-5, atol=2e-6)
     assert ours.progress[5].item() == pytest.approx(wanted.progress[5].item(), rel=1e-5)
+
+
+@NEEDS_AMX
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_rounded_operands_are_off_by_their_rounding(kind) -> None:
+    """bfloat16 has 8 bits: a share of 2e-3 of each operand, and about 1 % of the gradients.
+
+    Far from the clipping, at which a row's gradient jumps.
+    """
+    how = KINDS[kind] | {"epochs": 1, "learning_rate": 0.0, "noise": 0.0, "clip_value": False}
+    ours, wanted = both(**how, precision="bf16")
+    exact, _ = both(**how)
+    assert 1e-4 < relative(ours.grads, wanted.grads) < 4e-2  # relu jumps too, at zero
+    assert relative(exact.grads, wanted.grads) < 1e-6
+    torch.testing.assert_close(ours.progress[3].double(), wanted.progress[3], rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -137,12 +152,13 @@ def test_the_log_std_stays_within_its_limits() -> None:
 
 
 @pytest.mark.parametrize("kind", ["shared", "odd sizes", "many rows", "other columns each"])
-def test_the_bits_do_not_depend_on_the_number_of_threads(kind) -> None:
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=NEEDS_AMX)])
+def test_the_bits_do_not_depend_on_the_number_of_threads(kind, precision) -> None:
     """Slices of rows are fixed and added in order."""
     threads, results = torch.get_num_threads(), []
     for count in (1, 2, 3):
         torch.set_num_threads(count)
-        state, arguments = problem(**KINDS[kind])
+        state, arguments = problem(**KINDS[kind], precision=precision)
         ppo_update(*state, **arguments)
         results.append(state)
     torch.set_num_threads(threads)
@@ -213,6 +229,7 @@ def test_opcheck_accepts_schema_and_fake_kernel() -> None:
         [n for layer in networks.layers for n in layer],
         list(range(10)),
         "elu",
+        "fp32",
         0,
         [],
         [networks.groups[0].stop],
@@ -224,3 +241,12 @@ def test_opcheck_accepts_schema_and_fake_kernel() -> None:
         False,
     )
     torch.library.opcheck(torch.ops.rlgpu.ppo_update.default, arguments)
+
+
+@NEEDS_AMX
+def test_layers_too_wide_for_halves_are_refused() -> None:
+    """The message names the size and the limit; the learner takes the ops one by one then."""
+    state, arguments = problem(sizes=(10, 1025), precision="bf16")
+    with pytest.raises(ValueError) as refusal:
+        ppo_update(*state, **arguments)
+    assert names(refusal.value, "ppo_update", "1025", "1024")

@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -15,12 +16,15 @@ from rlgpu.ops import (
     Layer,
     PpoBatch,
     PpoCoefficients,
+    Precision,
     UpdateNetworks,
     UpdateRules,
+    has_ppo_update,
     mlp,
 )
 
 CPU = torch.device("cpu")
+NEEDS_AMX = pytest.mark.skipif(not has_ppo_update(CPU, "bf16"), reason="needs a CPU with AMX")
 RULES = UpdateRules(0.0, 0.008, 1e-6, 1e-2, -5.0, 2.0)
 
 
@@ -41,6 +45,7 @@ def networks_of(
     activation: str,
     choices: list[int],
     seen: tuple[list[int], ...] = (),
+    precision: Precision = "fp32",
 ) -> tuple[UpdateNetworks, int]:
     """Returns the layout of networks with these inputs and hidden layers, and its size.
 
@@ -59,7 +64,8 @@ def networks_of(
     groups = [slice(a, b) for a, b in pairwise([0, *ends])]
     ratios = [0.0, *[0.5] * (len(groups) - 1)]
     columns = [column for part in seen for column in part]
-    return UpdateNetworks(layers, activation, 0, choices, groups, ratios, columns), at  # type: ignore
+    made = UpdateNetworks(layers, activation, 0, choices, groups, ratios, precision, columns)  # type: ignore[arg-type]
+    return made, at
 
 
 def outputs_of(params: Tensor, networks: UpdateNetworks, observations: Tensor) -> Tensor:
@@ -115,22 +121,22 @@ def problem(
     learning_rate: float = 1e-3,
     noise: float = 0.3,
     seen: tuple[list[int], ...] = (),
+    precision: Precision = "fp32",
     **given: Any,
 ) -> tuple[State, dict[str, Any]]:
     """Returns what an update overwrites, and its other arguments, of random data."""
     g = torch.Generator().manual_seed(0)
     num_outputs = sum(choices) or num_actions
-    networks, size = networks_of(
-        list(sizes), num_outputs, separate, activation, list(choices), seen
-    )
+    how = (activation, list(choices), seen, precision)
+    networks, size = networks_of(list(sizes), num_outputs, separate, *how)
     params = 0.25 * torch.randn(size, generator=g)
     if not choices:
         params[:num_actions] = -0.5
     batch = rollout_of(params, networks, rows, sizes[0], num_outputs, choices, noise, g)
     coefficients = PpoCoefficients(0.2, 2.0, clip_value, 0.01, 1e-2).tensor(CPU)
     ids = torch.stack([torch.randperm(rows, generator=g) for _ in range(epochs)])
-    flags = [torch.tensor(False), torch.tensor(False)]
-    progress = [*flags, *(torch.zeros(s, dtype=dtype) for s in ((), (6,), (), (), (2,)))]
+    flags = torch.tensor([False, False])
+    progress = [*flags.unbind(), *(torch.zeros(s, dtype=dtype) for s in ((), (6,), (), (), (2,)))]
     mean, other = 0.01 * torch.randn(2, size, generator=g).to(dtype)
     counts = [torch.full((len(networks.groups),), n, dtype=torch.int64) for n in (50, 0)]
     state = State(

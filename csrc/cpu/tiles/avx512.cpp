@@ -8,9 +8,14 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #define RLGPU_TILES_AVX512
+#include "products.h"
+// After the products that it calls.
 #include "passes.h"
 
 namespace rlgpu::tiles {
+namespace {
+constexpr Tiles kTiles{kPanel, &forward, &backward, nullptr};
+}
 const Tiles& avx512_tiles() { return kTiles; }
 }  // namespace rlgpu::tiles
 #endif

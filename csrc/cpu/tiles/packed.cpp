@@ -58,15 +58,16 @@ PackedNetwork::PackedNetwork(const Tiles& tiles, GivenNetwork given, Activation 
     const GivenLayer& layer = given_.layers[l];
     const int64_t units = num_panels(layer.units), width = num_panels(layer.width);
     const bool has_gradient = static_cast<int64_t>(l) >= first_gradient;
-    const int64_t sizes[3] = {units * tiles.panel * layer.width,
-                              has_gradient ? width * tiles.panel * layer.units : 0,
+    const int64_t column_depth = stored_depth(layer.width), row_depth = stored_depth(layer.units);
+    const int64_t sizes[3] = {units * tiles.panel * column_depth,
+                              has_gradient ? width * tiles.panel * row_depth : 0,
                               units * tiles.panel};
     float* at[3];
     for (int i = 0; i < 3; ++i) {
       memory_.push_back(floats(sizes[i]));
       at[i] = memory_.back().get();
     }
-    layers_.push_back({layer.width, layer.units, at[0], at[1], at[2]});
+    layers_.push_back({layer.width, layer.units, at[0], at[1], at[2], column_depth, row_depth});
     for (int64_t i = 0; i < units; ++i) pieces_.push_back({l, i, true});
     for (int64_t i = 0; i < width; ++i) {
       if (has_gradient) pieces_.push_back({l, i, false});
@@ -78,16 +79,31 @@ PackedNetwork::PackedNetwork(const Tiles& tiles, GivenNetwork given, Activation 
   network_ = {layers_.data(), static_cast<int64_t>(layers_.size()), activation};
 }
 
+int64_t PackedNetwork::stored_depth(int64_t depth) const {
+  if (tiles_.pack_pairs == nullptr) return depth;
+  return (depth + kHalfDepth - 1) / kHalfDepth * kHalfDepth / 2;
+}
+
+template <typename Pack>
+void PackedNetwork::pack_panel(int64_t depth, float* out, Pack pack) const {
+  if (tiles_.pack_pairs == nullptr) return pack(out);
+  const Floats panel = floats(depth * tiles_.panel);
+  pack(panel.get());
+  tiles_.pack_pairs(panel.get(), depth, out);
+}
+
 void PackedNetwork::pack(int64_t number) {
   const Piece& piece = pieces_[number];
   const GivenLayer& given = given_.layers[piece.layer];
   const Layer& layer = layers_[piece.layer];
   const int64_t first = piece.panel * tiles_.panel;
   if (!piece.is_column) {
-    return pack_rows(given, first, tiles_.panel, layer.rows + first * layer.units);
+    return pack_panel(given.units, layer.rows + first * layer.row_depth,
+                      [&](float* out) { pack_rows(given, first, tiles_.panel, out); });
   }
   if (given.bias == nullptr) return;  // only gradients are wanted
-  pack_columns(given, first, tiles_.panel, layer.columns + first * layer.width);
+  pack_panel(given.width, layer.columns + first * layer.column_depth,
+             [&](float* out) { pack_columns(given, first, tiles_.panel, out); });
   const int64_t count = std::min(tiles_.panel, layer.units - first);
   std::copy_n(given.bias + first, count, layer.bias + first);
   std::fill(layer.bias + first + count, layer.bias + first + tiles_.panel, 0.0f);

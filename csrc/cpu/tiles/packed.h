@@ -77,6 +77,9 @@ class PackedNetwork {
     bool is_column;  // a panel of columns, otherwise of rows
   };
   int64_t num_panels(int64_t size) const { return (size + tiles_.panel - 1) / tiles_.panel; }
+  int64_t stored_depth(int64_t depth) const;  // of a panel, in rows of floats
+  template <typename Pack>
+  void pack_panel(int64_t depth, float* out, Pack pack) const;
 
   const Tiles& tiles_;
   GivenNetwork given_;

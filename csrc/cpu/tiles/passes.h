@@ -1,7 +1,10 @@
 // Forward and backward passes of a group of rows through all layers, for one instruction set.
+//
+// The products of a layer are those of the header that was included before: products.h or
+// amx_products.h.
 #pragma once
 
-#include "tile.h"
+#include "activation.h"
 
 namespace rlgpu::tiles {
 namespace {
@@ -11,14 +14,11 @@ void forward_of(const Network& network, const Matrix* values, int64_t num_rows) 
   for (int64_t l = 0; l < network.num_layers; ++l) {
     const Layer& layer = network.layers[l];
     const Matrix below = values[l], out = values[l + 1];
-    for (int64_t first = 0; first < layer.units; first += kPanel) {
-      multiply_panel<Begin::kBias, Activation::kNone, true>(
-          {below.at, below.stride, 1}, layer.columns + first * layer.width, kPanel, layer.width,
-          layer.bias + first, out.at + first, out.stride, num_rows);
+    outputs_of(layer, below, out, num_rows, [&](int64_t first) {
       if (l + 1 < network.num_layers) {
         activate_panel<kActivation>(out.at + first, out.stride, num_rows, kPanel);
       }
-    }
+    });
   }
 }
 
@@ -41,16 +41,6 @@ RLGPU_INLINE void add_columns(Matrix from, int64_t num_rows, int64_t columns, bo
   }
 }
 
-// Replaces the values below a layer by their gradients.
-template <Activation kActivation>
-void input_gradient_of(const Layer& layer, Matrix grad, Matrix below, int64_t num_rows) {
-  for (int64_t first = 0; first < layer.width; first += kPanel) {
-    multiply_panel<Begin::kZero, kActivation, true>(
-        {grad.at, grad.stride, 1}, layer.rows + first * layer.units, kPanel, layer.units, nullptr,
-        below.at + first, below.stride, num_rows);
-  }
-}
-
 template <Activation kActivation>
 void backward_of(const Network& network, const Matrix* values, int64_t num_rows, bool adds,
                  bool input_gradient, float* sums) {
@@ -65,14 +55,8 @@ void backward_of(const Network& network, const Matrix* values, int64_t num_rows,
     const Matrix grad = values[l + 1], below = values[l];
     end -= size_of(layer);
     float* out = sums + end;
-    for (int64_t first = 0; first < layer.width; first += kPanel, out += kPanel * layer.units) {
-      const Operand left{grad.at, 1, grad.stride};
-      (adds ? multiply_panel<Begin::kResult, Activation::kNone, false>
-            : multiply_panel<Begin::kZero, Activation::kNone, false>)(left, below.at + first,
-                                                                      below.stride, num_rows,
-                                                                      nullptr, out, kPanel,
-                                                                      layer.units);
-    }
+    weight_gradient_of(layer, grad, below, num_rows, adds, out);
+    out += whole_panels(layer.width) * layer.units;
     add_columns(grad, num_rows, whole_panels(layer.units), adds, out);
     if (l > 0) {
       input_gradient_of<kActivation>(layer, grad, below, num_rows);
@@ -104,8 +88,6 @@ void backward(const Network& network, const Matrix* values, int64_t num_rows, bo
       return backward_of<Activation::kElu>(network, values, num_rows, adds, input_gradient, sums);
   }
 }
-
-constexpr Tiles kTiles{kPanel, &forward, &backward};
 
 }  // namespace
 }  // namespace rlgpu::tiles

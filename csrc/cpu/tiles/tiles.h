@@ -23,6 +23,7 @@ struct Layer {
   float* columns;  // w^T in panels of units, [ceil(units / panel)][width][panel]: for the outputs
   float* rows;     // w in panels of inputs, [ceil(width / panel)][units][panel]: for the gradients
   float* bias;     // padded to whole panels
+  int64_t column_depth, row_depth;  // of a panel: width and units, less where weights are halves
 };
 
 struct Network {
@@ -43,13 +44,25 @@ struct Tiles {
   // if adds. The values are overwritten with their gradients, the input's only if asked for.
   void (*backward)(const Network& network, const Matrix* values, int64_t num_rows, bool adds,
                    bool input_gradient, float* sums);
+
+  // Where operands are rounded to bfloat16, packs a panel, [depth][panel], as pairs of halves,
+  // [ceil(depth / kHalfDepth) * kHalfDepth / 2][panel][2]; otherwise null.
+  void (*pack_pairs)(const float* panel, int64_t depth, float* out);
 };
+
+constexpr int64_t kHalfDepth = 32;        // pairs come in multiples of this depth
+constexpr int64_t kMostHalfDepth = 1024;  // inputs and units of a layer, with halves
 
 const Tiles& avx2_tiles();
 const Tiles& avx512_tiles();
+const Tiles& amx_tiles();
 
 // Returns the widest tiles that this CPU has, or null: then layers are products of a library.
 const Tiles* tiles();
+
+// Returns tiles that round operands to bfloat16, or null: without AMX, or a system's leave to use
+// it.
+const Tiles* half_tiles();
 
 // Limits the vectors of tiles to this many floats: 0 means no tiles, a negative number no limit.
 // Returns the previous limit. For tests, while no op is running.
