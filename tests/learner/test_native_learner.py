@@ -13,6 +13,7 @@ from rlgpu.config.schema import CuriosityConfig
 from rlgpu.learner import Ppo, RolloutStorage
 from rlgpu.ops import has_ppo_update, select_kernels
 from rlgpu.spaces import ActionSpace, Continuous, Discrete, numbers
+from tests.ops.updates import NEEDS_AMX
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.skipif(not has_ppo_update(CPU), reason="needs a CPU with AVX2")
@@ -70,7 +71,9 @@ def rollout(ppo: Ppo, seed: int) -> RolloutStorage:
     return storage
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=[NEEDS_AMX] if k == "halves" else []) for k in KINDS]
+)
 def test_three_updates_train_like_the_ops_one_by_one(kind) -> None:
     """Parameters, moments, counts, rates and every metric; the rollouts are the same."""
     changes, space = KINDS[kind]

@@ -151,7 +151,9 @@ def test_the_log_std_stays_within_its_limits() -> None:
     assert set(ours.params[:3].tolist()) <= {torch.tensor(x).item() for x in (-0.5001, -0.4999)}
 
 
-@pytest.mark.parametrize("kind", ["shared", "odd sizes", "many rows", "other columns each"])
+@pytest.mark.parametrize(
+    "kind", ["shared", "odd sizes", "many rows", "several choices", "other columns each"]
+)
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=NEEDS_AMX)])
 def test_the_bits_do_not_depend_on_the_number_of_threads(kind, precision) -> None:
     """Slices of rows are fixed and added in order."""
