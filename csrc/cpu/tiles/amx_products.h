@@ -72,6 +72,17 @@ RLGPU_INLINE void pair_rows(const float* x, int64_t stride, int64_t num_rows, Ha
   }
 }
 
+// Exchanges the odd quarters of each register with the even ones of that kApart further.
+template <int kApart>
+RLGPU_INLINE void exchange(const __m512 (&in)[16], __m512 (&out)[16]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    if (i & kApart) continue;
+    out[i] = _mm512_shuffle_f32x4(in[i], in[i + kApart], 0x88);
+    out[i + kApart] = _mm512_shuffle_f32x4(in[i], in[i + kApart], 0xdd);
+  }
+}
+
 // Exchanges rows and columns of 16 x 16 numbers.
 RLGPU_INLINE void transpose(__m512 (&x)[16]) {
   __m512 y[16];
@@ -88,20 +99,8 @@ RLGPU_INLINE void transpose(__m512 (&x)[16]) {
       x[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
     }
   }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    y[i] = _mm512_shuffle_f32x4(x[i], x[4 + i], 0x88);
-    y[4 + i] = _mm512_shuffle_f32x4(x[i], x[4 + i], 0xdd);
-    y[8 + i] = _mm512_shuffle_f32x4(x[8 + i], x[12 + i], 0x88);
-    y[12 + i] = _mm512_shuffle_f32x4(x[8 + i], x[12 + i], 0xdd);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    x[i] = _mm512_shuffle_f32x4(y[i], y[8 + i], 0x88);
-    x[8 + i] = _mm512_shuffle_f32x4(y[i], y[8 + i], 0xdd);
-    x[4 + i] = _mm512_shuffle_f32x4(y[4 + i], y[12 + i], 0x88);
-    x[12 + i] = _mm512_shuffle_f32x4(y[4 + i], y[12 + i], 0xdd);
-  }
+  exchange<4>(x, y);
+  exchange<8>(y, x);
 }
 
 // Rounds x^T to halves, [16 * n columns][whole rows], with zeros beyond the rows.
