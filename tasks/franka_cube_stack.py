@@ -80,8 +80,8 @@ class FrankaCubeStack(Task):
         """Has other columns and one more action with joint torques."""
         super().__init__(config)
         columns = _columns(config.control)
-        self.columns, self.num_observations = columns, columns.width  # type: ignore[misc]
-        self.num_actions = 7 if config.control == "osc" else 8  # type: ignore[misc]
+        self.columns, self.num_observations = columns, columns.width
+        self.num_actions = 7 if config.control == "osc" else 8
 
     def scene(self) -> SceneSpec:
         """Returns the robot, torque-driven but for its fingers, the table and the cubes."""

@@ -15,8 +15,9 @@ from torch import Tensor
 from rlgpu.config import NonNegative
 from rlgpu.envs import Columns, TaskConfig
 from rlgpu.sim import SimState
-from rlgpu.tasks.legged import GAIT_PERIOD, Legged
+from rlgpu.tasks.legged import Legged
 from rlgpu.tasks.legged_config import Gains, LeggedConfig
+from rlgpu.tasks.locomotion import GAIT_PERIOD
 
 SIDES = ("left", "right")
 LEG = {

@@ -71,25 +71,13 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class LeggedConfig(TaskConfig):
-    """Settings of a walking robot; values as in legged_gym unless a task's YAML has others."""
+class LocomotionConfig(TaskConfig):
+    """Settings of any walking robot; values as in legged_gym unless a task's YAML has others."""
 
-    action_scale: Positive = 0.25
-    """Change of a joint's target for an action of 1 [rad]."""
-    stiffness: Gains = field(default_factory=Gains)
-    """Proportional gains of the drives [N m/rad]."""
-    damping: Gains = field(default_factory=Gains)
-    """Derivative gains of the drives [N m s/rad]."""
-    start_height: Positive = 0.5
-    """Height of the base above the ground at reset [m]."""
     start_max_speed: NonNegative = 0.0
     """Largest velocity of the base at reset, in each axis [m/s and rad/s]."""
     start_max_joint_speed: NonNegative = 0.0
     """Largest velocity of a joint at reset [rad/s]."""
-    max_pitch: Annotated[float, Range(0.0, above=True, infinite=True)] = math.inf
-    """Pitch beyond which an episode fails [rad]."""
-    max_roll: Annotated[float, Range(0.0, above=True, infinite=True)] = math.inf
-    """Roll beyond which an episode fails [rad]."""
     lin_vel_scale: float = 2.0
     """Factor on the base's velocity and its command that are observed."""
     ang_vel_scale: float = 0.25
@@ -102,10 +90,14 @@ class LeggedConfig(TaskConfig):
     """Squared error at which the tracking terms have fallen to 1/e."""
     soft_joint_limit: Annotated[float, Range(0.0, 1.0)] = 1.0
     """Share of a joint's range beyond which ``dof_pos_limits`` counts."""
-    base_height_target: NonNegative = 0.0
-    """Height that ``base_height`` wants [m]."""
     max_contact_force: NonNegative = 100.0
     """Force on a foot beyond which ``feet_contact_forces`` counts [N]."""
+    max_pitch: Annotated[float, Range(0.0, above=True, infinite=True)] = math.inf
+    """Pitch beyond which an episode fails [rad]."""
+    max_roll: Annotated[float, Range(0.0, above=True, infinite=True)] = math.inf
+    """Roll beyond which an episode fails [rad]."""
+    swing_height: Positive = 0.08
+    """Height of feet that swing, for ``foot_clearance`` [m]."""
     rewards: RewardScales = field(default_factory=RewardScales)
     commands: Commands = field(default_factory=Commands)
     pushes: Pushes = field(default_factory=Pushes)
@@ -127,8 +119,30 @@ class LeggedConfig(TaskConfig):
         ),
         Needs("task.commands.heading", "task.commands.follow_heading"),
         Needs("task.commands.ang_vel_yaw", "task.commands.follow_heading", (False,)),
-        Needs("task.base_height_target", "task.rewards.base_height"),
         Needs("task.soft_joint_limit", "task.rewards.dof_pos_limits"),
+        Needs("task.swing_height", "task.rewards.foot_clearance"),
         Needs("task.max_contact_force", "task.rewards.feet_contact_forces"),
+    )
+    """Settings that count only with others."""
+
+
+@dataclass(frozen=True)
+class LeggedConfig(LocomotionConfig):
+    """Settings of a walking robot that a class describes."""
+
+    action_scale: Positive = 0.25
+    """Change of a joint's target for an action of 1 [rad]."""
+    stiffness: Gains = field(default_factory=Gains)
+    """Proportional gains of the drives [N m/rad]."""
+    damping: Gains = field(default_factory=Gains)
+    """Derivative gains of the drives [N m s/rad]."""
+    start_height: Positive = 0.5
+    """Height of the base above the ground at reset [m]."""
+    base_height_target: NonNegative = 0.0
+    """Height that ``base_height`` wants [m]."""
+
+    needs: ClassVar[tuple[Needs, ...]] = (
+        *LocomotionConfig.needs,
+        Needs("task.base_height_target", "task.rewards.base_height"),
     )
     """Settings that count only with others."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rlgpu.rotations import quat_rotate
 from rlgpu.sim import SimState
 
 
@@ -53,6 +54,8 @@ class Moment(NamedTuple):
     """Joints that ``hip_pos`` keeps near 0, shape [H], int64."""
     landed_air_time: Tensor
     """Time in the air of each foot that touched down in this step [s], else 0, shape [N, F]."""
+    air_time: Tensor
+    """Time that each foot has been in the air [s], 0 on the ground, shape [N, F]."""
     landed: Tensor
     """Whether a foot touched down in this step, shape [N, F], bool."""
     phase: Tensor
@@ -66,8 +69,28 @@ class Moment(NamedTuple):
     """Wanted height of the base [m]."""
     max_contact_force: float
     """Force on a foot beyond which ``feet_contact_forces`` counts [N]."""
+    foot_points_b: Tensor
+    """Middle of each foot's sole in its body's axes [m], shape [F, 3]."""
+    effort_limits: Tensor
+    """Largest torques of the drives [N m], shape [J]."""
+    pose_width: Tensor
+    """How far joints go from their default positions in a walk [rad], shape [J]."""
+    swing_height: float
+    """Height of feet that swing [m]."""
     ground: Callable[[Tensor], Tensor] = flat_ground
     """Function that returns the ground's height at points [m], [..., 2] -> [...]."""
+
+    def is_moving(self) -> Tensor:
+        """Returns whether the robot is told to walk or turn, shape [N], bool."""
+        return self.commands.abs().sum(-1) > 0.1
+
+    def soles_w(self) -> tuple[Tensor, Tensor]:
+        """Returns positions [m] and velocities [m/s] of the soles' middles, shape [N, F, 3]."""
+        state, feet = self.state, self.foot_ids
+        quat_w = state.body_quat_w[:, feet]
+        arm_w = quat_rotate(quat_w, self.foot_points_b.expand(quat_w.shape[0], -1, -1))
+        turning_w = torch.linalg.cross(state.body_ang_vel_w[:, feet], arm_w)
+        return state.body_pos_w[:, feet] + arm_w, state.body_lin_vel_w[:, feet] + turning_w
 
     def foot_forces_w(self) -> Tensor:
         """Returns contact forces on the feet [N], shape [N, F, 3]."""
@@ -122,6 +145,18 @@ class RewardScales:
     """Squared velocities of feet on the ground."""
     hip_pos: float = 0.0
     """Squared positions of the joints that turn and spread the legs."""
+    pose: float = 0.0
+    """How close joints are to their default positions: exp(-mean((error / width)^2)), with half of
+    ``pose_width`` while told to stand."""
+    effort: float = 0.0
+    """Mean square of torques, as shares of their limits."""
+    foot_clearance: float = 0.0
+    """Distance of soles from ``swing_height``, times their horizontal speed, while told to walk."""
+    foot_slip: float = 0.0
+    """Squared horizontal velocity of soles on the ground."""
+    single_stance: float = 0.0
+    """Of robots on two legs: exactly one foot is on the ground, and was for less than 0.5 s, while
+    told to walk."""
 
 
 def tracking_lin_vel(m: Moment) -> Tensor:
@@ -248,12 +283,51 @@ def hip_pos(m: Moment) -> Tensor:
     return m.state.joint_pos[:, m.hip_ids].square().sum(-1)
 
 
+def pose(m: Moment) -> Tensor:
+    """Returns exp(-mean squared distance of joints from their default positions, in widths)."""
+    width = m.pose_width * (0.5 + 0.5 * m.is_moving()[:, None])
+    return torch.exp(-((m.state.joint_pos - m.default_joint_pos) / width).square().mean(-1))
+
+
+def effort(m: Moment) -> Tensor:
+    """Returns the mean square of torques, as shares of their limits."""
+    return (m.state.drive_force / m.effort_limits).square().mean(-1)
+
+
+def foot_clearance(m: Moment) -> Tensor:
+    """Returns the sum of distances of soles from their height in a swing, times their speeds."""
+    pos_w, vel_w = m.soles_w()
+    away = (pos_w[..., 2] - m.ground(pos_w[..., :2]) - m.swing_height).abs()
+    return (away * vel_w[..., :2].norm(dim=-1)).sum(-1) * m.is_moving()
+
+
+def foot_slip(m: Moment) -> Tensor:
+    """Returns the sum of squared horizontal velocities of soles on the ground."""
+    _, vel_w = m.soles_w()
+    return (vel_w[..., :2].square().sum(-1) * (m.foot_forces_w()[..., 2] > 1.0)).sum(-1)
+
+
+def single_stance(m: Moment) -> Tensor:
+    """Returns whether one foot alone is on the ground, the other for less than half a second up."""
+    up = m.foot_forces_w()[..., 2] <= 1.0
+    one = (up.sum(-1) == up.shape[-1] - 1) & (m.air_time < 0.5).all(-1)
+    return (one & m.is_moving()).float()
+
+
 TERMS: Mapping[str, Callable[[Moment], Tensor]] = {
     term.__name__: term
     for term in (
         tracking_lin_vel, tracking_ang_vel, lin_vel_z, ang_vel_xy, orientation, base_height,
         torques, dof_vel, dof_acc, action_rate, dof_pos_limits, collision, termination,
         feet_air_time, stumble, stand_still, feet_contact_forces, alive, contact,
-        feet_swing_height, contact_no_vel, hip_pos,
+        feet_swing_height, contact_no_vel, hip_pos, pose, effort, foot_clearance, foot_slip,
+        single_stance,
     )
 }  # fmt: skip
+OF_BODIES = (
+    "feet_swing_height",
+    "contact_no_vel",
+    "foot_clearance",
+    "foot_slip",
+)
+"""Terms that need the states of all bodies."""

@@ -10,45 +10,29 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, cast, get_origin
+from typing import Any, Literal, cast, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlgpu.config.idle import check_idle
 from rlgpu.config.keys import Key, closest_key, keys_of, leaves, misplaced
+from rlgpu.config.layers import EngineSettings, Request, check_engine, layers_below, left_out
 from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import RENAMED_VALUES, our_name
-from rlgpu.config.presets import NOT_FOR_GYM, read_preset
 from rlgpu.config.project import INCLUDED, Project
 from rlgpu.config.reading import read_value, read_words
 from rlgpu.config.resolve import resolve
-from rlgpu.config.saved import SavedRun, differences, layers_of
+from rlgpu.config.saved import SavedRun, differences
 from rlgpu.config.schema import Config
-from rlgpu.config.task_file import FoundTask, check_name, find_task, is_file, is_gym, is_script
-from rlgpu.errors import NoEffect, UnknownKey, UsageError, first_line, line_in, nearest, shown
+from rlgpu.config.task_file import check_name, find_task, is_file, is_script
+from rlgpu.errors import NoEffect, UnknownKey, UsageError, first_line, line_in, shown
 
 _CHOICES = ("task", "train", "sim")
 """Keys that choose a file."""
-
-
-class EngineSettings(Protocol):
-    """The properties of an engine that the configuration depends on."""
-
-    @property
-    def settings(self) -> type:
-        """Dataclass of the engine's settings, ``sim.*`` on the command line."""
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """Types of devices that it runs on, ``cpu`` or ``cuda``; the first is its default."""
-
-    @property
-    def accept(self) -> Callable[[Any, Any], list[str]]:
-        """Returns why it cannot simulate a scene, given the timing; empty if it can."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +47,6 @@ class Composed:
     """Messages for the user about values that were adjusted."""
     given: frozenset[str] = frozenset()
     """Keys of the command line."""
-
-
-class _Request(NamedTuple):
-    """What the user asked for, and where to find it."""
-
-    given: Mapping[str, str]
-    """Keys and values of the command line, without those that choose a file."""
-    tree: Mapping[str, Any]
-    """Contents of the project's ``config.yaml`` files."""
-    train: str
-    """The word given for ``train``, or an empty string."""
-    task: FoundTask
-    engines: Mapping[str, EngineSettings]
-    project: Project
-    saved: SavedRun | None
-    chosen: frozenset[str]
-    """Which of ``task``, ``train`` and ``sim`` the command line gives."""
 
 
 def compose(
@@ -108,7 +75,7 @@ def compose(
     if saved:
         defaults = {"task": saved.task_word, "train": "", "sim": saved.engine()}
     words = {name: given.get(name, default) for name, default in defaults.items()}
-    request = _Request(
+    request = Request(
         {key: value for key, value in given.items() if key not in _CHOICES},
         tree,
         words["train"],
@@ -151,7 +118,7 @@ def check_words(given: Mapping[str, str], project: Project) -> None:
         said = f"train={shown(given['train'])}: must be the name of a file in cfg/train"
         raise UsageError(said, key="train", value=given["train"])
     if sim != "auto":
-        _check_engine(sim, project.names("sim"))
+        check_engine(sim, project.names("sim"))
     known = keys_of(Config)
     for key, text in given.items():
         if key in known:
@@ -180,7 +147,7 @@ def _refusals(composed: Composed, engine: EngineSettings) -> list[str]:
         ) from error
 
 
-def _compose(request: _Request, engine: str) -> Composed:
+def _compose(request: Request, engine: str) -> Composed:
     """Returns the configuration for one engine."""
     task, entry, given = request.task, request.engines[engine], request.given
     schemas = {"task": task.task_class.Config, "sim": entry.settings}
@@ -189,12 +156,16 @@ def _compose(request: _Request, engine: str) -> Composed:
     for group, schema in schemas.items():
         setattr(base, group, _writable(schema))
         keys |= keys_of(schema, f"{group}.")
-    for prefix, values in _layers(request, engine):
+    for prefix, values in layers_below(request, engine):
         for key, value in leaves(values, f"{prefix}." if prefix else "", keys).items():
             _set(base, keys, key, value)
     for key, text in given.items():
         _check_engine_key(key, engine, request.engines)
-        _set(base, keys, key, _read(keys[key], text) if key in keys else text)
+        if entry_of := _mapping_of(key, keys):
+            value = _read(keys[entry_of], f"{{{key.removeprefix(f'{entry_of}.')}: {text}}}")
+            _set(base, keys, entry_of, value)
+        else:
+            _set(base, keys, key, _read(keys[key], text) if key in keys else text)
     try:
         config = cast(Config, OmegaConf.to_object(base))
     except OmegaConfBaseException as error:
@@ -213,71 +184,23 @@ def _compose(request: _Request, engine: str) -> Composed:
         )
     explicit = set(given) | request.saved.explicit(given) if request.saved else set(given)
     config, notes = resolve(config, explicit, devices=entry.devices)
-    notes = [*_left_out(request), *notes]
+    notes = [*left_out(request), *notes]
     check_fields(config)
+    if complete := getattr(task.task_class, "completed", None):
+        config = replace(config, task=complete(config.task))
     notes += check_idle(config, given)
     if request.saved:
         notes += differences(request.saved, config)
     return Composed(config, task.task_class, task.word, notes, frozenset(given))
 
 
-def _layers(request: _Request, engine: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """Returns the groups of values below the command line, lowest first."""
-    task = request.task
-    saved = layers_of(request.saved, request.chosen, task.name, engine)
-
-    def values_of(group: str) -> Mapping[str, Any]:
-        if group in saved.instead:
-            return saved.instead[group]
-        if group == "sim":
-            folders = [folder / "sim" for folder in request.project.cfg]
-            return request.project.read_values(folders, engine)
-        if group == "train":
-            name = request.train or _train_file(request)
-            return _for_engine(request, task.train_folders, name, "train", engine)
-        if group == "task":
-            if not task.task_folders:
-                return {"name": task.name}
-            return _for_engine(request, task.task_folders, task.name, "", engine)
-        return request.tree
-
-    layers = [(group, values_of(group)) for group in ("", "task", "train")]
-    layers += [("train", saved.network), ("sim", values_of("sim"))]
-    preset = _preset_values(request)
-    if is_gym(task.word):
-        preset = {key: value for key, value in preset.items() if key not in NOT_FOR_GYM}
-    return [*layers, ("train", preset)]
-
-
-def _preset(request: _Request) -> str:
-    """Returns the preset asked for now; the values of a saved run's are among its own."""
-    files = {} if request.saved else request.tree
-    return str(request.given.get("preset", files.get("preset", "none")) or "none")
-
-
-def _preset_values(request: _Request) -> dict[str, Any]:
-    return read_preset(_preset(request), request.project.read)
-
-
-def _left_out(request: _Request) -> list[str]:
-    """Returns a note for each value of the preset that the task cannot take."""
-    if not is_gym(request.task.word):
-        return []
-    return [
-        f"preset={_preset(request)}: train.{key} is left out, since {reason}"
-        for key, reason in NOT_FOR_GYM.items()
-        if _preset_values(request).get(key) and f"train.{key}" not in request.given
-    ]
-
-
-def _train_file(request: _Request) -> str:
-    """Returns the file of training values that the task uses by default, for the algorithm."""
-    task, saved = request.task, request.saved.values if request.saved else request.tree
-    algorithm = request.given.get("algorithm", saved.get("algorithm", "PPO"))
-    if algorithm == "PPO":
-        return task.train
-    own = task.own_train(algorithm)
-    return own if task.has_train(own) else f"Gym{algorithm}"
+def _mapping_of(key: str, keys: Mapping[str, Key]) -> str:
+    """Returns the key, of a mapping, one of whose entries a key names; empty if it names none."""
+    group = key.rpartition(".")[0]
+    while group and group not in keys:
+        group = group.rpartition(".")[0]
+    is_mapping = group in keys and get_origin(parts_of(keys[group].hint)[0]) is dict
+    return group if is_mapping and key not in keys else ""
 
 
 def _check_engine_key(key: str, engine: str, engines: Mapping[str, EngineSettings]) -> None:
@@ -318,34 +241,8 @@ def _candidates(
             sim_device == "auto" and torch.cuda.is_available()
         )
         return ("mujoco_warp",) if on_gpu else ("fused", "mujoco")
-    _check_engine(wanted, engines)
+    check_engine(wanted, engines)
     return (wanted,)
-
-
-def _check_engine(word: str, names: Collection[str], where: str = "sim=") -> None:
-    if word not in names:
-        known = ", ".join(("auto", *names) if where == "sim=" else names)
-        raise UsageError(
-            f"{where}{shown(word)} is not an engine; allowed: {known}{nearest(word, names)}",
-            key="sim" if where == "sim=" else "per_engine",
-            value=word,
-            allowed=names,
-        )
-
-
-def _for_engine(
-    request: _Request, folders: list[Path], name: str, given: str, engine: str
-) -> dict[str, Any]:
-    """Returns a file's values, with those of its section for an engine in their place."""
-    values, path = request.project.read_values(folders, name, given), f"{name}.yaml"
-    special = values.pop("per_engine", None) or {}
-    parts = special.values() if isinstance(special, Mapping) else [special]
-    if not all(part is None or isinstance(part, Mapping) for part in parts):
-        said = f"{path}: per_engine must map engines to keys and values"
-        raise UsageError(said, key="per_engine", value=special)
-    for other in special:
-        _check_engine(other, request.engines, f"{path}: per_engine: ")
-    return {**values, **(special.get(engine) or {})}
 
 
 def _check_value(key: str, value: Any) -> None:

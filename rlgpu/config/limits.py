@@ -126,17 +126,28 @@ def allowed(hint: Any) -> str:
     if get_origin(kind) is list:
         inner, inner_limits = parts_of(get_args(kind)[0])
         example = "a list such as " + ("[64,32]" if inner is int else "[0.5,0.25]")
-        details = [*(f"each {limit}" for limit in inner_limits), *map(str, limits)]
-        return ", ".join([example, *details])
+        return ", ".join([example, *_each(inner_limits, limits)])
+    if get_origin(kind) is dict:
+        inner, inner_limits = parts_of(get_args(kind)[1])
+        example = "[0,0,0.1]" if get_origin(inner) is list else "1.5" if inner is float else "name"
+        return ", ".join(
+            ["a mapping such as {name: " + example + "}", *_each(inner_limits, limits)]
+        )
     what = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
     words = [] if limits and kind is str else [what.get(kind, str(kind))]
     return " ".join([*words, *map(str, limits)])
 
 
+def _each(of_elements: Sequence[Any], of_whole: Sequence[Any]) -> list[str]:
+    """Returns the limits of a list's or mapping's elements and of the whole, in words."""
+    return [*(f"each {limit}" for limit in of_elements), *map(str, of_whole)]
+
+
 def convert(key: str, value: Any, hint: Any) -> Any:
     """Returns a value as the type of its key, as long as nothing is lost.
 
-    Types other than bool, int, float, str, Literal and lists of them are returned unchanged.
+    Types other than bool, int, float, str, Literal, and lists of them and mappings from names to
+    them, are returned unchanged.
 
     Raises:
         UsageError: The value is of another type or beyond the limits.
@@ -145,7 +156,7 @@ def convert(key: str, value: Any, hint: Any) -> Any:
     if get_origin(kind) in (Union, UnionType) and type(None) in get_args(kind):
         others = [part for part in get_args(kind) if part is not type(None)]
         return value if value is None or len(others) > 1 else convert(key, value, others[0])
-    if kind not in _CONVERTERS and get_origin(kind) not in (list, Literal):
+    if kind not in _CONVERTERS and get_origin(kind) not in (list, dict, Literal):
         return value
     try:
         if get_origin(kind) is list:
@@ -153,6 +164,14 @@ def convert(key: str, value: Any, hint: Any) -> Any:
             if not isinstance(value, list) or len(value) > LONGEST:
                 raise TypeError
             converted: Any = [convert(key, element, inner) for element in value]
+        elif get_origin(kind) is dict:
+            inner = get_args(kind)[1]
+            if not isinstance(value, Mapping) or len(value) > LONGEST:
+                raise TypeError
+            names = {_text(name): part for name, part in value.items()}
+            converted = {
+                name: convert(f"{key}.{name}", part, inner) for name, part in names.items()
+            }
         elif get_origin(kind) is Literal:
             converted = value
             if value not in get_args(kind):

@@ -19,6 +19,8 @@ from rlgpu.errors import Conflict, Fault, Unreadable, first_line, shown
 
 MOST_BYTES = 1_000_000
 """Largest YAML file that is read."""
+ROBOT = "task.robot.file"
+"""What ``robot=`` on the command line is short for."""
 _DEEPEST = 20
 """Deepest nesting of lists and mappings."""
 
@@ -120,7 +122,17 @@ def read_words(arguments: Sequence[str]) -> dict[str, str]:
             said = f"{shown(key)} is given twice; give it once"
             raise Unreadable(said, "twice", key=key, value=value)
         given[key] = value
-    return _with_kwargs(given)
+    return _with_robot(_with_kwargs(given))
+
+
+def _with_robot(given: dict[str, str]) -> dict[str, str]:
+    """Returns a command line with ``robot=`` as the key that it is short for."""
+    if "robot" not in given:
+        return given
+    if ROBOT in given:
+        said = f"robot and {ROBOT} say the same; use one of them"
+        raise Conflict(said, key="robot", value=given["robot"], other=ROBOT)
+    return {ROBOT if key == "robot" else key: value for key, value in given.items()}
 
 
 def _with_kwargs(given: dict[str, str]) -> dict[str, str]:

@@ -213,7 +213,8 @@ def _check_class(file: Path, found: type) -> None:
     except Exception as error:
         said = f"{given}: {name}.Config: {first_line(error)}"
         raise UsageError(said, key=f"{name}.Config", value=config, path=file) from error
-    for number in ("num_observations", "num_actions"):
+    says_later = any("__init__" in vars(base) for base in found.__mro__ if _is_task(base))
+    for number in () if says_later else ("num_observations", "num_actions"):
         value, key = getattr(found, number, None), f"{name}.{number}"
         if not isinstance(value, int) or value < 1:
             said = f"{given}: {key} must be a whole number from 1 on, got {value}"

@@ -83,7 +83,7 @@ def _check_root(model: Any, scene: SceneSpec, states: ResetState) -> Iterator[Fi
     given = [field for field in _ROOT_FIELDS if getattr(states, field) is not None]
     if root.is_free or not given:
         return
-    asset = scene.asset
+    asset = scene.file
     own = {"root_pos_w": root.pos_w, "root_quat_w": root.quat_w}
     others = [body for body in root.free_bodies if body not in scene.object_bodies]
     advice = (
@@ -193,7 +193,7 @@ def _check_file(model: Any, scene: SceneSpec) -> Iterator[Finding]:
     """Yields what the asset's file says that MuJoCo takes for something else, or switches off."""
     from rlgpu.sim.mujoco.start import drives_are_off, roomless_limits  # noqa: PLC0415
 
-    asset, file = scene.asset, scene.asset.name
+    asset, file = scene.file, scene.file.name
     if scene.drives and drives_are_off(model):
         yield Finding(
             True,
@@ -285,14 +285,14 @@ def _check_surroundings(
     """Yields a robot that falls forever, or that starts within the ground or itself."""
     from rlgpu.sim.mujoco.start import may_fall, overlaps, robot_size  # noqa: PLC0415
 
-    file = scene.asset.name
+    file = scene.file.name
     if may_fall(mirror.model, scene) and not task.pushes_bodies:
         yield Finding(
             False,
             f"no ground in {file} can hold the robot, which falls forever; add "
             '<geom type="plane" size="10 10 1"/> to it, or check contype, conaffinity and <flag>',
             "ground",
-            path=scene.asset,
+            path=scene.file,
         )
     found = []
     for env_id in range(min(sim.num_envs, _LOOKED_AT)):

@@ -140,9 +140,11 @@ class Task(ABC):
 
     Config: ClassVar[type[TaskConfig]]
     """The task's configuration; its values come from ``cfg/task/<Task>.yaml``."""
-    num_observations: ClassVar[int]
-    num_actions: ClassVar[int]
-    columns: ClassVar[Columns | None] = None
+    num_observations: int
+    """Columns of the observations, O; a class says it, or ``__init__`` where it depends."""
+    num_actions: int
+    """Columns of the actions, A; likewise."""
+    columns: Columns | None = None
     """Names of the observation's columns, if the task says."""
     privileged: ClassVar[tuple[str, ...]] = ()
     """Names of columns that only the critic sees, such as what a simulation knows and a robot does
@@ -151,6 +153,18 @@ class Task(ABC):
     def __init__(self, config: Any) -> None:
         """Stores the configuration, an instance of ``Config``."""
         self.config = config
+
+    @classmethod
+    def completed(cls, config: Any) -> Any:
+        """Returns a configuration with values that follow from others, such as from a file.
+
+        Called once, before anything else; what it returns is what a run records. Values that are
+        given stay, so that a recorded configuration is complete.
+
+        Raises:
+            UsageError: They cannot be found.
+        """
+        return config
 
     @abstractmethod
     def scene(self) -> SceneSpec:

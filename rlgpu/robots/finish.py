@@ -57,7 +57,8 @@ def finish(
         body.gravcomp = 1.0 if options.disable_gravity else body.gravcomp
     try:
         masses = read_masses(file, spec, options)
-        drop_drawn_meshes(spec)
+        if not options.visuals:
+            drop_drawn_meshes(spec)
         write_masses(spec, masses, turned=options.fix_base_link)
         settle_fitted(spec)
         actuators: tuple[Actuator, ...] = ()

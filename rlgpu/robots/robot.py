@@ -44,6 +44,8 @@ class ReadOptions:
     override_inertia: bool = False
     """Whether inertia tensors follow from the shapes instead of the file; masses stay."""
     replace_cylinder_with_capsule: bool = False
+    visuals: bool = False
+    """Whether a URDF file's visual shapes are kept, which are drawn and neither touch nor weigh."""
     vhacd_enabled: bool = False
     """Whether meshes are to be decomposed into convex parts, which is reported as not done."""
 

@@ -7,7 +7,6 @@ in the order in which the file declares the joints.
 
 from __future__ import annotations
 
-import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ import numpy as np
 from rlgpu.errors import MalformedModel
 from rlgpu.robots.finish import finish
 from rlgpu.robots.frames import (
-    THIN,
     Frame,
     frame_of,
     number,
@@ -31,9 +29,8 @@ from rlgpu.robots.joints import ball_axes
 from rlgpu.robots.meshes import MeshFiles
 from rlgpu.robots.reports import report
 from rlgpu.robots.robot import RESERVED, Drive, ReadOptions, Robot
+from rlgpu.robots.urdf_shapes import add_shape, add_visual, colours_of
 
-_SPHERE, _BOX = mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_BOX
-_CYLINDER, _CAPSULE = mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE
 _LARGEST = float(np.finfo(np.float32).max)  # what one infinite limit of two is
 _KINDS = {
     "revolute": mujoco.mjtJoint.mjJNT_HINGE,
@@ -89,6 +86,7 @@ class _Builder:
         self.unbounded: list[str] = []
         self.meshes = MeshFiles(self.spec, path, folders, options)
         self.links = _by_name(root, "link")
+        self.colours = colours_of(root)
         self.children: dict[str, list[ET.Element]] = {name: [] for name in self.links}
         self.root = self._tree(root)
 
@@ -133,7 +131,14 @@ class _Builder:
         if circle := [name for name in self.links if name not in reached]:
             said = f"links {', '.join(circle)} are in a circle; an asset is one tree"
             raise MalformedModel(said, "circle", *circle)
-        return roots[0]
+        return self._released(roots[0])
+
+    def _released(self, root: str) -> str:
+        """Returns the link that a floating joint frees from an empty root link, else the root."""
+        below, link = self.children[root], self.links[root]
+        floats = len(below) == 1 and word(below[0], "type") == "floating"
+        is_empty = link.find("collision") is None and link.find("inertial") is None
+        return _child(below[0]) if floats and is_empty else root
 
     def _below(self, link: str) -> Iterator[str]:
         """Yields a link and all below it."""
@@ -159,7 +164,9 @@ class _Builder:
         self._add_inertia(body, parts)
         for name, frame in parts:
             for collision in self.links[name].findall("collision"):
-                _shape(body, collision, frame, self.meshes, self.options)
+                add_shape(body, collision, frame, self.meshes, self.options)
+            for visual in self.links[name].findall("visual") if self.options.visuals else ():
+                add_visual(body, visual, frame, self.meshes, self.colours)
         for name, frame in parts:
             for joint in self.children[name]:
                 if not self._collapses(joint):
@@ -264,7 +271,7 @@ class _Builder:
         inertial = self.links[link].find("inertial")
         meshes = MeshFiles(spec, self.path, self.meshes.folders, self.options)
         for collision in self.links[link].findall("collision"):
-            _shape(body, collision, Frame(), meshes, self.options)
+            add_shape(body, collision, Frame(), meshes, self.options)
         if not list(body.geoms):
             value = 0.0 if mass is None else _mass(mass)
             at = frame if inertial is None else frame @ frame_of(inertial)
@@ -277,67 +284,6 @@ class _Builder:
         origin = None if inertial is None else inertial.find("origin")
         com = model.body_ipos[1] if origin is None else np.array(numbers(origin, "xyz", [0, 0, 0]))
         return float(model.body_mass[1] * ratio), frame.pos + frame.matrix @ com, tensor
-
-
-def _shape(
-    body: mujoco.MjsBody,
-    collision: ET.Element,
-    frame: Frame,
-    meshes: MeshFiles,
-    options: ReadOptions,
-) -> None:
-    """Adds a collision element's shape to a body."""
-    geometry = collision.find("geometry")
-    if geometry is None or len(geometry) == 0:
-        return
-    where, shape = frame @ frame_of(collision), geometry[0]
-    geom = body.add_geom(pos=where.pos, quat=where.quat, density=options.density)
-    if shape.tag == "sphere":
-        geom.type, geom.size = _SPHERE, [_length(shape, "radius"), 0, 0]
-    elif shape.tag == "box":
-        sides = numbers(shape, "size", [1, 1, 1])
-        geom.type, geom.size = _BOX, [max(0.5 * _positive(shape, x), THIN) for x in sides]
-    elif shape.tag in ("cylinder", "capsule"):
-        whole = shape.tag == "capsule" or options.replace_cylinder_with_capsule
-        geom.type = _CAPSULE if whole else _CYLINDER
-        geom.size = [_length(shape, "radius"), 0.5 * _length(shape, "length"), 0]
-    elif shape.tag == "mesh":
-        meshes.use(geom, shape, where, _resolution(collision.find("sdf")))
-    else:
-        said = f"shape <{shape.tag}> is not one of sphere, box, cylinder, capsule, mesh"
-        raise MalformedModel(said, "shape", shape.tag)
-
-
-def _resolution(field: ET.Element | None) -> int:
-    """Returns the resolution of a signed distance field, 0 without one.
-
-    Raises:
-        MalformedModel: It is less than 1 or infinite.
-    """
-    if field is None:
-        return 0
-    value = number(field, "resolution", 256)
-    if not 1 <= value < math.inf:
-        said = f"an <sdf> has a resolution of {value:g}; resolutions are at least 1"
-        raise MalformedModel(said, "resolution", field.tag, f"{value:g}")
-    return int(value)
-
-
-def _length(shape: ET.Element, name: str) -> float:
-    """Returns a length of a shape; some files have flat ones, which MuJoCo does not."""
-    return max(_positive(shape, number(shape, name)), THIN)
-
-
-def _positive(shape: ET.Element, length: float) -> float:
-    """Returns a length.
-
-    Raises:
-        MalformedModel: It is negative.
-    """
-    if length < 0:
-        said = f"a <{shape.tag}> has a size of {length:g}; sizes are at least 0"
-        raise MalformedModel(said, "negative", shape.tag, f"{length:g}")
-    return length
 
 
 def _mass(element: ET.Element) -> float:

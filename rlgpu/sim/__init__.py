@@ -9,13 +9,14 @@ from rlgpu.sim.engines import (
     MujocoWarpSettings,
     make_simulator,
 )
-from rlgpu.sim.scene import PARAMETERS, SIGNED_PARAMETERS, Drive, SceneSpec, Timing
+from rlgpu.sim.scene import PARAMETERS, SIGNED_PARAMETERS, Asset, Drive, SceneSpec, Timing
 from rlgpu.sim.simulator import Mirror, ResetState, SimState, Simulator
 
 __all__ = [
     "ENGINES",
     "PARAMETERS",
     "SIGNED_PARAMETERS",
+    "Asset",
     "Drive",
     "Engine",
     "FusedSettings",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from rlgpu.errors import UnknownName
 from rlgpu.sim.terrain import HeightField
@@ -60,13 +60,28 @@ class Drive:
                 raise ValueError(f"Drive: {name}={value!r}: it is a number, and not NaN")
 
 
+class Asset(Protocol):
+    """A robot and what is around it, made ready for engines by whoever reads its file."""
+
+    @property
+    def file(self) -> Path:
+        """The file that it is from, for messages."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for messages."""
+
+    def spec(self) -> Any:
+        """Returns a new ``mujoco.MjSpec``, without actuators."""
+
+
 @dataclass(frozen=True)
 class SceneSpec:
     """One robot and what is around it, and the quantities its task reads."""
 
-    asset: Path
+    asset: Path | Asset
     """MJCF file of the robot, its ground, furniture (bodies without joints) and objects, without
-    actuators or sensors."""
+    actuators or sensors; or what makes such a model."""
     drives: Mapping[str, Drive]
     """Driven joints by name; the others are passive."""
     terrain: HeightField | None = None
@@ -92,6 +107,11 @@ class SceneSpec:
     """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
     parameters: tuple[str, ...] = ()
     """Physical parameters, from ``PARAMETERS``, that have a separate value in every environment."""
+
+    @property
+    def file(self) -> Path:
+        """The file that the robot is from."""
+        return self.asset if isinstance(self.asset, Path) else self.asset.file
 
     @property
     def choices(self) -> list[tuple[str, ...]]:

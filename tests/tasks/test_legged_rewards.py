@@ -22,6 +22,8 @@ def state(**values) -> SimState:
         "contact_force_w": (3, 3),
         "body_pos_w": (3, 3),
         "body_lin_vel_w": (3, 3),
+        "body_ang_vel_w": (3, 3),
+        "body_quat_w": (3, 4),
     }
     fields = dict.fromkeys(SimState._fields, torch.zeros(1, 0))
     fields |= {name: torch.zeros(1, *shape) for name, shape in shapes.items()}
@@ -46,6 +48,7 @@ def moment(state: SimState | None = None, **values) -> Moment:
         "last_joint_vel": [0.0, 0.0],
         "landed_air_time": [0.0, 0.0],
         "landed": [False, False],
+        "air_time": [0.0, 0.0],
         "phase": [0.0, 0.5],
         "terminated": False,
     }
@@ -62,11 +65,25 @@ def moment(state: SimState | None = None, **values) -> Moment:
         tracking_sigma=0.25,
         base_height_target=0.25,
         max_contact_force=100.0,
+        foot_points_b=torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, -0.2]]),
+        effort_limits=torch.tensor([10.0, math.inf]),
+        pose_width=torch.tensor([0.2, 0.4]),
+        swing_height=0.1,
         ground=slope,
         **rows,
     )
 
 
+WALKING = {"commands": [0.5, 0.0, 0.0]}
+HALF = math.sqrt(0.5)
+# The second foot's body is turned by 90 degrees about x, so its sole, 0.2 m below its middle, is
+# 0.2 m to the left (y), and its turning at 2 rad/s about z moves the sole at -0.4 m/s along x.
+SOLE = {
+    "body_quat_w": [[0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0], [HALF, 0.0, 0.0, HALF]],
+    "body_pos_w": [[0.0] * 3, [0.0, 0.0, 0.1], [0.0, 0.0, 0.3]],
+    "body_lin_vel_w": [[9.0] * 3, [0.0] * 3, [1.0, 0.0, 5.0]],
+    "body_ang_vel_w": [[9.0] * 3, [0.0] * 3, [0.0, 0.0, 2.0]],
+}
 FAINT = {"contact_force_w": [[0.0] * 3, [0.0, 0.0, 0.8], [0.0, 0.0, 1.2]]}
 CASES = [
     # |(0.8, 0.1) - (0.5, 0.5)|^2 = 0.09 + 0.16 = 0.25, a sigma: 1 / e
@@ -155,6 +172,25 @@ CASES = [
         9.0,
     ),
     ("hip_pos", {}, {"joint_pos": [5.0, 0.3]}, 0.09),
+    # A width and half a width away: exp(-(1 + 0.25) / 2); standing, twice as many widths
+    ("pose", WALKING, {"joint_pos": [0.3, -0.4]}, math.exp(-0.625)),
+    ("pose", {}, {"joint_pos": [0.3, -0.4]}, math.exp(-2.5)),
+    # (5 / 10)^2 of one drive, 0 of one without a limit
+    ("effort", {}, {"drive_force": [5.0, 99.0]}, 0.125),
+    # The second sole is at 0.3 m, 0.2 m above the swing's height, at 0.6 m/s
+    ("foot_clearance", WALKING, SOLE, 0.12),
+    ("foot_clearance", {}, SOLE, 0.0),
+    (
+        "foot_slip",
+        {},
+        SOLE | {"contact_force_w": [[9.0] * 3, [0.0] * 3, [0.0, 0.0, 5.0]]},
+        0.36,
+    ),
+    ("foot_slip", {}, SOLE | {"contact_force_w": [[9.0] * 3, [0.0, 0.0, 5.0], [0.0] * 3]}, 0.0),
+    ("single_stance", WALKING | {"air_time": [0.0, 0.2]}, FAINT, 1.0),
+    ("single_stance", WALKING | {"air_time": [0.6, 0.0]}, FAINT, 0.0),
+    ("single_stance", {"air_time": [0.2, 0.0]}, FAINT, 0.0),
+    ("single_stance", WALKING, {"contact_force_w": [[9.0] * 3] * 3}, 0.0),
 ]
 
 

@@ -9,14 +9,18 @@ from pathlib import Path
 import mujoco
 
 from rlgpu.errors import Reason, UnsupportedModel, list_some
+from rlgpu.sim.scene import Asset
 
 
-def read_asset(asset: Path) -> mujoco.MjSpec:
+def read_asset(asset: Path | Asset) -> mujoco.MjSpec:
     """Returns an asset, checked for what a scene adds itself or cannot have.
 
     Raises:
         ValueError: It is missing or malformed, or a task cannot use it.
     """
+    if not isinstance(asset, Path):
+        spec: mujoco.MjSpec = asset.spec()
+        return spec
     if not asset.is_file():
         beside = sorted(path.name for path in asset.parent.glob("*.xml"))
         raise ValueError(f"there is no asset {asset}; beside it are {', '.join(beside) or 'none'}")

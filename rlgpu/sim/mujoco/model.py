@@ -36,24 +36,24 @@ def build_model(
     """
     # Engines count and report warnings; MuJoCo would also print them and write MUJOCO_LOG.TXT.
     mujoco.set_mju_user_warning(lambda _text: None)
-    spec = read_asset(Path(scene.asset))
+    spec = read_asset(scene.asset)
     spec.option.timestep = timing.physics_dt
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.disableactuator = 0  # means groups of actuators that the file no longer has
     joints = [joint.name for joint in spec.joints if joint.type in SCALAR_JOINTS]
     bodies = [body.name for body in spec.bodies[1:]]
     for kind, wanted, known, where in (
-        ("drives", scene.drives, joints, scene.asset),
-        ("wrench_bodies", scene.wrench_bodies, bodies, scene.asset),
-        ("force_bodies", scene.force_bodies, bodies, scene.asset),
+        ("drives", scene.drives, joints, scene.file),
+        ("wrench_bodies", scene.wrench_bodies, bodies, scene.file),
+        ("force_bodies", scene.force_bodies, bodies, scene.file),
         (
             "jacobian_body",
             [scene.jacobian_body] if scene.jacobian_body else [],
             bodies,
-            scene.asset,
+            scene.file,
         ),
-        ("root", [scene.root] if scene.root else [], bodies, scene.asset),
-        ("objects", scene.object_bodies, _free_bodies(spec), f"the free bodies of {scene.asset}"),
+        ("root", [scene.root] if scene.root else [], bodies, scene.file),
+        ("objects", scene.object_bodies, _free_bodies(spec), f"the free bodies of {scene.file}"),
         ("parameters", scene.parameters, list(PARAMETERS), "the supported parameters"),
     ):
         for name in wanted:
@@ -63,7 +63,7 @@ def build_model(
     if len(set(scene.object_bodies)) < len(scene.object_bodies) or () in scene.choices:
         raise ValueError(f"objects: {scene.objects}: name each body once, at least one in a list")
     if scene.terrain is not None:
-        _lay_terrain(spec, scene.terrain, scene.asset)
+        _lay_terrain(spec, scene.terrain, scene.file)
     for joint in joints:
         if joint in scene.drives:
             add_drive(spec, joint, scene.drives[joint])
@@ -74,7 +74,7 @@ def build_model(
     try:
         model = compiled(spec, free_centres="body_com" in scene.parameters)
     except Exception as error:
-        raise ValueError(f"{Path(scene.asset).name} cannot be compiled: {_said(error)}") from error
+        raise ValueError(f"{scene.file.name} cannot be compiled: {_said(error)}") from error
     for body in sensed:
         model.sensor_objid[model.sensor(f"{_SENSOR}{body}").id] = body
     return model

@@ -83,7 +83,7 @@ class IsaacGymSimulator:
         """
         model = build_model(scene, timing)
         if reasons := refusals(model, scene):
-            said = f"Isaac Gym cannot simulate {scene.asset.name}: {'; '.join(reasons)}"
+            said = f"Isaac Gym cannot simulate {scene.file.name}: {'; '.join(reasons)}"
             raise UnsupportedModel(said, reasons)
         self.num_envs, self.device, self.timing = num_envs, device, timing
         self._settings, self._model = settings, model
