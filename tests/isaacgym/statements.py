@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 
 import torch
-from forces import G, both, drives_approach_their_targets, slides_to_a_stop, weighs_what_it_should
+from forces import G, both, drives_approach_their_targets, friction_slows_it, weighs_what_it_should
 
 from rlgpu.isaacgym.api import gymapi, gymtorch
 
@@ -282,6 +282,7 @@ def object_is_never_thrown(run, actor="object", most=3.0, steps=120):
         assert (speed < most).all(), speed
 
 
+shoved = partial(friction_slows_it, speed=6.0)
 GIVE = {
     # 15 N m on an ankle of 0.01 kg m^2, and 50 N m on one of 0.02 kg m^2 that also swings
     "isaacgymenvs:Ant": 0.6,
@@ -289,11 +290,13 @@ GIVE = {
 }
 STATEMENTS = {
     "isaacgymenvs:Cartpole": energy_does_not_grow,
-    "isaacgymenvs:Ant": comes_to_rest,
+    "isaacgymenvs:Ant": both(comes_to_rest, shoved),
     "isaacgymenvs:Humanoid": energy_does_not_grow,
-    "isaacgymenvs:Anymal": stands,
+    "isaacgymenvs:Anymal": both(stands, shoved),
     "isaacgymenvs:AnymalTerrain": partial(stands, lean=40.0),
-    "isaacgymenvs:BallBalance": ball_and_tray_keep_still,
+    "isaacgymenvs:BallBalance": both(
+        ball_and_tray_keep_still, partial(friction_slows_it, actor="ball", speed=2.0)
+    ),
     "isaacgymenvs:Quadcopter": partial(falls_freely, gravity=G),
     "isaacgymenvs:Ingenuity": partial(falls_freely, gravity=3.721),
     "isaacgymenvs:Trifinger": partial(rests, actors=("object",)),
@@ -319,7 +322,7 @@ STATEMENTS = {
     ),
     "isaacgymenvs:FrankaCubeStack": both(
         partial(holds_still, actors=("cubeA", "cubeB")),
-        partial(slides_to_a_stop, actor="cubeB", friction=1.0),
+        partial(friction_slows_it, actor="cubeB", speed=0.8),
     ),
     "isaacgymenvs:HumanoidAMP": partial(falls_no_faster_than_gravity, height=1.2, start=3.0),
     "isaacgymenvs:FactoryTaskNutBoltPick": partial(rests, actors=("nut",)),
@@ -337,12 +340,12 @@ STATEMENTS = {
     "isaacgymenvs:IndustRealTaskGearsInsert task.rl.sdf_reward_num_samples=200": partial(
         object_is_never_thrown, actor="gear_medium", most=2.5
     ),
-    "legged_gym:anymal_c_flat": stands,
+    "legged_gym:anymal_c_flat": both(stands, shoved),
     "legged_gym:anymal_c_rough": partial(stands, lean=40.0),
     "legged_gym:anymal_b": partial(stands, lean=40.0),
     "legged_gym:a1": partial(stands, lean=40.0),
     "legged_gym:cassie": partial(falls_no_faster_than_gravity, height=1.0, start=1.0),
-    "unitree_rl_gym:go2": stands,
+    "unitree_rl_gym:go2": both(stands, shoved),
     "unitree_rl_gym:h1": partial(falls_no_faster_than_gravity, height=1.0, start=1.0),
     "unitree_rl_gym:h1_2": partial(falls_no_faster_than_gravity, height=1.05, start=1.0),
     "unitree_rl_gym:g1": partial(falls_no_faster_than_gravity, height=0.8, start=1.0),
