@@ -155,8 +155,8 @@ class RewardScales:
     foot_slip: float = 0.0
     """Squared horizontal velocity of soles on the ground."""
     single_stance: float = 0.0
-    """Of robots on two legs: exactly one foot is on the ground, and was for less than 0.5 s, while
-    told to walk."""
+    """Of robots on two legs, others have 0: one foot is on the ground, the other has been up for
+    less than 0.5 s, while told to walk."""
 
 
 def tracking_lin_vel(m: Moment) -> Tensor:
@@ -308,9 +308,11 @@ def foot_slip(m: Moment) -> Tensor:
 
 
 def single_stance(m: Moment) -> Tensor:
-    """Returns whether one foot alone is on the ground, the other for less than half a second up."""
+    """Returns whether one foot of two is on the ground, and the other up for less than 0.5 s."""
     up = m.foot_forces_w()[..., 2] <= 1.0
-    one = (up.sum(-1) == up.shape[-1] - 1) & (m.air_time < 0.5).all(-1)
+    if up.shape[-1] != 2:
+        return torch.zeros_like(m.base_height)
+    one = (up.sum(-1) == 1) & (m.air_time < 0.5).all(-1)
     return (one & m.is_moving()).float()
 
 

@@ -25,6 +25,9 @@ COMMANDS = {
     "train": _Command("task=Ant headless=True", "train a policy; --help lists the keys"),
     "play": _Command("task=Ant", "play the newest run, or checkpoint=PATH"),
     "new-task": _Command("Hopper", "write the files of a new task", "rlgpu.tools.new_task"),
+    "robot": _Command(
+        "robot.xml", "tell what a robot's file says, and draw it", "rlgpu.tools.robot"
+    ),
     "accept": _Command("robot.xml", "tell which engines simulate a robot", "rlgpu.tools.accept"),
     "doctor": _Command("", "tell what works on this machine", "rlgpu.tools.doctor"),
     "plot": _Command("runs/Ant/latest", "draw a run's learning curve", "rlgpu.tools.plot"),

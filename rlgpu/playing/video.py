@@ -8,7 +8,7 @@ from typing import Any
 
 from rlgpu.device.stopping import Stopping
 from rlgpu.envs import Environments
-from rlgpu.errors import Unavailable
+from rlgpu.errors import Unavailable, UsageError
 from rlgpu.learner import Agent
 from rlgpu.playing.camera import follow
 from rlgpu.playing.episodes import Player
@@ -32,7 +32,7 @@ def require_video() -> None:
         import mujoco  # noqa: PLC0415
     except (AttributeError, ImportError, RuntimeError) as error:  # PyOpenGL's, without a library
         raise _without_opengl(error) from error
-    _renderer(
+    renderer_of(
         mujoco.MjModel.from_xml_string(f"""<mujoco><visual><global
         offwidth="{VIDEO_WIDTH}" offheight="{VIDEO_HEIGHT}"/></visual></mujoco>""")
     ).close()
@@ -60,7 +60,7 @@ def record_video(
     import mujoco  # noqa: PLC0415
 
     picture = Picture(env)
-    renderer = _renderer(picture.mirror.model)
+    renderer = renderer_of(picture.mirror.model)
     camera = mujoco.MjvCamera()
     follow(picture.mirror.model, camera)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,32 @@ def record_video(
     return recorded
 
 
-def _renderer(model: Any) -> Any:
+def write_picture(picture: Any, path: Path) -> None:
+    """Writes a PNG file.
+
+    Args:
+        picture: Colours from 0 to 255, shape [H, W, 3], uint8.
+        path: The file; its folder exists.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    import imageio_ffmpeg  # noqa: PLC0415
+
+    size, once = (picture.shape[1], picture.shape[0]), ["-f", "image2", "-update", "1"]
+    frames = imageio_ffmpeg.write_frames(
+        str(path), size, codec="png", pix_fmt_out="rgb24", macro_block_size=1, output_params=once
+    )
+    try:
+        frames.send(None)
+        frames.send(picture.tobytes())
+        frames.close()
+    except OSError as error:
+        said = f"picture={path}: it cannot be written: {error}"
+        raise UsageError(said, key="picture", value=str(path), path=path) from error
+
+
+def renderer_of(model: Any) -> Any:
     """Returns an offscreen renderer of the video's size.
 
     Raises:

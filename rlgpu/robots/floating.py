@@ -19,10 +19,14 @@ import numpy as np
 from rlgpu.errors import MalformedModel, list_some
 from rlgpu.robots.actuators import drives_of, take_actuators
 from rlgpu.robots.joints import add_free_joint
+from rlgpu.robots.reports import collected
 from rlgpu.robots.robot import SCALAR_JOINTS, Actuator, Drive, ReadOptions
 from rlgpu.robots.urdf import read_urdf
+from rlgpu.robots.urdf_shapes import DRAWN
 
 _FREE, _BALL = mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL
+_HIDDEN = 3
+"""Group of shapes that viewers do not show."""
 _TREE = "rlgpu_free"
 """Name of the free joint of a base whose file has none."""
 
@@ -78,13 +82,20 @@ def _is_urdf(file: Path) -> bool:
 
 
 def _read_urdf(file: Path) -> FloatingRobot:
-    robot = read_urdf(file, [file.parent], ReadOptions(collapse_fixed_joints=True, visuals=True))
+    options = ReadOptions(collapse_fixed_joints=True, visuals=True)
+    with collected() as notes:
+        robot = read_urdf(file, [file.parent], options)
     base = robot.spec.bodies[1]
     add_free_joint(base, _TREE)
+    for body in robot.spec.bodies[1:]:  # what collides is shown only where nothing else is
+        if any(geom.group == DRAWN for geom in body.geoms):
+            for geom in body.geoms:
+                geom.group = geom.group if geom.group == DRAWN else _HIDDEN
     for joint in robot.spec.joints:
         if joint.name in robot.drives:
             joint.frictionloss = robot.drives[joint.name].friction
-    return FloatingRobot(file, robot.spec, base.name, robot.drives)
+    bare = tuple(note.removeprefix(f"{file.name}: ") for note in notes)
+    return FloatingRobot(file, robot.spec, base.name, robot.drives, notes=bare)
 
 
 def _read_mjcf(file: Path) -> FloatingRobot:

@@ -181,8 +181,10 @@ def _in_pose(
         armature=by_joint(settings.armature, joints),
         stiffness=by_joint(settings.stiffness, joints),
     )
+    mirror = settings.mirror or mirror_of(stance, joints)
     values: dict[str, Any] = {
-        name: getattr(found, name) | by_joint(getattr(settings, name), joints) for name in _BY_JOINT
+        name: _alike(getattr(found, name), mirror) | by_joint(getattr(settings, name), joints)
+        for name in _BY_JOINT
     }
     return replace(
         settings,
@@ -192,11 +194,19 @@ def _in_pose(
         base_height=settings.base_height or round(height, 4),
         feet={foot.body: list(foot.point_b) for foot in feet},
         failing_bodies=settings.failing_bodies or _trunk(stance, feet),
-        mirror=settings.mirror or mirror_of(stance, joints),
+        mirror=mirror,
         pose_width=_widths(stance, feet, joints) | by_joint(settings.pose_width, joints),
         sources=found.sources,
         **values,
     )
+
+
+def _alike(values: Mapping[str, float], mirror: Mapping[str, str]) -> dict[str, float]:
+    """Returns values by joint, with those of a joint's mirror image where that comes first."""
+    names = list(values)
+    images = {name: image.lstrip("-") for name, image in mirror.items()}
+    first = {name: min(name, images.get(name, name), key=names.index) for name in names}
+    return {name: values[first[name]] for name in names}
 
 
 def _widths(stance: Stance, feet: Sequence[Foot], joints: Sequence[str]) -> dict[str, float]:
