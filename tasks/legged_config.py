@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from rlgpu.config import Needs, NonNegative, Positive, Range, Span
 from rlgpu.envs import TaskConfig
 from rlgpu.tasks.legged_rewards import RewardScales
-from rlgpu.tasks.legged_terrain import TerrainSettings
+from rlgpu.tasks.legged_terrain import TILES, TerrainSettings
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,10 @@ class LocomotionConfig(TaskConfig):
     swing_height: Positive = 0.08
     """Height of feet that swing, for ``foot_clearance`` [m]."""
     rewards: RewardScales = field(default_factory=RewardScales)
+    own_rewards: dict[str, float] = field(default_factory=dict)
+    """Scales of terms of your own, per second, by path/to/file.py:function: a function of a Moment
+    (tasks/legged_rewards.py) that returns a tensor of shape [N]. One with the name of a term above
+    takes its place."""
     commands: Commands = field(default_factory=Commands)
     pushes: Pushes = field(default_factory=Pushes)
     noise: Noise = field(default_factory=Noise)
@@ -111,7 +115,7 @@ class LocomotionConfig(TaskConfig):
             for name in ("lin_vel", "ang_vel", "gravity", "joint_pos", "joint_vel", "heights")
         ),
         *(
-            Needs(f"task.terrain.{name}", "task.terrain.kind", ("rough",))
+            Needs(f"task.terrain.{name}", "task.terrain.kind", tuple(TILES))
             for name in (
                 *("num_levels", "num_columns", "tile_size", "border", "curriculum"),
                 *("start_spread", "demotion", "max_start_level"),

@@ -5,8 +5,9 @@ Source: legged_gym, envs/base/legged_robot.py (curriculum, measured heights).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -14,8 +15,9 @@ from torch import Tensor
 from rlgpu.config import Count, Fraction, NonNegative, Positive, Range
 from rlgpu.envs import uniform
 from rlgpu.rotations import yaw_of
-from rlgpu.sim.terrain import HeightField, grid_points, make_map
+from rlgpu.sim.terrain import HeightField, TerrainMap, grid_points, make_map
 from rlgpu.tasks.legged_rewards import flat_ground
+from rlgpu.tasks.own_ground import own_ground, starts_on
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,12 @@ class Proportions:
 class TerrainSettings:
     """The ground; ``task.terrain.*``."""
 
-    kind: Literal["plane", "rough"] = "plane"
-    """A plane, or a map of tiles."""
+    kind: str = "plane"
+    """plane; rough, stairs or slopes, maps of tiles; or ground of your own: a file .npy of heights
+    [m] with a row for each x, a mesh (.stl, .obj, .dae), or path/to/file.py:function, which takes
+    the spacing [m] and a NumPy generator and returns heights."""
+    spacing: Annotated[float, Range(0.01, 1.0)] = 0.1
+    """Distance between the samples of ground of your own [m]."""
     num_levels: Count = 10
     """Levels of difficulty."""
     num_columns: Count = 20
@@ -64,6 +70,14 @@ class TerrainSettings:
     proportions: Proportions = field(default_factory=Proportions)
 
 
+TILES: Mapping[str, Mapping[str, float]] = {
+    "rough": {},
+    "stairs": {"stairs_up": 0.5, "stairs_down": 0.5},
+    "slopes": {"smooth_slope": 0.5, "rough_slope": 0.5},
+}
+"""Shares of kinds of tiles by the kind of a map; empty: those of ``proportions``."""
+
+
 class Ground:
     """Where robots start, which level they are on, and how high the ground is."""
 
@@ -71,15 +85,22 @@ class Ground:
         """Builds the map, if there is one."""
         self.settings = settings
         self._map = None
-        if settings.kind == "rough":
+        if settings.kind in TILES:
             self._map = make_map(
-                vars(settings.proportions),
+                TILES[settings.kind] or vars(settings.proportions),
                 num_levels=settings.num_levels,
                 num_columns=settings.num_columns,
                 tile=settings.tile_size,
                 border=settings.border,
                 seed=settings.seed,
             )
+        elif settings.kind != "plane":
+            field = own_ground(settings.kind, settings.spacing, settings.seed)
+            self._map = TerrainMap(field, starts_on(field, settings.num_columns))
+
+    @property
+    def _has_levels(self) -> bool:
+        return self._map is not None and self._map.starts.shape[0] > 1
 
     @property
     def field(self) -> HeightField | None:
@@ -99,11 +120,11 @@ class Ground:
         self._asked = torch.zeros(num_envs, device=device)
         settings, number = self.settings, torch.arange(num_envs, device=device)
         self._starts = torch.from_numpy(self._map.starts).to(device)
-        self._column = number % settings.num_columns
-        highest = settings.num_levels - 1
+        self._column = number % self._map.starts.shape[1]
+        highest = self._map.starts.shape[0] - 1
         if settings.curriculum:
             highest = min(settings.max_start_level, highest)
-        self.level = number // settings.num_columns % (highest + 1)
+        self.level = number // self._map.starts.shape[1] % (highest + 1)
         self._next = self.level.clone()
         self._origins = self._starts[self.level, self._column]
         self._sample = self._map.field.sampler(device)
@@ -120,7 +141,7 @@ class Ground:
             judged: Whether its level may change, shape [N], bool.
             generator: For robots that have mastered the last level.
         """
-        if self._map is None or not self.settings.curriculum:
+        if not self._has_levels or not self.settings.curriculum:
             return self._origins
         top, settings = self.settings.num_levels, self.settings
         up = walked > settings.tile_size / 2

@@ -15,19 +15,22 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rlgpu.config import absolute_function, names_function
 from rlgpu.envs import Mark, Outcome, RewardTerms, Task, uniform
+from rlgpu.errors import usable_path
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator
 from rlgpu.tasks.legged_checks import check_joints, check_sizes
 from rlgpu.tasks.legged_config import LocomotionConfig
 from rlgpu.tasks.legged_rewards import OF_BODIES, TERMS, Moment
-from rlgpu.tasks.legged_terrain import Ground
+from rlgpu.tasks.legged_terrain import TILES, Ground
 from rlgpu.tasks.walker import Walker
 
 GAIT_PERIOD = 0.8
@@ -44,6 +47,21 @@ class Locomotion(Task):
         super().__init__(config)
         self.ground = Ground(config.terrain)
 
+    @classmethod
+    def completed(cls, config: Any) -> Any:
+        """Returns settings in which files of the user's are found from any folder."""
+        key, kind = "task.terrain.kind", config.terrain.kind
+        if names_function(kind):
+            kind = absolute_function(key, kind)
+        elif kind not in ("plane", *TILES):
+            kind = str(usable_path(key, kind).resolve())
+        rewards = {
+            absolute_function("task.own_rewards", word) if names_function(word) else word: scale
+            for word, scale in config.own_rewards.items()
+        }
+        ground = replace(config.terrain, kind=kind)
+        return replace(config, terrain=ground, own_rewards=rewards)
+
     @cached_property
     @abstractmethod
     def walker(self) -> Walker:
@@ -58,8 +76,9 @@ class Locomotion(Task):
             terrain=self.ground.field,
             root=walker.root,
             contact_forces=True,
-            drive_forces=bool(scales.torques or scales.effort),
-            body_states=any(getattr(scales, name) for name in OF_BODIES),
+            drive_forces=bool(scales.torques or scales.effort or self.config.own_rewards),
+            body_states=bool(self.config.own_rewards)
+            or any(getattr(scales, name) for name in OF_BODIES),
         )
 
     def bind(self, sim: Simulator) -> None:
@@ -94,7 +113,7 @@ class Locomotion(Task):
         limits = {name: drive.effort_limit for name, drive in walker.drives.items()}
         self._effort_limits = row(dict.fromkeys(joints, math.inf) | limits, joints)
         self._pose_width = row(dict.fromkeys(joints, 0.3) | dict(walker.pose_width or {}), joints)
-        self._terms = RewardTerms(TERMS, config.rewards, self._step_dt)
+        self._terms = RewardTerms(TERMS, config.rewards, self._step_dt, config.own_rewards)
         self._allocate(n, device)
 
     def _allocate(self, n: int, device: torch.device) -> None:

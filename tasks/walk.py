@@ -58,6 +58,7 @@ class Walk(Locomotion):
         if not config.robot.file:
             said = "robot=: which robot? e.g. robot=path/to/robot.xml, an MJCF or URDF file"
             raise UsageError(said, key="task.robot.file", value="")
+        config = super().completed(config)
         return replace(config, robot=complete(config.robot))
 
     def __init__(self, config: Any) -> None:

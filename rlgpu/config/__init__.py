@@ -2,6 +2,7 @@
 
 from rlgpu.config.algorithms import check_used, without_unused
 from rlgpu.config.compose import Composed, check_words, compose
+from rlgpu.config.files import absolute_function, load_function, names_function
 from rlgpu.config.idle import Needs, check_actions
 from rlgpu.config.keys import Key, closest_key, help_text, keys_of, leaves
 from rlgpu.config.limits import (
@@ -43,6 +44,7 @@ __all__ = [
     "Span",
     "Text",
     "TrainConfig",
+    "absolute_function",
     "check_actions",
     "check_used",
     "check_words",
@@ -54,7 +56,9 @@ __all__ = [
     "is_gym",
     "keys_of",
     "leaves",
+    "load_function",
     "minibatch_split",
+    "names_function",
     "plain",
     "read_file",
     "read_words",

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from rlgpu.config import load_function
+
 
 class RewardTerms:
     """The sum of functions of a moment, each times its scale; scale 0 is not computed.
@@ -16,7 +18,11 @@ class RewardTerms:
     """
 
     def __init__(
-        self, functions: Mapping[str, Callable[[Any], Tensor]], scales: Any, step_dt: float
+        self,
+        functions: Mapping[str, Callable[[Any], Tensor]],
+        scales: Any,
+        step_dt: float,
+        own: Mapping[str, float] | None = None,
     ) -> None:
         """Chooses the terms.
 
@@ -24,8 +30,16 @@ class RewardTerms:
             functions: Functions of a moment, by name; each returns a tensor of shape [N].
             scales: A dataclass with a scale for each, under the same name.
             step_dt: Length of a control step [s].
+            own: Scales of a user's functions, by ``path/to/file.py:function``.
+
+        Raises:
+            UsageError: There is no such function.
         """
         wanted = {f.name: float(getattr(scales, f.name)) for f in dataclasses.fields(scales)}
+        for word, scale in (own or {}).items():
+            name = word.rpartition(":")[2]
+            functions = {**functions, name: load_function("task.own_rewards", word)}
+            wanted[name] = scale
         self._terms = {
             name: (functions[name], scale * step_dt) for name, scale in wanted.items() if scale
         }

@@ -173,7 +173,7 @@ def _parts(version: _Version, scale: tuple[float, ...], resolution: int) -> tupl
     """Returns the points of a mesh's convex parts [m], each of shape [P, 3]."""
 
     def compute() -> list[np.ndarray]:
-        vertices, faces = _triangles(version.file)
+        vertices, faces = triangles_of(version.file)
         vertices = vertices * np.array(scale)
         tolerance = float(np.ptp(vertices, axis=0).max()) / resolution
         return convex_parts(vertices, faces, tolerance, _MOST_PARTS)
@@ -181,7 +181,7 @@ def _parts(version: _Version, scale: tuple[float, ...], resolution: int) -> tupl
     return keep_parts(version.file, (*scale, resolution, _MOST_PARTS), compute)
 
 
-def _triangles(file: Path) -> tuple[np.ndarray, np.ndarray]:
+def triangles_of(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Returns a mesh's vertices, shape [V, 3], and triangles, shape [T, 3]."""
     kind = file.suffix.lower()
     if kind == ".dae":
