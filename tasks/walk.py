@@ -97,6 +97,20 @@ class Walk(Locomotion):
             root=robot.base,
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found in the robot's file, in a line."""
+        robot, sources = self.config.robot, self.config.robot.sources
+        file = file_of(robot)
+        pose = sources.get("default_joint_pos", "given")
+        effort = sources.get("effort_limit", "given")
+        guessed = f"; effort limits: {effort}" if "guessed" in effort else ""
+        return (
+            f"{file.name}: {len(robot.joints)} driven joints, {len(robot.feet)} feet, base at "
+            f"{robot.base_height:g} m; pose: {pose}; gains: {sources.get('stiffness', 'given')}"
+            f"{guessed}; all of it is task.robot in the run's config.yaml",
+        )
+
     def _failed(self, state: SimState, gravity_b: Tensor) -> Tensor:
         low = self.base_height(state) < self.config.min_base_height * self.walker.base_height
         return super()._failed(state, gravity_b) | low

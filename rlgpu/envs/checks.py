@@ -158,16 +158,18 @@ def _other_width(task: Task, sim: Simulator, actions: Tensor) -> UsageError | No
 
 def notes(task: Task, sim: Simulator) -> list[Remark]:
     """Returns what is right in a task but easily taken for something else."""
+    own = [Remark(said, key="notes") for said in task.notes]
     drives = list(task.scene().drives)
     ordered = [name for name in sim.joint_names if name in drives]
     if drives == ordered:
-        return []
+        return own
     said = (
         f"{type(task).__name__}: its scene gives the drives in another order than the asset its "
         "joints; targets and joint_pos have a column for each joint in the asset's order, which "
         f"is {', '.join(sim.joint_names)}"
     )
-    return [Remark(said, key="scene.drives", value=tuple(drives), allowed=[tuple(ordered)])]
+    order = Remark(said, key="scene.drives", value=tuple(drives), allowed=[tuple(ordered)])
+    return [*own, order]
 
 
 def observation(task: Task, sim: Simulator, actions: Tensor) -> Tensor:

@@ -166,6 +166,11 @@ class Task(ABC):
         """
         return config
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the task with these settings, for the console."""
+        return ()
+
     @abstractmethod
     def scene(self) -> SceneSpec:
         """Returns the robot, its drives and its sensors."""

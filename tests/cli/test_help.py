@@ -12,11 +12,14 @@ import pytest
 
 import train
 from rlgpu.cli import main
-from rlgpu.config import Config, keys_of
+from rlgpu.config import Config, compose, keys_of
 from rlgpu.errors import UnknownKey
+from rlgpu.sim import ENGINES
+from rlgpu.tasks import TASKS
 from rlgpu.tools import new_task
 from tests.playing.test_player import cannot_draw, draws
 from tests.refusals import error_of, is_one_message, names
+from tests.robots.files import dog
 from tests.runs import numbers_of
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +126,37 @@ def test_new_task_writes_once_and_refuses_odd_names(tmp_path, monkeypatch, capsy
         assert names(error, "rlgpu new-task", *words)
     error = error_of(["new-task", "Hopper"], main=main)
     assert (error.key, error.value, error.path) == ("new-task", "Hopper", Path("hopper"))
+
+
+def test_new_task_of_a_robot_holds_what_its_file_says(tmp_path, monkeypatch, capsys) -> None:
+    """As values to change, with which it trains as Walk does with the file."""
+    monkeypatch.chdir(tmp_path)
+    path = dog(tmp_path)
+    assert main(["new-task", "MyDog", f"robot={path}"]) == 0
+    assert names(capsys.readouterr().out, "train task=mydog/mydog.py:MyDog headless=True")
+    ours = compose(["task=mydog/mydog.py:MyDog"], TASKS, ENGINES).config
+    walk = compose(["task=Walk", f"robot={path}"], TASKS, ENGINES).config
+    assert ours.task.robot == walk.task.robot
+    assert ours.task.rewards == walk.task.rewards
+    assert ours.train == walk.train
+    values = (tmp_path / "mydog" / "MyDog.yaml").read_text()
+    assert "RR_calf: " in values
+    error = error_of(["new-task", "MyCat", "robot=cat.xml"], main=main)
+    assert error.key == "task.robot.file"
+    assert not (tmp_path / "mycat").exists()
+
+
+def test_robot_tells_what_a_file_says(tmp_path) -> None:
+    """Base, feet, joints and faults; a picture where one can be drawn."""
+    words = [sys.executable, "-m", "rlgpu", "robot", str(dog(tmp_path)), "picture=dog.png"]
+    told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert names(told.stdout, "trunk", "RR_calf", "FL_thigh", "ball")
+    drawn = tmp_path / "dog.png"
+    assert drawn.is_file() == draws()
+    assert drawn.read_bytes().startswith(b"\x89PNG") if draws() else "OpenGL" in told.stdout
+    for given in ([], ["a.xml", "b.xml"], ["dog.xml", "size=3"]):
+        assert error_of(["robot", *given], main=main).key == "robot"
 
 
 def commands() -> list[str]:
