@@ -48,6 +48,8 @@ class Pushes:
     """Time between pushes of all robots [s]; 0 is none."""
     max_speed: NonNegative = 1.0
     """Largest velocity given to the base along x and along y [m/s]."""
+    per_robot: bool = False
+    """Whether each robot is pushed at times of its own, instead of all at once."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class LocomotionConfig(TaskConfig):
 
     needs: ClassVar[tuple[Needs, ...]] = (
         Needs("task.pushes.max_speed", "task.pushes.interval"),
+        Needs("task.pushes.per_robot", "task.pushes.interval"),
         *(
             Needs(f"task.noise.{name}", "task.noise.level")
             for name in ("lin_vel", "ang_vel", "gravity", "joint_pos", "joint_vel", "heights")

@@ -144,6 +144,10 @@ class Locomotion(Task):
         self._noise = torch.tensor(row, device=device) * config.noise.level
         scales = (config.lin_vel_scale, config.lin_vel_scale, config.ang_vel_scale)
         self._command_scale = torch.tensor(scales, device=device)
+        # Spread evenly, whatever the number of robots: by the golden ratio.
+        turns = (torch.arange(n, dtype=torch.float64) * 0.6180339887) % 1.0
+        interval = round(config.pushes.interval / self._step_dt)
+        self._push_offsets = (turns * interval).long().to(device)
         self._foot_offsets = torch.arange(feet, device=device) * 0.5
 
     def _noise_of(self, column: str) -> float:
@@ -182,7 +186,12 @@ class Locomotion(Task):
         self._follow_heading(state)
         if config.pushes.interval:
             every = max(round(config.pushes.interval / self._step_dt), 1)
-            mask = (buffers["steps"] % every == 0).expand(self.num_envs)
+            since = (
+                buffers["steps"] + self._push_offsets
+                if config.pushes.per_robot
+                else buffers["steps"]
+            )
+            mask = (since % every == 0).expand(self.num_envs)
             velocity = state.root_lin_vel_w.clone()
             velocity[:, :2] = config.pushes.max_speed * self._drawn_pushes
             self._sim.set_root_velocity(mask, velocity, state.root_ang_vel_w.clone())

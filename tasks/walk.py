@@ -21,9 +21,11 @@ from rlgpu.config import Fraction, NonNegative, Positive
 from rlgpu.envs import Columns, TaskConfig, uniform
 from rlgpu.errors import UsageError
 from rlgpu.robots.survey import RobotAsset, RobotSettings, complete, file_of
-from rlgpu.sim import Drive, ResetState, SimState
+from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 from rlgpu.tasks.legged_config import LocomotionConfig
+from rlgpu.tasks.legged_terrain import MEASURED, around
 from rlgpu.tasks.locomotion import Locomotion
+from rlgpu.tasks.sensors import Sensors
 from rlgpu.tasks.walker import Walker
 
 
@@ -36,6 +38,17 @@ class WalkConfig(LocomotionConfig):
     """Angle between the base's vertical and the world's beyond which an episode fails [rad]."""
     min_base_height: Fraction = 0.4
     """Height of the base below which an episode fails, as a share of that in the default pose."""
+    sensors: list[str] = field(default_factory=list)
+    """Sensors of the file that are observed, by name, after all else: gyro, velocimeter, frames'
+    places, axes and velocities, touch (the net force on the site's body)."""
+    imu: str = ""
+    """A site of the file in whose axes velocity, rates and gravity are observed, as the robot's own
+    IMU measures them; empty: the base's axes."""
+    height_scan: bool = False
+    """Whether heights of the ground around the robot are observed, at 140 points up to 0.8 m ahead
+    and behind and 0.5 m to the sides, of the base less its height in the default pose [m]."""
+    height_scale: float = 5.0
+    """Factor on the observed heights [1/m]."""
     start_drop: NonNegative = 0.01
     """Height of the feet above the ground at reset [m]."""
     start_max_joint_change: NonNegative = 0.1
@@ -65,19 +78,29 @@ class Walk(Locomotion):
         """Reads off the settings what to observe, and builds the ground."""
         super().__init__(config)
         joints = len(config.robot.joints)
-        own = {"lin_vel_b": 3, "ang_vel_b": 3, "gravity_b": 3, "commands": 3}
-        self.columns = Columns(**own, joint_pos=joints, joint_vel=joints, actions=joints)
+        self._sensors = Sensors(config.sensors, config.imu, self._asset, self.walker.root)
+        widths = {"lin_vel_b": 3, "ang_vel_b": 3, "gravity_b": 3, "commands": 3}
+        widths |= {"joint_pos": joints, "joint_vel": joints, "actions": joints}
+        widths |= {"heights": len(MEASURED)} if config.height_scan else {}
+        if same := [name for name in config.sensors if name in widths]:
+            said = f"task.sensors: {same[0]} is the name of a column; rename the sensor"
+            raise UsageError(said, key="task.sensors", value=same[0])
+        self.columns = Columns(**widths, **self._sensors.widths)
         self.num_observations, self.num_actions = self.columns.width, joints
         self._mirror = _mirror_of(config.robot)
+
+    @property
+    def _asset(self) -> RobotAsset:
+        robot = self.config.robot
+        file, collides = file_of(robot), robot.self_collision
+        return RobotAsset(file, robot.armature, collides, robot.base_height)
 
     @cached_property
     def walker(self) -> Walker:
         """The robot, as the settings have it."""
         config, robot = self.config, self.config.robot
         return Walker(
-            asset=RobotAsset(
-                file_of(robot), robot.armature, robot.self_collision, robot.base_height
-            ),
+            asset=self._asset,
             drives={
                 name: Drive(
                     "position",
@@ -130,22 +153,58 @@ class Walk(Locomotion):
             root_quat_w=torch.stack((zero, zero, turned.sin(), turned.cos()), dim=-1),
         )
 
-    def bind(self, sim: Any) -> None:
-        """Also remembers the joints' limits."""
+    def bind(self, sim: Simulator) -> None:
+        """Also remembers the joints' limits, and finds the sensors' bodies."""
+        self._sensors.bind(sim)
+        self._points = MEASURED.to(sim.device)
         super().bind(sim)
         self._lower, self._upper = sim.joint_lower, sim.joint_upper
 
+    def scene(self) -> SceneSpec:
+        """Returns the robot in its scene, with what its sensors need."""
+        scene = super().scene()
+        return replace(scene, body_states=scene.body_states or self._sensors.need_bodies)
+
+    def observed(self, state: SimState, actions: Tensor) -> dict[str, Tensor]:
+        """Returns what the robot may observe: also its sensors, and motion as its IMU has it."""
+        found, config = super().observed(state, actions), self.config
+        if self._sensors.imu:
+            lin_vel, ang_vel, gravity = self._sensors.seen_by_imu(state, self._down)
+            found["lin_vel_b"] = config.lin_vel_scale * lin_vel
+            found["ang_vel_b"] = config.ang_vel_scale * ang_vel
+            found["gravity_b"] = gravity
+        if config.height_scan:
+            ground = self.ground.below(around(state.root_quat_w, state.root_pos_w, self._points))
+            below = state.root_pos_w[:, 2:] - self.walker.base_height - ground
+            found["heights"] = config.height_scale * below.clamp(-1.0, 1.0)
+        return found | dict(self._sensors.read(state))
+
+    def _noise_of(self, column: str) -> float:
+        noise, kind = self.config.noise, self._sensors.kinds.get(column, column)
+        of_sensors = {
+            "heights": noise.heights * self.config.height_scale,
+            "gyro": noise.ang_vel,
+            "frameangvel": noise.ang_vel,
+            "velocimeter": noise.lin_vel,
+            "framelinvel": noise.lin_vel,
+        }
+        return of_sensors.get(kind) or super()._noise_of(column)
+
     def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor] | None:
         """Returns rows of observations and actions as they look in a mirror."""
-        if self._mirror is None:
+        if self._mirror is None or self._sensors.imu or self._sensors.kinds:
             return None
         order, signs = (part.to(actions.device) for part in self._mirror)
         parts = observations.split(list(self.columns.parts().values()), dim=-1)  # type: ignore[union-attr]
         flip = torch.tensor([1.0, -1.0, 1.0], device=actions.device)
-        lin_vel_b, ang_vel_b, gravity_b, commands, *of_joints = parts
+        lin_vel_b, ang_vel_b, gravity_b, commands, *rest = parts
+        of_joints, heights = rest[:3], rest[3:]
         turned = [lin_vel_b * flip, -ang_vel_b * flip, gravity_b * flip]
         turned += [commands * torch.tensor([1.0, -1.0, -1.0], device=actions.device)]
         turned += [part[:, order] * signs for part in of_joints]
+        # The points to the left are those to the right, in the opposite order.
+        across = round(len(self._points) / len(self._points[:, 0].unique()))
+        turned += [part.unflatten(1, (-1, across)).flip(2).flatten(1) for part in heights]
         return torch.cat(turned, dim=-1), actions[:, order] * signs
 
 

@@ -51,7 +51,8 @@ def finish(
     for geom in list(spec.geoms):
         if options.replace_cylinder_with_capsule and geom.type == _CYLINDER:
             geom.type = _CAPSULE
-    drop_looks(spec)
+    if not options.visuals:
+        drop_looks(spec)
     drop_unreadable(spec)
     for body in spec.bodies[1:]:
         body.gravcomp = 1.0 if options.disable_gravity else body.gravcomp

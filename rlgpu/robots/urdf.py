@@ -165,6 +165,8 @@ class _Builder:
         for name, frame in parts:
             for collision in self.links[name].findall("collision"):
                 add_shape(body, collision, frame, self.meshes, self.options)
+            if self.options.visuals and name != link:  # a place where an IMU may be
+                body.add_site(name=name, pos=frame.pos, quat=frame.quat)
             for visual in self.links[name].findall("visual") if self.options.visuals else ():
                 add_visual(body, visual, frame, self.meshes, self.colours)
         for name, frame in parts:
