@@ -14,6 +14,7 @@ from rlgpu.tasks.go2 import Go2
 from rlgpu.tasks.humanoid import Humanoid
 from rlgpu.tasks.ingenuity import Ingenuity
 from rlgpu.tasks.quadcopter import Quadcopter
+from rlgpu.tasks.stand_up import StandUp
 from rlgpu.tasks.walk import Walk
 
 TASKS: dict[str, type[Task]] = {
@@ -30,6 +31,7 @@ TASKS: dict[str, type[Task]] = {
         Humanoid,
         Ingenuity,
         Quadcopter,
+        StandUp,
         Walk,
     )
 }

@@ -157,6 +157,12 @@ class RewardScales:
     single_stance: float = 0.0
     """Of robots on two legs, others have 0: one foot is on the ground, the other has been up for
     less than 0.5 s, while told to walk."""
+    upright: float = 0.0
+    """How upright the base is, from 0 upside down to 1, squared."""
+    standing_height: float = 0.0
+    """Height of the base as a share of ``base_height_target``, at most 1, times ``upright``."""
+    standing_pose: float = 0.0
+    """``pose`` of robots that are upright, with the base above 0.7 of its height."""
 
 
 def tracking_lin_vel(m: Moment) -> Tensor:
@@ -316,6 +322,22 @@ def single_stance(m: Moment) -> Tensor:
     return (one & m.is_moving()).float()
 
 
+def upright(m: Moment) -> Tensor:
+    """Returns how upright the base is, from 0 upside down to 1, squared."""
+    return (0.5 - 0.5 * m.gravity_b[:, 2]).square()
+
+
+def standing_height(m: Moment) -> Tensor:
+    """Returns the base's share of its height, from 0 to 1, times how upright it is."""
+    return (m.base_height / m.base_height_target).clamp(0.0, 1.0) * upright(m)
+
+
+def standing_pose(m: Moment) -> Tensor:
+    """Returns how close joints are to their default positions, of robots that are up."""
+    is_up = (m.base_height > 0.7 * m.base_height_target) & (m.gravity_b[:, 2] < -0.8)
+    return pose(m) * is_up
+
+
 TERMS: Mapping[str, Callable[[Moment], Tensor]] = {
     term.__name__: term
     for term in (
@@ -323,7 +345,7 @@ TERMS: Mapping[str, Callable[[Moment], Tensor]] = {
         torques, dof_vel, dof_acc, action_rate, dof_pos_limits, collision, termination,
         feet_air_time, stumble, stand_still, feet_contact_forces, alive, contact,
         feet_swing_height, contact_no_vel, hip_pos, pose, effort, foot_clearance, foot_slip,
-        single_stance,
+        single_stance, upright, standing_height, standing_pose,
     )
 }  # fmt: skip
 OF_BODIES = (

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
-from rlgpu.config import Config, Key, Project, closest_key, compose, help_text, keys_of, leaves
+from rlgpu.config import (
+    ROBOT,
+    Composed,
+    Config,
+    Key,
+    Project,
+    closest_key,
+    compose,
+    help_text,
+    keys_of,
+    leaves,
+)
 from rlgpu.errors import UnknownKey, UsageError, shown
 
 _INTRODUCTION = """\
@@ -17,7 +29,7 @@ rlgpu train run=runs/Ant/FOLDER                       repeat a run from the star
 rlgpu train --help KEY | WORD                         one key, or those that have a word
 
 task=NAME or path/to/file.py:Class, train=FILE of cfg/train, sim=ENGINE choose files of values:
-    task: {tasks}
+{tasks}
     sim: auto, {engines}
 """
 
@@ -40,22 +52,35 @@ def explain(words: Sequence[str], project: Project) -> None:
     wanted = [word.lstrip("-") for word in words if "=" not in word]
     try:
         composed = compose(choices, tasks, ENGINES, project)
-    except UsageError:
+    except UsageError as error:
+        if error.key == ROBOT:  # whose keys can be read before there is a robot
+            composed = compose(choices, tasks, ENGINES, project, complete=False)
+            _print(composed, wanted, tasks, project)
+            return
         if any(word.startswith("sim_device=") for word in choices):
             raise
         # An engine's keys can be read on a machine that lacks the engine's device.
         composed = compose([*choices, "sim_device=cpu"], tasks, ENGINES, project)
+    _print(composed, wanted, tasks, project)
+
+
+def _print(
+    composed: Composed, wanted: Sequence[str], tasks: Collection[str], project: Project
+) -> None:
+    from rlgpu.sim import ENGINES  # noqa: PLC0415  (torch is slow to import)
+
     config = composed.config
     keys = keys_of(Config)
     for group in ("task", "sim"):
         keys |= keys_of(type(getattr(config, group)), f"{group}.")
-    values = leaves(asdict(config))
+    values = leaves(asdict(config), known=keys)
     for name in ("num_envs", "max_iterations"):
         values.pop(name)  # they follow from others unless they are given
     width = min(shutil.get_terminal_size((100, 24)).columns, 100)
     if not wanted:
-        known = ", ".join(sorted({*tasks, *project.own_tasks()}))
-        print(_INTRODUCTION.format(tasks=known, engines=", ".join(ENGINES)))
+        known = f"task: {', '.join(sorted({*tasks, *project.own_tasks()}))}"
+        listed = textwrap.fill(known, width, initial_indent="    ", subsequent_indent=" " * 10)
+        print(_INTRODUCTION.format(tasks=listed, engines=", ".join(ENGINES)))
         print(f"Keys, with the defaults of task={config.task.name} sim={config.sim.engine}:\n")
         print(help_text(keys, values, width))
         return

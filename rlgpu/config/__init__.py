@@ -18,7 +18,7 @@ from rlgpu.config.limits import (
     convert,
 )
 from rlgpu.config.project import INCLUDED, Project
-from rlgpu.config.reading import read_file, read_words, yaml_text
+from rlgpu.config.reading import ROBOT, read_file, read_words, yaml_text
 from rlgpu.config.resolve import minibatch_split
 from rlgpu.config.saved import SavedRun, plain
 from rlgpu.config.schema import NETWORK_KEYS, Config, DqnConfig, TrainConfig
@@ -27,6 +27,7 @@ from rlgpu.config.task_file import is_foreign, is_gym, task_name
 __all__ = [
     "INCLUDED",
     "NETWORK_KEYS",
+    "ROBOT",
     "Composed",
     "Config",
     "Count",

@@ -55,6 +55,8 @@ def compose(
     engines: Mapping[str, EngineSettings],
     project: Project = INCLUDED,
     saved: SavedRun | None = None,
+    *,
+    complete: bool = True,
 ) -> Composed:
     """Returns the configuration specified by a command line.
 
@@ -64,6 +66,7 @@ def compose(
         engines: Known engines by name.
         project: Where the user's tasks and all YAML files are.
         saved: The run that is resumed, played or repeated, if any.
+        complete: Whether a task completes its values. Without, only keys and defaults are right.
 
     Raises:
         UsageError: An argument, key or value is invalid.
@@ -86,6 +89,8 @@ def compose(
         frozenset(given) & frozenset(_CHOICES),
     )
     candidates = _candidates(words["sim"], given.get("sim_device", "auto"), engines)
+    if not complete:
+        return _compose(request, candidates[0], complete=False)
     if not request.task.task_folders:  # its scene is not ours to look at
         # Scripts of Isaac Gym change the engine when their scene is built, if they have to.
         candidates = candidates[:1] if is_script(words["task"]) else candidates[-1:]
@@ -147,7 +152,7 @@ def _refusals(composed: Composed, engine: EngineSettings) -> list[str]:
         ) from error
 
 
-def _compose(request: Request, engine: str) -> Composed:
+def _compose(request: Request, engine: str, *, complete: bool = True) -> Composed:
     """Returns the configuration for one engine."""
     task, entry, given = request.task, request.engines[engine], request.given
     schemas = {"task": task.task_class.Config, "sim": entry.settings}
@@ -186,8 +191,8 @@ def _compose(request: Request, engine: str) -> Composed:
     config, notes = resolve(config, explicit, devices=entry.devices)
     notes = [*left_out(request), *notes]
     check_fields(config)
-    if complete := getattr(task.task_class, "completed", None):
-        config = replace(config, task=complete(config.task))
+    if complete and hasattr(task.task_class, "completed"):
+        config = replace(config, task=task.task_class.completed(config.task))
     notes += check_idle(config, given)
     if request.saved:
         notes += differences(request.saved, config)

@@ -163,6 +163,8 @@ def help_text(keys: Mapping[str, Key], defaults: Mapping[str, Any], width: int =
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {_word(part)}' for name, part in value.items())}}}"
     if isinstance(value, list):
         return f"[{','.join(map(str, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -125,7 +125,8 @@ def allowed(hint: Any) -> str:
         return " or ".join(map(str, get_args(kind)))
     if get_origin(kind) is list:
         inner, inner_limits = parts_of(get_args(kind)[0])
-        example = "a list such as " + ("[64,32]" if inner is int else "[0.5,0.25]")
+        examples = {int: "[64,32]", str: "[hip,knee]"}
+        example = f"a list such as {examples.get(inner, '[0.5,0.25]')}"
         return ", ".join([example, *_each(inner_limits, limits)])
     if get_origin(kind) is dict:
         inner, inner_limits = parts_of(get_args(kind)[1])

@@ -34,7 +34,8 @@ def test_files_and_command_line_are_merged_in_order() -> None:
     assert (config.train.gamma, config.num_envs, config.seed) == (0.5, 64, 7)
 
 
-NEEDED = {"Walk": [f"robot={ROOT / 'tasks' / 'assets' / 'go2.xml'}"]}
+_ROBOT = f"robot={ROOT / 'tasks' / 'assets' / 'go2.xml'}"
+NEEDED = {"Walk": [_ROBOT], "StandUp": [_ROBOT]}
 """What a task has no default for."""
 
 
