@@ -204,7 +204,8 @@ def test_a_command_of_the_readme_works(command, tmp_path, warm_python) -> None:
         if "run=" in command:
             small = ["max_iterations=1"]
     words += small if {"train", "play", str(ROOT / "train.py")} & set(words) else []
-    words = [word.replace("examples/", f"{ROOT}/examples/") for word in words]
+    for folder in ("examples/", "tasks/assets/"):
+        words = [word.replace(folder, f"{ROOT}/{folder}") for word in words]
     if "accept" in command:
         words[-1] = str(ROOT / "tasks" / "assets" / "ant.xml")
     if "benchmarks/" in command:
