@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 from rlgpu.config import Fraction, NonNegative, Positive
 from rlgpu.envs import Columns, TaskConfig, uniform
 from rlgpu.errors import UsageError
-from rlgpu.robots.survey import RobotAsset, RobotSettings, complete, file_of
+from rlgpu.robots.survey import RobotAsset, RobotSettings, complete
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 from rlgpu.tasks.legged_config import LocomotionConfig
 from rlgpu.tasks.legged_terrain import MEASURED, around
@@ -92,7 +93,7 @@ class Walk(Locomotion):
     @property
     def _asset(self) -> RobotAsset:
         robot = self.config.robot
-        file, collides = file_of(robot), robot.self_collision
+        file, collides = Path(robot.file), robot.self_collision
         return RobotAsset(file, robot.armature, collides, robot.base_height)
 
     @cached_property
@@ -124,7 +125,7 @@ class Walk(Locomotion):
     def notes(self) -> tuple[str, ...]:
         """What was found in the robot's file, in a line."""
         robot, sources = self.config.robot, self.config.robot.sources
-        file = file_of(robot)
+        file = Path(robot.file)
         pose = sources.get("default_joint_pos", "given")
         effort = sources.get("effort_limit", "given")
         guessed = f"; effort limits: {effort}" if "guessed" in effort else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,6 +176,56 @@ def test_a_folder_needs_one_robot(tmp_path) -> None:
         with pytest.raises(Unreadable) as refusal:
             surveyed(word)
         assert "dog.xml" in str(refusal.value)
+
+
+def test_a_folders_values_count_less_than_those_given(tmp_path) -> None:
+    """Its ``robot.yaml`` may name the file, too; keys that do not exist are refused."""
+    dog(tmp_path)
+    biped(tmp_path)
+    values = tmp_path / "robot.yaml"
+    values.write_text("file: dog.xml\nself_collision: true\nstiffness: {calf: 60, thigh: 70}\n")
+    robot = surveyed(tmp_path, stiffness={"FL_calf": 65.0})
+    assert Path(robot.file) == tmp_path / "dog.xml"
+    assert robot.self_collision
+    assert [robot.stiffness[n] for n in ("FL_calf", "FR_calf", "RL_thigh")] == [65.0, 60.0, 70.0]
+    for text, key in (
+        ("stifness: {calf: 60}\n", "stifness"),
+        ("stiffness: {calf: -1}\n", "stiffness.calf"),
+    ):
+        values.write_text(f"file: dog.xml\n{text}")
+        with pytest.raises(UsageError) as refusal:
+            surveyed(tmp_path)
+        assert refusal.value.key == key
+        assert "robot.yaml" in str(refusal.value)
+
+
+def test_a_model_of_menagerie_by_its_name(tmp_path, monkeypatch) -> None:
+    """From the folder that ``MENAGERIE_ROOT`` names, which holds one model here."""
+    menagerie = pytest.importorskip("mujoco_menagerie")
+    folder = tmp_path / "unitree_go2"
+    folder.mkdir()
+    dog(folder).rename(folder / "go2.xml")
+    monkeypatch.setenv("MENAGERIE_ROOT", str(tmp_path))
+    assert menagerie.get("unitree_go2").default_model == "go2"
+    assert surveyed(Path("menagerie:unitree_go2")).file == str(folder / "go2.xml")
+    assert surveyed(Path("menagerie:unitree_go2/go2")).file == str(folder / "go2.xml")
+    for word in (
+        "menagerie:unitree_go9",
+        "menagerie:unitree_go2/go3",
+        "menagerie:anybotics_anymal_c",
+    ):
+        with pytest.raises(UsageError) as refusal:
+            surveyed(Path(word))
+        assert refusal.value.key == "task.robot.file"
+        assert "unitree_go2" in refusal.value.allowed
+
+
+def test_without_the_package_menagerie_names_the_command(monkeypatch) -> None:
+    """To install it."""
+    monkeypatch.setitem(sys.modules, "mujoco_menagerie", None)
+    with pytest.raises(UsageError) as refusal:
+        surveyed(Path("menagerie:unitree_go2"))
+    assert "pip install mujoco-menagerie" in str(refusal.value)
 
 
 def test_the_scene_is_a_ground_that_the_robot_touches_not_itself(tmp_path) -> None:

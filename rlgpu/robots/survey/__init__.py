@@ -2,7 +2,6 @@
 
 from rlgpu.robots.survey.asset import RobotAsset
 from rlgpu.robots.survey.derive import complete
-from rlgpu.robots.survey.files import file_of
 from rlgpu.robots.survey.settings import RobotSettings
 
-__all__ = ["RobotAsset", "RobotSettings", "complete", "file_of"]
+__all__ = ["RobotAsset", "RobotSettings", "complete"]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rlgpu.errors import Unreadable, UsageError, list_some, nearest
 from rlgpu.robots.floating import FloatingRobot, read_floating
-from rlgpu.robots.survey.files import file_of
+from rlgpu.robots.survey.files import located
 from rlgpu.robots.survey.gains import drives_of
 from rlgpu.robots.survey.pose import Pose, poses
 from rlgpu.robots.survey.settings import RobotSettings
@@ -41,8 +41,8 @@ def complete(settings: RobotSettings) -> RobotSettings:
     Raises:
         UsageError: The file cannot be used, or a value names a joint or body that it lacks.
     """
-    file = file_of(settings).resolve()
-    settings = replace(settings, file=str(file))
+    settings = located(settings)
+    file = Path(settings.file)
     if is_complete(settings):
         return settings
     try:
