@@ -18,6 +18,7 @@ import numpy as np
 
 from rlgpu.errors import MalformedModel, list_some
 from rlgpu.robots.actuators import drives_of, take_actuators
+from rlgpu.robots.drawn import thin_drawn_meshes
 from rlgpu.robots.joints import add_free_joint
 from rlgpu.robots.reports import collected
 from rlgpu.robots.robot import SCALAR_JOINTS, Actuator, Drive, ReadOptions
@@ -94,6 +95,7 @@ def _read_urdf(file: Path) -> FloatingRobot:
     for joint in robot.spec.joints:
         if joint.name in robot.drives:
             joint.frictionloss = robot.drives[joint.name].friction
+    thin_drawn_meshes(robot.spec, robot.spec.copy().compile())
     bare = tuple(note.removeprefix(f"{file.name}: ") for note in notes)
     return FloatingRobot(file, robot.spec, base.name, robot.drives, notes=bare)
 
@@ -108,6 +110,7 @@ def _read_mjcf(file: Path) -> FloatingRobot:
     notes: list[str] = []
     base = _base_of(spec, file, notes)
     keyframes = tuple(_keyframes(spec, model, base))
+    thin_drawn_meshes(spec, model)
     _clear_world(spec, base, notes)
     for key in list(spec.keys):
         spec.delete(key)

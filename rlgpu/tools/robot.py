@@ -87,6 +87,7 @@ def _describe(settings: Any, robot: Any) -> None:
 def _draw(settings: Any, path: Path) -> None:
     """Writes a picture of the robot in its default pose, seen from the side and ahead."""
     import mujoco  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
 
     from rlgpu.envs import Mark  # noqa: PLC0415
     from rlgpu.playing.picture import add_marks  # noqa: PLC0415
@@ -101,8 +102,11 @@ def _draw(settings: Any, path: Path) -> None:
         data.qpos[model.jnt_qposadr[model.joint(name).id]] = value
     mujoco.mj_forward(model, data)
     camera = mujoco.MjvCamera()
-    camera.lookat[:] = data.subtree_com[model.body(settings.base).id] - [0, 0, 0.2 * height]
-    camera.distance, camera.azimuth, camera.elevation = 4.5 * height, 130.0, -15.0
+    shapes = data.geom_xpos[model.geom_bodyid > 0]
+    low, high = shapes.min(0), shapes.max(0)
+    camera.lookat[:] = 0.5 * (low + high)
+    camera.distance = 1.2 * float(np.linalg.norm(high - low)) + 2.0 * height
+    camera.azimuth, camera.elevation = 130.0, -15.0
     marks = []
     for body, point in settings.feet.items():
         foot = model.body(body).id
