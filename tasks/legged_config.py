@@ -120,8 +120,8 @@ class LocomotionConfig(TaskConfig):
         *(
             Needs(f"task.terrain.{name}", "task.terrain.kind", tuple(TILES))
             for name in (
-                *("num_levels", "num_columns", "tile_size", "border", "curriculum"),
-                *("start_spread", "demotion", "max_start_level"),
+                *("num_levels", "tile_size", "border", "curriculum"),
+                *("demotion", "max_start_level"),
             )
         ),
         Needs("task.commands.heading", "task.commands.follow_heading"),

@@ -78,6 +78,10 @@ TILES: Mapping[str, Mapping[str, float]] = {
 """Shares of kinds of tiles by the kind of a map; empty: those of ``proportions``."""
 
 
+REACH = 0.3
+"""Half the side of the square around a start whose highest point robots stand on [m]."""
+
+
 class Ground:
     """Where robots start, which level they are on, and how high the ground is."""
 
@@ -128,6 +132,8 @@ class Ground:
         self._next = self.level.clone()
         self._origins = self._starts[self.level, self._column]
         self._sample = self._map.field.sampler(device)
+        reach = torch.linspace(-REACH, REACH, 7)
+        self._around = grid_points(reach.tolist(), reach.tolist()).to(device)
         return {"terrain_level": self.level, "origins": self._origins, "asked": self._asked}
 
     def draw_levels(
@@ -156,8 +162,12 @@ class Ground:
         spread = self.settings.start_spread
         if self._map is None or not spread:
             return starts
-        moved = uniform((len(starts), 2), -spread, spread, generator)
-        return torch.cat((starts[:, :2] + moved, starts[:, 2:]), dim=-1)
+        moved = starts[:, :2] + uniform((len(starts), 2), -spread, spread, generator)
+        heights = starts[:, 2:]
+        if not self._has_levels:  # tiles are level where robots start; other ground need not be
+            around = moved[:, None] + self._around
+            heights = self.below(around).amax(1, keepdim=True)
+        return torch.cat((moved, heights), dim=-1)
 
     def settle(self, mask: Tensor) -> None:
         """Puts reset robots on the level that was drawn, shape [N], bool."""

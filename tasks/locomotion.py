@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.config import absolute_function, names_function
+from rlgpu.config import absolute_function, load_function, names_function
 from rlgpu.envs import Mark, Outcome, RewardTerms, Task, uniform
-from rlgpu.errors import usable_path
+from rlgpu.errors import UsageError, nearest, usable_path
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator
 from rlgpu.tasks.legged_checks import check_joints, check_sizes
@@ -53,12 +53,18 @@ class Locomotion(Task):
         key, kind = "task.terrain.kind", config.terrain.kind
         if names_function(kind):
             kind = absolute_function(key, kind)
-        elif kind not in ("plane", *TILES):
-            kind = str(usable_path(key, kind).resolve())
-        rewards = {
-            absolute_function("task.own_rewards", word) if names_function(word) else word: scale
-            for word, scale in config.own_rewards.items()
-        }
+        elif kind not in (known := ("plane", *TILES)):
+            path = usable_path(key, kind)
+            if not path.is_file():
+                said = (
+                    f"{key}={kind}: wanted {', '.join(known)}, an existing file or FILE.py:function"
+                )
+                raise UsageError(said + nearest(kind, known), key=key, value=kind, allowed=known)
+            kind = str(path.resolve())
+        rewards = {}
+        for word, scale in config.own_rewards.items():
+            load_function("task.own_rewards", word)  # refused at once if there is none
+            rewards[absolute_function("task.own_rewards", word)] = scale
         ground = replace(config.terrain, kind=kind)
         return replace(config, terrain=ground, own_rewards=rewards)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlgpu.config import load_function, names_function
-from rlgpu.errors import Unreadable, UsageError, first_line, usable_path
+from rlgpu.errors import Unreadable, UsageError, first_line, line_in, usable_path
 from rlgpu.robots import triangles_of
 from rlgpu.sim.terrain import HeightField
 
@@ -17,6 +17,8 @@ KEY = "task.terrain.kind"
 _MESHES = (".stl", ".obj", ".dae")
 _EDGE = 2.0
 """Distance from the edge within which no robot starts [m]."""
+_SMALLEST = 3.0
+"""Least side of a map [m]."""
 _LARGEST = 20_000_000
 """Most samples of a map."""
 
@@ -33,7 +35,12 @@ def own_ground(word: str, spacing: float, seed: int) -> HeightField:
         UsageError: There is no such ground, or it is none.
     """
     if names_function(word):
-        heights = load_function(KEY, word)(spacing, np.random.default_rng(seed))
+        function, file = load_function(KEY, word), Path(word.rpartition(":")[0])
+        try:
+            heights = function(spacing, np.random.default_rng(seed))
+        except Exception as error:  # whatever a user's code raises
+            said = f"{KEY}: {line_in(error, file)}"
+            raise UsageError(said, key=KEY, value=word, path=file) from error
     else:
         path = usable_path(KEY, word)
         if not path.is_file():
@@ -44,7 +51,7 @@ def own_ground(word: str, spacing: float, seed: int) -> HeightField:
             raise Unreadable(said, "missing", key=KEY, value=word, path=path)
         try:
             heights = _read(path, spacing)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, SyntaxError) as error:
             said = f"{KEY}={word}: it cannot be read: {first_line(error)}"
             raise Unreadable(said, "form", key=KEY, value=word, path=path) from error
     return _checked(word, heights, spacing)
@@ -73,6 +80,12 @@ def _checked(word: str, heights: object, spacing: float) -> HeightField:
         said = (
             f"{KEY}={word}: wanted finite heights [m] of shape [X, Y], 2 x 2 to {_LARGEST} in all, "
             f"got {type(heights).__name__} of shape {grid.shape}"
+        )
+        raise UsageError(said, key=KEY, value=word)
+    if min(sides := [(n - 1) * spacing for n in grid.shape]) < _SMALLEST:
+        said = (
+            f"{KEY}={word}: the ground is {sides[0]:.3g} x {sides[1]:.3g} m, less than "
+            f"{_SMALLEST:g} m; is it in metres? task.terrain.spacing separates samples"
         )
         raise UsageError(said, key=KEY, value=word)
     half = [(n - 1) * spacing / 2 for n in grid.shape]

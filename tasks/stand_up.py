@@ -37,6 +37,6 @@ class StandUp(Walk):
         above[:, 2] = self.walker.base_height
         return states._replace(
             joint_pos=low + (high - low) * uniform((n, joints), 0.0, 1.0, generator),
-            root_pos_w=self.ground.origins + 1.5 * above,
+            root_pos_w=self.ground.origins + 2.2 * above,
             root_quat_w=quat / quat.norm(dim=-1, keepdim=True),
         )

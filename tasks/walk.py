@@ -9,6 +9,7 @@ depend on the robot's size: shares of effort limits, widths of the pose.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -50,8 +51,9 @@ class WalkConfig(LocomotionConfig):
     and behind and 0.5 m to the sides, of the base less its height in the default pose [m]."""
     height_scale: float = 5.0
     """Factor on the observed heights [1/m]."""
-    start_drop: NonNegative = 0.01
-    """Height of the feet above the ground at reset [m]."""
+    start_drop: NonNegative = 0.07
+    """Height of the feet above the ground at reset, as a share of the base's height: joints that
+    are changed a little must not put them into it."""
     start_max_joint_change: NonNegative = 0.1
     """Largest distance of joints from their default positions at reset [rad or m]."""
 
@@ -83,8 +85,9 @@ class Walk(Locomotion):
         widths = {"lin_vel_b": 3, "ang_vel_b": 3, "gravity_b": 3, "commands": 3}
         widths |= {"joint_pos": joints, "joint_vel": joints, "actions": joints}
         widths |= {"heights": len(MEASURED)} if config.height_scan else {}
-        if same := [name for name in config.sensors if name in widths]:
-            said = f"task.sensors: {same[0]} is the name of a column; rename the sensor"
+        counts = config.sensors.count
+        if same := [name for name in config.sensors if name in widths or counts(name) > 1]:
+            said = f"task.sensors: {same[0]} is there twice, or the name of another column"
             raise UsageError(said, key="task.sensors", value=same[0])
         self.columns = Columns(**widths, **self._sensors.widths)
         self.num_observations, self.num_actions = self.columns.width, joints
@@ -113,7 +116,7 @@ class Walk(Locomotion):
             },
             default_joint_pos=robot.default_joint_pos,
             action_scale=robot.action_scale,
-            start_height=robot.base_height + config.start_drop,
+            start_height=robot.base_height * (1.0 + config.start_drop),
             base_height=robot.base_height,
             feet={name: (at[0], at[1], at[2]) for name, at in robot.feet.items()},
             failing_bodies=tuple(robot.failing_bodies),
@@ -129,7 +132,12 @@ class Walk(Locomotion):
         pose = sources.get("default_joint_pos", "given")
         effort = sources.get("effort_limit", "given")
         guessed = f"; effort limits: {effort}" if "guessed" in effort else ""
+        changed = hashlib.sha256(file.read_bytes()).hexdigest() != robot.digest
+        later = (
+            f"{file.name} has changed since its values were found; robot={file} finds them again"
+        )
         return (
+            *((later,) if robot.digest and changed else ()),
             f"{file.name}: {len(robot.joints)} driven joints, {len(robot.feet)} feet, base at "
             f"{robot.base_height:g} m; pose: {pose}; gains: {sources.get('stiffness', 'given')}"
             f"{guessed}; all of it is task.robot in the run's config.yaml",
@@ -211,8 +219,8 @@ class Walk(Locomotion):
 
 def _mirror_of(robot: RobotSettings) -> tuple[Tensor, Tensor] | None:
     """Returns the joint whose image each joint is, int64, and signs, shape [A]; None if unknown."""
-    if set(robot.mirror) < set(robot.joints):
+    if not set(robot.joints) <= set(robot.mirror):
         return None
     images = [robot.mirror[name] for name in robot.joints]
-    order = torch.tensor([robot.joints.index(image.lstrip("-")) for image in images])
+    order = torch.tensor([robot.joints.index(image.removeprefix("-")) for image in images])
     return order, torch.tensor([-1.0 if image[0] == "-" else 1.0 for image in images])

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from rlgpu.config import (
+    ROBOT,
     Composed,
     Config,
     Project,
@@ -111,7 +112,7 @@ def run_session(
         _check_drawable(given.get("task") or (start.saved.task_word if start.saved else ""))
         require_video()  # before MuJoCo is imported, which is when it chooses how to draw
     if "task" not in given and start.saved is None:
-        default = project.defaults().get("task", "")
+        default = "Walk" if ROBOT in given else project.defaults().get("task", "")
         console.print(f"task={default} by default; --help lists tasks and keys")
     composed = compose(arguments, Tasks(), ENGINES, project, start.saved)
     for note in composed.notes:

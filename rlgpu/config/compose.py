@@ -24,7 +24,7 @@ from rlgpu.config.layers import EngineSettings, Request, check_engine, layers_be
 from rlgpu.config.limits import check_fields, convert, parts_of
 from rlgpu.config.old_names import RENAMED_VALUES, our_name
 from rlgpu.config.project import INCLUDED, Project
-from rlgpu.config.reading import read_value, read_words
+from rlgpu.config.reading import ROBOT, read_value, read_words
 from rlgpu.config.resolve import resolve
 from rlgpu.config.saved import SavedRun, differences
 from rlgpu.config.schema import Config
@@ -75,6 +75,8 @@ def compose(
     check_words(given, project)
     tree = project.defaults()
     defaults = {name: str(tree.pop(name, "")) for name in _CHOICES}
+    if ROBOT in given:
+        defaults["task"] = "Walk"
     if saved:
         defaults = {"task": saved.task_word, "train": "", "sim": saved.engine()}
     words = {name: given.get(name, default) for name, default in defaults.items()}
@@ -164,11 +166,15 @@ def _compose(request: Request, engine: str, *, complete: bool = True) -> Compose
     for prefix, values in layers_below(request, engine):
         for key, value in leaves(values, f"{prefix}." if prefix else "", keys).items():
             _set(base, keys, key, value)
+    if ROBOT in given and OmegaConf.select(base, ROBOT, default=""):
+        base.task.robot = OmegaConf.structured(type(schemas["task"]().robot))  # another one
+        _make_writable(base.task.robot)
     for key, text in given.items():
         _check_engine_key(key, engine, request.engines)
         if entry_of := _mapping_of(key, keys):
-            value = _read(keys[entry_of], f"{{{key.removeprefix(f'{entry_of}.')}: {text}}}")
-            _set(base, keys, entry_of, value)
+            name = key.removeprefix(f"{entry_of}.")
+            entries = dict(OmegaConf.select(base, entry_of)) | {name: read_value(key, text)}
+            _set(base, keys, entry_of, entries)
         else:
             _set(base, keys, key, _read(keys[key], text) if key in keys else text)
     try:
@@ -272,9 +278,14 @@ def _unknown(key: str, known: Mapping[str, Key]) -> UsageError:
     if old := our_name(key, known):
         said, ours = f"{shown(key)} is {old}", old.instead
         return UnknownKey(said, key=key, instead=ours, library=old.library)
+    if key == ROBOT:
+        said = (
+            "robot=: this task has its own robot; task=Walk and task=StandUp take one from a file"
+        )
+        return UnknownKey(said, key=key)
     if refusal := misplaced(key, known):
         return refusal
-    near = closest_key(key, [*known, *_CHOICES])
+    near = closest_key(key, [*known, *_CHOICES, "robot"])
     hint = f"; did you mean {near}?" if near else ""
     said = f"{shown(key)} is not a key of the configuration{hint}"
     return UnknownKey(said, key=key, instead=near)
@@ -286,7 +297,7 @@ def _set(base: DictConfig, keys: Mapping[str, Key], key: str, value: Any) -> Non
     _check_value(key, value)
     converted = convert(key, value, keys[key].hint)
     try:
-        OmegaConf.update(base, key, converted)
+        OmegaConf.update(base, key, converted, merge=False)
     except (OmegaConfBaseException, ValueError, OverflowError) as error:
         reason = first_line(error)
         said = f"{key}={shown(value)}: {reason}"

@@ -126,7 +126,7 @@ def allowed(hint: Any) -> str:
     if get_origin(kind) is list:
         inner, inner_limits = parts_of(get_args(kind)[0])
         examples = {int: "[64,32]", str: "[hip,knee]"}
-        example = f"a list such as {examples.get(inner, '[0.5,0.25]')}"
+        example = f"a list such as {examples.get(inner, '[0.25,0.5]')}"
         return ", ".join([example, *_each(inner_limits, limits)])
     if get_origin(kind) is dict:
         inner, inner_limits = parts_of(get_args(kind)[1])

@@ -114,6 +114,9 @@ def write_picture(picture: Any, path: Path) -> None:
     except OSError as error:
         said = f"picture={path}: it cannot be written: {error}"
         raise UsageError(said, key="picture", value=str(path), path=path) from error
+    if not path.is_file():
+        said = f"picture={path}: it cannot be written; is there a folder {path.parent}?"
+        raise UsageError(said, key="picture", value=str(path), path=path)
 
 
 def renderer_of(model: Any) -> Any:

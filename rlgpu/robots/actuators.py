@@ -27,6 +27,7 @@ def take_actuators(spec: mujoco.MjSpec, moving: mujoco.MjModel) -> tuple[Actuato
 def _described(actuator: Actuator, model: mujoco.MjModel, row: int) -> Actuator:
     """Returns an actuator with the gains and limits of a row of a model."""
     # Parameters of other types of gain and bias mean something else, or nothing.
+    actuator = actuator._replace(gear=float(model.actuator_gear[row, 0]))
     fixed = model.actuator_gaintype[row] == mujoco.mjtGain.mjGAIN_FIXED
     affine = model.actuator_biastype[row] == mujoco.mjtBias.mjBIAS_AFFINE
     gain = float(model.actuator_gainprm[row, 0]) if fixed else 0.0

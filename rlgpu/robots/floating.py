@@ -8,6 +8,7 @@ other bodies of the world, actuators and keyframes. The last two are returned.
 from __future__ import annotations
 
 import math
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,13 +20,14 @@ import numpy as np
 from rlgpu.errors import MalformedModel, list_some
 from rlgpu.robots.actuators import drives_of, take_actuators
 from rlgpu.robots.drawn import thin_drawn_meshes
-from rlgpu.robots.joints import add_free_joint
+from rlgpu.robots.joints import add_free_joint, check_limits
 from rlgpu.robots.reports import collected
 from rlgpu.robots.robot import SCALAR_JOINTS, Actuator, Drive, ReadOptions
 from rlgpu.robots.urdf import read_urdf
 from rlgpu.robots.urdf_shapes import DRAWN
 
 _FREE, _BALL = mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL
+_GRAVITY = [0.0, 0.0, -9.81]
 _HIDDEN = 3
 """Group of shapes that viewers do not show."""
 _TREE = "rlgpu_free"
@@ -78,8 +80,11 @@ def _read(file: Path, _modified: int, _size: int) -> FloatingRobot:
 
 
 def _is_urdf(file: Path) -> bool:
-    with file.open(errors="replace") as lines:
-        return file.suffix.lower() == ".urdf" or "<robot" in lines.read(4096)
+    """Returns whether a file's root element is URDF's; what is no XML is MuJoCo's to refuse."""
+    try:
+        return next(ET.iterparse(file, events=("start",)))[1].tag == "robot"
+    except (ET.ParseError, StopIteration):
+        return False
 
 
 def _read_urdf(file: Path) -> FloatingRobot:
@@ -87,6 +92,8 @@ def _read_urdf(file: Path) -> FloatingRobot:
     with collected() as notes:
         robot = read_urdf(file, [file.parent], options)
     base = robot.spec.bodies[1]
+    if not robot.spec.joints:
+        raise MalformedModel("it has no joints that move", "no_robot", file=file.name)
     add_free_joint(base, _TREE)
     for body in robot.spec.bodies[1:]:  # what collides is shown only where nothing else is
         if any(geom.group == DRAWN for geom in body.geoms):
@@ -101,19 +108,27 @@ def _read_urdf(file: Path) -> FloatingRobot:
 
 
 def _read_mjcf(file: Path) -> FloatingRobot:
-    try:
-        spec = mujoco.MjSpec.from_file(str(file))
-        model = spec.compile()
-    except Exception as error:
-        said = f"MuJoCo cannot read it: {' '.join(str(error).split())}"
-        raise MalformedModel(said, "value", file=file.name) from error
     notes: list[str] = []
-    base = _base_of(spec, file, notes)
+    with collected() as reports:
+        try:
+            spec = mujoco.MjSpec.from_file(str(file))
+            base = _base_of(spec, file, notes)
+            check_limits(file.name, spec)
+            model = spec.compile()
+        except MalformedModel:
+            raise
+        except Exception as error:
+            said = f"MuJoCo cannot read it: {' '.join(str(error).split())}"
+            raise MalformedModel(said, "value", file=file.name) from error
+    notes += [said.removeprefix(f"{file.name}: ") for said in reports]
     keyframes = tuple(_keyframes(spec, model, base))
     thin_drawn_meshes(spec, model)
     _clear_world(spec, base, notes)
     for key in list(spec.keys):
         spec.delete(key)
+    if list(spec.option.gravity) != _GRAVITY:
+        notes.append(f"its gravity is {list(spec.option.gravity)}; it is {_GRAVITY} here")
+        spec.option.gravity = _GRAVITY
     if not _free_joint_of(base):
         add_free_joint(base, _TREE)
         notes.append(f"base {base.name} is fixed in the file; it floats here")
@@ -129,7 +144,7 @@ def _largest_force(actuator: Actuator) -> float:
     """Returns the largest torque or force of an actuator [N m or N]."""
     limits = [math.inf]
     if actuator.force_range:
-        limits.append(max(map(abs, actuator.force_range)))
+        limits.append(abs(actuator.gear) * max(map(abs, actuator.force_range)))
     if actuator.kind == "motor" and actuator.control_range:
         limits.append(abs(actuator.effort) * max(map(abs, actuator.control_range)))
     return min(limits)
@@ -166,7 +181,10 @@ def _base_of(spec: mujoco.MjSpec, file: Path, notes: list[str]) -> mujoco.MjsBod
         said = "it has no robot: no body under the world has joints below it"
         raise MalformedModel(said, "no_robot", file=file.name)
     base = roots[0]
-    base.name = base.name or "base"
+    taken = {body.name for body in spec.bodies}
+    base.name = base.name or ("base" if "base" not in taken else "floating_base")
+    for i, body in enumerate(spec.bodies[1:]):
+        body.name = body.name or f"body_{i}"
     holding = [joint.name for joint in base.joints if joint.type != _FREE]
     if holding:
         raise MalformedModel(
@@ -213,11 +231,24 @@ def _clear_world(spec: mujoco.MjSpec, base: mujoco.MjsBody, notes: list[str]) ->
             spec.delete(part)
     for light in list(spec.lights):  # some follow the robot, which the scene lights already
         spec.delete(light)
+    held = [tie for tie in spec.equalities if _holds_to_world(tie)]
+    if held:
+        names = list_some([tie.name or tie.name1 or "(unnamed)" for tie in held])
+        notes.append(f"left out, as they hold it to the world: {names}")
+    for tie in held:
+        spec.delete(tie)
     sensors = [sensor.name for sensor in spec.sensors if not _refers(spec, sensor)]
     for sensor in [sensor for sensor in spec.sensors if sensor.name in sensors]:
         spec.delete(sensor)
     if sensors:
         notes.append(f"sensors of what is left out: {list_some(sensors)}")
+
+
+def _holds_to_world(tie: mujoco.MjsEquality) -> bool:
+    """Returns whether an equality constraint ties a body to the world."""
+    kinds = mujoco.mjtEq
+    of_places = tie.type in (kinds.mjEQ_WELD, kinds.mjEQ_CONNECT)
+    return of_places and bool({tie.name1, tie.name2} & {"", "world"})
 
 
 def _refers(spec: mujoco.MjSpec, sensor: mujoco.MjsSensor) -> bool:

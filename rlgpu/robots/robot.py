@@ -64,6 +64,8 @@ class Actuator(NamedTuple):
     """Force for a control of 1, of a motor [N m or N]."""
     control_range: tuple[float, float] | None = None
     force_range: tuple[float, float] | None = None
+    gear: float = 1.0
+    """Factor of the force on the joint, which is in ``effort`` already."""
 
 
 class Drive(NamedTuple):

@@ -49,6 +49,8 @@ def add_visual(
         add_shape(body, visual, frame, meshes, ReadOptions(density=0.0))
     except MalformedModel as error:
         report(f"{meshes.path.name}: a shape of {body.name} is not drawn: {error}")
+        for geom in list(body.geoms)[before:]:
+            meshes.spec.delete(geom)
     for geom in list(body.geoms)[before:]:
         geom.contype = geom.conaffinity = 0
         geom.group = DRAWN

@@ -47,6 +47,8 @@ def run(words: list[str]) -> int:
         print(f"no task takes {path} as it is, on any engine:")
         for reason in refused:
             print(f"- it {reason}")
+        if _may_walk(path):
+            print(f"if it is a robot on legs, it is taken as it is by task=Walk robot={path}")
     if reasons:
         does = "" if refused else "; sim=mujoco does, and sim=mujoco_warp what MuJoCo Warp covers"
         print(f"sim=fused does not simulate {path}{does}:")
@@ -55,3 +57,14 @@ def run(words: list[str]) -> int:
     if not refused and not reasons:
         print(f"sim=fused simulates {path}")
     return 1 if refused or reasons else 0
+
+
+def _may_walk(path: Path) -> bool:
+    """Returns whether ``task=Walk`` reads a file as a robot whose base floats."""
+    from rlgpu.robots.floating import read_floating  # noqa: PLC0415
+
+    try:
+        read_floating(path)
+    except ValueError:
+        return False
+    return True

@@ -63,7 +63,8 @@ def robot_files(name: str, file: str) -> dict[str, str]:
     folder = INCLUDED.cfg[0]
     values, training = folder / "task" / "Walk.yaml", folder / "train" / "WalkPPO.yaml"
     found = "# What was found in the file; what is deleted here is found again.\n"
-    found += yaml_text({"robot": plain(robot)})
+    left_out = ("base_height", "sources", "digest")  # which follow from the others
+    found += yaml_text({"robot": {k: v for k, v in plain(robot).items() if k not in left_out}})
     text = values.read_text(encoding="utf-8").replace("name: Walk", f"name: {name}")
     return {
         f"{name.lower()}.py": _WALKER.format(name=name, robot=Path(robot.file).name),

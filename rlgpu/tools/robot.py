@@ -1,6 +1,6 @@
 """Tells what a task finds in a robot's file, what looks wrong with it, and draws it.
 
-    rlgpu robot FILE [picture=robot.png]
+    rlgpu robot FILE [picture=robot.png] [task.robot.KEY=VALUE ...]
 
 FILE is an MJCF or URDF file of a robot whose base floats. What is printed is what
 `task=Walk robot=FILE` writes to a run's configuration, where every value can be changed. The
@@ -10,10 +10,11 @@ task can use the file.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rlgpu.config import read_words
+from rlgpu.config import ROBOT, compose, read_words
 from rlgpu.errors import Unavailable, UsageError
 
 
@@ -25,8 +26,11 @@ def run(words: list[str]) -> int:
     """
     named = [word for word in words if "=" not in word]
     given = read_words([word for word in words if "=" in word])
-    if len(named) != 1 or set(given) - {"picture"}:
-        said = "usage: rlgpu robot FILE [picture=robot.png]"
+    if file := given.pop(ROBOT, ""):
+        named.append(file)
+    own = [f"{key}={value}" for key, value in given.items() if key.startswith("task.robot.")]
+    if len(named) != 1 or len(given) > len(own) + ("picture" in given):
+        said = "usage: rlgpu robot FILE [picture=robot.png] [task.robot.KEY=VALUE ...]"
         raise UsageError(said, key="robot", value=tuple(words))
     wanted = Path(given.get("picture") or "robot.png")
     unavailable = ""
@@ -38,10 +42,11 @@ def run(words: list[str]) -> int:
         unavailable = str(error)
 
     from rlgpu.robots.floating import read_floating  # noqa: PLC0415
-    from rlgpu.robots.survey import RobotSettings, complete  # noqa: PLC0415
     from rlgpu.robots.survey.faults import faults_of  # noqa: PLC0415
+    from rlgpu.sim import ENGINES  # noqa: PLC0415
 
-    settings = complete(RobotSettings(file=named[0]))
+    words = ["task=Walk", f"robot={named[0]}", "sim=mujoco", *own]
+    settings = compose(words, import_module("rlgpu.tasks").TASKS, ENGINES).config.task.robot
     robot = read_floating(Path(settings.file))
     _describe(settings, robot)
     faults = faults_of(robot, settings)
@@ -111,7 +116,7 @@ def _draw(settings: Any, path: Path) -> None:
     for body, point in settings.feet.items():
         foot = model.body(body).id
         at = data.xpos[foot] + data.xmat[foot].reshape(3, 3) @ point
-        marks.append(Mark(tuple(at.tolist()), size=0.08 * height))
+        marks.append(Mark(tuple(at.tolist()), size=0.06 * height))
     with renderer_of(model) as renderer:
         renderer.update_scene(data, camera)
         add_marks(renderer.scene, marks, (0.0, 0.0))

@@ -30,7 +30,7 @@ def test_the_robot_is_alone_and_whole(tmp_path) -> None:
     ("actuators", "joint", "effort"),
     [
         (MOTORS, "", 30.0),  # 20 of control times a gear of 1.5
-        (MOTORS.replace('gear="1.5"', 'gear="1.5" forcerange="-25 25"'), "", 25.0),
+        (MOTORS.replace('gear="1.5"', 'gear="1.5" forcerange="-10 10"'), "", 15.0),
         (MOTORS, 'actuatorfrcrange="-12 12"', 12.0),
         (MOTORS.replace('ctrlrange="-20 20"', 'ctrllimited="false"'), "", float("inf")),
     ],
@@ -39,7 +39,7 @@ def test_the_robot_is_alone_and_whole(tmp_path) -> None:
 def test_an_effort_limit_is_the_least_that_the_file_says(
     tmp_path, actuators, joint, effort
 ) -> None:
-    """Of control range times gear, force range and the joint's own."""
+    """Of control range and force range, both times gear, and the joint's own."""
     robot = read_floating(dog(tmp_path, actuators=actuators, joint=joint))
     assert {drive.effort for drive in robot.drives.values()} == {effort}
 
@@ -96,6 +96,35 @@ def test_a_base_without_a_joint_is_freed(tmp_path) -> None:
     robot = read_floating(path)
     assert robot.spec.copy().compile().nq == 19
     assert any("trunk" in note for note in robot.notes)
+
+
+def test_parts_without_names_get_some(tmp_path) -> None:
+    """Bodies and joints, also where the file has keyframes."""
+    path = dog(tmp_path, actuators="", keys=KEYS.replace('qpos="', 'qpos="2 0 0.1 1 0 0 0 '))
+    text = path.read_text()
+    for name in ("FL_calf", "RR_calf"):
+        text = text.replace(f'<body name="{name}"', "<body").replace(
+            f'<joint name="{name}"', "<joint"
+        )
+    text = text.replace('<body name="trunk"', "<body")
+    path.write_text(text)
+    robot = read_floating(path)
+    names = [body.name for body in robot.spec.bodies[1:]]
+    assert len(set(names)) == len(names) == 13
+    assert all(names)
+    assert robot.keyframes[1].joint_pos["FL_thigh"] == 0.8
+    assert len(robot.keyframes[1].joint_pos) == 12
+
+
+def test_nothing_holds_the_robot_to_the_world(tmp_path) -> None:
+    """A weld that its author tests with is left out, gravity is normal; both are noted."""
+    more = '<equality><weld name="stand" body1="trunk"/></equality><option gravity="0 0 0"/>'
+    robot = read_floating(dog(tmp_path, more=more))
+    model = robot.spec.copy().compile()
+    assert model.neq == 0
+    assert model.opt.gravity.tolist() == [0.0, 0.0, -9.81]
+    assert any("stand" in note for note in robot.notes)
+    assert any("gravity" in note for note in robot.notes)
 
 
 def test_a_file_is_read_again_only_if_it_changed(tmp_path) -> None:

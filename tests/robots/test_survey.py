@@ -135,6 +135,50 @@ def test_what_is_given_stays(tmp_path) -> None:
     assert complete(replace(robot, file=robot.file)) == robot
 
 
+def test_a_full_name_counts_for_its_joint_alone(tmp_path) -> None:
+    """Not for its mirror image; its damping follows from the stiffness that is given."""
+    path, plain = dog(tmp_path), surveyed(dog(tmp_path))
+    robot = surveyed(path, stiffness={"FR_hip": 55.0}, effort_limit={"RL_calf": 22.0})
+    assert (robot.stiffness["FR_hip"], robot.effort_limit["RL_calf"]) == (55.0, 22.0)
+    assert robot.stiffness["FL_hip"] == plain.stiffness["FL_hip"]
+    assert robot.effort_limit["RR_calf"] == plain.effort_limit["RR_calf"]
+    assert robot.damping["FR_hip"] == pytest.approx(55 / (math.pi * 10), rel=1e-3)
+
+
+def test_a_recorded_robot_takes_new_values_by_parts_of_names(tmp_path) -> None:
+    """As they are given to a resumed run; unknown names are refused there, too."""
+    robot = surveyed(dog(tmp_path))
+    later = complete(replace(robot, stiffness=robot.stiffness | {"calf": 60.0}))
+    assert set(later.stiffness) == set(robot.joints)
+    assert [later.stiffness[f"{leg}_calf"] for leg in ("FL", "RR")] == [60.0, 60.0]
+    assert later.stiffness["FL_hip"] == robot.stiffness["FL_hip"]
+    with pytest.raises(UsageError) as refusal:
+        complete(replace(robot, stiffness=robot.stiffness | {"knee": 60.0}))
+    assert refusal.value.key == "task.robot.stiffness.knee"
+    missing = complete(replace(robot, failing_bodies=[], pose_width={}, base_height=0.0))
+    assert replace(missing, sources={}) == replace(robot, sources={})
+
+
+def test_actuators_act_through_their_gear(tmp_path) -> None:
+    """Stiffness by its square, force once; a velocity actuator adds its damping."""
+    drives = MOTORS.replace("<motor", '<position kp="10" kv="0.5" forcerange="-20 20"')
+    drives = drives.replace('ctrlrange="-20 20" gear="1.5"', 'gear="2"')
+    drives += '<velocity joint="FL_calf" kv="0.7"/>'
+    robot = surveyed(dog(tmp_path, actuators=drives))
+    assert robot.stiffness["FL_hip"] == pytest.approx(40.0)
+    assert robot.damping["FL_hip"] == pytest.approx(2.0)
+    assert robot.damping["FL_calf"] == pytest.approx(2.7)
+    assert robot.effort_limit["FL_hip"] == pytest.approx(40.0)
+
+
+def test_a_keyframe_counts_with_the_base_upright(tmp_path) -> None:
+    """As robots start, whichever way the author turned it."""
+    turned = KEYS.replace('qpos="', BALL).replace("0 0 0.36 1 0 0 0", "0 0 0.36 0.7 0.1 0 0.7")
+    robot, plain = (surveyed(dog(tmp_path, keys=k)) for k in (turned, KEYS.replace('qpos="', BALL)))
+    assert robot.base_height == plain.base_height
+    assert (robot.mirror, robot.pose_width) == (plain.mirror, plain.pose_width)
+
+
 def test_a_name_counts_for_itself_and_a_part_for_all_that_have_it() -> None:
     """``joint_1`` is not ``joint_10``'s; the last that counts is taken."""
     joints = ["joint_1", "joint_10", "other"]
@@ -147,8 +191,11 @@ def test_a_name_counts_for_itself_and_a_part_for_all_that_have_it() -> None:
     ("given", "key", "value"),
     [
         ({"stiffness": {"knee": 5.0}}, "task.robot.stiffness.knee", "knee"),
-        ({"feet": {"FL_paw": [0.0, 0.0, 0.0]}}, "task.robot.feet and failing_bodies", "FL_paw"),
+        ({"feet": {"FL_paw": [0.0, 0.0, 0.0]}}, "task.robot.feet", "FL_paw"),
         ({"joints": ["FL_hip", "tail"]}, "task.robot.joints", "tail"),
+        ({"mirror": {"FL_hip": "-FR_hop"}}, "task.robot.mirror", "FR_hop"),
+        ({"failing_bodies": ["FL_paw"]}, "task.robot.failing_bodies", "FL_paw"),
+        ({"base": "FL_body"}, "task.robot.base", "FL_body"),
     ],
 )
 def test_unknown_names_are_refused_with_those_of_the_file(tmp_path, given, key, value) -> None:
@@ -156,7 +203,7 @@ def test_unknown_names_are_refused_with_those_of_the_file(tmp_path, given, key, 
     with pytest.raises(UsageError) as refusal:
         surveyed(dog(tmp_path), **given)
     assert (refusal.value.key, refusal.value.value) == (key, value)
-    assert any(name.startswith("FL_") for name in map(str, refusal.value.allowed))
+    assert {"FL_calf", "trunk"} & set(map(str, refusal.value.allowed))
 
 
 def test_a_robot_that_cannot_stand_is_refused_with_what_to_give(tmp_path) -> None:

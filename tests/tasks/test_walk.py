@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from rlgpu.cli import main
 from rlgpu.config import compose, plain
 from rlgpu.envs import VecEnv
 from rlgpu.errors import Unreadable, UsageError
@@ -50,6 +51,21 @@ def test_robot_is_short_for_the_file_and_all_that_follows_is_recorded(tmp_path) 
     assert composed(f"robot={path}", *again).task.robot.feet == robot.feet
 
 
+def test_another_robot_takes_nothing_of_the_last_one(tmp_path, monkeypatch) -> None:
+    """A task's file has the values of one robot; ``robot=`` names another."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["new-task", "MyDog", f"robot={dog(tmp_path)}"]) == 0
+    words = ["task=mydog/mydog.py:MyDog", f"robot={biped(tmp_path)}"]
+    robot = compose(words, TASKS, ENGINES).config.task.robot
+    plain = composed(f"robot={tmp_path / 'biped.urdf'}").task.robot
+    assert robot == plain
+    whole = composed(
+        f"robot={tmp_path / 'dog.xml'}",
+        "task.robot.feet={FL_calf: [0,0,-0.27], RR_calf: [0,0,-0.27]}",
+    )
+    assert list(whole.task.robot.feet) == ["FL_calf", "RR_calf"]
+
+
 @pytest.mark.parametrize(
     ("words", "key"),
     [
@@ -59,6 +75,13 @@ def test_robot_is_short_for_the_file_and_all_that_follows_is_recorded(tmp_path) 
         (("robot={dog}", "task.robot.stiffness={knee: 3}"), "task.robot.stiffness.knee"),
         (("robot={dog}", "task.robot.stiffness.calf=-3"), "task.robot.stiffness.calf"),
         (("robot={dog}", "task.robot.stiffness=3"), "task.robot.stiffness"),
+        (
+            ("robot={dog}", "task.robot.feet={FL_calf: [0,0], RR_calf: []}"),
+            "task.robot.feet.FL_calf",
+        ),
+        (("robot={dog}", "task.robot.effort_limit={calf: inf}"), "task.robot.effort_limit.calf"),
+        (("robot={dog}", "task.robot.joints=[FL_calf,FL_calf]"), "task.robot.joints"),
+        (("robot={dog}", "task.terrain.kind=stair"), "task.terrain.kind"),
         (("robot={dog}", "task.robot.stifness.calf=3"), "task.robot.stifness.calf"),
         (("robot={dog}", "task.terrain.kind=moon"), "task.terrain.kind"),
         (("robot={dog}", "task.own_rewards={'no.py:term': 1}"), "task.own_rewards"),
@@ -248,9 +271,10 @@ def test_a_mesh_is_seen_from_above() -> None:
 def test_ground_from_a_file_and_what_is_none(tmp_path) -> None:
     """Heights are put with their middle at the origin and their lowest point at 0."""
     np.save(tmp_path / "hill.npy", np.array([[1.0, 2.0, 1.0], [1.0, 4.0, 1.0]]))
-    field = own_ground(str(tmp_path / "hill.npy"), 0.5, 0)
+    field = own_ground(str(tmp_path / "hill.npy"), 4.0, 0)
     assert field.heights.tolist() == [[0.0, 1.0, 0.0], [0.0, 3.0, 0.0]]
-    assert (field.corner, field.spacing) == ((-0.25, -0.5), 0.5)
+    assert (field.corner, field.spacing) == ((-2.0, -4.0), 4.0)
+    np.save(tmp_path / "small.npy", np.zeros((20, 20)))
     np.save(tmp_path / "flat.npy", np.zeros(5))
     (tmp_path / "words.npy").write_text("no heights")
     (tmp_path / "ground.py").write_text(
@@ -258,6 +282,7 @@ def test_ground_from_a_file_and_what_is_none(tmp_path) -> None:
     )
     for word, kind in (
         ("flat.npy", UsageError),
+        ("small.npy", UsageError),
         ("words.npy", Unreadable),
         ("ground.txt", Unreadable),
         ("ground.py:hole", UsageError),

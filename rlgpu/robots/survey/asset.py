@@ -13,6 +13,8 @@ from rlgpu.robots.floating import read_floating
 _SKY = (0.93, 0.95, 0.97), (0.66, 0.74, 0.82)
 _TILES = (0.86, 0.88, 0.9), (0.74, 0.77, 0.8)
 _GROUND = "rlgpu_ground"
+_GROUND_BIT = 1 << 20
+"""Of ``contype``: what touches the ground; files use lower ones."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,19 @@ class RobotAsset:
         for name, value in self.armature.items():
             spec.joint(name).armature = value
         for geom in spec.geoms:
-            if not self.self_collision:  # it touches the ground, not itself
-                geom.contype, geom.conaffinity = int((geom.contype | geom.conaffinity) > 0), 0
+            touches = int((geom.contype | geom.conaffinity) != 0)
+            if self.self_collision:
+                geom.contype |= touches * _GROUND_BIT
+            else:  # it touches the ground, not itself
+                geom.contype, geom.conaffinity = touches * _GROUND_BIT, 0
         base = spec.body(robot.base)
         base.pos = [0, 0, self.height]
-        _surround(spec, base, self.height, kind=15 if self.self_collision else 1)
+        _surround(spec, base, self.height)
         return spec
 
 
-def _surround(spec: mujoco.MjSpec, base: mujoco.MjsBody, height: float, *, kind: int) -> None:
-    """Adds the ground, which touches what has any of the bits of ``kind``, light, sky, a camera."""
+def _surround(spec: mujoco.MjSpec, base: mujoco.MjsBody, height: float) -> None:
+    """Adds the ground, light, sky and a camera."""
     textures, builtins = mujoco.mjtTexture, mujoco.mjtBuiltin
     sky = spec.add_texture(name="rlgpu_sky", type=textures.mjTEXTURE_SKYBOX, width=32, height=192)
     sky.builtin, sky.rgb1, sky.rgb2 = builtins.mjBUILTIN_GRADIENT, *_SKY
@@ -62,7 +67,7 @@ def _surround(spec: mujoco.MjSpec, base: mujoco.MjsBody, height: float, *, kind:
     ground = spec.worldbody.add_geom(
         name=_GROUND, type=mujoco.mjtGeom.mjGEOM_PLANE, size=[100, 100, 1], material=_GROUND
     )
-    ground.contype, ground.conaffinity, ground.condim, ground.group = kind & ~1, kind, 3, 0
+    ground.contype, ground.conaffinity, ground.condim, ground.group = 0, _GROUND_BIT, 3, 0
     ground.friction, ground.rgba = [1.0, 0.005, 0.0001], [1, 1, 1, 1]
     light = spec.worldbody.add_light(pos=[0, 0, 4], dir=[0, 0, -1], diffuse=[0.5, 0.5, 0.5])
     light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 from rlgpu.errors import Unreadable, UsageError, list_some, nearest
 from rlgpu.robots.floating import FloatingRobot, read_floating
+from rlgpu.robots.robot import SCALAR_JOINTS
 from rlgpu.robots.survey.files import located
 from rlgpu.robots.survey.gains import drives_of
 from rlgpu.robots.survey.pose import Pose, poses
@@ -19,17 +21,21 @@ from rlgpu.sim.scene import Drive
 
 KEY = "task.robot."
 _T = TypeVar("_T")
+_LYING = 0.5
+"""Height of the base, as a share of that in the tallest pose, below which a robot lies."""
 _SWING, _STILL = 0.4, 0.15
 """How far joints that swing legs, and others, go from their default positions in a walk [rad]."""
 _BY_JOINT = ("effort_limit", "armature", "stiffness", "damping", "action_scale")
+_MAPPINGS = ("default_joint_pos", "pose_width", *_BY_JOINT)
 
 
-def is_complete(settings: RobotSettings) -> bool:
+def _is_complete(settings: RobotSettings) -> bool:
     """Returns whether nothing is left to be found in the file."""
     joints = set(settings.joints)
-    by_joint = (getattr(settings, name) for name in ("default_joint_pos", *_BY_JOINT))
+    by_joint = (getattr(settings, name) for name in _MAPPINGS)
     known = all(joints <= set(values) for values in by_joint)
-    return bool(joints and known and settings.base and settings.base_height and settings.feet)
+    others = (settings.base, settings.base_height, settings.feet, settings.failing_bodies)
+    return bool(joints) and known and all(map(bool, others))
 
 
 def complete(settings: RobotSettings) -> RobotSettings:
@@ -43,29 +49,42 @@ def complete(settings: RobotSettings) -> RobotSettings:
     """
     settings = located(settings)
     file = Path(settings.file)
-    if is_complete(settings):
-        return settings
     try:
         robot = read_floating(file)
     except ValueError as error:
         said = f"robot={file}: {error}"
         raise Unreadable(said, "form", key=f"{KEY}file", value=str(file), path=file) from error
+    _check_names(settings, robot, file)
+    joints = settings.joints or _driven(robot)
+    every = _joints_of(robot)
+    spread: dict[str, Any] = {name: by_joint(getattr(settings, name), joints) for name in _MAPPINGS}
+    spread["default_joint_pos"] = by_joint(settings.default_joint_pos, every)
+    given = [name for name in _MAPPINGS if getattr(settings, name)]
+    settings = replace(settings, joints=list(joints), **spread)
+    if _is_complete(settings):
+        return settings
     stance = Stance(robot.spec, robot.base)
-    _check_names(settings, stance, file)
-    joints = settings.joints or _driven(robot, stance)
-    sources = {"joints": "the file's actuators" if robot.actuators else "all joints of the file"}
     found, pose = _standing(settings, robot, stance, joints)
+    sources = {"joints": "the file's actuators" if robot.actuators else "all joints of the file"}
     sources |= found.sources | {"default_joint_pos": pose.source}
-    if settings.default_joint_pos:
-        sources["default_joint_pos"] = "given"
-    sources |= {name: "given" for name in _BY_JOINT if getattr(settings, name)}
-    return replace(found, sources=sources)
+    for name in given:
+        if set(getattr(settings, name)) >= set(joints):
+            sources[name] = "given"
+        else:
+            sources[name] = f"{sources.get(name, 'the file')}, some joints given"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return replace(found, sources=sources, digest=digest)
 
 
-def _driven(robot: FloatingRobot, stance: Stance) -> list[str]:
+def _joints_of(robot: FloatingRobot) -> list[str]:
+    """Returns the names of a robot's joints in the file's order, the free one left out."""
+    return [joint.name for joint in robot.spec.joints if joint.type in SCALAR_JOINTS]
+
+
+def _driven(robot: FloatingRobot) -> list[str]:
     """Returns the joints that a file's actuators drive; all if it has none."""
     acted_on = {actuator.joint for actuator in robot.actuators}
-    return [name for name in stance.joints if not acted_on or name in acted_on]
+    return [name for name in _joints_of(robot) if not acted_on or name in acted_on]
 
 
 def by_joint(values: Mapping[str, _T], joints: Sequence[str]) -> dict[str, _T]:
@@ -82,24 +101,36 @@ def by_joint(values: Mapping[str, _T], joints: Sequence[str]) -> dict[str, _T]:
     return {name: found[name] for name in joints if name in found}
 
 
-def _check_names(settings: RobotSettings, stance: Stance, file: Path) -> None:
-    """Refuses names of joints and bodies that the file does not have."""
-    joints = list(stance.joints)
-    bodies = [stance.model.body(i).name for i in range(1, stance.model.nbody)]
-    named = {name: list(getattr(settings, name)) for name in ("default_joint_pos", *_BY_JOINT)}
-    for key, names in named.items():
-        for part in names:
+def _check_names(settings: RobotSettings, robot: FloatingRobot, file: Path) -> None:
+    """Refuses names of joints and bodies that the file does not have, and feet that are no places.
+
+    Raises:
+        UsageError: There is one.
+    """
+    joints = _joints_of(robot)
+    bodies = [body.name for body in robot.spec.bodies[1:]]
+    for key in _MAPPINGS:
+        for part in getattr(settings, key):
             if not any(part in joint for joint in joints):
                 raise _unknown(f"{key}.{part}", part, joints, "joint", file)
-    of_bodies = [*settings.feet, *settings.failing_bodies]
+    images = [image.removeprefix("-") for image in settings.mirror.values()]
     for key, names, known, kind in (
         ("joints", settings.joints, joints, "joint"),
-        ("mirror", list(settings.mirror), joints, "joint"),
-        ("feet and failing_bodies", of_bodies, bodies, "body"),
+        ("mirror", [*settings.mirror, *images], joints, "joint"),
+        ("feet", list(settings.feet), bodies, "body"),
+        ("failing_bodies", settings.failing_bodies, bodies, "body"),
+        ("base", [settings.base] if settings.base else [], [robot.base], "floating body"),
     ):
         for name in names:
             if name not in known:
                 raise _unknown(key, name, known, kind, file)
+    for name, point in settings.feet.items():
+        if len(point) != 3:
+            said = f"{KEY}feet.{name}={point}: wanted a place of three numbers [m]"
+            raise UsageError(said, key=f"{KEY}feet.{name}", value=point)
+    if twice := [name for name in settings.joints if settings.joints.count(name) > 1]:
+        said = f"{KEY}joints: {twice[0]} is there twice"
+        raise UsageError(said, key=f"{KEY}joints", value=twice[0])
 
 
 def _unknown(key: str, name: str, known: Sequence[str], kind: str, file: Path) -> UsageError:
@@ -117,16 +148,20 @@ def _standing(
     Raises:
         UsageError: It stands in none.
     """
-    given = by_joint(settings.default_joint_pos, list(stance.joints))
+    given = settings.default_joint_pos
     if len(given) == len(stance.joints) or set(given) >= set(joints):
-        options = [Pose(given, (1, 0, 0, 0), "given")]
+        options = [Pose({**stance.drawn, **given}, "given")]
     else:
         options = [pose._replace(joint_pos=pose.joint_pos | given) for pose in poses(robot, stance)]
+    heights = [stance.put(pose.joint_pos) for pose in options]
     tried = []
-    for pose in options:
+    for pose, height in zip(options, heights, strict=True):
+        if height < _LYING * max(heights):
+            tried.append(f"{pose.source}: it lies")
+            continue
         found = _in_pose(settings, robot, stance, joints, pose)
         if len(found.feet) < 2:
-            tried.append(f"{pose.source}: it meets the ground with no two limbs")
+            tried.append(f"{pose.source}: no two limbs touch the ground")
             continue
         drives = {
             name: Drive(
@@ -141,12 +176,12 @@ def _standing(
         if stood.stays or pose.source == "given":
             return found, pose
         tried.append(
-            f"{pose.source}: after a moment the base is at {stood.height:.0%} of its height and "
-            f"tilted by {stood.tilt:.2f} rad"
+            f"{pose.source}: it sinks to {stood.height:.0%} of its height, tilted by "
+            f"{stood.tilt:.2f} rad"
         )
     raise UsageError(
-        f"robot={settings.file}: no pose was found in which it stands ({'; '.join(tried)}); give "
-        f"{KEY}default_joint_pos={{joint: angle, ...}}, and {KEY}stiffness if it is too soft",
+        f"robot={Path(settings.file).name} stands in no pose ({tried[0]}); give "
+        f"{KEY}default_joint_pos, or a larger {KEY}stiffness or {KEY}effort_limit",
         key=f"{KEY}default_joint_pos",
         value=settings.default_joint_pos,
     )
@@ -161,15 +196,16 @@ def _in_pose(
 ) -> RobotSettings:
     """Returns settings with what is found in a pose, which is not checked to be stable."""
     names = list(stance.joints)
-    stance.put(dict.fromkeys(names, 0.0))
+    stance.put(stance.drawn)
     drawn = {foot.body: foot for foot in stance.feet() if foot.is_flat}
-    height = stance.put(pose.joint_pos, pose.quat)
+    height = stance.put(pose.joint_pos)
     if settings.feet:
         feet = [Foot(b, (at[0], at[1], at[2]), False) for b, at in settings.feet.items()]
     else:  # the whole sole counts, though the foot may be tilted a little in this pose
         feet = [drawn.get(foot.body, foot) for foot in stance.feet()]
     if len(feet) < 2:
         return replace(settings, feet={})
+    mirror = settings.mirror or mirror_of(stance, joints)
     found = drives_of(
         robot,
         stance,
@@ -177,14 +213,13 @@ def _in_pose(
         joints,
         natural_frequency=settings.natural_frequency,
         damping_ratio=settings.damping_ratio,
-        effort_limit=by_joint(settings.effort_limit, joints),
-        armature=by_joint(settings.armature, joints),
-        stiffness=by_joint(settings.stiffness, joints),
+        effort_limit=settings.effort_limit,
+        armature=settings.armature,
+        stiffness=settings.stiffness,
+        mirror=mirror,
     )
-    mirror = settings.mirror or mirror_of(stance, joints)
     values: dict[str, Any] = {
-        name: _alike(getattr(found, name), mirror) | by_joint(getattr(settings, name), joints)
-        for name in _BY_JOINT
+        name: getattr(found, name) | getattr(settings, name) for name in _BY_JOINT
     }
     return replace(
         settings,
@@ -195,18 +230,10 @@ def _in_pose(
         feet={foot.body: list(foot.point_b) for foot in feet},
         failing_bodies=settings.failing_bodies or _trunk(stance, feet),
         mirror=mirror,
-        pose_width=_widths(stance, feet, joints) | by_joint(settings.pose_width, joints),
+        pose_width=_widths(stance, feet, joints) | settings.pose_width,
         sources=found.sources,
         **values,
     )
-
-
-def _alike(values: Mapping[str, float], mirror: Mapping[str, str]) -> dict[str, float]:
-    """Returns values by joint, with those of a joint's mirror image where that comes first."""
-    names = list(values)
-    images = {name: image.lstrip("-") for name, image in mirror.items()}
-    first = {name: min(name, images.get(name, name), key=names.index) for name in names}
-    return {name: values[first[name]] for name in names}
 
 
 def _widths(stance: Stance, feet: Sequence[Foot], joints: Sequence[str]) -> dict[str, float]:
@@ -228,10 +255,19 @@ def _trunk(stance: Stance, feet: Sequence[Foot]) -> list[str]:
         while at != stance.base_id:
             legs.add(at)
             at = int(model.body_parentid[at])
+    parents = model.body_parentid
+    children = [
+        [b for b in range(1, model.nbody) if parents[b] == body] for body in range(model.nbody)
+    ]
+
+    def carries(body: int) -> bool:
+        """Returns whether several limbs hang on a body, or on one that hangs on it alone."""
+        below = children[body]
+        return len(below) > 1 or (len(below) == 1 and carries(below[0]))
+
     trunk = {stance.base_id}
     for body in range(stance.base_id + 1, model.nbody):
-        branches = sum(model.body_parentid[other] == body for other in range(model.nbody))
-        carried = model.body_parentid[body] in trunk and body not in legs
-        if carried and (branches > 1 or model.body_jntnum[body] == 0):
+        is_rigid = model.body_jntnum[body] == 0
+        if parents[body] in trunk and body not in legs and (is_rigid or carries(body)):
             trunk.add(body)
     return [model.body(body).name for body in sorted(trunk)]

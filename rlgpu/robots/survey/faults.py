@@ -19,6 +19,9 @@ _HEIGHTS, _HEAVIEST = (0.05, 3.0), 500.0
 """Heights of bases [m], and the mass [kg], of robots that people build."""
 _TURNS = 4.0 * math.pi
 """Limit of a hinge that is likely to be in degrees [rad]."""
+_NARROW = 0.1
+"""Range of a hinge that is likely to be a mistake [rad]."""
+_HINGE = mujoco.mjtJoint.mjJNT_HINGE
 _DEEP = 1e-3
 """Overlap of two bodies that is more than rounding [m]."""
 
@@ -69,7 +72,7 @@ def _units(stance: Stance, settings: RobotSettings) -> Iterator[str]:
         yield f"it weighs {mass:.3g} kg: are masses in kilograms?"
     model = stance.model
     ranges = {n: abs(model.jnt_range[j]).max() for n, j in stance.joints.items()}
-    hinges = [n for n, j in stance.joints.items() if model.jnt_type[j] == 3]
+    hinges = [n for n, j in stance.joints.items() if model.jnt_type[j] == _HINGE]
     if far := [name for name in hinges if ranges[name] > _TURNS]:
         yield f"limits beyond two turns, perhaps in degrees: {list_some(far)}"
 
@@ -77,6 +80,9 @@ def _units(stance: Stance, settings: RobotSettings) -> Iterator[str]:
 def _limits(stance: Stance) -> Iterator[str]:
     model = stance.model
     bounds = {n: model.jnt_range[j] for n, j in stance.joints.items() if model.jnt_limited[j]}
+    hinges = {n: b for n, b in bounds.items() if model.jnt_type[stance.joints[n]] == _HINGE}
+    if small := [name for name, (low, high) in hinges.items() if high - low < _NARROW]:
+        yield f"ranges below {_NARROW:g} rad: {list_some(small)}; are angles in degrees?"
     if off := [name for name, (low, high) in bounds.items() if low > 0 or high < 0]:
         yield f"limits exclude 0: {list_some(off)}"
     if free := [name for name in stance.joints if name not in bounds]:

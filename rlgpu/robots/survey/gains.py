@@ -48,6 +48,7 @@ def drives_of(
     effort_limit: Mapping[str, float],
     armature: Mapping[str, float],
     stiffness: Mapping[str, float],
+    mirror: Mapping[str, str],
 ) -> Drives:
     """Returns the drives of a robot in its default pose.
 
@@ -65,22 +66,25 @@ def drives_of(
         effort_limit: Those that are given, by joint; the rest follows from these.
         armature: Likewise.
         stiffness: Likewise.
+        mirror: The mirror images of joints, which carry alike.
     """
     legs = {name for foot in feet for name in stance.chain(foot.body)}
     effort, effort_source = _efforts(robot, stance, joints, legs)
     effort |= effort_limit
     omega = 2.0 * math.pi * natural_frequency
     loads = stance.loads(feet)
+    images = {name: image.removeprefix("-") for name, image in mirror.items()}
+    loads |= {name: max(loads[name], loads[image]) for name, image in images.items()}
     stated = {name: robot.spec.joint(name).armature for name in joints}
     has_armature = {name: float(value) for name, value in stated.items() if value > 0}
-    given = {a.joint: a for a in robot.actuators if a.kind == "position" and a.stiffness > 0}
+    given = _gains_of_actuators(robot)
     inertia, gains, damping = {}, dict(stiffness), {}
     for name in joints:
         motor = _rounded(effort[name] / (_REACH * omega**2))
         inertia[name] = armature.get(name, has_armature.get(name, motor))
         if name in given:
-            gains.setdefault(name, given[name].stiffness)
-            damping[name] = given[name].damping
+            gains.setdefault(name, given[name][0])
+            damping[name] = given[name][1]
             continue
         wanted = max(inertia[name] * omega**2, loads[name] / _SAG, effort[name] / _SOFTEST)
         gains.setdefault(name, _rounded(min(wanted, effort[name] / _STIFFEST)))
@@ -99,6 +103,20 @@ def drives_of(
         "action_scale": f"a quarter of effort over stiffness, {_LEAST_SCALE} to {_LARGEST_SCALE}",
     }
     return Drives(effort, inertia, gains, damping, scale, sources)
+
+
+def _gains_of_actuators(robot: FloatingRobot) -> dict[str, tuple[float, float]]:
+    """Returns stiffness and damping that a file's position and velocity actuators give joints."""
+    found: dict[str, tuple[float, float]] = {}
+    for actuator in robot.actuators:
+        if actuator.kind != "motor":
+            stiffness, damping = found.get(actuator.joint, (0.0, 0.0))
+            scale = actuator.gear**2
+            found[actuator.joint] = (
+                stiffness + scale * actuator.stiffness,
+                damping + scale * actuator.damping,
+            )
+    return {name: gains for name, gains in found.items() if gains[0] > 0}
 
 
 def _efforts(

@@ -28,8 +28,6 @@ class Pose(NamedTuple):
 
     joint_pos: dict[str, float]
     """By joint [rad or m]."""
-    quat: tuple[float, ...]
-    """Orientation of the base (w, x, y, z)."""
     source: str
 
 
@@ -48,16 +46,15 @@ def poses(robot: FloatingRobot, stance: Stance) -> Iterator[Pose]:
 
     for key in sorted(robot.keyframes, key=rank):
         joint_pos = {name: _rounded(key.joint_pos[name]) for name in names}
-        yield Pose(joint_pos, key.quat, f"keyframe {key.name or '(unnamed)'} of the file")
-    upright = (1.0, 0.0, 0.0, 0.0)
-    own = {name: _rounded(_within(stance, name, 0.0)) for name in names}
-    stance.put(dict.fromkeys(names, 0.0))  # as it was drawn, which limits may exclude
+        yield Pose(joint_pos, f"keyframe {key.name or '(unnamed)'} of the file")
+    own = {name: _rounded(_within(stance, name, at)) for name, at in stance.drawn.items()}
+    stance.put(stance.drawn)
     feet = stance.feet()
     for bent in range(3) if feet else ():
-        yield Pose(_bent_legs(stance, own, feet, bent), upright, "found by a search")
-    yield Pose(own, upright, "the file's own pose")
+        yield Pose(_bent_legs(stance, own, feet, bent), "found by a search")
+    yield Pose(own, "the file's own pose")
     middle = {name: _rounded(_middle(stance, name)) for name in names}
-    yield Pose(middle, upright, "the middle of the joints' ranges")
+    yield Pose(middle, "the middle of the joints' ranges")
 
 
 def _limits(stance: Stance, joint: str) -> tuple[float, float]:
@@ -122,7 +119,7 @@ def _bent_leg(
     if len(pitch) < 2:
         return {}
     hip, knee = pitch[0], pitch[1]
-    stance.move(dict.fromkeys(chain, 0.0))
+    stance.move({name: stance.drawn[name] for name in chain})
     upright = stance.data.xmat[stance.model.body(foot.body).id].reshape(3, 3)[2].copy()
     stance.move({name: pose[name] for name in chain})
     limits = np.array([_limits(stance, name) for name in pitch])

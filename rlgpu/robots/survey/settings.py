@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
 
-from rlgpu.config import NonNegative, Positive, Range
+from rlgpu.config import NonNegative, Positive
 from rlgpu.robots.survey.gains import DAMPING_RATIO, NATURAL_FREQUENCY
-
-Effort = Annotated[float, Range(0.0, above=True, infinite=True)]
 
 
 @dataclass(frozen=True)
@@ -34,11 +31,11 @@ class RobotSettings:
     """Bodies that stand on the ground, with the middle of the sole in the body's axes [m]."""
     failing_bodies: list[str] = field(default_factory=list)
     """Bodies whose contact is a failure: the base and what carries several limbs."""
-    effort_limit: dict[str, Effort] = field(default_factory=dict)
+    effort_limit: dict[str, Positive] = field(default_factory=dict)
     """Largest torques or forces [N m or N], by joint."""
     armature: dict[str, NonNegative] = field(default_factory=dict)
     """Inertia of the motors behind their gears [kg m^2 or kg], by joint."""
-    stiffness: dict[str, NonNegative] = field(default_factory=dict)
+    stiffness: dict[str, Positive] = field(default_factory=dict)
     """Proportional gains [N m/rad or N/m], by joint."""
     damping: dict[str, NonNegative] = field(default_factory=dict)
     """Derivative gains [N m s/rad or N s/m], by joint."""
@@ -57,3 +54,5 @@ class RobotSettings:
     """Whether the robot touches itself; slower."""
     sources: dict[str, str] = field(default_factory=dict)
     """Where these values are from; for the reader."""
+    digest: str = ""
+    """SHA-256 of the file in which they were found, by which a change of it is noticed."""

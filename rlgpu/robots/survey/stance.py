@@ -13,9 +13,9 @@ from rlgpu.sim.mujoco.actuators import add_drive
 from rlgpu.sim.mujoco.layout import free_joint, scalar_joints
 from rlgpu.sim.scene import Drive
 
-_TOUCHING = 0.03
-"""Height above the lowest point at which a body still meets the ground, as a share of the base's
-height: feet of a pose in a file need not be at one height."""
+_TOUCHING = 0.1
+"""Height above the lowest point at which the end of a limb is still a foot, as a share of the
+base's height: feet of a pose need not be at one height."""
 _PATCH = 0.005
 """Height within which the points of a foot belong to its sole [m]."""
 _STAND, _STAND_ON_TWO = 2.0, 0.5
@@ -69,17 +69,25 @@ class Stance:
         touching = (model.geom_contype | model.geom_conaffinity) > 0
         self._geoms = [int(g) for g in np.flatnonzero(touching & (model.geom_bodyid > 0))]
 
-    def put(self, joint_pos: Mapping[str, float], quat: Sequence[float] = (1, 0, 0, 0)) -> float:
-        """Puts the joints somewhere and the lowest point on the ground; returns the base's height.
+    @property
+    def drawn(self) -> dict[str, float]:
+        """The pose in which the file draws the robot, which its limits may exclude."""
+        qpos0, places = self.model.qpos0, self.model.jnt_qposadr
+        return {name: float(qpos0[places[j]]) for name, j in self.joints.items()}
+
+    def put(self, joint_pos: Mapping[str, float]) -> float:
+        """Puts the joints somewhere, the base upright and the lowest point on the ground.
 
         Args:
             joint_pos: By joint [rad or m]; others are where the file has them.
-            quat: Orientation of the base (w, x, y, z).
+
+        Returns:
+            The base's height [m].
         """
         model, data = self.model, self.data
         mujoco.mj_resetData(model, data)
         root = self.root
-        data.qpos[root : root + 7] = [0, 0, 0, *quat]
+        data.qpos[root : root + 7] = [0, 0, 0, 1, 0, 0, 0]
         self.move(joint_pos)
         data.qpos[root + 2] = -min((self._lowest(g)[:, 2].min() for g in self._geoms), default=0.0)
         mujoco.mj_fwdPosition(model, data)

@@ -49,5 +49,7 @@ def mirror_of(stance: Stance, joints: Sequence[str]) -> dict[str, str]:
         other = min(options, key=lambda j: (round(apart[j] / tolerance), abs(j - i) == 0, j))
         taken.add(other)
         found[name] = f"{'-' if cosine[other] < 0 else ''}{joints[other]}"
-    is_mutual = all(found[image.lstrip("-")].lstrip("-") == name for name, image in found.items())
+    is_mutual = all(
+        found[image.removeprefix("-")].removeprefix("-") == name for name, image in found.items()
+    )
     return found if is_mutual else {}
