@@ -56,7 +56,7 @@ def run(tmp_path_factory) -> Path:
 def frames(run, monkeypatch):
     """Plays into a video and returns the number of its frames."""
     monkeypatch.setattr(session, "require_video", lambda: None)
-    monkeypatch.setattr(video, "_renderer", Renderer)
+    monkeypatch.setattr(video, "renderer_of", Renderer)
 
     def play(*words: str, interrupted_at: int = 0) -> int:
         monkeypatch.setattr(Renderer, "interrupted_at", interrupted_at)

@@ -184,7 +184,8 @@ def tendon_path(model: mujoco.MjModel, tendon: int) -> TendonPath:
 
 def read_options(options: AssetOptions) -> ReadOptions:
     """Returns the options that concern the reading of a file."""
-    return ReadOptions(**{part.name: getattr(options, part.name) for part in fields(ReadOptions)})
+    names = [part.name for part in fields(ReadOptions) if part.name != "visuals"]  # not drawn there
+    return ReadOptions(**{name: getattr(options, name) for name in names})
 
 
 def _described(actuator: RobotActuator) -> Actuator:
