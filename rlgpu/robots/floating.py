@@ -41,10 +41,6 @@ class Keyframe:
     name: str
     joint_pos: dict[str, float]
     """By joint [rad or m]."""
-    height: float
-    """Of the base above the origin [m]."""
-    quat: tuple[float, ...]
-    """Orientation of the base (w, x, y, z)."""
 
 
 @dataclass(frozen=True)
@@ -207,17 +203,12 @@ def _base_of(spec: mujoco.MjSpec, file: Path, notes: list[str]) -> mujoco.MjsBod
 def _keyframes(
     spec: mujoco.MjSpec, model: mujoco.MjModel, base: mujoco.MjsBody
 ) -> Iterator[Keyframe]:
-    """Yields the poses that a file names; what it does not say is as in the file's own pose."""
-    free = _free_joint_of(base)
+    """Yields the joint positions that a file names; the base's place does not matter."""
     names = [joint.name for joint in _joints_below(base) if joint.type in SCALAR_JOINTS]
     for i, key in enumerate(spec.keys):
         qpos = np.array(model.key_qpos[i])
         where = {name: float(qpos[model.joint(name).qposadr[0]]) for name in names}
-        pose = [*base.pos, *base.quat]
-        if free is not None:
-            start = int(model.jnt_qposadr[model.body(base.name).jntadr[0]])
-            pose = qpos[start : start + 7].tolist()
-        yield Keyframe(key.name, where, float(pose[2]), tuple(float(x) for x in pose[3:]))
+        yield Keyframe(key.name, where)
 
 
 def _clear_world(spec: mujoco.MjSpec, base: mujoco.MjsBody, notes: list[str]) -> None:
