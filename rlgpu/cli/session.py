@@ -65,6 +65,7 @@ from rlgpu.training import (
     load_checkpoint,
     make_agent,
     misfit_of,
+    newest_task,
     origin_of,
     read_run_folder,
     remove_unused,
@@ -151,8 +152,11 @@ def _find_start(given: Mapping[str, str], project: Project) -> _Start:
     wanted = given.get("checkpoint") or ("latest" if playing else "")
     if not wanted:
         return _Start()
-    task_word = given.get("task") or str(project.defaults().get("task", ""))
+    task_word = given.get("task") or ("Walk" if ROBOT in given else "")
     runs_dir, experiment = given.get("runs_dir", "runs"), given.get("experiment", "")
+    if playing and not (task_word or experiment):
+        experiment = newest_task(runs_dir)
+    task_word = task_word or str(project.defaults().get("task", ""))
     path = find_checkpoint(wanted, task_folder(runs_dir, experiment, task_name(task_word)))
     content = load_checkpoint(path)
     saved = SavedRun.read(

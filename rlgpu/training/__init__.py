@@ -16,6 +16,7 @@ from rlgpu.training.origin import origin_of
 from rlgpu.training.resumed_schedules import describe_changed_schedules
 from rlgpu.training.run_folder import (
     create_run_folder,
+    newest_task,
     read_run_folder,
     remove_unused,
     task_folder,
@@ -41,6 +42,7 @@ __all__ = [
     "load_trained",
     "make_agent",
     "misfit_of",
+    "newest_task",
     "origin_of",
     "read_run_folder",
     "remove_unused",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import NETWORK_KEYS, Config, Range
-from rlgpu.errors import Fault, Misfit, Unreadable, UsageError, first_line, usable_path
+from rlgpu.errors import Fault, Misfit, Unreadable, UsageError, first_line, list_some, usable_path
 
 FORMAT = 6
 _SECTIONS = ("format", "digest", "config", "origin", "agent", "env", "trainer", "joint_names")
@@ -170,8 +170,10 @@ def find_checkpoint(wanted: str, task_folder: Path) -> Path:
         return next((p for p in below if (p / "last.pth").is_file()), below[0]) / "last.pth"
     newest = task_folder / "latest"
     if not newest.exists():
-        said = f"checkpoint={wanted}: there is no run in {task_folder}; train first, or give a path"
-        raise UsageError(said, key="checkpoint", value=wanted, path=task_folder)
+        others = sorted(p.parent for p in task_folder.parent.glob("*/latest") if p.exists())
+        hint = f"; there are runs in {list_some(list(map(str, others)))}" if others else ""
+        said = f"checkpoint={wanted}: no run in {task_folder}{hint}; train first, or give a path"
+        raise UsageError(said, key="checkpoint", value=wanted, allowed=others, path=task_folder)
     return newest.resolve() / "nn" / ("last.pth" if wanted == "latest" else "best.pth")
 
 

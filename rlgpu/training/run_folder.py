@@ -21,6 +21,13 @@ def task_folder(runs_dir: str, experiment: str, task_name: str) -> Path:
     return usable_path("runs_dir", runs_dir) / (experiment or task_name)
 
 
+def newest_task(runs_dir: str) -> str:
+    """Returns the name of the folder of the newest run in ``runs_dir``, empty if there is none."""
+    folder = usable_path("runs_dir", runs_dir)
+    runs = {path.name: path / "latest" for path in folder.glob("*") if (path / "latest").exists()}
+    return max(runs, key=lambda name: runs[name].resolve().stat().st_mtime, default="")
+
+
 def create_run_folder(config: Config, origin: Mapping[str, str]) -> Path:
     """Creates the folder and its ``nn/``, and saves the configuration.
 

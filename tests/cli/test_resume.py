@@ -149,6 +149,19 @@ def test_the_command_printed_at_the_end_plays_the_run(tmp_path, capsys) -> None:
     assert main([*shlex.split(command), "games=1", "num_envs=1", "headless=True"]) == 0
 
 
+def test_playing_without_a_task_takes_the_newest_run_of_all(tmp_path, capsys) -> None:
+    """Whatever its task; training goes on with the default task's, and names other runs."""
+    runs = f"runs_dir={tmp_path}"
+    assert train.main([*SMALL, runs, "max_iterations=1"]) == 0
+    assert train.main([*SMALL, runs, "max_iterations=1", "experiment=other"]) == 0
+    capsys.readouterr()
+    assert main(["play", runs, "games=1", "num_envs=1", "headless=True"]) == 0
+    assert str(tmp_path / "other") in capsys.readouterr().out
+    error = error_of([runs, "checkpoint=latest", "headless=True"])
+    assert (error.key, error.path) == ("checkpoint", tmp_path / "Ant")
+    assert set(error.allowed) == {tmp_path / "Cartpole", tmp_path / "other"}
+
+
 def test_a_run_is_repeated_from_its_folder(tmp_path) -> None:
     """The same bits; the command, the versions and the revision are recorded."""
     words = [*SMALL, "seed=-1", "train.gamma=0.95", "max_iterations=3"]
