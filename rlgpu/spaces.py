@@ -139,6 +139,20 @@ def with_true_values(space: ObservationSpace) -> ObservationSpace:
     return replace(space, parts=(*noisy, *true))
 
 
+def with_history(space: ObservationSpace, steps: int) -> ObservationSpace:
+    """Returns a space that has the columns of several steps, newest first.
+
+    Columns that repeat others without noise stay at the end, of the newest step only.
+
+    Args:
+        space: The columns of one step.
+        steps: Number of steps, from 1 on.
+    """
+    own = [part for part in space.parts if not part.repeats]
+    past = [replace(part, name=f"{part.name}_{i}") for i in range(1, steps) for part in own]
+    return replace(space, parts=(*own, *past, *space.parts[len(own) :]))
+
+
 def stretched(actions: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
     """Returns actions for bounds: clamped to [-1, 1], which becomes the range between them.
 

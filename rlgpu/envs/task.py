@@ -14,7 +14,14 @@ from rlgpu.envs.columns import Columns
 from rlgpu.envs.randomization_config import Randomization
 from rlgpu.errors import UsageError
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator, Timing
-from rlgpu.spaces import ObservationSpace, Part, Seen, numbers, with_true_values
+from rlgpu.spaces import (
+    ObservationSpace,
+    Part,
+    Seen,
+    numbers,
+    with_history,
+    with_true_values,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,10 @@ class TaskConfig:
     """Limit of the actions: they are clamped to +- this before the task sees them."""
     clip_observations: Annotated[float, Range(0.0, above=True, infinite=True)] = float("inf")
     """Limit of the observations: they are clamped to +- this for the policy and the critic."""
+
+    history: Annotated[int, Range(1, 100)] = 1
+    """Observations that are shown at once, newest first: of this step and the steps before. After a
+    reset the first one counts for all."""
 
     randomize: bool = False
     """Whether what ``randomization`` names is randomised."""
@@ -117,7 +128,8 @@ def shown_space_of(task: Task, *, separate_critic: bool) -> ObservationSpace:
     randomized = config.randomize and bool(noise.range or noise.range_correlated)
     is_noisy = task.adds_noise or randomized
     is_apart = separate_critic or space.is_asymmetric
-    return with_true_values(space) if is_noisy and is_apart else space
+    shown = with_true_values(space) if is_noisy and is_apart else space
+    return with_history(shown, config.history)
 
 
 class Task(ABC):

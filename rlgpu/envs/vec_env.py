@@ -15,6 +15,7 @@ from rlgpu.device import compiled, generator_seed, host_may_read, one_torch_thre
 from rlgpu.envs import checks
 from rlgpu.envs.environments import Environments, Step, WorldCounts
 from rlgpu.envs.randomization import Randomizer
+from rlgpu.envs.shown import Shown
 from rlgpu.envs.step_code import StepCode, Trial, compile_steps
 from rlgpu.envs.task import Mark, Task, shown_space_of
 from rlgpu.envs.task_state import TaskState
@@ -57,9 +58,6 @@ class VecEnv(Environments):
         self.num_envs, self.device = sim.num_envs, sim.device
         self.num_observations, self.num_actions = task.num_observations, task.num_actions
         self.observation_space = shown_space_of(task, separate_critic=separate_critic)
-        # With noise and a separate critic, the task's columns with noise come first, then the same
-        # without.
-        self._shows_truth = self.observation_space.size > task.num_observations
         self.action_space: ActionSpace = Continuous(task.num_actions)
         self.action_limit = task.config.clip_actions
         self.generator = torch.Generator(device=self.device).manual_seed(generator_seed(seed))
@@ -78,9 +76,11 @@ class VecEnv(Environments):
         self._first_buffers = [
             {name: value.clone() for name, value in buffers.items()} for buffers in self._lasting()
         ]
-        everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        truth = any(part.repeats for part in self.observation_space.parts)
+        self._shown = Shown(task, self._randomizer, self.num_envs, self.device, truth=truth)
+        self._everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         states = checks.reset_state(task, sim, self.generator)
-        self._reset(everyone, states)
+        self._reset(self._everyone, states)
         names = self._check_start(states)
         self.reported = {name: torch.zeros((), device=self.device) for name in names}
         # Always overwritten in place: a CUDA graph reads it at this address.
@@ -111,8 +111,7 @@ class VecEnv(Environments):
                 for name, value in first.items():
                     buffers[name].copy_(value)
         self._draw()
-        everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
-        self._reset(everyone, self.task.reset_state(self.generator))
+        self._reset(self._everyone, self.task.reset_state(self.generator))
         self.observations.copy_(self._first_observations())
         return self.observations
 
@@ -186,6 +185,7 @@ class VecEnv(Environments):
                 total.zero_()
 
         changed = {**self.task.buffers, **self.reported, **self.counts._asdict()}
+        changed["past_observations"] = self._shown.past
         trial = Trial(given, self.sim.step, self._draw, restore, changed)
         try:
             with one_torch_thread(self.device):
@@ -267,7 +267,7 @@ class VecEnv(Environments):
         self.counts.diverged.add_(state.diverged.sum())
         self.counts.overflowed.add_(state.overflowed.sum())
         truncated = (self.episode_step >= config.episode_length) & ~terminated
-        observations = self._shown(true)
+        observations = self._shown.after_step(true)
         return Step(observations, rewards, terminated, truncated, observations)
 
     def _restart(self, step: Step) -> Step:
@@ -278,7 +278,7 @@ class VecEnv(Environments):
         """Resets ended episodes; returns the step with the first observations of the new ones."""
         done = step.terminated | step.truncated
         self._reset(done, to)
-        observations = torch.where(done[:, None], self._observe(), step.final_observations)
+        observations = torch.where(done[:, None], self._observe(done), step.final_observations)
         return step._replace(observations=observations)
 
     def _reset(self, mask: Tensor, to: ResetState) -> None:
@@ -289,18 +289,13 @@ class VecEnv(Environments):
         self._actions.masked_fill_(mask[:, None], 0.0)
         self.task.after_reset(self.sim.state, mask)
 
-    def _observe(self) -> Tensor:
-        return self._shown(self.task.observe(self.sim.state, self._actions))
+    def _observe(self, mask: Tensor | None = None) -> Tensor:
+        """Returns the first observations of environments that have been reset, all of them if None.
 
-    def _shown(self, true: Tensor) -> Tensor:
-        """Returns true observations as the learner gets them, [N, O] -> [N, O] or [N, 2 * O]."""
-        limit = self.task.config.clip_observations
-        shown = self.task.add_noise(true)
-        if self._randomizer:
-            shown = self._randomizer.observe(shown)
-        if self._shows_truth:
-            shown = torch.cat((shown, true), dim=-1)
-        return shown if limit == float("inf") else shown.clamp(-limit, limit)
+        Rows of other environments mean nothing.
+        """
+        true = self.task.observe(self.sim.state, self._actions)
+        return self._shown.after_reset(true, self._everyone if mask is None else mask)
 
     def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor] | None:
         """Returns rows as they look in a mirror; see ``Task.mirror``.
@@ -352,6 +347,7 @@ class VecEnv(Environments):
             "episode_step": self.episode_step.clone(),
             "actions": self._actions.clone(),
             "observations": self.observations.clone(),
+            "past_observations": self._shown.past.clone(),
             "counts": {name: count.clone() for name, count in self.counts._asdict().items()},
             "generator": self.generator.get_state(),
         }
@@ -372,11 +368,12 @@ class VecEnv(Environments):
             _restore(self._randomizer.buffers, state.get("randomization", {}))
         self.episode_step.copy_(state["episode_step"])
         self._actions.copy_(state["actions"])
-        saved = state["observations"]
-        # They differ in width if noise was switched on or off since.
-        self.observations.copy_(
-            saved if saved.shape == self.observations.shape else self._observe()
-        )
+        saved, past = state["observations"], state.get("past_observations", self._shown.past[:, :0])
+        if (saved.shape, past.shape) == (self.observations.shape, self._shown.past.shape):
+            self.observations.copy_(saved)
+            self._shown.past.copy_(past)
+        else:  # noise or history was changed since
+            self.observations.copy_(self._observe())
         for name, count in self.counts._asdict().items():
             count.copy_(state["counts"][name])
         self.generator.set_state(state["generator"].cpu())

@@ -32,6 +32,7 @@ UNUSED = (
     "task.decimation",
     "task.clip_actions",
     "task.clip_observations",
+    "task.history",
     "task.randomize",
     "task.randomization.",
     "task.hidden",

@@ -15,8 +15,7 @@ from rlgpu.sim import ENGINES
 from rlgpu.tasks import TASKS
 from rlgpu.training import Tasks, build_env
 from tests.refusals import names
-
-ROOT = Path(__file__).parents[2]
+from tests.task_words import task_words
 
 CFG = Path(__file__).parents[2] / "cfg"
 
@@ -34,15 +33,10 @@ def test_files_and_command_line_are_merged_in_order() -> None:
     assert (config.train.gamma, config.num_envs, config.seed) == (0.5, 64, 7)
 
 
-_ROBOT = f"robot={ROOT / 'tasks' / 'assets' / 'go2.xml'}"
-NEEDED = {"Walk": [_ROBOT], "StandUp": [_ROBOT]}
-"""What a task has no default for."""
-
-
 def test_every_task_composes_with_its_defaults() -> None:
     """Only the task's name is needed, and of Walk its robot."""
     for name in TASKS:
-        config = composed(f"task={name}", *NEEDED.get(name, [])).config
+        config = composed(*task_words(name)).config
         assert config.task.name == name
         assert config.max_iterations == config.train.max_iterations
 
@@ -268,7 +262,7 @@ def test_the_engine_follows_the_device(
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_runs_on_the_fused_engine_of_a_cpu(task) -> None:
     """With as many environments as on MuJoCo, not the thousands that are meant for a GPU."""
-    words = [f"task={task}", *NEEDED.get(task, [])]
+    words = task_words(task)
     config = composed(*words, "sim_device=cpu").config
     assert config.sim.engine == "fused"
     assert config.num_envs == composed(*words, "sim=mujoco").config.num_envs

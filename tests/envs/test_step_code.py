@@ -15,6 +15,7 @@ from rlgpu.envs import Outcome, VecEnv
 from rlgpu.sim import ENGINES, ResetState, SimState, Simulator, make_simulator
 from rlgpu.tasks import TASKS
 from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
+from tests.task_words import task_words
 
 N = 12
 
@@ -70,7 +71,7 @@ def test_compiled_steps_are_those_of_python() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_compiles_whole(name: str) -> None:
-    words = [f"task={name}", "sim=fused", f"num_envs={N}", "headless=True", "seed=3"]
+    words = [*task_words(name), "sim=fused", f"num_envs={N}", "headless=True", "seed=3"]
     config = compose(words, TASKS, ENGINES).config
     envs = []
     for _ in range(2):

@@ -179,6 +179,7 @@ def test_a_restored_ant_goes_on_with_its_own_buffers() -> None:
         "task",
         "episode_step",
         "actions",
+        "past_observations",
         "observations",
         "counts",
         "generator",

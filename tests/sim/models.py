@@ -10,13 +10,14 @@ from rlgpu.config import compose
 from rlgpu.sim import ENGINES
 from rlgpu.sim.mujoco.model import build_model
 from rlgpu.tasks import TASKS
+from tests.task_words import task_words
 
 _OPTION = '<option integrator="implicitfast" timestep="{timestep}" {gravity}/>'
 
 
 def task_model(name: str) -> mujoco.MjModel:
     """Returns the compiled model of a task."""
-    config = compose([f"task={name}"], TASKS, ENGINES).config
+    config = compose(task_words(name), TASKS, ENGINES).config
     return build_model(TASKS[name](config.task).scene(), config.task.timing())
 
 

@@ -18,6 +18,7 @@ from rlgpu.tasks import TASKS
 from tests.conftest import interpreter
 from tests.sim.states import FINE, advance, at_rest, everyone, rows
 from tests.sim.test_surroundings import YARD
+from tests.task_words import task_words
 
 
 @pytest.fixture
@@ -152,5 +153,5 @@ def test_what_isaac_gym_calls_otherwise_is_described_so() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_is_covered(name) -> None:
     """No reason against any of our own."""
-    config = compose([f"task={name}"], TASKS, ENGINES).config
+    config = compose(task_words(name), TASKS, ENGINES).config
     assert not ENGINES["isaacgym"].accept(TASKS[name](config.task).scene(), config.task.timing())
