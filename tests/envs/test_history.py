@@ -12,7 +12,7 @@ from rlgpu.sim import ENGINES, make_simulator
 from rlgpu.tasks import TASKS
 from rlgpu.training import load_checkpoint
 from tests.refusals import error_of
-from tests.runs import equal
+from tests.runs import equal, stop_after
 from tests.task_words import task_words
 
 
@@ -82,19 +82,26 @@ def test_a_mirror_mirrors_every_step() -> None:
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_run_with_history_goes_on_as_if_it_had_not_stopped(tmp_path, compiled) -> None:
-    """The same bits, and the past in the checkpoint."""
+def test_a_run_with_history_goes_on_as_if_it_had_not_stopped(
+    tmp_path, compiled, monkeypatch
+) -> None:
+    """The same bits after an interruption; the past is in the checkpoint."""
     words = ["task=Cartpole", "num_envs=16", "headless=True", "task.history=4", "seed=1"]
     words += [f"compile={compiled}", "task.episode_length=20", "train.minibatch_size=64"]
-    whole, half = (f"runs_dir={tmp_path / name}" for name in ("whole", "half"))
-    assert train.main([*words, whole, "max_iterations=6"]) == 0
-    assert train.main([*words, half, "max_iterations=6", "train.schedule=linear"]) == 0
-    ends = [
-        load_checkpoint(tmp_path / n / "Cartpole/latest/nn/last.pth") for n in ("whole", "half")
-    ]
-    assert equal(ends[0]["agent"], ends[1]["agent"])
-    assert ends[0]["env"]["past_observations"].shape == (16, 12)
-    assert train.main([*words, half, "max_iterations=8", "checkpoint=latest"]) == 0
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert train.main([*words, f"runs_dir={whole}", "max_iterations=6"]) == 0
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        assert train.main([*words, f"runs_dir={parts}", "max_iterations=6"]) == 0
+    folder = (parts / "Cartpole" / "latest").resolve()
+    assert train.main([f"checkpoint={folder}"]) == 0
+    one, two = (
+        load_checkpoint(p / "Cartpole" / "latest" / "nn" / "last.pth") for p in (whole, parts)
+    )
+    assert two["trainer"]["iteration"] == 6
+    assert two["env"]["past_observations"].shape == (16, 12)
+    for name in ("agent", "env"):
+        assert equal(one[name], two[name]), name
 
 
 def test_other_peoples_environments_have_none() -> None:
