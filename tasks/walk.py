@@ -9,7 +9,6 @@ depend on the robot's size: shares of effort limits, widths of the pose.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,10 +18,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from rlgpu.config import Fraction, NonNegative, Positive
+from rlgpu.config import ROBOT, Fraction, NonNegative, Positive
 from rlgpu.envs import Columns, TaskConfig, uniform
 from rlgpu.errors import UsageError
-from rlgpu.robots.survey import RobotAsset, RobotSettings, complete
+from rlgpu.robots.survey import RobotAsset, RobotSettings, complete, digest_of
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
 from rlgpu.tasks.legged_config import LocomotionConfig
 from rlgpu.tasks.legged_terrain import MEASURED, around
@@ -73,7 +72,7 @@ class Walk(Locomotion):
         """
         if not config.robot.file:
             said = "robot=: which robot? e.g. robot=path/to/robot.xml, an MJCF or URDF file"
-            raise UsageError(said, key="task.robot.file", value="")
+            raise UsageError(said, key=ROBOT, value="")
         config = super().completed(config)
         return replace(config, robot=complete(config.robot))
 
@@ -132,7 +131,7 @@ class Walk(Locomotion):
         pose = sources.get("default_joint_pos", "given")
         effort = sources.get("effort_limit", "given")
         guessed = f"; effort limits: {effort}" if "guessed" in effort else ""
-        changed = hashlib.sha256(file.read_bytes()).hexdigest() != robot.digest
+        changed = digest_of(file) != robot.digest
         later = (
             f"{file.name} has changed since its values were found; robot={file} finds them again"
         )

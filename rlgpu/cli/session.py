@@ -113,7 +113,7 @@ def run_session(
         _check_drawable(given.get("task") or (start.saved.task_word if start.saved else ""))
         require_video()  # before MuJoCo is imported, which is when it chooses how to draw
     if "task" not in given and start.saved is None:
-        default = "Walk" if ROBOT in given else project.defaults().get("task", "")
+        default = project.default_task(given)
         console.print(f"task={default} by default; --help lists tasks and keys")
     composed = compose(arguments, Tasks(), ENGINES, project, start.saved)
     for note in composed.notes:
@@ -152,11 +152,10 @@ def _find_start(given: Mapping[str, str], project: Project) -> _Start:
     wanted = given.get("checkpoint") or ("latest" if playing else "")
     if not wanted:
         return _Start()
-    task_word = given.get("task") or ("Walk" if ROBOT in given else "")
+    task_word = given.get("task") or project.default_task(given)
     runs_dir, experiment = given.get("runs_dir", "runs"), given.get("experiment", "")
-    if playing and not (task_word or experiment):
+    if playing and not (given.keys() & {"task", "experiment", ROBOT}):
         experiment = newest_task(runs_dir)
-    task_word = task_word or str(project.defaults().get("task", ""))
     path = find_checkpoint(wanted, task_folder(runs_dir, experiment, task_name(task_word)))
     content = load_checkpoint(path)
     saved = SavedRun.read(

@@ -75,8 +75,7 @@ def compose(
     check_words(given, project)
     tree = project.defaults()
     defaults = {name: str(tree.pop(name, "")) for name in _CHOICES}
-    if ROBOT in given:
-        defaults["task"] = "Walk"
+    defaults["task"] = project.default_task(given)
     if saved:
         defaults = {"task": saved.task_word, "train": "", "sim": saved.engine()}
     words = {name: given.get(name, default) for name, default in defaults.items()}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rlgpu.config.reading import read_each_once, read_file
+from rlgpu.config.reading import ROBOT, read_each_once, read_file
 from rlgpu.errors import UsageError, nearest
 
 _PACKAGE = Path(__file__).parents[1]
@@ -55,6 +55,10 @@ class Project:
             if (folder / "config.yaml").is_file():
                 values |= self.read(folder / "config.yaml")
         return values
+
+    def default_task(self, given: Mapping[str, str]) -> str:
+        """Returns the task of a command line without ``task=``: Walk for a robot's file."""
+        return "Walk" if ROBOT in given else str(self.defaults().get("task", ""))
 
     def read_values(self, folders: list[Path], name: str, given: str = "") -> dict[str, Any]:
         """Returns the values of the first file ``name.yaml`` in some folders.

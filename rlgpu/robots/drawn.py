@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rlgpu.robots.frames import rotation_of
+from rlgpu.robots.frames import mesh_vertices
 
 MOST_TRIANGLES = 3000
 """Of a mesh; a robot of 20 such meshes is drawn in a few hundredths of a second on a CPU."""
@@ -27,7 +27,9 @@ def thin_drawn_meshes(spec: mujoco.MjSpec, model: mujoco.MjModel) -> None:
         drawn = [geom for geom in using if _is_only_drawn(geom) and not _is_textured(spec, geom)]
         if row < 0 or not drawn or model.mesh_facenum[row] <= MOST_TRIANGLES:
             continue
-        vertices, faces = thinned(*_given(model, row))
+        first, count = int(model.mesh_faceadr[row]), int(model.mesh_facenum[row])
+        faces = model.mesh_face[first : first + count].astype(int)
+        vertices, faces = thinned(mesh_vertices(model, row), faces)
         thin = spec.add_mesh(name=f"{mesh.name}:thin")
         thin.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # it is no longer closed
         thin.uservert = vertices.astype(np.float32).flatten()
@@ -51,16 +53,6 @@ def _is_only_drawn(geom: mujoco.MjsGeom) -> bool:
     of_shapes = body.compiler.inertiafromgeom == mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_TRUE
     weighs = geom.mass != 0 and not (np.isnan(geom.mass) and geom.density == 0)
     return not touches and not (weighs and (of_shapes or not body.explicitinertial))
-
-
-def _given(model: mujoco.MjModel, row: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Returns vertices of a mesh as its file gives them, shape [V, 3], and triangles, [T, 3]."""
-    start, count = int(model.mesh_vertadr[row]), int(model.mesh_vertnum[row])
-    first, number = int(model.mesh_faceadr[row]), int(model.mesh_facenum[row])
-    turn = rotation_of(model.mesh_quat[row])
-    # The compiler puts a mesh's centre at its origin and its principal axes along the axes.
-    vertices = model.mesh_vert[start : start + count] @ turn.T + model.mesh_pos[row]
-    return vertices, model.mesh_face[first : first + number].astype(int)
 
 
 def thinned(

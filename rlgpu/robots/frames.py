@@ -128,13 +128,14 @@ def rotation_of(quat: np.ndarray) -> np.ndarray:
     return matrix.reshape(3, 3)
 
 
-def mesh_vertices(model: mujoco.MjModel) -> np.ndarray:
-    """Returns the vertices of a model's first mesh as they were given, shape [V, 3].
+def mesh_vertices(model: mujoco.MjModel, mesh: int = 0) -> np.ndarray:
+    """Returns the vertices of a model's mesh as they were given, shape [V, 3].
 
     MuJoCo stores a mesh in its principal axes.
     """
-    vertices = model.mesh_vert[: model.mesh_vertnum[0]]
-    return np.asarray(vertices @ rotation_of(model.mesh_quat[0]).T + model.mesh_pos[0])
+    start, count = int(model.mesh_vertadr[mesh]), int(model.mesh_vertnum[mesh])
+    vertices = model.mesh_vert[start : start + count]
+    return np.asarray(vertices @ rotation_of(model.mesh_quat[mesh]).T + model.mesh_pos[mesh])
 
 
 def moments_like(

@@ -25,6 +25,16 @@ def ball(rings: int) -> tuple[np.ndarray, np.ndarray]:
     return places.reshape(-1, 3), faces
 
 
+def with_ball() -> tuple[mujoco.MjSpec, int]:
+    """Returns a specification with a mesh named ball, and its number of triangles."""
+    vertices, faces = ball(60)
+    spec = mujoco.MjSpec()
+    mesh = spec.add_mesh(name="ball")
+    mesh.uservert = vertices.astype(np.float32).ravel()
+    mesh.userface = faces.astype(np.int32).ravel()
+    return spec, len(faces)
+
+
 def test_a_mesh_keeps_its_shape_with_fewer_triangles() -> None:
     """A sphere stays within 5 % of its radius, and its faces look outwards as before."""
     vertices, faces = ball(60)
@@ -47,13 +57,7 @@ def test_a_mesh_keeps_its_shape_with_fewer_triangles() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 def test_only_what_is_drawn_becomes_coarse(shared) -> None:
     """A mesh that also collides, or that gives its body its mass, keeps every vertex for that."""
-    vertices, faces = ball(60)
-    spec = mujoco.MjSpec()
-    mesh = spec.add_mesh(name="ball")
-    mesh.uservert, mesh.userface = (
-        vertices.astype(np.float32).ravel(),
-        faces.astype(np.int32).ravel(),
-    )
+    spec, num_faces = with_ball()
     body = spec.worldbody.add_body(name="body")
     body.add_freejoint()
     body.explicitinertial, body.mass, body.inertia = True, 2.0, [0.1, 0.1, 0.1]
@@ -67,7 +71,7 @@ def test_only_what_is_drawn_becomes_coarse(shared) -> None:
     after = spec.compile()
     assert after.mesh_facenum[after.geom("drawn").dataid[0]] <= MOST_TRIANGLES
     if shared:
-        assert after.mesh_facenum[after.geom("solid").dataid[0]] == len(faces)
+        assert after.mesh_facenum[after.geom("solid").dataid[0]] == num_faces
     assert after.body_mass.tolist() == before.body_mass.tolist()
     np.testing.assert_allclose(after.body_inertia, before.body_inertia)
     np.testing.assert_allclose(after.geom("drawn").pos, before.geom("drawn").pos, atol=0.02)
@@ -75,13 +79,7 @@ def test_only_what_is_drawn_becomes_coarse(shared) -> None:
 
 def test_a_mesh_that_gives_a_body_its_mass_stays() -> None:
     """Without an ``inertial``, density counts whether it touches or not."""
-    vertices, faces = ball(60)
-    spec = mujoco.MjSpec()
-    mesh = spec.add_mesh(name="ball")
-    mesh.uservert, mesh.userface = (
-        vertices.astype(np.float32).ravel(),
-        faces.astype(np.int32).ravel(),
-    )
+    spec, _ = with_ball()
     body = spec.worldbody.add_body()
     body.add_freejoint()
     geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname="ball")

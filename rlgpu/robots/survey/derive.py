@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rlgpu.config import ROBOT
 from rlgpu.errors import Unreadable, UsageError, list_some, nearest
 from rlgpu.robots.floating import FloatingRobot, read_floating
 from rlgpu.robots.robot import SCALAR_JOINTS
@@ -53,7 +54,7 @@ def complete(settings: RobotSettings) -> RobotSettings:
         robot = read_floating(file)
     except ValueError as error:
         said = f"robot={file}: {error}"
-        raise Unreadable(said, "form", key=f"{KEY}file", value=str(file), path=file) from error
+        raise Unreadable(said, "form", key=ROBOT, value=str(file), path=file) from error
     _check_names(settings, robot, file)
     joints = settings.joints or _driven(robot)
     every = _joints_of(robot)
@@ -72,8 +73,12 @@ def complete(settings: RobotSettings) -> RobotSettings:
             sources[name] = "given"
         else:
             sources[name] = f"{sources.get(name, 'the file')}, some joints given"
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return replace(found, sources=sources, digest=digest)
+    return replace(found, sources=sources, digest=digest_of(file))
+
+
+def digest_of(file: Path) -> str:
+    """Returns the SHA-256 of a robot's file, by which a change of it is noticed."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _joints_of(robot: FloatingRobot) -> list[str]:
@@ -249,12 +254,7 @@ def _trunk(stance: Stance, feet: Sequence[Foot]) -> list[str]:
     Of what is not a leg, only what carries further limbs counts: a torso, not an arm.
     """
     model = stance.model
-    legs = set()
-    for foot in feet:
-        at = int(model.body(foot.body).id)
-        while at != stance.base_id:
-            legs.add(at)
-            at = int(model.body_parentid[at])
+    legs = {body for foot in feet for body in stance.limb(foot.body)}
     parents = model.body_parentid
     children = [
         [b for b in range(1, model.nbody) if parents[b] == body] for body in range(model.nbody)

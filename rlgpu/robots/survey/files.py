@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rlgpu.config import convert, keys_of, read_file
+from rlgpu.config import ROBOT, convert, keys_of, read_file
 from rlgpu.errors import Unavailable, Unreadable, UsageError, list_some, nearest, usable_path
 from rlgpu.robots.survey.settings import RobotSettings
 
-KEY = "task.robot.file"
 _KINDS = (".xml", ".urdf", ".mjcf")
 _MENAGERIE = "menagerie:"
 _VALUES = "robot.yaml"
@@ -36,7 +35,7 @@ def located(settings: RobotSettings) -> RobotSettings:
         beside = sorted(p.name for p in path.parent.glob("*") if p.suffix.lower() in _KINDS)
         has = f"; beside it are {list_some(beside)}" if beside else ""
         said = f"robot={word}: there is no such file{has}; give an MJCF or URDF file"
-        raise Unreadable(said, "missing", key=KEY, value=word, path=path)
+        raise Unreadable(said, "missing", key=ROBOT, value=word, path=path)
     return replace(settings, file=str(path.resolve()))
 
 
@@ -54,7 +53,7 @@ def _only_file(folder: Path) -> Path:
         f"robot={folder}: a folder needs one MJCF or URDF file; {has}; name the file, or write "
         f"`file: NAME` in its {_VALUES}"
     )
-    raise Unreadable(said, "missing", key=KEY, value=str(folder), path=folder)
+    raise Unreadable(said, "missing", key=ROBOT, value=str(folder), path=folder)
 
 
 def _with_values(settings: RobotSettings, folder: Path) -> RobotSettings:
@@ -94,7 +93,7 @@ def _of_menagerie(word: str) -> Path:
         import mujoco_menagerie as menagerie  # noqa: PLC0415
     except ImportError as error:
         missing, install = "it needs a package", "pip install mujoco-menagerie"
-        raise Unavailable(missing, install, key=KEY, value=f"{_MENAGERIE}{word}") from error
+        raise Unavailable(missing, install, key=ROBOT, value=f"{_MENAGERIE}{word}") from error
     name, _, entry = word.partition("/")
     try:
         robot = menagerie.get(name)
@@ -102,4 +101,4 @@ def _of_menagerie(word: str) -> Path:
     except menagerie.MenagerieError as error:
         said = f"robot={_MENAGERIE}{word}: {error}"
         known = menagerie.names()
-        raise UsageError(said, key=KEY, value=f"{_MENAGERIE}{word}", allowed=known) from error
+        raise UsageError(said, key=ROBOT, value=f"{_MENAGERIE}{word}", allowed=known) from error

@@ -139,7 +139,8 @@ class Stance:
             least, others = found.get(body, (low, points[:0]))
             found[body] = (min(least, low), np.concatenate((others, points)))
         # Of a leg and the foot at its end, or a foot and its toes, the end counts.
-        ends = [b for b in found if not any(b != o and self._is_above(b, o) for o in found)]
+        limbs = {body: self.limb(model.body(body).name) for body in found}
+        ends = [b for b in found if not any(b != o and b in limbs[o] for o in found)]
         ends = [b for b in ends if len(self.chain(model.body(b).name)) > 1]
         return [self._foot(body, *found[body]) for body in ends]
 
@@ -152,24 +153,22 @@ class Stance:
         name = self.model.body(body).name
         return Foot(name, point, bool(spread.min() > 0.02))
 
-    def _is_above(self, body: int, other: int) -> bool:
-        """Returns whether a body is above another one in the tree."""
-        while other > 0:
-            other = int(self.model.body_parentid[other])
-            if other == body:
-                return True
-        return False
+    def limb(self, body: str) -> list[int]:
+        """Returns the ids of the bodies from below the base to a body, this one included."""
+        at, found = int(self.model.body(body).id), []
+        while at not in (0, self.base_id):
+            found.append(at)
+            at = int(self.model.body_parentid[at])
+        return found[::-1]
 
     def chain(self, body: str) -> list[str]:
         """Returns the joints between the base and a body, from the base on."""
-        model, at = self.model, int(self.model.body(body).id)
-        names: list[str] = []
-        while at not in (0, self.base_id):
-            first, count = int(model.body_jntadr[at]), int(model.body_jntnum[at])
-            own = [model.joint(j).name for j in range(first, first + count)]
-            names = own + names
-            at = int(model.body_parentid[at])
-        return names
+        model = self.model
+        return [
+            model.joint(int(model.body_jntadr[at]) + i).name
+            for at in self.limb(body)
+            for i in range(int(model.body_jntnum[at]))
+        ]
 
     def place(self, foot: Foot) -> np.ndarray:
         """Returns where the middle of a foot's sole is in world axes [m], shape [3]."""
