@@ -84,10 +84,11 @@ $(VENV)/requirements: requirements.txt
 	@echo 'Setting up $(VENV) with the pinned versions (only once; takes a minute or more)'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@rm -rf build/extension
 	@touch $@
 
 $(VENV)/built: $(VENV)/requirements $(SOURCES)
-	@echo 'Building the C++ extension (one to four minutes)'
+	@echo 'Building the C++ extension (one to four minutes; later only what changed)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 

@@ -61,6 +61,15 @@ OPENMP = ["-Xpreprocessor", "-fopenmp"] if sys.platform == "darwin" else ["-fope
 NVCC_FLAGS = ["-O3", "-std=c++20", "-fmad=false", "--expt-relaxed-constexpr"]
 
 
+class Incremental(BuildExtension):
+    """Keeps objects between builds, so that ninja compiles only what changed."""
+
+    def finalize_options(self) -> None:
+        """Replaces the temporary folder of editable installations."""
+        super().finalize_options()
+        self.build_temp = str(ROOT / "build" / "extension")
+
+
 def extension() -> CppExtension | CUDAExtension:
     """Returns the extension that this machine can build, and prints which one."""
     sources = [
@@ -94,5 +103,5 @@ setup(
         "rlgpu.tasks": ["assets/*", "assets/*/*"],
     },
     ext_modules=[extension()],
-    cmdclass={"build_ext": BuildExtension},
+    cmdclass={"build_ext": Incremental},
 )

@@ -50,6 +50,7 @@ class Locomotion(Task):
     @classmethod
     def completed(cls, config: Any) -> Any:
         """Returns settings in which files of the user's are found from any folder."""
+        config = super().completed(config)
         key, kind = "task.terrain.kind", config.terrain.kind
         if names_function(kind):
             kind = absolute_function(key, kind)

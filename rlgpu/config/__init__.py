@@ -1,6 +1,7 @@
 """The configuration: its typed schema, and composing it from files and the command line."""
 
 from rlgpu.config.algorithms import check_used, without_unused
+from rlgpu.config.by_joint import by_joint, check_joint_words, named_joints
 from rlgpu.config.compose import Composed, check_words, compose
 from rlgpu.config.files import absolute_function, load_function, names_function
 from rlgpu.config.idle import Needs, check_actions
@@ -46,7 +47,9 @@ __all__ = [
     "Text",
     "TrainConfig",
     "absolute_function",
+    "by_joint",
     "check_actions",
+    "check_joint_words",
     "check_used",
     "check_words",
     "closest_key",
@@ -59,6 +62,7 @@ __all__ = [
     "leaves",
     "load_function",
     "minibatch_split",
+    "named_joints",
     "names_function",
     "plain",
     "read_file",

@@ -34,6 +34,9 @@ _SHARED = (
     Needs("train.memory_size", "train.memory", ("lstm", "gru")),
     Needs("train.memory_layers", "train.memory", ("lstm", "gru")),
     Needs("train.sequence_length", "train.memory", ("lstm", "gru")),
+    Needs("task.actuators.no_load_speed", "task.actuators.model", ("dc_motor",)),
+    Needs("task.actuators.stall_torque", "task.actuators.model", ("dc_motor",)),
+    Needs("task.actuators.network.", "task.actuators.model", ("network",)),
     Needs("capture_video_freq", "capture_video"),
     Needs("capture_video_len", "capture_video"),
 )
@@ -112,7 +115,7 @@ def check_actions(actions: ActionSpace, given: Collection[str], prefix: str = "t
 
 
 def _covers(keys: str, key: str) -> bool:
-    return key == keys or (keys[-1] == "." and key.startswith(keys))
+    return key == keys or key.startswith(f"{keys.removesuffix('.')}.")  # an entry of a mapping
 
 
 def _check_unused(config: Config, given: Collection[str]) -> None:

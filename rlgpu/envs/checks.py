@@ -55,6 +55,8 @@ def scene_of(task: Task) -> SceneSpec:
     if not isinstance(scene, SceneSpec):
         raise _other_type(task, "scene", scene, "rlgpu.sim.SceneSpec")
     check_drives(task, scene)
+    if not task.config.actuators.are_plain:
+        scene = replace(scene, actuators=task.config.actuators)
     if not task.config.randomize:
         return scene
     names = [x for x in varied(task.config.randomization) if x not in scene.parameters]

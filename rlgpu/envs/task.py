@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -12,8 +12,15 @@ from torch import Tensor
 from rlgpu.config import Count, Range
 from rlgpu.envs.columns import Columns
 from rlgpu.envs.randomization_config import Randomization
-from rlgpu.errors import UsageError
-from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator, Timing
+from rlgpu.errors import UsageError, usable_path
+from rlgpu.sim import (
+    ActuatorSettings,
+    ResetState,
+    SceneSpec,
+    SimState,
+    Simulator,
+    Timing,
+)
 from rlgpu.spaces import (
     ObservationSpace,
     Part,
@@ -46,6 +53,8 @@ class TaskConfig:
     history: Annotated[int, Range(1, 100)] = 1
     """Observations that are shown at once, newest first: of this step and the steps before. After a
     reset the first one counts for all."""
+
+    actuators: ActuatorSettings = field(default_factory=ActuatorSettings)
 
     randomize: bool = False
     """Whether what ``randomization`` names is randomised."""
@@ -176,7 +185,11 @@ class Task(ABC):
         Raises:
             UsageError: They cannot be found.
         """
-        return config
+        if not (file := config.actuators.network.file):
+            return config
+        key = "task.actuators.network.file"
+        network = replace(config.actuators.network, file=str(usable_path(key, file).resolve()))
+        return replace(config, actuators=replace(config.actuators, network=network))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Simulation engines behind one protocol. Importing this package imports no engine."""
 
+from rlgpu.sim.actuator_settings import ActuatorNetwork, ActuatorSettings
 from rlgpu.sim.engines import (
     ENGINES,
     Engine,
@@ -16,6 +17,8 @@ __all__ = [
     "ENGINES",
     "PARAMETERS",
     "SIGNED_PARAMETERS",
+    "ActuatorNetwork",
+    "ActuatorSettings",
     "Asset",
     "Drive",
     "Engine",

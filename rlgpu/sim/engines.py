@@ -155,7 +155,14 @@ def make_simulator(
     entry = ENGINES[engine]
     where = device or torch.device("cpu")
     chosen = settings or entry.settings()
-    return entry.build(BuildRequest(scene, timing, num_envs, where, chosen, deterministic, viewer))
+    if scene.actuators.are_plain:
+        built = BuildRequest(scene, timing, num_envs, where, chosen, deterministic, viewer)
+        return entry.build(built)
+    from rlgpu.sim.actuators import ActuatedSimulator, behind_actuators  # noqa: PLC0415
+
+    plain, one = behind_actuators(scene, timing)
+    behind = entry.build(BuildRequest(plain, one, num_envs, where, chosen, deterministic, viewer))
+    return ActuatedSimulator(behind, scene, timing)
 
 
 def _accept_fused(scene: SceneSpec, timing: Timing) -> list[str]:

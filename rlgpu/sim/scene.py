@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from rlgpu.errors import UnknownName
+from rlgpu.sim.actuator_settings import ActuatorSettings
 from rlgpu.sim.terrain import HeightField
 
 _Mode = Literal["effort", "position"]
@@ -105,6 +106,8 @@ class SceneSpec:
     """Whether the torques of the drives are measured."""
     body_states: bool = False
     """Whether poses and velocities of all bodies are kept current; costs a kinematics pass."""
+    actuators: ActuatorSettings = field(default_factory=ActuatorSettings)
+    """How drives make torques; those of ``task.actuators`` for a task's scene."""
     parameters: tuple[str, ...] = ()
     """Physical parameters, from ``PARAMETERS``, that have a separate value in every environment."""
 

@@ -199,6 +199,13 @@ class Simulator(Protocol):
         Separate from ``step`` so that it can be compiled together with a task's own operations.
         """
 
+    def refresh_joints(self) -> None:
+        """Brings ``joint_pos``, ``joint_vel`` and ``diverged`` up to date after ``step``.
+
+        Quicker than ``refresh``, for what acts between physics steps; other tensors may change,
+        too.
+        """
+
     def capturing(self) -> AbstractContextManager[None]:
         """Returns a context that lets ``step`` join the CUDA graph torch is capturing.
 

@@ -57,6 +57,8 @@ def test_randomisation_without_a_range_is_refused() -> None:
         ("train.memory_size=8", "train.memory=gru"),
         ("train.curiosity.limit=3", "train.curiosity.weight=0.1"),
         ("capture_video_len=9", "capture_video=True"),
+        ("task.actuators.no_load_speed.all=9", "task.actuators.model=dc_motor"),
+        ("task.actuators.network.file=x.pt", "task.actuators.model=network"),
         ("task.hidden_from=policy", "task.hidden=[lin_vel_b]"),
         ("task.pushes.max_speed=2", "task.pushes.interval=5"),
         ("task.commands.heading=[0,1]", "task.commands.follow_heading=True"),

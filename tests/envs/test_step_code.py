@@ -11,7 +11,7 @@ from torch import Tensor
 from rlgpu.compiler import NoCompiler, find_compiler
 from rlgpu.config import compose
 from rlgpu.device import host_may_branch
-from rlgpu.envs import Outcome, VecEnv
+from rlgpu.envs import Outcome, VecEnv, scene_of
 from rlgpu.sim import ENGINES, ResetState, SimState, Simulator, make_simulator
 from rlgpu.tasks import TASKS
 from rlgpu.tasks.cartpole import Cartpole, CartpoleConfig
@@ -66,6 +66,24 @@ def test_compiled_steps_are_those_of_python() -> None:
     again = make()
     assert again.compile_ahead(lambda: said.append("compiles")) == []
     assert said == ["compiles"]
+
+
+def test_steps_with_actuators_compile() -> None:
+    """Late targets and motors are operations of torch only."""
+    words = ["task=Cartpole", "sim=fused", f"num_envs={N}", "task.episode_length=9"]
+    words += ["task.actuators.model=dc_motor", "task.actuators.no_load_speed.all=5"]
+    words += ["task.actuators.stall_torque.all=20"]
+    words += ["task.actuators.delay=[0,3]", "task.decimation=3"]
+    config = compose(words, TASKS, ENGINES).config
+    envs = []
+    for _ in range(2):
+        task = Cartpole(config.task)
+        sim = make_simulator("fused", scene_of(task), config.task.timing(), N)
+        envs.append(VecEnv(task, sim, seed=3))
+    plain, env = envs
+    assert env.compile_ahead(lambda: None) == []
+    assert check(plain, env, 20) >= 2 * N
+    assert "targets 0 to 3 physics steps late" in env.description
 
 
 @pytest.mark.slow

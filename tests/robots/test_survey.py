@@ -10,10 +10,10 @@ from pathlib import Path
 import mujoco
 import pytest
 
+from rlgpu.config import by_joint
 from rlgpu.errors import Unreadable, UsageError
 from rlgpu.robots.floating import read_floating
 from rlgpu.robots.survey import RobotAsset, RobotSettings, complete
-from rlgpu.robots.survey.derive import by_joint
 from rlgpu.robots.survey.faults import faults_of
 from rlgpu.robots.survey.stance import Stance
 from rlgpu.tasks.g1 import G1
@@ -184,7 +184,8 @@ def test_a_name_counts_for_itself_and_a_part_for_all_that_have_it() -> None:
     joints = ["joint_1", "joint_10", "other"]
     assert by_joint({"joint_1": 1.0}, joints) == {"joint_1": 1.0}
     assert by_joint({"joint_10": 5.0, "joint": 2.0}, joints) == {"joint_1": 2.0, "joint_10": 2.0}
-    assert by_joint({"": 3.0, "joint_10": 5.0}, joints)["joint_10"] == 5.0
+    every = by_joint({"all": 3.0, "joint_10": 5.0}, joints)
+    assert every == dict.fromkeys(joints, 3.0) | {"joint_10": 5.0}
 
 
 @pytest.mark.parametrize(

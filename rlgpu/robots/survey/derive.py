@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from rlgpu.config import ROBOT
+from rlgpu.config import ROBOT, by_joint, named_joints
 from rlgpu.errors import Unreadable, UsageError, list_some, nearest
 from rlgpu.robots.floating import FloatingRobot, read_floating
 from rlgpu.robots.robot import SCALAR_JOINTS
@@ -21,7 +21,6 @@ from rlgpu.robots.survey.symmetry import mirror_of
 from rlgpu.sim.scene import Drive
 
 KEY = "task.robot."
-_T = TypeVar("_T")
 _LYING = 0.5
 """Height of the base, as a share of that in the tallest pose, below which a robot lies."""
 _SWING, _STILL = 0.4, 0.15
@@ -33,8 +32,8 @@ _MAPPINGS = ("default_joint_pos", "pose_width", *_BY_JOINT)
 def _is_complete(settings: RobotSettings) -> bool:
     """Returns whether nothing is left to be found in the file."""
     joints = set(settings.joints)
-    by_joint = (getattr(settings, name) for name in _MAPPINGS)
-    known = all(joints <= set(values) for values in by_joint)
+    mappings = (getattr(settings, name) for name in _MAPPINGS)
+    known = all(joints <= set(values) for values in mappings)
     others = (settings.base, settings.base_height, settings.feet, settings.failing_bodies)
     return bool(joints) and known and all(map(bool, others))
 
@@ -92,20 +91,6 @@ def _driven(robot: FloatingRobot) -> list[str]:
     return [name for name in _joints_of(robot) if not acted_on or name in acted_on]
 
 
-def by_joint(values: Mapping[str, _T], joints: Sequence[str]) -> dict[str, _T]:
-    """Returns what is given for joints: by their names, or by parts of names, the last one counts.
-
-    Args:
-        values: Values by name or part of a name.
-        joints: The joints; those for which nothing is given are left out.
-    """
-    found: dict[str, _T] = {}
-    for part, value in values.items():
-        named = [part] if part in joints else [name for name in joints if part in name]
-        found |= dict.fromkeys(named, value)
-    return {name: found[name] for name in joints if name in found}
-
-
 def _check_names(settings: RobotSettings, robot: FloatingRobot, file: Path) -> None:
     """Refuses names of joints and bodies that the file does not have, and feet that are no places.
 
@@ -116,7 +101,7 @@ def _check_names(settings: RobotSettings, robot: FloatingRobot, file: Path) -> N
     bodies = [body.name for body in robot.spec.bodies[1:]]
     for key in _MAPPINGS:
         for part in getattr(settings, key):
-            if not any(part in joint for joint in joints):
+            if not named_joints(part, joints):
                 raise _unknown(f"{key}.{part}", part, joints, "joint", file)
     images = [image.removeprefix("-") for image in settings.mirror.values()]
     for key, names, known, kind in (

@@ -142,12 +142,23 @@ class MujocoSimulator:
             self.state.drive_force.copy_(forces.masked_fill(diverged[:, 0], 0.0))
         self._refresh_bodies()
 
+    def refresh_joints(self) -> None:
+        """Brings joint positions and velocities up to date after ``step``."""
+        self.worlds.check()
+        self._choices.hold(self._where, self._qpos, self._qvel)
+        if self._copies_joints:
+            self._read_joints()
+
+    def _read_joints(self, rows: Rows = ALL_ROWS) -> None:
+        where, state = self._where, self.state
+        write_rows(state.joint_pos, rows, self._qpos[rows][:, where.qpos])
+        write_rows(state.joint_vel, rows, self._qvel[rows][:, where.dofs])
+
     def _read_joints_and_root(self, rows: Rows = ALL_ROWS) -> None:
         where, state = self._where, self.state
         qpos, qvel = self._qpos[rows], self._qvel[rows]
         if self._copies_joints:
-            write_rows(state.joint_pos, rows, qpos[:, where.qpos])
-            write_rows(state.joint_vel, rows, qvel[:, where.dofs])
+            self._read_joints(rows)
         if where.floating:
             frames = frames_of(state, "root")
             readout.read_free(frames, qpos[:, where.root_qpos], qvel[:, where.root_dofs], rows)

@@ -207,6 +207,10 @@ class IsaacGymSimulator:
             return
         self.reset(diverged, self._readout.home)
 
+    def refresh_joints(self) -> None:
+        """Brings ``state`` up to date after ``step``: its tensors come together."""
+        self.refresh()
+
     def reset(self, mask: Tensor, to: ResetState) -> None:
         """Puts the masked environments into the given state, without contacts or history."""
         self._put(mask, to)
