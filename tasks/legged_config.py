@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from rlgpu.config import Needs, NonNegative, Positive, Range, Span
+from rlgpu.config import Needs, NonNegative, Positive, Range
 from rlgpu.envs import TaskConfig
 from rlgpu.tasks.legged_rewards import RewardScales
 from rlgpu.tasks.legged_terrain import TILES, TerrainSettings
+from rlgpu.tasks.velocity_commands import Commands
 
 
 @dataclass(frozen=True)
@@ -18,26 +19,6 @@ class Gains:
 
     joint: NonNegative = 0.0
     """Gain of all joints."""
-
-
-@dataclass(frozen=True)
-class Commands:
-    """Velocities that the robot is asked for; ``task.commands.*``."""
-
-    lin_vel_x: Annotated[list[float], Span()] = field(default_factory=lambda: [-1.0, 1.0])
-    """Least and largest forward velocity [m/s]."""
-    lin_vel_y: Annotated[list[float], Span()] = field(default_factory=lambda: [-1.0, 1.0])
-    """Least and largest velocity to the left [m/s]."""
-    ang_vel_yaw: Annotated[list[float], Span()] = field(default_factory=lambda: [-1.0, 1.0])
-    """Least and largest yaw velocity [rad/s], without ``follow_heading``."""
-    heading: Annotated[list[float], Span()] = field(default_factory=lambda: [-3.14, 3.14])
-    """Least and largest heading [rad], with ``follow_heading``."""
-    follow_heading: bool = True
-    """Whether the yaw velocity is half the angle to a random heading, at most 1 rad/s."""
-    resampling_time: Positive = 10.0
-    """Time between new commands in an episode [s]."""
-    dead_zone: NonNegative = 0.2
-    """Horizontal speed below which a command becomes 0 [m/s]."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +82,6 @@ class LocomotionConfig(TaskConfig):
     swing_height: Positive = 0.08
     """Height of feet that swing, for ``foot_clearance`` [m]."""
     rewards: RewardScales = field(default_factory=RewardScales)
-    own_rewards: dict[str, float] = field(default_factory=dict)
-    """Scales of terms of your own, per second, by path/to/file.py:function: a function of a Moment
-    (tasks/legged_rewards.py) that returns a tensor of shape [N]. One with the name of a term above
-    takes its place."""
     commands: Commands = field(default_factory=Commands)
     pushes: Pushes = field(default_factory=Pushes)
     noise: Noise = field(default_factory=Noise)

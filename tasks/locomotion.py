@@ -22,15 +22,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlgpu.config import absolute_function, load_function, names_function
-from rlgpu.envs import Mark, Outcome, RewardTerms, Task, uniform
+from rlgpu.config import absolute_function, names_function
+from rlgpu.envs import Mark, Outcome, OwnFailures, RewardTerms, Task, uniform
 from rlgpu.errors import UsageError, nearest, usable_path
-from rlgpu.rotations import quat_rotate, quat_rotate_inverse, wrap_angle, yaw_of
+from rlgpu.rotations import quat_rotate, quat_rotate_inverse, yaw_of
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator
 from rlgpu.tasks.legged_checks import check_joints, check_sizes
 from rlgpu.tasks.legged_config import LocomotionConfig
 from rlgpu.tasks.legged_rewards import OF_BODIES, TERMS, Moment
 from rlgpu.tasks.legged_terrain import TILES, Ground
+from rlgpu.tasks.velocity_commands import KEY, VelocityCommands
 from rlgpu.tasks.walker import Walker
 
 GAIT_PERIOD = 0.8
@@ -62,12 +63,16 @@ class Locomotion(Task):
                 )
                 raise UsageError(said + nearest(kind, known), key=key, value=kind, allowed=known)
             kind = str(path.resolve())
-        rewards = {}
-        for word, scale in config.own_rewards.items():
-            load_function("task.own_rewards", word)  # refused at once if there is none
-            rewards[absolute_function("task.own_rewards", word)] = scale
+        commands = config.commands
+        if commands.function:
+            commands = replace(commands, function=absolute_function(KEY, commands.function))
         ground = replace(config.terrain, kind=kind)
-        return replace(config, terrain=ground, own_rewards=rewards)
+        return replace(config, terrain=ground, commands=commands)
+
+    @property
+    def judges_own_terms(self) -> bool:
+        """A user's terms are functions of the same moments as the task's, and may replace them."""
+        return True
 
     @cached_property
     @abstractmethod
@@ -83,9 +88,8 @@ class Locomotion(Task):
             terrain=self.ground.field,
             root=walker.root,
             contact_forces=True,
-            drive_forces=bool(scales.torques or scales.effort or self.config.own_rewards),
-            body_states=bool(self.config.own_rewards)
-            or any(getattr(scales, name) for name in OF_BODIES),
+            drive_forces=bool(scales.torques or scales.effort),
+            body_states=any(getattr(scales, name) for name in OF_BODIES),
         )
 
     def bind(self, sim: Simulator) -> None:
@@ -120,12 +124,13 @@ class Locomotion(Task):
         limits = {name: drive.effort_limit for name, drive in walker.drives.items()}
         self._effort_limits = row(dict.fromkeys(joints, math.inf) | limits, joints)
         self._pose_width = row(dict.fromkeys(joints, 0.3) | dict(walker.pose_width or {}), joints)
-        self._terms = RewardTerms(TERMS, config.rewards, self._step_dt, config.own_rewards)
+        self._terms = RewardTerms(TERMS, config.rewards, self._step_dt, config.own_rewards, n)
+        self._own_failures = OwnFailures(config.own_terminations, n)
         self._allocate(n, device)
 
     def _allocate(self, n: int, device: torch.device) -> None:
         """Allocates the tensors that are saved, and those of random numbers."""
-        feet, config, ranges = len(self.walker.feet), self.config, self.config.commands
+        feet, config = len(self.walker.feet), self.config
         for name, width in (
             ("commands", 4),
             ("last_actions", self.num_actions),
@@ -137,9 +142,9 @@ class Locomotion(Task):
         self.buffers |= self.ground.bind(n, device)
         self.buffers["age"] = torch.zeros(n, dtype=torch.int64, device=device)
         self.buffers["steps"] = torch.zeros((), dtype=torch.int64, device=device)
-        third = ranges.heading if ranges.follow_heading else ranges.ang_vel_yaw
-        limits = torch.tensor([ranges.lin_vel_x, ranges.lin_vel_y, third], device=device)
-        self._command_low, self._command_high = limits[:, 0], limits[:, 1]
+        self._velocities = VelocityCommands(config.commands, n, device)
+        if config.own_events:  # one may change the ranges
+            self.buffers["command_ranges"] = self._velocities.ranges
         self._new_commands = torch.zeros(n, 4, device=device)  # of an episode that begins
         self._drawn = torch.zeros(n, 6 + self.num_observations, device=device)
         # The sixth column is drawn and not used, so that a seed's numbers stay what they were.
@@ -188,9 +193,9 @@ class Locomotion(Task):
         due = buffers["age"] % self._command_steps == 0
         if self.ground.field is not None:
             buffers["asked"] += self._command_steps * self._asked_speed() * due
-        new = self._commands_of(self._drawn_commands)
+        new = self._velocities.made_of(self._drawn_commands)
         buffers["commands"].copy_(torch.where(due[:, None], new, buffers["commands"]))
-        self._follow_heading(state)
+        self._velocities.follow_heading(buffers["commands"], state.root_quat_w)
         if config.pushes.interval:
             every = max(round(config.pushes.interval / self._step_dt), 1)
             since = (
@@ -206,21 +211,6 @@ class Locomotion(Task):
     def _asked_speed(self) -> Tensor:
         """Returns the horizontal speed that the current command asks for [m/s], shape [N]."""
         return self.buffers["commands"][:, :2].norm(dim=-1)
-
-    def _commands_of(self, drawn: Tensor) -> Tensor:
-        """Returns commands of numbers in [-1, 1): x, y, yaw velocity and heading, [N, 3 -> 4]."""
-        ranges, low, high = self.config.commands, self._command_low, self._command_high
-        values = low + (drawn + 1.0) / 2.0 * (high - low)
-        moving = values[:, :2].norm(dim=-1, keepdim=True) > ranges.dead_zone
-        return torch.cat((values[:, :2] * moving, values[:, 2:], values[:, 2:]), dim=-1)
-
-    def _follow_heading(self, state: SimState) -> None:
-        """Sets the yaw velocity to what turns the robot to its heading."""
-        if not self.config.commands.follow_heading:
-            return
-        commands = self.buffers["commands"]
-        away = wrap_angle(commands[:, 3] - yaw_of(state.root_quat_w))
-        commands[:, 2] = (0.5 * away).clamp(-1.0, 1.0)
 
     def _in_base(self, state: SimState) -> tuple[Tensor, Tensor, Tensor]:
         """Returns velocity, angular velocity and gravity in the base's axes, shape [N, 3]."""
@@ -266,6 +256,7 @@ class Locomotion(Task):
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
         """Returns the sum of the reward's terms, and which robots fell."""
         m = self._moment(state, actions)
+        m = m._replace(terminated=self._own_failures(m, m.terminated))
         terms = self._terms(m)
         total = torch.zeros_like(m.base_height)
         for name, term in terms.items():
@@ -333,7 +324,7 @@ class Locomotion(Task):
         config, n, joints = self.config, self.num_envs, len(self._default)
         speeds = config.start_max_speed * uniform((n, 6), -1.0, 1.0, generator)
         joint_speed = config.start_max_joint_speed
-        commands = self._commands_of(uniform((n, 3), -1.0, 1.0, generator))
+        commands = self._velocities.made_of(uniform((n, 3), -1.0, 1.0, generator))
         self._new_commands.copy_(commands)
         starts = self._draw_starts(generator)
         return ResetState(
@@ -384,7 +375,7 @@ class Locomotion(Task):
             buffers[name].masked_fill_(chosen, 0)
         buffers["age"].masked_fill_(mask, 0)
         self.ground.settle(mask)
-        self._follow_heading(state)
+        self._velocities.follow_heading(buffers["commands"], state.root_quat_w)
 
 
 def _arrow(start: Tensor, vector: Tensor, rgba: tuple[float, float, float, float]) -> Mark:

@@ -3,6 +3,7 @@
 from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
 from rlgpu.envs.environments import Environments, Step, WorldCounts
+from rlgpu.envs.own_terms import Event, Moment, OwnFailures
 from rlgpu.envs.reward_terms import RewardTerms
 from rlgpu.envs.task import (
     Mark,
@@ -18,8 +19,11 @@ from rlgpu.envs.vec_env import VecEnv
 __all__ = [
     "Columns",
     "Environments",
+    "Event",
     "Mark",
+    "Moment",
     "Outcome",
+    "OwnFailures",
     "RewardTerms",
     "Step",
     "Task",

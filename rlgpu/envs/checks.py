@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rlgpu.config import Range
 from rlgpu.envs.findings import Remark
+from rlgpu.envs.own_functions import has_own_functions
 from rlgpu.envs.start import check_drives, check_start
 from rlgpu.envs.task import Outcome, Task
 from rlgpu.envs.varied_parameters import varied
@@ -57,6 +58,8 @@ def scene_of(task: Task) -> SceneSpec:
     check_drives(task, scene)
     if not task.config.actuators.are_plain:
         scene = replace(scene, actuators=task.config.actuators)
+    if has_own_functions(task.config):  # which may read anything
+        scene = replace(scene, contact_forces=True, drive_forces=True, body_states=True)
     if not task.config.randomize:
         return scene
     names = [x for x in varied(task.config.randomization) if x not in scene.parameters]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlgpu.config import Count, Range
 from rlgpu.envs.columns import Columns
+from rlgpu.envs.own_functions import with_absolute_paths
 from rlgpu.envs.randomization_config import Randomization
 from rlgpu.errors import UsageError, usable_path
 from rlgpu.sim import (
@@ -55,6 +56,17 @@ class TaskConfig:
     reset the first one counts for all."""
 
     actuators: ActuatorSettings = field(default_factory=ActuatorSettings)
+
+    own_rewards: dict[str, float] = field(default_factory=dict)
+    """Scales of terms of your own, per second, by path/to/file.py:function: a function of a Moment
+    (rlgpu/envs/own_terms.py; of walking tasks tasks/legged_rewards.py) that returns a tensor of
+    shape [N]. In walking tasks one with the name of a term takes its place."""
+    own_terminations: dict[str, float] = field(default_factory=dict)
+    """Limits of functions of your own, likewise: an episode fails where one is above its limit."""
+    own_events: dict[str, float] = field(default_factory=dict)
+    """Seconds between events of your own, by path/to/file.py:function: a function of an Event
+    (rlgpu/envs/own_terms.py) that changes some environments, such as by a push, or the task's
+    difficulty; 0 is at each reset."""
 
     randomize: bool = False
     """Whether what ``randomization`` names is randomised."""
@@ -185,11 +197,17 @@ class Task(ABC):
         Raises:
             UsageError: They cannot be found.
         """
+        config = with_absolute_paths(config)
         if not (file := config.actuators.network.file):
             return config
         key = "task.actuators.network.file"
         network = replace(config.actuators.network, file=str(usable_path(key, file).resolve()))
         return replace(config, actuators=replace(config.actuators, network=network))
+
+    @property
+    def judges_own_terms(self) -> bool:
+        """Whether ``evaluate`` counts ``own_rewards`` and ``own_terminations`` among its own."""
+        return False
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from rlgpu.errors import WrongShape
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
 
@@ -100,3 +102,21 @@ def _has_attributes(value: object) -> bool:
 def _is_own(tensor: Tensor) -> bool:
     """Returns whether every element has memory of its own, so that a tensor can be written."""
     return all(n <= 1 or s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def restore_buffers(buffers: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
+    """Copies saved buffers into those of the same names.
+
+    Raises:
+        WrongShape: A buffer was not saved.
+    """
+    if missing := [name for name in buffers if name not in saved]:
+        raise WrongShape(
+            f"it has no {', '.join(missing)}, which the environments have now (another version of "
+            "the task, or other settings); weights_only=True takes only the weights",
+            name=missing[0],
+            found=None,
+            wanted=tuple(buffers[missing[0]].shape),
+        )
+    for name, buffer in buffers.items():
+        buffer.copy_(saved[name])

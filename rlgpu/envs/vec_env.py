@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from torch import Tensor
 from rlgpu.device import compiled, generator_seed, host_may_read, one_torch_thread
 from rlgpu.envs import checks
 from rlgpu.envs.environments import Environments, Step, WorldCounts
+from rlgpu.envs.own_terms import OwnTerms
 from rlgpu.envs.randomization import Randomizer
 from rlgpu.envs.shown import Shown
 from rlgpu.envs.step_code import StepCode, Trial, compile_steps
 from rlgpu.envs.task import Mark, Task, shown_space_of
-from rlgpu.envs.task_state import TaskState
-from rlgpu.errors import TaskError, WrongShape
+from rlgpu.envs.task_state import TaskState, restore_buffers
+from rlgpu.errors import TaskError
 from rlgpu.sim import ResetState, Simulator
 from rlgpu.spaces import ActionSpace, Continuous
 
@@ -68,6 +69,7 @@ class VecEnv(Environments):
         self.host_may_read = host_may_read(self.device)
         self._shapes = ((self.num_envs, self.num_observations), (self.num_envs,), (self.num_envs,))
         checks.bind(task, sim)
+        self._own = OwnTerms(task, sim)
         self._randomizer: Randomizer | None = None
         if task.config.randomize:
             sizes = self.num_observations, self.num_actions
@@ -80,6 +82,8 @@ class VecEnv(Environments):
         self._shown = Shown(task, self._randomizer, self.num_envs, self.device, truth=truth)
         self._everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         states = checks.reset_state(task, sim, self.generator)
+        self._own.check_events()
+        self._own.draw(self.generator)
         self._reset(self._everyone, states)
         names = self._check_start(states)
         self.reported = {name: torch.zeros((), device=self.device) for name in names}
@@ -95,8 +99,9 @@ class VecEnv(Environments):
         warnings = checks.start(task, sim, states, self._actions)
         first = checks.observation(task, sim, self._actions)
         step = checks.check_step(task, sim, self._actions, first)
+        self._own.check_terms(self._actions, first)
         self.warnings, self.notes = [*warnings, *step.warnings], checks.notes(task, sim)
-        return step.reported
+        return [*step.reported, *self._own.names]
 
     def reset(self, seed: int | None = None) -> Tensor:
         """Begins new episodes in all environments; returns their first observations, [N, O].
@@ -213,6 +218,7 @@ class VecEnv(Environments):
     def _draw(self) -> None:
         """Draws the random numbers of a step."""
         self.task.draw(self.generator)
+        self._own.draw(self.generator)
         if self._randomizer:
             self._randomizer.draw(self.generator)
 
@@ -248,10 +254,12 @@ class VecEnv(Environments):
         self.sim.refresh()
         self._episode_step += 1
         self.task.advance(state)
+        self._own.advance(state)
         if self._randomizer:
             self._randomizer.advance()
         true = self.task.observe(state, self._actions)
         outcome = self.task.evaluate(state, self._actions, true)
+        outcome = self._own.judge(state, self._actions, true, outcome)
         rewards, terminated = outcome[:2]
         shapes = (true.shape, rewards.shape, terminated.shape)
         if shapes != self._shapes:  # they would be broadcast
@@ -288,6 +296,7 @@ class VecEnv(Environments):
         self.episode_step.masked_fill_(mask, 0)
         self._actions.masked_fill_(mask[:, None], 0.0)
         self.task.after_reset(self.sim.state, mask)
+        self._own.after_reset(self.sim.state, mask)
 
     def _observe(self, mask: Tensor | None = None) -> Tensor:
         """Returns the first observations of environments that have been reset, all of them if None.
@@ -363,9 +372,9 @@ class VecEnv(Environments):
             ValueError: The state is from another scene, engine or number of environments.
         """
         self.sim.load_state_dict(state["sim"])
-        _restore(self.task.buffers, state["task"])
+        restore_buffers(self.task.buffers, state["task"])
         if self._randomizer:
-            _restore(self._randomizer.buffers, state.get("randomization", {}))
+            restore_buffers(self._randomizer.buffers, state.get("randomization", {}))
         self.episode_step.copy_(state["episode_step"])
         self._actions.copy_(state["actions"])
         saved, past = state["observations"], state.get("past_observations", self._shown.past[:, :0])
@@ -377,21 +386,3 @@ class VecEnv(Environments):
         for name, count in self.counts._asdict().items():
             count.copy_(state["counts"][name])
         self.generator.set_state(state["generator"].cpu())
-
-
-def _restore(buffers: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
-    """Copies saved buffers into those of the same names.
-
-    Raises:
-        WrongShape: A buffer was not saved.
-    """
-    if missing := [name for name in buffers if name not in saved]:
-        raise WrongShape(
-            f"it has no {', '.join(missing)}, which the environments have now (another version of "
-            "the task, or other settings); weights_only=True takes only the weights",
-            name=missing[0],
-            found=None,
-            wanted=tuple(buffers[missing[0]].shape),
-        )
-    for name, buffer in buffers.items():
-        buffer.copy_(saved[name])
