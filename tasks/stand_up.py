@@ -9,17 +9,40 @@ robot.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from rlgpu.envs import uniform
+from rlgpu.config import Positive
+from rlgpu.envs import TaskConfig, uniform
 from rlgpu.sim import ResetState, SimState
-from rlgpu.tasks.walk import Walk
+from rlgpu.tasks.walk import Walk, WalkConfig
+from rlgpu.tasks.walker import Walker
+
+
+@dataclass(frozen=True)
+class StandUpConfig(WalkConfig):
+    """Settings of StandUp."""
+
+    action_factor: Positive = 3.0
+    """Factor on the robot's action scales: getting up takes larger motions than walking."""
 
 
 class StandUp(Walk):
     """Get up and stand."""
+
+    Config: ClassVar[type[TaskConfig]] = StandUpConfig
+    config: StandUpConfig
+
+    @cached_property
+    def walker(self) -> Walker:
+        """The robot, with larger actions."""
+        walker, factor = super().walker, self.config.action_factor
+        scales = {name: factor * scale for name, scale in walker.action_scale.items()}
+        return replace(walker, action_scale=scales)
 
     def _failed(self, state: SimState, gravity_b: Tensor) -> Tensor:
         """Nothing is a failure: lying is where episodes begin."""
