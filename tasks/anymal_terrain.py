@@ -22,9 +22,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from rlgpu.envs import Columns, TaskConfig
+from rlgpu.envs import Columns, Deployment, TaskConfig
 from rlgpu.sim import SimState, Simulator
 from rlgpu.tasks.anymal import LEGS, Anymal
+from rlgpu.tasks.deployed import deployment_of
 from rlgpu.tasks.legged_config import LeggedConfig
 from rlgpu.tasks.legged_terrain import MEASURED, around
 
@@ -73,3 +74,10 @@ class AnymalTerrain(Anymal):
         below = (state.root_pos_w[:, 2:] - 0.5 - ground).clamp(-1.0, 1.0)
         own = {"joint_pos": state.joint_pos, "heights": self.config.height_scale * below}
         return super().observed(state, actions) | own
+
+    def deployment(self) -> Deployment:
+        """Returns what surrounds a policy on this robot; joint positions are absolute."""
+        columns, scale = OBSERVATION.parts(), self.config.height_scale
+        return deployment_of(
+            self.config, self.walker, columns, base="base", height_scale=scale, absolute=True
+        )

@@ -23,10 +23,11 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import absolute_function, names_function
-from rlgpu.envs import Mark, Outcome, OwnFailures, RewardTerms, Task, uniform
+from rlgpu.envs import Deployment, Mark, Outcome, OwnFailures, RewardTerms, Task, any_of, uniform
 from rlgpu.errors import UsageError, nearest, usable_path
 from rlgpu.rotations import quat_rotate, quat_rotate_inverse, yaw_of
 from rlgpu.sim import ResetState, SceneSpec, SimState, Simulator
+from rlgpu.tasks.deployed import deployment_of
 from rlgpu.tasks.legged_checks import check_joints, check_sizes
 from rlgpu.tasks.legged_config import LocomotionConfig
 from rlgpu.tasks.legged_rewards import OF_BODIES, TERMS, Moment
@@ -256,7 +257,8 @@ class Locomotion(Task):
     def evaluate(self, state: SimState, actions: Tensor, observations: Tensor) -> Outcome:
         """Returns the sum of the reward's terms, and which robots fell."""
         m = self._moment(state, actions)
-        m = m._replace(terminated=self._own_failures(m, m.terminated))
+        failures = self._own_failures(m)
+        m = m._replace(terminated=any_of(failures, m.terminated))
         terms = self._terms(m)
         total = torch.zeros_like(m.base_height)
         for name, term in terms.items():
@@ -270,6 +272,7 @@ class Locomotion(Task):
         self.buffers["last_joint_vel"].copy_(state.joint_vel)
         error = (m.commands[:, :2] - m.lin_vel_b[:, :2]).norm(dim=-1)
         reported = self._terms.reported(terms) | {"lin_vel_error": error}
+        reported |= {name: failed.float() for name, failed in failures.items()}
         if self.ground.field is not None:
             reported["terrain_level"] = self.ground.level.float()
         return Outcome(total, m.terminated, reported)
@@ -335,6 +338,12 @@ class Locomotion(Task):
             root_lin_vel_w=speeds[:, :3],
             root_ang_vel_w=speeds[:, 3:],
         )
+
+    def deployment(self) -> Deployment:
+        """Returns what surrounds a policy on this robot."""
+        assert self.columns is not None
+        base = self.walker.root or self._sim.body_names[0]
+        return deployment_of(self.config, self.walker, self.columns.parts(), base=base)
 
     def marks(self, state: SimState, env_id: int) -> list[Mark]:
         """Returns the commanded velocity as a green arrow, the robot's own as a blue one."""

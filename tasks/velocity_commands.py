@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from rlgpu.config import NonNegative, Positive, Span, load_function
-from rlgpu.errors import UsageError
+from rlgpu.errors import UsageError, line_in
 from rlgpu.rotations import wrap_angle, yaw_of
 
 KEY = "task.commands.function"
@@ -66,7 +67,26 @@ class VelocityCommands:
         self._own: Callable[[Tensor, Tensor], Any] | None = (
             load_function(KEY, word) if word else None
         )
-        self.made_of(torch.zeros(n, 3, device=device))
+        try:
+            self.made_of(torch.zeros(n, 3, device=device))
+        except UsageError:
+            raise
+        except Exception as error:  # of a user's function
+            said = f"{KEY}: {line_in(error, Path(word.rpartition(':')[0]))}"
+            raise UsageError(said, key=KEY, value=word) from error
+
+    def _checked(self, values: Any, shape: torch.Size) -> Tensor:
+        """Returns what the user's function returned.
+
+        Raises:
+            UsageError: It is no tensor of that shape.
+        """
+        if isinstance(values, Tensor) and values.shape == shape:
+            return values.float()
+        found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        word, wanted = self._settings.function, tuple(shape)
+        said = f"{KEY}: {word}: wanted a tensor of shape {wanted}, got {found}"
+        raise UsageError(said, key=KEY, value=word)
 
     def made_of(self, random: Tensor) -> Tensor:
         """Returns commands of numbers in [-1, 1): x, y, yaw velocity and heading, [N, 3 -> 4]."""
@@ -75,11 +95,7 @@ class VelocityCommands:
         moving = values[:, :2].norm(dim=-1, keepdim=True) > self._settings.dead_zone
         values = torch.cat((values[:, :2] * moving, values[:, 2:]), dim=-1)
         if self._own:
-            shape, values = values.shape, self._own(random, values)
-            if getattr(values, "shape", None) != shape:
-                found = tuple(getattr(values, "shape", ())) or type(values).__name__
-                said = f"{KEY}: {self._settings.function}: wanted a tensor of shape {tuple(shape)}"
-                raise UsageError(f"{said}, got {found}", key=KEY, value=self._settings.function)
+            values = self._checked(self._own(random, values), values.shape)
         return torch.cat((values, values[:, 2:]), dim=-1)
 
     def follow_heading(self, commands: Tensor, quat_w: Tensor) -> None:

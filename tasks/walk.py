@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from rlgpu.config import ROBOT, Fraction, NonNegative, Positive
-from rlgpu.envs import Columns, TaskConfig, uniform
+from rlgpu.envs import Columns, Deployment, TaskConfig, uniform
 from rlgpu.errors import UsageError
 from rlgpu.robots.survey import RobotAsset, RobotSettings, complete, digest_of
 from rlgpu.sim import Drive, ResetState, SceneSpec, SimState, Simulator
+from rlgpu.tasks.deployed import deployment_of
 from rlgpu.tasks.legged_config import LocomotionConfig
 from rlgpu.tasks.legged_terrain import MEASURED, around
 from rlgpu.tasks.locomotion import Locomotion
@@ -197,6 +198,14 @@ class Walk(Locomotion):
             "framelinvel": noise.lin_vel,
         }
         return of_sensors.get(kind) or super()._noise_of(column)
+
+    def deployment(self) -> Deployment:
+        """Returns what surrounds a policy on this robot."""
+        config, columns = self.config, self.columns.parts()  # type: ignore[union-attr]
+        base, scale = config.robot.base, config.height_scale
+        return deployment_of(
+            config, self.walker, columns, base=base, imu=config.imu, height_scale=scale
+        )
 
     def mirror(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor] | None:
         """Returns rows of observations and actions as they look in a mirror."""

@@ -26,6 +26,7 @@ FLOORS = {
     "rlgpu.envs": 3,
     "rlgpu.isaacgym": 3,
     "rlgpu.learner": 3,
+    "rlgpu.deploy": 4,
     "rlgpu.export": 4,
     "rlgpu.foreign": 4,
     "rlgpu.training": 4,

@@ -24,6 +24,9 @@ class _Command(NamedTuple):
 COMMANDS = {
     "train": _Command("task=Ant headless=True", "train a policy; --help lists the keys"),
     "play": _Command("task=Ant", "play the newest run, or checkpoint=PATH"),
+    "export": _Command(
+        "checkpoint=latest --check", "write a policy as ONNX and TorchScript", "rlgpu.cli.export"
+    ),
     "new-task": _Command("Hopper", "write the files of a new task", "rlgpu.tools.new_task"),
     "robot": _Command(
         "robot.xml", "tell what a robot's file says, and draw it", "rlgpu.tools.robot"

@@ -27,7 +27,7 @@ from rlgpu.config import (
 )
 from rlgpu.device import has_display, is_out_of_memory
 from rlgpu.device.stopping import Stopping
-from rlgpu.envs import Environments
+from rlgpu.envs import Environments, VecEnv
 from rlgpu.errors import (
     Cause,
     Conflict,
@@ -108,7 +108,7 @@ def run_session(
     """
     console = console or Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     given = read_words(arguments)
-    start = _find_start(given, project)
+    start = find_start(given, project)
     if _wants_video(given, start, project):
         _check_drawable(given.get("task") or (start.saved.task_word if start.saved else ""))
         require_video()  # before MuJoCo is imported, which is when it chooses how to draw
@@ -135,7 +135,21 @@ def run_session(
         ) from error
 
 
-def _find_start(given: Mapping[str, str], project: Project) -> _Start:
+def trained(checkpoint: Checkpoint, config: Config, env: Environments) -> Agent:
+    """Returns the agent of a checkpoint.
+
+    Raises:
+        UsageError: It is of another task, robot or network.
+    """
+    agent = make_agent(config, env)
+    check_compatible(checkpoint, config, env.joint_names)
+    _restore(checkpoint, agent, env, config)
+    if isinstance(env, VecEnv):
+        env.load_progress(checkpoint.content["env"])
+    return agent
+
+
+def find_start(given: Mapping[str, str], project: Project) -> _Start:
     """Returns the run that is resumed, played or repeated, if the command line names one."""
     if folder := given.get("run"):
         values, origin = read_run_folder(usable_path("run", folder))
@@ -338,9 +352,7 @@ def _play(composed: Composed, start: _Start, console: Console, *, wants_games: b
     env = build_env(config, composed.task_class, viewer=viewer)
     with closing(env):
         _warn(env, console)
-        agent = make_agent(config, env)
-        check_compatible(checkpoint, config, env.joint_names)
-        _restore(checkpoint, agent, env, config)
+        agent = trained(checkpoint, config, env)
         console.print(f"playing {path}")
         if config.capture_video:
             video = path.parent.parent / "videos" / f"{path.stem}.mp4"

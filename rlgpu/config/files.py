@@ -21,9 +21,7 @@ def load_module(file: Path) -> ModuleType:
         ImportError: It is not a Python file.
     """
     path = file.resolve()
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    _look_beside(path.parent)
     spec = importlib.util.spec_from_file_location(f"rlgpu_file_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python file")
@@ -31,6 +29,23 @@ def load_module(file: Path) -> ModuleType:
     sys.modules[spec.name] = module  # dataclasses look up their module by name
     spec.loader.exec_module(module)
     return module
+
+
+_FOLDERS: set[str] = set()
+"""Folders of the files that were loaded."""
+
+
+def _look_beside(folder: Path) -> None:
+    """Has modules of a folder found before those of the same names beside other files."""
+    for name in [neighbour.stem for neighbour in folder.glob("*.py")]:
+        found = getattr(sys.modules.get(name), "__file__", None)
+        if found and str(Path(found).parent) in _FOLDERS - {str(folder)}:
+            del sys.modules[name]  # whoever has imported it keeps it
+    _FOLDERS.add(str(folder))
+    if str(folder) in sys.path:
+        sys.path.remove(str(folder))
+    others = [place for place in sys.path if place in _FOLDERS]
+    sys.path.insert(sys.path.index(others[0]) if others else len(sys.path), str(folder))
 
 
 def names_function(word: str) -> bool:

@@ -2,8 +2,9 @@
 
 from rlgpu.envs.checks import explained, scene_of
 from rlgpu.envs.columns import Columns
+from rlgpu.envs.deployment import Deployment, ObservationTerm
 from rlgpu.envs.environments import Environments, Step, WorldCounts
-from rlgpu.envs.own_terms import Event, Moment, OwnFailures
+from rlgpu.envs.own_terms import Event, Moment, OwnFailures, any_of
 from rlgpu.envs.reward_terms import RewardTerms
 from rlgpu.envs.task import (
     Mark,
@@ -18,10 +19,12 @@ from rlgpu.envs.vec_env import VecEnv
 
 __all__ = [
     "Columns",
+    "Deployment",
     "Environments",
     "Event",
     "Mark",
     "Moment",
+    "ObservationTerm",
     "Outcome",
     "OwnFailures",
     "RewardTerms",
@@ -30,6 +33,7 @@ __all__ = [
     "TaskConfig",
     "VecEnv",
     "WorldCounts",
+    "any_of",
     "explained",
     "observation_space_of",
     "scene_of",

@@ -63,8 +63,8 @@ def _checked(key: str, word: str, function: Callable[[Any], Any], n: int, moment
         UsageError: It is something else.
     """
     value = function(moment)
-    if isinstance(value, Tensor) and value.shape == (n,):
-        return value
+    if isinstance(value, Tensor) and value.shape == (n,) and not value.is_complex():
+        return value.float()
     found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
     said = f"{key}: {word}: wanted a tensor of shape {(n,)}, got {found}"
     raise UsageError(said, key=key, value=word)

@@ -21,6 +21,8 @@ from rlgpu.sim import SimState, Simulator
 
 NUM_RANDOM = 16
 """Random numbers that an event has for each environment."""
+_LONGEST = 1e6
+"""Longest time between events [s]."""
 _GOLDEN = 0.6180339887498949
 """Irrational step that spreads numbers evenly, whatever their number."""
 
@@ -71,13 +73,27 @@ class OwnFailures:
     def __init__(self, limits: Mapping[str, float], n: int) -> None:
         """Loads them; ``limits`` is ``own_terminations``, ``n`` the number of environments."""
         functions = own_functions("task.own_terminations", limits, n)
-        self._tests = list(zip(functions.values(), limits.values(), strict=True))
+        self._tests = list(zip(functions.items(), limits.values(), strict=True))
 
-    def __call__(self, moment: Any, terminated: Tensor) -> Tensor:
-        """Returns whether episodes failed by these functions or before, shape [N], bool."""
-        for function, limit in self._tests:
-            terminated = terminated | (function(moment) > limit)
-        return terminated
+    @property
+    def names(self) -> list[str]:
+        """Names of what they report."""
+        return [f"failed_{name}" for (name, _), _ in self._tests]
+
+    def __call__(self, moment: Any) -> dict[str, Tensor]:
+        """Returns whether episodes failed by each function, by ``failed_<name>``, [N], bool."""
+        return {
+            # NaN is not within a limit either.
+            f"failed_{name}": ~(function(moment) <= limit)
+            for (name, function), limit in self._tests
+        }
+
+
+def any_of(failures: Mapping[str, Tensor], terminated: Tensor) -> Tensor:
+    """Returns whether episodes failed by a user's functions or before, shape [N], bool."""
+    for failed in failures.values():
+        terminated = terminated | failed
+    return terminated
 
 
 class OwnTerms:
@@ -111,8 +127,12 @@ class OwnTerms:
     def _load_events(self, intervals: Mapping[str, float]) -> list[tuple[str, Any, int]]:
         """Returns name, function and interval [control steps] of each event; 0 is at resets."""
         events, key = [], "task.own_events"
+        names = [word.rpartition(":")[2] for word in intervals]
         for word, seconds in intervals.items():
-            if seconds < 0.0:
+            if names.count(word.rpartition(":")[2]) > 1:
+                said = f"{key}: two functions are called {word.rpartition(':')[2]}; rename one"
+                raise UsageError(said, key=key, value=word)
+            if not 0.0 <= seconds <= _LONGEST:
                 said = f"{key}: {word}: {seconds}: wanted seconds between events, or 0 for resets"
                 raise UsageError(said, key=key, value=seconds)
             every = max(round(seconds / self._step_dt), 1) if seconds else 0
@@ -123,23 +143,34 @@ class OwnTerms:
     def names(self) -> list[str]:
         """Names of the numbers that they report."""
         rewards = [f"reward_{name}" for name in self._rewards]
+        rewards += self._failures.names
         return rewards + [f"event_{self._events[number][0]}" for number in sorted(self._logged)]
 
     def check_events(self) -> None:
-        """Calls every event once, for no environment; restores the task's buffers.
+        """Calls every event once, for all environments; restores the engine and the buffers.
 
         Raises:
-            UsageError: One fails.
+            UsageError: One fails, returns something else, or replaces a buffer.
         """
-        task, state = self._task, self._sim.state
-        before = {name: buffer.clone() for name, buffer in task.buffers.items()}
-        no_one = torch.zeros(self._sim.num_envs, dtype=torch.bool, device=self._sim.device)
+        if not self._events:
+            return
+        task, state, before = self._task, self._sim.state, self._sim.state_dict()
+        buffers = dict(task.buffers)
+        values = {name: buffer.clone() for name, buffer in buffers.items()}
+        everyone = torch.ones(self._sim.num_envs, dtype=torch.bool, device=self._sim.device)
         for number, (name, *_) in enumerate(self._events):
             with _explained("task.own_events", name, task.config.own_events):
-                if self._happen(number, state, no_one):
+                if self._happen(number, state, everyone):
                     self._logged.add(number)
-        for name, buffer in before.items():
-            task.buffers[name].copy_(buffer)
+                    self._happen(number, state, everyone)
+            now = {key for key, buffer in task.buffers.items() if buffer is buffers.get(key)}
+            if wrong := (buffers.keys() | task.buffers.keys()) - now:
+                said = f"task.own_events: {name} replaces or adds buffers[{min(wrong)!r}]; change "
+                said += "buffers in place, by copy_ or +=, and make none"
+                raise UsageError(said, key="task.own_events", value=name)
+        for name, value in values.items():
+            task.buffers[name].copy_(value)
+        self._sim.load_state_dict(before)
 
     def check_terms(self, actions: Tensor, observations: Tensor) -> None:
         """Calls every term and failure once, on the states after a reset.
@@ -150,11 +181,22 @@ class OwnTerms:
         task, state = self._task, self._sim.state
         no_one = torch.zeros(len(actions), dtype=torch.bool, device=actions.device)
         moment = Moment(task, state, actions, observations, no_one, self._step_dt)
+        given = {**state._asdict(), "actions": actions, "observations": observations}
+        before = {name: value.clone() for name, value in given.items()}
         for name, (function, _) in self._rewards.items():
             with _explained("task.own_rewards", name, task.config.own_rewards):
                 function(moment)
         with _explained("task.own_terminations", "", task.config.own_terminations):
-            self._failures(moment, no_one)
+            self._failures(moment)
+        changed = [n for n, value in given.items() if not _same(value, before[n])]
+        if changed:
+            said = f"task.own_rewards or task.own_terminations: a function changes {changed[0]}; "
+            raise UsageError(f"{said}terms only read", key="task.own_rewards", value=changed[0])
+
+    def load_progress(self, saved: Mapping[str, Tensor]) -> None:
+        """Takes over the number of steps from a task's saved buffers, if it is there."""
+        if self._events and "own_steps" in saved:
+            self._task.buffers["own_steps"].copy_(saved["own_steps"])
 
     def draw(self, generator: torch.Generator) -> None:
         """Draws the events' random numbers of a step."""
@@ -185,8 +227,13 @@ class OwnTerms:
         event = Event(self._task, self._sim, state, chosen, self._random, steps, self._step_dt)
         value = function(event)
         if number in self._logged and value is not None:
-            value = torch.as_tensor(value, dtype=torch.float32, device=steps.device)
-            self._task.buffers["own_events"][number] = value.mean()
+            if isinstance(value, Tensor) and value.shape not in ((), chosen.shape):
+                raise UsageError(_said_of(self._events[number][0], tuple(value.shape)))
+            if not isinstance(value, Tensor | float | int):
+                raise UsageError(_said_of(self._events[number][0], type(value).__name__))
+            mean = torch.as_tensor(value, dtype=torch.float32, device=steps.device).mean()
+            logged = self._task.buffers["own_events"]
+            logged[number] = torch.where(chosen.any(), mean, logged[number])
         return value is not None
 
     def judge(
@@ -196,7 +243,9 @@ class OwnTerms:
         rewards, terminated, reported = Outcome(*outcome)
         reported = dict(reported or {})
         moment = Moment(self._task, state, actions, observations, terminated, self._step_dt)
-        terminated = self._failures(moment, terminated)
+        failures = self._failures(moment)
+        terminated = any_of(failures, terminated)
+        reported |= {name: failed.float() for name, failed in failures.items()}
         moment = moment._replace(terminated=terminated)
         for name, (function, scale) in self._rewards.items():
             term = scale * function(moment)
@@ -206,6 +255,14 @@ class OwnTerms:
             name = self._events[number][0]
             reported[f"event_{name}"] = self._task.buffers["own_events"][number]
         return Outcome(rewards, terminated, reported)
+
+
+def _said_of(event: str, found: object) -> str:
+    return f"task.own_events: {event}: wanted nothing, a number or one for each robot, got {found}"
+
+
+def _same(now: Tensor, before: Tensor) -> bool:
+    return bool(((now == before) | now.isnan()).all())
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlgpu.config import Count, Range
 from rlgpu.envs.columns import Columns
+from rlgpu.envs.deployment import Deployment
 from rlgpu.envs.own_functions import with_absolute_paths
 from rlgpu.envs.randomization_config import Randomization
 from rlgpu.errors import UsageError, usable_path
@@ -286,6 +287,10 @@ class Task(ABC):
     def adds_noise(self) -> bool:
         """Whether the task's ``add_noise`` adds any."""
         return type(self).add_noise is not Task.add_noise
+
+    def deployment(self) -> Deployment | None:
+        """Returns what surrounds a policy on a robot, for exported policies; None if unknown."""
+        return None
 
     @abstractmethod
     def reset_state(self, generator: torch.Generator) -> ResetState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -364,6 +364,10 @@ class VecEnv(Environments):
             buffers = self._randomizer.buffers
             state["randomization"] = {name: value.clone() for name, value in buffers.items()}
         return state
+
+    def load_progress(self, state: Mapping[str, Any]) -> None:
+        """Takes over of a saved state how far training was, so that curricula go on, not begin."""
+        self._own.load_progress(state.get("task", {}))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned.

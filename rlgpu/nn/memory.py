@@ -36,13 +36,14 @@ class Memory(nn.Module):
         kinds = {"lstm": nn.LSTMCell, "gru": nn.GRUCell}
         widths = [width] + [size] * (num_layers - 1)
         self.cells = nn.ModuleList(kinds[kind](width, size) for width in widths)
-        self._parts = 2 if kind == "lstm" else 1
+        self.num_parts = 2 if kind == "lstm" else 1
+        """Vectors that a layer remembers: hidden state and cell, or hidden state alone."""
         for layer in self.cells:
             if isinstance(layer, nn.LSTMCell):
                 # Remember at first; source: Jozefowicz et al. 2015, section 2.2.
                 nn.init.ones_(layer.bias_ih.detach()[size : 2 * size])  # the forget gate's
         self.size = size
-        self.state_size = num_layers * self._parts * size
+        self.state_size = num_layers * self.num_parts * size
         """Numbers M in an environment's state."""
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,8 +51,8 @@ class Memory(nn.Module):
         parts = list(state.split(self.size, dim=-1))
         after: list[Tensor] = []
         for layer, cell in enumerate(self.cells):
-            own = parts[layer * self._parts : (layer + 1) * self._parts]
-            found = cell(x, tuple(own)) if self._parts == 2 else (cell(x, own[0]),)
+            own = parts[layer * self.num_parts : (layer + 1) * self.num_parts]
+            found = cell(x, tuple(own)) if self.num_parts == 2 else (cell(x, own[0]),)
             after += found
             x = found[0]
         return x, torch.cat(after, dim=-1)

@@ -49,6 +49,11 @@ class Layers(nn.Module):
         return last.weight.detach()
 
     @property
+    def activation(self) -> str:
+        """Name of the function between the layers."""
+        return self._activation
+
+    @property
     def is_fused(self) -> bool:
         """Whether the ``mlp`` op computes all layers."""
         return self._is_fused

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from rlgpu.config import Length, Positive, Size, Span
+from rlgpu.config import Length, Positive, Range, Span
+
+PastStep = Annotated[int, Range(0, 1000)]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class ActuatorNetwork:
 
     file: str = ""
     """The file."""
-    steps: Annotated[list[Size], Length(1, 100)] = field(default_factory=lambda: [0, 1, 2])
+    steps: Annotated[list[PastStep], Length(1, 100)] = field(default_factory=lambda: [0, 1, 2])
     """Physics steps ago from which it sees errors and velocities; without memory."""
     velocity_first: bool = False
     """Whether velocities come before position errors."""
@@ -44,9 +46,9 @@ class ActuatorSettings:
     """``drive``: the engine's own, with damping integrated implicitly. Others compute the torque
     from the state at the start of each physics step, which is slower: ``pd`` by the drives' gains;
     ``dc_motor`` likewise, within what a motor can give at its speed; ``network``."""
-    delay: Annotated[list[Size], Span(optional=True)] = field(default_factory=list)
-    """Least and most physics steps by which targets come late, another number for each robot and
-    episode; empty: none."""
+    delay: Annotated[list[PastStep], Span(optional=True)] = field(default_factory=list)
+    """Least and most latency of targets, in physics steps of ``physics_dt``; another number for
+    each robot and episode; empty: none."""
     no_load_speed: dict[str, Positive] = field(default_factory=dict)
     """Speed at which a motor has no torque left [rad/s or m/s], by joint."""
     stall_torque: dict[str, Positive] = field(default_factory=dict)

@@ -87,7 +87,7 @@ def run(words: list[str]) -> int:
         or not named[0].isidentifier()
         or not named[0][0].isupper()
     ):
-        given = shown(" ".join(words)) if words else "nothing"
+        given = shown(" ".join(named or words)) if words else "nothing"
         raise UsageError(
             f"wanted the name of a class, such as Hopper, got {given}: rlgpu new-task Hopper, or "
             "rlgpu new-task MyDog robot=dog.xml",

@@ -208,6 +208,63 @@ def test_what_cannot_be_is_refused(task: str, word: str, said: str) -> None:
     assert error.key.startswith((word.partition("=")[0], "Go2.evaluate"))
 
 
+BAD = """
+import torch
+
+def replaces(e):
+    e.task.buffers["age"] = torch.zeros(4, dtype=torch.int64)
+
+def writes(m):
+    m.actions.fill_(1.0)
+    return m.actions[:, 0]
+
+def text(e):
+    return "text"
+
+def unknown(m):
+    return 0.0 * m.actions[:, 0] / 0.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "word", "said"),
+    [
+        ("Go2", "task.own_events={bad.py:replaces: 1}", "change buffers in place"),
+        ("Ant", "task.own_rewards={bad.py:writes: 1}", "terms only read"),
+        ("Ant", "task.own_events={bad.py:text: 1}", "wanted nothing, a number"),
+        ("Ant", "task.own_events={mine.py:kick: 1e300}", "seconds between events"),
+        ("gym:CartPole-v1", "task.own_rewards={mine.py:fast: 1}", "task.own_rewards"),
+    ],
+)
+def test_what_would_be_silently_wrong_is_refused(tmp_path, task: str, word: str, said: str) -> None:
+    """Buffers that are replaced, terms that write, numbers that would be lost."""
+    (tmp_path / "bad.py").write_text(BAD)
+    assert said in str(error_of([f"task={task}", word, "num_envs=4", "headless=True"]))
+
+
+def test_a_failure_that_is_no_number_counts(tmp_path) -> None:
+    """NaN is above no limit, and below none."""
+    (tmp_path / "bad.py").write_text(BAD)
+    env = make("Ant", "task.own_terminations={bad.py:unknown: 1}")
+    assert env.step(torch.zeros(N, 8)).terminated.all()
+    assert float(env.reported["failed_unknown"]) == 1.0
+
+
+def test_neighbours_of_two_files_are_their_own(tmp_path) -> None:
+    """Files that import modules of the same name, each the one beside it."""
+    for folder, value in (("one", 1.0), ("two", 100.0)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "beside.py").write_text(f"VALUE = {value}")
+        text = (
+            f"import beside\n\ndef {folder}(m):\n    return 0.0 * m.actions[:, 0] + beside.VALUE\n"
+        )
+        (tmp_path / folder / "terms.py").write_text(text)
+    env = make("Ant", "task.own_rewards={one/terms.py:one: 1, two/terms.py:two: 1}")
+    env.step(torch.zeros(N, 8))
+    assert float(env.reported["reward_one"]) == pytest.approx(1.0)
+    assert float(env.reported["reward_two"]) == pytest.approx(100.0)
+
+
 def test_more_than_one_function_of_a_name_is_refused(tmp_path) -> None:
     """Their numbers would have the same name."""
     (tmp_path / "other.py").write_text(MINE)

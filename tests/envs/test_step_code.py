@@ -83,7 +83,7 @@ def test_steps_with_actuators_compile() -> None:
     plain, env = envs
     assert env.compile_ahead(lambda: None) == []
     assert check(plain, env, 20) >= 2 * N
-    assert "targets 0 to 3 physics steps late" in env.description
+    assert "targets 0 to 25 ms late" in env.description
 
 
 @pytest.mark.slow

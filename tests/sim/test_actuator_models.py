@@ -231,7 +231,7 @@ def test_what_cannot_be_is_refused(make, actuators: ActuatorSettings, said: str)
 
 def test_a_network_that_takes_something_else_is_refused(make, tmp_path) -> None:
     """Before the first step, with what torch says; drives of torques have no position errors."""
-    with pytest.raises(UsageError, match="does not take what it would get"):
+    with pytest.raises(UsageError, match="does not take or return"):
         make(SLIDER, timing=STEPS, drives=POSITION, actuators=saved(nn.Linear(3, 1), tmp_path))
     with pytest.raises(UsageError, match="needs position drives"):
         make(SLIDER, timing=STEPS, drives=EFFORT, actuators=saved(SpringOfErrors(), tmp_path))

@@ -44,7 +44,7 @@ class Gains:
         """
         drives = [scene.drives.get(name) for name in joints]
         is_position = [drive is not None and drive.mode == "position" for drive in drives]
-        self.is_position = torch.tensor(is_position, device=device)
+        self.is_position = torch.tensor(is_position, dtype=torch.bool, device=device)
         self.is_driven = torch.tensor([drive is not None for drive in drives], device=device)
         self._values = {
             "drive_stiffness": [drive.stiffness if drive else 0.0 for drive in drives],
@@ -103,7 +103,8 @@ class DcMotors:
         share = vel / self._speed
         wanted = self._gains.torques(targets, pos, vel)
         # Beyond the no-load speed a motor brakes, and none drives it further.
-        return wanted.clamp(self._stall * (-1.0 - share), self._stall * (1.0 - share))
+        limited = wanted.clamp(self._stall * (-1.0 - share), self._stall * (1.0 - share))
+        return limited * self._gains.is_driven
 
     def reset(self, mask: Tensor) -> None:
         """Nothing lasts."""

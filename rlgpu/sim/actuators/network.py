@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device.rows import per_row
-from rlgpu.errors import Unreadable, UsageError, first_line
+from rlgpu.errors import Unreadable, UsageError
 from rlgpu.sim.actuator_settings import ActuatorNetwork
 from rlgpu.sim.actuators.motors import Gains
 
@@ -36,6 +36,9 @@ class NetworkMotors:
         if not bool(gains.is_position[gains.is_driven].all()):
             said = "task.actuators.model=network: it needs position drives, these are of torques"
             raise UsageError(said, key="task.actuators.model", value="network")
+        if not settings.file:
+            said = f"{KEY}: none is given; wanted a TorchScript file, e.g. {KEY}=motor.pt"
+            raise UsageError(said, key=KEY, value="")
         self._settings, self._rows = settings, gains.is_driven.nonzero()[:, 0]
         self._network = _loaded(Path(settings.file), device)
         joints = len(self._rows)
@@ -54,11 +57,16 @@ class NetworkMotors:
         """Runs it once."""
         zero, file = torch.zeros(n, joints, device=device), self._settings.file
         try:
-            self.torques(zero, zero, zero)
-        except RuntimeError as error:
+            said = self.torques(zero, zero, zero)
+        except Exception as error:  # of whatever kind TorchScript raises
             lines = [line for line in str(error).splitlines() if line.strip()]
-            said = f"{KEY}={file}: it does not take what it would get: {lines[-1].strip()}"
-            raise UsageError(said, key=KEY, value=file) from error
+            said_of = (
+                f"{KEY}={file}: it does not take or return what it should: {lines[-1].strip()}"
+            )
+            raise UsageError(said_of, key=KEY, value=file) from error
+        if not bool(said.isfinite().all()):
+            said_of = f"{KEY}={file}: its torques of a joint at rest at its target are not finite"
+            raise UsageError(said_of, key=KEY, value=file)
         self.reset(torch.ones(n, dtype=torch.bool, device=device))
 
     def torques(self, targets: Tensor, pos: Tensor, vel: Tensor) -> Tensor:
@@ -111,7 +119,7 @@ def _loaded(file: Path, device: torch.device) -> Any:
     try:
         return torch.jit.load(str(file), map_location=device).eval()
     except RuntimeError as error:
-        said = f"{KEY}={file}: not a TorchScript file: {first_line(error)}"
+        said = f"{KEY}={file}: not a TorchScript file"
         raise Unreadable(said, "form", key=KEY, value=str(file), path=file) from error
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rlgpu.device.rows import Rows
-from rlgpu.errors import WrongShape
+from rlgpu.errors import UsageError, WrongShape
 from rlgpu.sim.actuator_settings import ActuatorSettings
 from rlgpu.sim.actuators.delay import Delay
 from rlgpu.sim.actuators.motors import DcMotors, Gains, Motors
@@ -51,13 +51,20 @@ class ActuatedSimulator:
         Raises:
             UsageError: The actuators' settings do not fit the scene.
         """
+        if not scene.drives:
+            said = (
+                "task.actuators: the scene has no drives, so there is nothing to put them in front"
+            )
+            raise UsageError(f"{said} of; leave them out", key="task.actuators")
         self._engine, self.timing = engine, timing
         self.num_envs, self.device = engine.num_envs, engine.device
         self.joint_names, self.body_names = engine.joint_names, engine.body_names
         self.joint_lower, self.joint_upper = engine.joint_lower, engine.joint_upper
         self.capturable, self.traceable = engine.capturable, engine.traceable
         settings, joints = scene.actuators, len(engine.joint_names)
-        self.description = f"{engine.description}; actuators: {_in_words(settings)}"
+        self.description = (
+            f"{engine.description}; actuators: {_in_words(settings, timing.physics_dt)}"
+        )
         gains = Gains(scene, engine.joint_names, self.num_envs, self.device)
         self._motors = self._make_motors(gains, scene)
         self._delay = Delay(settings.delay, self.num_envs, joints, self.device)
@@ -97,6 +104,8 @@ class ActuatedSimulator:
             wanted = self._delay.next()
             if self._motors:
                 wanted = self._motors.torques(wanted, state.joint_pos, state.joint_vel)
+                self._diverged |= ~wanted.isfinite().all(-1)
+                wanted = wanted.nan_to_num(0.0, 0.0, 0.0)
             engine.set_targets(wanted)
             engine.step()
 
@@ -187,8 +196,8 @@ class ActuatedSimulator:
         self._engine.close()
 
 
-def _in_words(settings: ActuatorSettings) -> str:
+def _in_words(settings: ActuatorSettings, dt: float) -> str:
     """Returns what the actuators are, for the console."""
-    least, most = settings.delay or (0, 0)
-    late = f", targets {least} to {most} physics steps late" if most else ""
+    least, most = (1e3 * dt * steps for steps in settings.delay or (0, 0))
+    late = f", targets {least:g} to {most:g} ms late" if most else ""
     return settings.model.replace("_", " ") + late
