@@ -41,8 +41,11 @@ def deployment_of(
         is_relative = name == "joint_pos" and not absolute
         terms.append(ObservationTerm(name, scale, default if is_relative else (0.0,) * size))
     ranges = config.commands
-    third = "heading" if ranges.follow_heading else "ang_vel_yaw"
-    commands = {name: getattr(ranges, name) for name in ("lin_vel_x", "lin_vel_y", third)}
+    commands = {"lin_vel_x": ranges.lin_vel_x, "lin_vel_y": ranges.lin_vel_y}
+    if ranges.follow_heading:  # the yaw velocity that it asks for is at most this
+        commands |= {"ang_vel_yaw": [-1.0, 1.0], "heading": ranges.heading}
+    else:
+        commands["ang_vel_yaw"] = ranges.ang_vel_yaw
     return Deployment(
         joints=tuple(drives),
         default_joint_pos=default,

@@ -162,7 +162,8 @@ class RewardScales:
     standing_height: float = 0.0
     """Height of the base as a share of ``base_height_target``, at most 1, times ``upright``."""
     standing_pose: float = 0.0
-    """``pose`` of robots that are upright, with the base above 0.7 of its height."""
+    """How close joints are to their default positions, exp(-6 mean(error^2)), of robots that are
+    upright with the base above 0.7 of its height."""
 
 
 def tracking_lin_vel(m: Moment) -> Tensor:
@@ -335,7 +336,8 @@ def standing_height(m: Moment) -> Tensor:
 def standing_pose(m: Moment) -> Tensor:
     """Returns how close joints are to their default positions, of robots that are up."""
     is_up = (m.base_height > 0.7 * m.base_height_target) & (m.gravity_b[:, 2] < -0.8)
-    return pose(m) * is_up
+    away = (m.state.joint_pos - m.default_joint_pos).square().mean(-1)
+    return torch.exp(-6.0 * away) * is_up
 
 
 TERMS: Mapping[str, Callable[[Moment], Tensor]] = {

@@ -211,24 +211,31 @@ class Walk(Locomotion):
         """Returns rows of observations and actions as they look in a mirror."""
         if self._mirror is None or self._sensors.imu or self._sensors.kinds:
             return None
-        order, signs = (part.to(actions.device) for part in self._mirror)
+        order, signs, of_actions = (part.to(actions.device) for part in self._mirror)
         parts = observations.split(list(self.columns.parts().values()), dim=-1)  # type: ignore[union-attr]
         flip = torch.tensor([1.0, -1.0, 1.0], device=actions.device)
         lin_vel_b, ang_vel_b, gravity_b, commands, *rest = parts
         of_joints, heights = rest[:3], rest[3:]
         turned = [lin_vel_b * flip, -ang_vel_b * flip, gravity_b * flip]
         turned += [commands * torch.tensor([1.0, -1.0, -1.0], device=actions.device)]
-        turned += [part[:, order] * signs for part in of_joints]
+        factors = (signs, signs, of_actions)
+        turned += [part[:, order] * x for part, x in zip(of_joints, factors, strict=True)]
         # The points to the left are those to the right, in the opposite order.
         across = round(len(self._points) / len(self._points[:, 0].unique()))
         turned += [part.unflatten(1, (-1, across)).flip(2).flatten(1) for part in heights]
-        return torch.cat(turned, dim=-1), actions[:, order] * signs
+        return torch.cat(turned, dim=-1), actions[:, order] * of_actions
 
 
-def _mirror_of(robot: RobotSettings) -> tuple[Tensor, Tensor] | None:
-    """Returns the joint whose image each joint is, int64, and signs, shape [A]; None if unknown."""
+def _mirror_of(robot: RobotSettings) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Returns the joint whose image each joint is, int64, and factors, shape [A]; None if unknown.
+
+    Factors are those of positions and velocities, which are signs, and those of actions: where the
+    scales of actions differ between left and right, so do actions with the same effect.
+    """
     if not set(robot.joints) <= set(robot.mirror):
         return None
     images = [robot.mirror[name] for name in robot.joints]
     order = torch.tensor([robot.joints.index(image.removeprefix("-")) for image in images])
-    return order, torch.tensor([-1.0 if image[0] == "-" else 1.0 for image in images])
+    signs = torch.tensor([-1.0 if image[0] == "-" else 1.0 for image in images])
+    scales = torch.tensor([robot.action_scale[name] for name in robot.joints])
+    return order, signs, signs * scales[order] / scales

@@ -4,7 +4,8 @@
 
 The folder, by default export/ in the run's, has policy.onnx (observations as the policy sees them
 in, actions out, the normaliser and the limit of actions within), policy.pt (the same as
-TorchScript) and policy.yaml (joints, default pose, gains, scales, terms of the observation).
+TorchScript) and policy.yaml (joints, default pose, gains, scales, terms of the observation), and
+the files of unitree_rl_lab's, rl_sar's and unitree_rl_gym's deployments as far as they can run it.
 --check plays the policy for 1000 observations and compares both files with it.
 """
 
@@ -46,8 +47,10 @@ def _export(opened: OpenedPolicy, folder: Path, console: Console, *, checks: boo
     if not isinstance(env, VecEnv):
         said = f"task={opened.config.task.name}: only tasks of rlgpu are exported"
         raise UsageError(said, key="task", value=opened.config.task.name)
-    policy = export(folder, opened.config, env, opened.agent)
+    policy, formats = export(folder, opened.config, env, opened.agent)
     console.print(f"wrote policy.onnx, policy.pt and policy.yaml of {opened.path} to {folder}")
+    for name, reason in formats.items():
+        console.print(f"{name}/: {'written' if not reason else f'not written: {reason}'}")
     if not checks:
         return True
     found = compare(folder, policy, env, opened.agent)

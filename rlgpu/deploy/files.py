@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from rlgpu.deploy.policy import DeployedPolicy
+from rlgpu.deploy.policy import DeployedPolicy, Reordered
 from rlgpu.errors import UsageError
 
 INSTALL = "pip install onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.32.0"
@@ -28,13 +28,16 @@ def write_torchscript(policy: DeployedPolicy, path: Path) -> None:
         traced.save(str(path))
 
 
-def write_onnx(policy: DeployedPolicy, path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes an ONNX file with any number of rows.
+def write_onnx(
+    policy: DeployedPolicy | Reordered, path: Path, metadata: Mapping[str, str], rows: int = 0
+) -> None:
+    """Writes an ONNX file.
 
     Args:
         policy: The policy.
         path: The file.
         metadata: Texts by name that the file carries.
+        rows: Number of rows that it takes, for programs that want a number; 0 is any.
 
     Raises:
         UsageError: The packages that write it are not installed.
@@ -45,16 +48,16 @@ def write_onnx(policy: DeployedPolicy, path: Path, metadata: Mapping[str, str]) 
     except ImportError as error:
         said = f"policy.onnx needs the packages onnx and onnxscript; {INSTALL}"
         raise UsageError(said, key="policy.onnx") from error
-    signature, rows = policy.signature, torch.export.Dim("batch", min=1)
-    of_memory = tuple({1: rows} for _ in signature.inputs[1:])
-    shapes = ({0: rows}, of_memory) if of_memory else ({0: rows},)
+    signature, batch = policy.signature, torch.export.Dim("batch", min=1)
+    of_memory = tuple({1: batch} for _ in signature.inputs[1:])
+    shapes = ({0: batch}, of_memory) if of_memory else ({0: batch},)
     with _quietly(), torch.no_grad():
         program = torch.onnx.export(
             policy,
-            policy.examples(2),
+            policy.examples(rows or 2),
             input_names=list(signature.inputs),
             output_names=list(signature.outputs),
-            dynamic_shapes=shapes,
+            dynamic_shapes=None if rows else shapes,
             opset_version=OPSET,
             dynamo=True,
             verbose=False,

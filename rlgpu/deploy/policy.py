@@ -143,6 +143,31 @@ class DeployedPolicy(nn.Module):
         return torch.stack(best, dim=-1)
 
 
+class Reordered(nn.Module):
+    """A policy without memory that takes its observation in another order of columns."""
+
+    def __init__(self, policy: DeployedPolicy, columns: Sequence[int]) -> None:
+        """Wraps a policy.
+
+        Args:
+            policy: The policy.
+            columns: For each of its columns, the one of what it is given here.
+        """
+        super().__init__()
+        self._policy, self._columns = policy, list(columns)
+        self.signature = policy.signature
+        self.eval()
+
+    def examples(self, rows: int = 1) -> tuple[Tensor, ...]:
+        """Returns inputs of zeros."""
+        return self._policy.examples(rows)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Returns actions, [N, O] -> [N, A]."""
+        actions: Tensor = self._policy(obs[:, self._columns])
+        return actions
+
+
 def _plain(layers: Layers) -> nn.Sequential:
     """Returns layers one by one, without the fused op."""
     modules: list[nn.Module] = []

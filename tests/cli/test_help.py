@@ -206,6 +206,7 @@ def test_a_command_of_the_readme_works(command, tmp_path, warm_python) -> None:
         if "run=" in command:
             small = ["max_iterations=1"]
     words += small if {"train", "play", str(ROOT / "train.py")} & set(words) else []
+    words += [small[0], f"runs_dir={tmp_path}"] if "export" in words else []
     for folder in ("examples/", "tasks/assets/"):
         words = [word.replace(folder, f"{ROOT}/{folder}") for word in words]
     if "accept" in command:

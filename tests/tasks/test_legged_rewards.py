@@ -195,7 +195,7 @@ CASES = [
     # 0.3 m of 0.25 counts as 1; half the height, upright by a quarter: 0.5 * 0.25
     ("standing_height", {}, {}, 1.0),
     ("standing_height", {"base_height": 0.125, "gravity_b": [1.0, 0.0, 0.0]}, {}, 0.125),
-    ("standing_pose", {}, {"joint_pos": [0.3, -0.4]}, math.exp(-2.5)),
+    ("standing_pose", {}, {"joint_pos": [0.3, -0.4]}, math.exp(-6.0 * 0.04)),
     ("standing_pose", {"base_height": 0.17}, {"joint_pos": [0.1, -0.2]}, 0.0),
     ("standing_pose", {"gravity_b": [0.7, 0.0, -0.7]}, {"joint_pos": [0.1, -0.2]}, 0.0),
 ]

@@ -147,13 +147,17 @@ def test_an_episode_ends_when_the_robot_lies_or_tips_over(tmp_path) -> None:
     assert failed(2.0, 1.05)
 
 
-@pytest.mark.parametrize("make", [dog, biped], ids=["dog", "biped"])
-def test_physics_in_a_mirror_is_the_mirror_of_physics(tmp_path, make) -> None:
-    """A robot and its image, put into mirrored states, stay images under mirrored actions."""
-    env = make_env(f"robot={make(tmp_path)}", *QUIET)
+@pytest.mark.parametrize(("make", "uneven"), [(dog, "FL_"), (biped, "left")], ids=["dog", "biped"])
+def test_physics_in_a_mirror_is_the_mirror_of_physics(tmp_path, make, uneven: str) -> None:
+    """A robot and its image, put into mirrored states, stay images under mirrored actions.
+
+    Also where the scales of actions differ between left and right.
+    """
+    word = f"task.robot.action_scale.{uneven}=0.37"
+    env = make_env(f"robot={make(tmp_path)}", word, *QUIET)
     task, n = env.task, len(env.sim.joint_names)
     generator = torch.Generator().manual_seed(1)
-    order, signs = task._mirror
+    order, signs, of_actions = task._mirror
     joint_pos = task._default + 0.1 * torch.randn(n, generator=generator)
     joint_vel = torch.randn(n, generator=generator)
     velocity, turning = torch.randn(3, generator=generator), torch.randn(3, generator=generator)
@@ -178,7 +182,7 @@ def test_physics_in_a_mirror_is_the_mirror_of_physics(tmp_path, make) -> None:
     task.buffers["commands"].copy_(torch.stack((commands, mirrored)))
     for _ in range(3):
         actions = torch.randn(1, n, generator=generator)
-        actions = torch.cat((actions, actions[:, order] * signs))
+        actions = torch.cat((actions, actions[:, order] * of_actions))
         env.sim.set_targets(task.targets(actions))
         env.sim.step()
         env.sim.refresh()
