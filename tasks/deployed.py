@@ -56,5 +56,7 @@ def deployment_of(
         observations=tuple(terms),
         commands={name: (low, high) for name, (low, high) in commands.items()},
         base=base,
+        start_height=walker.start_height,
+        start_joint_pos=dict(walker.default_joint_pos),
         imu=imu,
     )

@@ -12,10 +12,24 @@ from rlgpu.config import Config, yaml_text
 from rlgpu.deploy.description import describe
 from rlgpu.deploy.files import write_onnx, write_torchscript
 from rlgpu.deploy.formats import NotTaken, rl_sar, unitree, unitree_columns, unitree_rl_gym
+from rlgpu.deploy.model import write_model
 from rlgpu.deploy.policy import DeployedPolicy, Reordered
 from rlgpu.envs import VecEnv
 from rlgpu.learner import Agent
 
+MEASURED = frozenset(
+    (
+        "lin_vel_b",
+        "ang_vel_b",
+        "gravity_b",
+        "commands",
+        "joint_pos",
+        "joint_vel",
+        "actions",
+        "phase",
+    )
+)
+"""Terms that ``play_mujoco.py`` measures."""
 _Writer = Callable[[Path, dict[str, Any], DeployedPolicy], None]
 
 
@@ -45,6 +59,12 @@ def export(folder: Path, config: Config, env: VecEnv, agent: Agent) -> Exported:
     write_onnx(policy, folder / "policy.onnx", metadata_of(described))
     write_torchscript(policy, folder / "policy.pt")
     (folder / "policy.yaml").write_text(yaml_text(described))
+    script = folder / "play_mujoco.py"
+    script.unlink(missing_ok=True)
+    if "joints" in described:
+        write_model(env.task.scene(), env.sim.timing, folder)
+        if {term["name"] for term in described["observations"]} <= MEASURED:
+            shutil.copyfile(Path(__file__).with_name("play_mujoco.py"), script)
     writers = {"unitree": _unitree, "rl_sar": _rl_sar, "unitree_rl_gym": _unitree_rl_gym}
     return Exported(
         policy, {name: _tried(w, folder / name, described, policy) for name, w in writers.items()}

@@ -40,5 +40,9 @@ class Deployment(NamedTuple):
     """Ranges of the commands that it was trained with, by name [m/s, rad/s or rad]."""
     base: str
     """Body whose velocity, rates and gravity are observed, in its axes or those of ``imu``."""
+    start_height: float
+    """Height of the base above the ground at the start [m]."""
+    start_joint_pos: Mapping[str, float]
+    """Positions of all joints there, passive ones too, by name [rad or m]."""
     imu: str = ""
     """Site in whose axes they are; empty: the base's."""

@@ -36,6 +36,26 @@ def build_model(
     """
     # Engines count and report warnings; MuJoCo would also print them and write MUJOCO_LOG.TXT.
     mujoco.set_mju_user_warning(lambda _text: None)
+    spec = specification(scene, timing)
+    sensed = _sensed_bodies(spec, scene) if contact_sensors else []
+    for body in sensed:
+        # Bodies may lack the name by which a specification refers to them: see below.
+        add_contact_sensor(spec, "world", f"{_SENSOR}{body}")
+    try:
+        model = compiled(spec, free_centres="body_com" in scene.parameters)
+    except Exception as error:
+        raise ValueError(f"{scene.file.name} cannot be compiled: {_said(error)}") from error
+    for body in sensed:
+        model.sensor_objid[model.sensor(f"{_SENSOR}{body}").id] = body
+    return model
+
+
+def specification(scene: SceneSpec, timing: Timing) -> mujoco.MjSpec:
+    """Returns a scene as a new specification: the asset, its drives and the engine's options.
+
+    Raises:
+        ValueError: As ``build_model``.
+    """
     spec = read_asset(scene.asset)
     spec.option.timestep = timing.physics_dt
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -67,17 +87,7 @@ def build_model(
     for joint in joints:
         if joint in scene.drives:
             add_drive(spec, joint, scene.drives[joint])
-    sensed = _sensed_bodies(spec, scene) if contact_sensors else []
-    for body in sensed:
-        # Bodies may lack the name by which a specification refers to them: see below.
-        add_contact_sensor(spec, "world", f"{_SENSOR}{body}")
-    try:
-        model = compiled(spec, free_centres="body_com" in scene.parameters)
-    except Exception as error:
-        raise ValueError(f"{scene.file.name} cannot be compiled: {_said(error)}") from error
-    for body in sensed:
-        model.sensor_objid[model.sensor(f"{_SENSOR}{body}").id] = body
-    return model
+    return spec
 
 
 def _sensed_bodies(spec: mujoco.MjSpec, scene: SceneSpec) -> list[int]:
