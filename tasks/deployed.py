@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rlgpu.envs import Deployment, ObservationTerm
 from rlgpu.tasks.legged_config import LocomotionConfig
-from rlgpu.tasks.walker import Walker
+from rlgpu.tasks.walker import GAIT_PERIOD, Walker
 
 
 def deployment_of(
@@ -58,5 +58,6 @@ def deployment_of(
         base=base,
         start_height=walker.start_height,
         start_joint_pos=dict(walker.default_joint_pos),
+        gait_period=GAIT_PERIOD,
         imu=imu,
     )

@@ -17,7 +17,7 @@ from rlgpu.envs import Columns, TaskConfig
 from rlgpu.sim import SimState
 from rlgpu.tasks.legged import Legged
 from rlgpu.tasks.legged_config import Gains, LeggedConfig
-from rlgpu.tasks.locomotion import GAIT_PERIOD
+from rlgpu.tasks.walker import GAIT_PERIOD
 
 SIDES = ("left", "right")
 LEG = {

@@ -33,10 +33,7 @@ from rlgpu.tasks.legged_config import LocomotionConfig
 from rlgpu.tasks.legged_rewards import OF_BODIES, TERMS, Moment
 from rlgpu.tasks.legged_terrain import TILES, Ground
 from rlgpu.tasks.velocity_commands import KEY, VelocityCommands
-from rlgpu.tasks.walker import Walker
-
-GAIT_PERIOD = 0.8
-"""Length of a foot's cycle [s]; the second foot is half a cycle behind."""
+from rlgpu.tasks.walker import GAIT_PERIOD, Walker
 
 
 class Locomotion(Task):

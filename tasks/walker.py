@@ -8,6 +8,9 @@ from pathlib import Path
 
 from rlgpu.sim import Asset, Drive
 
+GAIT_PERIOD = 0.8
+"""Length of a foot's cycle [s]; the second foot is half a cycle behind."""
+
 
 @dataclass(frozen=True)
 class Walker:

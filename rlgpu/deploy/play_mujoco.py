@@ -17,8 +17,6 @@ import mujoco.viewer
 import numpy as np
 import onnxruntime
 
-GAIT_PERIOD = 0.8  # [s]
-
 
 class Player:
     """The robot, its policy, and what the policy observes."""
@@ -65,7 +63,8 @@ class Player:
         motion = np.zeros(6)  # angular, then linear velocity, in the frame's axes
         mujoco.mj_objectVelocity(self.model, data, kind, number, motion, 1)
         axes = (data.site_xmat if kind == mujoco.mjtObj.mjOBJ_SITE else data.xmat)[number]
-        angle = 2.0 * np.pi * self.steps * self.described["step_dt"] / GAIT_PERIOD
+        said = self.described
+        angle = 2.0 * np.pi * self.steps * said["step_dt"] / said["gait_period"]
         return {
             "lin_vel_b": motion[3:],
             "ang_vel_b": motion[:3],

@@ -44,5 +44,7 @@ class Deployment(NamedTuple):
     """Height of the base above the ground at the start [m]."""
     start_joint_pos: Mapping[str, float]
     """Positions of all joints there, passive ones too, by name [rad or m]."""
+    gait_period: float
+    """Length of a foot's cycle [s], of which ``phase`` is sine and cosine."""
     imu: str = ""
     """Site in whose axes they are; empty: the base's."""

@@ -21,8 +21,6 @@ TERMS: Mapping[str, str] = {
     "phase": "gait_phase",
 }
 """The deployment's name of each term that it measures."""
-GAIT_PERIOD = 0.8
-"""Length of the cycle of ``phase`` [s]; ``rlgpu/tasks/locomotion.py``."""
 
 
 def unitree(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def unitree(described: Mapping[str, Any]) -> dict[str, Any]:
         if term["name"] == "commands":
             params = {"command_name": "base_velocity"}
         elif term["name"] == "phase":
-            params = {"period": GAIT_PERIOD}
+            params = {"period": described["gait_period"]}
         terms[name] = {
             "params": params,
             "clip": None,
