@@ -114,10 +114,9 @@ def check(agent, space, limit: float, folder: Path, rows: int = 40, steps: int =
             torch.testing.assert_close(actions.float(), wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", ["critic", "lstm"])
-def test_exported_policies_act_as_trained(case: str, tmp_path) -> None:
+def test_an_exported_policy_acts_as_trained(tmp_path) -> None:
     """From the columns that the actor sees, over several steps, within the limit of actions."""
-    space, actions, settings = CASES[case]
+    space, actions, settings = CASES["lstm"]
     check(trained(space, actions, **settings), space, 0.4, tmp_path)
 
 

@@ -69,7 +69,10 @@ def put(player, env: VecEnv) -> None:
     mujoco.mj_forward(player.model, data)
 
 
-@pytest.mark.parametrize("case", ["go2", "g1", "dog", "biped"])
+SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in ("go2", "g1", "biped")]
+
+
+@pytest.mark.parametrize("case", ["dog", *SLOW])
 def test_the_scripts_actions_are_the_policys(case: str, tmp_path: Path) -> None:
     """On a trace of our own, from positions and velocities of plain MuJoCo alone."""
     words = {
@@ -98,6 +101,7 @@ def test_the_scripts_actions_are_the_policys(case: str, tmp_path: Path) -> None:
     assert known > 3
 
 
+@pytest.mark.slow
 def test_the_script_runs_alone(tmp_path: Path) -> None:
     """In another folder, without rlgpu, on files that lie beside it."""
     opened(tmp_path / "out", "Go2")
@@ -111,6 +115,7 @@ def test_the_script_runs_alone(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_the_script_cannot_measure_has_none(tmp_path: Path) -> None:
     """Heights of the ground."""
     words = ["task.terrain.num_levels=2", "task.terrain.num_columns=2", "task.terrain.border=3"]
