@@ -24,13 +24,6 @@ EFFORT = {"slide": Drive("effort", effort_limit=10.0)}
 POSITION = {"slide": Drive("position", stiffness=50.0, damping=3.0, effort_limit=10.0)}
 
 
-@pytest.fixture(autouse=True)
-def _on_the_cpu(request) -> None:
-    """Skips other devices: actuators have not been tried there yet."""
-    if "cuda" in request.node.name:
-        pytest.skip("actuators have not been tried on a GPU yet")
-
-
 def pushed(make, drives, actuators: ActuatorSettings, target: float, steps: int = 1, **scene):
     """Returns a simulator after control steps with one target."""
     sim = make(SLIDER, timing=STEPS, drives=drives, actuators=actuators, **scene)

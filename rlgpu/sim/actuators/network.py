@@ -117,7 +117,7 @@ def _loaded(file: Path, device: torch.device) -> Any:
         said = f"{KEY}={file}: there is no such file; it is a TorchScript file"
         raise Unreadable(said, "missing", key=KEY, value=str(file), path=file)
     try:
-        return torch.jit.load(str(file), map_location=device).eval()
+        return torch.jit.load(str(file), map_location="cpu").to(device).eval()
     except RuntimeError as error:
         said = f"{KEY}={file}: not a TorchScript file"
         raise Unreadable(said, "form", key=KEY, value=str(file), path=file) from error
