@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from rlgpu.sim import SceneSpec, Timing
 
@@ -34,7 +33,7 @@ def write_model(scene: SceneSpec, timing: Timing, folder: Path) -> None:
     (folder / "scene.xml").write_text(spec.to_xml())
 
 
-def _copied(file: Path, folder: Path, number: Any) -> str:
+def _copied(file: Path, folder: Path, number: int) -> str:
     """Copies a file under a name that no other one has; returns the name."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{file.stem}_{number}{file.suffix}"

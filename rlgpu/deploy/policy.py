@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -57,7 +58,7 @@ class DeployedPolicy(nn.Module):
             [place[c] for c in space.columns([part])] for part in space.of("actor", "image")
         ]
         self._mask = [place[c] for c in space.columns(space.of("actor", "mask"))]
-        self.images, self.memory = tower.images.cpu(), tower.memory and tower.memory.cpu()
+        self.images, self.memory = deepcopy(tower.images), deepcopy(tower.memory)
         self.layers = _plain(tower.layers)
         distribution = agent.distribution
         self._choices: tuple[int, ...] = ()
@@ -67,7 +68,7 @@ class DeployedPolicy(nn.Module):
         self._squashed = not self._choices and agent.config.action_distribution == "tanh_gaussian"
         self.num_actions = distribution.num_actions
         self._limit = clip_actions
-        self.eval().requires_grad_(False)
+        self.cpu().eval().requires_grad_(False)
 
     def _normalize(self, normalizer: RunningNormalizer) -> None:
         """Takes over a normaliser's statistics."""
@@ -173,7 +174,7 @@ def _plain(layers: Layers) -> nn.Sequential:
     modules: list[nn.Module] = []
     for index, (weight, bias) in enumerate(layers.weights_and_biases):
         if index:
-            modules += [layers.norms[index - 1].cpu()] if layers.norms else []
+            modules += [deepcopy(layers.norms[index - 1])] if layers.norms else []
             modules.append(_ACTIVATIONS[layers.activation]())
         linear = nn.Linear(weight.shape[1], weight.shape[0])
         linear.weight.data.copy_(weight.detach())

@@ -35,13 +35,12 @@ def with_absolute_paths(config: Any) -> Any:
     return replace(config, **changed)
 
 
-def own_functions(key: str, words: Mapping[str, float], n: int) -> dict[str, Callable[[Any], Any]]:
-    """Returns a user's functions by name; each is checked to return a tensor of shape [N].
+def functions_by_name(key: str, words: Mapping[str, float]) -> dict[str, Callable[[Any], Any]]:
+    """Returns a user's functions by name, in the order of the words.
 
     Args:
         key: The key that they are given for.
         words: ``path/to/file.py:function``, with a number for each.
-        n: Number of environments N.
 
     Raises:
         UsageError: There is no such function, or two have the same name.
@@ -52,8 +51,17 @@ def own_functions(key: str, words: Mapping[str, float], n: int) -> dict[str, Cal
         if name in found:
             said = f"{key}: two functions are called {name}; rename one"
             raise UsageError(said, key=key, value=word)
-        found[name] = partial(_checked, key, word, load_function(key, word), n)
+        found[name] = load_function(key, word)
     return found
+
+
+def own_functions(key: str, words: Mapping[str, float], n: int) -> dict[str, Callable[[Any], Any]]:
+    """Returns ``functions_by_name``, each checked to return a tensor of shape [N]."""
+    found = functions_by_name(key, words)
+    return {
+        name: partial(_checked, key, word, function, n)
+        for word, (name, function) in zip(words, found.items(), strict=True)
+    }
 
 
 def _checked(key: str, word: str, function: Callable[[Any], Any], n: int, moment: Any) -> Tensor:

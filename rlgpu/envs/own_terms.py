@@ -5,7 +5,7 @@ They are called with all environments at once, in every step, and may be compile
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rlgpu.config import load_function
-from rlgpu.envs.own_functions import own_functions
+from rlgpu.envs.own_functions import functions_by_name, own_functions
 from rlgpu.envs.task import Outcome, Task
 from rlgpu.errors import UsageError, line_in
 from rlgpu.sim import SimState, Simulator
@@ -96,6 +95,17 @@ def any_of(failures: Mapping[str, Tensor], terminated: Tensor) -> Tensor:
     return terminated
 
 
+class _Happening(NamedTuple):
+    """An event and its times."""
+
+    name: str
+    function: Callable[[Event], Any]
+    every: int
+    """Control steps between two; 0: at resets."""
+    offsets: Tensor
+    """Steps by which each environment is ahead, shape [N], int64."""
+
+
 class OwnTerms:
     """A user's functions for one task."""
 
@@ -119,32 +129,29 @@ class OwnTerms:
         self._events = self._load_events(config.own_events)
         self._logged: set[int] = set()
         self._random = torch.zeros(n, NUM_RANDOM if self._events else 0, device=device)
-        self._offsets = (torch.arange(n, dtype=torch.float64, device=device) * _GOLDEN) % 1.0
         if self._events:
             task.buffers["own_steps"] = torch.zeros((), dtype=torch.int64, device=device)
             task.buffers["own_events"] = torch.zeros(len(self._events), device=device)
 
-    def _load_events(self, intervals: Mapping[str, float]) -> list[tuple[str, Any, int]]:
-        """Returns name, function and interval [control steps] of each event; 0 is at resets."""
-        events, key = [], "task.own_events"
-        names = [word.rpartition(":")[2] for word in intervals]
-        for word, seconds in intervals.items():
-            if names.count(word.rpartition(":")[2]) > 1:
-                said = f"{key}: two functions are called {word.rpartition(':')[2]}; rename one"
-                raise UsageError(said, key=key, value=word)
+    def _load_events(self, intervals: Mapping[str, float]) -> list[_Happening]:
+        """Returns the events with their times."""
+        key, device, found = "task.own_events", self._sim.device, []
+        turns = torch.arange(self._sim.num_envs, dtype=torch.float64, device=device) * _GOLDEN % 1.0
+        functions = functions_by_name(key, intervals)
+        for (name, function), seconds in zip(functions.items(), intervals.values(), strict=True):
             if not 0.0 <= seconds <= _LONGEST:
-                said = f"{key}: {word}: {seconds}: wanted seconds between events, or 0 for resets"
+                said = f"{key}: {name}: {seconds}: wanted seconds between events, or 0 for resets"
                 raise UsageError(said, key=key, value=seconds)
             every = max(round(seconds / self._step_dt), 1) if seconds else 0
-            events.append((word.rpartition(":")[2], load_function(key, word), every))
-        return events
+            found.append(_Happening(name, function, every, (turns * every).long()))
+        return found
 
     @property
     def names(self) -> list[str]:
         """Names of the numbers that they report."""
         rewards = [f"reward_{name}" for name in self._rewards]
         rewards += self._failures.names
-        return rewards + [f"event_{self._events[number][0]}" for number in sorted(self._logged)]
+        return rewards + [f"event_{self._events[number].name}" for number in sorted(self._logged)]
 
     def check_events(self) -> None:
         """Calls every event once, for all environments; restores the engine and the buffers.
@@ -178,6 +185,8 @@ class OwnTerms:
         Raises:
             UsageError: One fails, or returns something else.
         """
+        if not (self._rewards or self._failures.names):
+            return
         task, state = self._task, self._sim.state
         no_one = torch.zeros(len(actions), dtype=torch.bool, device=actions.device)
         moment = Moment(task, state, actions, observations, no_one, self._step_dt)
@@ -209,28 +218,28 @@ class OwnTerms:
             return
         steps = self._task.buffers["own_steps"]
         steps += 1
-        for number, (_, _, every) in enumerate(self._events):
-            if every:
-                due = (steps + (self._offsets * every).long()) % every == 0
+        for number, event in enumerate(self._events):
+            if event.every:
+                due = (steps + event.offsets) % event.every == 0
                 self._happen(number, state, due)
 
     def after_reset(self, state: SimState, mask: Tensor) -> None:
         """Has those events happen that belong to resets."""
-        for number, (_, _, every) in enumerate(self._events):
-            if not every:
+        for number, event in enumerate(self._events):
+            if not event.every:
                 self._happen(number, state, mask)
 
     def _happen(self, number: int, state: SimState, chosen: Tensor) -> bool:
         """Calls an event; returns whether it returned a number."""
-        _, function, _ = self._events[number]
+        name, function, *_ = self._events[number]
         steps = self._task.buffers["own_steps"]
         event = Event(self._task, self._sim, state, chosen, self._random, steps, self._step_dt)
         value = function(event)
         if number in self._logged and value is not None:
             if isinstance(value, Tensor) and value.shape not in ((), chosen.shape):
-                raise UsageError(_said_of(self._events[number][0], tuple(value.shape)))
+                raise UsageError(_said_of(name, tuple(value.shape)))
             if not isinstance(value, Tensor | float | int):
-                raise UsageError(_said_of(self._events[number][0], type(value).__name__))
+                raise UsageError(_said_of(name, type(value).__name__))
             mean = torch.as_tensor(value, dtype=torch.float32, device=steps.device).mean()
             logged = self._task.buffers["own_events"]
             logged[number] = torch.where(chosen.any(), mean, logged[number])
@@ -252,7 +261,7 @@ class OwnTerms:
             rewards = rewards + term
             reported[f"reward_{name}"] = term / self._step_dt
         for number in self._logged:
-            name = self._events[number][0]
+            name = self._events[number].name
             reported[f"event_{name}"] = self._task.buffers["own_events"][number]
         return Outcome(rewards, terminated, reported)
 

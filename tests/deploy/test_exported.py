@@ -85,6 +85,7 @@ def observations(space: ObservationSpace, rows: int) -> torch.Tensor:
 def check(agent, space, limit: float, folder: Path, rows: int = 40, steps: int = 3) -> None:
     """Compares module, TorchScript and ONNX with the agent over some steps."""
     policy = DeployedPolicy(agent, space, limit)
+    assert all(parameter.requires_grad for parameter in agent.network.parameters())  # copies
     write_torchscript(policy, folder / "policy.pt")
     write_onnx(policy, folder / "policy.onnx", {"said": "so"})
     session = onnxruntime.InferenceSession(str(folder / "policy.onnx"))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from rlgpu.config import compose
 from rlgpu.deploy import describe
 from rlgpu.deploy.files import write_onnx
 from rlgpu.deploy.formats import (
@@ -20,25 +19,15 @@ from rlgpu.deploy.formats import (
     unitree_rl_gym,
 )
 from rlgpu.deploy.policy import DeployedPolicy, Reordered
-from rlgpu.envs import VecEnv, scene_of
-from rlgpu.learner import Ppo
-from rlgpu.ops import select_kernels
-from rlgpu.sim import ENGINES, make_simulator
-from rlgpu.tasks import TASKS
+from rlgpu.envs import VecEnv
+from tests.deploy.policies import untrained
 
 BLIND = ("task.hidden=[lin_vel_b]", "task.hidden_from=policy")
 
 
 def exported(task: str, *words: str) -> tuple[VecEnv, DeployedPolicy, dict]:
     """Returns environments, an untrained policy and its description."""
-    config = compose([f"task={task}", "num_envs=4", *words], TASKS, ENGINES).config
-    made = TASKS[task](config.task)
-    sim = make_simulator("mujoco", scene_of(made), config.task.timing(), 4)
-    env = VecEnv(made, sim, seed=0, separate_critic=config.train.has_separate_critic)
-    shared = {"kernels": select_kernels("torch", env.device), "device": env.device, "seed": 0}
-    spaces = env.observation_space, env.action_space
-    agent = Ppo(config.train, *spaces, max_iterations=1, num_minibatches=1, **shared)
-    agent.observation_normalizer.update(env.reset())
+    config, env, agent = untrained(task, *words, n=4)
     policy = DeployedPolicy(agent, env.observation_space, env.action_limit)
     return env, policy, describe(config, env, policy)
 

@@ -11,14 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from rlgpu.config import compose
 from rlgpu.deploy import export
-from rlgpu.envs import VecEnv, scene_of
+from rlgpu.envs import VecEnv
 from rlgpu.learner import Ppo
-from rlgpu.ops import select_kernels
 from rlgpu.rotations import quat_rotate_inverse
-from rlgpu.sim import ENGINES, make_simulator
-from rlgpu.tasks import TASKS
+from tests.deploy.policies import untrained
 from tests.robots.files import biped, dog
 
 pytest.importorskip("onnxruntime")
@@ -27,15 +24,7 @@ CALM = ("task.noise.level=0", "task.pushes.interval=0")
 
 def opened(folder: Path, task: str, *words: str) -> tuple[VecEnv, Ppo]:
     """Exports an untrained policy to a folder; returns its environments and agent."""
-    given = [f"task={task}", "num_envs=2", "sim=mujoco", *CALM, *words]
-    config = compose(given, TASKS, ENGINES).config
-    made = TASKS[task](config.task)
-    sim = make_simulator("mujoco", scene_of(made), config.task.timing(), 2)
-    env = VecEnv(made, sim, seed=0, separate_critic=config.train.has_separate_critic)
-    shared = {"kernels": select_kernels("torch", env.device), "device": env.device, "seed": 0}
-    spaces = env.observation_space, env.action_space
-    agent = Ppo(config.train, *spaces, max_iterations=1, num_minibatches=1, **shared)
-    agent.observation_normalizer.update(env.reset())
+    config, env, agent = untrained(task, "sim=mujoco", *CALM, *words, n=2)
     export(folder, config, env, agent)
     return env, agent
 
